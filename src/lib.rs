@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Chrysalis: a stream-processing monitoring engine with alerting and a closed optimization loop.
+//!
+//! The modules stand in suggested reading order; `ARCHITECTURE.md` has the picture and the rules of
+//! who may use whom.
+
+pub mod event;
+pub mod rules;

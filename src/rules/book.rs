@@ -1,0 +1,363 @@
+//! The checked rule book: what the operator watches, scores, and whom it tells.
+//!
+//! Values of these types exist only after `check` accepted them, so nobody downstream validates again.
+//! Not here: reading YAML (`syntax`), judging it (`check`), or turning it into work (`plan`).
+//!
+//! Invariants, kept by `check`:
+//! * every id is unique within its kind; every reference (service, department, KQI, set) resolves;
+//! * `window.size_ms` is a multiple of `window.hop_ms`, which is a multiple of the pane;
+//! * anchors are strictly monotone from b5 to b1 and positive where the scale is logarithmic;
+//! * a KQI that aggregates a measured value reads a stream that has one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Stream;
+use crate::rules::Predicate;
+
+/// A name in the two languages that people read here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+/// Everything the engine is told about what to watch.
+#[derive(Clone, Debug)]
+pub struct RuleBook {
+    /// Name of the book, for example `hunan`.
+    pub name: String,
+    /// Version as its authors count it; shown wherever a judged number is shown.
+    pub version: String,
+    /// IANA zone of screens, calendars and edition deadlines.
+    pub time_zone: String,
+    /// Smallest window kept, in milliseconds.
+    pub pane_ms: i64,
+    /// Accept events of services that the book does not list.
+    pub any_service: bool,
+    /// One rule a stream; streams that the file leaves out have the defaults.
+    pub streams: BTreeMap<Stream, StreamRule>,
+    /// Services in catalogue order.
+    pub services: Vec<Service>,
+    /// KQIs in catalogue order.
+    pub kqis: Vec<Kqi>,
+    /// Alert rules: those the file names and those that KQIs get by default.
+    pub alerts: Vec<AlertRule>,
+    /// Departments that answer for KQIs.
+    pub departments: Vec<Department>,
+    /// How MMS receipts are read.
+    pub mms: MmsRule,
+    /// Annotation kinds that turn a breach into `suppressed` (planned work).
+    pub suppressing_annotations: Vec<String>,
+}
+
+/// Event-time settings of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamRule {
+    /// How far behind the newest event an ordinary event may arrive, in milliseconds.
+    pub allowed_lateness_ms: i64,
+    /// Silence on the journal's clock after which a source stops holding the watermark back, ms.
+    pub idle_timeout_ms: i64,
+    /// How long panes are kept, and so corrected, behind the watermark, in milliseconds.
+    pub retention_ms: i64,
+    /// Dimensions kept beside those that rules name, so that later rules can use them on history.
+    pub dimensions: Vec<String>,
+    /// True for the operator's own data, false for what outsiders tell (domain fact H5).
+    pub internal: bool,
+}
+
+/// One of the operator's services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Identifier on the wire, for example `mobile_newspaper`.
+    pub id: String,
+    /// Display name.
+    pub name: Text,
+}
+
+/// The layer a KQI belongs to (domain fact H3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// What the customer feels: function, operation, tariff, terminal.
+    Experience,
+    /// Service platforms and the BOSS.
+    Platform,
+    /// The bearer networks.
+    Network,
+}
+
+/// A key quality indicator: what is measured, how it is judged, who answers for it.
+#[derive(Clone, Debug)]
+pub struct Kqi {
+    /// Unique identifier, for example `shall_reply_time_p95`.
+    pub id: String,
+    /// Service it belongs to; `None` reads every service (bench books).
+    pub service: Option<String>,
+    /// Display name.
+    pub name: Text,
+    /// Layer of the method.
+    pub layer: Layer,
+    /// Stream it reads.
+    pub stream: Stream,
+    /// Which facts take part. The service condition is already part of it where the stream has one.
+    pub filter: Option<Predicate>,
+    /// Which of them are good.
+    pub good: Option<Predicate>,
+    /// A good fact's measured value is at most this, in the stream's raw unit. The time-out is part
+    /// of a KQI's definition (ETSI TS 102 250-5, scope).
+    pub good_within: Option<f64>,
+    /// How facts become a value.
+    pub aggregate: Aggregate,
+    /// Dimensions that tell its objects apart, in output order.
+    pub group_by: Vec<String>,
+    /// Its windows.
+    pub window: WindowSpec,
+    /// Unit of the value, anchors and interval.
+    pub unit: Unit,
+    /// The tolerance scale, if the KQI is scored.
+    pub anchors: Option<Anchors>,
+    /// The reasonable interval; values outside it are abnormal.
+    pub interval: Interval,
+    /// Fewer facts than this in a window give the verdict `insufficient`.
+    pub min_samples: u64,
+    /// Department that answers for it.
+    pub department: Option<String>,
+    /// Where each judged number comes from.
+    pub provenance: Vec<Provenance>,
+}
+
+/// How the facts of a window become one value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aggregate {
+    /// Number of facts (of good ones, where a good-condition is given).
+    Count,
+    /// Good facts divided by facts.
+    Ratio,
+    /// Sum of measured values.
+    Sum,
+    /// Arithmetic mean of measured values.
+    Mean,
+    /// Smallest measured value, exact.
+    Min,
+    /// Largest measured value, exact.
+    Max,
+    /// Nearest-rank quantile of measured values, from logarithmic buckets (≤ 2 % relative error).
+    Quantile(f64),
+    /// Facts (good ones, where a good-condition is given) per 10,000 of a reference gauge,
+    /// brought to `per_ms` of time.
+    RatePer10k {
+        /// Gauge that holds the base, for example `subscriber_base`, read by the group's dimensions.
+        base: String,
+        /// The rate is stated for this much time, ms (a day for complaint rates).
+        per_ms: i64,
+    },
+    /// Relative change of the count against the window `against_ms` earlier.
+    Change {
+        /// Distance to the window compared with, ms; a multiple of the pane.
+        against_ms: i64,
+    },
+}
+
+/// Size and hop of event-time windows; `[start, end)` with `start` a multiple of the hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowSpec {
+    /// Length, ms.
+    pub size_ms: i64,
+    /// Distance between starts, ms; equal to the size for tumbling windows.
+    pub hop_ms: i64,
+    /// Shift of starts against the epoch, ms, so that days begin at local midnight.
+    pub offset_ms: i64,
+}
+
+/// Unit of a KQI's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A share of one, 0..1.
+    Ratio,
+    /// A share in percent, 0..100.
+    Percent,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+    /// A number of things.
+    Count,
+    /// Per 10,000 users and the aggregate's period.
+    Per10k,
+    /// Whatever the gauge's unit is, shown as given.
+    Other(String),
+}
+
+/// Five anchors of the tolerance scale: the values that score 5, 4, 3, 2 and 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchors {
+    /// Name of the set it came from, for example `A95`.
+    pub set: Option<String>,
+    /// b5, b4, b3, b2, b1 in the KQI's unit.
+    pub values: [f64; 5],
+    /// Interpolation between them.
+    pub scale: Scale,
+}
+
+/// Interpolation between anchors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// For ratios.
+    Linear,
+    /// For times: equal factors feel like equal steps (ITU-T G.1030).
+    Log,
+}
+
+/// The reasonable interval, both ends inclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// Smallest reasonable value.
+    pub min: Option<f64>,
+    /// Largest reasonable value.
+    pub max: Option<f64>,
+}
+
+/// Where a judged number comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// What it is about: `anchors`, `limit`, `min_samples`, `window`, …
+    pub of: String,
+    /// Kind of source.
+    pub kind: ProvenanceKind,
+    /// The source itself, for example `MIIT 3G service norm, 2009`.
+    pub reference: String,
+}
+
+/// Kind of source of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvenanceKind {
+    /// An operator's document.
+    Document,
+    /// A standard or regulation.
+    Standard,
+    /// Our judgement: to be tuned.
+    Judgement,
+}
+
+/// Perceived severity (ITU-T X.733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A condition that may become a problem.
+    Warning,
+    /// Non-service-affecting, or score under 3.
+    Minor,
+    /// Service-affecting and urgent, or score under 2.
+    Major,
+    /// Immediate action, or score 1.
+    Critical,
+}
+
+/// When an abnormal KQI becomes an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertRule {
+    /// Identity of the alert; the KQI's id where the rule is a KQI's default.
+    pub id: String,
+    /// KQI it watches.
+    pub kqi: String,
+    /// Fixed severity, or by score when `None`.
+    pub severity: Option<Severity>,
+    /// Event time for which windows must stay abnormal before it fires, ms.
+    pub for_ms: i64,
+    /// Event time for which windows must stay normal before it resolves, ms.
+    pub keep_firing_for_ms: i64,
+    /// What windows without a judgement (insufficient, no traffic, silent source) do to a firing alert.
+    pub missing: Missing,
+}
+
+/// What a window without a judgement does to a pending or firing alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// Nothing: it goes on as it was. No data is never healthy.
+    Hold,
+    /// It ends like a normal window would.
+    Resolve,
+}
+
+/// A department that answers for KQIs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Department {
+    /// Identifier, for example `BSC`.
+    pub id: String,
+    /// Display name.
+    pub name: Text,
+    /// Roles of its virtual team, the first being the contact for triggers and alerts.
+    pub roles: Vec<Role>,
+}
+
+/// A role in a department's virtual team (domain fact H28).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Identifier within the department.
+    pub id: String,
+    /// Display name.
+    pub name: Text,
+    /// People who hold it.
+    pub contacts: Vec<Contact>,
+}
+
+/// A person or mailbox that is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Contact {
+    /// Display name.
+    pub name: String,
+    /// Mail address.
+    pub email: String,
+    /// Language of its mails.
+    pub language: Language,
+}
+
+/// Language of a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Chinese, with English labels.
+    Zh,
+    /// English.
+    En,
+}
+
+/// How MMS receipts are read (ETSI/3GPP TS 23.140 words and what is met in the wild).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MmsRule {
+    /// Canonical word for each status met on the wire, matched without regard to case.
+    pub statuses: BTreeMap<String, String>,
+    /// Canonical words that do not decide a message (`Forwarded`, `Deferred`).
+    pub interim: Vec<String>,
+    /// Time after which a message without a final receipt counts as `Expired`, ms.
+    pub validity_ms: i64,
+    /// Editions with their deadlines.
+    pub editions: Vec<Edition>,
+    /// Causes read from `status_text`: the first whose pattern is contained wins (domain fact H18).
+    pub causes: Vec<CausePattern>,
+}
+
+/// A regular issue with a time by which it should be on the handset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Identifier on the wire, for example `morning`.
+    pub id: String,
+    /// Deadline, minutes after local midnight of the day of submission.
+    pub deadline_minutes: i64,
+}
+
+/// One way of telling why a message failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CausePattern {
+    /// Text looked for in `status_text`.
+    pub contains: String,
+    /// Cause it means: `user`, `terminal`, `coverage`, `platform`.
+    pub cause: String,
+}
