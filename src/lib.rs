@@ -4,4 +4,5 @@
 //! who may use whom.
 
 pub mod event;
+pub mod measure;
 pub mod rules;

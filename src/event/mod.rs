@@ -1,7 +1,23 @@
 //! What the engine can be told: the streams, their dimensions, and how lines decode into them.
 //!
 //! Not here: what any of it means. Filters and groupings are the rule book's, windows the dataflow's.
+//! A line becomes either a *fact* (linear streams: only its tuple, time and value matter) or a
+//! *record* (keyed streams: messages, connections, tickets are folded by key first).
 
+mod batch;
+mod decode;
+mod record;
+mod refusal;
 mod stream;
+mod value;
+mod wire;
 
+pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
+pub use decode::{DecodeLimits, Decoded, Decoder};
+pub use record::{
+    Annotation, BossConnection, Complaint, ConnectionState, MmsReceipt, MmsSubmit, Reading, Record,
+    TicketState,
+};
+pub use refusal::{Refusal, RefusalReason};
 pub use stream::{DimensionKind, DimensionSpec, Stream};
+pub use value::{Bound, DimensionValue, Layout, StreamLayout, Tuple};

@@ -1,7 +1,9 @@
 //! The rule book: text → checked values → a plan of work.
 
 mod book;
+mod plan;
 mod predicate;
 
 pub use book::*;
-pub use predicate::{DimensionValue, Predicate, PredicateError};
+pub use plan::{Family, FamilyWindow, Plan};
+pub use predicate::{Predicate, PredicateError};

@@ -10,31 +10,7 @@ use std::sync::Arc;
 use cel::{Context, Program, Value};
 use thiserror::Error;
 
-/// A dimension's value in one tuple.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub enum DimensionValue {
-    /// The field was absent.
-    Null,
-    /// A flag.
-    Flag(bool),
-    /// A whole number.
-    Integer(i64),
-    /// Text.
-    Text(Arc<str>),
-}
-
-impl fmt::Display for DimensionValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DimensionValue::Null => Ok(()),
-            DimensionValue::Flag(flag) => flag.fmt(f),
-            DimensionValue::Integer(number) => number.fmt(f),
-            DimensionValue::Text(text) => text.fmt(f),
-        }
-    }
-}
+use crate::event::DimensionValue;
 
 /// Why an expression is not a predicate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -60,7 +36,7 @@ impl Predicate {
     /// Compiles an expression.
     ///
     /// ```
-    /// use chrysalis::rules::{DimensionValue, Predicate};
+    /// use chrysalis::{event::DimensionValue, rules::Predicate};
     /// let predicate = Predicate::compile("step == 'query' && ok").unwrap();
     /// let holds = predicate.holds(&mut |name| match name {
     ///     "step" => DimensionValue::Text("query".into()),

@@ -1,0 +1,260 @@
+//! A decoded batch: facts as columns over a table of distinct tuples, and records as they are.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream, Tuple};
+
+/// One fact of a linear stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fact {
+    /// When it happened, ms since the epoch.
+    pub ts_ms: i64,
+    /// Measured value in the stream's raw unit; NaN when it carries none.
+    pub value: f64,
+    /// Index into the batch's tuple table.
+    pub tuple: u32,
+}
+
+/// Whom an event came from: a stream and, when the event names one, a source within it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceId {
+    /// Stream.
+    pub stream: Stream,
+    /// The event's `source`, if given.
+    pub name: Option<Arc<str>>,
+}
+
+/// What a batch says about one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceProgress {
+    /// Highest event time, ms.
+    pub ts_ms_max: i64,
+    /// Events.
+    pub events: u64,
+}
+
+/// A decoded batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// [`crate::event::Layout::version`] that it was decoded with.
+    pub layout: u64,
+    /// Distinct tuples, in order of first appearance.
+    pub tuples: Vec<Arc<Tuple>>,
+    /// Facts of linear streams.
+    pub facts: Vec<Fact>,
+    /// Events of keyed streams.
+    pub records: Vec<Record>,
+    /// Explanations.
+    pub annotations: Vec<Annotation>,
+    /// Readings of gauges that rates divide by; they are facts as well.
+    pub readings: Vec<Reading>,
+    /// Progress of each source.
+    pub sources: FxHashMap<SourceId, SourceProgress>,
+    /// Events in it, of any type.
+    pub events: u64,
+}
+
+impl Batch {
+    /// Notes an event of a source.
+    pub(super) fn advance(&mut self, stream: Stream, name: Option<&str>, ts_ms: i64) {
+        self.events += 1;
+        let id = SourceId {
+            stream,
+            name: name.map(Arc::from),
+        };
+        let progress = self.sources.entry(id).or_insert(SourceProgress {
+            ts_ms_max: ts_ms,
+            events: 0,
+        });
+        progress.ts_ms_max = progress.ts_ms_max.max(ts_ms);
+        progress.events += 1;
+    }
+}
+
+/// Finds the number of a tuple by its encoded bytes, so that known tuples cost one look-up and no
+/// allocation.
+#[derive(Clone, Debug, Default)]
+pub struct TupleTable {
+    numbers: FxHashMap<Box<[u8]>, u32>,
+    tuples: Vec<Arc<Tuple>>,
+    scratch: Vec<u8>,
+}
+
+impl TupleTable {
+    /// Number of the tuple with these dimension values; makes it when it is new.
+    pub fn intern<'a>(
+        &mut self,
+        stream: Stream,
+        bound: Bound,
+        values: impl Iterator<Item = Borrowed<'a>>,
+    ) -> u32 {
+        let mut key = std::mem::take(&mut self.scratch);
+        key.clear();
+        key.push(stream as u8);
+        key.extend(bound.to_bits().to_le_bytes());
+        for value in values {
+            value.encode(&mut key);
+        }
+        let number = match self.numbers.get(key.as_slice()) {
+            Some(number) => *number,
+            None => {
+                let number = self.tuples.len() as u32;
+                let values = decode_values(&key[9..]);
+                self.tuples.push(Arc::new(Tuple {
+                    stream,
+                    bound,
+                    values,
+                }));
+                self.numbers.insert(key.as_slice().into(), number);
+                number
+            }
+        };
+        self.scratch = key;
+        number
+    }
+
+    /// Hands out the tuples and forgets them.
+    pub fn take(&mut self) -> Vec<Arc<Tuple>> {
+        self.numbers.clear();
+        std::mem::take(&mut self.tuples)
+    }
+}
+
+/// A dimension value that borrows from the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Borrowed<'a> {
+    /// Absent.
+    Null,
+    /// A flag.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Text.
+    Text(&'a str),
+}
+
+impl Borrowed<'_> {
+    fn encode(self, key: &mut Vec<u8>) {
+        match self {
+            Borrowed::Null => key.push(0),
+            Borrowed::Flag(flag) => key.push(1 + u8::from(flag)),
+            Borrowed::Integer(number) => {
+                key.push(3);
+                key.extend(number.to_le_bytes());
+            }
+            Borrowed::Text(text) => {
+                key.push(4);
+                key.extend((text.len() as u32).to_le_bytes());
+                key.extend(text.as_bytes());
+            }
+        }
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Borrowed<'a> {
+    fn from(text: Option<&'a str>) -> Borrowed<'a> {
+        text.map_or(Borrowed::Null, Borrowed::Text)
+    }
+}
+
+impl From<Option<bool>> for Borrowed<'_> {
+    fn from(flag: Option<bool>) -> Self {
+        flag.map_or(Borrowed::Null, Borrowed::Flag)
+    }
+}
+
+impl From<Option<i64>> for Borrowed<'_> {
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Borrowed::Null, Borrowed::Integer)
+    }
+}
+
+/// Reads back what [`Borrowed::encode`] wrote; the key is ours, so its shape is known.
+fn decode_values(mut key: &[u8]) -> Box<[DimensionValue]> {
+    let mut values = Vec::new();
+    while let Some((kind, rest)) = key.split_first() {
+        key = rest;
+        values.push(match kind {
+            0 => DimensionValue::Null,
+            1 | 2 => DimensionValue::Flag(*kind == 2),
+            3 => DimensionValue::Integer(i64::from_le_bytes(take_bytes(&mut key))),
+            _ => {
+                let length = u32::from_le_bytes(take_bytes(&mut key)) as usize;
+                let (text, rest) = key.split_at(length.min(key.len()));
+                key = rest;
+                DimensionValue::Text(String::from_utf8_lossy(text).into())
+            }
+        });
+    }
+    values.into()
+}
+
+fn take_bytes<const N: usize>(key: &mut &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    if let Some((head, rest)) = key.split_first_chunk::<N>() {
+        bytes = *head;
+        *key = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_have_one_number_and_come_back_as_they_were() {
+        let mut table = TupleTable::default();
+        let values = [
+            Borrowed::Text("长沙"),
+            Borrowed::Null,
+            Borrowed::Flag(true),
+            Borrowed::Flag(false),
+            Borrowed::Integer(-7),
+            Borrowed::Text(""),
+        ];
+        let first = table.intern(Stream::DialTest, Bound::UNLIMITED, values.into_iter());
+        assert_eq!(
+            first,
+            table.intern(Stream::DialTest, Bound::UNLIMITED, values.into_iter())
+        );
+        assert_ne!(
+            first,
+            table.intern(Stream::DialTest, Bound::NO_VALUE, values.into_iter())
+        );
+        assert_ne!(
+            first,
+            table.intern(Stream::BossCall, Bound::UNLIMITED, values.into_iter())
+        );
+        let tuples = table.take();
+        assert_eq!(tuples.len(), 3);
+        let want = [
+            DimensionValue::Text("长沙".into()),
+            DimensionValue::Null,
+            DimensionValue::Flag(true),
+            DimensionValue::Flag(false),
+            DimensionValue::Integer(-7),
+            DimensionValue::Text("".into()),
+        ];
+        assert_eq!(*tuples[0].values, want);
+    }
+
+    #[test]
+    fn neighbouring_texts_do_not_run_together() {
+        let mut table = TupleTable::default();
+        let one = table.intern(
+            Stream::Gauge,
+            Bound::UNLIMITED,
+            [Borrowed::Text("ab"), Borrowed::Text("c")].into_iter(),
+        );
+        let two = table.intern(
+            Stream::Gauge,
+            Bound::UNLIMITED,
+            [Borrowed::Text("a"), Borrowed::Text("bc")].into_iter(),
+        );
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,517 @@
+//! Lines → batch. Every line is judged alone: what cannot be taken is refused with its number and
+//! the reason, and the rest is taken.
+
+use std::collections::BTreeMap;
+use std::str;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::event::batch::{Batch, Borrowed, Fact, TupleTable};
+use crate::event::{
+    Annotation, BossConnection, Complaint, ConnectionState, Layout, MmsReceipt, MmsSubmit, Reading,
+    Record, Refusal, RefusalReason, Stream, TicketState, wire,
+};
+use crate::measure::VALUE_MAX;
+
+/// Latest time that is taken for one, ms: the end of the year 9999.
+const TIME_MS_MAX: i64 = 253_402_300_799_999;
+/// Distinct unknown field names that a batch reports; more are only counted together.
+const UNKNOWN_NAMES_MAX: usize = 64;
+
+/// Bounds of what a decoder accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Longest line, bytes.
+    pub line_bytes_max: usize,
+    /// Times after this are refused, ms; `None` where the input has its own time axis.
+    pub ts_ms_max: Option<i64>,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        DecodeLimits {
+            line_bytes_max: 64 * 1024,
+            ts_ms_max: None,
+        }
+    }
+}
+
+/// What came of a piece of input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// What was taken.
+    pub batch: Batch,
+    /// What was not, in line order.
+    pub refused: Vec<Refusal>,
+    /// Names of fields that nobody knows, each with the number of lines that had it.
+    pub unknown_fields: BTreeMap<String, u64>,
+}
+
+/// Decodes NDJSON by a layout.
+#[derive(Debug)]
+pub struct Decoder {
+    layout: Arc<Layout>,
+    limits: DecodeLimits,
+    tuples: TupleTable,
+}
+
+/// Why a line is refused: class and words.
+type Reject = (RefusalReason, String);
+
+impl Decoder {
+    /// A decoder for lines that are read with `layout`.
+    pub fn new(layout: Arc<Layout>, limits: DecodeLimits) -> Decoder {
+        Decoder {
+            layout,
+            limits,
+            tuples: TupleTable::default(),
+        }
+    }
+
+    /// The layout that it decodes with.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Decodes lines separated by `\n`; blank ones are skipped.
+    pub fn decode(&mut self, input: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
+        decoded.batch.layout = self.layout.version;
+        decoded.batch.facts.reserve(input.len() / 160);
+        for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            if let Err((class, reason)) = self.line(line, &mut decoded) {
+                decoded.refused.push(Refusal {
+                    line: index as u64 + 1,
+                    class,
+                    reason,
+                });
+            }
+        }
+        decoded.batch.tuples = self.tuples.take();
+        decoded
+    }
+
+    fn line(&mut self, line: &[u8], decoded: &mut Decoded) -> Result<(), Reject> {
+        if line.len() > self.limits.line_bytes_max {
+            let words = format!(
+                "line of {} bytes is longer than the limit of {}",
+                line.len(),
+                self.limits.line_bytes_max
+            );
+            return Err((RefusalReason::TooLong, words));
+        }
+        let line = str::from_utf8(line)
+            .map_err(|error| (RefusalReason::Syntax, format!("not UTF-8: {error}")))?;
+        // Producers write the type first; then the line is parsed once.
+        if line.starts_with(r#"{"type":"dial_test","#) {
+            return self.dial_test(line, decoded);
+        }
+        let kind = parse::<wire::TypeOnly<'_>>(line)?.kind;
+        match kind.as_ref().map(|kind| kind.0.as_ref()) {
+            Some("dial_test") => self.dial_test(line, decoded),
+            Some("boss_call") => self.boss_call(line, decoded),
+            Some("gauge") => self.gauge(line, decoded),
+            Some("mms_submit") => self.mms_submit(line, decoded),
+            Some("mms_receipt") => self.mms_receipt(line, decoded),
+            Some("boss_connection") => self.boss_connection(line, decoded),
+            Some("complaint") => self.complaint(line, decoded),
+            Some("annotation") => self.annotation(line, decoded),
+            Some(other) => Err((
+                RefusalReason::UnknownType,
+                format!("unknown type {}", quoted(other)),
+            )),
+            None => Err((
+                RefusalReason::UnknownType,
+                "field `type` is missing".to_owned(),
+            )),
+        }
+    }
+
+    fn dial_test(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::DialTest<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        self.known_service(Some(required("service", text(&event.service))?))?;
+        let ok = required("ok", event.ok)?;
+        let value = event
+            .latency_ms
+            .map(|value| measured("latency_ms", value, 0.0))
+            .transpose()?;
+        self.fact(
+            Stream::DialTest,
+            ts_ms,
+            value,
+            text(&event.source),
+            decoded,
+            |name| match name {
+                "service" => text(&event.service).into(),
+                "channel" => text(&event.channel).into(),
+                "city" => text(&event.city).into(),
+                "network" => text(&event.network).into(),
+                "probe" => text(&event.probe).into(),
+                "target" => text(&event.target).into(),
+                "ok" => Borrowed::Flag(ok),
+                "step" => text(&event.step).into(),
+                "code" => text(&event.code).into(),
+                "content_ok" => event.content_ok.into(),
+                "part" => event.part.into(),
+                "parts" => event.parts.into(),
+                "source" => text(&event.source).into(),
+                _ => Borrowed::Null,
+            },
+        );
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn boss_call(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::BossCall<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        required("host", text(&event.host))?;
+        required("interface", text(&event.interface))?;
+        let value = measured("latency_ms", required("latency_ms", event.latency_ms)?, 0.0)?;
+        let source = text(&event.source);
+        self.fact(
+            Stream::BossCall,
+            ts_ms,
+            Some(value),
+            source,
+            decoded,
+            |name| match name {
+                "host" => text(&event.host).into(),
+                "interface" => text(&event.interface).into(),
+                "client" => text(&event.client).into(),
+                "tperrno" => event.tperrno.into(),
+                "urcode" => event.urcode.into(),
+                "city" => text(&event.city).into(),
+                "source" => text(&event.source).into(),
+                _ => Borrowed::Null,
+            },
+        );
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn gauge(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::Gauge<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        let name = required("name", text(&event.name))?;
+        let value = measured("value", required("value", event.value)?, -VALUE_MAX)?;
+        let none = wire::Texts::default();
+        let dimensions = &event.dims.as_ref().unwrap_or(&none).0;
+        if self.layout.references.contains(name) {
+            decoded.batch.readings.push(Reading {
+                ts_ms,
+                name: name.into(),
+                dimensions: dimensions.iter().cloned().collect(),
+                value,
+            });
+        }
+        let source = text(&event.source);
+        self.fact(
+            Stream::Gauge,
+            ts_ms,
+            Some(value),
+            source,
+            decoded,
+            |wanted| match wanted {
+                "name" => Borrowed::Text(name),
+                _ => dimensions
+                    .iter()
+                    .rev()
+                    .find(|(key, _)| key == wanted)
+                    .map(|(_, value)| value.as_str())
+                    .into(),
+            },
+        );
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn mms_submit(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::MmsSubmit<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        let service = required("service", text(&event.service))?;
+        self.known_service(Some(service))?;
+        let record = MmsSubmit {
+            ts_ms,
+            message_id: required("message_id", shared(&event.message_id))?,
+            service: service.into(),
+            city: shared(&event.city),
+            recipient: shared(&event.recipient),
+            edition: shared(&event.edition),
+            campaign: shared(&event.campaign),
+            valid_until_ms: in_range("valid_until", event.valid_until)?,
+        };
+        decoded
+            .batch
+            .advance(Stream::MmsSubmit, text(&event.source), ts_ms);
+        decoded.batch.records.push(Record::Submit(record));
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn mms_receipt(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::MmsReceipt<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        self.known_service(text(&event.service))?;
+        let record = MmsReceipt {
+            ts_ms,
+            message_id: required("message_id", shared(&event.message_id))?,
+            status: required("status", shared(&event.status))?,
+            status_text: shared(&event.status_text),
+            recipient: shared(&event.recipient),
+            service: shared(&event.service),
+            city: shared(&event.city),
+            submitted_at_ms: in_range("submitted_at", event.submitted_at)?,
+        };
+        decoded
+            .batch
+            .advance(Stream::MmsReceipt, text(&event.source), ts_ms);
+        decoded.batch.records.push(Record::Receipt(record));
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn boss_connection(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::BossConnection<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        let state = match required("state", text(&event.state))? {
+            "acquired" => ConnectionState::Acquired,
+            "active" => ConnectionState::Active,
+            "released" => ConnectionState::Released,
+            other => {
+                return Err(bad_value("state", other, "acquired, active or released"));
+            }
+        };
+        let record = BossConnection {
+            ts_ms,
+            host: required("host", shared(&event.host))?,
+            interface: required("interface", shared(&event.interface))?,
+            connection: required("connection", shared(&event.connection))?,
+            state,
+        };
+        decoded
+            .batch
+            .advance(Stream::BossConnection, text(&event.source), ts_ms);
+        decoded.batch.records.push(Record::Connection(record));
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn complaint(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::Complaint<'_> = parse(line)?;
+        let ts_ms = self.time("ts", event.ts)?;
+        self.known_service(text(&event.service))?;
+        let word = text(&event.state).unwrap_or("filed");
+        let Some((_, state)) = TicketState::NAMES
+            .into_iter()
+            .find(|(name, _)| *name == word)
+        else {
+            let known: Vec<&str> = TicketState::NAMES.iter().map(|(name, _)| *name).collect();
+            return Err(bad_value("state", word, &known.join(", ")));
+        };
+        let path = event.path.as_ref().map(|path| Arc::from(path.0.as_ref()));
+        if state == TicketState::Filed && path.is_none() && event.node.is_none() {
+            let words = "a filed complaint needs `path` or `node`".to_owned();
+            return Err((RefusalReason::MissingField, words));
+        }
+        let record = Complaint {
+            ts_ms,
+            version: event.version,
+            serial: required("serial", shared(&event.serial))?,
+            state,
+            path,
+            node: shared(&event.node),
+            service: shared(&event.service),
+            city: shared(&event.city),
+            subscriber: shared(&event.subscriber),
+            channel: shared(&event.channel),
+            escalated: event.escalated,
+            cause: shared(&event.cause),
+        };
+        decoded
+            .batch
+            .advance(Stream::Complaint, text(&event.source), ts_ms);
+        decoded.batch.records.push(Record::Complaint(record));
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    fn annotation(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
+        let event: wire::Annotation<'_> = parse(line)?;
+        // An annotation may speak of the future: planned work is announced.
+        let start_ms = required("start", in_range("start", event.start)?)?;
+        let end_ms = required("end", in_range("end", event.end)?)?;
+        if end_ms <= start_ms {
+            return Err(bad_value(
+                "end",
+                &end_ms.to_string(),
+                "a time after `start`",
+            ));
+        }
+        decoded.batch.annotations.push(Annotation {
+            start_ms,
+            end_ms,
+            kind: required("kind", shared(&event.kind))?,
+            text: shared(&event.text).unwrap_or_default(),
+            scope: event
+                .scope
+                .map(|scope| scope.0.into_iter().collect())
+                .unwrap_or_default(),
+        });
+        decoded.batch.events += 1;
+        note_unknown(&event.unknown, decoded);
+        Ok(())
+    }
+
+    /// Adds a fact; `value_of` gives the event's value of a kept dimension.
+    fn fact<'a>(
+        &mut self,
+        stream: Stream,
+        ts_ms: i64,
+        value: Option<f64>,
+        source: Option<&str>,
+        decoded: &mut Decoded,
+        value_of: impl Fn(&str) -> Borrowed<'a>,
+    ) {
+        let layout = self.layout.of(stream);
+        let values = layout.dimensions.iter().map(|name| value_of(name));
+        let tuple = self.tuples.intern(stream, layout.bound_of(value), values);
+        let value = value.unwrap_or(f64::NAN);
+        decoded.batch.facts.push(Fact {
+            ts_ms,
+            value,
+            tuple,
+        });
+        decoded.batch.advance(stream, source, ts_ms);
+    }
+
+    fn time(&self, field: &str, time: Option<wire::Time>) -> Result<i64, Reject> {
+        let ts_ms = required(field, in_range(field, time)?)?;
+        match self.limits.ts_ms_max {
+            Some(max) if ts_ms > max => {
+                let ahead_s = (ts_ms - max) / 1000;
+                let words = format!(
+                    "{field} {} lies {ahead_s} s beyond the tolerance for clocks that run ahead",
+                    iso(ts_ms)
+                );
+                Err((RefusalReason::FutureTime, words))
+            }
+            _ => Ok(ts_ms),
+        }
+    }
+
+    fn known_service(&self, service: Option<&str>) -> Result<(), Reject> {
+        match (&self.layout.services, service) {
+            (Some(known), Some(service)) if !known.contains(service) => {
+                let words = format!("service {} is not in the rule book", quoted(service));
+                Err((RefusalReason::UnknownService, words))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Parses with the fast decoder, and once more with the explaining one when that fails.
+fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reject> {
+    match sonic_rs::from_str(line) {
+        Ok(event) => Ok(event),
+        Err(fast) => {
+            let words = match serde_json::from_str::<T>(line) {
+                Ok(event) => return Ok(event),
+                Err(error) if error.is_data() => {
+                    let words = error.to_string();
+                    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+                    return Err((RefusalReason::BadValue, words));
+                }
+                Err(error) => format!("not JSON: {error}"),
+            };
+            tracing::trace!(%fast, "refused by the fast decoder as well");
+            Err((RefusalReason::Syntax, words))
+        }
+    }
+}
+
+fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
+    value.ok_or_else(|| {
+        (
+            RefusalReason::MissingField,
+            format!("field `{field}` is missing"),
+        )
+    })
+}
+
+fn measured(field: &str, value: f64, least: f64) -> Result<f64, Reject> {
+    if value.is_finite() && (least..=VALUE_MAX).contains(&value) {
+        Ok(value)
+    } else {
+        let wanted = if least < 0.0 {
+            "a number within ±9e12"
+        } else {
+            "a number from 0 to 9e12"
+        };
+        Err(bad_value(field, &value.to_string(), wanted))
+    }
+}
+
+fn in_range(field: &str, time: Option<wire::Time>) -> Result<Option<i64>, Reject> {
+    match time {
+        Some(wire::Time(ms)) if !(0..=TIME_MS_MAX).contains(&ms) => Err(bad_value(
+            field,
+            &ms.to_string(),
+            "a time from 1970 to 9999",
+        )),
+        time => Ok(time.map(|time| time.0)),
+    }
+}
+
+fn bad_value(field: &str, value: &str, wanted: &str) -> Reject {
+    (
+        RefusalReason::BadValue,
+        format!("field `{field}` is {}, wanted {wanted}", quoted(value)),
+    )
+}
+
+fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("\"{}…\"", &text[..end]),
+        None => format!("\"{text}\""),
+    }
+}
+
+fn iso(ts_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ts_ms).map_or_else(|_| ts_ms.to_string(), |t| t.to_string())
+}
+
+fn text<'a>(field: &'a Option<wire::Text<'_>>) -> Option<&'a str> {
+    field
+        .as_ref()
+        .map(|text| text.0.as_ref())
+        .filter(|text| !text.is_empty())
+}
+
+fn shared(field: &Option<wire::Text<'_>>) -> Option<Arc<str>> {
+    text(field).map(Arc::from)
+}
+
+fn note_unknown(names: &[std::borrow::Cow<'_, str>], decoded: &mut Decoded) {
+    for name in names {
+        let known = decoded.unknown_fields.len() < UNKNOWN_NAMES_MAX
+            || decoded.unknown_fields.contains_key(name.as_ref());
+        let key = if known { name.as_ref() } else { "…" };
+        match decoded.unknown_fields.get_mut(key) {
+            Some(count) => *count += 1,
+            None => {
+                decoded.unknown_fields.insert(key.to_owned(), 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use super::*;
+use crate::event::{DimensionValue, StreamLayout};
+
+fn layout() -> Arc<Layout> {
+    let mut streams: [StreamLayout; Stream::ALL.len()] = Default::default();
+    for (stream, dimensions) in [
+        (Stream::DialTest, vec!["service", "city", "ok", "code"]),
+        (Stream::BossCall, vec!["host", "tperrno"]),
+        (Stream::Gauge, vec!["name", "city"]),
+    ] {
+        streams[stream.index()].dimensions = dimensions.into_iter().map(str::to_owned).collect();
+    }
+    streams[Stream::DialTest.index()].limits = vec![30_000.0];
+    Arc::new(Layout {
+        version: 1,
+        streams,
+        services: Some(["sms_hall".to_owned()].into_iter().collect()),
+        references: ["subscriber_base".to_owned()].into_iter().collect(),
+    })
+}
+
+fn decode(input: &str) -> Decoded {
+    let limits = DecodeLimits {
+        line_bytes_max: 400,
+        ts_ms_max: Some(2_000_000_000_000),
+    };
+    Decoder::new(layout(), limits).decode(input.as_bytes())
+}
+
+#[track_caller]
+fn refused(line: &str, class: RefusalReason, words: &str) {
+    let decoded = decode(line);
+    assert_eq!(decoded.batch.events, 0);
+    let [refusal] = decoded.refused.as_slice() else {
+        panic!("{:?}", decoded.refused)
+    };
+    assert_eq!((refusal.class, refusal.reason.as_str()), (class, words));
+}
+
+#[test]
+fn a_dial_test_becomes_a_fact_of_its_tuple() {
+    let decoded = decode(concat!(
+        r#"{"type":"dial_test","ts":1000,"id":"a","service":"sms_hall","city":"长沙","ok":true,"latency_ms":30000}"#,
+        "\n\n",
+        r#"{"ts":"1970-01-01T08:00:02+08:00","type":"dial_test","service":"sms_hall","city":"\u957f沙","ok":true,"latency_ms":12.5,"code":null}"#,
+        "\n",
+        r#"{"type":"dial_test","ts":1000,"service":"sms_hall","city":"长沙","ok":true,"latency_ms":30000.5}"#,
+    ));
+    assert_eq!(decoded.refused, []);
+    let facts = &decoded.batch.facts;
+    assert_eq!(
+        facts[0],
+        Fact {
+            ts_ms: 1000,
+            value: 30_000.0,
+            tuple: 0
+        }
+    );
+    assert_eq!(
+        facts[1],
+        Fact {
+            ts_ms: 2000,
+            value: 12.5,
+            tuple: 0
+        }
+    );
+    assert_eq!(facts[2].tuple, 1, "beyond the limit is another tuple");
+    let want = [
+        DimensionValue::Text("sms_hall".into()),
+        DimensionValue::Text("长沙".into()),
+        DimensionValue::Flag(true),
+        DimensionValue::Null,
+    ];
+    assert_eq!(*decoded.batch.tuples[0].values, want);
+    assert_eq!(decoded.batch.events, 3);
+    let progress: Vec<_> = decoded.batch.sources.values().copied().collect();
+    assert_eq!(
+        progress,
+        [crate::event::SourceProgress {
+            ts_ms_max: 2000,
+            events: 3
+        }]
+    );
+}
+
+#[test]
+fn every_type_of_the_wire_table_is_taken() {
+    let decoded = decode(
+        r#"{"type":"boss_call","ts":1,"host":"h","interface":"ITF","client":"c","latency_ms":5,"tperrno":11,"wait_ms":3}
+{"type":"gauge","ts":2,"name":"subscriber_base","value":1200000,"dims":{"city":"长沙","service":"sms_hall"}}
+{"type":"mms_submit","ts":3,"message_id":17,"service":"sms_hall","city":"长沙","recipient":"138","valid_until":"2026-01-01T00:00:00Z"}
+{"type":"mms_receipt","ts":4,"message_id":"17","status":"Retrieved"}
+{"type":"boss_connection","ts":5,"host":"h","interface":"ITF","connection":"c1","state":"acquired"}
+{"type":"complaint","ts":6,"serial":"S1","path":["投诉","数据业务"],"text":"…"}
+{"type":"complaint","ts":7,"serial":"S1","state":"withdrawn"}
+{"type":"annotation","start":1,"end":9999999999999,"kind":"planned_work","text":"割接","scope":{"city":"长沙"}}"#,
+    );
+    assert_eq!(decoded.refused, []);
+    assert_eq!((decoded.batch.events, decoded.batch.facts.len()), (8, 2));
+    assert_eq!(decoded.batch.records.len(), 5);
+    assert_eq!(decoded.batch.readings.len(), 1);
+    assert_eq!(decoded.batch.annotations.len(), 1);
+    assert_eq!(decoded.unknown_fields, BTreeMap::new());
+    let Record::Submit(submit) = &decoded.batch.records[0] else {
+        panic!()
+    };
+    assert_eq!(&*submit.message_id, "17");
+    let Record::Complaint(complaint) = &decoded.batch.records[3] else {
+        panic!()
+    };
+    assert_eq!(complaint.path.as_deref(), Some("投诉/数据业务"));
+}
+
+#[test]
+fn unknown_fields_are_counted_by_name_and_the_line_is_taken() {
+    let line = r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true,"colour":"red"}"#;
+    let decoded = decode(&format!("{line}\n{line}"));
+    assert_eq!(decoded.batch.events, 2);
+    assert_eq!(
+        decoded.unknown_fields,
+        BTreeMap::from([("colour".to_owned(), 2)])
+    );
+}
+
+#[test]
+fn refusals_name_the_line_and_the_value_and_the_rest_is_taken() {
+    let good = r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true}"#;
+    let decoded = decode(&format!(
+        "{good}\nnonsense\n\n{good}\n{{\"type\":\"nope\"}}"
+    ));
+    assert_eq!(decoded.batch.events, 2);
+    let lines: Vec<String> = decoded.refused.iter().map(ToString::to_string).collect();
+    assert!(lines[0].starts_with("line 2: not JSON: "), "{lines:?}");
+    assert_eq!(lines[1], "line 5: unknown type \"nope\"");
+}
+
+#[test]
+fn every_class_of_refusal_shows_its_message() {
+    use RefusalReason::*;
+    refused(r#"{"ts":1}"#, UnknownType, "field `type` is missing");
+    refused(
+        r#"{"type":"dial_test","ts":1,"ok":true}"#,
+        MissingField,
+        "field `service` is missing",
+    );
+    refused(
+        r#"{"type":"dial_test","ts":1,"service":"fax","ok":true}"#,
+        UnknownService,
+        "service \"fax\" is not in the rule book",
+    );
+    refused(
+        r#"{"type":"dial_test","ts":2000000010000,"service":"sms_hall","ok":true}"#,
+        FutureTime,
+        "ts 2033-05-18T03:33:30Z lies 10 s beyond the tolerance for clocks that run ahead",
+    );
+    refused(
+        r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":"yes"}"#,
+        BadValue,
+        "field `ok`: invalid type: string \"yes\", expected a boolean",
+    );
+    refused(
+        r#"{"type":"dial_test","ts":"yesterday","service":"sms_hall","ok":true}"#,
+        BadValue,
+        "field `ts`: time \"yesterday\" is not RFC 3339 with an offset",
+    );
+    refused(
+        r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true,"latency_ms":-5}"#,
+        BadValue,
+        "field `latency_ms` is \"-5\", wanted a number from 0 to 9e12",
+    );
+    refused(
+        r#"{"type":"boss_connection","ts":1,"host":"h","interface":"i","connection":"c","state":"lost"}"#,
+        BadValue,
+        "field `state` is \"lost\", wanted acquired, active or released",
+    );
+    refused(
+        r#"{"type":"complaint","ts":1,"serial":"S"}"#,
+        MissingField,
+        "a filed complaint needs `path` or `node`",
+    );
+    refused(
+        r#"{"type":"annotation","start":5,"end":5,"kind":"k"}"#,
+        BadValue,
+        "field `end` is \"5\", wanted a time after `start`",
+    );
+    refused(
+        &format!(r#"{{"type":"dial_test","code":"{}"}}"#, "x".repeat(400)),
+        TooLong,
+        "line of 430 bytes is longer than the limit of 400",
+    );
+    refused(
+        r#"{"type":"gauge","ts":1,"name":"g","value":9000000000001}"#,
+        BadValue,
+        "field `value` is \"9000000000001\", wanted a number within ±9e12",
+    );
+}
+
+#[test]
+fn garbage_never_panics() {
+    let seeds = [
+        r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true,"latency_ms":1e999}"#,
+        r#"{"type":"complaint","ts":1,"serial":{"a":[1]},"path":[1,[2]]}"#,
+        r#"[{"type":"gauge"}]"#,
+        "{\"type\":\"gauge\",\"dims\":{\"a\":null}}",
+        "\u{feff}{}",
+        "null",
+        "{\"type\":\"dial_test\",\"ts\":\"\\ud800\"}",
+    ];
+    for seed in seeds {
+        let bytes = seed.as_bytes();
+        for cut in 0..=bytes.len() {
+            for flip in [0x00, 0x20, 0x80] {
+                let mut piece = bytes[..cut].to_vec();
+                if let Some(last) = piece.last_mut() {
+                    *last ^= flip;
+                }
+                let decoded = Decoder::new(layout(), DecodeLimits::default()).decode(&piece);
+                assert!(decoded.batch.events + decoded.refused.len() as u64 <= 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Events that are folded by key before rules see them, and those that explain others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// An event of a keyed stream.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Record {
+    /// A message was handed over for delivery.
+    Submit(MmsSubmit),
+    /// The MMSC reported on a message.
+    Receipt(MmsReceipt),
+    /// A BOSS connection changed hands.
+    Connection(BossConnection),
+    /// A complaint ticket was filed or changed.
+    Complaint(Complaint),
+}
+
+impl Record {
+    /// When it happened, ms since the epoch.
+    pub fn ts_ms(&self) -> i64 {
+        match self {
+            Record::Submit(event) => event.ts_ms,
+            Record::Receipt(event) => event.ts_ms,
+            Record::Connection(event) => event.ts_ms,
+            Record::Complaint(event) => event.ts_ms,
+        }
+    }
+}
+
+/// `mms_submit`: one message to one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MmsSubmit {
+    /// Time of submission, ms.
+    pub ts_ms: i64,
+    /// The MMSC's message id.
+    pub message_id: Arc<str>,
+    /// Service.
+    pub service: Arc<str>,
+    /// City of the recipient.
+    pub city: Option<Arc<str>>,
+    /// Recipient's number: personal data, never a dimension.
+    pub recipient: Option<Arc<str>>,
+    /// Regular issue it belongs to.
+    pub edition: Option<Arc<str>>,
+    /// Campaign it belongs to.
+    pub campaign: Option<Arc<str>>,
+    /// Time after which the MMSC gives up, ms.
+    pub valid_until_ms: Option<i64>,
+}
+
+/// `mms_receipt`: one delivery report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MmsReceipt {
+    /// Time of the report, ms.
+    pub ts_ms: i64,
+    /// The MMSC's message id.
+    pub message_id: Arc<str>,
+    /// Status word as received.
+    pub status: Arc<str>,
+    /// Explanation as received.
+    pub status_text: Option<Arc<str>>,
+    /// Recipient's number: personal data, never a dimension.
+    pub recipient: Option<Arc<str>>,
+    /// Service, when the receipt stands alone.
+    pub service: Option<Arc<str>>,
+    /// City, when the receipt stands alone.
+    pub city: Option<Arc<str>>,
+    /// Time of submission, when the receipt stands alone, ms.
+    pub submitted_at_ms: Option<i64>,
+}
+
+/// `boss_connection`: a client took, used or gave back a connection to a BOSS interface.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BossConnection {
+    /// Time of the change, ms.
+    pub ts_ms: i64,
+    /// BOSS host.
+    pub host: Arc<str>,
+    /// Interface (Tuxedo service).
+    pub interface: Arc<str>,
+    /// Connection, unique on its host and interface.
+    pub connection: Arc<str>,
+    /// What happened.
+    pub state: ConnectionState,
+}
+
+/// What happened to a connection; ordered as it happens within one millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ConnectionState {
+    /// Taken.
+    Acquired,
+    /// Used: the hold is counted from here again.
+    Active,
+    /// Given back.
+    Released,
+}
+
+/// `complaint`: one version of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Complaint {
+    /// Time of this version, ms.
+    pub ts_ms: i64,
+    /// Version number, if the source counts them.
+    pub version: Option<i64>,
+    /// The ticket's serial number (投诉来电流水号).
+    pub serial: Arc<str>,
+    /// What this version says happened.
+    pub state: TicketState,
+    /// Path in the complaint tree, levels joined by `/`.
+    pub path: Option<Arc<str>>,
+    /// Node code, for example `O010104`.
+    pub node: Option<Arc<str>>,
+    /// Service.
+    pub service: Option<Arc<str>>,
+    /// City.
+    pub city: Option<Arc<str>>,
+    /// Caller's number: personal data, never a dimension.
+    pub subscriber: Option<Arc<str>>,
+    /// Channel it came in by.
+    pub channel: Option<Arc<str>>,
+    /// Whether the customer went over the first line's head (越级).
+    pub escalated: Option<bool>,
+    /// Cause found.
+    pub cause: Option<Arc<str>>,
+}
+
+/// What a ticket's version says happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TicketState {
+    /// Filed.
+    Filed,
+    /// Moved to another node.
+    Reclassified,
+    /// Confirmed into a class.
+    Confirmed,
+    /// Answered.
+    Closed,
+    /// An exclusion condition held: never was a complaint.
+    Excluded,
+    /// The customer took it back.
+    Withdrawn,
+}
+
+impl TicketState {
+    /// Every state with its name on the wire.
+    pub const NAMES: [(&'static str, TicketState); 6] = [
+        ("filed", TicketState::Filed),
+        ("reclassified", TicketState::Reclassified),
+        ("confirmed", TicketState::Confirmed),
+        ("closed", TicketState::Closed),
+        ("excluded", TicketState::Excluded),
+        ("withdrawn", TicketState::Withdrawn),
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(_, state)| *state == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// Whether a ticket in this state is a complaint at all.
+    pub fn counts(self) -> bool {
+        !matches!(self, TicketState::Excluded | TicketState::Withdrawn)
+    }
+}
+
+/// `annotation`: planned work, a cut-over, a storm. It explains and may suppress, never hides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Annotation {
+    /// Begin, ms, inclusive.
+    pub start_ms: i64,
+    /// End, ms, exclusive.
+    pub end_ms: i64,
+    /// Kind, for example `planned_work`.
+    pub kind: Arc<str>,
+    /// What people should read.
+    pub text: Arc<str>,
+    /// Dimensions that an object must have to be concerned; empty concerns everything.
+    pub scope: BTreeMap<String, String>,
+}
+
+/// A gauge reading that rates divide by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Time of the reading, ms.
+    pub ts_ms: i64,
+    /// Gauge.
+    pub name: Arc<str>,
+    /// Its dimensions.
+    pub dimensions: BTreeMap<String, String>,
+    /// The reading.
+    pub value: f64,
+}

@@ -1,0 +1,153 @@
+//! A sparse logarithmic histogram whose bucket numbers are the leading bits of the value.
+//!
+//! A bucket is the exponent and the first five mantissa bits of a double, so an octave has 32
+//! buckets and the middle of a bucket is at most 1/64 = 1.56 % from anything in it. There is no
+//! logarithm and no table: the same bits on every machine.
+
+use serde::{Deserialize, Serialize};
+
+/// Bits of the mantissa below those that make up the bucket number.
+const SHIFT: u32 = 52 - 5;
+
+/// Bucket of a value; order-preserving, negative values included.
+pub fn bucket_of(value: f64) -> i32 {
+    let magnitude = (value.abs().to_bits() >> SHIFT) as i32;
+    if value < 0.0 { -magnitude } else { magnitude }
+}
+
+/// The value that stands for a bucket: its middle, and zero for the bucket around zero.
+pub fn bucket_value(bucket: i32) -> f64 {
+    let number = u64::from(bucket.unsigned_abs());
+    if number == 0 {
+        return 0.0;
+    }
+    let low = f64::from_bits(number << SHIFT);
+    let high = f64::from_bits((number + 1) << SHIFT);
+    let middle = low + (high - low) / 2.0;
+    if bucket < 0 { -middle } else { middle }
+}
+
+/// Counts by bucket, sorted by bucket; counts may be negative in a retraction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Histogram(Vec<(i32, i32)>);
+
+impl Histogram {
+    /// Builds a histogram from bucket numbers in any order, emptying the scratch list.
+    pub fn from_buckets(buckets: &mut Vec<i32>) -> Histogram {
+        buckets.sort_unstable();
+        let mut counts: Vec<(i32, i32)> = Vec::new();
+        for bucket in buckets.drain(..) {
+            match counts.last_mut() {
+                Some((last, count)) if *last == bucket => *count += 1,
+                _ => counts.push((bucket, 1)),
+            }
+        }
+        counts.shrink_to_fit();
+        Histogram(counts)
+    }
+
+    /// Adds `weight` values of one bucket.
+    pub fn add(&mut self, bucket: i32, weight: i64) {
+        let weight = weight as i32;
+        match self.0.binary_search_by_key(&bucket, |(b, _)| *b) {
+            Ok(at) => {
+                self.0[at].1 += weight;
+                if self.0[at].1 == 0 {
+                    self.0.remove(at);
+                }
+            }
+            Err(at) => self.0.insert(at, (bucket, weight)),
+        }
+    }
+
+    /// Adds another histogram.
+    pub fn merge(&mut self, other: &Histogram) {
+        if other.0.is_empty() {
+            return;
+        }
+        if self.0.is_empty() {
+            self.0.clone_from(&other.0);
+            return;
+        }
+        let mut merged = Vec::with_capacity(self.0.len() + other.0.len());
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        loop {
+            match (mine.peek(), theirs.peek()) {
+                (Some((a, x)), Some((b, y))) if a == b => {
+                    if x + y != 0 {
+                        merged.push((*a, x + y));
+                    }
+                    mine.next();
+                    theirs.next();
+                }
+                (Some((a, _)), Some((b, _))) => {
+                    let next = if a < b { mine.next() } else { theirs.next() };
+                    merged.extend(next);
+                }
+                (Some(_), None) => merged.extend(mine.next()),
+                (None, Some(_)) => merged.extend(theirs.next()),
+                (None, None) => break,
+            }
+        }
+        merged.shrink_to_fit();
+        self.0 = merged;
+    }
+
+    /// Turns every count around.
+    pub fn negate(&mut self) {
+        self.0.iter_mut().for_each(|(_, count)| *count = -*count);
+    }
+
+    /// True when no bucket has a count.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The middle of the bucket that holds rank `ceil(q * n)`.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let total: i64 = self.0.iter().map(|(_, count)| i64::from(*count)).sum();
+        if total <= 0 {
+            return None;
+        }
+        let rank = ((q * total as f64).ceil() as i64).clamp(1, total);
+        let mut seen = 0;
+        self.0.iter().find_map(|(bucket, count)| {
+            seen += i64::from(*count);
+            (seen >= rank).then(|| bucket_value(*bucket))
+        })
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(i32, i32)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_keep_the_order_of_values() {
+        let values = [-1e9, -3.0, -0.5, 0.0, 1e-6, 0.5, 1.0, 1.04, 30_000.0, 9e12];
+        let buckets: Vec<i32> = values.iter().copied().map(bucket_of).collect();
+        assert!(buckets.is_sorted(), "{buckets:?}");
+    }
+
+    #[test]
+    fn the_middle_is_within_the_promised_error() {
+        for value in [1.0, 1.031, 7.3, 20.0, 999.0, 29_999.0] {
+            let error = (bucket_value(bucket_of(value)) - value).abs() / value;
+            assert!(error <= 1.0 / 64.0, "{value}: {error}");
+        }
+        assert_eq!(bucket_value(bucket_of(0.0)), 0.0);
+    }
+
+    #[test]
+    fn built_from_buckets_equals_built_by_adding() {
+        let mut buckets = vec![5, 3, 5, 5, 3, 9];
+        let mut added = Histogram::default();
+        buckets.iter().for_each(|b| added.add(*b, 1));
+        assert_eq!(Histogram::from_buckets(&mut buckets), added);
+    }
+}

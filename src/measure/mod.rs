@@ -1,0 +1,285 @@
+//! Aggregates as elements of a commutative group: combining, sliding and retracting are additions.
+//!
+//! A [`Measure`] is what a pane keeps about its facts. It travels through the dataflow as the
+//! *difference* of an update, so a corrected or withdrawn fact is simply a negative measure.
+//!
+//! Invariants:
+//! * addition is commutative and associative to the bit: sums are fixed-point integers, never floats;
+//! * `m + (-m)` is zero, with nothing left on the heap;
+//! * the histogram's total equals `valued` wherever the histogram is kept.
+
+mod histogram;
+
+pub use histogram::{Histogram, bucket_of, bucket_value};
+
+use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};
+use serde::{Deserialize, Serialize};
+
+/// Fixed-point units per measured unit in [`Measure::sum`]: six decimals are exact.
+pub const SUM_SCALE: f64 = 1e6;
+
+/// Largest magnitude of a measured value that ingest lets through.
+///
+/// Above it a value in fixed point would not fit 64 bits; 9e12 ms are 285 years.
+pub const VALUE_MAX: f64 = 9e12;
+
+/// Which optional parts of a measure some rule needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Keep the logarithmic histogram (quantiles).
+    pub histogram: bool,
+    /// Keep every distinct value (exact minimum and maximum).
+    pub extremes: bool,
+}
+
+impl Parts {
+    /// What either needs.
+    pub fn union(self, other: Parts) -> Parts {
+        Parts {
+            histogram: self.histogram || other.histogram,
+            extremes: self.extremes || other.extremes,
+        }
+    }
+}
+
+/// What is known about the facts of one pane or window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Measure {
+    /// Facts.
+    pub count: i64,
+    /// Facts that satisfy the good-condition.
+    pub good: i64,
+    /// Facts that carry a measured value.
+    pub valued: i64,
+    /// Sum of measured values, in units of 1 / [`SUM_SCALE`].
+    pub sum: i128,
+    /// Logarithmic histogram of measured values; empty unless some rule needs it.
+    pub histogram: Histogram,
+    /// Multiset of fixed-point values; absent unless some rule needs exact extremes. A multiset and
+    /// not two numbers, because a minimum cannot be retracted.
+    pub extremes: Option<Box<Extremes>>,
+}
+
+/// A sorted multiset of fixed-point values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Extremes(Vec<(i64, i64)>);
+
+/// Converts a measured value to fixed point.
+///
+/// The caller has checked that it is finite and within [`VALUE_MAX`].
+pub fn to_fixed(value: f64) -> i64 {
+    (value * SUM_SCALE).round() as i64
+}
+
+impl Measure {
+    /// The measure of `weight` equal facts (negative to retract), of which none is good yet.
+    pub fn of(value: Option<f64>, weight: i64, parts: Parts) -> Measure {
+        let mut measure = Measure {
+            count: weight,
+            ..Measure::default()
+        };
+        if let Some(value) = value {
+            measure.valued = weight;
+            measure.sum = i128::from(to_fixed(value)) * i128::from(weight);
+            if parts.histogram {
+                measure.histogram.add(bucket_of(value), weight);
+            }
+            if parts.extremes {
+                measure.extremes = Some(Box::new(Extremes(vec![(to_fixed(value), weight)])));
+            }
+        }
+        measure
+    }
+
+    /// Arithmetic mean of the measured values.
+    ///
+    /// One division of two numbers that are exact below 2^53, so it equals the textbook mean.
+    pub fn mean(&self) -> Option<f64> {
+        (self.valued > 0).then(|| self.sum as f64 / (SUM_SCALE * self.valued as f64))
+    }
+
+    /// Sum of the measured values.
+    pub fn total(&self) -> f64 {
+        self.sum as f64 / SUM_SCALE
+    }
+
+    /// Nearest-rank quantile: the value of rank `ceil(q * n)`, within the histogram's error.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        self.histogram.quantile(q)
+    }
+
+    /// Smallest measured value, exact.
+    pub fn least(&self) -> Option<f64> {
+        self.extremes
+            .as_ref()?
+            .0
+            .first()
+            .map(|(value, _)| *value as f64 / SUM_SCALE)
+    }
+
+    /// Largest measured value, exact.
+    pub fn greatest(&self) -> Option<f64> {
+        self.extremes
+            .as_ref()?
+            .0
+            .last()
+            .map(|(value, _)| *value as f64 / SUM_SCALE)
+    }
+
+    /// Marks all facts as good or none, as the good-condition decided for their tuple.
+    pub fn judged(mut self, good: bool) -> Measure {
+        self.good = if good { self.count } else { 0 };
+        self
+    }
+
+    /// Drops the parts that a family does not need.
+    pub fn keeping(mut self, parts: Parts) -> Measure {
+        if !parts.histogram {
+            self.histogram = Histogram::default();
+        }
+        if !parts.extremes {
+            self.extremes = None;
+        }
+        self
+    }
+
+    /// Bytes that this measure keeps on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let extremes = self
+            .extremes
+            .as_ref()
+            .map_or(0, |e| 24 + e.0.capacity() * 16);
+        self.histogram.heap_bytes() + extremes
+    }
+}
+
+impl Extremes {
+    fn add(&mut self, other: &Extremes) {
+        for (value, weight) in &other.0 {
+            match self.0.binary_search_by_key(value, |(v, _)| *v) {
+                Ok(at) => {
+                    self.0[at].1 += weight;
+                    if self.0[at].1 == 0 {
+                        self.0.remove(at);
+                    }
+                }
+                Err(at) => self.0.insert(at, (*value, *weight)),
+            }
+        }
+    }
+}
+
+impl IsZero for Measure {
+    fn is_zero(&self) -> bool {
+        self.count == 0
+            && self.good == 0
+            && self.valued == 0
+            && self.sum == 0
+            && self.histogram.is_empty()
+            && self.extremes.as_ref().is_none_or(|e| e.0.is_empty())
+    }
+}
+
+impl Semigroup for Measure {
+    fn plus_equals(&mut self, other: &Measure) {
+        self.count += other.count;
+        self.good += other.good;
+        self.valued += other.valued;
+        self.sum += other.sum;
+        self.histogram.merge(&other.histogram);
+        match (&mut self.extremes, &other.extremes) {
+            (Some(mine), Some(theirs)) => mine.add(theirs),
+            (None, Some(theirs)) => self.extremes = Some(theirs.clone()),
+            (_, None) => {}
+        }
+        if self.extremes.as_ref().is_some_and(|e| e.0.is_empty()) {
+            self.extremes = None;
+        }
+    }
+}
+
+impl Monoid for Measure {
+    fn zero() -> Measure {
+        Measure::default()
+    }
+}
+
+impl Abelian for Measure {
+    fn negate(&mut self) {
+        self.count = -self.count;
+        self.good = -self.good;
+        self.valued = -self.valued;
+        self.sum = -self.sum;
+        self.histogram.negate();
+        if let Some(extremes) = &mut self.extremes {
+            extremes
+                .0
+                .iter_mut()
+                .for_each(|(_, weight)| *weight = -*weight);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: Parts = Parts {
+        histogram: true,
+        extremes: true,
+    };
+
+    fn sum_of(values: &[f64]) -> Measure {
+        let mut measure = Measure::zero();
+        for value in values {
+            measure.plus_equals(&Measure::of(Some(*value), 1, ALL));
+        }
+        measure
+    }
+
+    proptest! {
+        #[test]
+        fn order_does_not_matter_and_retraction_leaves_nothing(
+            mut values in prop::collection::vec(-1e6..1e6f64, 0..60),
+        ) {
+            let forward = sum_of(&values);
+            values.reverse();
+            prop_assert_eq!(&forward, &sum_of(&values));
+            let mut back = forward.clone();
+            back.negate();
+            back.plus_equals(&forward);
+            prop_assert!(back.is_zero());
+            prop_assert_eq!(back, Measure::zero());
+        }
+
+        #[test]
+        fn quantiles_are_within_two_percent_of_nearest_rank(
+            mut values in prop::collection::vec(0.001..1e7f64, 1..300),
+            q in 0.01..0.999f64,
+        ) {
+            let measure = sum_of(&values);
+            values.sort_by(f64::total_cmp);
+            let rank = ((q * values.len() as f64).ceil() as usize).max(1);
+            let exact = values[rank - 1];
+            let got = measure.quantile(q).unwrap();
+            prop_assert!((got - exact).abs() <= 0.02 * exact, "{got} for {exact}");
+        }
+
+        #[test]
+        fn extremes_are_exact(values in prop::collection::vec(-1e6..1e6f64, 1..50)) {
+            let measure = sum_of(&values);
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            prop_assert!((measure.least().unwrap() - least).abs() <= 1e-6);
+            prop_assert!((measure.greatest().unwrap() - most).abs() <= 1e-6);
+        }
+    }
+
+    #[test]
+    fn mean_of_whole_numbers_is_the_textbook_mean() {
+        assert_eq!(sum_of(&[1.0, 2.0, 4.0]).mean(), Some(7.0 / 3.0));
+        assert_eq!(Measure::of(None, 1, ALL).mean(), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! The rule book as work: which dimensions to keep, and which *families* of windows to compute.
+//!
+//! A family is a set of facts (stream, filter, good-condition) with a grouping. KQIs that share one
+//! share its panes: count, ratio, mean and p95 of the same facts cost one pane, not four. Plans are
+//! data; the dataflow interprets them and names timely, this module does not.
+//!
+//! Invariants:
+//! * a family keeps its number as long as its key lives, through any number of reloads;
+//! * a stream's kept dimensions only ever grow at the end within a run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::event::{Layout, Stream, StreamLayout};
+use crate::measure::Parts;
+use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WindowSpec};
+
+/// A rule book made ready for the dataflow.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Counts the books of a run, from 1.
+    pub version: u64,
+    /// The book.
+    pub book: Arc<RuleBook>,
+    /// What decoding keeps.
+    pub layout: Arc<Layout>,
+    /// Families by number.
+    pub families: BTreeMap<u32, Arc<Family>>,
+    /// The operator's zone.
+    pub zone: jiff::tz::TimeZone,
+    next_family: u32,
+}
+
+/// A set of facts, grouped, with the windows that are wanted of it.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Its number in this run.
+    pub number: u32,
+    /// Canonical text of its definition: equal keys mean equal panes.
+    pub key: String,
+    /// Stream it reads.
+    pub stream: Stream,
+    /// Which facts take part.
+    pub filter: Option<Predicate>,
+    /// Which of them are good.
+    pub good: Option<Predicate>,
+    /// Largest measured value of a good fact.
+    pub good_within: Option<f64>,
+    /// Grouping dimensions, in output order.
+    pub group_by: Vec<String>,
+    /// Parts of the measure that its KQIs need.
+    pub parts: Parts,
+    /// How long its panes are kept behind the watermark, ms.
+    pub retention_ms: i64,
+    /// Windows wanted, each with the KQIs that read it.
+    pub windows: Vec<FamilyWindow>,
+}
+
+/// One window shape of a family.
+#[derive(Clone, Debug)]
+pub struct FamilyWindow {
+    /// Shape.
+    pub spec: WindowSpec,
+    /// Distance to the earlier window that `change` aggregates compare with, ms.
+    pub against_ms: Option<i64>,
+    /// Indices into [`RuleBook::kqis`].
+    pub kqis: Vec<usize>,
+}
+
+impl Plan {
+    /// Makes a plan; `previous` is the plan that it replaces in this run.
+    ///
+    /// # Errors
+    /// The zone is not known on this machine.
+    pub fn new(book: Arc<RuleBook>, previous: Option<&Plan>) -> Result<Plan, jiff::Error> {
+        let zone = jiff::tz::TimeZone::get(&book.time_zone)?;
+        let mut next_family = previous.map_or(0, |plan| plan.next_family);
+        let mut families: Vec<Family> = Vec::new();
+        // KQIs with a good-condition first: the others can then share their families.
+        let (judging, plain): (Vec<_>, Vec<_>) = book
+            .kqis
+            .iter()
+            .enumerate()
+            .partition(|(_, kqi)| has_good(kqi));
+        for (index, kqi) in judging.into_iter().chain(plain) {
+            let at = match families.iter().position(|family| serves(family, kqi)) {
+                Some(at) => at,
+                None => {
+                    let key = key_of(kqi);
+                    let kept = previous
+                        .and_then(|plan| plan.families.values().find(|family| family.key == key));
+                    let number = kept.map_or_else(
+                        || {
+                            next_family += 1;
+                            next_family - 1
+                        },
+                        |family| family.number,
+                    );
+                    families.push(family_of(kqi, key, number, &book));
+                    families.len() - 1
+                }
+            };
+            families[at].parts = families[at].parts.union(parts_of(kqi));
+            want_window(&mut families[at].windows, kqi, index);
+        }
+        let layout = Arc::new(layout_of(&book, previous));
+        let version = previous.map_or(1, |plan| plan.version + 1);
+        let families = families
+            .into_iter()
+            .map(|family| (family.number, Arc::new(family)))
+            .collect();
+        Ok(Plan {
+            version,
+            book,
+            layout,
+            families,
+            zone,
+            next_family,
+        })
+    }
+
+    /// The family and window that a KQI reads.
+    pub fn window_of(&self, kqi: usize) -> Option<(&Arc<Family>, usize)> {
+        self.families.values().find_map(|family| {
+            let at = family
+                .windows
+                .iter()
+                .position(|window| window.kqis.contains(&kqi))?;
+            Some((family, at))
+        })
+    }
+}
+
+fn has_good(kqi: &Kqi) -> bool {
+    kqi.good.is_some() || kqi.good_within.is_some()
+}
+
+fn serves(family: &Family, kqi: &Kqi) -> bool {
+    let same_facts = family.stream == kqi.stream
+        && family.filter == kqi.filter
+        && family.group_by == kqi.group_by;
+    let same_good = family.good == kqi.good && family.good_within == kqi.good_within;
+    same_facts && (same_good || !has_good(kqi))
+}
+
+fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
+    Family {
+        number,
+        key,
+        stream: kqi.stream,
+        filter: kqi.filter.clone(),
+        good: kqi.good.clone(),
+        good_within: kqi.good_within,
+        group_by: kqi.group_by.clone(),
+        parts: Parts::default(),
+        retention_ms: book
+            .streams
+            .get(&kqi.stream)
+            .map_or(0, |rule| rule.retention_ms),
+        windows: Vec::new(),
+    }
+}
+
+fn key_of(kqi: &Kqi) -> String {
+    format!(
+        "{} where {} good {} within {:?} by {}",
+        kqi.stream.name(),
+        kqi.filter.as_ref().map_or("true", Predicate::source),
+        kqi.good.as_ref().map_or("-", Predicate::source),
+        kqi.good_within,
+        kqi.group_by.join(",")
+    )
+}
+
+fn parts_of(kqi: &Kqi) -> Parts {
+    Parts {
+        histogram: matches!(kqi.aggregate, Aggregate::Quantile(_)),
+        extremes: matches!(kqi.aggregate, Aggregate::Min | Aggregate::Max),
+    }
+}
+
+fn want_window(windows: &mut Vec<FamilyWindow>, kqi: &Kqi, index: usize) {
+    let against_ms = match kqi.aggregate {
+        Aggregate::Change { against_ms } => Some(against_ms),
+        _ => None,
+    };
+    let fits = |window: &&mut FamilyWindow| {
+        window.spec == kqi.window
+            && (against_ms.is_none()
+                || window.against_ms.is_none()
+                || window.against_ms == against_ms)
+    };
+    match windows.iter_mut().find(fits) {
+        Some(window) => {
+            window.kqis.push(index);
+            window.against_ms = window.against_ms.or(against_ms);
+        }
+        None => windows.push(FamilyWindow {
+            spec: kqi.window,
+            against_ms,
+            kqis: vec![index],
+        }),
+    }
+}
+
+fn layout_of(book: &RuleBook, previous: Option<&Plan>) -> Layout {
+    let mut streams: [StreamLayout; Stream::ALL.len()] = match previous {
+        Some(plan) => plan.layout.streams.clone(),
+        None => Default::default(),
+    };
+    for stream in &mut streams {
+        stream.limits.clear();
+        stream.parts = Parts::default();
+    }
+    let mut references: rustc_hash::FxHashSet<String> = Default::default();
+    for kqi in &book.kqis {
+        let layout = &mut streams[kqi.stream.index()];
+        let named = [&kqi.filter, &kqi.good]
+            .into_iter()
+            .flatten()
+            .flat_map(Predicate::variables);
+        for name in kqi.group_by.iter().cloned().chain(named) {
+            keep(layout, name);
+        }
+        if let Some(limit) = kqi.good_within {
+            layout.limits.push(limit);
+        }
+        layout.parts = layout.parts.union(parts_of(kqi));
+        if let Aggregate::RatePer10k { base, .. } = &kqi.aggregate {
+            references.insert(base.clone());
+        }
+    }
+    for (stream, rule) in &book.streams {
+        rule.dimensions
+            .iter()
+            .cloned()
+            .for_each(|name| keep(&mut streams[stream.index()], name));
+    }
+    for layout in &mut streams {
+        layout.limits.sort_by(f64::total_cmp);
+        layout.limits.dedup();
+    }
+    let services = (!book.any_service).then(|| {
+        book.services
+            .iter()
+            .map(|service| service.id.clone())
+            .collect()
+    });
+    let mut layout = Layout {
+        version: 1,
+        streams,
+        services,
+        references,
+    };
+    if let Some(plan) = previous {
+        layout.version = plan.layout.version;
+        if layout != *plan.layout {
+            layout.version += 1;
+        }
+    }
+    layout
+}
+
+fn keep(layout: &mut StreamLayout, name: String) {
+    if !layout.dimensions.contains(&name) {
+        layout.dimensions.push(name);
+    }
+}
