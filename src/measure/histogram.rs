@@ -103,18 +103,9 @@ impl Histogram {
         self.0.is_empty()
     }
 
-    /// The middle of the bucket that holds rank `ceil(q * n)`.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        let total: i64 = self.0.iter().map(|(_, count)| i64::from(*count)).sum();
-        if total <= 0 {
-            return None;
-        }
-        let rank = ((q * total as f64).ceil() as i64).clamp(1, total);
-        let mut seen = 0;
-        self.0.iter().find_map(|(bucket, count)| {
-            seen += i64::from(*count);
-            (seen >= rank).then(|| bucket_value(*bucket))
-        })
+    /// Buckets with their counts, ascending.
+    pub fn counts(&self) -> &[(i32, i32)] {
+        &self.0
     }
 
     /// Bytes on the heap.

@@ -9,8 +9,10 @@
 //! * the histogram's total equals `valued` wherever the histogram is kept.
 
 mod histogram;
+mod total;
 
 pub use histogram::{Histogram, bucket_of, bucket_value};
+pub use total::Total;
 
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};
 use serde::{Deserialize, Serialize};
@@ -89,41 +91,6 @@ impl Measure {
             }
         }
         measure
-    }
-
-    /// Arithmetic mean of the measured values.
-    ///
-    /// One division of two numbers that are exact below 2^53, so it equals the textbook mean.
-    pub fn mean(&self) -> Option<f64> {
-        (self.valued > 0).then(|| self.sum as f64 / (SUM_SCALE * self.valued as f64))
-    }
-
-    /// Sum of the measured values.
-    pub fn total(&self) -> f64 {
-        self.sum as f64 / SUM_SCALE
-    }
-
-    /// Nearest-rank quantile: the value of rank `ceil(q * n)`, within the histogram's error.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        self.histogram.quantile(q)
-    }
-
-    /// Smallest measured value, exact.
-    pub fn least(&self) -> Option<f64> {
-        self.extremes
-            .as_ref()?
-            .0
-            .first()
-            .map(|(value, _)| *value as f64 / SUM_SCALE)
-    }
-
-    /// Largest measured value, exact.
-    pub fn greatest(&self) -> Option<f64> {
-        self.extremes
-            .as_ref()?
-            .0
-            .last()
-            .map(|(value, _)| *value as f64 / SUM_SCALE)
     }
 
     /// Marks all facts as good or none, as the good-condition decided for their tuple.
@@ -231,6 +198,12 @@ mod tests {
         extremes: true,
     };
 
+    fn total_of(values: &[f64]) -> Total {
+        let mut total = Total::default();
+        values.chunks(7).for_each(|pane| total.add(&sum_of(pane)));
+        total
+    }
+
     fn sum_of(values: &[f64]) -> Measure {
         let mut measure = Measure::zero();
         for value in values {
@@ -259,7 +232,7 @@ mod tests {
             mut values in prop::collection::vec(0.001..1e7f64, 1..300),
             q in 0.01..0.999f64,
         ) {
-            let measure = sum_of(&values);
+            let measure = total_of(&values);
             values.sort_by(f64::total_cmp);
             let rank = ((q * values.len() as f64).ceil() as usize).max(1);
             let exact = values[rank - 1];
@@ -269,7 +242,7 @@ mod tests {
 
         #[test]
         fn extremes_are_exact(values in prop::collection::vec(-1e6..1e6f64, 1..50)) {
-            let measure = sum_of(&values);
+            let measure = total_of(&values);
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
             let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             prop_assert!((measure.least().unwrap() - least).abs() <= 1e-6);
@@ -279,7 +252,12 @@ mod tests {
 
     #[test]
     fn mean_of_whole_numbers_is_the_textbook_mean() {
-        assert_eq!(sum_of(&[1.0, 2.0, 4.0]).mean(), Some(7.0 / 3.0));
-        assert_eq!(Measure::of(None, 1, ALL).mean(), None);
+        assert_eq!(total_of(&[1.0, 2.0, 4.0]).mean(), Some(7.0 / 3.0));
+        let mut none = Total::default();
+        none.add(&Measure::of(None, 1, ALL));
+        assert_eq!(
+            (none.count, none.mean(), none.quantile(0.5)),
+            (1, None, None)
+        );
     }
 }

@@ -91,7 +91,7 @@ pub enum Layer {
 }
 
 /// A key quality indicator: what is measured, how it is judged, who answers for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Kqi {
     /// Unique identifier, for example `shall_reply_time_p95`.
     pub id: String,

@@ -1,0 +1,86 @@
+//! What every operator of every worker is told in every epoch, besides data.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::Watermarks;
+use crate::event::{Annotation, Reading, SourceId, SourceProgress};
+use crate::rules::Plan;
+
+/// Something that concerns all keys.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// The clock as journaled; exactly one an epoch.
+    Tick {
+        /// The tick, ms.
+        now_ms: i64,
+    },
+    /// From this epoch on, this plan.
+    Plan(Arc<Plan>),
+    /// Event time ends with this epoch.
+    End,
+    /// Something decoded from data on one worker and broadcast to all.
+    Shared(Shared),
+}
+
+/// Decoded facts that every worker must know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Shared {
+    /// Progress of a source.
+    Source(SourceId, SourceProgress),
+    /// An explanation.
+    Annotation(Annotation),
+    /// A gauge that rates divide by.
+    Reading(Reading),
+}
+
+/// What an epoch's controls come to, for operators that only need plan and time.
+#[derive(Debug, Default)]
+pub struct Clockwork {
+    /// The plan in force.
+    pub plan: Option<Arc<Plan>>,
+    /// Progress of event time.
+    pub watermarks: Watermarks,
+}
+
+/// What an epoch changed besides time.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The plan that was replaced in this epoch: `Some(None)` when there was none before.
+    pub replaced: Option<Option<Arc<Plan>>>,
+    /// Explanations that came.
+    pub annotations: Vec<Annotation>,
+    /// Readings that came.
+    pub readings: Vec<Reading>,
+}
+
+impl Clockwork {
+    /// Applies an epoch's controls.
+    pub fn advance(&mut self, controls: Vec<Control>) -> Changes {
+        let mut changes = Changes::default();
+        let (mut now_ms, mut ended) = (None, false);
+        for control in controls {
+            match control {
+                Control::Tick { now_ms: tick } => now_ms = Some(tick),
+                Control::Plan(plan) => changes.replaced = Some(self.plan.replace(plan)),
+                Control::End => ended = true,
+                Control::Shared(Shared::Source(id, progress)) => {
+                    self.watermarks.observe(id, progress);
+                }
+                Control::Shared(Shared::Annotation(annotation)) => {
+                    changes.annotations.push(annotation);
+                }
+                Control::Shared(Shared::Reading(reading)) => changes.readings.push(reading),
+            }
+        }
+        // Only after every source has been heard, whatever order they came in.
+        if let (Some(now_ms), Some(plan)) = (now_ms, &self.plan) {
+            self.watermarks.tick(now_ms, &plan.book);
+        }
+        if ended {
+            self.watermarks.end();
+        }
+        changes
+    }
+}

@@ -1,0 +1,169 @@
+//! Keyed state: what several records about one thing come to.
+//!
+//! An entity keeps the records themselves (bounded) and derives its facts from them as a pure
+//! function, so the order of arrival cannot show and a correction is a difference of two answers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::connection::Holding;
+use crate::dataflow::message::{self, Message};
+use crate::dataflow::ticket::Ticket;
+use crate::dataflow::{Watermarks, pane_of};
+use crate::event::{Borrowed, Bound, DimensionValue, Record, Stream, Tuple};
+use crate::measure::Measure;
+use crate::rules::Plan;
+
+/// What records are folded by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EntityKey {
+    /// MMS message id.
+    Message(Arc<str>),
+    /// Host, interface and connection.
+    Connection(Arc<str>, Arc<str>, Arc<str>),
+    /// Serial of a complaint.
+    Ticket(Arc<str>),
+}
+
+impl EntityKey {
+    /// The key of a record.
+    pub fn of(record: &Record) -> EntityKey {
+        match record {
+            Record::Submit(event) => EntityKey::Message(event.message_id.clone()),
+            Record::Receipt(event) => EntityKey::Message(event.message_id.clone()),
+            Record::Connection(event) => EntityKey::Connection(
+                event.host.clone(),
+                event.interface.clone(),
+                event.connection.clone(),
+            ),
+            Record::Complaint(event) => EntityKey::Ticket(event.serial.clone()),
+        }
+    }
+}
+
+/// A fact that an entity states, until it changes its mind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntityFact {
+    /// Where it counts: tuple and pane.
+    pub at: (Arc<Tuple>, i64),
+    /// What it counts.
+    pub measure: Measure,
+}
+
+/// The state of one key.
+#[derive(Clone, Debug)]
+pub enum Entity {
+    /// A message with its receipts.
+    Message(Message),
+    /// A connection with its changes of hand.
+    Connection(Holding),
+    /// A ticket with its versions.
+    Ticket(Ticket),
+}
+
+/// What deriving facts may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Rules in force.
+    pub plan: &'a Plan,
+    /// Progress of event time.
+    pub watermarks: &'a Watermarks,
+}
+
+impl Entity {
+    /// An empty entity of the right kind.
+    pub fn for_key(key: &EntityKey) -> Entity {
+        match key {
+            EntityKey::Message(_) => Entity::Message(Message::default()),
+            EntityKey::Connection(host, interface, connection) => Entity::Connection(
+                Holding::new(host.clone(), interface.clone(), connection.clone()),
+            ),
+            EntityKey::Ticket(_) => Entity::Ticket(Ticket::default()),
+        }
+    }
+
+    /// Takes in a record; one of another kind of entity is not for it and is left out.
+    pub fn absorb(&mut self, record: Record) {
+        match (self, record) {
+            (Entity::Message(message), Record::Submit(event)) => message.submitted(event),
+            (Entity::Message(message), Record::Receipt(event)) => message.reported(event),
+            (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
+            (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
+            _ => {}
+        }
+    }
+
+    /// The facts that follow from everything known, sorted.
+    pub fn facts(&self, view: View<'_>) -> Vec<EntityFact> {
+        let mut facts = Vec::new();
+        match self {
+            Entity::Message(message) => message.facts(view, &mut facts),
+            Entity::Connection(holding) => holding.facts(view, &mut facts),
+            Entity::Ticket(ticket) => ticket.facts(view, &mut facts),
+        }
+        facts.sort();
+        facts
+    }
+
+    /// The event time at which the facts may change with no further record, if any, ms.
+    pub fn wakes_at(&self, view: View<'_>) -> Option<i64> {
+        match self {
+            Entity::Message(message) => message.wakes_at(view),
+            Entity::Connection(holding) => holding.wakes_at(view),
+            Entity::Ticket(_) => None,
+        }
+    }
+
+    /// The event time after which it is forgotten (its facts stand), ms.
+    pub fn expires_at(&self, view: View<'_>) -> i64 {
+        let ts_ms = match self {
+            Entity::Message(message) => message.ts_ms_max(),
+            Entity::Connection(holding) => holding.ts_ms_max(),
+            Entity::Ticket(ticket) => ticket.ts_ms_max(),
+        };
+        let rule = view.plan.book.streams.get(&self.stream());
+        ts_ms.saturating_add(rule.map_or(0, |rule| rule.retention_ms))
+    }
+
+    /// How far event time has come for this kind of entity, ms.
+    pub fn clock_ms(&self, view: View<'_>) -> i64 {
+        match self {
+            Entity::Message(_) => message::clock_ms(view),
+            other => view.watermarks.clock(other.stream()),
+        }
+    }
+
+    fn stream(&self) -> Stream {
+        match self {
+            Entity::Message(_) => Stream::MmsReceipt,
+            Entity::Connection(_) => Stream::BossConnection,
+            Entity::Ticket(_) => Stream::Complaint,
+        }
+    }
+}
+
+impl View<'_> {
+    /// States one fact of a stream; `value_of` gives the entity's value of a kept dimension.
+    pub fn fact<'v>(
+        &self,
+        stream: Stream,
+        ts_ms: i64,
+        value: Option<f64>,
+        value_of: impl Fn(&str) -> Borrowed<'v>,
+    ) -> EntityFact {
+        let layout = self.plan.layout.of(stream);
+        let values = layout.dimensions.iter().map(|name| match value_of(name) {
+            Borrowed::Null => DimensionValue::Null,
+            Borrowed::Flag(flag) => DimensionValue::Flag(flag),
+            Borrowed::Integer(number) => DimensionValue::Integer(number),
+            Borrowed::Text(text) => DimensionValue::Text(text.into()),
+        });
+        let bound: Bound = layout.bound_of(value);
+        let tuple = Arc::new(Tuple { stream, bound, values: values.collect() });
+        EntityFact {
+            at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
+            measure: Measure::of(value, 1, layout.parts),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! From the sum of a window's panes to the values and verdicts of its KQIs. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::dataflow::key::Group;
+use crate::dataflow::update::Cell;
+use crate::event::{Annotation, Reading, Stream};
+use crate::measure::Total;
+use crate::rules::{Aggregate, Kqi, Unit, Verdict, WindowSpec, judge};
+
+/// Distinct series of readings kept; more are left out.
+const SERIES_MAX: usize = 100_000;
+/// Readings kept of one series.
+const READINGS_MAX: usize = 64;
+/// Annotations kept; the ones that end first go first.
+const ANNOTATIONS_MAX: usize = 10_000;
+
+/// Gauges that rates divide by, and explanations that suppress.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// By gauge, then by dimensions, then by time.
+    readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>>,
+    annotations: Vec<Annotation>,
+}
+
+impl Surroundings {
+    /// Takes in a reading; of several at one time the greatest counts, whatever came first.
+    pub fn read(&mut self, reading: Reading) {
+        let series = self.readings.entry(reading.name.to_string()).or_default();
+        if series.len() >= SERIES_MAX && !series.contains_key(&reading.dimensions) {
+            return;
+        }
+        let times = series.entry(reading.dimensions).or_default();
+        let value = times.entry(reading.ts_ms).or_insert(reading.value);
+        *value = value.max(reading.value);
+        if times.len() > READINGS_MAX {
+            times.pop_first();
+        }
+    }
+
+    /// Takes in an annotation.
+    pub fn annotate(&mut self, annotation: Annotation) {
+        if let Err(at) = self.annotations.binary_search(&annotation) {
+            self.annotations.insert(at, annotation);
+        }
+        if self.annotations.len() > ANNOTATIONS_MAX {
+            let first = (0..self.annotations.len()).min_by_key(|at| self.annotations[*at].end_ms);
+            first.map(|at| self.annotations.remove(at));
+        }
+    }
+
+    /// The base of a rate: the gauge's latest reading before `end_ms` (or its first, before that),
+    /// summed over the dimensions that neither the group nor the KQI's service fixes.
+    fn base(&self, gauge: &str, kqi: &Kqi, group: &Group, end_ms: i64) -> Option<f64> {
+        let fits = |dimensions: &BTreeMap<String, String>| {
+            dimensions.iter().all(|(name, value)| {
+                let fixed = group.get(name).or(match name.as_str() {
+                    "service" => kqi.service.as_deref(),
+                    _ => None,
+                });
+                fixed.is_none_or(|fixed| fixed == value)
+            })
+        };
+        let series = self.readings.get(gauge)?;
+        let values = series.iter().filter(|(dimensions, _)| fits(dimensions)).filter_map(|(_, times)| {
+            let before = times.range(..end_ms).next_back();
+            before.or_else(|| times.first_key_value()).map(|(_, value)| *value)
+        });
+        let base: f64 = values.sum();
+        (base > 0.0).then_some(base)
+    }
+
+    /// Whether planned work or the like covers part of the window for this group.
+    fn suppresses(&self, kinds: &[String], group: &Group, kqi: &Kqi, start_ms: i64, end_ms: i64) -> bool {
+        self.annotations.iter().any(|annotation| {
+            annotation.start_ms < end_ms
+                && start_ms < annotation.end_ms
+                && kinds.iter().any(|kind| **kind == *annotation.kind)
+                && annotation.scope.iter().all(|(name, value)| {
+                    let own = match name.as_str() {
+                        "service" => group.get(name).or(kqi.service.as_deref()),
+                        "kqi" => Some(kqi.id.as_str()),
+                        _ => group.get(name),
+                    };
+                    own == Some(value)
+                })
+        })
+    }
+}
+
+/// A window of one group, summed.
+#[derive(Clone, Copy, Debug)]
+pub struct Summed<'a> {
+    /// Group.
+    pub group: &'a Group,
+    /// Start, ms.
+    pub start_ms: i64,
+    /// End, ms.
+    pub end_ms: i64,
+    /// Sum of its panes.
+    pub total: &'a Total,
+    /// Sum of the panes of the window compared with, where one is wanted.
+    pub earlier: Option<&'a Total>,
+}
+
+/// Values and verdict of one KQI in one window.
+pub fn evaluate(
+    index: usize,
+    kqi: &Kqi,
+    window: Summed<'_>,
+    surroundings: &Surroundings,
+    suppressing: &[String],
+) -> Cell {
+    let counted = counted(kqi, window.total);
+    let earlier = window.earlier.map_or(0, |total| self::counted(kqi, total));
+    let samples = match kqi.aggregate {
+        Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_) => {
+            window.total.valued
+        }
+        Aggregate::Change { .. } => counted.max(earlier),
+        Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
+    };
+    let value = value(kqi, window, counted, earlier, surroundings);
+    let (score, mut verdict) = judge(kqi, samples.max(0) as u64, value);
+    let Summed { group, start_ms, end_ms, .. } = window;
+    if matches!(verdict, Verdict::Abnormal(_))
+        && surroundings.suppresses(suppressing, group, kqi, start_ms, end_ms)
+    {
+        verdict = Verdict::Suppressed;
+    }
+    Cell { kqi: index, samples, value, score, verdict }
+}
+
+fn value(
+    kqi: &Kqi,
+    window: Summed<'_>,
+    counted: i64,
+    earlier: i64,
+    surroundings: &Surroundings,
+) -> Option<f64> {
+    let total = window.total;
+    match &kqi.aggregate {
+        Aggregate::Count => Some(counted as f64),
+        Aggregate::Ratio => {
+            (total.count > 0).then(|| share(kqi, total.good as f64, total.count as f64))
+        }
+        Aggregate::Sum => (total.valued > 0).then(|| in_unit(kqi, total.sum())),
+        Aggregate::Mean => total.mean().map(|value| in_unit(kqi, value)),
+        Aggregate::Min => total.least().map(|value| in_unit(kqi, value)),
+        Aggregate::Max => total.greatest().map(|value| in_unit(kqi, value)),
+        Aggregate::Quantile(q) => total.quantile(*q).map(|value| in_unit(kqi, value)),
+        Aggregate::RatePer10k { base, per_ms } => {
+            let base = surroundings.base(base, kqi, window.group, window.end_ms)?;
+            let periods = (window.end_ms - window.start_ms) as f64 / *per_ms as f64;
+            Some(counted as f64 * 10_000.0 / base / periods)
+        }
+        Aggregate::Change { .. } => {
+            (earlier > 0).then(|| share(kqi, (counted - earlier) as f64, earlier as f64))
+        }
+    }
+}
+
+/// What counting aggregates count: good facts where good is defined.
+fn counted(kqi: &Kqi, total: &Total) -> i64 {
+    let judges = kqi.good.is_some() || kqi.good_within.is_some();
+    if judges { total.good } else { total.count }
+}
+
+fn share(kqi: &Kqi, part: f64, whole: f64) -> f64 {
+    match kqi.unit {
+        Unit::Percent => 100.0 * part / whole,
+        _ => part / whole,
+    }
+}
+
+/// Brings a raw measured value to the KQI's unit; raw times are milliseconds.
+fn in_unit(kqi: &Kqi, value: f64) -> f64 {
+    match (&kqi.unit, kqi.stream) {
+        (Unit::Seconds, stream) if stream != Stream::Gauge => value / 1000.0,
+        (Unit::Percent, Stream::Gauge) => value,
+        _ => value,
+    }
+}
+
+/// Ends of the windows of a shape that hold a pane, ascending.
+pub fn ends_over(spec: WindowSpec, pane_ms: i64) -> impl Iterator<Item = i64> {
+    let phase = (pane_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
+    let last_start = pane_ms - phase;
+    let count = (spec.size_ms + spec.hop_ms - 1 - phase) / spec.hop_ms;
+    (0..count).rev().map(move |k| last_start - k * spec.hop_ms + spec.size_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_over_a_pane() {
+        let spec = |size_ms, hop_ms, offset_ms| WindowSpec { size_ms, hop_ms, offset_ms };
+        let ends = |spec, pane_ms| ends_over(spec, pane_ms).collect::<Vec<_>>();
+        assert_eq!(ends(spec(1, 1, 0), 7), [8]);
+        assert_eq!(ends(spec(5, 1, 0), 7), [8, 9, 10, 11, 12]);
+        assert_eq!(ends(spec(6, 2, 0), 7), [8, 10, 12]);
+        assert_eq!(ends(spec(24, 24, -8), 15), [16]);
+        assert_eq!(ends(spec(24, 24, -8), 16), [40]);
+        for pane in -20..20 {
+            for end in ends(spec(6, 2, 1), pane) {
+                assert!(end - 6 <= pane && pane < end && (end - 6 - 1) % 2 == 0, "{pane} {end}");
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The fold operator: records in, facts out, corrected whenever an entity changes its mind.
+//!
+//! Invariants:
+//! * the facts that stand for a key are exactly those its entity states now;
+//! * what an entity stated is retracted with the very measure it was stated with;
+//! * keys are bounded: at the limit new ones are refused and counted.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use differential_dataflow::difference::Abelian;
+
+use crate::dataflow::control::{Clockwork, Control};
+use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
+use crate::dataflow::{Counters, Limits, TuplePane};
+use crate::event::Record;
+use crate::measure::Measure;
+
+struct Slot {
+    entity: Entity,
+    stated: Vec<EntityFact>,
+    wakes_at_ms: Option<i64>,
+    expires_at_ms: i64,
+}
+
+/// State of the fold operator on one worker.
+pub(super) struct Fold {
+    clock: Clockwork,
+    slots: FxHashMap<EntityKey, Slot>,
+    /// When keys must be looked at again, by event time; entries may be stale.
+    alarms: BTreeMap<i64, Vec<EntityKey>>,
+    limits: Limits,
+    counters: Rc<Counters>,
+}
+
+impl Fold {
+    pub(super) fn new(limits: Limits, counters: Rc<Counters>) -> Fold {
+        Fold {
+            clock: Clockwork::default(),
+            slots: FxHashMap::default(),
+            alarms: BTreeMap::new(),
+            limits,
+            counters,
+        }
+    }
+
+    /// Takes one epoch's records and controls; pushes the differences of facts.
+    pub(super) fn epoch(
+        &mut self,
+        records: Vec<(EntityKey, Record)>,
+        controls: Vec<Control>,
+        output: &mut Vec<(TuplePane, Measure)>,
+    ) {
+        let replaced = self.clock.advance(controls).replaced.is_some();
+        let Some(plan) = self.clock.plan.clone() else { return };
+        let mut touched: FxHashSet<EntityKey> = FxHashSet::default();
+        for (key, record) in records {
+            if !self.slots.contains_key(&key) && self.slots.len() >= self.limits.entities_max {
+                Counters::add(&self.counters.entities_refused, 1);
+                continue;
+            }
+            let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot {
+                entity: Entity::for_key(&key),
+                stated: Vec::new(),
+                wakes_at_ms: None,
+                expires_at_ms: i64::MAX,
+            });
+            slot.entity.absorb(record);
+            touched.insert(key);
+        }
+        if replaced {
+            // Other dimensions or receipt words: every entity is asked again.
+            touched.extend(self.slots.keys().cloned());
+        }
+        let view = View { plan: &plan, watermarks: &self.clock.watermarks };
+        self.collect_due(view, &mut touched);
+        for key in touched {
+            let Some(slot) = self.slots.get_mut(&key) else { continue };
+            let facts = slot.entity.facts(view);
+            difference(&slot.stated, &facts, output);
+            slot.stated = facts;
+            slot.expires_at_ms = slot.entity.expires_at(view);
+            if slot.expires_at_ms <= slot.entity.clock_ms(view) {
+                self.slots.remove(&key);
+                continue;
+            }
+            slot.wakes_at_ms = slot.entity.wakes_at(view);
+            let alarm_ms = slot.wakes_at_ms.map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
+            self.alarms.entry(alarm_ms).or_default().push(key);
+        }
+        self.counters.entities.set(self.slots.len() as u64);
+    }
+
+    /// Adds the keys whose time has come to those that are looked at.
+    fn collect_due(&mut self, view: View<'_>, touched: &mut FxHashSet<EntityKey>) {
+        // Kinds of entities have clocks of their own; an alarm is kept until its own has passed it.
+        let latest_ms = crate::event::Stream::ALL
+            .into_iter()
+            .map(|stream| view.watermarks.clock(stream))
+            .max()
+            .unwrap_or(i64::MIN);
+        if latest_ms == i64::MIN {
+            return;
+        }
+        let later = self.alarms.split_off(&(latest_ms.saturating_add(1)));
+        let due = std::mem::replace(&mut self.alarms, later);
+        for (alarm_ms, keys) in due {
+            let mut early = Vec::new();
+            for key in keys {
+                let Some(slot) = self.slots.get(&key) else { continue };
+                let set_for = slot.wakes_at_ms.map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
+                if set_for != alarm_ms {
+                    continue;
+                }
+                if slot.entity.clock_ms(view) >= alarm_ms {
+                    touched.insert(key);
+                } else {
+                    early.push(key);
+                }
+            }
+            if !early.is_empty() {
+                self.alarms.insert(alarm_ms, early);
+            }
+        }
+    }
+}
+
+/// Pushes what turns `before` into `after`; both are sorted.
+fn difference(before: &[EntityFact], after: &[EntityFact], output: &mut Vec<(TuplePane, Measure)>) {
+    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        match (old.peek(), new.peek()) {
+            (Some(gone), Some(come)) if gone == come => {
+                old.next();
+                new.next();
+            }
+            (Some(gone), come) if come.is_none_or(|come| *gone < come) => {
+                let mut measure = gone.measure.clone();
+                measure.negate();
+                output.push((gone.at.clone(), measure));
+                old.next();
+            }
+            (_, Some(come)) => {
+                output.push((come.at.clone(), come.measure.clone()));
+                new.next();
+            }
+            (_, None) => break,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

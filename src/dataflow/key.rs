@@ -1,0 +1,115 @@
+//! Keys of the dataflow: groups, panes and the updates that travel between operators.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Tuple;
+
+/// The values of a family's grouping dimensions: one object that is watched.
+///
+/// Compared and hashed by its label, which names every dimension, so that no worker's numbering
+/// leaks into results.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// `dim=value;dim=value` in the KQI's own order; `;` and `%` in values are percent-encoded.
+    pub label: String,
+    /// Dimension and value, in the KQI's own order.
+    pub values: Vec<(String, String)>,
+    /// Hash of the label, the same on every worker.
+    pub hash: u64,
+}
+
+impl Group {
+    /// A group of dimension values.
+    pub fn new(values: Vec<(String, String)>) -> Group {
+        let mut label = String::new();
+        for (dimension, value) in &values {
+            if !label.is_empty() {
+                label.push(';');
+            }
+            label.push_str(dimension);
+            label.push('=');
+            if value.contains([';', '%']) {
+                label.push_str(&value.replace('%', "%25").replace(';', "%3B"));
+            } else {
+                label.push_str(value);
+            }
+        }
+        let mut hasher = FxHasher::default();
+        label.hash(&mut hasher);
+        Group { label, values, hash: hasher.finish() }
+    }
+
+    /// The value of a dimension.
+    pub fn get(&self, dimension: &str) -> Option<&str> {
+        self.values.iter().find(|(name, _)| name == dimension).map(|(_, value)| value.as_str())
+    }
+}
+
+impl PartialEq for Group {
+    fn eq(&self, other: &Group) -> bool {
+        self.hash == other.hash && self.label == other.label
+    }
+}
+
+impl Eq for Group {}
+
+impl PartialOrd for Group {
+    fn partial_cmp(&self, other: &Group) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Group {
+    fn cmp(&self, other: &Group) -> Ordering {
+        self.label.cmp(&other.label)
+    }
+}
+
+impl Hash for Group {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Facts of one tuple in one pane: where every fact enters.
+pub type TuplePane = (Arc<Tuple>, i64);
+
+/// Facts of one family and group in one pane.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupPane {
+    /// Family number.
+    pub family: u32,
+    /// Group.
+    pub group: Arc<Group>,
+    /// Start of the pane, ms.
+    pub pane_ms: i64,
+}
+
+/// Start of the pane that holds a time.
+///
+/// ```
+/// assert_eq!(chrysalis::dataflow::pane_of(61_000, 60_000), 60_000);
+/// assert_eq!(chrysalis::dataflow::pane_of(-1, 60_000), -60_000);
+/// ```
+pub fn pane_of(ts_ms: i64, pane_ms: i64) -> i64 {
+    ts_ms - ts_ms.rem_euclid(pane_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_stay_apart() {
+        let one = Group::new(vec![("a".into(), "x;b=y".into())]);
+        let two = Group::new(vec![("a".into(), "x".into()), ("b".into(), "y".into())]);
+        assert_ne!(one, two);
+        assert_eq!(two.label, "a=x;b=y");
+        assert_eq!(two.get("b"), Some("y"));
+    }
+}

@@ -1,0 +1,213 @@
+//! The route operator: which families and groups a tuple's facts belong to.
+//!
+//! Predicates run here, once per tuple. The operator keeps the tuple panes, so a new rule book is
+//! answered from history: routes that go take their facts back, routes that come bring them.
+//!
+//! Invariant: what has been sent to a family is the sum of the kept panes over its routes, plus what
+//! has been retired.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
+
+use crate::dataflow::control::{Clockwork, Control};
+use crate::dataflow::key::{Group, GroupPane, TuplePane};
+use crate::dataflow::{Counters, Limits, pane_of};
+use crate::event::{DimensionValue, Layout, Stream, Tuple};
+use crate::measure::{Measure, Parts};
+use crate::rules::{Family, Plan, Predicate};
+
+/// Where a tuple's facts go, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Route {
+    family: u32,
+    group: Arc<Group>,
+    good: bool,
+    parts: Parts,
+}
+
+#[derive(Default)]
+struct TupleState {
+    routes: Vec<Route>,
+    panes: BTreeMap<i64, Measure>,
+}
+
+/// State of the route operator on one worker.
+pub(super) struct Router {
+    clock: Clockwork,
+    tuples: FxHashMap<Arc<Tuple>, TupleState>,
+    by_pane: BTreeMap<(Stream, i64), Vec<Arc<Tuple>>>,
+    /// Keep tuple panes for later rule books; a replay under one book need not.
+    keeps_history: bool,
+    limits: Limits,
+    counters: Rc<Counters>,
+}
+
+impl Router {
+    pub(super) fn new(keeps_history: bool, limits: Limits, counters: Rc<Counters>) -> Router {
+        Router {
+            clock: Clockwork::default(),
+            tuples: FxHashMap::default(),
+            by_pane: BTreeMap::new(),
+            keeps_history,
+            limits,
+            counters,
+        }
+    }
+
+    /// Takes one epoch's facts and controls; pushes what they add to families.
+    pub(super) fn epoch(
+        &mut self,
+        facts: Vec<(TuplePane, Measure)>,
+        controls: Vec<Control>,
+        output: &mut Vec<(GroupPane, Measure)>,
+    ) {
+        let horizons = self.horizons();
+        let replaced = self.clock.advance(controls).replaced.is_some();
+        let Some(plan) = self.clock.plan.clone() else { return };
+        if replaced {
+            self.reroute(&plan, output);
+        }
+        for ((tuple, pane_ms), measure) in facts {
+            if pane_ms < horizons[tuple.stream.index()] {
+                Counters::add(&self.counters.facts_too_late, measure.count.unsigned_abs());
+                continue;
+            }
+            let state = match self.tuples.get_mut(&tuple) {
+                Some(state) => state,
+                None => {
+                    if self.tuples.len() >= self.limits.tuples_max {
+                        Counters::add(&self.counters.facts_over_limit, measure.count.unsigned_abs());
+                        continue;
+                    }
+                    let routes = routes_of(&plan, &tuple, &self.counters);
+                    let state = TupleState { routes, panes: BTreeMap::new() };
+                    self.tuples.entry(tuple.clone()).or_insert(state)
+                }
+            };
+            for route in &state.routes {
+                send(route, pane_ms, &measure, false, output);
+            }
+            if self.keeps_history {
+                let by_pane = &mut self.by_pane;
+                let pane = state.panes.entry(pane_ms).or_insert_with(|| {
+                    by_pane.entry((tuple.stream, pane_ms)).or_default().push(tuple.clone());
+                    Measure::default()
+                });
+                pane.plus_equals(&measure);
+                if pane.is_zero() {
+                    state.panes.remove(&pane_ms);
+                }
+            }
+        }
+        self.retire();
+        self.counters.tuples.set(self.tuples.len() as u64);
+        self.counters.tuple_panes.set(self.by_pane.values().map(|tuples| tuples.len() as u64).sum());
+    }
+
+    /// Oldest pane that is still taken, by stream.
+    fn horizons(&self) -> [i64; Stream::ALL.len()] {
+        Stream::ALL.map(|stream| match &self.clock.plan {
+            Some(plan) => horizon(&self.clock, plan, stream),
+            None => i64::MIN,
+        })
+    }
+
+    /// Sends the differences between the routes of the replaced plan and those of the new one.
+    fn reroute(&mut self, plan: &Plan, output: &mut Vec<(GroupPane, Measure)>) {
+        for (tuple, state) in &mut self.tuples {
+            let routes = routes_of(plan, tuple, &self.counters);
+            for (pane_ms, measure) in &state.panes {
+                for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
+                    send(gone, *pane_ms, measure, true, output);
+                }
+                for come in routes.iter().filter(|route| !state.routes.contains(route)) {
+                    send(come, *pane_ms, measure, false, output);
+                }
+            }
+            state.routes = routes;
+        }
+    }
+
+    fn retire(&mut self) {
+        let horizons = self.horizons();
+        for stream in Stream::ALL {
+            let range = (stream, i64::MIN)..(stream, horizons[stream.index()]);
+            let old: Vec<(Stream, i64)> = self.by_pane.range(range).map(|(key, _)| *key).collect();
+            for key in old {
+                for tuple in self.by_pane.remove(&key).unwrap_or_default() {
+                    if let Some(state) = self.tuples.get_mut(&tuple) {
+                        state.panes.remove(&key.1);
+                        if state.panes.is_empty() {
+                            self.tuples.remove(&tuple);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Start of the oldest pane that is kept of a stream.
+pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
+    let retention_ms = plan.book.streams.get(&stream).map_or(0, |rule| rule.retention_ms);
+    match clock.watermarks.horizon(stream, retention_ms) {
+        i64::MIN => i64::MIN,
+        horizon_ms => pane_of(horizon_ms, plan.book.pane_ms),
+    }
+}
+
+fn send(
+    route: &Route,
+    pane_ms: i64,
+    measure: &Measure,
+    retract: bool,
+    output: &mut Vec<(GroupPane, Measure)>,
+) {
+    let mut measure = measure.clone().keeping(route.parts).judged(route.good);
+    if retract {
+        measure.negate();
+    }
+    let key = GroupPane { family: route.family, group: route.group.clone(), pane_ms };
+    output.push((key, measure));
+}
+
+fn routes_of(plan: &Plan, tuple: &Tuple, counters: &Counters) -> Vec<Route> {
+    let of_stream = plan.families.values().filter(|family| family.stream == tuple.stream);
+    of_stream.filter_map(|family| route_of(plan, family, tuple, counters)).collect()
+}
+
+fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) -> Option<Route> {
+    if !holds(family.filter.as_ref(), &plan.layout, tuple, counters) {
+        return None;
+    }
+    let good = holds(family.good.as_ref(), &plan.layout, tuple, counters)
+        && family.good_within.is_none_or(|limit| tuple.bound.is_within(limit));
+    let value = |name: &String| (name.clone(), value_of(&plan.layout, tuple, name).to_string());
+    let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
+    Some(Route { family: family.number, group, good, parts: family.parts })
+}
+
+fn holds(
+    predicate: Option<&Predicate>,
+    layout: &Layout,
+    tuple: &Tuple,
+    counters: &Counters,
+) -> bool {
+    let Some(predicate) = predicate else { return true };
+    predicate.holds(&mut |name| value_of(layout, tuple, name)).unwrap_or_else(|error| {
+        Counters::add(&counters.predicate_errors, 1);
+        tracing::debug!(%error, "a condition has no answer for a tuple; it counts as false");
+        false
+    })
+}
+
+fn value_of(layout: &Layout, tuple: &Tuple, name: &str) -> DimensionValue {
+    let dimensions = &layout.of(tuple.stream).dimensions;
+    let at = dimensions.iter().position(|dimension| dimension == name);
+    at.and_then(|at| tuple.values.get(at)).cloned().unwrap_or(DimensionValue::Null)
+}

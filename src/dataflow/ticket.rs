@@ -1,0 +1,86 @@
+//! A complaint ticket: the fold of its versions.
+//!
+//! A ticket counts once, at its filing, under its latest path; excluded or withdrawn, it never
+//! counted. Later versions say only what changed. Repeating a version changes nothing (G5).
+
+use std::sync::Arc;
+
+use crate::dataflow::entity::{EntityFact, View};
+use crate::event::{Borrowed, Complaint, Stream};
+
+/// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
+const VERSIONS_MAX: usize = 32;
+
+/// One ticket.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket {
+    /// In order of version, then time.
+    versions: Vec<Complaint>,
+}
+
+impl Ticket {
+    /// A version came.
+    pub fn changed(&mut self, event: Complaint) {
+        // Without a version number time orders; equal in both, content does, the same everywhere.
+        let order = |known: &Complaint| {
+            (known.version, known.ts_ms, known).cmp(&(event.version, event.ts_ms, &event))
+        };
+        if let Err(at) = self.versions.binary_search_by(order) {
+            self.versions.insert(at, event);
+        }
+        if self.versions.len() > VERSIONS_MAX {
+            let older = self.versions.remove(1);
+            let newer = &mut self.versions[1];
+            *newer = Complaint { version: newer.version, ts_ms: newer.ts_ms, ..over(&older, newer) };
+        }
+    }
+
+    /// Latest event time seen.
+    pub fn ts_ms_max(&self) -> i64 {
+        self.versions.iter().map(|version| version.ts_ms).max().unwrap_or(i64::MIN)
+    }
+
+    /// Its facts: one, or none.
+    pub fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
+        let Some((first, rest)) = self.versions.split_first() else { return };
+        let ticket = rest.iter().fold(first.clone(), |ticket, version| over(&ticket, version));
+        let filed_ms = self.versions.iter().map(|version| version.ts_ms).min();
+        let (Some(filed_ms), true) = (filed_ms, ticket.state.counts()) else { return };
+        if ticket.path.is_none() && ticket.node.is_none() {
+            // Only a change of a ticket whose filing has not come yet.
+            return;
+        }
+        let leaf = ticket.path.as_deref().and_then(|path| path.rsplit('/').next());
+        facts.push(view.fact(Stream::Complaint, filed_ms, None, |name| match name {
+            "service" => ticket.service.as_deref().into(),
+            "city" => ticket.city.as_deref().into(),
+            "channel" => ticket.channel.as_deref().into(),
+            "path" => ticket.path.as_deref().into(),
+            "leaf" => leaf.into(),
+            "node" => ticket.node.as_deref().into(),
+            "cause" => ticket.cause.as_deref().into(),
+            "escalated" => ticket.escalated.into(),
+            "state" => Borrowed::Text(ticket.state.name()),
+            _ => Borrowed::Null,
+        }));
+    }
+}
+
+/// What `newer` says, and `older` where it says nothing.
+fn over(older: &Complaint, newer: &Complaint) -> Complaint {
+    let text = |newer: &Option<Arc<str>>, older: &Option<Arc<str>>| newer.clone().or(older.clone());
+    Complaint {
+        ts_ms: newer.ts_ms,
+        version: newer.version,
+        serial: newer.serial.clone(),
+        state: newer.state,
+        path: text(&newer.path, &older.path),
+        node: text(&newer.node, &older.node),
+        service: text(&newer.service, &older.service),
+        city: text(&newer.city, &older.city),
+        subscriber: text(&newer.subscriber, &older.subscriber),
+        channel: text(&newer.channel, &older.channel),
+        escalated: newer.escalated.or(older.escalated),
+        cause: text(&newer.cause, &older.cause),
+    }
+}

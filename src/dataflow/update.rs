@@ -1,0 +1,82 @@
+//! What the dataflow tells the engine: windows, as they are sealed or corrected.
+
+use std::sync::Arc;
+
+use crate::dataflow::key::Group;
+use crate::dataflow::{Epoch, Watermarks};
+use crate::event::Refusal;
+use crate::rules::{Plan, Verdict};
+
+/// How a window's values stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// The watermark has not passed the window's end.
+    Provisional,
+    /// First values after the watermark passed its end.
+    Sealed,
+    /// New values of a sealed window.
+    Corrected,
+    /// Everything that was counted in a sealed window has been taken back.
+    Removed,
+}
+
+/// One KQI's value in one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// Index into [`crate::rules::RuleBook::kqis`] of the plan in force.
+    pub kqi: usize,
+    /// Facts that the value is based on.
+    pub samples: i64,
+    /// Value in the KQI's unit; `None` where it is undefined (no facts, no base, nothing before).
+    pub value: Option<f64>,
+    /// Score from 1 to 5, for KQIs that are scored.
+    pub score: Option<f64>,
+    /// Verdict.
+    pub verdict: Verdict,
+}
+
+/// The values of a window of one group, for every KQI that reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowUpdate {
+    /// Group.
+    pub group: Arc<Group>,
+    /// Start, ms, inclusive.
+    pub start_ms: i64,
+    /// End, ms, exclusive.
+    pub end_ms: i64,
+    /// Facts in the window.
+    pub count: i64,
+    /// Good facts in the window.
+    pub good: i64,
+    /// How the values stand.
+    pub standing: Standing,
+    /// One cell a KQI, in the book's order.
+    pub cells: Vec<Cell>,
+}
+
+/// One consistent cut: everything that an epoch changed, over all workers.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its tick, ms.
+    pub now_ms: i64,
+    /// Plan in force since this epoch, when it changed in it.
+    pub plan: Option<Arc<Plan>>,
+    /// Event time.
+    pub watermarks: Watermarks,
+    /// Changed windows in canonical order: end, start, first KQI, group.
+    pub updates: Vec<WindowUpdate>,
+    /// Lines refused while decoding (replay only; ingest refuses before the journal).
+    pub refused: Vec<Refusal>,
+    /// Events in the epoch.
+    pub events: u64,
+}
+
+impl WindowUpdate {
+    /// The key of the canonical order.
+    pub fn order(&self) -> (i64, i64, usize, &str) {
+        let kqi = self.cells.first().map_or(usize::MAX, |cell| cell.kqi);
+        (self.end_ms, self.start_ms, kqi, &self.group.label)
+    }
+}

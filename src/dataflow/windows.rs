@@ -1,0 +1,414 @@
+//! The windows operator: panes in, windows out — sealed once, corrected as often as needed.
+//!
+//! Panes are kept by group; a window is the sum of its panes, computed when it is sealed, corrected
+//! or asked for. Nothing is copied into overlapping windows.
+//!
+//! Invariants:
+//! * a window is told as sealed exactly once, in the first epoch whose watermark passes its end;
+//! * a told window equals the sum of the kept panes at the end of the epoch that told it last;
+//! * a pane that is zero, or older than the horizon, is not kept; retirement tells nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use differential_dataflow::difference::{IsZero, Semigroup};
+
+use crate::dataflow::control::{Changes, Clockwork, Control};
+use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
+use crate::dataflow::key::{Group, GroupPane};
+use crate::dataflow::route::horizon;
+use crate::dataflow::update::{Standing, WindowUpdate};
+use crate::dataflow::{Counters, Limits, Watermarks};
+use crate::measure::{Measure, Total};
+use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
+
+/// Panes and open windows of one family.
+#[derive(Default)]
+struct FamilyState {
+    groups: FxHashMap<Arc<Group>, BTreeMap<i64, Measure>>,
+    by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
+    /// For each window shape, groups by the end of windows that wait for the watermark.
+    waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
+}
+
+/// A window that must be told again: family, shape, end, group.
+type Dirty = BTreeSet<(u32, usize, i64, Arc<Group>)>;
+
+/// State of the windows operator on one worker.
+pub(super) struct Windows {
+    clock: Clockwork,
+    families: BTreeMap<u32, FamilyState>,
+    surroundings: Surroundings,
+    limits: Limits,
+    counters: Rc<Counters>,
+    scratch: (Total, Total),
+}
+
+impl Windows {
+    pub(super) fn new(limits: Limits, counters: Rc<Counters>) -> Windows {
+        Windows {
+            clock: Clockwork::default(),
+            families: BTreeMap::new(),
+            surroundings: Surroundings::default(),
+            limits,
+            counters,
+            scratch: Default::default(),
+        }
+    }
+
+    /// The plan in force.
+    pub(super) fn plan(&self) -> Option<&Arc<Plan>> {
+        self.clock.plan.as_ref()
+    }
+
+    /// Event time.
+    pub(super) fn watermarks(&self) -> &Watermarks {
+        &self.clock.watermarks
+    }
+
+    /// Takes one epoch's panes and controls; pushes windows that were sealed or changed.
+    pub(super) fn epoch(
+        &mut self,
+        panes: Vec<(GroupPane, Measure)>,
+        controls: Vec<Control>,
+        output: &mut Vec<WindowUpdate>,
+    ) {
+        let before = self.clock.watermarks.clone();
+        let changes = self.clock.advance(controls);
+        let Some(plan) = self.clock.plan.clone() else { return };
+        let mut dirty = Dirty::new();
+        if let Some(replaced) = &changes.replaced {
+            self.replan(&plan, replaced.as_deref(), &before, &mut dirty);
+        }
+        for (key, measure) in panes {
+            self.add(&plan, key, measure, &before, &mut dirty);
+        }
+        self.explain(&plan, changes, &before, &mut dirty);
+        self.seal(&plan, output);
+        for (family, shape, end_ms, group) in dirty {
+            let Some(family) = plan.families.get(&family) else { continue };
+            if end_ms <= before.of(family.stream) {
+                let update = self.tell(&plan, family, shape, end_ms, group, Standing::Corrected);
+                output.push(update);
+            }
+        }
+        self.retire(&plan);
+    }
+
+    /// Adds to a pane; new panes open windows, sealed windows become dirty.
+    fn add(
+        &mut self,
+        plan: &Plan,
+        key: GroupPane,
+        measure: Measure,
+        before: &Watermarks,
+        dirty: &mut Dirty,
+    ) {
+        let GroupPane { family: number, group, pane_ms } = key;
+        let Some(family) = plan.families.get(&number) else { return };
+        let state = self.families.entry(number).or_default();
+        state.waiting.resize_with(family.windows.len(), BTreeMap::new);
+        let sealed_ms = before.of(family.stream);
+        if !state.groups.contains_key(&group) && state.groups.len() >= self.limits.groups_max {
+            Counters::add(&self.counters.facts_over_limit, measure.count.unsigned_abs());
+            return;
+        }
+        let panes = state.groups.entry(group.clone()).or_default();
+        if !panes.contains_key(&pane_ms) {
+            open(family, panes, &group, pane_ms, sealed_ms, &mut state.waiting);
+            state.by_pane.entry(pane_ms).or_default().push(group.clone());
+        }
+        let pane = panes.entry(pane_ms).or_default();
+        pane.plus_equals(&measure);
+        if pane.is_zero() {
+            panes.remove(&pane_ms);
+        }
+        for (shape, window) in family.windows.iter().enumerate() {
+            for end_ms in affected_ends(window, pane_ms).filter(|end_ms| *end_ms <= sealed_ms) {
+                dirty.insert((number, shape, end_ms, group.clone()));
+            }
+        }
+    }
+
+    /// Tells every window whose end the watermark has passed for the first time.
+    fn seal(&mut self, plan: &Plan, output: &mut Vec<WindowUpdate>) {
+        for (number, family) in &plan.families {
+            let watermark_ms = self.clock.watermarks.of(family.stream);
+            for shape in 0..family.windows.len() {
+                let Some(state) = self.families.get_mut(number) else { continue };
+                let waiting = &mut state.waiting[shape];
+                let due = match watermark_ms.checked_add(1) {
+                    Some(after_ms) => {
+                        let later = waiting.split_off(&after_ms);
+                        std::mem::replace(waiting, later)
+                    }
+                    None => std::mem::take(waiting),
+                };
+                for (end_ms, mut groups) in due {
+                    groups.sort_unstable();
+                    groups.dedup();
+                    for group in groups {
+                        let update =
+                            self.tell(plan, family, shape, end_ms, group, Standing::Sealed);
+                        if update.standing != Standing::Removed {
+                            output.push(update);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The values of one window now.
+    fn tell(
+        &mut self,
+        plan: &Plan,
+        family: &Family,
+        shape: usize,
+        end_ms: i64,
+        group: Arc<Group>,
+        standing: Standing,
+    ) -> WindowUpdate {
+        let window = &family.windows[shape];
+        let start_ms = end_ms - window.spec.size_ms;
+        let (total, earlier) = (&mut self.scratch.0, &mut self.scratch.1);
+        total.clear();
+        earlier.clear();
+        let panes = self.families.get(&family.number).and_then(|state| state.groups.get(&group));
+        if let Some(panes) = panes {
+            panes.range(start_ms..end_ms).for_each(|(_, pane)| total.add(pane));
+            if let Some(against_ms) = window.against_ms {
+                let range = start_ms - against_ms..end_ms - against_ms;
+                panes.range(range).for_each(|(_, pane)| earlier.add(pane));
+            }
+        }
+        let summed = Summed {
+            group: &group,
+            start_ms,
+            end_ms,
+            total,
+            earlier: window.against_ms.is_some().then_some(&*earlier),
+        };
+        let suppressing = &plan.book.suppressing_annotations;
+        let cells = window.kqis.iter().filter_map(|index| {
+            let kqi = plan.book.kqis.get(*index)?;
+            // A window without facts is a row only for those that compare it with an earlier one.
+            let compares = matches!(kqi.aggregate, Aggregate::Change { .. }) && earlier.count > 0;
+            (total.count > 0 || compares)
+                .then(|| evaluate(*index, kqi, summed, &self.surroundings, suppressing))
+        });
+        let cells: Vec<_> = cells.collect();
+        let standing = if cells.is_empty() { Standing::Removed } else { standing };
+        let (count, good) = (total.count, total.good);
+        WindowUpdate { group, start_ms, end_ms, count, good, standing, cells }
+    }
+
+    /// Brings the state to a new plan: families go, shapes change, changed KQIs are told again.
+    fn replan(&mut self, plan: &Plan, old: Option<&Plan>, before: &Watermarks, dirty: &mut Dirty) {
+        self.families.retain(|number, _| plan.families.contains_key(number));
+        for (number, state) in &mut self.families {
+            let Some(family) = plan.families.get(number) else { continue };
+            let sealed_ms = before.of(family.stream);
+            let changed: Vec<bool> =
+                family.windows.iter().map(|window| is_changed(plan, old, *number, window)).collect();
+            state.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
+            for (group, panes) in &state.groups {
+                for pane_ms in panes.keys() {
+                    for (shape, window) in family.windows.iter().enumerate() {
+                        for end_ms in affected_ends(window, *pane_ms) {
+                            if end_ms > sealed_ms {
+                                let waiting = state.waiting[shape].entry(end_ms).or_default();
+                                if waiting.last() != Some(group) {
+                                    waiting.push(group.clone());
+                                }
+                            } else if changed[shape] {
+                                dirty.insert((*number, shape, end_ms, group.clone()));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in readings and annotations; windows that they bear on become dirty.
+    fn explain(&mut self, plan: &Plan, changes: Changes, before: &Watermarks, dirty: &mut Dirty) {
+        if changes.annotations.is_empty() && changes.readings.is_empty() {
+            return;
+        }
+        let covers = |start_ms: i64, end_ms: i64| {
+            changes.annotations.iter().any(|note| note.start_ms < end_ms && start_ms < note.end_ms)
+        };
+        let rates = |window: &FamilyWindow| {
+            window.kqis.iter().any(|index| match &plan.book.kqis[*index].aggregate {
+                Aggregate::RatePer10k { base, .. } => {
+                    changes.readings.iter().any(|reading| *reading.name == **base)
+                }
+                _ => false,
+            })
+        };
+        for (number, state) in &self.families {
+            let Some(family) = plan.families.get(number) else { continue };
+            for (shape, window) in family.windows.iter().enumerate() {
+                let all = rates(window);
+                for (group, panes) in &state.groups {
+                    for end_ms in panes.keys().flat_map(|pane_ms| affected_ends(window, *pane_ms)) {
+                        let sealed = end_ms <= before.of(family.stream);
+                        if sealed && (all || covers(end_ms - window.spec.size_ms, end_ms)) {
+                            dirty.insert((*number, shape, end_ms, group.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        changes.readings.into_iter().for_each(|reading| self.surroundings.read(reading));
+        changes.annotations.into_iter().for_each(|note| self.surroundings.annotate(note));
+    }
+
+    fn retire(&mut self, plan: &Plan) {
+        let (mut groups, mut panes) = (0, 0);
+        for (number, state) in &mut self.families {
+            let Some(family) = plan.families.get(number) else { continue };
+            let horizon_ms = horizon(&self.clock, plan, family.stream);
+            while let Some(first) = state.by_pane.first_entry() {
+                let pane_ms = *first.key();
+                if pane_ms >= horizon_ms {
+                    break;
+                }
+                for group in first.remove() {
+                    let Some(of_group) = state.groups.get_mut(&group) else { continue };
+                    of_group.remove(&pane_ms);
+                    if of_group.is_empty() {
+                        state.groups.remove(&group);
+                    }
+                }
+            }
+            groups += state.groups.len() as u64;
+            panes += state.by_pane.values().map(|groups| groups.len() as u64).sum::<u64>();
+        }
+        self.counters.groups.set(groups);
+        self.counters.group_panes.set(panes);
+    }
+
+    /// Windows of one KQI that overlap `[from_ms, to_ms)`, sealed or not, in canonical order; of one
+    /// group when `label` is given.
+    pub(super) fn between(
+        &mut self,
+        kqi: usize,
+        from_ms: i64,
+        to_ms: i64,
+        label: Option<&str>,
+    ) -> Vec<WindowUpdate> {
+        let Some(plan) = self.clock.plan.clone() else { return Vec::new() };
+        let Some((family, shape)) = plan.window_of(kqi) else { return Vec::new() };
+        let window = &family.windows[shape];
+        let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
+        let Some(state) = self.families.get(&family.number) else { return Vec::new() };
+        for (group, panes) in &state.groups {
+            if label.is_some_and(|label| group.label != label) {
+                continue;
+            }
+            for end_ms in panes.keys().flat_map(|pane_ms| affected_ends(window, *pane_ms)) {
+                if end_ms > from_ms && end_ms - window.spec.size_ms < to_ms {
+                    wanted.insert((end_ms, group.clone()));
+                }
+            }
+        }
+        self.tell_all(&plan, family, shape, kqi, wanted)
+    }
+
+    /// For every group of a KQI its newest sealed window and the one that is filling, where they
+    /// have facts.
+    pub(super) fn newest(&mut self, kqi: usize) -> Vec<WindowUpdate> {
+        let Some(plan) = self.clock.plan.clone() else { return Vec::new() };
+        let Some((family, shape)) = plan.window_of(kqi) else { return Vec::new() };
+        let Some(state) = self.families.get(&family.number) else { return Vec::new() };
+        let spec = family.windows[shape].spec;
+        let watermark_ms = self.clock.watermarks.of(family.stream);
+        let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
+        for (group, panes) in &state.groups {
+            let Some((last_ms, _)) = panes.last_key_value() else { continue };
+            let reach_ms = watermark_ms.min(last_ms + spec.size_ms);
+            let phase = (reach_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
+            wanted.insert((reach_ms - phase, group.clone()));
+            wanted.insert((reach_ms - phase + spec.hop_ms, group.clone()));
+        }
+        self.tell_all(&plan, family, shape, kqi, wanted)
+    }
+
+    fn tell_all(
+        &mut self,
+        plan: &Plan,
+        family: &Family,
+        shape: usize,
+        kqi: usize,
+        wanted: BTreeSet<(i64, Arc<Group>)>,
+    ) -> Vec<WindowUpdate> {
+        let sealed_ms = self.clock.watermarks.of(family.stream);
+        let tell = |(end_ms, group)| {
+            let standing =
+                if end_ms <= sealed_ms { Standing::Sealed } else { Standing::Provisional };
+            let mut update = self.tell(plan, family, shape, end_ms, group, standing);
+            update.cells.retain(|cell| cell.kqi == kqi);
+            (!update.cells.is_empty()).then_some(update)
+        };
+        wanted.into_iter().filter_map(tell).collect()
+    }
+}
+
+/// Ends of the windows that a pane bears on: those that hold it, and those that are compared with
+/// windows that hold it.
+fn affected_ends(window: &FamilyWindow, pane_ms: i64) -> impl Iterator<Item = i64> + use<> {
+    let against = window.against_ms;
+    let spec = window.spec;
+    ends_over(spec, pane_ms).chain(
+        against
+            .into_iter()
+            .flat_map(move |against_ms| ends_over(spec, pane_ms + against_ms)),
+    )
+}
+
+/// Lets the windows over a new pane wait for the watermark.
+///
+/// Windows that hold another pane of the group wait already, so a group that is always busy adds
+/// one entry a pane and shape.
+fn open(
+    family: &Family,
+    panes: &BTreeMap<i64, Measure>,
+    group: &Arc<Group>,
+    pane_ms: i64,
+    sealed_ms: i64,
+    waiting: &mut [BTreeMap<i64, Vec<Arc<Group>>>],
+) {
+    let earlier = panes.range(..pane_ms).next_back().map(|(pane_ms, _)| *pane_ms);
+    let later = panes.range(pane_ms + 1..).next().map(|(pane_ms, _)| *pane_ms);
+    for (window, waiting) in family.windows.iter().zip(waiting) {
+        for end_ms in affected_ends(window, pane_ms) {
+            let start_ms = end_ms - window.spec.size_ms;
+            let waits = window.against_ms.is_none()
+                && (earlier.is_some_and(|pane_ms| pane_ms >= start_ms)
+                    || later.is_some_and(|pane_ms| pane_ms < end_ms));
+            if end_ms > sealed_ms && !waits {
+                waiting.entry(end_ms).or_default().push(group.clone());
+            }
+        }
+    }
+}
+
+/// Whether some KQI of a window reads differently under the new plan.
+fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindow) -> bool {
+    let Some(old) = old else { return true };
+    let earlier = old.families.get(&number).and_then(|family| {
+        family.windows.iter().find(|earlier| earlier.spec == window.spec)
+    });
+    let Some(earlier) = earlier else { return true };
+    let same_kinds = old.book.suppressing_annotations == plan.book.suppressing_annotations;
+    let was = |index: &usize| {
+        let kqi = &plan.book.kqis[*index];
+        earlier.kqis.iter().any(|earlier| old.book.kqis[*earlier] == *kqi)
+    };
+    !(same_kinds && window.kqis.iter().all(was))
+}
