@@ -1,9 +1,28 @@
 //! The rule book: text → checked values → a plan of work.
+//!
+//! `files` and `syntax` read YAML into nodes with positions, `shape` holds them against the `grammar`, `check`
+//! makes a [`RuleBook`] of them or lists every [`Problem`], `score` judges values by it.
 
 mod book;
+mod check;
+mod duration;
+mod files;
+mod grammar;
 mod plan;
 mod predicate;
+mod problem;
+mod schema;
+mod score;
+mod shape;
+mod syntax;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use book::*;
+pub use check::{load, parse};
+pub use files::read_files;
 pub use plan::{Family, FamilyWindow, Plan};
 pub use predicate::{Predicate, PredicateError};
+pub use problem::{Problem, ProblemSeverity};
+pub use schema::json_schema;
+pub use score::{Verdict, judge, score, severity_of_score};

@@ -1,0 +1,225 @@
+//! KQIs: every field against every other, and against the sections they refer to.
+
+use std::collections::BTreeMap;
+
+use super::alerts::Policies;
+use super::anchors::{self, AnchorSet};
+use super::windows::Clock;
+use super::{
+    Ids, Sections, conditions, measures, name_of, streams, text_of, texts_of, units, unknown,
+};
+use crate::event::Stream;
+use crate::rules::book::{Anchors, Department, Interval, Kqi, Layer, Service, StreamRule};
+use crate::rules::problem::{Position, Problems};
+use crate::rules::syntax::Node;
+
+/// What KQIs refer to.
+pub(super) struct Context<'a> {
+    pub(super) clock: &'a Clock,
+    pub(super) departments: &'a [Department],
+    pub(super) services: &'a [Service],
+    pub(super) sets: &'a BTreeMap<String, AnchorSet>,
+    pub(super) streams: &'a BTreeMap<Stream, StreamRule>,
+    pub(super) policies: &'a Policies,
+}
+
+/// The KQIs of a book, and what alert rules want to know of those that did not pass.
+pub(super) struct Kqis {
+    pub(super) checked: Vec<Kqi>,
+    /// The `alert` field of each checked KQI, and where an alert of it stands.
+    pub(super) alert_fields: Vec<(Option<String>, Position)>,
+    /// Every id that was claimed, also by KQIs with problems: references to those are no news.
+    pub(super) ids: BTreeMap<String, Position>,
+}
+
+pub(super) fn read(
+    sections: &Sections<'_>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Kqis {
+    let inside = sections.services.iter().flat_map(|service| {
+        let kqis = service.get("kqis").map(Node::items).unwrap_or_default();
+        kqis.iter().map(|kqi| (service.get("id"), kqi))
+    });
+    let outside = sections.kqis.iter().map(|kqi| (None, *kqi));
+    let mut ids = Ids::new("kqi");
+    let mut kqis = Kqis {
+        checked: Vec::new(),
+        alert_fields: Vec::new(),
+        ids: BTreeMap::new(),
+    };
+    for (service, node) in inside.chain(outside) {
+        let service = match (service, node.get("service")) {
+            (Some(_), Some(field)) => {
+                problems.error(field.at, "the service is given by the place of this kqi");
+                service
+            }
+            (None, Some(field)) => {
+                if !context
+                    .services
+                    .iter()
+                    .any(|known| Some(known.id.as_str()) == field.text())
+                {
+                    let known = context.services.iter().map(|known| known.id.as_str());
+                    unknown("service", field, known, problems);
+                }
+                Some(field)
+            }
+            (service, None) => service,
+        };
+        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
+            continue;
+        };
+        let service = service.and_then(Node::text);
+        if let Some(kqi) = read_kqi(
+            id.text().unwrap_or_default(),
+            service,
+            node,
+            context,
+            problems,
+        ) {
+            let alert = node.get("alert");
+            kqis.checked.push(kqi);
+            kqis.alert_fields.push((
+                alert.and_then(Node::text).map(str::to_owned),
+                alert.unwrap_or(id).at,
+            ));
+        }
+    }
+    kqis.ids = ids.seen;
+    kqis
+}
+
+fn read_kqi(
+    id: &str,
+    service: Option<&str>,
+    node: &Node,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<Kqi> {
+    let stream = node
+        .get("stream")
+        .and_then(Node::text)
+        .and_then(Stream::from_name)?;
+    let window = context.clock.window(node, problems);
+    let aggregate = measures::read_aggregate(stream, node, window.hop_ms, problems)?;
+    let filter = conditions::read(stream, node.get("filter"), problems);
+    let good = conditions::read(stream, node.get("good").or(node.get("counted")), problems);
+    measures::check_good(&aggregate, node, problems);
+    for dimension in node.get("group_by").map(Node::items).unwrap_or_default() {
+        streams::check_dimension(stream, dimension, problems);
+    }
+    let chosen = anchors::choose(node, context.sets, problems);
+    let unit = units::read(stream, &aggregate, chosen.unit.as_ref(), node, problems);
+    let provenance = [chosen.provenance, anchors::read_provenance(node)].concat();
+    if let Some(field) = node
+        .get("anchors")
+        .filter(|_| !anchors::vouches_for_anchors(&provenance))
+    {
+        problems.warn(
+            field.at,
+            format!("kqi {id:?} does not say where its anchors come from"),
+            Some("add provenance of: anchors".to_owned()),
+        );
+    }
+    units::check_percent_like(&unit, chosen.anchors.as_ref(), node, problems);
+    let kqi = Kqi {
+        id: id.to_owned(),
+        service: service.map(str::to_owned),
+        name: name_of(node),
+        layer: match node.get("layer").and_then(Node::text) {
+            Some("platform") => Layer::Platform,
+            Some("network") => Layer::Network,
+            _ => Layer::Experience,
+        },
+        stream,
+        filter: conditions::of_service(service, stream, filter),
+        good,
+        good_within: measures::read_good_within(stream, node, problems),
+        aggregate,
+        group_by: texts_of(node, "group_by"),
+        window,
+        unit,
+        interval: read_interval(chosen.anchors.as_ref(), node, problems),
+        anchors: chosen.anchors,
+        min_samples: min_samples(node),
+        department: read_department(service, node, context, problems),
+        provenance,
+    };
+    streams::check_retention(
+        &kqi,
+        context.streams,
+        node.get("window").unwrap_or(node).at,
+        problems,
+    );
+    context.policies.check_reference(&kqi, node, problems);
+    Some(kqi)
+}
+
+/// The interval given, or score 3 and better: b3 is the limit (domain part B2).
+fn read_interval(anchors: Option<&Anchors>, node: &Node, problems: &mut Problems) -> Interval {
+    if let Some(field) = node.get("interval") {
+        let end = |name: &str| field.get(name).and_then(Node::number);
+        let interval = Interval {
+            min: end("min"),
+            max: end("max"),
+        };
+        match (interval.min, interval.max) {
+            (None, None) => problems.error(field.at, "an interval without \"min\" and \"max\""),
+            (Some(min), Some(max)) if min > max => {
+                problems.error(field.at, format!("nothing lies between {min} and {max}"));
+            }
+            _ => {}
+        }
+        return interval;
+    }
+    match anchors.map(|anchors| anchors.values) {
+        Some([b5, _, b3, _, b1]) if b5 > b1 => Interval {
+            min: Some(b3),
+            max: None,
+        },
+        Some([_, _, b3, _, _]) => Interval {
+            min: None,
+            max: Some(b3),
+        },
+        None => Interval::default(),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`shape` has reported what is not a natural number"
+)]
+fn min_samples(node: &Node) -> u64 {
+    node.get("min_samples")
+        .and_then(Node::number)
+        .map_or(1, |number| number as u64)
+}
+
+fn read_department(
+    service: Option<&str>,
+    node: &Node,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<String> {
+    let Some(field) = node.get("department") else {
+        if service.is_some() {
+            problems.warn(
+                node.at,
+                format!(
+                    "kqi {:?} has no department, so nobody answers for it",
+                    text_of(node, "id")
+                ),
+                None,
+            );
+        }
+        return None;
+    };
+    let name = field.text()?;
+    if !context.departments.iter().any(|known| known.id == name) {
+        let known = context.departments.iter().map(|known| known.id.as_str());
+        unknown("department", field, known, problems);
+    }
+    Some(name.to_owned())
+}

@@ -1,0 +1,197 @@
+//! How facts become a value: aggregates, their options, good-conditions and time-outs.
+
+use super::{duration_of, text_of};
+use crate::event::Stream;
+use crate::rules::book::Aggregate;
+use crate::rules::duration::{DAY_MS, parse_duration, show_duration};
+use crate::rules::problem::{Position, Problems, did_you_mean};
+use crate::rules::syntax::Node;
+
+/// The aggregate with its options; none where its word is unknown, which was reported.
+pub(super) fn read_aggregate(
+    stream: Stream,
+    node: &Node,
+    hop_ms: i64,
+    problems: &mut Problems,
+) -> Option<Aggregate> {
+    let field = node.get("aggregate")?;
+    let word = field.text()?;
+    let aggregate = match word {
+        "count" => Aggregate::Count,
+        "ratio" => Aggregate::Ratio,
+        "sum" => Aggregate::Sum,
+        "mean" => Aggregate::Mean,
+        "min" => Aggregate::Min,
+        "max" => Aggregate::Max,
+        "rate_per_10k" => Aggregate::RatePer10k {
+            base: text_of(node, "base"),
+            per_ms: duration_of(node, "per").unwrap_or(DAY_MS),
+        },
+        "change" => Aggregate::Change {
+            against_ms: duration_of(node, "against").unwrap_or(hop_ms),
+        },
+        other => match parse_quantile(other) {
+            Some(quantile) => Aggregate::Quantile(quantile),
+            None => {
+                let words = [
+                    "count",
+                    "ratio",
+                    "sum",
+                    "mean",
+                    "min",
+                    "max",
+                    "rate_per_10k",
+                    "change",
+                ];
+                let hint = did_you_mean(other, words)
+                    .or_else(|| Some(format!("use p50 to p99.9 or one of {}", words.join(", "))));
+                problems.error_with(field.at, format!("unknown aggregate {other:?}"), hint);
+                return None;
+            }
+        },
+    };
+    check_options(&aggregate, word, field.at, hop_ms, node, problems);
+    if is_measured(&aggregate) && stream.measured().is_none() {
+        problems.error(
+            field.at,
+            format!(
+                "aggregate {word:?} needs a measured value, and {} facts have none",
+                stream.name()
+            ),
+        );
+    }
+    Some(aggregate)
+}
+
+fn check_options(
+    aggregate: &Aggregate,
+    word: &str,
+    at: Position,
+    hop_ms: i64,
+    node: &Node,
+    problems: &mut Problems,
+) {
+    let mut option = |name: &str, taken: bool, needed: bool| match node.get(name) {
+        Some(field) if !taken => {
+            problems.error(field.at, format!("aggregate {word:?} takes no {name:?}"));
+        }
+        None if needed => problems.error(at, format!("aggregate {word:?} needs {name:?}")),
+        _ => {}
+    };
+    let rate = matches!(aggregate, Aggregate::RatePer10k { .. });
+    let change = matches!(aggregate, Aggregate::Change { .. });
+    option("base", rate, rate);
+    option("per", rate, false);
+    option("against", change, change);
+    let positive = |name: &str, ms: i64, problems: &mut Problems| {
+        if let Some(field) = node.get(name).filter(|_| ms <= 0) {
+            problems.error(field.at, format!("{name:?} has no length"));
+        }
+    };
+    match aggregate {
+        Aggregate::RatePer10k { per_ms, .. } => positive("per", *per_ms, problems),
+        Aggregate::Change { against_ms } => {
+            positive("against", *against_ms, problems);
+            if let Some(field) = node.get("against").filter(|_| against_ms % hop_ms != 0) {
+                let (against, hop) = (show_duration(*against_ms), show_duration(hop_ms));
+                problems.error(
+                    field.at,
+                    format!("no window begins {against} earlier: that is not a multiple of the hop {hop}"),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `p95` → 0.95; `None` unless it lies between 0 and 1.
+fn parse_quantile(word: &str) -> Option<f64> {
+    let digits = word.strip_prefix('p')?;
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.len() > 7 {
+        return None;
+    }
+    let percent: f64 = digits.parse().ok()?;
+    (percent > 0.0 && percent < 100.0).then_some(percent / 100.0)
+}
+
+const fn is_measured(aggregate: &Aggregate) -> bool {
+    matches!(
+        aggregate,
+        Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_)
+    )
+}
+
+/// Whether the good-condition is there where it is needed, and only there.
+pub(super) fn check_good(aggregate: &Aggregate, node: &Node, problems: &mut Problems) {
+    if let (Some(_), Some(counted)) = (node.get("good"), node.get("counted")) {
+        problems.error(
+            counted.at,
+            "\"good\" and \"counted\" are two words for one condition, give one",
+        );
+    }
+    let given = ["good", "counted", "good_within"]
+        .into_iter()
+        .find_map(|name| Some((name, node.get(name)?)));
+    match (aggregate, given) {
+        (Aggregate::Ratio, None) => {
+            let at = node.get("aggregate").unwrap_or(node).at;
+            problems.error(
+                at,
+                "aggregate \"ratio\" needs \"good\", \"counted\" or \"good_within\"",
+            );
+        }
+        (aggregate, Some((name, field))) if is_measured(aggregate) => problems.error_with(
+            field.at,
+            format!("{name:?} has no meaning for a measured value"),
+            Some("use filter to choose the facts".to_owned()),
+        ),
+        _ => {}
+    }
+}
+
+/// The time-out in the stream's raw unit: milliseconds, but a gauge's own unit for gauges.
+pub(super) fn read_good_within(
+    stream: Stream,
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<f64> {
+    let field = node.get("good_within")?;
+    let Some(measured) = stream.measured() else {
+        problems.error(
+            field.at,
+            format!(
+                "\"good_within\" needs a measured value, and {} facts have none",
+                stream.name()
+            ),
+        );
+        return None;
+    };
+    match (
+        stream,
+        field.number(),
+        field.text().and_then(parse_duration),
+    ) {
+        (Stream::Gauge, Some(number), _) => Some(number),
+        (Stream::Gauge, None, _) => {
+            problems.error(
+                field.at,
+                "a gauge is compared with a number, not a length of time",
+            );
+            None
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a length of time is far below 2^53 ms"
+        )]
+        (_, None, Some(ms)) => Some(ms as f64),
+        (_, Some(number), _) => {
+            problems.error_with(
+                field.at,
+                format!("{measured} is compared with a length of time, not {number}"),
+                Some(format!("add a unit, for example {number}s")),
+            );
+            None
+        }
+        (_, None, None) => None,
+    }
+}

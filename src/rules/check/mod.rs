@@ -1,0 +1,310 @@
+//! Unchecked files → a [`RuleBook`], or all the reasons why not.
+//!
+//! Keeps the invariants listed at the top of `book`. Every check goes on after a problem with
+//! whatever it could read, so that one run shows an author everything; the book is handed out only
+//! when there was no error. Not here: form (`shape`), or what the engine makes of a book (`plan`).
+
+mod alerts;
+mod anchors;
+mod conditions;
+mod departments;
+mod kqis;
+mod measures;
+mod mms;
+mod streams;
+mod units;
+mod windows;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::rules::book::{RuleBook, Service, Text};
+use crate::rules::duration::{MINUTE_MS, parse_duration};
+use crate::rules::files::{FILE_BYTES_MAX, read_files, too_large};
+use crate::rules::grammar::BOOK;
+use crate::rules::problem::{Position, Problem, Problems, did_you_mean};
+use crate::rules::shape::Shape;
+use crate::rules::syntax::{Entry, Node, Value, parse_text};
+
+/// Reads and checks a rule book: a folder or one file. The book is there when nothing is an error.
+pub fn load(path: &Path) -> (Option<RuleBook>, Vec<Problem>) {
+    match read_files(path) {
+        Ok(files) => parse(&files),
+        Err(problem) => (None, vec![problem]),
+    }
+}
+
+/// Checks a rule book given as (path, text) pairs. Pure: the same texts give the same answer.
+///
+/// ```
+/// use chrysalis::rules::parse;
+/// let text = "
+/// book: {name: small, version: '1', time_zone: Asia/Shanghai}
+/// services:
+///   - id: sms_hall
+///     name: {zh: 短信营业厅, en: SMS hall}
+///     kqis:
+///       - {id: tests, name: 拨测数, layer: platform, stream: dial_test, aggregate: count, window: 5m, department: BSC}
+/// departments:
+///   - id: BSC
+///     name: {zh: 业务支撑中心, en: Business support centre}
+///     roles: [{id: duty, name: 值班, contacts: [{name: 值班, email: bsc@example.com}]}]
+/// ";
+/// let (book, problems) = parse(&[("small.yaml".to_owned(), text.to_owned())]);
+/// assert!(problems.is_empty(), "{problems:?}");
+/// let kqi = &book.unwrap().kqis[0];
+/// assert_eq!(kqi.filter.as_ref().unwrap().source(), "service == \"sms_hall\"");
+/// ```
+pub fn parse(files: &[(String, String)]) -> (Option<RuleBook>, Vec<Problem>) {
+    let mut problems = Problems::new(files.iter().map(|(path, _)| path.clone()).collect());
+    let nodes = parse_files(files, &mut problems);
+    let sections = Sections::collect(&nodes, &mut problems);
+    let book = build(&sections, &mut problems);
+    let book = book.filter(|_| !problems.has_errors());
+    (book, problems.into_list())
+}
+
+fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for (index, (_, text)) in files.iter().enumerate() {
+        if text.len() as u64 > FILE_BYTES_MAX {
+            problems.error(
+                Position {
+                    file: index,
+                    ..Position::default()
+                },
+                too_large(),
+            );
+            continue;
+        }
+        match parse_text(text, index) {
+            Ok(node) if node.value == Value::Null => {}
+            Ok(node) => {
+                Shape::Record(&BOOK).judge(&node, problems);
+                nodes.push(node);
+            }
+            Err((at, message)) => problems.error(at, message),
+        }
+    }
+    nodes
+}
+
+/// The sections of all files, side by side.
+#[derive(Default)]
+struct Sections<'a> {
+    head: Option<&'a Node>,
+    mms: Option<&'a Node>,
+    streams: Vec<&'a Entry>,
+    anchor_sets: Vec<&'a Entry>,
+    policies: Vec<&'a Entry>,
+    departments: Vec<&'a Node>,
+    services: Vec<&'a Node>,
+    kqis: Vec<&'a Node>,
+    alerts: Vec<&'a Node>,
+}
+
+impl<'a> Sections<'a> {
+    fn collect(nodes: &'a [Node], problems: &mut Problems) -> Sections<'a> {
+        let mut sections = Sections::default();
+        for entry in nodes.iter().flat_map(Node::entries) {
+            let node = &entry.node;
+            match entry.key.as_str() {
+                "book" => once(&mut sections.head, entry, problems),
+                "mms" => once(&mut sections.mms, entry, problems),
+                "streams" => sections.streams.extend(node.entries()),
+                "anchor_sets" => sections.anchor_sets.extend(node.entries()),
+                "alert_policies" => sections.policies.extend(node.entries()),
+                "departments" => sections.departments.extend(node.items()),
+                "services" => sections.services.extend(node.items()),
+                "kqis" => sections.kqis.extend(node.items()),
+                "alerts" => sections.alerts.extend(node.items()),
+                _ => {}
+            }
+        }
+        sections
+    }
+}
+
+/// Takes a section that may stand in one file only.
+fn once<'a>(slot: &mut Option<&'a Node>, entry: &'a Entry, problems: &mut Problems) {
+    match slot {
+        None => *slot = Some(&entry.node),
+        // Within one file `shape` has already said so.
+        Some(first) if first.at.file == entry.at.file => {}
+        Some(first) => {
+            let place = problems.place(first.at);
+            problems.error(
+                entry.at,
+                format!("section {:?} is given twice, first at {place}", entry.key),
+            );
+        }
+    }
+}
+
+fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
+    let Some(head) = sections.head else {
+        problems.error(
+            Position {
+                line: 1,
+                column: 1,
+                file: 0,
+            },
+            "no section \"book\" in any file",
+        );
+        return None;
+    };
+    let clock = windows::Clock::read(head, problems);
+    let departments = departments::read(&sections.departments, problems);
+    let services = services(&sections.services, problems);
+    let sets = anchors::read_sets(&sections.anchor_sets, problems);
+    let streams = streams::read(&sections.streams, problems);
+    let policies = alerts::read_policies(&sections.policies, problems);
+    let context = kqis::Context {
+        clock: &clock,
+        departments: &departments,
+        services: &services,
+        sets: &sets,
+        streams: &streams,
+        policies: &policies,
+    };
+    let kqis = kqis::read(sections, &context, problems);
+    let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
+    Some(RuleBook {
+        name: text_of(head, "name"),
+        version: text_of(head, "version"),
+        time_zone: text_of(head, "time_zone"),
+        pane_ms: clock.pane_ms,
+        any_service: head
+            .get("any_service")
+            .and_then(Node::flag)
+            .unwrap_or(false),
+        streams,
+        services,
+        alerts,
+        kqis: kqis.checked,
+        departments,
+        mms: mms::read(sections.mms, problems),
+        suppressing_annotations: texts_of(head, "suppressing_annotations"),
+    })
+}
+
+fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
+    let mut ids = Ids::new("service");
+    let mut services = Vec::new();
+    for node in nodes {
+        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
+            continue;
+        };
+        services.push(Service {
+            id: id.text().unwrap_or_default().to_owned(),
+            name: name_of(node),
+        });
+    }
+    services
+}
+
+/// The ids of one kind, each with the place that claimed it first.
+struct Ids {
+    kind: &'static str,
+    seen: BTreeMap<String, Position>,
+}
+
+impl Ids {
+    fn new(kind: &'static str) -> Ids {
+        Ids {
+            kind,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// True for the first claim of an id; a second one is a problem.
+    fn claim(&mut self, id: &Node, problems: &mut Problems) -> bool {
+        let Some(text) = id.text() else {
+            return false;
+        };
+        self.claim_at(text, id.at, problems)
+    }
+
+    /// The same for a key of a table; repeats within one file were reported by `shape`.
+    fn claim_across_files(&mut self, entry: &Entry, problems: &mut Problems) -> bool {
+        match self.seen.get(&entry.key) {
+            Some(first) if first.file == entry.at.file => false,
+            _ => self.claim_at(&entry.key, entry.at, problems),
+        }
+    }
+
+    fn claim_at(&mut self, id: &str, at: Position, problems: &mut Problems) -> bool {
+        if let Some(first) = self.seen.get(id) {
+            let place = problems.place(*first);
+            problems.error(
+                at,
+                format!("{} {id:?} exists already, at {place}", self.kind),
+            );
+            return false;
+        }
+        self.seen.insert(id.to_owned(), at);
+        true
+    }
+}
+
+/// Reports a reference to something that is not there.
+fn unknown<'a>(
+    kind: &str,
+    node: &Node,
+    known: impl IntoIterator<Item = &'a str>,
+    problems: &mut Problems,
+) {
+    if let Some(name) = node.text() {
+        let hint = did_you_mean(name, known);
+        problems.error_with(node.at, format!("unknown {kind} {name:?}"), hint);
+    }
+}
+
+fn text_of(node: &Node, field: &str) -> String {
+    node.get(field)
+        .and_then(Node::text)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+fn texts_of(node: &Node, field: &str) -> Vec<String> {
+    let items = node.get(field).map(Node::items).unwrap_or_default();
+    items
+        .iter()
+        .filter_map(|item| Some(item.text()?.to_owned()))
+        .collect()
+}
+
+/// A display name: two languages, or one text for both.
+fn name_of(node: &Node) -> Text {
+    let Some(name) = node.get("name") else {
+        return Text {
+            zh: String::new(),
+            en: String::new(),
+        };
+    };
+    match name.text() {
+        Some(text) => Text {
+            zh: text.to_owned(),
+            en: text.to_owned(),
+        },
+        None => Text {
+            zh: text_of(name, "zh"),
+            en: text_of(name, "en"),
+        },
+    }
+}
+
+/// A length of time in milliseconds; malformed ones were reported by `shape`.
+fn duration_of(node: &Node, field: &str) -> Option<i64> {
+    node.get(field)
+        .and_then(Node::text)
+        .and_then(parse_duration)
+}
+
+/// The pane unless the book says otherwise.
+const PANE_MS_DEFAULT: i64 = MINUTE_MS;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,418 @@
+//! The syntax of rule books: every section, field and word, once.
+//!
+//! `shape` judges files by these tables and `schema` turns them into the JSON Schema for editors;
+//! the field texts are what an editor shows.
+
+mod kqi;
+
+use crate::rules::grammar::kqi::{KQI, SERVICE};
+use crate::rules::shape::{Field, Record, Shape};
+
+const fn must(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        required: true,
+        doc,
+    }
+}
+
+const fn may(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field {
+        name,
+        shape,
+        required: false,
+        doc,
+    }
+}
+
+/// The words for streams, in the order of `Stream::ALL`.
+const STREAMS: &[&str] = &[
+    "dial_test",
+    "mms_submit",
+    "mms_receipt",
+    "boss_call",
+    "boss_connection",
+    "complaint",
+    "gauge",
+];
+const LAYERS: &[&str] = &["experience", "platform", "network"];
+const SCALES: &[&str] = &["linear", "log"];
+const KINDS: &[&str] = &["document", "standard", "judgement"];
+const MISSING: &[&str] = &["hold", "resolve"];
+const LANGUAGES: &[&str] = &["zh", "en"];
+/// Severities as rules write them; `by_score` leaves it to the tolerance scale.
+const SEVERITIES: &[&str] = &["by_score", "warning", "minor", "major", "critical"];
+/// Causes of failure that MMS receipts are sorted into.
+const CAUSES: &[&str] = &["user", "terminal", "coverage", "platform"];
+
+/// A whole rule book, which may be spread over several files.
+pub(crate) static BOOK: Record = Record {
+    name: "rule book",
+    doc: "A Chrysalis rule book. Sections may be spread over the files of a folder.",
+    fields: &[
+        may(
+            "book",
+            Shape::Record(&HEAD),
+            "The book itself; once in a folder.",
+        ),
+        may(
+            "streams",
+            Shape::Record(&STREAM_TABLE),
+            "Event-time settings of the streams.",
+        ),
+        may(
+            "anchor_sets",
+            Shape::Table(&Shape::Record(&ANCHOR_SET)),
+            "Tolerance scales by name.",
+        ),
+        may(
+            "departments",
+            Shape::List(&Shape::Record(&DEPARTMENT)),
+            "Who answers, and who is told.",
+        ),
+        may(
+            "alert_policies",
+            Shape::Table(&Shape::Record(&POLICY)),
+            "When abnormal becomes an alert, by name; `default` is used unless a KQI names another.",
+        ),
+        may(
+            "mms",
+            Shape::Record(&MMS),
+            "How MMS receipts are read; once in a folder.",
+        ),
+        may(
+            "services",
+            Shape::List(&Shape::Record(&SERVICE)),
+            "The services with their KQIs.",
+        ),
+        may(
+            "kqis",
+            Shape::List(&Shape::Record(&KQI)),
+            "KQIs that stand outside a service.",
+        ),
+        may(
+            "alerts",
+            Shape::List(&Shape::Record(&ALERT)),
+            "Alert rules beside the KQIs' own.",
+        ),
+    ],
+};
+
+static HEAD: Record = Record {
+    name: "book",
+    doc: "Name, version and settings of the whole book.",
+    fields: &[
+        must("name", Shape::Id, "Name of the book."),
+        must(
+            "version",
+            Shape::Text,
+            "Version as its authors count it, in quotes.",
+        ),
+        must(
+            "time_zone",
+            Shape::Text,
+            "IANA zone of screens, days and deadlines, for example Asia/Shanghai.",
+        ),
+        may(
+            "pane",
+            Shape::Duration,
+            "Smallest window kept; 1m unless given.",
+        ),
+        may(
+            "any_service",
+            Shape::Flag,
+            "Accept events of services that the book does not list.",
+        ),
+        may(
+            "suppressing_annotations",
+            Shape::List(&Shape::Id),
+            "Annotation kinds that turn a breach into `suppressed`.",
+        ),
+    ],
+};
+
+static STREAM_TABLE: Record = Record {
+    name: "streams",
+    doc: "Streams by name.",
+    fields: &[
+        may(
+            "dial_test",
+            Shape::Record(&STREAM),
+            "Dial-test probe results.",
+        ),
+        may(
+            "mms_submit",
+            Shape::Record(&STREAM),
+            "MMS messages at their submission.",
+        ),
+        may(
+            "mms_receipt",
+            Shape::Record(&STREAM),
+            "MMS messages at their final receipt.",
+        ),
+        may("boss_call", Shape::Record(&STREAM), "BOSS interface calls."),
+        may(
+            "boss_connection",
+            Shape::Record(&STREAM),
+            "BOSS connections and how long they are held.",
+        ),
+        may("complaint", Shape::Record(&STREAM), "Complaint tickets."),
+        may(
+            "gauge",
+            Shape::Record(&STREAM),
+            "Gauges: surveys, subscriber base, anything adjacent.",
+        ),
+    ],
+};
+
+static STREAM: Record = Record {
+    name: "stream",
+    doc: "Event-time settings of one stream; what is left out has the default.",
+    fields: &[
+        may(
+            "allowed_lateness",
+            Shape::Duration,
+            "How far behind the newest event an ordinary event may arrive.",
+        ),
+        may(
+            "idle_timeout",
+            Shape::Duration,
+            "Silence after which a source stops holding the watermark back.",
+        ),
+        may(
+            "retention",
+            Shape::Duration,
+            "How long windows can be corrected.",
+        ),
+        may(
+            "dimensions",
+            Shape::List(&Shape::Id),
+            "Dimensions kept beside those that rules name.",
+        ),
+        may(
+            "internal",
+            Shape::Flag,
+            "True for the operator's own data, false for what outsiders tell.",
+        ),
+    ],
+};
+
+static PROVENANCE: Record = Record {
+    name: "provenance",
+    doc: "Where a number comes from.",
+    fields: &[
+        must(
+            "of",
+            Shape::Text,
+            "What it is about: anchors, b3, limit, window, min_samples, …",
+        ),
+        must("kind", Shape::Word(KINDS), "Kind of source."),
+        must("reference", Shape::Text, "The source itself."),
+    ],
+};
+static PROVENANCE_LIST: Shape = Shape::List(&Shape::Record(&PROVENANCE));
+
+static ANCHOR_SET: Record = Record {
+    name: "anchor set",
+    doc: "A tolerance scale: the values that score 5, 4, 3, 2 and 1. The third is the limit.",
+    fields: &[
+        must("values", Shape::Numbers(5), "b5, b4, b3, b2, b1."),
+        must(
+            "unit",
+            Shape::Text,
+            "Unit of the values; a KQI of another unit cannot use the set.",
+        ),
+        may(
+            "scale",
+            Shape::Word(SCALES),
+            "Interpolation: linear for ratios (default), log for times.",
+        ),
+        may(
+            "provenance",
+            PROVENANCE_LIST,
+            "Inherited by the KQIs that use the set.",
+        ),
+    ],
+};
+
+static TEXT: Record = Record {
+    name: "name",
+    doc: "A name in two languages.",
+    fields: &[
+        must("zh", Shape::Text, "Chinese."),
+        must("en", Shape::Text, "English."),
+    ],
+};
+static NAME: Shape = Shape::Either(&[Shape::Text, Shape::Record(&TEXT)]);
+
+static DEPARTMENT: Record = Record {
+    name: "department",
+    doc: "A department that answers for KQIs.",
+    fields: &[
+        must("id", Shape::Id, "Identifier, for example BSC."),
+        must("name", NAME, "Display name."),
+        must(
+            "roles",
+            Shape::List(&Shape::Record(&ROLE)),
+            "Its virtual team; the first role is told of alerts and triggers.",
+        ),
+    ],
+};
+
+static ROLE: Record = Record {
+    name: "role",
+    doc: "A role in a department's virtual team.",
+    fields: &[
+        must("id", Shape::Id, "Identifier within the department."),
+        must("name", NAME, "Display name."),
+        must(
+            "contacts",
+            Shape::List(&Shape::Record(&CONTACT)),
+            "People or mailboxes that hold it.",
+        ),
+    ],
+};
+
+static CONTACT: Record = Record {
+    name: "contact",
+    doc: "A person or mailbox that is told.",
+    fields: &[
+        must("name", Shape::Text, "Display name."),
+        must("email", Shape::Text, "Mail address."),
+        may(
+            "language",
+            Shape::Word(LANGUAGES),
+            "Language of its mails; zh unless given.",
+        ),
+    ],
+};
+
+static POLICY: Record = Record {
+    name: "alert policy",
+    doc: "When abnormal windows become an alert.",
+    fields: &[
+        may(
+            "for",
+            Shape::Duration,
+            "How long windows must stay abnormal before it fires; 0s unless given.",
+        ),
+        may(
+            "keep_firing_for",
+            Shape::Duration,
+            "How long they must stay normal before it resolves; 0s unless given.",
+        ),
+        may(
+            "severity",
+            Shape::Word(SEVERITIES),
+            "Fixed severity, or by score (default).",
+        ),
+        may(
+            "missing",
+            Shape::Word(MISSING),
+            "What a window without judgement does to a firing alert; hold unless given.",
+        ),
+    ],
+};
+
+static ALERT: Record = Record {
+    name: "alert",
+    doc: "An alert rule beside the KQIs' own.",
+    fields: &[
+        must("id", Shape::Id, "Identity of the alert."),
+        must("kqi", Shape::Id, "KQI it watches."),
+        may(
+            "policy",
+            Shape::Id,
+            "Policy to start from; `default` unless given.",
+        ),
+        may(
+            "for",
+            Shape::Duration,
+            "How long windows must stay abnormal before it fires.",
+        ),
+        may(
+            "keep_firing_for",
+            Shape::Duration,
+            "How long they must stay normal before it resolves.",
+        ),
+        may(
+            "severity",
+            Shape::Word(SEVERITIES),
+            "Fixed severity, or by score.",
+        ),
+        may(
+            "missing",
+            Shape::Word(MISSING),
+            "What a window without judgement does to a firing alert.",
+        ),
+    ],
+};
+
+static MMS: Record = Record {
+    name: "mms rule",
+    doc: "How MMS receipts are read (3GPP TS 23.140 words and what is met in the wild).",
+    fields: &[
+        may(
+            "statuses",
+            Shape::Table(&Shape::List(&Shape::Text)),
+            "For each canonical status the words on the wire that mean it; case does not matter.",
+        ),
+        may(
+            "interim",
+            Shape::List(&Shape::Text),
+            "Canonical statuses that do not decide a message.",
+        ),
+        may(
+            "validity",
+            Shape::Duration,
+            "Time after which a message without a final receipt counts as Expired; 72h unless given.",
+        ),
+        may(
+            "editions",
+            Shape::List(&Shape::Record(&EDITION)),
+            "Regular issues and their deadlines.",
+        ),
+        may(
+            "causes",
+            Shape::List(&Shape::Record(&CAUSE)),
+            "Causes read from status_text; the first match wins.",
+        ),
+    ],
+};
+
+static EDITION: Record = Record {
+    name: "edition",
+    doc: "A regular issue with a time by which it should be on the handset.",
+    fields: &[
+        must("id", Shape::Id, "Identifier on the wire."),
+        must(
+            "deadline",
+            Shape::Clock,
+            "Time of day, in the book's zone, on the day of submission.",
+        ),
+    ],
+};
+
+static CAUSE: Record = Record {
+    name: "cause",
+    doc: "One way of telling why a message failed.",
+    fields: &[
+        must("contains", Shape::Text, "Text looked for in status_text."),
+        must("cause", Shape::Word(CAUSES), "Cause it means."),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Stream;
+
+    #[test]
+    fn the_words_for_streams_are_the_streams() {
+        let names: Vec<&str> = Stream::ALL.iter().map(|stream| stream.name()).collect();
+        assert_eq!(STREAMS, names);
+        let sections: Vec<&str> = STREAM_TABLE.fields.iter().map(|field| field.name).collect();
+        assert_eq!(sections, names);
+    }
+}
