@@ -9,7 +9,7 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::{Scope, Stream, StreamVec};
+use timely::dataflow::StreamVec;
 
 use crate::dataflow::control::Control;
 

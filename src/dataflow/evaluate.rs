@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
-use crate::event::{Annotation, Reading, Stream};
+use crate::event::{Annotation, Reading};
 use crate::measure::Total;
-use crate::rules::{Aggregate, Kqi, Unit, Verdict, WindowSpec, judge};
+use crate::rules::{Aggregate, Kqi, Verdict, WindowSpec, judge};
 
 /// Distinct series of readings kept; more are left out.
 const SERIES_MAX: usize = 100_000;
@@ -142,20 +142,20 @@ fn value(
     match &kqi.aggregate {
         Aggregate::Count => Some(counted as f64),
         Aggregate::Ratio => {
-            (total.count > 0).then(|| share(kqi, total.good as f64, total.count as f64))
+            (total.count > 0).then(|| kqi.in_unit(total.good as f64 / total.count as f64))
         }
-        Aggregate::Sum => (total.valued > 0).then(|| in_unit(kqi, total.sum())),
-        Aggregate::Mean => total.mean().map(|value| in_unit(kqi, value)),
-        Aggregate::Min => total.least().map(|value| in_unit(kqi, value)),
-        Aggregate::Max => total.greatest().map(|value| in_unit(kqi, value)),
-        Aggregate::Quantile(q) => total.quantile(*q).map(|value| in_unit(kqi, value)),
+        Aggregate::Sum => (total.valued > 0).then(|| kqi.in_unit(total.sum())),
+        Aggregate::Mean => total.mean().map(|value| kqi.in_unit(value)),
+        Aggregate::Min => total.least().map(|value| kqi.in_unit(value)),
+        Aggregate::Max => total.greatest().map(|value| kqi.in_unit(value)),
+        Aggregate::Quantile(q) => total.quantile(*q).map(|value| kqi.in_unit(value)),
         Aggregate::RatePer10k { base, per_ms } => {
             let base = surroundings.base(base, kqi, window.group, window.end_ms)?;
             let periods = (window.end_ms - window.start_ms) as f64 / *per_ms as f64;
             Some(counted as f64 * 10_000.0 / base / periods)
         }
         Aggregate::Change { .. } => {
-            (earlier > 0).then(|| share(kqi, (counted - earlier) as f64, earlier as f64))
+            (earlier > 0).then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))
         }
     }
 }
@@ -164,22 +164,6 @@ fn value(
 fn counted(kqi: &Kqi, total: &Total) -> i64 {
     let judges = kqi.good.is_some() || kqi.good_within.is_some();
     if judges { total.good } else { total.count }
-}
-
-fn share(kqi: &Kqi, part: f64, whole: f64) -> f64 {
-    match kqi.unit {
-        Unit::Percent => 100.0 * part / whole,
-        _ => part / whole,
-    }
-}
-
-/// Brings a raw measured value to the KQI's unit; raw times are milliseconds.
-fn in_unit(kqi: &Kqi, value: f64) -> f64 {
-    match (&kqi.unit, kqi.stream) {
-        (Unit::Seconds, stream) if stream != Stream::Gauge => value / 1000.0,
-        (Unit::Percent, Stream::Gauge) => value,
-        _ => value,
-    }
 }
 
 /// Ends of the windows of a shape that hold a pane, ascending.

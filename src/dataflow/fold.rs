@@ -17,6 +17,7 @@ use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
 use crate::dataflow::{Counters, Limits, TuplePane};
 use crate::event::Record;
 use crate::measure::Measure;
+use crate::rules::Plan;
 
 struct Slot {
     entity: Entity,
@@ -74,8 +75,11 @@ impl Fold {
             // Other dimensions or receipt words: every entity is asked again.
             touched.extend(self.slots.keys().cloned());
         }
-        let view = View { plan: &plan, watermarks: &self.clock.watermarks };
-        self.collect_due(view, &mut touched);
+        self.collect_due(&plan, &mut touched);
+        let view = View {
+            plan: &plan,
+            watermarks: &self.clock.watermarks,
+        };
         for key in touched {
             let Some(slot) = self.slots.get_mut(&key) else { continue };
             let facts = slot.entity.facts(view);
@@ -94,7 +98,11 @@ impl Fold {
     }
 
     /// Adds the keys whose time has come to those that are looked at.
-    fn collect_due(&mut self, view: View<'_>, touched: &mut FxHashSet<EntityKey>) {
+    fn collect_due(&mut self, plan: &Plan, touched: &mut FxHashSet<EntityKey>) {
+        let view = View {
+            plan,
+            watermarks: &self.clock.watermarks,
+        };
         // Kinds of entities have clocks of their own; an alarm is kept until its own has passed it.
         let latest_ms = crate::event::Stream::ALL
             .into_iter()
@@ -150,6 +158,3 @@ fn difference(before: &[EntityFact], after: &[EntityFact], output: &mut Vec<(Tup
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,9 +8,11 @@
 //! * `m + (-m)` is zero, with nothing left on the heap;
 //! * the histogram's total equals `valued` wherever the histogram is kept.
 
+mod gathered;
 mod histogram;
 mod total;
 
+pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
 pub use total::Total;
 

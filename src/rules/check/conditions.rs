@@ -2,7 +2,8 @@
 
 use super::streams::{dimension_names, has_dimension};
 use crate::event::{DimensionKind, Stream};
-use crate::rules::predicate::{DimensionValue, Predicate};
+use crate::event::DimensionValue;
+use crate::rules::predicate::Predicate;
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
 

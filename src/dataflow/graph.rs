@@ -1,0 +1,105 @@
+//! Builds the graph on one worker: three operators and a report, wired as drawn in the module docs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::mpsc::Sender;
+
+use timely::dataflow::InputHandle;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::core::Map as _;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Concat, Input};
+use timely::worker::Worker;
+
+use crate::dataflow::control::{Control, Shared};
+use crate::dataflow::entity::EntityKey;
+use crate::dataflow::epochs::{Epoch, Flow, by_epoch};
+use crate::dataflow::fold::Fold;
+use crate::dataflow::route::Router;
+use crate::dataflow::windows::Windows;
+use crate::dataflow::worker::{Notes, Report};
+use crate::dataflow::{Counters, DataflowConfig, GroupPane, TuplePane, WindowUpdate};
+use crate::event::Record;
+use crate::measure::Measure;
+
+type In<T> = InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<T>>>;
+
+/// The worker's ends of the graph.
+pub(super) struct Graph {
+    pub(super) facts: In<(TuplePane, Measure)>,
+    pub(super) records: In<(EntityKey, Record)>,
+    pub(super) shared: In<Shared>,
+    pub(super) controls: In<Control>,
+    /// State of the windows operator, for questions between steps.
+    pub(super) windows: Rc<RefCell<Windows>>,
+    /// What the worker notes about epochs that are under way.
+    pub(super) notes: Rc<RefCell<BTreeMap<Epoch, Notes>>>,
+    pub(super) counters: Rc<Counters>,
+}
+
+/// Builds the graph. All workers must call it alike.
+pub(super) fn build(worker: &mut Worker, config: &DataflowConfig, reports: Sender<Report>) -> Graph {
+    let counters = Rc::new(Counters::default());
+    let windows = Rc::new(RefCell::new(Windows::new(config.limits, counters.clone())));
+    let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
+    let mut fold = Fold::new(config.limits, counters.clone());
+    let mut router = Router::new(config.keeps_history, config.limits, counters.clone());
+    let index = worker.index();
+    worker.dataflow_named("chrysalis", |scope| {
+        let mut facts_in: In<(TuplePane, Measure)> = InputHandle::new_with_builder();
+        let mut records_in: In<(EntityKey, Record)> = InputHandle::new_with_builder();
+        let mut shared_in: In<Shared> = InputHandle::new_with_builder();
+        let mut controls_in: In<Control> = InputHandle::new_with_builder();
+        let facts = scope.input_from(&mut facts_in);
+        let records = scope.input_from(&mut records_in);
+        let shared: Flow<'_, Shared> = scope.input_from(&mut shared_in);
+        let local: Flow<'_, Control> = scope.input_from(&mut controls_in);
+        let controls = local.concat(shared.broadcast().map(Control::Shared));
+
+        let by_key = Exchange::new(|(key, _): &(EntityKey, Record)| hash_of(key));
+        let folded = by_epoch(records, by_key, controls.clone(), "fold", {
+            move |_, records, controls, output| fold.epoch(records, controls, output)
+        });
+        let routed: Flow<'_, (GroupPane, Measure)> =
+            by_epoch(facts.concat(folded), Pipeline, controls.clone(), "route", {
+                move |_, facts, controls, output| router.epoch(facts, controls, output)
+            });
+        let by_group = Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
+        let told: Flow<'_, WindowUpdate> =
+            by_epoch(routed, by_group, controls.clone(), "windows", {
+                let (windows, notes) = (windows.clone(), notes.clone());
+                move |epoch, panes, controls, output| {
+                    let mut windows = windows.borrow_mut();
+                    windows.epoch(panes, controls, output);
+                    notes.borrow_mut().entry(epoch).or_default().watermarks =
+                        windows.watermarks().clone();
+                }
+            });
+        by_epoch(told, Pipeline, controls, "report", {
+            let (notes, counters) = (notes.clone(), counters.clone());
+            move |epoch, updates, _, _: &mut Vec<()>| {
+                let notes = notes.borrow_mut().remove(&epoch).unwrap_or_default();
+                let counts = counters.read();
+                // A closed channel means that nobody wants results any more: the run is stopping.
+                let _ = reports.send(Report { worker: index, epoch, updates, notes, counts });
+            }
+        });
+        Graph {
+            facts: facts_in,
+            records: records_in,
+            shared: shared_in,
+            controls: controls_in,
+            windows,
+            notes,
+            counters,
+        }
+    })
+}
+
+fn hash_of(key: &EntityKey) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = rustc_hash::FxHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,109 @@
+//! Bounds of the dataflow's state, and the counters that show how near they are.
+//!
+//! Counters are per worker and plain cells: the worker is one thread. They describe work and not
+//! results, so nothing that is decided may read them.
+
+use std::cell::Cell;
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds on keyed state, each per worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Messages, tickets and connections; at the limit new ones are refused and counted.
+    pub entities_max: usize,
+    /// Distinct dimension tuples; at the limit facts of new ones are refused and counted.
+    pub tuples_max: usize,
+    /// Groups of one family; at the limit facts of new ones are refused and counted.
+    pub groups_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Judgement: 24 GiB hold some 8 million messages of a few hundred bytes beside the panes.
+        Limits { entities_max: 8_000_000, tuples_max: 4_000_000, groups_max: 1_000_000 }
+    }
+}
+
+/// What a worker has counted so far, or holds now.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Facts older than the retention of their stream.
+    pub facts_too_late: Cell<u64>,
+    /// Facts of new tuples or groups beyond a limit.
+    pub facts_over_limit: Cell<u64>,
+    /// Records of new entities beyond the limit.
+    pub entities_refused: Cell<u64>,
+    /// Conditions that had no answer for a tuple.
+    pub predicate_errors: Cell<u64>,
+    /// Entities held.
+    pub entities: Cell<u64>,
+    /// Tuples held.
+    pub tuples: Cell<u64>,
+    /// Tuple panes held.
+    pub tuple_panes: Cell<u64>,
+    /// Groups held.
+    pub groups: Cell<u64>,
+    /// Group panes held.
+    pub group_panes: Cell<u64>,
+}
+
+/// A reading of [`Counters`]; readings of several workers add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// See [`Counters::facts_too_late`].
+    pub facts_too_late: u64,
+    /// See [`Counters::facts_over_limit`].
+    pub facts_over_limit: u64,
+    /// See [`Counters::entities_refused`].
+    pub entities_refused: u64,
+    /// See [`Counters::predicate_errors`].
+    pub predicate_errors: u64,
+    /// See [`Counters::entities`].
+    pub entities: u64,
+    /// See [`Counters::tuples`].
+    pub tuples: u64,
+    /// See [`Counters::tuple_panes`].
+    pub tuple_panes: u64,
+    /// See [`Counters::groups`].
+    pub groups: u64,
+    /// See [`Counters::group_panes`].
+    pub group_panes: u64,
+}
+
+impl Counters {
+    /// Adds to a counter.
+    pub(super) fn add(counter: &Cell<u64>, more: u64) {
+        counter.set(counter.get() + more);
+    }
+
+    /// Reads all of them.
+    pub(super) fn read(&self) -> Counts {
+        Counts {
+            facts_too_late: self.facts_too_late.get(),
+            facts_over_limit: self.facts_over_limit.get(),
+            entities_refused: self.entities_refused.get(),
+            predicate_errors: self.predicate_errors.get(),
+            entities: self.entities.get(),
+            tuples: self.tuples.get(),
+            tuple_panes: self.tuple_panes.get(),
+            groups: self.groups.get(),
+            group_panes: self.group_panes.get(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.facts_too_late += other.facts_too_late;
+        self.facts_over_limit += other.facts_over_limit;
+        self.entities_refused += other.entities_refused;
+        self.predicate_errors += other.predicate_errors;
+        self.entities += other.entities;
+        self.tuples += other.tuples;
+        self.tuple_panes += other.tuple_panes;
+        self.groups += other.groups;
+        self.group_panes += other.group_panes;
+    }
+}

@@ -1,0 +1,41 @@
+//! The dataflow: timely workers that keep windows up to date, epoch by epoch.
+//!
+//! ```text
+//! records ──exchange by key──► fold ─┐ facts ±
+//! lines ──► decode ──► combine ──────┴──► route ──exchange by group──► windows ──► report
+//!              └── sources, readings, annotations ──broadcast──► controls of all three
+//! ```
+//!
+//! Every edge carries differential updates: data, epoch, and a [`crate::measure::Measure`] as the
+//! difference. Every operator works by complete epochs ([`epochs`]), so what it tells is a function
+//! of the epochs' contents, not of threads.
+//!
+//! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.
+
+mod combine;
+mod connection;
+mod control;
+mod entity;
+mod epochs;
+mod evaluate;
+mod fold;
+mod graph;
+mod key;
+mod limits;
+mod message;
+mod route;
+mod run;
+mod ticket;
+mod update;
+mod watermark;
+mod windows;
+mod worker;
+
+pub use epochs::Epoch;
+pub use key::{Group, GroupPane, TuplePane, pane_of};
+pub use limits::{Counters, Counts, Limits};
+pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
+pub use update::{Cell, Cut, Standing, WindowUpdate};
+pub use watermark::{SourceState, Watermarks};
+
+pub(crate) use evaluate::{Summed, Surroundings, evaluate};

@@ -1,0 +1,306 @@
+//! Starts the workers, hands them epochs, and gathers what they report into cuts.
+//!
+//! Epochs in flight are bounded: [`Feed::submit`] waits when the workers are behind, which is the
+//! back-pressure that reaches the producers in the end.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::dataflow::update::{Cut, WindowUpdate};
+use crate::dataflow::worker::{self, Mail, Report, Share};
+use crate::dataflow::{Counts, Epoch, Limits};
+use crate::event::{Batch, DecodeLimits};
+use crate::rules::Plan;
+
+/// Epochs that may be under way at once: one being fed, one in the graph, one being reported.
+const EPOCHS_IN_FLIGHT_MAX: usize = 3;
+/// How long a question waits for a busy worker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to run the dataflow.
+#[derive(Clone, Copy, Debug)]
+pub struct DataflowConfig {
+    /// Worker threads.
+    pub workers: usize,
+    /// Keep tuple panes so that later rule books are answered from history.
+    pub keeps_history: bool,
+    /// Bounds, each per worker.
+    pub limits: Limits,
+}
+
+/// Something to be counted.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Lines that nobody has decoded yet.
+    Lines {
+        /// The lines.
+        lines: Bytes,
+        /// Number of the first one, for refusals.
+        first_line: u64,
+        /// Bounds; `None` takes what the journal holds, which has been judged before.
+        limits: Option<DecodeLimits>,
+    },
+    /// A decoded batch, with its lines in case the rules changed in between.
+    Decoded {
+        /// The batch.
+        batch: Arc<Batch>,
+        /// Its lines.
+        lines: Bytes,
+    },
+}
+
+/// One epoch for the dataflow.
+#[derive(Clone, Debug, Default)]
+pub struct EpochInput {
+    /// Its tick, ms.
+    pub now_ms: i64,
+    /// A plan that is in force from this epoch on.
+    pub plan: Option<Arc<Plan>>,
+    /// What happened.
+    pub work: Vec<Work>,
+    /// Event time ends here: seal everything.
+    pub end: bool,
+}
+
+/// A question to the workers.
+pub(super) enum Question {
+    Between { kqi: usize, from_ms: i64, to_ms: i64, label: Option<String>, reply: Reply },
+    Newest { kqi: usize, reply: Reply },
+}
+
+type Reply = Sender<(u64, Vec<WindowUpdate>)>;
+
+/// Why the dataflow is of no use.
+#[derive(Debug, Error)]
+pub enum DataflowError {
+    /// The workers could not be started.
+    #[error("cannot start {workers} dataflow workers: {reason}")]
+    Start {
+        /// How many were wanted.
+        workers: usize,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+#[derive(Clone)]
+struct Desk {
+    mail: Sender<Mail>,
+    thread: Thread,
+}
+
+struct InFlight<T> {
+    epoch: Epoch,
+    now_ms: i64,
+    plan: Option<Arc<Plan>>,
+    tag: T,
+}
+
+/// A running dataflow.
+pub struct Dataflow<T> {
+    /// Where epochs go in.
+    pub feed: Feed<T>,
+    /// Where cuts come out.
+    pub cuts: Cuts<T>,
+    /// Where questions are asked.
+    pub queries: Queries,
+}
+
+/// Takes epochs, in order.
+pub struct Feed<T> {
+    desks: Vec<Desk>,
+    in_flight: SyncSender<InFlight<T>>,
+    next_epoch: Epoch,
+    next_desk: usize,
+}
+
+/// Gives cuts, in order.
+pub struct Cuts<T> {
+    reports: Receiver<Report>,
+    in_flight: Receiver<InFlight<T>>,
+    early: BTreeMap<Epoch, Vec<Report>>,
+    counts: Vec<Counts>,
+    unknown_fields: BTreeMap<String, u64>,
+    _guards: timely::communication::WorkerGuards<()>,
+}
+
+/// Asks the workers about windows.
+#[derive(Clone)]
+pub struct Queries {
+    desks: Vec<Desk>,
+}
+
+impl<T: Send + 'static> Dataflow<T> {
+    /// Starts the workers; `T` travels with each epoch to its cut.
+    ///
+    /// # Errors
+    /// The threads cannot be started.
+    pub fn start(config: DataflowConfig) -> Result<Dataflow<T>, DataflowError> {
+        let workers = config.workers.max(1);
+        let failed = |reason: String| DataflowError::Start { workers, reason };
+        let (reports_in, reports) = channel();
+        let (threads_in, threads) = channel();
+        let (mail, mailboxes): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| channel::<Mail>()).map(|(tx, rx)| (tx, Some(rx))).unzip();
+        let shared = Mutex::new((mailboxes, reports_in, threads_in));
+        let guards = timely::execute(timely::Config::process(workers), move |timely_worker| {
+            let taken = shared.lock().ok().and_then(|mut shared| {
+                let mailbox = shared.0.get_mut(timely_worker.index())?.take()?;
+                let _ = shared.2.send((timely_worker.index(), std::thread::current()));
+                Some((mailbox, shared.1.clone()))
+            });
+            if let Some((mailbox, reports)) = taken {
+                worker::run(timely_worker, &config, &mailbox, reports);
+            }
+        })
+        .map_err(failed)?;
+        let mut handles: Vec<Option<Thread>> = vec![None; workers];
+        for _ in 0..workers {
+            let (index, thread) = threads.recv().map_err(|error| failed(error.to_string()))?;
+            handles[index] = Some(thread);
+        }
+        let desks: Vec<Desk> = mail
+            .into_iter()
+            .zip(handles.into_iter().flatten())
+            .map(|(mail, thread)| Desk { mail, thread })
+            .collect();
+        let (in_flight_in, in_flight) = sync_channel(EPOCHS_IN_FLIGHT_MAX);
+        Ok(Dataflow {
+            queries: Queries { desks: desks.clone() },
+            feed: Feed { desks, in_flight: in_flight_in, next_epoch: 0, next_desk: 0 },
+            cuts: Cuts {
+                reports,
+                in_flight,
+                early: BTreeMap::new(),
+                counts: vec![Counts::default(); workers],
+                unknown_fields: BTreeMap::new(),
+                _guards: guards,
+            },
+        })
+    }
+}
+
+impl<T> Feed<T> {
+    /// Hands an epoch to the workers and returns its number; waits while too many are in flight.
+    ///
+    /// False means that the cuts are no longer taken.
+    pub fn submit(&mut self, input: EpochInput, tag: T) -> bool {
+        let epoch = self.next_epoch;
+        let EpochInput { now_ms, plan, work, end } = input;
+        if self.in_flight.send(InFlight { epoch, now_ms, plan: plan.clone(), tag }).is_err() {
+            return false;
+        }
+        self.next_epoch += 1;
+        let mut shares: Vec<Vec<Work>> = self.desks.iter().map(|_| Vec::new()).collect();
+        for work in work {
+            shares[self.next_desk].push(work);
+            self.next_desk = (self.next_desk + 1) % self.desks.len();
+        }
+        for (desk, work) in self.desks.iter().zip(shares) {
+            let share = Share { epoch, now_ms, plan: plan.clone(), work, end };
+            // A worker's mailbox closes only when its thread is gone, and that aborts the process.
+            let _ = desk.mail.send(Mail::Epoch(share));
+            desk.thread.unpark();
+        }
+        true
+    }
+}
+
+impl<T> Cuts<T> {
+    /// Waits for the next complete epoch; `None` when the feed is gone and all epochs are told.
+    pub fn next_cut(&mut self) -> Option<(Cut, T)> {
+        let InFlight { epoch, now_ms, plan, tag } = self.in_flight.recv().ok()?;
+        let mut of_epoch = self.early.remove(&epoch).unwrap_or_default();
+        while of_epoch.len() < self.counts.len() {
+            let report = self.reports.recv().ok()?;
+            if report.epoch == epoch {
+                of_epoch.push(report);
+            } else {
+                self.early.entry(report.epoch).or_default().push(report);
+            }
+        }
+        let mut cut = Cut {
+            epoch,
+            now_ms,
+            plan,
+            watermarks: Default::default(),
+            updates: Vec::new(),
+            refused: Vec::new(),
+            events: 0,
+        };
+        for mut report in of_epoch {
+            self.counts[report.worker] = report.counts;
+            cut.events += report.notes.events;
+            cut.updates.append(&mut report.updates);
+            cut.refused.append(&mut report.notes.refused);
+            for (name, count) in report.notes.unknown_fields {
+                *self.unknown_fields.entry(name).or_default() += count;
+            }
+            // Every worker computes the same.
+            cut.watermarks = report.notes.watermarks;
+        }
+        cut.updates.sort_by(|a, b| a.order().cmp(&b.order()));
+        cut.refused.sort_by_key(|refusal| refusal.line);
+        Some((cut, tag))
+    }
+
+    /// What the workers have counted, as of the last cut.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        self.counts.iter().for_each(|counts| sum += *counts);
+        sum
+    }
+
+    /// Unknown fields met by the workers' own decoding, by name.
+    pub fn unknown_fields(&self) -> &BTreeMap<String, u64> {
+        &self.unknown_fields
+    }
+}
+
+impl Queries {
+    /// Windows of a KQI (by its index in the book) that overlap `[from_ms, to_ms)`, provisional ones
+    /// included, in canonical order, with the version of the plan that answered.
+    pub fn between(
+        &self,
+        kqi: usize,
+        from_ms: i64,
+        to_ms: i64,
+        label: Option<&str>,
+    ) -> (u64, Vec<WindowUpdate>) {
+        self.ask(|reply| Question::Between {
+            kqi,
+            from_ms,
+            to_ms,
+            label: label.map(str::to_owned),
+            reply,
+        })
+    }
+
+    /// The newest sealed and the filling window of every group of a KQI.
+    pub fn newest(&self, kqi: usize) -> (u64, Vec<WindowUpdate>) {
+        self.ask(|reply| Question::Newest { kqi, reply })
+    }
+
+    fn ask(&self, question: impl Fn(Reply) -> Question) -> (u64, Vec<WindowUpdate>) {
+        let (reply, answers) = channel();
+        for desk in &self.desks {
+            let _ = desk.mail.send(Mail::Ask(question(reply.clone())));
+            desk.thread.unpark();
+        }
+        drop(reply);
+        let mut all = (0, Vec::new());
+        for _ in &self.desks {
+            let Ok((version, rows)) = answers.recv_timeout(ANSWER_TIMEOUT) else { break };
+            all.0 = version;
+            all.1.extend(rows);
+        }
+        all.1.sort_by(|a: &WindowUpdate, b: &WindowUpdate| a.order().cmp(&b.order()));
+        all
+    }
+}

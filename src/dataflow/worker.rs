@@ -1,0 +1,167 @@
+//! One worker thread: takes its share of each epoch from a mailbox, decodes and combines it, feeds
+//! the graph, and answers questions about windows between steps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::Duration;
+
+use timely::worker::Worker;
+
+use crate::dataflow::combine::Combiner;
+use crate::dataflow::control::{Control, Shared};
+use crate::dataflow::entity::EntityKey;
+use crate::dataflow::graph::{Graph, build};
+use crate::dataflow::run::{Question, Work};
+use crate::dataflow::{Counts, DataflowConfig, Epoch, Watermarks, WindowUpdate};
+use crate::event::{Batch, DecodeLimits, Decoder, Refusal};
+use crate::rules::Plan;
+
+/// How long an idle worker sleeps when nobody wakes it.
+const PARK_MAX: Duration = Duration::from_millis(500);
+
+/// What a worker can be told.
+pub(super) enum Mail {
+    /// Its share of an epoch; epochs come in order.
+    Epoch(Share),
+    /// A question about windows.
+    Ask(Question),
+}
+
+/// A worker's share of an epoch.
+pub(super) struct Share {
+    pub(super) epoch: Epoch,
+    pub(super) now_ms: i64,
+    pub(super) plan: Option<Arc<Plan>>,
+    pub(super) work: Vec<Work>,
+    pub(super) end: bool,
+}
+
+/// What a worker notes about an epoch outside the graph.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) events: u64,
+    pub(super) refused: Vec<Refusal>,
+    pub(super) unknown_fields: BTreeMap<String, u64>,
+    pub(super) watermarks: Watermarks,
+}
+
+/// What a worker tells about a complete epoch.
+pub(super) struct Report {
+    pub(super) worker: usize,
+    pub(super) epoch: Epoch,
+    pub(super) updates: Vec<WindowUpdate>,
+    pub(super) notes: Notes,
+    pub(super) counts: Counts,
+}
+
+/// Runs until the mailbox closes.
+pub(super) fn run(
+    worker: &mut Worker,
+    config: &DataflowConfig,
+    mailbox: &Receiver<Mail>,
+    reports: Sender<Report>,
+) {
+    let mut graph = build(worker, config, reports);
+    let mut desk = Desk::default();
+    loop {
+        match mailbox.try_recv() {
+            Ok(Mail::Epoch(share)) => desk.feed(share, &mut graph),
+            Ok(Mail::Ask(question)) => answer(question, &graph),
+            Err(TryRecvError::Empty) => {
+                worker.step_or_park(Some(PARK_MAX));
+                continue;
+            }
+            Err(TryRecvError::Disconnected) => break,
+        }
+        worker.step();
+    }
+    // Dropping the inputs lets the graph finish; `execute` steps it until it has.
+}
+
+fn answer(question: Question, graph: &Graph) {
+    let mut windows = graph.windows.borrow_mut();
+    let rows = match question {
+        Question::Between { kqi, from_ms, to_ms, label, reply } => {
+            (windows.between(kqi, from_ms, to_ms, label.as_deref()), reply)
+        }
+        Question::Newest { kqi, reply } => (windows.newest(kqi), reply),
+    };
+    // Whoever asked may have stopped waiting.
+    let _ = rows.1.send((windows.plan().map_or(0, |plan| plan.version), rows.0));
+}
+
+/// The worker's own state beside the graph.
+#[derive(Default)]
+struct Desk {
+    plan: Option<Arc<Plan>>,
+    combiner: Combiner,
+}
+
+impl Desk {
+    fn feed(&mut self, share: Share, graph: &mut Graph) {
+        let Share { epoch, now_ms, plan, work, end } = share;
+        if let Some(plan) = plan {
+            self.plan = Some(plan.clone());
+            graph.controls.send(Control::Plan(plan));
+        }
+        graph.controls.send(Control::Tick { now_ms });
+        if end {
+            graph.controls.send(Control::End);
+        }
+        let mut notes = Notes::default();
+        if let Some(plan) = self.plan.clone() {
+            for work in work {
+                self.take(work, &plan, graph, &mut notes);
+            }
+            for update in self.combiner.drain() {
+                graph.facts.send(update);
+            }
+        }
+        graph.notes.borrow_mut().insert(epoch, notes);
+        let next = epoch + 1;
+        graph.facts.advance_to(next);
+        graph.records.advance_to(next);
+        graph.shared.advance_to(next);
+        graph.controls.advance_to(next);
+    }
+
+    fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
+        match work {
+            // A batch that was decoded before a reload is decoded again, as a replay would.
+            Work::Decoded { batch, lines } if batch.layout != plan.layout.version => {
+                self.take(Work::Lines { lines, first_line: 1, limits: None }, plan, graph, notes);
+            }
+            Work::Decoded { batch, .. } => self.enter(&batch, plan, graph, notes),
+            Work::Lines { lines, first_line, limits } => {
+                let limits = limits.unwrap_or(DecodeLimits { line_bytes_max: usize::MAX, ts_ms_max: None });
+                let mut decoded = Decoder::new(plan.layout.clone(), limits).decode(&lines);
+                for refusal in &mut decoded.refused {
+                    refusal.line += first_line - 1;
+                }
+                notes.refused.append(&mut decoded.refused);
+                for (name, count) in decoded.unknown_fields {
+                    *notes.unknown_fields.entry(name).or_default() += count;
+                }
+                self.enter(&decoded.batch, plan, graph, notes);
+            }
+        }
+    }
+
+    fn enter(&mut self, batch: &Batch, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
+        notes.events += batch.events;
+        self.combiner.add(batch, &plan.layout, plan.book.pane_ms);
+        for record in &batch.records {
+            graph.records.send((EntityKey::of(record), record.clone()));
+        }
+        for (id, progress) in &batch.sources {
+            graph.shared.send(Shared::Source(id.clone(), *progress));
+        }
+        for annotation in &batch.annotations {
+            graph.shared.send(Shared::Annotation(annotation.clone()));
+        }
+        for reading in &batch.readings {
+            graph.shared.send(Shared::Reading(reading.clone()));
+        }
+    }
+}
