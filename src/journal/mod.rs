@@ -23,11 +23,14 @@ mod producers;
 
 mod log;
 
+mod epochs;
+
 #[cfg(test)]
 mod tests;
 
 pub use cursor::TornTail;
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
+pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
 pub use log::{Journal, JournalConfig, LogStats, Recovery};

@@ -8,6 +8,7 @@
 
 mod crash;
 mod damage;
+mod epochs;
 mod format;
 mod log;
 
