@@ -24,6 +24,9 @@ mod producers;
 mod log;
 
 mod epochs;
+mod queue;
+mod submit;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
