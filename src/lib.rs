@@ -6,4 +6,7 @@
 pub mod event;
 pub mod measure;
 pub mod rules;
+
 pub mod dataflow;
+
+pub mod journal;

@@ -1,0 +1,209 @@
+//! Walks the frames of one segment with bounded memory, and judges where they stop. Read-only.
+//!
+//! * A frame is shown only if its checksum holds and its position is the next.
+//! * Frames may stop early only in the last segment, and only where nothing proves that what is
+//!   missing had been durable; everywhere else that is damage, told with file and offset.
+
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, DiskFile};
+use super::error::{Damage, JournalError};
+use super::frame::{self, Frame, HEAD_BYTES, Parsed};
+use super::record::Position;
+use super::segment::{self, HEADER_BYTES, Tally};
+
+/// Read at once. Larger only for a record that is.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Bytes at the end of the last segment that a crash left half written. None of them had been
+/// acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where the whole records end, in bytes from the start of the file.
+    pub offset: u64,
+    /// How many bytes after that are given up.
+    pub bytes: u64,
+}
+
+/// A place in one segment.
+pub(super) struct Cursor {
+    path: PathBuf,
+    last: bool,
+    file: Box<dyn DiskFile>,
+    /// Offset in the file of the current frame, or of the end of the whole frames.
+    offset: u64,
+    /// Length of the file when it was opened: a live engine may be appending.
+    end: u64,
+    /// Bytes of the file from `offset - start` on.
+    buffer: Vec<u8>,
+    start: usize,
+    /// The current frame: its `durable_below` and its bytes, 0 before the first.
+    durable_below: Position,
+    frame_bytes: usize,
+    /// The position of the next frame.
+    next: Position,
+    torn: Option<TornTail>,
+}
+
+/// What is at a path.
+pub(super) enum Opened {
+    /// A segment and what its header says.
+    Segment(Box<Cursor>, Tally),
+    /// The last segment, whose creation a crash cut short: it never held a record.
+    Unborn(TornTail),
+}
+
+impl Cursor {
+    /// Opens a segment; `first` is what its name says.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        first: Position,
+        last: bool,
+    ) -> Result<Opened, JournalError> {
+        let failed = |action| move |e| JournalError::io(action, path, e);
+        let file = disk.open(path, false).map_err(failed("open"))?;
+        let end = file.bytes().map_err(failed("measure"))?;
+        let mut header = vec![0; HEADER_BYTES];
+        let read = read_up_to(&*file, &mut header, 0).map_err(failed("read"))?;
+        let tally = match segment::read_header(path, first, &header[..read]) {
+            Ok(tally) => tally,
+            // The header is durable before the first frame, so a file that is no longer than a
+            // header and has none was never used.
+            Err(JournalError::Damaged {
+                damage: Damage::Header,
+                ..
+            }) if last && end <= HEADER_BYTES as u64 => {
+                let path = path.to_owned();
+                return Ok(Opened::Unborn(TornTail {
+                    path,
+                    offset: 0,
+                    bytes: end,
+                }));
+            }
+            Err(error) => return Err(error),
+        };
+        let cursor = Self {
+            path: path.to_owned(),
+            last,
+            file,
+            offset: HEADER_BYTES as u64,
+            end,
+            buffer: Vec::new(),
+            start: 0,
+            durable_below: Position(0),
+            frame_bytes: 0,
+            next: tally.next,
+            torn: None,
+        };
+        Ok(Opened::Segment(Box::new(cursor), tally))
+    }
+
+    /// Goes to the next frame; false at the end of the whole frames.
+    pub(super) fn advance(&mut self) -> Result<bool, JournalError> {
+        self.start += self.frame_bytes;
+        self.offset += self.frame_bytes as u64;
+        self.frame_bytes = 0;
+        if self.offset == self.end || self.torn.is_some() {
+            return Ok(false);
+        }
+        self.fill(HEAD_BYTES)?;
+        self.fill(frame::needed(&self.buffer[self.start..]))?;
+        match frame::parse(&self.buffer[self.start..]) {
+            Parsed::Whole(found) if found.position == self.next => {
+                self.durable_below = found.durable_below;
+                self.frame_bytes = found.bytes();
+                self.next = self.next.next();
+                Ok(true)
+            }
+            Parsed::Whole(found) => {
+                let damage = Damage::Order {
+                    found: found.position,
+                    expected: self.next,
+                };
+                Err(JournalError::damaged(&self.path, self.offset, damage))
+            }
+            Parsed::Cut => self.stop_early(Damage::Cut),
+            Parsed::Broken(damage) => self.stop_early(damage),
+        }
+    }
+
+    /// The frame that [`Cursor::advance`] went to; empty before the first.
+    pub(super) fn frame(&self) -> Frame<'_> {
+        let bytes = &self.buffer[self.start..self.start + self.frame_bytes];
+        Frame {
+            position: Position(self.next.0.saturating_sub(1)),
+            durable_below: self.durable_below,
+            body: frame::body(bytes),
+        }
+    }
+
+    /// The segment's path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the current frame starts, or where the whole frames end.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What lies behind the whole frames, once [`Cursor::advance`] has said false.
+    pub(super) fn torn(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// There is no whole frame here: a torn tail, or damage?
+    fn stop_early(&mut self, damage: Damage) -> Result<bool, JournalError> {
+        let damaged = JournalError::damaged(&self.path, self.offset, damage);
+        if !self.last {
+            return Err(damaged);
+        }
+        // At most one segment, which the settings bound.
+        let tail_bytes = self.end - self.offset;
+        self.fill(usize::try_from(tail_bytes).unwrap_or(usize::MAX))?;
+        if frame::find_proof_of_damage(&self.buffer[self.start..], self.next).is_some() {
+            return Err(damaged);
+        }
+        self.torn = Some(TornTail {
+            path: self.path.clone(),
+            offset: self.offset,
+            bytes: tail_bytes,
+        });
+        Ok(false)
+    }
+
+    /// Has at least `bytes` from `start` on in the buffer, or all that the file has.
+    fn fill(&mut self, bytes: usize) -> Result<(), JournalError> {
+        let have = self.buffer.len() - self.start;
+        if have >= bytes {
+            return Ok(());
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        self.buffer
+            .resize(bytes.max(CHUNK_BYTES).min(left).max(have), 0);
+        let from = self.offset + have as u64;
+        let read = read_up_to(&*self.file, &mut self.buffer[have..], from)
+            .map_err(|e| JournalError::io("read", &self.path, e))?;
+        self.buffer.truncate(have + read);
+        // A large record must not keep its memory for the rest of the segment.
+        self.buffer.shrink_to(bytes.max(CHUNK_BYTES));
+        Ok(())
+    }
+}
+
+/// Reads until `into` is full or the file ends; returns how much.
+fn read_up_to(file: &dyn DiskFile, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut done = 0;
+    while done < into.len() {
+        match file.read_at(&mut into[done..], offset + done as u64)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,395 @@
+//! Decides what goes into the journal in one group and which epochs that closes. No threads and no
+//! clock: a simulation can step it. `writer` is the thread around it.
+//!
+//! * A batch whose sequence its producer has already had acknowledged is not appended again.
+//! * An epoch is handed over whole, in order, once, and only after its tick has been committed
+//!   (an idle one, if so configured, after it has been written).
+//! * Ticks never go back, whatever the clock does.
+//! * If a group fails, nothing has changed here: not the open epoch, not the producers.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::error::JournalError;
+use super::log::Journal;
+use super::producers::{Newest, Producers};
+use super::record::{self, Encoded, Position, Record};
+
+/// What a producer hands in: a record, and what it has already worked out about it.
+#[derive(Debug, Clone)]
+pub struct Submit<A> {
+    /// What is journaled.
+    pub record: Record,
+    /// Travels with the record to the next stage but is not journaled: after a restart it is
+    /// `A::default()`, and the next stage works it out again.
+    pub attachment: A,
+}
+
+/// A submission with its bytes made.
+pub struct Prepared<A> {
+    record: Arc<Record>,
+    encoded: Encoded,
+    attachment: A,
+}
+
+impl<A> Submit<A> {
+    /// Compresses and encodes the record: the dear part, best done on the submitting thread.
+    ///
+    /// # Errors
+    /// [`JournalError::TooLarge`].
+    pub fn prepare(self, record_bytes_max: usize) -> Result<Prepared<A>, JournalError> {
+        let encoded = record::encode(&self.record, record_bytes_max)?;
+        Ok(Prepared {
+            record: Arc::new(self.record),
+            encoded,
+            attachment: self.attachment,
+        })
+    }
+}
+
+/// The answer to a submission: it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// Where the record is; of a duplicate, where that producer's newest batch is.
+    pub position: Position,
+    /// The sequence had been acknowledged before, or is the same as one in this group: nothing was
+    /// appended for it.
+    pub duplicate: bool,
+    /// Events acknowledged since the journal began, this group included, repeats not counted.
+    pub events_total: u64,
+}
+
+/// A slice of the journal that the next stage takes as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch<A> {
+    /// Its number: counts up by one from 0, for ever.
+    pub epoch: u64,
+    /// The engine's clock when it closed, epoch milliseconds; never less than the one before.
+    pub now_ms: i64,
+    /// What it holds, in journal order, without the tick itself; empty in an idle epoch.
+    pub records: Vec<(Position, Arc<Record>, A)>,
+    /// Where the next epoch begins: what a checkpoint as of this epoch replays from.
+    pub next: Position,
+}
+
+/// How epochs close.
+#[derive(Debug, Clone, Copy)]
+pub struct EpochConfig {
+    /// An epoch with this many events closes with the record that reached it.
+    pub epoch_events_max: u64,
+    /// The same for the weight of its records, in bytes ([`Record::weight_bytes`]).
+    pub epoch_bytes_max: usize,
+    /// Whether an idle epoch, too, is durable before it is handed over. Without it a sync a tick is
+    /// saved; but after a power failure the lost ticks happen again at other times, and what was
+    /// decided by them ("the source is silent") may be decided, and told, a second time.
+    pub idle_ticks_synced: bool,
+}
+
+impl Default for EpochConfig {
+    fn default() -> Self {
+        Self {
+            epoch_events_max: 200_000,
+            epoch_bytes_max: 16 << 20,
+            idle_ticks_synced: true,
+        }
+    }
+}
+
+impl<A> Epoch<A> {
+    /// What its records count for in limits on memory.
+    pub fn weight_bytes(&self) -> usize {
+        self.records
+            .iter()
+            .map(|(_, record, _)| record.weight_bytes())
+            .sum()
+    }
+}
+
+/// What became of a group.
+pub struct Committed<A> {
+    /// The answer to each submission, in order.
+    pub answers: Vec<Result<Ack, JournalError>>,
+    /// The epochs it closed, in order.
+    pub epochs: Vec<Epoch<A>>,
+    /// Why the group was not kept, if it was not.
+    pub failure: Option<JournalError>,
+}
+
+/// The journal with the epoch that is open in it.
+pub struct Epochs<A> {
+    journal: Journal,
+    producers: Producers,
+    config: EpochConfig,
+    open: Open<A>,
+    duplicates_total: u64,
+}
+
+/// An epoch without its tick.
+struct Open<A> {
+    records: Vec<(Position, Arc<Record>, A)>,
+    events: u64,
+    bytes: usize,
+}
+
+/// One appended record of a group that is not committed yet.
+enum Staged<A> {
+    Record(Position, Arc<Record>, A),
+    Tick {
+        epoch: u64,
+        now_ms: i64,
+        next: Position,
+    },
+}
+
+impl<A: Default> Epochs<A> {
+    /// Takes over a journal as it was opened, with the producers that recovery found.
+    pub fn new(journal: Journal, producers: Producers, config: EpochConfig) -> Self {
+        Self {
+            journal,
+            producers,
+            config,
+            open: Open::new(),
+            duplicates_total: 0,
+        }
+    }
+
+    /// Hands over every epoch that is closed in the journal, from record `from` on or from the
+    /// oldest kept; the records after the last tick become the open epoch. `from` must be where an
+    /// epoch begins. Stops early if `each` says so.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn replay(
+        &mut self,
+        from: Option<Position>,
+        mut each: impl FnMut(Epoch<A>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, JournalError> {
+        self.open = Open::new();
+        for read in self.journal.reader(from)? {
+            let (position, record) = read?;
+            if let Record::Tick { epoch, now_ms } = record {
+                let closed = self.open.close(epoch, now_ms, position.next());
+                if each(closed).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            } else {
+                self.open.add(position, Arc::new(record), A::default());
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Appends a group, and a tick if `close` or where a limit is reached, and commits it all once.
+    pub fn commit(&mut self, group: Vec<Prepared<A>>, close: bool, now_ms: i64) -> Committed<A> {
+        let mut answers = Vec::with_capacity(group.len());
+        let mut staged = Vec::with_capacity(group.len() + 1);
+        let mut sequences: HashMap<String, Newest> = HashMap::new();
+        let (mut events, mut bytes) = (self.open.events, self.open.bytes);
+        let mut duplicates = 0;
+        for prepared in group {
+            let producer = match &*prepared.record {
+                Record::Batch { producer, .. } => producer.as_ref(),
+                Record::Command { .. } | Record::RuleBook { .. } | Record::Tick { .. } => None,
+            };
+            if let Some((name, sequence)) = producer {
+                // A repeat of a batch in this same group waits for the same commit as the batch.
+                let in_group = sequences.get(name).copied();
+                let newest = in_group.or_else(|| self.producers.newest(name));
+                if let Some(newest) = newest.filter(|newest| *sequence <= newest.sequence) {
+                    duplicates += 1;
+                    answers.push(Answer::Duplicate(newest.position, in_group.is_some()));
+                    continue;
+                }
+            }
+            let position = match self.journal.append_encoded(&prepared.encoded) {
+                Ok(position) => position,
+                Err(error) => {
+                    answers.push(Answer::Refused(error));
+                    continue;
+                }
+            };
+            if let Some((name, sequence)) = producer {
+                sequences.insert(
+                    name.clone(),
+                    Newest {
+                        sequence: *sequence,
+                        position,
+                    },
+                );
+            }
+            events += prepared.record.events();
+            bytes += prepared.record.weight_bytes();
+            answers.push(Answer::Appended(position));
+            staged.push(Staged::Record(
+                position,
+                prepared.record,
+                prepared.attachment,
+            ));
+            if events >= self.config.epoch_events_max || bytes >= self.config.epoch_bytes_max {
+                (events, bytes) = (0, 0);
+                staged.extend(self.append_tick(now_ms));
+            }
+        }
+        if close {
+            staged.extend(self.append_tick(now_ms));
+        }
+        let idle = self.open.records.is_empty()
+            && staged
+                .iter()
+                .all(|staged| matches!(staged, Staged::Tick { .. }));
+        let kept = if idle && !self.config.idle_ticks_synced {
+            self.journal.write()
+        } else {
+            self.journal.commit().map(|_| ())
+        };
+        let events_total = self.journal.tally().events_total;
+        let failure = kept.err();
+        let answers = answers
+            .into_iter()
+            .map(|answer| answer.settle(events_total, failure.as_ref()))
+            .collect();
+        let epochs = if failure.is_none() {
+            self.settle(staged)
+        } else {
+            Vec::new()
+        };
+        self.duplicates_total += duplicates;
+        Committed {
+            answers,
+            epochs,
+            failure,
+        }
+    }
+
+    /// Records wait for a tick.
+    pub fn has_open(&self) -> bool {
+        !self.open.records.is_empty()
+    }
+
+    /// The bytes of the records that wait for a tick.
+    pub fn open_bytes(&self) -> usize {
+        self.open.bytes
+    }
+
+    /// The journal underneath.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// How many producers are remembered.
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Repeated batches answered since the start.
+    pub fn duplicates_total(&self) -> u64 {
+        self.duplicates_total
+    }
+
+    /// Events acknowledged and epochs closed since the journal began, and where the next record goes.
+    pub fn totals(&self) -> (u64, u64, Position) {
+        let tally = self.journal.tally();
+        (tally.events_total, tally.next_epoch, tally.next)
+    }
+
+    fn append_tick(&mut self, clock_ms: i64) -> Option<Staged<A>> {
+        let tally = self.journal.tally();
+        let (epoch, now_ms) = (tally.next_epoch, clock_ms.max(tally.tick_ms));
+        let next = self
+            .journal
+            .append(&Record::Tick { epoch, now_ms })
+            .ok()?
+            .next();
+        // An error here is the journal's standing one, which the commit that follows returns.
+        Some(Staged::Tick {
+            epoch,
+            now_ms,
+            next,
+        })
+    }
+
+    /// The group is kept: now it counts.
+    fn settle(&mut self, staged: Vec<Staged<A>>) -> Vec<Epoch<A>> {
+        let mut epochs = Vec::new();
+        for staged in staged {
+            match staged {
+                Staged::Record(position, record, attachment) => {
+                    if let Record::Batch {
+                        producer: Some((name, sequence)),
+                        ..
+                    } = &*record
+                    {
+                        self.producers.note(name, *sequence, position);
+                    }
+                    self.open.add(position, record, attachment);
+                }
+                Staged::Tick {
+                    epoch,
+                    now_ms,
+                    next,
+                } => {
+                    epochs.push(self.open.close(epoch, now_ms, next));
+                }
+            }
+        }
+        epochs
+    }
+}
+
+impl<A> Open<A> {
+    fn new() -> Self {
+        Self {
+            records: Vec::new(),
+            events: 0,
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, position: Position, record: Arc<Record>, attachment: A) {
+        self.events += record.events();
+        self.bytes += record.weight_bytes();
+        self.records.push((position, record, attachment));
+    }
+
+    fn close(&mut self, epoch: u64, now_ms: i64, next: Position) -> Epoch<A> {
+        let open = std::mem::replace(self, Self::new());
+        Epoch {
+            epoch,
+            now_ms,
+            records: open.records,
+            next,
+        }
+    }
+}
+
+/// The answer to a submission, before the commit.
+enum Answer {
+    Appended(Position),
+    /// Where the newest is, and whether that one is only in this group.
+    Duplicate(Position, bool),
+    Refused(JournalError),
+}
+
+impl Answer {
+    fn settle(
+        self,
+        events_total: u64,
+        failure: Option<&JournalError>,
+    ) -> Result<Ack, JournalError> {
+        match (self, failure) {
+            (Self::Refused(error), _) => Err(error),
+            (Self::Appended(_) | Self::Duplicate(_, true), Some(failure)) => Err(failure.clone()),
+            (Self::Appended(position), None) => Ok(Ack {
+                position,
+                duplicate: false,
+                events_total,
+            }),
+            (Self::Duplicate(position, _), _) => Ok(Ack {
+                position,
+                duplicate: true,
+                events_total,
+            }),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The journal: the append-only, ordered record of everything the engine was told, and the only
+//! ground truth. Not the history that people query, and it does not know what an event means.
+//!
+//! * Acknowledged means durable here.
+//! * Epochs are closed here, by ticks in the journal; nothing else decides what happened together.
+//! * The same journal hands over the same epochs, however often it is read.
+
+mod error;
+mod record;
+
+mod frame;
+mod segment;
+
+mod disk;
+mod fake_disk;
+
+mod cursor;
+mod scan;
+
+mod read;
+
+mod producers;
+
+mod log;
+
+mod epochs;
+mod queue;
+mod submit;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use cursor::TornTail;
+pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
+pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
+pub use error::{Damage, JournalError};
+pub use fake_disk::FakeDisk;
+pub use log::{Journal, JournalConfig, LogStats, Recovery};
+pub use producers::{Newest, Producers};
+pub use read::Reader;
+pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};

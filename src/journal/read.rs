@@ -1,0 +1,88 @@
+//! Reads records back from a position, one at a time. Needs no lock and changes nothing, so it also
+//! serves to look at the journal of a running engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cursor::TornTail;
+use super::disk::{Disk, RealDisk};
+use super::error::JournalError;
+use super::record::{self, Position, Record};
+use super::scan::Scan;
+
+/// An iterator over the records from a position to the end of the journal as it was on opening.
+///
+/// Holds one record and one read buffer in memory. After an error it yields nothing more.
+pub struct Reader {
+    scan: Scan,
+    from: Position,
+    done: bool,
+}
+
+impl Reader {
+    /// Reads the journal in `dir` from record `from` on, or from the oldest kept.
+    ///
+    /// # Errors
+    /// [`JournalError::Gone`] if retention has cut `from` away, [`JournalError::Io`].
+    pub fn open(dir: &Path, from: Option<Position>) -> Result<Self, JournalError> {
+        Self::open_on(Arc::new(RealDisk), dir, from)
+    }
+
+    /// [`Reader::open`] on any disk.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        from: Option<Position>,
+    ) -> Result<Self, JournalError> {
+        let scan = Scan::new(disk, dir, from)?;
+        Ok(Self {
+            scan,
+            from: from.unwrap_or_default(),
+            done: false,
+        })
+    }
+
+    /// Once the iterator has ended: bytes of the last segment that are no whole record. A running
+    /// engine may just be writing them; otherwise the next start gives them up.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.scan.unborn().or(self.scan.torn())
+    }
+
+    /// The position after the last record yielded; `None` before the first segment was read.
+    pub fn next_position(&self) -> Option<Position> {
+        self.scan.tally().map(|tally| tally.next)
+    }
+
+    fn read(&mut self) -> Result<Option<(Position, Record)>, JournalError> {
+        while self.scan.advance()? {
+            let Some(frame) = self.scan.frame() else {
+                break;
+            };
+            if frame.position < self.from {
+                continue;
+            }
+            let position = frame.position;
+            return match record::decode(frame.body) {
+                Ok(record) => Ok(Some((position, record))),
+                Err(reason) => self.scan.damaged(reason).map_or(Ok(None), Err),
+            };
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(Position, Record), JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let read = self.read().transpose();
+        self.done = !matches!(read, Some(Ok(_)));
+        read
+    }
+}

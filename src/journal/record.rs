@@ -1,0 +1,347 @@
+//! What the journal holds: the closed list of records and their bytes. Not how the bytes are
+//! framed or stored, and not what an event line means: lines and commands are opaque here.
+//!
+//! * A record decodes to exactly what was encoded; lines are kept verbatim.
+//! * The uncompressed length is checked before memory is taken for it.
+//! * A variant or field is never reordered or removed within a format version.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::error::JournalError;
+
+/// The largest record of the format, uncompressed. A property of the format and not a setting, so
+/// that lowering a setting never makes an old journal unreadable.
+pub const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// What a record costs beside its text, in the limits on queues: headers, reply, bookkeeping.
+const RECORD_OVERHEAD_BYTES: usize = 256;
+
+/// The sequence number of a record, counted from 0 since the journal began. Never reused.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Position(
+    /// Records before this one.
+    pub u64,
+);
+
+impl Position {
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How the lines of a batch are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LineFormat {
+    /// One JSON event a line, as `POST /v1/events` takes them.
+    Ndjson,
+}
+
+/// One thing the engine was told. Everything it ever decides is a function of these, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The accepted lines of one request, file slice or poll.
+    Batch {
+        /// Who sent it and its own number for it, for safe retries; `None` cannot be retried safely.
+        producer: Option<(String, u64)>,
+        /// When it was received, wall clock, epoch milliseconds.
+        received_ms: i64,
+        /// How `lines` is written.
+        format: LineFormat,
+        /// How many events `lines` holds.
+        events: u64,
+        /// The accepted lines, verbatim.
+        lines: Bytes,
+    },
+    /// A command of an operator.
+    Command {
+        /// When it was given, wall clock, epoch milliseconds.
+        at_ms: i64,
+        /// Who gave it.
+        actor: String,
+        /// The command as JSON, opaque here.
+        body: Vec<u8>,
+    },
+    /// A rule book, whole.
+    RuleBook {
+        /// When it was put in force, wall clock, epoch milliseconds.
+        at_ms: i64,
+        /// Path and text of each file, in the order they are read.
+        files: Vec<(String, String)>,
+    },
+    /// Closes an epoch: the records since the tick before belong to it.
+    Tick {
+        /// The number of the epoch closed here.
+        epoch: u64,
+        /// The engine's clock from here on, epoch milliseconds; never goes back.
+        now_ms: i64,
+    },
+}
+
+impl Record {
+    /// Events in the record: 0 for all but batches.
+    pub fn events(&self) -> u64 {
+        match self {
+            Self::Batch { events, .. } => *events,
+            Self::Command { .. } | Self::RuleBook { .. } | Self::Tick { .. } => 0,
+        }
+    }
+
+    /// Uncompressed bytes of text in the record: what [`RECORD_BYTES_MAX`] limits.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Batch {
+                producer, lines, ..
+            } => lines.len() + producer.as_ref().map_or(0, |(name, _)| name.len()),
+            Self::Command { actor, body, .. } => actor.len() + body.len(),
+            // Sixteen for the lengths of a pair, so that many empty files are not free.
+            Self::RuleBook { files, .. } => files
+                .iter()
+                .map(|(path, text)| path.len() + text.len() + 16)
+                .sum(),
+            Self::Tick { .. } => 0,
+        }
+    }
+
+    /// What the record counts for in limits on memory: its text and a fixed share for the rest.
+    pub fn weight_bytes(&self) -> usize {
+        self.text_bytes() + RECORD_OVERHEAD_BYTES
+    }
+}
+
+/// How the lines of a batch are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Packing {
+    /// As they are: compression would not have made them smaller.
+    Raw,
+    /// One lz4 block.
+    Lz4,
+}
+
+/// The part of a record that goes through postcard. Lines and command bodies follow it as they are:
+/// serde would copy them byte by byte.
+#[derive(Debug, Serialize, Deserialize)]
+enum Head<'a> {
+    Batch {
+        #[serde(borrow)]
+        producer: Option<(&'a str, u64)>,
+        received_ms: i64,
+        format: LineFormat,
+        events: u64,
+        lines_bytes: u64,
+        packing: Packing,
+    },
+    Command {
+        at_ms: i64,
+        actor: &'a str,
+    },
+    RuleBook {
+        at_ms: i64,
+        #[serde(borrow)]
+        files: Vec<(&'a str, &'a str)>,
+    },
+    Tick {
+        epoch: u64,
+        now_ms: i64,
+    },
+}
+
+/// A record's bytes, ready to be framed. Made on the submitting thread, because compression is the
+/// dear part and the journal's one thread is the scarce one.
+#[derive(Debug)]
+pub struct Encoded {
+    pub(super) body: Vec<u8>,
+    pub(super) summary: Summary,
+}
+
+/// What the journal itself keeps count of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) events: u64,
+    /// Epoch and time, when the record is a tick.
+    pub(super) tick: Option<(u64, i64)>,
+}
+
+/// Encodes a record of at most `bytes_max` bytes of text (and never more than [`RECORD_BYTES_MAX`]).
+///
+/// # Errors
+/// [`JournalError::TooLarge`].
+pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError> {
+    let bytes_max = bytes_max.min(RECORD_BYTES_MAX);
+    let bytes = record.text_bytes();
+    if bytes > bytes_max {
+        return Err(JournalError::TooLarge { bytes, bytes_max });
+    }
+    let packed;
+    let (head, rest): (Head<'_>, &[u8]) = match record {
+        Record::Batch {
+            producer,
+            received_ms,
+            format,
+            events,
+            lines,
+        } => {
+            packed = lz4_flex::block::compress(lines);
+            let (packing, rest) = if packed.len() < lines.len() {
+                (Packing::Lz4, packed.as_slice())
+            } else {
+                (Packing::Raw, lines.as_ref())
+            };
+            let head = Head::Batch {
+                producer: producer
+                    .as_ref()
+                    .map(|(name, sequence)| (name.as_str(), *sequence)),
+                received_ms: *received_ms,
+                format: *format,
+                events: *events,
+                lines_bytes: lines.len() as u64,
+                packing,
+            };
+            (head, rest)
+        }
+        Record::Command { at_ms, actor, body } => (
+            Head::Command {
+                at_ms: *at_ms,
+                actor,
+            },
+            body,
+        ),
+        Record::RuleBook { at_ms, files } => {
+            let files = files
+                .iter()
+                .map(|(path, text)| (path.as_str(), text.as_str()))
+                .collect();
+            (
+                Head::RuleBook {
+                    at_ms: *at_ms,
+                    files,
+                },
+                &[],
+            )
+        }
+        Record::Tick { epoch, now_ms } => (
+            Head::Tick {
+                epoch: *epoch,
+                now_ms: *now_ms,
+            },
+            &[],
+        ),
+    };
+    // Postcard fails only when its sink does or a length is unknown; neither happens here, and if
+    // it did the record would be refused as one that cannot be taken.
+    let mut body =
+        postcard::to_stdvec(&head).map_err(|_| JournalError::TooLarge { bytes, bytes_max })?;
+    body.extend_from_slice(rest);
+    let tick = match record {
+        Record::Tick { epoch, now_ms } => Some((*epoch, *now_ms)),
+        Record::Batch { .. } | Record::Command { .. } | Record::RuleBook { .. } => None,
+    };
+    Ok(Encoded {
+        body,
+        summary: Summary {
+            events: record.events(),
+            tick,
+        },
+    })
+}
+
+/// Decodes what [`encode`] made; the error says why the bytes are no record.
+pub(super) fn decode(body: &[u8]) -> Result<Record, String> {
+    let (head, rest) = split(body)?;
+    match head {
+        Head::Batch {
+            producer,
+            received_ms,
+            format,
+            events,
+            lines_bytes,
+            packing,
+        } => Ok(Record::Batch {
+            producer: producer.map(|(name, sequence)| (name.to_owned(), sequence)),
+            received_ms,
+            format,
+            events,
+            lines: unpack(packing, lines_bytes, rest)?,
+        }),
+        Head::Command { at_ms, actor } => Ok(Record::Command {
+            at_ms,
+            actor: actor.to_owned(),
+            body: rest.to_vec(),
+        }),
+        Head::RuleBook { at_ms, files } => {
+            let files = files
+                .into_iter()
+                .map(|(p, t)| (p.to_owned(), t.to_owned()))
+                .collect();
+            Ok(Record::RuleBook { at_ms, files })
+        }
+        Head::Tick { epoch, now_ms } => Ok(Record::Tick { epoch, now_ms }),
+    }
+}
+
+/// What opening needs of a record.
+pub(super) struct Peeked<'a> {
+    pub(super) summary: Summary,
+    /// Name and sequence, when the record is a batch that has them.
+    pub(super) producer: Option<(&'a str, u64)>,
+}
+
+/// Decodes the counts and the producer of a record without unpacking its lines.
+pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
+    let (head, _) = split(body)?;
+    let (events, tick, producer) = match head {
+        Head::Batch {
+            producer, events, ..
+        } => (events, None, producer),
+        Head::Command { .. } | Head::RuleBook { .. } => (0, None, None),
+        Head::Tick { epoch, now_ms } => (0, Some((epoch, now_ms)), None),
+    };
+    Ok(Peeked {
+        summary: Summary { events, tick },
+        producer,
+    })
+}
+
+/// The head and the bytes after it, which only batches and commands may have.
+fn split(body: &[u8]) -> Result<(Head<'_>, &[u8]), String> {
+    let (head, rest) = postcard::take_from_bytes::<Head<'_>>(body).map_err(|e| e.to_string())?;
+    match head {
+        Head::RuleBook { .. } | Head::Tick { .. } if !rest.is_empty() => {
+            Err(format!("{} bytes too many", rest.len()))
+        }
+        _ => Ok((head, rest)),
+    }
+}
+
+fn unpack(packing: Packing, lines_bytes: u64, packed: &[u8]) -> Result<Bytes, String> {
+    let bytes = usize::try_from(lines_bytes)
+        .ok()
+        .filter(|&bytes| bytes <= RECORD_BYTES_MAX)
+        .ok_or_else(|| format!("{lines_bytes} bytes of lines are over {RECORD_BYTES_MAX}"))?;
+    let lines = match packing {
+        Packing::Raw => Bytes::copy_from_slice(packed),
+        Packing::Lz4 => lz4_flex::block::decompress(packed, bytes)
+            .map_err(|e| e.to_string())?
+            .into(),
+    };
+    if lines.len() == bytes {
+        Ok(lines)
+    } else {
+        Err(format!(
+            "{} bytes of lines where {bytes} were written",
+            lines.len()
+        ))
+    }
+}

@@ -1,0 +1,182 @@
+//! The producers' side of the writer: handing records in, the refusals, the counts. Nothing here waits
+//! for the disk except who asks to.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::epochs::{Ack, Prepared, Submit};
+use super::error::JournalError;
+use super::log::LogStats;
+use super::queue::{Queue, Refusal};
+use super::record::{Position, Record};
+
+/// Why a submission was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// The journal or what follows it is behind. Nothing was kept: try again later.
+    #[error("the journal is behind: {requests} requests and {bytes} bytes wait already")]
+    Busy {
+        /// Submissions waiting.
+        requests: usize,
+        /// Bytes not handed over yet.
+        bytes: usize,
+    },
+    /// The disk is full. Nothing was kept: try again when there is space.
+    #[error(transparent)]
+    Full(JournalError),
+    /// The record is over the limit and always will be.
+    #[error(transparent)]
+    TooLarge(JournalError),
+    /// Only the writer makes ticks.
+    #[error("a tick cannot be submitted: the journal makes its own")]
+    Tick,
+    /// The journal has failed; whether the record is kept shows after a restart.
+    #[error(transparent)]
+    Failed(JournalError),
+    /// The writer is shutting down.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+impl From<JournalError> for SubmitError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Full { .. } => Self::Full(error),
+            JournalError::TooLarge { .. } => Self::TooLarge(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// The writer's counts at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriterStats {
+    /// Of the files.
+    pub log: LogStats,
+    /// Events acknowledged since the journal began, repeats not counted.
+    pub events_total: u64,
+    /// Epochs closed since the journal began.
+    pub epochs_total: u64,
+    /// Where the next record goes.
+    pub next: Position,
+    /// Below this, all has been handed over. While it is far from `next`, the start is replaying.
+    pub handed_over_below: Position,
+    /// Groups committed since the start.
+    pub groups_total: u64,
+    /// Repeated batches answered since the start.
+    pub duplicates_total: u64,
+    /// Producers remembered.
+    pub producers: usize,
+    /// Submissions refused since the start because the disk was full.
+    pub refused_full_total: u64,
+    /// The last group failed for lack of space.
+    pub full: bool,
+    /// Submissions refused since the start because the queue was full.
+    pub refused_busy_total: u64,
+    /// Submissions waiting for their answer.
+    pub queue_requests: usize,
+    /// Weight of the records not handed over yet.
+    pub queue_bytes: usize,
+}
+
+/// A submission on its way to the thread.
+pub(super) struct Job<A> {
+    pub(super) prepared: Prepared<A>,
+    pub(super) reply: oneshot::Sender<Result<Ack, SubmitError>>,
+}
+
+/// What the submitting side and the thread have in common.
+pub(super) struct Shared<A> {
+    pub(super) queue: Queue<Job<A>>,
+    pub(super) stats: Mutex<WriterStats>,
+    pub(super) record_bytes_max: usize,
+}
+
+impl<A> Shared<A> {
+    pub(super) fn stats(&self) -> MutexGuard<'_, WriterStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot(&self) -> WriterStats {
+        let depth = self.queue.depth();
+        WriterStats {
+            queue_requests: depth.requests,
+            queue_bytes: depth.bytes,
+            refused_busy_total: depth.refused_busy_total,
+            ..*self.stats()
+        }
+    }
+}
+
+/// The way in, for as many threads and tasks as like.
+pub struct Submitter<A> {
+    pub(super) shared: Arc<Shared<A>>,
+}
+
+impl<A> Clone for Submitter<A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<A: Send + Default + 'static> Submitter<A> {
+    /// Queues a record without waiting; the answer comes when it is durable. If the answer's sender
+    /// is dropped, the writer died.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`], [`SubmitError::TooLarge`], [`SubmitError::Tick`],
+    /// [`SubmitError::Closed`].
+    pub fn try_submit(
+        &self,
+        submit: Submit<A>,
+    ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
+        if matches!(submit.record, Record::Tick { .. }) {
+            return Err(SubmitError::Tick);
+        }
+        let queue = &self.shared.queue;
+        let bytes = submit.record.weight_bytes();
+        // Room first: compressing what is then refused would cost most when there is least to spare.
+        queue
+            .reserve(bytes)
+            .map_err(|refusal| self.refused(refusal))?;
+        let prepared = submit
+            .prepare(self.shared.record_bytes_max)
+            .inspect_err(|_| queue.release(1, bytes))?;
+        let (reply, answer) = oneshot::channel();
+        queue
+            .push(bytes, Job { prepared, reply })
+            .map_err(|refusal| self.refused(refusal))?;
+        Ok(answer)
+    }
+
+    /// [`Submitter::try_submit`], and waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Submitter::try_submit`], and [`SubmitError::Full`], [`SubmitError::Failed`].
+    pub async fn submit(&self, submit: Submit<A>) -> Result<Ack, SubmitError> {
+        self.try_submit(submit)?
+            .await
+            .unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// The counts now.
+    pub fn stats(&self) -> WriterStats {
+        self.shared.snapshot()
+    }
+
+    fn refused(&self, refusal: Refusal) -> SubmitError {
+        match refusal {
+            Refusal::Closed => SubmitError::Closed,
+            Refusal::Busy => {
+                let depth = self.shared.queue.depth();
+                SubmitError::Busy {
+                    requests: depth.requests,
+                    bytes: depth.bytes,
+                }
+            }
+        }
+    }
+}

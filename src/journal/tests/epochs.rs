@@ -1,0 +1,170 @@
+//! What one group does: duplicates, limits, ticks, failure.
+
+use super::{batch, batch_from, open, open_with};
+use crate::journal::{
+    Ack, Committed, EpochConfig, Epochs, FakeDisk, JournalConfig, Position, Record, Submit,
+};
+
+fn start(disk: &FakeDisk, config: EpochConfig) -> Epochs<u32> {
+    let (journal, recovery) = open(disk).unwrap();
+    Epochs::new(journal, recovery.producers, config)
+}
+
+fn commit(
+    epochs: &mut Epochs<u32>,
+    records: Vec<Record>,
+    close: bool,
+    now_ms: i64,
+) -> Committed<u32> {
+    let prepare = |record| {
+        Submit {
+            record,
+            attachment: 7,
+        }
+        .prepare(1 << 20)
+        .unwrap()
+    };
+    epochs.commit(records.into_iter().map(prepare).collect(), close, now_ms)
+}
+
+fn acks(committed: Committed<u32>) -> Vec<(u64, bool, u64)> {
+    let ack = |ack: Ack| (ack.position.0, ack.duplicate, ack.events_total);
+    committed
+        .answers
+        .into_iter()
+        .map(|answer| ack(answer.unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_repeated_sequence_counts_once_also_after_a_restart() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk, EpochConfig::default());
+    let group = vec![batch_from("p", 5), batch_from("p", 5), batch_from("q", 5)];
+    assert_eq!(
+        acks(commit(&mut epochs, group, false, 1)),
+        [(0, false, 2), (0, true, 2), (1, false, 2)]
+    );
+    let group = vec![batch_from("p", 4), batch_from("p", 6), batch_from("q", 5)];
+    assert_eq!(
+        acks(commit(&mut epochs, group, false, 1)),
+        [(0, true, 3), (2, false, 3), (1, true, 3)]
+    );
+    assert_eq!(epochs.duplicates_total(), 3);
+    drop(epochs);
+    let mut epochs = start(&disk, EpochConfig::default());
+    let group = vec![batch_from("p", 6), batch_from("q", 6)];
+    assert_eq!(
+        acks(commit(&mut epochs, group, false, 1)),
+        [(2, true, 4), (3, false, 4)]
+    );
+}
+
+#[test]
+fn an_epoch_closes_at_its_limit_within_a_group_and_time_never_goes_back() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(
+        &disk,
+        EpochConfig {
+            epoch_events_max: 2,
+            ..EpochConfig::default()
+        },
+    );
+    let group = vec![
+        batch("a"),
+        batch("b\nc"),
+        batch("d"),
+        batch("e"),
+        batch("f"),
+    ];
+    let done = commit(&mut epochs, group, false, 50);
+    let shape: Vec<_> = done
+        .epochs
+        .iter()
+        .map(|e| (e.epoch, e.now_ms, e.records.len(), e.next))
+        .collect();
+    assert_eq!(shape, [(0, 50, 2, Position(3)), (1, 50, 2, Position(6))]);
+    assert!(
+        done.epochs[0]
+            .records
+            .iter()
+            .all(|(_, _, attachment)| *attachment == 7)
+    );
+    assert!(epochs.has_open());
+    let done = commit(&mut epochs, Vec::new(), true, 20);
+    assert_eq!(
+        (done.epochs[0].now_ms, done.epochs[0].records.len()),
+        (50, 1)
+    );
+    assert!(!epochs.has_open());
+}
+
+#[test]
+fn an_idle_tick_syncs_only_if_it_must() {
+    for (idle_ticks_synced, syncs) in [(true, 1), (false, 0)] {
+        let disk = FakeDisk::new();
+        let mut epochs = start(
+            &disk,
+            EpochConfig {
+                idle_ticks_synced,
+                ..EpochConfig::default()
+            },
+        );
+        let before = disk.syncs_total();
+        assert_eq!(commit(&mut epochs, Vec::new(), true, 1).epochs.len(), 1);
+        assert_eq!(disk.syncs_total() - before, syncs);
+        commit(&mut epochs, vec![batch("a")], true, 1);
+        assert_eq!(disk.syncs_total() - before, syncs + 1);
+    }
+}
+
+#[test]
+fn a_group_that_does_not_fit_changes_nothing() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk, EpochConfig::default());
+    commit(&mut epochs, vec![batch_from("p", 1)], false, 1);
+    disk.set_capacity_bytes(Some(0));
+    let done = commit(
+        &mut epochs,
+        vec![batch_from("p", 1), batch_from("p", 2), batch_from("p", 2)],
+        true,
+        1,
+    );
+    assert!(done.failure.is_some_and(|error| !error.is_fatal()));
+    // What had been acknowledged before still is; the rest is not, nor its repeat.
+    assert_eq!(
+        done.answers.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    assert!(done.epochs.is_empty());
+    disk.set_capacity_bytes(None);
+    let done = commit(&mut epochs, vec![batch_from("p", 2)], true, 1);
+    assert_eq!((done.epochs[0].epoch, done.epochs[0].records.len()), (0, 2));
+    assert_eq!(acks(done), [(1, false, 2)]);
+}
+
+#[test]
+fn counts_go_on_over_a_segment_that_a_full_disk_did_not_let_begin() {
+    let disk = FakeDisk::new();
+    let config = JournalConfig {
+        segment_bytes_max: 1,
+        ..JournalConfig::default()
+    };
+    let (journal, recovery) = open_with(&disk, config).unwrap();
+    let mut epochs: Epochs<u32> = Epochs::new(journal, recovery.producers, EpochConfig::default());
+    commit(&mut epochs, vec![batch("a")], true, 1);
+    disk.set_capacity_bytes(Some(0));
+    assert!(
+        commit(&mut epochs, vec![batch("b")], true, 1)
+            .failure
+            .is_some()
+    );
+    disk.set_capacity_bytes(None);
+    let done = commit(&mut epochs, vec![batch("b")], true, 1);
+    assert_eq!(
+        (done.epochs[0].epoch, done.epochs[0].next),
+        (1, Position(4))
+    );
+    drop(epochs);
+    assert_eq!(open(&disk).unwrap().1.segments, 2);
+}

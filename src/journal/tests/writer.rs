@@ -1,0 +1,348 @@
+//! The thread: many producers at once, a consumer that stalls, shutdown and restart.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{DIR, batch, batch_from, open};
+use crate::journal::writer::{Clock, SubmitError, Submitter, Writer, WriterConfig, WriterError};
+use crate::journal::{
+    Ack, Epoch, EpochConfig, FakeDisk, Journal, JournalConfig, Position, RealDisk, Record, Submit,
+};
+
+fn fixed(now_ms: i64) -> Clock {
+    Arc::new(move || now_ms)
+}
+
+fn start(disk: &FakeDisk, config: WriterConfig) -> (Writer<u32>, Receiver<Epoch<u32>>) {
+    let (journal, recovery) = open(disk).unwrap();
+    Writer::start(journal, recovery, config, fixed(1000)).unwrap()
+}
+
+fn submit(submitter: &Submitter<u32>, record: Record) -> Result<Ack, SubmitError> {
+    submitter
+        .try_submit(Submit {
+            record,
+            attachment: 3,
+        })?
+        .blocking_recv()
+        .unwrap()
+}
+
+#[test]
+fn many_producers_share_a_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, recovery) =
+        Journal::open_on(Arc::new(RealDisk), dir.path(), JournalConfig::default()).unwrap();
+    let (writer, epochs) =
+        Writer::<u32>::start(journal, recovery, WriterConfig::default(), fixed(1)).unwrap();
+    let taking = thread::spawn(move || {
+        epochs
+            .iter()
+            .map(|epoch| epoch.records.len())
+            .sum::<usize>()
+    });
+    thread::scope(|scope| {
+        for producer in 0..16 {
+            let submitter = writer.submitter();
+            scope.spawn(move || {
+                for sequence in 0..50 {
+                    let record = batch_from(&format!("p{producer}"), sequence);
+                    assert!(!submit(&submitter, record).unwrap().duplicate);
+                }
+            });
+        }
+    });
+    let stats = writer.submitter().stats();
+    assert_eq!((stats.events_total, stats.producers), (800, 16));
+    assert!(
+        stats.log.syncs_total < 800,
+        "{} syncs for 800 batches",
+        stats.log.syncs_total
+    );
+    assert_eq!((stats.queue_requests, stats.full), (0, false));
+    writer.shutdown().unwrap();
+    assert_eq!(taking.join().unwrap(), 800);
+}
+
+#[test]
+fn a_stalled_consumer_makes_producers_busy_and_memory_stays_bounded() {
+    let disk = FakeDisk::new();
+    let config = JournalConfig {
+        record_bytes_max: 1000,
+        ..JournalConfig::default()
+    };
+    let (journal, recovery) = Journal::open_on(Arc::new(disk), Path::new(DIR), config).unwrap();
+    let config = WriterConfig {
+        epoch_interval_ms: 1,
+        queue_bytes_max: 20_000,
+        epochs_ahead_max: 1,
+        ..WriterConfig::default()
+    };
+    let (writer, epochs) = Writer::<u32>::start(journal, recovery, config, fixed(1)).unwrap();
+    let submitter = writer.submitter();
+    let text = "x".repeat(744);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut taken = Vec::new();
+    let refusal = loop {
+        match submitter.try_submit(Submit {
+            record: batch(&text),
+            attachment: 3,
+        }) {
+            Ok(answer) => taken.push(answer),
+            // Busy for a moment is the queue's own business; busy for long is back-pressure.
+            Err(error) => {
+                thread::sleep(Duration::from_millis(50));
+                if submitter
+                    .try_submit(Submit {
+                        record: batch(&text),
+                        attachment: 3,
+                    })
+                    .is_err()
+                {
+                    break error;
+                }
+            }
+        }
+        assert!(submitter.stats().queue_bytes <= 20_000);
+        assert!(Instant::now() < deadline, "never busy");
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert!(matches!(refusal, SubmitError::Busy { .. }));
+    assert!(
+        refusal.to_string().starts_with("the journal is behind: "),
+        "{refusal}"
+    );
+    assert!(submitter.stats().refused_busy_total >= 2);
+    assert!(taken.len() <= 3 * 20 + 20, "{} taken", taken.len());
+
+    // The consumer goes on: everything that was taken is answered and handed over.
+    let taking = thread::spawn(move || {
+        epochs
+            .iter()
+            .map(|epoch| epoch.records.len())
+            .sum::<usize>()
+    });
+    for answer in taken {
+        assert!(answer.blocking_recv().unwrap().is_ok());
+    }
+    writer.shutdown().unwrap();
+    let stats = submitter.stats();
+    assert_eq!(taking.join().unwrap() as u64, stats.events_total);
+    assert_eq!((stats.queue_requests, stats.queue_bytes), (0, 0));
+    assert!(matches!(
+        submit(&submitter, batch("late")),
+        Err(SubmitError::Closed)
+    ));
+}
+
+#[test]
+fn a_restart_hands_over_the_same_epochs_and_closes_what_was_open() {
+    let disk = FakeDisk::new();
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    assert_eq!(
+        submit(&submitter, batch_from("p", 1)).unwrap().events_total,
+        1
+    );
+    assert!(submit(&submitter, batch_from("p", 1)).unwrap().duplicate);
+    writer.shutdown().unwrap();
+    let first: Vec<Epoch<u32>> = epochs.iter().collect();
+    assert_eq!(
+        first.iter().map(|epoch| epoch.records.len()).sum::<usize>(),
+        1
+    );
+
+    // The process dies after a commit and before the tick.
+    let (mut journal, _) = open(&disk).unwrap();
+    journal.append(&batch_from("p", 2)).unwrap();
+    journal.commit().unwrap();
+    disk.kill();
+
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    assert!(submit(&submitter, batch_from("p", 2)).unwrap().duplicate);
+    writer.shutdown().unwrap();
+    let again: Vec<Epoch<u32>> = epochs.iter().collect();
+    for (old, new) in first.iter().zip(&again) {
+        assert_eq!(
+            (old.epoch, old.now_ms, old.next),
+            (new.epoch, new.now_ms, new.next)
+        );
+        let without = |epoch: &Epoch<u32>| -> Vec<(Position, Arc<Record>)> {
+            epoch
+                .records
+                .iter()
+                .map(|(at, record, _)| (*at, Arc::clone(record)))
+                .collect()
+        };
+        assert_eq!(without(old), without(new));
+        assert!(
+            new.records
+                .iter()
+                .all(|(_, _, attachment)| *attachment == 0)
+        );
+    }
+    let closed = &again[first.len()];
+    assert_eq!(
+        (closed.epoch, closed.records.len()),
+        (first.len() as u64, 1)
+    );
+}
+
+#[test]
+fn idle_time_ticks_on_and_follows_the_clock() {
+    let disk = FakeDisk::new();
+    let (journal, recovery) = open(&disk).unwrap();
+    let now_ms = Arc::new(AtomicI64::new(5_000));
+    let clock: Clock = {
+        let now_ms = Arc::clone(&now_ms);
+        Arc::new(move || now_ms.load(Ordering::SeqCst))
+    };
+    let config = WriterConfig {
+        idle_tick_ms: 5,
+        ..WriterConfig::default()
+    };
+    let (writer, epochs) = Writer::<u32>::start(journal, recovery, config, clock).unwrap();
+    assert_eq!(epochs.recv().unwrap().now_ms, 5_000);
+    // Hours back: the steady clock still closes epochs and their time stands.
+    now_ms.store(-9_000_000, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(epochs.recv().unwrap().now_ms, 5_000);
+    }
+    now_ms.store(7_000, Ordering::SeqCst);
+    let later = epochs.iter().find(|epoch| epoch.now_ms != 5_000).unwrap();
+    assert_eq!((later.now_ms, later.records.len()), (7_000, 0));
+    drop(epochs);
+    assert!(matches!(writer.shutdown(), Err(WriterError::ConsumerGone)));
+}
+
+#[test]
+fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
+    let disk = FakeDisk::new();
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    disk.set_capacity_bytes(Some(80));
+    let refusal = submit(&submitter, batch("too much")).err().unwrap();
+    assert!(matches!(refusal, SubmitError::Full(_)));
+    assert_eq!(
+        refusal.to_string(),
+        "no space left to write /journal/00000000000000000000.journal"
+    );
+    let stats = submitter.stats();
+    assert_eq!(
+        (stats.full, stats.refused_full_total, stats.queue_bytes),
+        (true, 1, 0)
+    );
+    disk.set_capacity_bytes(None);
+    assert_eq!(
+        submit(&submitter, batch("fits")).unwrap().position,
+        Position(0)
+    );
+    assert!(!submitter.stats().full);
+    writer.shutdown().unwrap();
+    assert_eq!(
+        epochs
+            .iter()
+            .map(|epoch| epoch.records.len())
+            .sum::<usize>(),
+        1
+    );
+}
+
+#[test]
+fn a_failed_disk_ends_the_writer_and_everybody_is_told() {
+    let disk = FakeDisk::new();
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    disk.fail_syncs(true);
+    assert!(matches!(
+        submit(&submitter, batch("lost")),
+        Err(SubmitError::Failed(_))
+    ));
+    // The next stage sees the end of the epochs.
+    assert_eq!(epochs.iter().count(), 0);
+    assert!(matches!(
+        submit(&submitter, batch("late")),
+        Err(SubmitError::Closed)
+    ));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !writer.is_finished() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(writer.shutdown(), Err(WriterError::Journal(error)) if error.is_fatal()));
+}
+
+#[test]
+fn what_can_never_be_taken_is_refused_at_once() {
+    let disk = FakeDisk::new();
+    let (writer, _epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    let tick = Record::Tick {
+        epoch: 9,
+        now_ms: 9,
+    };
+    assert!(matches!(submit(&submitter, tick), Err(SubmitError::Tick)));
+    let large = batch(&"x".repeat((32 << 20) + 1));
+    let refusal = submit(&submitter, large).err().unwrap();
+    assert_eq!(
+        refusal.to_string(),
+        "a record of 33554433 bytes is over the limit of 33554432"
+    );
+    assert_eq!(submitter.stats().queue_bytes, 0);
+    drop(writer);
+
+    let (journal, recovery) = open(&FakeDisk::new()).unwrap();
+    let config = WriterConfig {
+        queue_bytes_max: 1 << 20,
+        ..WriterConfig::default()
+    };
+    let error = Writer::<u32>::start(journal, recovery, config, fixed(1))
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.to_string(),
+        "journal setting queue_bytes_max = 1048576 must be at least twice record_bytes_max, 67108864"
+    );
+    let (journal, recovery) = open(&FakeDisk::new()).unwrap();
+    let epoch = EpochConfig {
+        epoch_events_max: 0,
+        ..EpochConfig::default()
+    };
+    let config = WriterConfig {
+        epoch,
+        ..WriterConfig::default()
+    };
+    let error = Writer::<u32>::start(journal, recovery, config, fixed(1))
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.to_string(),
+        "journal setting epoch_events_max = 0 must be more than 0"
+    );
+}
+
+#[tokio::test]
+async fn a_task_can_wait_for_its_answer() {
+    let disk = FakeDisk::new();
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let record = Record::Command {
+        at_ms: 1,
+        actor: "li".into(),
+        body: b"{}".to_vec(),
+    };
+    let ack = writer
+        .submitter()
+        .submit(Submit {
+            record,
+            attachment: 1,
+        })
+        .await
+        .unwrap();
+    assert_eq!((ack.position, ack.events_total), (Position(0), 0));
+    writer.shutdown().unwrap();
+    assert_eq!(epochs.iter().next().unwrap().records[0].2, 1);
+}

@@ -1,0 +1,353 @@
+//! The thread that owns the journal: group commit, epochs by the clock, hand-over to the next stage.
+//! What is decided about a group is in `epochs`; here are only the thread, the queue and the waiting.
+//!
+//! * A submission is answered exactly once, and `Ok` only after it is durable.
+//! * Epochs are handed over in order; when the next stage is behind, the thread waits for it, the
+//!   queue fills and producers are told to come back: nothing is dropped and memory stays bounded by
+//!   `queue_bytes_max` and the `epochs_ahead_max` epochs under way.
+//! * Waiting is measured on the machine's steady clock and ticks are stamped by the wall clock, so a
+//!   jump of the wall clock neither stops nor hurries the epochs.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::epochs::{Epoch, EpochConfig, Epochs};
+use super::error::JournalError;
+use super::log::{Journal, Recovery};
+use super::queue::Queue;
+use super::record::Position;
+use super::submit::{Job, Shared};
+pub use super::submit::{SubmitError, Submitter, WriterStats};
+
+/// The wall clock: epoch milliseconds. It may jump.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Settings of the writer.
+#[derive(Debug, Clone)]
+pub struct WriterConfig {
+    /// Epochs with records close this far apart.
+    pub epoch_interval_ms: u64,
+    /// Epochs without records close this far apart.
+    pub idle_tick_ms: u64,
+    /// How epochs close by size.
+    pub epoch: EpochConfig,
+    /// Submissions that may wait for their answer. More are refused as busy.
+    pub queue_requests_max: usize,
+    /// Weight of the records that have not been handed over yet. More are refused as busy.
+    pub queue_bytes_max: usize,
+    /// Weight of the records that are committed at once.
+    pub group_bytes_max: usize,
+    /// Closed epochs that may wait for the next stage.
+    pub epochs_ahead_max: usize,
+    /// Where to begin handing over: where an epoch begins, or `None` for the oldest record kept.
+    pub replay_from: Option<Position>,
+}
+
+impl Default for WriterConfig {
+    fn default() -> Self {
+        Self {
+            epoch_interval_ms: 200,
+            idle_tick_ms: 1000,
+            epoch: EpochConfig::default(),
+            queue_requests_max: 10_000,
+            queue_bytes_max: 128 << 20,
+            group_bytes_max: 16 << 20,
+            epochs_ahead_max: 4,
+            replay_from: None,
+        }
+    }
+}
+
+/// Why the writer ended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriterError {
+    /// The journal failed: the process must end and start again.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Nobody takes the epochs any more.
+    #[error("nobody takes the journal's epochs any more")]
+    ConsumerGone,
+    /// The thread could not be started.
+    #[error("cannot start the journal's thread: {0}")]
+    Thread(String),
+    /// The thread panicked.
+    #[error("the journal's thread panicked")]
+    Panicked,
+}
+
+/// The running writer. Dropping it closes the queue and lets the thread finish by itself.
+pub struct Writer<A> {
+    shared: Arc<Shared<A>>,
+    thread: Option<JoinHandle<Result<(), WriterError>>>,
+}
+
+impl<A: Send + Default + 'static> Writer<A> {
+    /// Starts the thread on a journal as it was opened. It first hands over every closed epoch of
+    /// the journal with its own tick, then closes what was open when the process ended, then serves.
+    /// Submissions are taken from the start and answered once the replay is over.
+    ///
+    /// # Errors
+    /// [`WriterError::Journal`] with [`JournalError::Setting`]; [`WriterError::Thread`].
+    pub fn start(
+        journal: Journal,
+        recovery: Recovery,
+        config: WriterConfig,
+        clock: Clock,
+    ) -> Result<(Self, Receiver<Epoch<A>>), WriterError> {
+        let record_bytes_max = journal.config().record_bytes_max;
+        check(&config, record_bytes_max)?;
+        let (out, epochs_in) = sync_channel(config.epochs_ahead_max);
+        let shared = Arc::new(Shared {
+            queue: Queue::new(config.queue_requests_max, config.queue_bytes_max),
+            stats: Mutex::new(WriterStats::default()),
+            record_bytes_max,
+        });
+        let epochs = Epochs::new(journal, recovery.producers, config.epoch);
+        let mut serving = Serving {
+            epochs,
+            shared: Arc::clone(&shared),
+            config,
+            clock,
+            out,
+        };
+        serving.note_stats();
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || serving.run())
+            .map_err(|error| WriterError::Thread(error.to_string()))?;
+        Ok((
+            Self {
+                shared,
+                thread: Some(thread),
+            },
+            epochs_in,
+        ))
+    }
+
+    /// A way in.
+    pub fn submitter(&self) -> Submitter<A> {
+        Submitter {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// True once the thread has ended, which it does by itself only when it failed.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Takes nothing more, commits and answers what waits, closes the last epoch, hands it over and
+    /// ends. The next stage must go on taking epochs meanwhile, or drop its receiver.
+    ///
+    /// # Errors
+    /// Why the thread ended, if not by this.
+    pub fn shutdown(mut self) -> Result<(), WriterError> {
+        self.shared.queue.close();
+        self.thread.take().map_or(Ok(()), |thread| {
+            thread.join().unwrap_or(Err(WriterError::Panicked))
+        })
+    }
+}
+
+impl<A> Drop for Writer<A> {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// The thread's own side.
+struct Serving<A> {
+    epochs: Epochs<A>,
+    shared: Arc<Shared<A>>,
+    config: WriterConfig,
+    clock: Clock,
+    out: SyncSender<Epoch<A>>,
+}
+
+impl<A: Send + Default + 'static> Serving<A> {
+    fn run(&mut self) -> Result<(), WriterError> {
+        let ended = self.replay().and_then(|()| self.serve());
+        // However it ended, nobody is left waiting.
+        self.shared.queue.close();
+        let answer = match &ended {
+            Err(WriterError::Journal(error)) => SubmitError::from(error.clone()),
+            _ => SubmitError::Closed,
+        };
+        let left = self.shared.queue.take(Instant::now(), usize::MAX);
+        self.shared.queue.release(left.items.len(), left.bytes);
+        for job in left.items {
+            // A producer that no longer waits has nothing to lose by not being told.
+            let _ = job.reply.send(Err(answer.clone()));
+        }
+        ended
+    }
+
+    fn replay(&mut self) -> Result<(), WriterError> {
+        let (out, shared) = (&self.out, &self.shared);
+        let flow = self.epochs.replay(self.config.replay_from, |epoch| {
+            let next = epoch.next;
+            if out.send(epoch).is_err() {
+                return ControlFlow::Break(());
+            }
+            shared.stats().handed_over_below = next;
+            ControlFlow::Continue(())
+        })?;
+        if flow.is_break() {
+            return Err(WriterError::ConsumerGone);
+        }
+        // They count from here on, as all that wait to be handed over do.
+        self.shared.queue.charge(self.epochs.open_bytes());
+        if self.epochs.has_open() {
+            self.group(Vec::new(), 0, true)?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), WriterError> {
+        let interval = Duration::from_millis(self.config.epoch_interval_ms);
+        let idle = Duration::from_millis(self.config.idle_tick_ms);
+        let mut ticked = Instant::now();
+        loop {
+            let wait = if self.epochs.has_open() {
+                interval
+            } else {
+                idle
+            };
+            let taken = self
+                .shared
+                .queue
+                .take(ticked + wait, self.config.group_bytes_max);
+            let now = Instant::now();
+            // After a lull the first group closes its epoch at once: one sync, and no delay.
+            let holds = self.epochs.has_open() || !taken.items.is_empty();
+            let due = now >= ticked + if holds { interval } else { idle };
+            let ending = taken.closed && taken.items.is_empty();
+            if taken.items.is_empty() && !due && !ending {
+                continue;
+            }
+            let group = self.group(taken.items, taken.bytes, due || ending)?;
+            if ending {
+                return group.failure.map_or(Ok(()), |error| Err(error.into()));
+            }
+            // A tick that did not fit on the disk is due again after a pause, not at once.
+            if due || group.ticked {
+                ticked = now;
+            }
+        }
+    }
+
+    /// Commits, answers, hands over: in this order.
+    fn group(
+        &mut self,
+        jobs: Vec<Job<A>>,
+        bytes: usize,
+        close: bool,
+    ) -> Result<GroupDone, WriterError> {
+        let requests = jobs.len();
+        let open_bytes_before = self.epochs.open_bytes();
+        let (prepared, replies): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| (job.prepared, job.reply))
+            .unzip();
+        let done = self.epochs.commit(prepared, close, (self.clock)());
+        self.note_group(requests, done.failure.as_ref());
+        // Repeats and refused records are held no longer. Before the answers, so that who has one
+        // finds the room given back.
+        let held: usize = done.epochs.iter().map(Epoch::weight_bytes).sum();
+        let held = held + self.epochs.open_bytes();
+        self.shared
+            .queue
+            .release(requests, (open_bytes_before + bytes).saturating_sub(held));
+        for (reply, answer) in replies.into_iter().zip(done.answers) {
+            // The producer may have given up waiting; the record is kept all the same.
+            let _ = reply.send(answer.map_err(SubmitError::from));
+        }
+        if let Some(error) = done.failure.clone().filter(JournalError::is_fatal) {
+            return Err(error.into());
+        }
+        let ticked = !done.epochs.is_empty();
+        for epoch in done.epochs {
+            let (bytes, next) = (epoch.weight_bytes(), epoch.next);
+            self.out
+                .send(epoch)
+                .map_err(|_| WriterError::ConsumerGone)?;
+            self.shared.queue.release(0, bytes);
+            self.shared.stats().handed_over_below = next;
+        }
+        Ok(GroupDone {
+            ticked,
+            failure: done.failure,
+        })
+    }
+
+    fn note_group(&self, requests: usize, failure: Option<&JournalError>) {
+        self.note_stats();
+        let mut stats = self.shared.stats();
+        stats.groups_total += 1;
+        let full = matches!(failure, Some(JournalError::Full { .. }));
+        if full {
+            stats.refused_full_total += requests as u64;
+        }
+        if full != stats.full {
+            stats.full = full;
+            if let Some(error) = failure {
+                tracing::error!(
+                    "{error}: nothing is acknowledged and time stands still until there is"
+                );
+            } else {
+                tracing::info!("there is space for the journal again");
+            }
+        }
+    }
+
+    fn note_stats(&self) {
+        let (events_total, epochs_total, next) = self.epochs.totals();
+        let mut stats = self.shared.stats();
+        stats.log = self.epochs.journal().stats();
+        stats.events_total = events_total;
+        stats.epochs_total = epochs_total;
+        stats.next = next;
+        stats.duplicates_total = self.epochs.duplicates_total();
+        stats.producers = self.epochs.producers();
+    }
+}
+
+struct GroupDone {
+    /// At least one epoch closed.
+    ticked: bool,
+    /// Not fatal: the disk was full.
+    failure: Option<JournalError>,
+}
+
+fn check(config: &WriterConfig, record_bytes_max: usize) -> Result<(), JournalError> {
+    // Otherwise the largest record would find the queue busy for ever. Twice, because a record's
+    // weight is a little more than its text.
+    let queue_bytes_min = record_bytes_max.saturating_mul(2);
+    let wrong = |name, value: u64, rule: &str| JournalError::Setting {
+        name,
+        value,
+        rule: rule.to_owned(),
+    };
+    if config.queue_bytes_max < queue_bytes_min {
+        let rule = format!("at least twice record_bytes_max, {queue_bytes_min}");
+        return Err(wrong(
+            "queue_bytes_max",
+            config.queue_bytes_max as u64,
+            &rule,
+        ));
+    }
+    for (name, value) in [
+        ("epoch_interval_ms", config.epoch_interval_ms),
+        ("idle_tick_ms", config.idle_tick_ms),
+        ("queue_requests_max", config.queue_requests_max as u64),
+        ("epoch_events_max", config.epoch.epoch_events_max),
+    ] {
+        if value == 0 {
+            return Err(wrong(name, value, "more than 0"));
+        }
+    }
+    Ok(())
+}
