@@ -1,0 +1,143 @@
+//! What an alert is to the outside: one condition on one object, with a life cycle.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{Layer, Severity, Text};
+
+/// State of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// Abnormal, not yet for long enough.
+    Pending,
+    /// Abnormal, and told.
+    Firing,
+    /// Over.
+    Resolved,
+}
+
+impl AlertState {
+    /// The name in files, metrics and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AlertState::Pending => "pending",
+            AlertState::Firing => "firing",
+            AlertState::Resolved => "resolved",
+        }
+    }
+}
+
+/// Why an alert changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionReason {
+    /// A window left the reasonable interval.
+    Breach,
+    /// Windows stayed outside for long enough.
+    Persisted,
+    /// A window was worse than any before in this episode.
+    Escalated,
+    /// A window was back in the reasonable interval.
+    Cleared,
+    /// Windows had nothing to judge, and the rule lets that end an alert.
+    NoData,
+    /// Late data changed windows that had been judged.
+    Corrected,
+    /// The rule that raised it is gone or changed.
+    RuleChanged,
+    /// A source of events fell silent.
+    SourceSilent,
+    /// A source of events speaks again.
+    SourceBack,
+}
+
+impl TransitionReason {
+    /// The name in files and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TransitionReason::Breach => "breach",
+            TransitionReason::Persisted => "persisted",
+            TransitionReason::Escalated => "escalated",
+            TransitionReason::Cleared => "cleared",
+            TransitionReason::NoData => "no_data",
+            TransitionReason::Corrected => "corrected",
+            TransitionReason::RuleChanged => "rule_changed",
+            TransitionReason::SourceSilent => "source_silent",
+            TransitionReason::SourceBack => "source_back",
+        }
+    }
+}
+
+/// One change of an alert's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Alert.
+    pub alert: String,
+    /// Label of the group.
+    pub group: String,
+    /// Severity at that moment.
+    pub severity: Severity,
+    /// State that it came into.
+    pub state: AlertState,
+    /// When, in event time: the end of the window that decided, ms.
+    pub at_ms: i64,
+    /// Value of that window, in the KQI's unit.
+    pub value: Option<f64>,
+    /// Why.
+    pub reason: TransitionReason,
+}
+
+/// An alert as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Identity of the condition: the alert rule's id.
+    pub alert: String,
+    /// Identity of this incident, stable from its first window to its end.
+    pub incident: String,
+    /// KQI; `None` for the engine's own alerts.
+    pub kqi: Option<String>,
+    /// Display name of the KQI or condition.
+    pub name: Text,
+    /// Service, where the object has one.
+    pub service: Option<String>,
+    /// Display name of the service.
+    pub service_name: Option<Text>,
+    /// Layer of the KQI.
+    pub layer: Option<Layer>,
+    /// Department that answers for it.
+    pub department: Option<String>,
+    /// Label of the group.
+    pub group_label: String,
+    /// Dimensions of the group, in order.
+    pub group: Vec<(String, String)>,
+    /// Severity now, or the worst one for what is over.
+    pub severity: Severity,
+    /// State.
+    pub state: AlertState,
+    /// End of the first abnormal window, ms.
+    pub active_since_ms: i64,
+    /// When it fired, event time, ms.
+    pub fired_at_ms: Option<i64>,
+    /// When it ended, event time, ms.
+    pub resolved_at_ms: Option<i64>,
+    /// Why it is in this state.
+    pub reason: TransitionReason,
+    /// Value of the newest judged window, in `unit`.
+    pub value: Option<f64>,
+    /// Worst value of the episode, in `unit`.
+    pub worst_value: Option<f64>,
+    /// Score of the newest judged window.
+    pub score: Option<f64>,
+    /// Samples of the newest judged window.
+    pub samples: i64,
+    /// Smallest reasonable value.
+    pub limit_min: Option<f64>,
+    /// Largest reasonable value.
+    pub limit_max: Option<f64>,
+    /// Unit of the values as people write it (`%`, `s`, `ms`, …).
+    pub unit: String,
+    /// The newest judged window, start and end, ms.
+    pub window_ms: (i64, i64),
+    /// Open optimization trigger for the same object.
+    pub trigger: Option<String>,
+}

@@ -1,0 +1,14 @@
+//! Alerts: when abnormal windows become an alert, and who is told what about it.
+//!
+//! Pure state machines: no clock, no IO, no threads. Time is the event time of windows; for what
+//! concerns people it is the journaled tick. Effects come back as values.
+
+mod alert;
+mod lifecycle;
+mod notice;
+mod timeline;
+
+pub use alert::{Alert, AlertState, Transition, TransitionReason};
+pub use lifecycle::{Lifecycle, Mark, Phase, Step};
+pub use notice::{ChartPoint, Notice, NoticeReason, TriggerBrief};
+pub use timeline::{Change, Episode, Timeline};

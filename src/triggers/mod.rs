@@ -1,0 +1,10 @@
+//! Optimization triggers: a red KQI becomes a demand on a department, and its progress is visible.
+//!
+//! Pure: commands and alerts in, changed triggers out. This is the first form of the closed loop;
+//! the table of moves in [`flow`] is where it grows.
+
+mod book;
+mod flow;
+
+pub use book::{Opening, TriggerBook, TriggerRules};
+pub use flow::{MoveError, Trigger, TriggerMove, TriggerState, Evidence};
