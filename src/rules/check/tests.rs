@@ -354,6 +354,26 @@ fn streams_are_sane() {
 }
 
 #[test]
+fn an_unread_file_is_not_blamed_on_those_who_refer_to_it() {
+    let broken = ("a.yaml".to_owned(), "anchor_sets: {A95: [\n".to_owned());
+    let other = with("  A95:", "  B95:").replace("window: 5m", "window: 5");
+    let (book, problems) = parse(&[broken, ("b.yaml".to_owned(), other)]);
+    assert!(book.is_none());
+    let got: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(got.len(), 2, "{}", list(&problems));
+    assert!(
+        got[0].starts_with("a.yaml:1:20: not readable as YAML"),
+        "{}",
+        got[0]
+    );
+    assert!(
+        got[1].starts_with("b.yaml:35:17: expected a length of time"),
+        "{}",
+        got[1]
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read_are_problems_too() {
     let (book, problems) = load(Path::new("/no/such/book"));
     assert!(book.is_none());

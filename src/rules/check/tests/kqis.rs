@@ -107,6 +107,38 @@ fn conditions_compile_and_know_their_dimensions() {
     );
 }
 
+#[test]
+fn conditions_do_not_walk_over_lists() {
+    let walk = "\"['q', 'r'].exists (p, step.startsWith(p))\"";
+    check(
+        &with("step == 'query'", walk),
+        &[
+            "t.yaml:31:17: \"exists\" walks over a list, and dimensions are single values: use in or ||",
+        ],
+    );
+}
+
+#[test]
+fn the_longest_and_deepest_expressions_allowed_do_no_harm() {
+    let chain = |term: &str| [term].repeat(3_900 / (term.len() + 4)).join(" && ");
+    let nested = format!("{}ok{}", "(".repeat(32), ")".repeat(32));
+    let sums = format!("1{} > 0", " + 1".repeat(900));
+    let steps = format!("city{} == ''", ".size".repeat(700));
+    let comparisons = format!("1{}", " == 1".repeat(700));
+    for expression in [
+        chain("ok"),
+        chain(&nested),
+        chain("!!!!ok"),
+        sums,
+        steps,
+        comparisons,
+    ] {
+        let text = with("step == 'query'", &format!("\"{expression}\""));
+        // Sound or not does not matter here; that an answer comes does.
+        let _ = parse(&[("t.yaml".to_owned(), text)]);
+    }
+}
+
 /// The sound book's KQI with other measure lines.
 fn measure(stream: &str, lines: &str) -> String {
     with("stream: dial_test", &format!("stream: {stream}"))
