@@ -7,7 +7,9 @@
 //! * every id is unique within its kind; every reference (service, department, KQI, set) resolves;
 //! * `window.size_ms` is a multiple of `window.hop_ms`, which is a multiple of the pane;
 //! * anchors are strictly monotone from b5 to b1 and positive where the scale is logarithmic;
-//! * a KQI that aggregates a measured value reads a stream that has one.
+//! * a KQI that aggregates a measured value reads a stream that has one;
+//! * `streams` has every stream, and keeps it for as long as its KQIs look back;
+//! * an alert's KQI has an interval, so that it can be abnormal.
 
 use std::collections::BTreeMap;
 
@@ -332,7 +334,8 @@ pub enum Language {
 /// How MMS receipts are read (ETSI/3GPP TS 23.140 words and what is met in the wild).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MmsRule {
-    /// Canonical word for each status met on the wire, matched without regard to case.
+    /// Canonical word for each status met on the wire. Keys are in lower case: look up the
+    /// lower-cased word. Canonical words are among the keys.
     pub statuses: BTreeMap<String, String>,
     /// Canonical words that do not decide a message (`Forwarded`, `Deferred`).
     pub interim: Vec<String>,

@@ -56,20 +56,34 @@ pub(crate) fn parse_clock(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
 }
 
-/// A length of time in its largest whole unit, for messages.
+/// A length of time for messages, as an author would write it: `26h`, `90s`, `1w5m`.
 pub(crate) fn show_duration(ms: i64) -> String {
-    for (unit, name) in [
+    let units = [
         (WEEK_MS, "w"),
         (DAY_MS, "d"),
         (HOUR_MS, "h"),
         (MINUTE_MS, "m"),
         (SECOND_MS, "s"),
-    ] {
-        if ms != 0 && ms % unit == 0 {
+        (1, "ms"),
+    ];
+    for (unit, name) in units {
+        if ms % unit == 0 && (1..100).contains(&(ms / unit)) {
             return format!("{}{name}", ms / unit);
         }
     }
-    format!("{ms}ms")
+    let mut rest = ms;
+    let mut text = String::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            text.push_str(&format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +104,8 @@ mod tests {
         check("1h30m", Some(5_400_000), "90m");
         check("26h", Some(93_600_000), "26h");
         check("7d", Some(604_800_000), "1w");
-        check("0s", Some(0), "0ms");
+        check("0s", Some(0), "0s");
+        check("10085m", Some(605_100_000), "1w5m");
         check("250ms", Some(250), "250ms");
         for bad in [
             "",

@@ -17,12 +17,12 @@ pub enum ProblemSeverity {
 ///
 /// ```
 /// use chrysalis::rules::parse;
-/// let text = "book: {name: hunan, version: '1', tiem_zone: Asia/Shanghai}".to_owned();
+/// let text = "book: {name: hunan, version: '1', time_zone: Asia/Shanghai, pnae: 1m}".to_owned();
 /// let (book, problems) = parse(&[("book.yaml".to_owned(), text)]);
 /// assert!(book.is_none());
 /// assert_eq!(
 ///     problems[0].to_string(),
-///     "book.yaml:1:35: unknown field \"tiem_zone\", did you mean \"time_zone\"?"
+///     "book.yaml:1:61: unknown field \"pnae\", did you mean \"pane\"?"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

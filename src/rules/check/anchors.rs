@@ -7,6 +7,10 @@ use crate::rules::book::{Anchors, Provenance, ProvenanceKind, Scale, Unit};
 use crate::rules::problem::{Position, Problems};
 use crate::rules::syntax::{Entry, Node};
 
+/// The named sets of a book. One with a problem of its own is there without a value, so that those
+/// who use it hear nothing twice.
+pub(super) type AnchorSets = BTreeMap<String, Option<AnchorSet>>;
+
 /// A named set.
 pub(super) struct AnchorSet {
     anchors: Anchors,
@@ -14,46 +18,43 @@ pub(super) struct AnchorSet {
     provenance: Vec<Provenance>,
 }
 
-pub(super) fn read_sets(
-    entries: &[&Entry],
-    problems: &mut Problems,
-) -> BTreeMap<String, AnchorSet> {
+pub(super) fn read_sets(entries: &[&Entry], problems: &mut Problems) -> AnchorSets {
     let mut ids = Ids::new("anchor set");
     let mut sets = BTreeMap::new();
     for entry in entries {
         if !ids.claim_across_files(entry, problems) {
             continue;
         }
-        let node = &entry.node;
-        let (Some(values), Some(unit)) = (node.get("values"), node.get("unit")) else {
-            continue;
-        };
-        let scale = scale_of(node).unwrap_or(Scale::Linear);
-        let Some(values) = read_values(values, scale, problems) else {
-            continue;
-        };
-        let set = AnchorSet {
-            anchors: Anchors {
-                set: Some(entry.key.clone()),
-                values,
-                scale,
-            },
-            unit: units::parse(unit.text().unwrap_or_default()),
-            provenance: read_provenance(node),
-        };
-        if set.provenance.is_empty() {
-            problems.warn(
-                entry.at,
-                format!(
-                    "anchor set {:?} does not say where its numbers come from",
-                    entry.key
-                ),
-                Some("add provenance".to_owned()),
-            );
-        }
+        let set = read_set(entry, problems);
         sets.insert(entry.key.clone(), set);
     }
     sets
+}
+
+fn read_set(entry: &Entry, problems: &mut Problems) -> Option<AnchorSet> {
+    let node = &entry.node;
+    let provenance = read_provenance(node);
+    if provenance.is_empty() {
+        problems.warn(
+            entry.at,
+            format!(
+                "anchor set {:?} does not say where its numbers come from",
+                entry.key
+            ),
+            Some("add provenance".to_owned()),
+        );
+    }
+    let scale = scale_of(node).unwrap_or(Scale::Linear);
+    let values = read_values(node.get("values")?, scale, problems)?;
+    Some(AnchorSet {
+        anchors: Anchors {
+            set: Some(entry.key.clone()),
+            values,
+            scale,
+        },
+        unit: units::parse(node.get("unit")?.text()?),
+        provenance,
+    })
 }
 
 /// What a KQI has from its `anchors` field.
@@ -64,11 +65,7 @@ pub(super) struct Chosen {
     pub(super) provenance: Vec<Provenance>,
 }
 
-pub(super) fn choose(
-    kqi: &Node,
-    sets: &BTreeMap<String, AnchorSet>,
-    problems: &mut Problems,
-) -> Chosen {
+pub(super) fn choose(kqi: &Node, sets: &AnchorSets, problems: &mut Problems) -> Chosen {
     let Some(node) = kqi.get("anchors") else {
         if let Some(scale) = kqi.get("scale") {
             problems.error(scale.at, "a scale without anchors");
@@ -83,7 +80,8 @@ pub(super) fn choose(
             );
         }
         return match sets.get(name) {
-            Some(set) => Chosen {
+            Some(None) => Chosen::default(),
+            Some(Some(set)) => Chosen {
                 anchors: Some(set.anchors.clone()),
                 unit: Some(set.unit.clone()),
                 provenance: set.provenance.clone(),

@@ -10,6 +10,9 @@ use crate::rules::syntax::Node;
 /// Bounds that keep the CEL parser's recursion away from the end of the stack.
 const EXPRESSION_CHARS_MAX: usize = 4_000;
 const NESTING_MAX: usize = 32;
+/// Walks over lists. Dimensions are single values, so there is nothing to walk over but literals;
+/// nested walks multiply, and a short text would run for ever.
+const WALKS: [&str; 5] = [".all(", ".exists(", ".exists_one(", ".filter(", ".map("];
 
 /// The condition of a field, if it is there and sound.
 pub(super) fn read(
@@ -100,9 +103,16 @@ fn excess(source: &str) -> Option<String> {
             "an expression of {chars} characters, the most is {EXPRESSION_CHARS_MAX}"
         ));
     }
+    let dense: String = source.chars().filter(|c| !c.is_whitespace()).collect();
+    if let Some(walk) = WALKS.iter().find(|walk| dense.contains(*walk)) {
+        return Some(format!(
+            "{:?} walks over a list, and dimensions are single values: use in or ||",
+            walk.trim_matches(['.', '('])
+        ));
+    }
     // Brackets, chains of prefix operators and conditionals each cost the parser a frame.
     let (mut brackets, mut prefixes, mut conditionals) = (0_usize, 0_usize, 0_usize);
-    for c in source.chars().filter(|c| !c.is_whitespace()) {
+    for c in dense.chars() {
         prefixes = if matches!(c, '!' | '-') {
             prefixes + 1
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::alerts::Policies;
-use super::anchors::{self, AnchorSet};
+use super::anchors::{self, AnchorSets};
 use super::windows::Clock;
 use super::{
     Ids, Sections, conditions, measures, name_of, streams, text_of, texts_of, units, unknown,
@@ -18,7 +18,7 @@ pub(super) struct Context<'a> {
     pub(super) clock: &'a Clock,
     pub(super) departments: &'a [Department],
     pub(super) services: &'a [Service],
-    pub(super) sets: &'a BTreeMap<String, AnchorSet>,
+    pub(super) sets: &'a AnchorSets,
     pub(super) streams: &'a BTreeMap<Stream, StreamRule>,
     pub(super) policies: &'a Policies,
 }
@@ -114,7 +114,7 @@ fn read_kqi(
     let provenance = [chosen.provenance, anchors::read_provenance(node)].concat();
     if let Some(field) = node
         .get("anchors")
-        .filter(|_| !anchors::vouches_for_anchors(&provenance))
+        .filter(|_| chosen.anchors.is_some() && !anchors::vouches_for_anchors(&provenance))
     {
         problems.warn(
             field.at,

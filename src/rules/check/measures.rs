@@ -110,8 +110,9 @@ fn parse_quantile(word: &str) -> Option<f64> {
     if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.len() > 7 {
         return None;
     }
-    let percent: f64 = digits.parse().ok()?;
-    (percent > 0.0 && percent < 100.0).then_some(percent / 100.0)
+    // Shifted as text: 99.9 / 100 is not 0.999, and would pick the wrong rank of a thousand.
+    let quantile: f64 = format!("{digits}e-2").parse().ok()?;
+    (quantile > 0.0 && quantile < 1.0).then_some(quantile)
 }
 
 const fn is_measured(aggregate: &Aggregate) -> bool {

@@ -58,31 +58,35 @@ pub fn load(path: &Path) -> (Option<RuleBook>, Vec<Problem>) {
 pub fn parse(files: &[(String, String)]) -> (Option<RuleBook>, Vec<Problem>) {
     let mut problems = Problems::new(files.iter().map(|(path, _)| path.clone()).collect());
     let nodes = parse_files(files, &mut problems);
+    // With a file unread, every reference into it would look broken: only form is judged then.
+    let unread = problems.has_errors();
+    for node in &nodes {
+        Shape::Record(&BOOK).judge(node, &mut problems);
+    }
+    if unread {
+        return (None, problems.into_list());
+    }
     let sections = Sections::collect(&nodes, &mut problems);
     let book = build(&sections, &mut problems);
     let book = book.filter(|_| !problems.has_errors());
     (book, problems.into_list())
 }
 
+/// The files that are YAML; the others are reported.
 fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node> {
     let mut nodes = Vec::new();
     for (index, (_, text)) in files.iter().enumerate() {
         if text.len() as u64 > FILE_BYTES_MAX {
-            problems.error(
-                Position {
-                    file: index,
-                    ..Position::default()
-                },
-                too_large(),
-            );
+            let whole = Position {
+                file: index,
+                ..Position::default()
+            };
+            problems.error(whole, too_large());
             continue;
         }
         match parse_text(text, index) {
             Ok(node) if node.value == Value::Null => {}
-            Ok(node) => {
-                Shape::Record(&BOOK).judge(&node, problems);
-                nodes.push(node);
-            }
+            Ok(node) => nodes.push(node),
             Err((at, message)) => problems.error(at, message),
         }
     }

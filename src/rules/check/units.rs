@@ -96,8 +96,9 @@ pub(super) fn check_percent_like(
     node: &Node,
     problems: &mut Problems,
 ) {
-    let over_one =
-        anchors.and_then(|anchors| anchors.values.into_iter().find(|value| *value > 1.0));
+    let over_one = anchors
+        .filter(|anchors| anchors.set.is_none())
+        .and_then(|anchors| anchors.values.into_iter().find(|value| *value > 1.0));
     if *unit == Unit::Ratio
         && node.get("aggregate").and_then(Node::text) == Some("ratio")
         && let (Some(value), Some(field)) = (over_one, node.get("anchors"))
