@@ -104,8 +104,16 @@ impl Lifecycle {
     fn breach(&self, phase: Phase, at_ms: i64, severity: Severity) -> (Phase, Option<Step>) {
         let (since_ms, worst) = match phase {
             Phase::Quiet => (at_ms, severity),
-            Phase::Pending { since_ms, severity: worst } => (since_ms, worst.max(severity)),
-            Phase::Firing { since_ms, fired_at_ms, severity: worst, .. } => {
+            Phase::Pending {
+                since_ms,
+                severity: worst,
+            } => (since_ms, worst.max(severity)),
+            Phase::Firing {
+                since_ms,
+                fired_at_ms,
+                severity: worst,
+                ..
+            } => {
                 let now_worst = worst.max(severity);
                 let phase = Phase::Firing {
                     since_ms,
@@ -126,31 +134,73 @@ impl Lifecycle {
                 Phase::Quiet => TransitionReason::Breach,
                 _ => TransitionReason::Persisted,
             };
-            let phase =
-                Phase::Firing { since_ms, fired_at_ms: at_ms, severity: worst, calm_since_ms: None };
-            return (phase, Some(Step { state: AlertState::Firing, severity: worst, reason }));
+            let phase = Phase::Firing {
+                since_ms,
+                fired_at_ms: at_ms,
+                severity: worst,
+                calm_since_ms: None,
+            };
+            return (
+                phase,
+                Some(Step {
+                    state: AlertState::Firing,
+                    severity: worst,
+                    reason,
+                }),
+            );
         }
         let step = (phase == Phase::Quiet).then_some(Step {
             state: AlertState::Pending,
             severity: worst,
             reason: TransitionReason::Breach,
         });
-        (Phase::Pending { since_ms, severity: worst }, step)
+        (
+            Phase::Pending {
+                since_ms,
+                severity: worst,
+            },
+            step,
+        )
     }
 
     fn calm(&self, phase: Phase, at_ms: i64, reason: TransitionReason) -> (Phase, Option<Step>) {
         match phase {
             Phase::Quiet => (Phase::Quiet, None),
-            Phase::Pending { severity, .. } => {
-                (Phase::Quiet, Some(Step { state: AlertState::Resolved, severity, reason }))
-            }
-            Phase::Firing { since_ms, fired_at_ms, severity, calm_since_ms } => {
+            Phase::Pending { severity, .. } => (
+                Phase::Quiet,
+                Some(Step {
+                    state: AlertState::Resolved,
+                    severity,
+                    reason,
+                }),
+            ),
+            Phase::Firing {
+                since_ms,
+                fired_at_ms,
+                severity,
+                calm_since_ms,
+            } => {
                 let calm_ms = calm_since_ms.unwrap_or(at_ms);
                 if at_ms - calm_ms >= self.keep_firing_for_ms {
-                    (Phase::Quiet, Some(Step { state: AlertState::Resolved, severity, reason }))
+                    (
+                        Phase::Quiet,
+                        Some(Step {
+                            state: AlertState::Resolved,
+                            severity,
+                            reason,
+                        }),
+                    )
                 } else {
                     let calm_since_ms = Some(calm_ms);
-                    (Phase::Firing { since_ms, fired_at_ms, severity, calm_since_ms }, None)
+                    (
+                        Phase::Firing {
+                            since_ms,
+                            fired_at_ms,
+                            severity,
+                            calm_since_ms,
+                        },
+                        None,
+                    )
                 }
             }
         }
@@ -164,8 +214,11 @@ mod tests {
     /// One letter a minute: `M`inor, `C`ritical, `.` clear, `?` missing; wants the steps as text.
     #[track_caller]
     fn check(for_min: i64, keep_min: i64, missing: Missing, windows: &str, want: &str) {
-        let lifecycle =
-            Lifecycle { for_ms: for_min * 60_000, keep_firing_for_ms: keep_min * 60_000, missing };
+        let lifecycle = Lifecycle {
+            for_ms: for_min * 60_000,
+            keep_firing_for_ms: keep_min * 60_000,
+            missing,
+        };
         let mut phase = Phase::Quiet;
         let mut got = Vec::new();
         for (minute, letter) in windows.chars().enumerate() {
@@ -178,7 +231,12 @@ mod tests {
             let step;
             (phase, step) = lifecycle.step(phase, minute as i64 * 60_000, mark);
             got.extend(step.map(|step| {
-                format!("{minute}:{}:{}:{:?}", step.state.name(), step.reason.name(), step.severity)
+                format!(
+                    "{minute}:{}:{}:{:?}",
+                    step.state.name(),
+                    step.reason.name(),
+                    step.severity
+                )
             }));
         }
         assert_eq!(got.join(" "), want);
@@ -220,9 +278,27 @@ mod tests {
 
     #[test]
     fn missing_holds_or_resolves_as_the_rule_says() {
-        check(0, 0, Missing::Hold, "M???.", "0:firing:breach:Minor 4:resolved:cleared:Minor");
-        check(0, 0, Missing::Resolve, "M?", "0:firing:breach:Minor 1:resolved:no_data:Minor");
-        check(3, 0, Missing::Hold, "M??M", "0:pending:breach:Minor 3:firing:persisted:Minor");
+        check(
+            0,
+            0,
+            Missing::Hold,
+            "M???.",
+            "0:firing:breach:Minor 4:resolved:cleared:Minor",
+        );
+        check(
+            0,
+            0,
+            Missing::Resolve,
+            "M?",
+            "0:firing:breach:Minor 1:resolved:no_data:Minor",
+        );
+        check(
+            3,
+            0,
+            Missing::Hold,
+            "M??M",
+            "0:pending:breach:Minor 3:firing:persisted:Minor",
+        );
         check(0, 0, Missing::Resolve, "??", "");
     }
 

@@ -11,4 +11,4 @@ mod timeline;
 pub use alert::{Alert, AlertState, Transition, TransitionReason};
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};
 pub use notice::{ChartPoint, Notice, NoticeReason, TriggerBrief};
-pub use timeline::{Change, Episode, Timeline};
+pub use timeline::{Change, Episode, Reading, Timeline};

@@ -19,8 +19,11 @@ pub(super) struct Combiner {
 impl Combiner {
     /// Adds a batch.
     pub(super) fn add(&mut self, batch: &Batch, layout: &Layout, pane_ms: i64) {
-        let numbers: Vec<u32> =
-            batch.tuples.iter().map(|tuple| self.number(tuple, layout)).collect();
+        let numbers: Vec<u32> = batch
+            .tuples
+            .iter()
+            .map(|tuple| self.number(tuple, layout))
+            .collect();
         for fact in &batch.facts {
             let number = numbers[fact.tuple as usize] as usize;
             let (_, parts, panes) = &mut self.tuples[number];
@@ -40,11 +43,13 @@ impl Combiner {
     /// Hands out what was gathered and begins anew.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (TuplePane, Measure)> {
         self.numbers.clear();
-        std::mem::take(&mut self.tuples).into_iter().flat_map(|(tuple, _, panes)| {
-            panes
-                .into_iter()
-                .map(move |(pane_ms, gathered)| ((tuple.clone(), pane_ms), gathered.measure()))
-        })
+        std::mem::take(&mut self.tuples)
+            .into_iter()
+            .flat_map(|(tuple, _, panes)| {
+                panes
+                    .into_iter()
+                    .map(move |(pane_ms, gathered)| ((tuple.clone(), pane_ms), gathered.measure()))
+            })
     }
 
     fn number(&mut self, tuple: &Arc<Tuple>, layout: &Layout) -> u32 {
@@ -53,7 +58,8 @@ impl Combiner {
         }
         let number = self.tuples.len() as u32;
         self.numbers.insert(tuple.clone(), number);
-        self.tuples.push((tuple.clone(), layout.of(tuple.stream).parts, Vec::new()));
+        self.tuples
+            .push((tuple.clone(), layout.of(tuple.stream).parts, Vec::new()));
         number
     }
 }

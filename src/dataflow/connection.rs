@@ -25,7 +25,12 @@ pub struct Holding {
 impl Holding {
     /// A connection of which nothing is known yet.
     pub fn new(host: Arc<str>, interface: Arc<str>, connection: Arc<str>) -> Holding {
-        Holding { host, interface, connection, changes: BTreeSet::new() }
+        Holding {
+            host,
+            interface,
+            connection,
+            changes: BTreeSet::new(),
+        }
     }
 
     /// It changed hands.
@@ -82,16 +87,24 @@ impl Holding {
         let rule = view.plan.book.streams.get(&Stream::BossConnection);
         let retention_ms = rule.map_or(0, |rule| rule.retention_ms);
         let now_ms = view.watermarks.clock(Stream::BossConnection);
-        (now_ms, now_ms.max(self.ts_ms_max()).saturating_sub(retention_ms))
+        (
+            now_ms,
+            now_ms.max(self.ts_ms_max()).saturating_sub(retention_ms),
+        )
     }
 
     fn fact(&self, view: View<'_>, ts_ms: i64, hold_ms: i64, state: &str) -> EntityFact {
-        view.fact(Stream::BossConnection, ts_ms, Some(hold_ms as f64), |name| match name {
-            "host" => Borrowed::Text(&self.host),
-            "interface" => Borrowed::Text(&self.interface),
-            "connection" => Borrowed::Text(&self.connection),
-            "state" => Borrowed::Text(state),
-            _ => Borrowed::Null,
-        })
+        view.fact(
+            Stream::BossConnection,
+            ts_ms,
+            Some(hold_ms as f64),
+            |name| match name {
+                "host" => Borrowed::Text(&self.host),
+                "interface" => Borrowed::Text(&self.interface),
+                "connection" => Borrowed::Text(&self.connection),
+                "state" => Borrowed::Text(state),
+                _ => Borrowed::Null,
+            },
+        )
     }
 }

@@ -76,9 +76,11 @@ impl Entity {
     pub fn for_key(key: &EntityKey) -> Entity {
         match key {
             EntityKey::Message(_) => Entity::Message(Message::default()),
-            EntityKey::Connection(host, interface, connection) => Entity::Connection(
-                Holding::new(host.clone(), interface.clone(), connection.clone()),
-            ),
+            EntityKey::Connection(host, interface, connection) => Entity::Connection(Holding::new(
+                host.clone(),
+                interface.clone(),
+                connection.clone(),
+            )),
             EntityKey::Ticket(_) => Entity::Ticket(Ticket::default()),
         }
     }
@@ -160,7 +162,11 @@ impl View<'_> {
             Borrowed::Text(text) => DimensionValue::Text(text.into()),
         });
         let bound: Bound = layout.bound_of(value);
-        let tuple = Arc::new(Tuple { stream, bound, values: values.collect() });
+        let tuple = Arc::new(Tuple {
+            stream,
+            bound,
+            values: values.collect(),
+        });
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
             measure: Measure::of(value, 1, layout.parts),

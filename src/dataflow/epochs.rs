@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::StreamVec;
 
 use crate::dataflow::control::Control;
 
@@ -50,12 +50,16 @@ where
             let mut results: Vec<B> = Vec::new();
             move |(data, data_frontier), (controls, control_frontier), output| {
                 data.for_each_stamp(|capability, batches| {
-                    let Some(capability) = capability.retain_least(0) else { return };
+                    let Some(capability) = capability.retain_least(0) else {
+                        return;
+                    };
                     let epoch = wait_for(&mut waiting, capability);
                     batches.for_each(|batch| epoch.data.append(batch));
                 });
                 controls.for_each_stamp(|capability, batches| {
-                    let Some(capability) = capability.retain_least(0) else { return };
+                    let Some(capability) = capability.retain_least(0) else {
+                        return;
+                    };
                     let epoch = wait_for(&mut waiting, capability);
                     batches.for_each(|batch| epoch.controls.append(batch));
                 });
@@ -64,7 +68,11 @@ where
                     if data_frontier.less_equal(&epoch) || control_frontier.less_equal(&epoch) {
                         break;
                     }
-                    let Waiting { capability, data, controls } = first.remove();
+                    let Waiting {
+                        capability,
+                        data,
+                        controls,
+                    } = first.remove();
                     logic(epoch, data, controls, &mut results);
                     if !results.is_empty() {
                         output.session(&capability).give_iterator(results.drain(..));
@@ -79,9 +87,11 @@ fn wait_for<A>(
     waiting: &mut BTreeMap<Epoch, Waiting<A>>,
     capability: Capability<Epoch>,
 ) -> &mut Waiting<A> {
-    waiting.entry(*capability.time()).or_insert_with(|| Waiting {
-        capability,
-        data: Vec::new(),
-        controls: Vec::new(),
-    })
+    waiting
+        .entry(*capability.time())
+        .or_insert_with(|| Waiting {
+            capability,
+            data: Vec::new(),
+            controls: Vec::new(),
+        })
 }

@@ -62,16 +62,28 @@ impl Surroundings {
             })
         };
         let series = self.readings.get(gauge)?;
-        let values = series.iter().filter(|(dimensions, _)| fits(dimensions)).filter_map(|(_, times)| {
-            let before = times.range(..end_ms).next_back();
-            before.or_else(|| times.first_key_value()).map(|(_, value)| *value)
-        });
+        let values = series
+            .iter()
+            .filter(|(dimensions, _)| fits(dimensions))
+            .filter_map(|(_, times)| {
+                let before = times.range(..end_ms).next_back();
+                before
+                    .or_else(|| times.first_key_value())
+                    .map(|(_, value)| *value)
+            });
         let base: f64 = values.sum();
         (base > 0.0).then_some(base)
     }
 
     /// Whether planned work or the like covers part of the window for this group.
-    fn suppresses(&self, kinds: &[String], group: &Group, kqi: &Kqi, start_ms: i64, end_ms: i64) -> bool {
+    fn suppresses(
+        &self,
+        kinds: &[String],
+        group: &Group,
+        kqi: &Kqi,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> bool {
         self.annotations.iter().any(|annotation| {
             annotation.start_ms < end_ms
                 && start_ms < annotation.end_ms
@@ -114,21 +126,34 @@ pub fn evaluate(
     let counted = counted(kqi, window.total);
     let earlier = window.earlier.map_or(0, |total| self::counted(kqi, total));
     let samples = match kqi.aggregate {
-        Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_) => {
-            window.total.valued
-        }
+        Aggregate::Sum
+        | Aggregate::Mean
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Quantile(_) => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
     };
     let value = value(kqi, window, counted, earlier, surroundings);
     let (score, mut verdict) = judge(kqi, samples.max(0) as u64, value);
-    let Summed { group, start_ms, end_ms, .. } = window;
+    let Summed {
+        group,
+        start_ms,
+        end_ms,
+        ..
+    } = window;
     if matches!(verdict, Verdict::Abnormal(_))
         && surroundings.suppresses(suppressing, group, kqi, start_ms, end_ms)
     {
         verdict = Verdict::Suppressed;
     }
-    Cell { kqi: index, samples, value, score, verdict }
+    Cell {
+        kqi: index,
+        samples,
+        value,
+        score,
+        verdict,
+    }
 }
 
 fn value(
@@ -171,7 +196,9 @@ pub fn ends_over(spec: WindowSpec, pane_ms: i64) -> impl Iterator<Item = i64> {
     let phase = (pane_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
     let last_start = pane_ms - phase;
     let count = (spec.size_ms + spec.hop_ms - 1 - phase) / spec.hop_ms;
-    (0..count).rev().map(move |k| last_start - k * spec.hop_ms + spec.size_ms)
+    (0..count)
+        .rev()
+        .map(move |k| last_start - k * spec.hop_ms + spec.size_ms)
 }
 
 #[cfg(test)]
@@ -180,7 +207,11 @@ mod tests {
 
     #[test]
     fn windows_over_a_pane() {
-        let spec = |size_ms, hop_ms, offset_ms| WindowSpec { size_ms, hop_ms, offset_ms };
+        let spec = |size_ms, hop_ms, offset_ms| WindowSpec {
+            size_ms,
+            hop_ms,
+            offset_ms,
+        };
         let ends = |spec, pane_ms| ends_over(spec, pane_ms).collect::<Vec<_>>();
         assert_eq!(ends(spec(1, 1, 0), 7), [8]);
         assert_eq!(ends(spec(5, 1, 0), 7), [8, 9, 10, 11, 12]);
@@ -189,7 +220,10 @@ mod tests {
         assert_eq!(ends(spec(24, 24, -8), 16), [40]);
         for pane in -20..20 {
             for end in ends(spec(6, 2, 1), pane) {
-                assert!(end - 6 <= pane && pane < end && (end - 6 - 1) % 2 == 0, "{pane} {end}");
+                assert!(
+                    end - 6 <= pane && pane < end && (end - 6 - 1) % 2 == 0,
+                    "{pane} {end}"
+                );
             }
         }
     }

@@ -55,7 +55,9 @@ impl Fold {
         output: &mut Vec<(TuplePane, Measure)>,
     ) {
         let replaced = self.clock.advance(controls).replaced.is_some();
-        let Some(plan) = self.clock.plan.clone() else { return };
+        let Some(plan) = self.clock.plan.clone() else {
+            return;
+        };
         let mut touched: FxHashSet<EntityKey> = FxHashSet::default();
         for (key, record) in records {
             if !self.slots.contains_key(&key) && self.slots.len() >= self.limits.entities_max {
@@ -81,7 +83,9 @@ impl Fold {
             watermarks: &self.clock.watermarks,
         };
         for key in touched {
-            let Some(slot) = self.slots.get_mut(&key) else { continue };
+            let Some(slot) = self.slots.get_mut(&key) else {
+                continue;
+            };
             let facts = slot.entity.facts(view);
             difference(&slot.stated, &facts, output);
             slot.stated = facts;
@@ -91,7 +95,9 @@ impl Fold {
                 continue;
             }
             slot.wakes_at_ms = slot.entity.wakes_at(view);
-            let alarm_ms = slot.wakes_at_ms.map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
+            let alarm_ms = slot
+                .wakes_at_ms
+                .map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
             self.alarms.entry(alarm_ms).or_default().push(key);
         }
         self.counters.entities.set(self.slots.len() as u64);
@@ -117,8 +123,12 @@ impl Fold {
         for (alarm_ms, keys) in due {
             let mut early = Vec::new();
             for key in keys {
-                let Some(slot) = self.slots.get(&key) else { continue };
-                let set_for = slot.wakes_at_ms.map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
+                let Some(slot) = self.slots.get(&key) else {
+                    continue;
+                };
+                let set_for = slot
+                    .wakes_at_ms
+                    .map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
                 if set_for != alarm_ms {
                     continue;
                 }

@@ -39,7 +39,11 @@ pub(super) struct Graph {
 }
 
 /// Builds the graph. All workers must call it alike.
-pub(super) fn build(worker: &mut Worker, config: &DataflowConfig, reports: Sender<Report>) -> Graph {
+pub(super) fn build(
+    worker: &mut Worker,
+    config: &DataflowConfig,
+    reports: Sender<Report>,
+) -> Graph {
     let counters = Rc::new(Counters::default());
     let windows = Rc::new(RefCell::new(Windows::new(config.limits, counters.clone())));
     let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
@@ -82,7 +86,13 @@ pub(super) fn build(worker: &mut Worker, config: &DataflowConfig, reports: Sende
                 let notes = notes.borrow_mut().remove(&epoch).unwrap_or_default();
                 let counts = counters.read();
                 // A closed channel means that nobody wants results any more: the run is stopping.
-                let _ = reports.send(Report { worker: index, epoch, updates, notes, counts });
+                let _ = reports.send(Report {
+                    worker: index,
+                    epoch,
+                    updates,
+                    notes,
+                    counts,
+                });
             }
         });
         Graph {

@@ -41,12 +41,19 @@ impl Group {
         }
         let mut hasher = FxHasher::default();
         label.hash(&mut hasher);
-        Group { label, values, hash: hasher.finish() }
+        Group {
+            label,
+            values,
+            hash: hasher.finish(),
+        }
     }
 
     /// The value of a dimension.
     pub fn get(&self, dimension: &str) -> Option<&str> {
-        self.values.iter().find(|(name, _)| name == dimension).map(|(_, value)| value.as_str())
+        self.values
+            .iter()
+            .find(|(name, _)| name == dimension)
+            .map(|(_, value)| value.as_str())
     }
 }
 

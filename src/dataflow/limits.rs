@@ -22,7 +22,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // Judgement: 24 GiB hold some 8 million messages of a few hundred bytes beside the panes.
-        Limits { entities_max: 8_000_000, tuples_max: 4_000_000, groups_max: 1_000_000 }
+        Limits {
+            entities_max: 8_000_000,
+            tuples_max: 4_000_000,
+            groups_max: 1_000_000,
+        }
     }
 }
 

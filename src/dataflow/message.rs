@@ -60,7 +60,10 @@ impl Message {
     /// Latest event time seen.
     pub fn ts_ms_max(&self) -> i64 {
         let submitted = self.submit.as_ref().map_or(i64::MIN, |submit| submit.ts_ms);
-        self.receipts.iter().map(|receipt| receipt.ts_ms).fold(submitted, i64::max)
+        self.receipts
+            .iter()
+            .map(|receipt| receipt.ts_ms)
+            .fold(submitted, i64::max)
     }
 
     /// Its facts.
@@ -78,8 +81,14 @@ impl Message {
             }
             _ => None,
         };
-        let edition = self.submit.as_ref().and_then(|submit| submit.edition.clone());
-        let campaign = self.submit.as_ref().and_then(|submit| submit.campaign.clone());
+        let edition = self
+            .submit
+            .as_ref()
+            .and_then(|submit| submit.edition.clone());
+        let campaign = self
+            .submit
+            .as_ref()
+            .and_then(|submit| submit.campaign.clone());
         let on_time = self.on_time(view, &outcome);
         let value_of = |name: &str| match name {
             "service" => Borrowed::Text(&service),
@@ -114,33 +123,63 @@ impl Message {
             (!rule.interim.iter().any(|word| **word == *status)).then_some((receipt, status))
         });
         if let Some((receipt, status)) = deciding {
-            let cause = receipt.status_text.as_deref().and_then(|text| cause_of(rule, text));
-            return Outcome { status, ts_ms: Some(receipt.ts_ms), cause };
+            let cause = receipt
+                .status_text
+                .as_deref()
+                .and_then(|text| cause_of(rule, text));
+            return Outcome {
+                status,
+                ts_ms: Some(receipt.ts_ms),
+                cause,
+            };
         }
         let clock_ms = clock_ms(view);
         match self.valid_until_ms(rule) {
-            Some(until_ms) if until_ms <= clock_ms => {
-                Outcome { status: EXPIRED.into(), ts_ms: Some(until_ms), cause: None }
-            }
-            _ => Outcome { status: PENDING.into(), ts_ms: None, cause: None },
+            Some(until_ms) if until_ms <= clock_ms => Outcome {
+                status: EXPIRED.into(),
+                ts_ms: Some(until_ms),
+                cause: None,
+            },
+            _ => Outcome {
+                status: PENDING.into(),
+                ts_ms: None,
+                cause: None,
+            },
         }
     }
 
     fn valid_until_ms(&self, rule: &MmsRule) -> Option<i64> {
         let submit = self.submit.as_ref()?;
-        Some(submit.valid_until_ms.unwrap_or(submit.ts_ms.saturating_add(rule.validity_ms)))
+        Some(
+            submit
+                .valid_until_ms
+                .unwrap_or(submit.ts_ms.saturating_add(rule.validity_ms)),
+        )
     }
 
     fn submitted_ms(&self) -> Option<i64> {
-        let said = || self.receipts.iter().find_map(|receipt| receipt.submitted_at_ms);
-        self.submit.as_ref().map(|submit| submit.ts_ms).or_else(said)
+        let said = || {
+            self.receipts
+                .iter()
+                .find_map(|receipt| receipt.submitted_at_ms)
+        };
+        self.submit
+            .as_ref()
+            .map(|submit| submit.ts_ms)
+            .or_else(said)
     }
 
     /// Whether an edition's message was on the handset by the deadline of its day (domain fact H17).
     fn on_time(&self, view: View<'_>, outcome: &Outcome) -> Option<bool> {
         let submit = self.submit.as_ref()?;
         let edition = submit.edition.as_deref()?;
-        let rule = view.plan.book.mms.editions.iter().find(|rule| rule.id == edition)?;
+        let rule = view
+            .plan
+            .book
+            .mms
+            .editions
+            .iter()
+            .find(|rule| rule.id == edition)?;
         let retrieved_ms = outcome.ts_ms.filter(|_| &*outcome.status == RETRIEVED)?;
         let day = jiff::Timestamp::from_millisecond(submit.ts_ms)
             .ok()?
@@ -166,7 +205,9 @@ impl Message {
 
 /// Submissions and reports are one story: whichever came furthest tells the time.
 pub(super) fn clock_ms(view: View<'_>) -> i64 {
-    view.watermarks.clock(Stream::MmsReceipt).max(view.watermarks.clock(Stream::MmsSubmit))
+    view.watermarks
+        .clock(Stream::MmsReceipt)
+        .max(view.watermarks.clock(Stream::MmsSubmit))
 }
 
 fn canonical(rule: &MmsRule, word: &str) -> Arc<str> {
@@ -179,5 +220,8 @@ fn canonical(rule: &MmsRule, word: &str) -> Arc<str> {
 }
 
 fn cause_of(rule: &MmsRule, text: &str) -> Option<String> {
-    rule.causes.iter().find(|known| text.contains(&known.contains)).map(|known| known.cause.clone())
+    rule.causes
+        .iter()
+        .find(|known| text.contains(&known.contains))
+        .map(|known| known.cause.clone())
 }

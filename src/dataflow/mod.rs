@@ -37,5 +37,3 @@ pub use limits::{Counters, Counts, Limits};
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
 pub use update::{Cell, Cut, Standing, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};
-
-pub(crate) use evaluate::{Summed, Surroundings, evaluate};

@@ -68,7 +68,9 @@ impl Router {
     ) {
         let horizons = self.horizons();
         let replaced = self.clock.advance(controls).replaced.is_some();
-        let Some(plan) = self.clock.plan.clone() else { return };
+        let Some(plan) = self.clock.plan.clone() else {
+            return;
+        };
         if replaced {
             self.reroute(&plan, output);
         }
@@ -81,11 +83,17 @@ impl Router {
                 Some(state) => state,
                 None => {
                     if self.tuples.len() >= self.limits.tuples_max {
-                        Counters::add(&self.counters.facts_over_limit, measure.count.unsigned_abs());
+                        Counters::add(
+                            &self.counters.facts_over_limit,
+                            measure.count.unsigned_abs(),
+                        );
                         continue;
                     }
                     let routes = routes_of(&plan, &tuple, &self.counters);
-                    let state = TupleState { routes, panes: BTreeMap::new() };
+                    let state = TupleState {
+                        routes,
+                        panes: BTreeMap::new(),
+                    };
                     self.tuples.entry(tuple.clone()).or_insert(state)
                 }
             };
@@ -95,7 +103,10 @@ impl Router {
             if self.keeps_history {
                 let by_pane = &mut self.by_pane;
                 let pane = state.panes.entry(pane_ms).or_insert_with(|| {
-                    by_pane.entry((tuple.stream, pane_ms)).or_default().push(tuple.clone());
+                    by_pane
+                        .entry((tuple.stream, pane_ms))
+                        .or_default()
+                        .push(tuple.clone());
                     Measure::default()
                 });
                 pane.plus_equals(&measure);
@@ -106,7 +117,12 @@ impl Router {
         }
         self.retire();
         self.counters.tuples.set(self.tuples.len() as u64);
-        self.counters.tuple_panes.set(self.by_pane.values().map(|tuples| tuples.len() as u64).sum());
+        self.counters.tuple_panes.set(
+            self.by_pane
+                .values()
+                .map(|tuples| tuples.len() as u64)
+                .sum(),
+        );
     }
 
     /// Oldest pane that is still taken, by stream.
@@ -154,7 +170,11 @@ impl Router {
 
 /// Start of the oldest pane that is kept of a stream.
 pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
-    let retention_ms = plan.book.streams.get(&stream).map_or(0, |rule| rule.retention_ms);
+    let retention_ms = plan
+        .book
+        .streams
+        .get(&stream)
+        .map_or(0, |rule| rule.retention_ms);
     match clock.watermarks.horizon(stream, retention_ms) {
         i64::MIN => i64::MIN,
         horizon_ms => pane_of(horizon_ms, plan.book.pane_ms),
@@ -172,13 +192,22 @@ fn send(
     if retract {
         measure.negate();
     }
-    let key = GroupPane { family: route.family, group: route.group.clone(), pane_ms };
+    let key = GroupPane {
+        family: route.family,
+        group: route.group.clone(),
+        pane_ms,
+    };
     output.push((key, measure));
 }
 
 fn routes_of(plan: &Plan, tuple: &Tuple, counters: &Counters) -> Vec<Route> {
-    let of_stream = plan.families.values().filter(|family| family.stream == tuple.stream);
-    of_stream.filter_map(|family| route_of(plan, family, tuple, counters)).collect()
+    let of_stream = plan
+        .families
+        .values()
+        .filter(|family| family.stream == tuple.stream);
+    of_stream
+        .filter_map(|family| route_of(plan, family, tuple, counters))
+        .collect()
 }
 
 fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) -> Option<Route> {
@@ -186,10 +215,22 @@ fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) ->
         return None;
     }
     let good = holds(family.good.as_ref(), &plan.layout, tuple, counters)
-        && family.good_within.is_none_or(|limit| tuple.bound.is_within(limit));
-    let value = |name: &String| (name.clone(), value_of(&plan.layout, tuple, name).to_string());
+        && family
+            .good_within
+            .is_none_or(|limit| tuple.bound.is_within(limit));
+    let value = |name: &String| {
+        (
+            name.clone(),
+            value_of(&plan.layout, tuple, name).to_string(),
+        )
+    };
     let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
-    Some(Route { family: family.number, group, good, parts: family.parts })
+    Some(Route {
+        family: family.number,
+        group,
+        good,
+        parts: family.parts,
+    })
 }
 
 fn holds(
@@ -198,16 +239,22 @@ fn holds(
     tuple: &Tuple,
     counters: &Counters,
 ) -> bool {
-    let Some(predicate) = predicate else { return true };
-    predicate.holds(&mut |name| value_of(layout, tuple, name)).unwrap_or_else(|error| {
-        Counters::add(&counters.predicate_errors, 1);
-        tracing::debug!(%error, "a condition has no answer for a tuple; it counts as false");
-        false
-    })
+    let Some(predicate) = predicate else {
+        return true;
+    };
+    predicate
+        .holds(&mut |name| value_of(layout, tuple, name))
+        .unwrap_or_else(|error| {
+            Counters::add(&counters.predicate_errors, 1);
+            tracing::debug!(%error, "a condition has no answer for a tuple; it counts as false");
+            false
+        })
 }
 
 fn value_of(layout: &Layout, tuple: &Tuple, name: &str) -> DimensionValue {
     let dimensions = &layout.of(tuple.stream).dimensions;
     let at = dimensions.iter().position(|dimension| dimension == name);
-    at.and_then(|at| tuple.values.get(at)).cloned().unwrap_or(DimensionValue::Null)
+    at.and_then(|at| tuple.values.get(at))
+        .cloned()
+        .unwrap_or(DimensionValue::Null)
 }

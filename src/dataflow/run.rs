@@ -70,8 +70,17 @@ pub struct EpochInput {
 
 /// A question to the workers.
 pub(super) enum Question {
-    Between { kqi: usize, from_ms: i64, to_ms: i64, label: Option<String>, reply: Reply },
-    Newest { kqi: usize, reply: Reply },
+    Between {
+        kqi: usize,
+        from_ms: i64,
+        to_ms: i64,
+        label: Option<String>,
+        reply: Reply,
+    },
+    Newest {
+        kqi: usize,
+        reply: Reply,
+    },
 }
 
 type Reply = Sender<(u64, Vec<WindowUpdate>)>;
@@ -146,13 +155,17 @@ impl<T: Send + 'static> Dataflow<T> {
         let failed = |reason: String| DataflowError::Start { workers, reason };
         let (reports_in, reports) = channel();
         let (threads_in, threads) = channel();
-        let (mail, mailboxes): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| channel::<Mail>()).map(|(tx, rx)| (tx, Some(rx))).unzip();
+        let (mail, mailboxes): (Vec<_>, Vec<_>) = (0..workers)
+            .map(|_| channel::<Mail>())
+            .map(|(tx, rx)| (tx, Some(rx)))
+            .unzip();
         let shared = Mutex::new((mailboxes, reports_in, threads_in));
         let guards = timely::execute(timely::Config::process(workers), move |timely_worker| {
             let taken = shared.lock().ok().and_then(|mut shared| {
                 let mailbox = shared.0.get_mut(timely_worker.index())?.take()?;
-                let _ = shared.2.send((timely_worker.index(), std::thread::current()));
+                let _ = shared
+                    .2
+                    .send((timely_worker.index(), std::thread::current()));
                 Some((mailbox, shared.1.clone()))
             });
             if let Some((mailbox, reports)) = taken {
@@ -172,8 +185,15 @@ impl<T: Send + 'static> Dataflow<T> {
             .collect();
         let (in_flight_in, in_flight) = sync_channel(EPOCHS_IN_FLIGHT_MAX);
         Ok(Dataflow {
-            queries: Queries { desks: desks.clone() },
-            feed: Feed { desks, in_flight: in_flight_in, next_epoch: 0, next_desk: 0 },
+            queries: Queries {
+                desks: desks.clone(),
+            },
+            feed: Feed {
+                desks,
+                in_flight: in_flight_in,
+                next_epoch: 0,
+                next_desk: 0,
+            },
             cuts: Cuts {
                 reports,
                 in_flight,
@@ -192,8 +212,22 @@ impl<T> Feed<T> {
     /// False means that the cuts are no longer taken.
     pub fn submit(&mut self, input: EpochInput, tag: T) -> bool {
         let epoch = self.next_epoch;
-        let EpochInput { now_ms, plan, work, end } = input;
-        if self.in_flight.send(InFlight { epoch, now_ms, plan: plan.clone(), tag }).is_err() {
+        let EpochInput {
+            now_ms,
+            plan,
+            work,
+            end,
+        } = input;
+        if self
+            .in_flight
+            .send(InFlight {
+                epoch,
+                now_ms,
+                plan: plan.clone(),
+                tag,
+            })
+            .is_err()
+        {
             return false;
         }
         self.next_epoch += 1;
@@ -203,7 +237,13 @@ impl<T> Feed<T> {
             self.next_desk = (self.next_desk + 1) % self.desks.len();
         }
         for (desk, work) in self.desks.iter().zip(shares) {
-            let share = Share { epoch, now_ms, plan: plan.clone(), work, end };
+            let share = Share {
+                epoch,
+                now_ms,
+                plan: plan.clone(),
+                work,
+                end,
+            };
             // A worker's mailbox closes only when its thread is gone, and that aborts the process.
             let _ = desk.mail.send(Mail::Epoch(share));
             desk.thread.unpark();
@@ -215,7 +255,12 @@ impl<T> Feed<T> {
 impl<T> Cuts<T> {
     /// Waits for the next complete epoch; `None` when the feed is gone and all epochs are told.
     pub fn next_cut(&mut self) -> Option<(Cut, T)> {
-        let InFlight { epoch, now_ms, plan, tag } = self.in_flight.recv().ok()?;
+        let InFlight {
+            epoch,
+            now_ms,
+            plan,
+            tag,
+        } = self.in_flight.recv().ok()?;
         let mut of_epoch = self.early.remove(&epoch).unwrap_or_default();
         while of_epoch.len() < self.counts.len() {
             let report = self.reports.recv().ok()?;
@@ -296,11 +341,14 @@ impl Queries {
         drop(reply);
         let mut all = (0, Vec::new());
         for _ in &self.desks {
-            let Ok((version, rows)) = answers.recv_timeout(ANSWER_TIMEOUT) else { break };
+            let Ok((version, rows)) = answers.recv_timeout(ANSWER_TIMEOUT) else {
+                break;
+            };
             all.0 = version;
             all.1.extend(rows);
         }
-        all.1.sort_by(|a: &WindowUpdate, b: &WindowUpdate| a.order().cmp(&b.order()));
+        all.1
+            .sort_by(|a: &WindowUpdate, b: &WindowUpdate| a.order().cmp(&b.order()));
         all
     }
 }

@@ -31,38 +31,57 @@ impl Ticket {
         if self.versions.len() > VERSIONS_MAX {
             let older = self.versions.remove(1);
             let newer = &mut self.versions[1];
-            *newer = Complaint { version: newer.version, ts_ms: newer.ts_ms, ..over(&older, newer) };
+            *newer = Complaint {
+                version: newer.version,
+                ts_ms: newer.ts_ms,
+                ..over(&older, newer)
+            };
         }
     }
 
     /// Latest event time seen.
     pub fn ts_ms_max(&self) -> i64 {
-        self.versions.iter().map(|version| version.ts_ms).max().unwrap_or(i64::MIN)
+        self.versions
+            .iter()
+            .map(|version| version.ts_ms)
+            .max()
+            .unwrap_or(i64::MIN)
     }
 
     /// Its facts: one, or none.
     pub fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
-        let Some((first, rest)) = self.versions.split_first() else { return };
-        let ticket = rest.iter().fold(first.clone(), |ticket, version| over(&ticket, version));
+        let Some((first, rest)) = self.versions.split_first() else {
+            return;
+        };
+        let ticket = rest
+            .iter()
+            .fold(first.clone(), |ticket, version| over(&ticket, version));
         let filed_ms = self.versions.iter().map(|version| version.ts_ms).min();
-        let (Some(filed_ms), true) = (filed_ms, ticket.state.counts()) else { return };
+        let (Some(filed_ms), true) = (filed_ms, ticket.state.counts()) else {
+            return;
+        };
         if ticket.path.is_none() && ticket.node.is_none() {
             // Only a change of a ticket whose filing has not come yet.
             return;
         }
-        let leaf = ticket.path.as_deref().and_then(|path| path.rsplit('/').next());
-        facts.push(view.fact(Stream::Complaint, filed_ms, None, |name| match name {
-            "service" => ticket.service.as_deref().into(),
-            "city" => ticket.city.as_deref().into(),
-            "channel" => ticket.channel.as_deref().into(),
-            "path" => ticket.path.as_deref().into(),
-            "leaf" => leaf.into(),
-            "node" => ticket.node.as_deref().into(),
-            "cause" => ticket.cause.as_deref().into(),
-            "escalated" => ticket.escalated.into(),
-            "state" => Borrowed::Text(ticket.state.name()),
-            _ => Borrowed::Null,
-        }));
+        let leaf = ticket
+            .path
+            .as_deref()
+            .and_then(|path| path.rsplit('/').next());
+        facts.push(
+            view.fact(Stream::Complaint, filed_ms, None, |name| match name {
+                "service" => ticket.service.as_deref().into(),
+                "city" => ticket.city.as_deref().into(),
+                "channel" => ticket.channel.as_deref().into(),
+                "path" => ticket.path.as_deref().into(),
+                "leaf" => leaf.into(),
+                "node" => ticket.node.as_deref().into(),
+                "cause" => ticket.cause.as_deref().into(),
+                "escalated" => ticket.escalated.into(),
+                "state" => Borrowed::Text(ticket.state.name()),
+                _ => Borrowed::Null,
+            }),
+        );
     }
 }
 

@@ -35,6 +35,24 @@ pub struct Cell {
     pub verdict: Verdict,
 }
 
+impl Cell {
+    /// The cell of a window that holds nothing for a KQI.
+    pub fn absent(kqi: usize) -> Cell {
+        Cell {
+            kqi,
+            samples: 0,
+            value: None,
+            score: None,
+            verdict: Verdict::NoTraffic,
+        }
+    }
+
+    /// Whether the window holds nothing for the KQI.
+    pub fn is_absent(&self) -> bool {
+        self.verdict == Verdict::NoTraffic
+    }
+}
+
 /// The values of a window of one group, for every KQI that reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowUpdate {
@@ -50,7 +68,7 @@ pub struct WindowUpdate {
     pub good: i64,
     /// How the values stand.
     pub standing: Standing,
-    /// One cell a KQI, in the book's order.
+    /// One cell a KQI; absent ones among them where only some hold something.
     pub cells: Vec<Cell>,
 }
 

@@ -40,7 +40,11 @@ pub struct Watermarks {
 
 impl Default for Watermarks {
     fn default() -> Self {
-        Watermarks { sources: BTreeMap::new(), streams: [i64::MIN; Stream::ALL.len()], now_ms: 0 }
+        Watermarks {
+            sources: BTreeMap::new(),
+            streams: [i64::MIN; Stream::ALL.len()],
+            now_ms: 0,
+        }
     }
 }
 
@@ -50,7 +54,10 @@ impl Watermarks {
         let id = if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&id) {
             id
         } else {
-            SourceId { stream: id.stream, name: None }
+            SourceId {
+                stream: id.stream,
+                name: None,
+            }
         };
         let state = self.sources.entry(id).or_insert(SourceState {
             ts_ms_max: progress.ts_ms_max,
@@ -68,9 +75,15 @@ impl Watermarks {
     pub fn tick(&mut self, now_ms: i64, book: &RuleBook) {
         self.now_ms = self.now_ms.max(now_ms);
         for stream in Stream::ALL {
-            let Some(rule) = book.streams.get(&stream) else { continue };
+            let Some(rule) = book.streams.get(&stream) else {
+                continue;
+            };
             let (mut least, mut most) = (i64::MAX, i64::MIN);
-            for (_, state) in self.sources.iter_mut().filter(|(id, _)| id.stream == stream) {
+            for (_, state) in self
+                .sources
+                .iter_mut()
+                .filter(|(id, _)| id.stream == stream)
+            {
                 if state.seen_at_ms == i64::MAX {
                     state.seen_at_ms = self.now_ms;
                 }
@@ -123,7 +136,11 @@ impl Watermarks {
 
     /// Whether the stream has spoken and all its sources are idle now.
     pub fn is_silent(&self, stream: Stream) -> bool {
-        let mut of_stream = self.sources.iter().filter(|(id, _)| id.stream == stream).peekable();
+        let mut of_stream = self
+            .sources
+            .iter()
+            .filter(|(id, _)| id.stream == stream)
+            .peekable();
         of_stream.peek().is_some() && of_stream.all(|(_, state)| state.idle)
     }
 
@@ -144,11 +161,17 @@ mod tests {
     use crate::rules::testing::book_with_stream;
 
     fn id(name: &str) -> SourceId {
-        SourceId { stream: Stream::DialTest, name: Some(name.into()) }
+        SourceId {
+            stream: Stream::DialTest,
+            name: Some(name.into()),
+        }
     }
 
     fn at(ts_ms_max: i64) -> SourceProgress {
-        SourceProgress { ts_ms_max, events: 1 }
+        SourceProgress {
+            ts_ms_max,
+            events: 1,
+        }
     }
 
     #[test]
@@ -162,7 +185,11 @@ mod tests {
         assert_eq!(marks.of(Stream::DialTest), 490);
         marks.observe(id("a"), at(2000));
         marks.tick(150, &book);
-        assert_eq!(marks.of(Stream::DialTest), 490, "b is silent, but not for long enough");
+        assert_eq!(
+            marks.of(Stream::DialTest),
+            490,
+            "b is silent, but not for long enough"
+        );
         marks.tick(151, &book);
         assert_eq!(marks.of(Stream::DialTest), 1990, "b is idle");
         marks.observe(id("b"), at(600));
@@ -171,7 +198,10 @@ mod tests {
         assert!(!marks.is_silent(Stream::DialTest));
         marks.tick(1000, &book);
         assert!(marks.is_silent(Stream::DialTest));
-        assert!(!marks.is_silent(Stream::BossCall), "a stream that never spoke is not silent");
+        assert!(
+            !marks.is_silent(Stream::BossCall),
+            "a stream that never spoke is not silent"
+        );
     }
 
     #[test]

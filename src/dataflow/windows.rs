@@ -20,7 +20,7 @@ use crate::dataflow::control::{Changes, Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::route::horizon;
-use crate::dataflow::update::{Standing, WindowUpdate};
+use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::measure::{Measure, Total};
 use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
@@ -78,7 +78,9 @@ impl Windows {
     ) {
         let before = self.clock.watermarks.clone();
         let changes = self.clock.advance(controls);
-        let Some(plan) = self.clock.plan.clone() else { return };
+        let Some(plan) = self.clock.plan.clone() else {
+            return;
+        };
         let mut dirty = Dirty::new();
         if let Some(replaced) = &changes.replaced {
             self.replan(&plan, replaced.as_deref(), &before, &mut dirty);
@@ -89,7 +91,9 @@ impl Windows {
         self.explain(&plan, changes, &before, &mut dirty);
         self.seal(&plan, output);
         for (family, shape, end_ms, group) in dirty {
-            let Some(family) = plan.families.get(&family) else { continue };
+            let Some(family) = plan.families.get(&family) else {
+                continue;
+            };
             if end_ms <= before.of(family.stream) {
                 let update = self.tell(&plan, family, shape, end_ms, group, Standing::Corrected);
                 output.push(update);
@@ -107,19 +111,41 @@ impl Windows {
         before: &Watermarks,
         dirty: &mut Dirty,
     ) {
-        let GroupPane { family: number, group, pane_ms } = key;
-        let Some(family) = plan.families.get(&number) else { return };
+        let GroupPane {
+            family: number,
+            group,
+            pane_ms,
+        } = key;
+        let Some(family) = plan.families.get(&number) else {
+            return;
+        };
         let state = self.families.entry(number).or_default();
-        state.waiting.resize_with(family.windows.len(), BTreeMap::new);
+        state
+            .waiting
+            .resize_with(family.windows.len(), BTreeMap::new);
         let sealed_ms = before.of(family.stream);
         if !state.groups.contains_key(&group) && state.groups.len() >= self.limits.groups_max {
-            Counters::add(&self.counters.facts_over_limit, measure.count.unsigned_abs());
+            Counters::add(
+                &self.counters.facts_over_limit,
+                measure.count.unsigned_abs(),
+            );
             return;
         }
         let panes = state.groups.entry(group.clone()).or_default();
         if !panes.contains_key(&pane_ms) {
-            open(family, panes, &group, pane_ms, sealed_ms, &mut state.waiting);
-            state.by_pane.entry(pane_ms).or_default().push(group.clone());
+            open(
+                family,
+                panes,
+                &group,
+                pane_ms,
+                sealed_ms,
+                &mut state.waiting,
+            );
+            state
+                .by_pane
+                .entry(pane_ms)
+                .or_default()
+                .push(group.clone());
         }
         let pane = panes.entry(pane_ms).or_default();
         pane.plus_equals(&measure);
@@ -138,7 +164,9 @@ impl Windows {
         for (number, family) in &plan.families {
             let watermark_ms = self.clock.watermarks.of(family.stream);
             for shape in 0..family.windows.len() {
-                let Some(state) = self.families.get_mut(number) else { continue };
+                let Some(state) = self.families.get_mut(number) else {
+                    continue;
+                };
                 let waiting = &mut state.waiting[shape];
                 let due = match watermark_ms.checked_add(1) {
                     Some(after_ms) => {
@@ -177,9 +205,14 @@ impl Windows {
         let (total, earlier) = (&mut self.scratch.0, &mut self.scratch.1);
         total.clear();
         earlier.clear();
-        let panes = self.families.get(&family.number).and_then(|state| state.groups.get(&group));
+        let panes = self
+            .families
+            .get(&family.number)
+            .and_then(|state| state.groups.get(&group));
         if let Some(panes) = panes {
-            panes.range(start_ms..end_ms).for_each(|(_, pane)| total.add(pane));
+            panes
+                .range(start_ms..end_ms)
+                .for_each(|(_, pane)| total.add(pane));
             if let Some(against_ms) = window.against_ms {
                 let range = start_ms - against_ms..end_ms - against_ms;
                 panes.range(range).for_each(|(_, pane)| earlier.add(pane));
@@ -195,25 +228,46 @@ impl Windows {
         let suppressing = &plan.book.suppressing_annotations;
         let cells = window.kqis.iter().filter_map(|index| {
             let kqi = plan.book.kqis.get(*index)?;
-            // A window without facts is a row only for those that compare it with an earlier one.
+            // A window without facts says something only where it is compared with an earlier one.
             let compares = matches!(kqi.aggregate, Aggregate::Change { .. }) && earlier.count > 0;
-            (total.count > 0 || compares)
-                .then(|| evaluate(*index, kqi, summed, &self.surroundings, suppressing))
+            Some(if total.count > 0 || compares {
+                evaluate(*index, kqi, summed, &self.surroundings, suppressing)
+            } else {
+                Cell::absent(*index)
+            })
         });
-        let cells: Vec<_> = cells.collect();
-        let standing = if cells.is_empty() { Standing::Removed } else { standing };
+        let cells: Vec<Cell> = cells.collect();
+        let standing = if cells.iter().all(Cell::is_absent) {
+            Standing::Removed
+        } else {
+            standing
+        };
         let (count, good) = (total.count, total.good);
-        WindowUpdate { group, start_ms, end_ms, count, good, standing, cells }
+        WindowUpdate {
+            group,
+            start_ms,
+            end_ms,
+            count,
+            good,
+            standing,
+            cells,
+        }
     }
 
     /// Brings the state to a new plan: families go, shapes change, changed KQIs are told again.
     fn replan(&mut self, plan: &Plan, old: Option<&Plan>, before: &Watermarks, dirty: &mut Dirty) {
-        self.families.retain(|number, _| plan.families.contains_key(number));
+        self.families
+            .retain(|number, _| plan.families.contains_key(number));
         for (number, state) in &mut self.families {
-            let Some(family) = plan.families.get(number) else { continue };
+            let Some(family) = plan.families.get(number) else {
+                continue;
+            };
             let sealed_ms = before.of(family.stream);
-            let changed: Vec<bool> =
-                family.windows.iter().map(|window| is_changed(plan, old, *number, window)).collect();
+            let changed: Vec<bool> = family
+                .windows
+                .iter()
+                .map(|window| is_changed(plan, old, *number, window))
+                .collect();
             state.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
             for (group, panes) in &state.groups {
                 for pane_ms in panes.keys() {
@@ -240,22 +294,34 @@ impl Windows {
             return;
         }
         let covers = |start_ms: i64, end_ms: i64| {
-            changes.annotations.iter().any(|note| note.start_ms < end_ms && start_ms < note.end_ms)
+            changes
+                .annotations
+                .iter()
+                .any(|note| note.start_ms < end_ms && start_ms < note.end_ms)
         };
         let rates = |window: &FamilyWindow| {
-            window.kqis.iter().any(|index| match &plan.book.kqis[*index].aggregate {
-                Aggregate::RatePer10k { base, .. } => {
-                    changes.readings.iter().any(|reading| *reading.name == **base)
-                }
-                _ => false,
-            })
+            window
+                .kqis
+                .iter()
+                .any(|index| match &plan.book.kqis[*index].aggregate {
+                    Aggregate::RatePer10k { base, .. } => changes
+                        .readings
+                        .iter()
+                        .any(|reading| *reading.name == **base),
+                    _ => false,
+                })
         };
         for (number, state) in &self.families {
-            let Some(family) = plan.families.get(number) else { continue };
+            let Some(family) = plan.families.get(number) else {
+                continue;
+            };
             for (shape, window) in family.windows.iter().enumerate() {
                 let all = rates(window);
                 for (group, panes) in &state.groups {
-                    for end_ms in panes.keys().flat_map(|pane_ms| affected_ends(window, *pane_ms)) {
+                    for end_ms in panes
+                        .keys()
+                        .flat_map(|pane_ms| affected_ends(window, *pane_ms))
+                    {
                         let sealed = end_ms <= before.of(family.stream);
                         if sealed && (all || covers(end_ms - window.spec.size_ms, end_ms)) {
                             dirty.insert((*number, shape, end_ms, group.clone()));
@@ -264,14 +330,22 @@ impl Windows {
                 }
             }
         }
-        changes.readings.into_iter().for_each(|reading| self.surroundings.read(reading));
-        changes.annotations.into_iter().for_each(|note| self.surroundings.annotate(note));
+        changes
+            .readings
+            .into_iter()
+            .for_each(|reading| self.surroundings.read(reading));
+        changes
+            .annotations
+            .into_iter()
+            .for_each(|note| self.surroundings.annotate(note));
     }
 
     fn retire(&mut self, plan: &Plan) {
         let (mut groups, mut panes) = (0, 0);
         for (number, state) in &mut self.families {
-            let Some(family) = plan.families.get(number) else { continue };
+            let Some(family) = plan.families.get(number) else {
+                continue;
+            };
             let horizon_ms = horizon(&self.clock, plan, family.stream);
             while let Some(first) = state.by_pane.first_entry() {
                 let pane_ms = *first.key();
@@ -279,7 +353,9 @@ impl Windows {
                     break;
                 }
                 for group in first.remove() {
-                    let Some(of_group) = state.groups.get_mut(&group) else { continue };
+                    let Some(of_group) = state.groups.get_mut(&group) else {
+                        continue;
+                    };
                     of_group.remove(&pane_ms);
                     if of_group.is_empty() {
                         state.groups.remove(&group);
@@ -287,7 +363,11 @@ impl Windows {
                 }
             }
             groups += state.groups.len() as u64;
-            panes += state.by_pane.values().map(|groups| groups.len() as u64).sum::<u64>();
+            panes += state
+                .by_pane
+                .values()
+                .map(|groups| groups.len() as u64)
+                .sum::<u64>();
         }
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
@@ -302,16 +382,25 @@ impl Windows {
         to_ms: i64,
         label: Option<&str>,
     ) -> Vec<WindowUpdate> {
-        let Some(plan) = self.clock.plan.clone() else { return Vec::new() };
-        let Some((family, shape)) = plan.window_of(kqi) else { return Vec::new() };
+        let Some(plan) = self.clock.plan.clone() else {
+            return Vec::new();
+        };
+        let Some((family, shape)) = plan.window_of(kqi) else {
+            return Vec::new();
+        };
         let window = &family.windows[shape];
         let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
-        let Some(state) = self.families.get(&family.number) else { return Vec::new() };
+        let Some(state) = self.families.get(&family.number) else {
+            return Vec::new();
+        };
         for (group, panes) in &state.groups {
             if label.is_some_and(|label| group.label != label) {
                 continue;
             }
-            for end_ms in panes.keys().flat_map(|pane_ms| affected_ends(window, *pane_ms)) {
+            for end_ms in panes
+                .keys()
+                .flat_map(|pane_ms| affected_ends(window, *pane_ms))
+            {
                 if end_ms > from_ms && end_ms - window.spec.size_ms < to_ms {
                     wanted.insert((end_ms, group.clone()));
                 }
@@ -323,14 +412,22 @@ impl Windows {
     /// For every group of a KQI its newest sealed window and the one that is filling, where they
     /// have facts.
     pub(super) fn newest(&mut self, kqi: usize) -> Vec<WindowUpdate> {
-        let Some(plan) = self.clock.plan.clone() else { return Vec::new() };
-        let Some((family, shape)) = plan.window_of(kqi) else { return Vec::new() };
-        let Some(state) = self.families.get(&family.number) else { return Vec::new() };
+        let Some(plan) = self.clock.plan.clone() else {
+            return Vec::new();
+        };
+        let Some((family, shape)) = plan.window_of(kqi) else {
+            return Vec::new();
+        };
+        let Some(state) = self.families.get(&family.number) else {
+            return Vec::new();
+        };
         let spec = family.windows[shape].spec;
         let watermark_ms = self.clock.watermarks.of(family.stream);
         let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
         for (group, panes) in &state.groups {
-            let Some((last_ms, _)) = panes.last_key_value() else { continue };
+            let Some((last_ms, _)) = panes.last_key_value() else {
+                continue;
+            };
             let reach_ms = watermark_ms.min(last_ms + spec.size_ms);
             let phase = (reach_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
             wanted.insert((reach_ms - phase, group.clone()));
@@ -349,10 +446,15 @@ impl Windows {
     ) -> Vec<WindowUpdate> {
         let sealed_ms = self.clock.watermarks.of(family.stream);
         let tell = |(end_ms, group)| {
-            let standing =
-                if end_ms <= sealed_ms { Standing::Sealed } else { Standing::Provisional };
+            let standing = if end_ms <= sealed_ms {
+                Standing::Sealed
+            } else {
+                Standing::Provisional
+            };
             let mut update = self.tell(plan, family, shape, end_ms, group, standing);
-            update.cells.retain(|cell| cell.kqi == kqi);
+            update
+                .cells
+                .retain(|cell| cell.kqi == kqi && !cell.is_absent());
             (!update.cells.is_empty()).then_some(update)
         };
         wanted.into_iter().filter_map(tell).collect()
@@ -383,8 +485,14 @@ fn open(
     sealed_ms: i64,
     waiting: &mut [BTreeMap<i64, Vec<Arc<Group>>>],
 ) {
-    let earlier = panes.range(..pane_ms).next_back().map(|(pane_ms, _)| *pane_ms);
-    let later = panes.range(pane_ms + 1..).next().map(|(pane_ms, _)| *pane_ms);
+    let earlier = panes
+        .range(..pane_ms)
+        .next_back()
+        .map(|(pane_ms, _)| *pane_ms);
+    let later = panes
+        .range(pane_ms + 1..)
+        .next()
+        .map(|(pane_ms, _)| *pane_ms);
     for (window, waiting) in family.windows.iter().zip(waiting) {
         for end_ms in affected_ends(window, pane_ms) {
             let start_ms = end_ms - window.spec.size_ms;
@@ -402,13 +510,35 @@ fn open(
 fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindow) -> bool {
     let Some(old) = old else { return true };
     let earlier = old.families.get(&number).and_then(|family| {
-        family.windows.iter().find(|earlier| earlier.spec == window.spec)
+        family
+            .windows
+            .iter()
+            .find(|earlier| earlier.spec == window.spec)
     });
     let Some(earlier) = earlier else { return true };
     let same_kinds = old.book.suppressing_annotations == plan.book.suppressing_annotations;
     let was = |index: &usize| {
         let kqi = &plan.book.kqis[*index];
-        earlier.kqis.iter().any(|earlier| old.book.kqis[*earlier] == *kqi)
+        earlier
+            .kqis
+            .iter()
+            .any(|earlier| old.book.kqis[*earlier] == *kqi)
     };
-    !(same_kinds && window.kqis.iter().all(was))
+    let alerts = |plan: &Plan, index: usize| {
+        let id = &plan.book.kqis[index].id;
+        let of_kqi = plan.book.alerts.iter().filter(|rule| rule.kqi == *id);
+        of_kqi.cloned().collect::<Vec<_>>()
+    };
+    let same_alerts = |index: &usize| {
+        let earlier = earlier
+            .kqis
+            .iter()
+            .find(|was| old.book.kqis[**was] == plan.book.kqis[*index]);
+        earlier.is_some_and(|was| alerts(old, *was) == alerts(plan, *index))
+    };
+    !(same_kinds
+        && window
+            .kqis
+            .iter()
+            .all(|index| was(index) && same_alerts(index)))
 }

@@ -82,13 +82,22 @@ pub(super) fn run(
 fn answer(question: Question, graph: &Graph) {
     let mut windows = graph.windows.borrow_mut();
     let rows = match question {
-        Question::Between { kqi, from_ms, to_ms, label, reply } => {
-            (windows.between(kqi, from_ms, to_ms, label.as_deref()), reply)
-        }
+        Question::Between {
+            kqi,
+            from_ms,
+            to_ms,
+            label,
+            reply,
+        } => (
+            windows.between(kqi, from_ms, to_ms, label.as_deref()),
+            reply,
+        ),
         Question::Newest { kqi, reply } => (windows.newest(kqi), reply),
     };
     // Whoever asked may have stopped waiting.
-    let _ = rows.1.send((windows.plan().map_or(0, |plan| plan.version), rows.0));
+    let _ = rows
+        .1
+        .send((windows.plan().map_or(0, |plan| plan.version), rows.0));
 }
 
 /// The worker's own state beside the graph.
@@ -100,7 +109,13 @@ struct Desk {
 
 impl Desk {
     fn feed(&mut self, share: Share, graph: &mut Graph) {
-        let Share { epoch, now_ms, plan, work, end } = share;
+        let Share {
+            epoch,
+            now_ms,
+            plan,
+            work,
+            end,
+        } = share;
         if let Some(plan) = plan {
             self.plan = Some(plan.clone());
             graph.controls.send(Control::Plan(plan));
@@ -130,11 +145,27 @@ impl Desk {
         match work {
             // A batch that was decoded before a reload is decoded again, as a replay would.
             Work::Decoded { batch, lines } if batch.layout != plan.layout.version => {
-                self.take(Work::Lines { lines, first_line: 1, limits: None }, plan, graph, notes);
+                self.take(
+                    Work::Lines {
+                        lines,
+                        first_line: 1,
+                        limits: None,
+                    },
+                    plan,
+                    graph,
+                    notes,
+                );
             }
             Work::Decoded { batch, .. } => self.enter(&batch, plan, graph, notes),
-            Work::Lines { lines, first_line, limits } => {
-                let limits = limits.unwrap_or(DecodeLimits { line_bytes_max: usize::MAX, ts_ms_max: None });
+            Work::Lines {
+                lines,
+                first_line,
+                limits,
+            } => {
+                let limits = limits.unwrap_or(DecodeLimits {
+                    line_bytes_max: usize::MAX,
+                    ts_ms_max: None,
+                });
                 let mut decoded = Decoder::new(plan.layout.clone(), limits).decode(&lines);
                 for refusal in &mut decoded.refused {
                     refusal.line += first_line - 1;

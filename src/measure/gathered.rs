@@ -59,7 +59,10 @@ mod tests {
 
     #[test]
     fn gathering_equals_adding_one_by_one() {
-        let parts = Parts { histogram: true, extremes: true };
+        let parts = Parts {
+            histogram: true,
+            extremes: true,
+        };
         let values = [3.0, 1.0, 3.0, f64::NAN, -2.5, 1.0];
         let mut gathered = Gathered::default();
         let mut added = Measure::default();

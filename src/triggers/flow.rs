@@ -49,7 +49,9 @@ impl TriggerState {
 
     /// Finds a state by its name.
     pub fn from_name(name: &str) -> Option<TriggerState> {
-        TriggerState::ALL.into_iter().find(|state| state.name() == name)
+        TriggerState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     /// States that can follow.
@@ -197,11 +199,17 @@ impl Trigger {
                 id: self.id.clone(),
                 from: self.state.name().to_owned(),
                 to: to.name().to_owned(),
-                legal: if legal.is_empty() { "nothing else".to_owned() } else { legal.join(" or ") },
+                legal: if legal.is_empty() {
+                    "nothing else".to_owned()
+                } else {
+                    legal.join(" or ")
+                },
             });
         }
         if to == TriggerState::NotOptimised && reason.is_none() {
-            return Err(MoveError::ReasonMissing { id: self.id.clone() });
+            return Err(MoveError::ReasonMissing {
+                id: self.id.clone(),
+            });
         }
         self.history.push(TriggerMove {
             from: Some(self.state),

@@ -7,4 +7,4 @@ mod book;
 mod flow;
 
 pub use book::{Opening, TriggerBook, TriggerRules};
-pub use flow::{MoveError, Trigger, TriggerMove, TriggerState, Evidence};
+pub use flow::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};

@@ -1,8 +1,8 @@
 //! CEL conditions: that they compile, name the stream's dimensions, and are true or false.
 
 use super::streams::{dimension_names, has_dimension};
-use crate::event::{DimensionKind, Stream};
 use crate::event::DimensionValue;
+use crate::event::{DimensionKind, Stream};
 use crate::rules::predicate::Predicate;
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;

@@ -1,0 +1,37 @@
+//! What operators can tell the engine. Commands are journaled before they are carried out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::triggers::{MoveError, Trigger, TriggerState};
+
+/// An operator's command, as journaled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Move a trigger.
+    MoveTrigger {
+        /// The trigger.
+        id: String,
+        /// State that it shall have.
+        to: TriggerState,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// A command with who gave it, when, and where it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournaledCommand {
+    /// Position in the journal.
+    pub position: u64,
+    /// When it was taken, ms.
+    pub at_ms: i64,
+    /// Who gave it.
+    pub actor: String,
+    /// The command.
+    pub command: Command,
+}
+
+/// What came of a command.
+pub type CommandResult = Result<Trigger, MoveError>;

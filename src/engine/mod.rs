@@ -1,0 +1,12 @@
+//! The engine: owns what is derived from cuts and commands, and decides. Pure: no clock, no IO, no
+//! randomness; the same cuts and commands give the same effects, on any machine, for ever.
+
+mod command;
+mod instance;
+mod silence;
+mod snapshot;
+mod step;
+
+pub use command::{Command, CommandResult, JournaledCommand};
+pub use snapshot::Snapshot;
+pub use step::{Effect, Engine};

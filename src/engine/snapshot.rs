@@ -1,0 +1,25 @@
+//! What the engine shows to readers, as of one cut.
+
+use std::sync::Arc;
+
+use crate::alerting::Alert;
+use crate::dataflow::{Epoch, Watermarks};
+use crate::rules::Plan;
+use crate::triggers::Trigger;
+
+/// The engine's state for readers; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The cut that it shows; `None` before the first.
+    pub epoch: Option<Epoch>,
+    /// The last tick, ms.
+    pub now_ms: i64,
+    /// Plan in force.
+    pub plan: Arc<Plan>,
+    /// Event time.
+    pub watermarks: Arc<Watermarks>,
+    /// Alerts that are pending or firing, and those that ended lately; newest first.
+    pub alerts: Arc<Vec<Alert>>,
+    /// Triggers, oldest first.
+    pub triggers: Arc<Vec<Trigger>>,
+}

@@ -1,0 +1,373 @@
+//! The open and closed triggers, and the rule of one trigger per cause.
+//!
+//! Invariants:
+//! * at most one trigger that is not final for one (KQI, object);
+//! * identifiers count up and are never used again.
+
+use std::collections::BTreeMap;
+
+use crate::rules::{Layer, Severity, Text};
+use crate::triggers::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};
+
+/// Windows of evidence kept with a trigger; the first and the newest ones stay.
+const EVIDENCE_MAX: usize = 50;
+/// Actor of moves that the engine makes itself.
+const ENGINE: &str = "chrysalis";
+
+/// Judgement numbers of triggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TriggerRules {
+    /// After `not_optimised` the same cause opens nothing for this long, ms (domain fact H25).
+    pub not_optimised_rest_ms: i64,
+    /// Final triggers kept for reading; the oldest go first.
+    pub final_max: usize,
+}
+
+impl Default for TriggerRules {
+    fn default() -> Self {
+        TriggerRules {
+            not_optimised_rest_ms: 7 * 86_400_000,
+            final_max: 10_000,
+        }
+    }
+}
+
+/// What a trigger is opened with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// KQI.
+    pub kqi: String,
+    /// Its display name.
+    pub name: Text,
+    /// Service.
+    pub service: Option<String>,
+    /// Layer.
+    pub layer: Layer,
+    /// Label of the object.
+    pub group_label: String,
+    /// Dimensions of the object.
+    pub group: Vec<(String, String)>,
+    /// Department.
+    pub department: String,
+    /// Display name of the department.
+    pub department_name: Text,
+    /// Role.
+    pub role: Text,
+    /// Severity.
+    pub severity: Severity,
+    /// Smallest reasonable value.
+    pub limit_min: Option<f64>,
+    /// Largest reasonable value.
+    pub limit_max: Option<f64>,
+    /// Unit.
+    pub unit: String,
+    /// Event time of the deciding window, ms.
+    pub since_ms: i64,
+    /// The window that speaks for it.
+    pub evidence: Evidence,
+    /// Complaints counted for the same service and place.
+    pub complaints: Vec<(Text, i64)>,
+}
+
+/// All triggers.
+#[derive(Clone, Debug, Default)]
+pub struct TriggerBook {
+    rules: TriggerRules,
+    triggers: BTreeMap<String, Trigger>,
+    newest: BTreeMap<(String, String), String>,
+    opened_total: u64,
+}
+
+impl TriggerBook {
+    /// An empty book.
+    pub fn new(rules: TriggerRules) -> TriggerBook {
+        TriggerBook {
+            rules,
+            ..TriggerBook::default()
+        }
+    }
+
+    /// Every trigger, by identifier.
+    pub fn triggers(&self) -> impl Iterator<Item = &Trigger> {
+        self.triggers.values()
+    }
+
+    /// The newest trigger of an object, final or not.
+    pub fn newest(&self, kqi: &str, group_label: &str) -> Option<&Trigger> {
+        let id = self.newest.get(&(kqi.to_owned(), group_label.to_owned()))?;
+        self.triggers.get(id)
+    }
+
+    /// An alert fired: joins the open trigger of its object, or opens one. Returns its identifier,
+    /// or `None` while a decision not to optimise rests.
+    pub fn demand(&mut self, opening: Opening, now_ms: i64) -> Option<String> {
+        let key = (opening.kqi.clone(), opening.group_label.clone());
+        let earlier = self.newest.get(&key).and_then(|id| self.triggers.get(id));
+        let mut recurrence_of = None;
+        if let Some(trigger) = earlier {
+            let id = trigger.id.clone();
+            let ended_ms = trigger.history.last().map_or(0, |last| last.at_ms);
+            match trigger.state {
+                TriggerState::NotOptimised
+                    if now_ms - ended_ms < self.rules.not_optimised_rest_ms =>
+                {
+                    return None;
+                }
+                TriggerState::Done | TriggerState::NotOptimised => recurrence_of = Some(id),
+                TriggerState::Open | TriggerState::Accepted | TriggerState::InProgress => {
+                    self.support(&id, opening.evidence, opening.severity, opening.complaints);
+                    return Some(id);
+                }
+            }
+        }
+        self.opened_total += 1;
+        let id = format!("T-{:06}", self.opened_total);
+        let opened = TriggerMove {
+            from: None,
+            to: TriggerState::Open,
+            at_ms: now_ms,
+            actor: ENGINE.to_owned(),
+            reason: None,
+        };
+        let trigger = Trigger {
+            id: id.clone(),
+            kqi: opening.kqi,
+            name: opening.name,
+            service: opening.service,
+            layer: opening.layer,
+            group_label: opening.group_label,
+            group: opening.group,
+            department: opening.department,
+            department_name: opening.department_name,
+            role: opening.role,
+            severity: opening.severity,
+            state: TriggerState::Open,
+            opened_at_ms: now_ms,
+            since_ms: opening.since_ms,
+            limit_min: opening.limit_min,
+            limit_max: opening.limit_max,
+            unit: opening.unit,
+            alert_firing: true,
+            evidence: vec![opening.evidence],
+            complaints: opening.complaints,
+            recurrence_of,
+            history: vec![opened],
+        };
+        self.triggers.insert(id.clone(), trigger);
+        self.newest.insert(key, id.clone());
+        self.forget();
+        Some(id)
+    }
+
+    /// One more window speaks for the open trigger of an object.
+    pub fn support_open(
+        &mut self,
+        kqi: &str,
+        group_label: &str,
+        evidence: Evidence,
+        severity: Severity,
+        complaints: Vec<(Text, i64)>,
+    ) {
+        let key = (kqi.to_owned(), group_label.to_owned());
+        let id = self.newest.get(&key).filter(|id| {
+            self.triggers
+                .get(*id)
+                .is_some_and(|trigger| !trigger.state.is_final())
+        });
+        if let Some(id) = id.cloned() {
+            self.support(&id, evidence, severity, complaints);
+        }
+    }
+
+    fn support(
+        &mut self,
+        id: &str,
+        evidence: Evidence,
+        severity: Severity,
+        complaints: Vec<(Text, i64)>,
+    ) {
+        let Some(trigger) = self.triggers.get_mut(id) else {
+            return;
+        };
+        trigger.alert_firing = true;
+        trigger.severity = trigger.severity.max(severity);
+        trigger.complaints = complaints;
+        let same = |known: &&mut Evidence| {
+            (known.start_ms, known.end_ms) == (evidence.start_ms, evidence.end_ms)
+        };
+        match trigger.evidence.iter_mut().find(same) {
+            Some(known) => *known = evidence,
+            None => trigger.evidence.push(evidence),
+        }
+        if trigger.evidence.len() > EVIDENCE_MAX {
+            trigger.evidence.remove(1);
+        }
+    }
+
+    /// The alert of an object is over; the trigger stays with its department.
+    pub fn alert_ended(&mut self, kqi: &str, group_label: &str) {
+        let id = self.newest.get(&(kqi.to_owned(), group_label.to_owned()));
+        if let Some(trigger) = id.and_then(|id| self.triggers.get_mut(id)) {
+            trigger.alert_firing = false;
+        }
+    }
+
+    /// Moves a trigger.
+    ///
+    /// # Errors
+    /// There is no such trigger, or the move is refused.
+    pub fn advance(
+        &mut self,
+        id: &str,
+        to: TriggerState,
+        at_ms: i64,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self
+            .triggers
+            .get_mut(id)
+            .ok_or_else(|| MoveError::Unknown { id: id.to_owned() })?;
+        trigger.advance(to, at_ms, actor, reason)?;
+        Ok(trigger)
+    }
+
+    /// Keeps the number of final triggers within bounds.
+    fn forget(&mut self) {
+        let ended = |trigger: &&Trigger| trigger.state.is_final();
+        let excess = self
+            .triggers
+            .values()
+            .filter(ended)
+            .count()
+            .saturating_sub(self.rules.final_max);
+        let old: Vec<String> = self
+            .triggers
+            .values()
+            .filter(ended)
+            .take(excess)
+            .map(|t| t.id.clone())
+            .collect();
+        for id in old {
+            self.triggers.remove(&id);
+        }
+        let triggers = &self.triggers;
+        self.newest.retain(|_, id| triggers.contains_key(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(place: &str, end_ms: i64) -> Opening {
+        let text = |word: &str| Text {
+            zh: word.to_owned(),
+            en: word.to_owned(),
+        };
+        Opening {
+            kqi: "k".to_owned(),
+            name: text("k"),
+            service: Some("s".to_owned()),
+            layer: Layer::Platform,
+            group_label: place.to_owned(),
+            group: vec![("city".to_owned(), place.to_owned())],
+            department: "BSC".to_owned(),
+            department_name: text("BSC"),
+            role: text("duty"),
+            severity: Severity::Minor,
+            limit_min: None,
+            limit_max: Some(50.0),
+            unit: "s".to_owned(),
+            since_ms: end_ms,
+            evidence: Evidence {
+                incident: "i".to_owned(),
+                start_ms: end_ms - 5,
+                end_ms,
+                value: Some(60.0),
+                score: Some(2.5),
+                samples: 30,
+            },
+            complaints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_trigger_a_cause_and_evidence_joins_it() {
+        let mut book = TriggerBook::new(TriggerRules::default());
+        let first = book.demand(opening("长沙", 10), 100);
+        assert_eq!(first.as_deref(), Some("T-000001"));
+        assert_eq!(book.demand(opening("长沙", 20), 200), first);
+        assert_eq!(
+            book.demand(opening("永州", 20), 200).as_deref(),
+            Some("T-000002")
+        );
+        let trigger = book.newest("k", "长沙").unwrap();
+        assert_eq!(trigger.evidence.len(), 2);
+        assert_eq!(trigger.history.len(), 1);
+    }
+
+    #[test]
+    fn a_cause_that_comes_back_opens_a_new_one_that_refers_back() {
+        let mut book = TriggerBook::new(TriggerRules::default());
+        let first = book.demand(opening("长沙", 10), 100).unwrap();
+        for to in [
+            TriggerState::Accepted,
+            TriggerState::InProgress,
+            TriggerState::Done,
+        ] {
+            book.advance(&first, to, 150, "王工", None).unwrap();
+        }
+        let second = book.demand(opening("长沙", 30), 300).unwrap();
+        let trigger = book.newest("k", "长沙").unwrap();
+        assert_eq!(
+            (trigger.id.as_str(), trigger.recurrence_of.as_ref()),
+            (&*second, Some(&first))
+        );
+    }
+
+    #[test]
+    fn a_decision_not_to_optimise_rests() {
+        let mut book = TriggerBook::new(TriggerRules::default());
+        let id = book.demand(opening("长沙", 10), 100).unwrap();
+        let refused = book.advance(&id, TriggerState::NotOptimised, 150, "李", Some("  "));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "trigger T-000001 cannot become not_optimised without a reason"
+        );
+        book.advance(&id, TriggerState::NotOptimised, 150, "李", Some("不经济"))
+            .unwrap();
+        assert_eq!(book.demand(opening("长沙", 20), 200), None);
+        let rest = TriggerRules::default().not_optimised_rest_ms;
+        assert!(book.demand(opening("长沙", 20), 150 + rest).is_some());
+    }
+
+    #[test]
+    fn every_move_of_the_table_and_no_other() {
+        for from in TriggerState::ALL {
+            for to in TriggerState::ALL {
+                let mut book = TriggerBook::new(TriggerRules::default());
+                let id = book.demand(opening("x", 1), 1).unwrap();
+                let mut trigger = book.triggers[&id].clone();
+                trigger.state = from;
+                let moved = trigger.advance(to, 2, "a", Some("r"));
+                assert_eq!(
+                    moved.is_ok(),
+                    from.next().contains(&to),
+                    "{from:?} → {to:?}"
+                );
+                assert_eq!(trigger.history.len(), 1 + usize::from(moved.is_ok()));
+                assert_eq!(trigger.state, if moved.is_ok() { to } else { from });
+            }
+        }
+        let mut book = TriggerBook::new(TriggerRules::default());
+        book.demand(opening("x", 1), 1);
+        let refused = book
+            .advance("T-000001", TriggerState::Done, 2, "a", None)
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "trigger T-000001 is open, it can become accepted or not_optimised, not done"
+        );
+    }
+}
