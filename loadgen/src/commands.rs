@@ -1,6 +1,10 @@
 //! One module per command.
 
+pub(crate) mod convert;
 pub(crate) mod generate;
+pub(crate) mod replay;
+pub(crate) mod run;
+mod sending;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -10,11 +14,22 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// A progress bar over `total` lines on stderr; invisible unless it is a terminal.
+/// Prints a result to stdout.
+#[expect(clippy::print_stdout, reason = "results of a command belong on stdout")]
+fn print(text: &str) {
+    print!("{text}");
+}
+
+/// A progress bar over `total` lines (0 when unknown) on stderr; invisible unless
+/// that is a terminal.
 pub(crate) fn progress_bar(total: u64) -> ProgressBar {
     // indicatif hides a bar on stderr by itself when that is not a terminal.
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} lines {per_sec} {msg}";
+    let bar = ProgressBar::with_draw_target((total > 0).then_some(total), ProgressDrawTarget::stderr());
+    let style = if total > 0 {
+        "{elapsed_precise} {wide_bar} {human_pos}/{human_len} lines {per_sec} {msg}"
+    } else {
+        "{elapsed_precise} {spinner} {human_pos} lines {per_sec} {msg}"
+    };
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);
     }

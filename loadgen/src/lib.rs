@@ -12,16 +12,30 @@
 
 pub mod quantity;
 
-mod generate;
 mod line;
 mod pending;
 mod places;
 mod scenario;
 mod truth;
+
+mod generate;
 mod write;
 
+pub mod convert;
+
+mod detect;
+mod report;
+mod send;
+mod source;
+mod watch;
+
+pub use detect::{Detection, Finding, FindingVerdict, SeenAlert, judge, read_alerts};
 pub use generate::{Delivery, GenerateOptions, GeneratedEvent, Generator, Size, nominal_events};
 pub use places::HUNAN;
+pub use report::{SendReport, SendTally};
 pub use scenario::*;
+pub use send::{Pace, SendError, SendOptions, send};
+pub use source::{FileSource, Source, SourceError, open_text};
 pub use truth::{GroundTruth, IncidentTruth, LineCounts, Observed};
+pub use watch::Watcher;
 pub use write::write_all;

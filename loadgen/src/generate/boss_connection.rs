@@ -76,7 +76,7 @@ impl Connections {
                     let kept = strike.effect.share.hit(rng);
                     if kept {
                         let wanted_ms = ts_ms + (strike.effect.hold_s.draw(rng) * 1_000.0) as i64;
-                        let restart_ms = strike.until_ms() + rng.random_range(0..RELEASE_SPREAD_MS);
+                        let restart_ms = strike.end_ms() + rng.random_range(0..RELEASE_SPREAD_MS);
                         released_ms = wanted_ms.min(restart_ms);
                     }
                     note(truth, strike.incident, 1, u64::from(kept));

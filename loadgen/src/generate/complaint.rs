@@ -115,13 +115,13 @@ impl Tickets {
                 let burst = Arrivals {
                     city,
                     mean_gap_ms: gap_ms(strike.effect.burst_per_h.0),
-                    until_ms: strike.until_ms(),
+                    until_ms: strike.end_ms(),
                     incident: Some(strike.incident),
                 };
-                tickets.add_arrivals(strike.from_ms(), burst);
+                tickets.add_arrivals(strike.begin_ms(), burst);
             }
             let strikes =
-                strikes.iter().map(|strike| (strike.incident, strike.from_ms(), strike.until_ms())).collect();
+                strikes.iter().map(|strike| (strike.incident, strike.begin_ms(), strike.end_ms())).collect();
             tickets.cities.push(City { fields, strikes });
         }
         tickets

@@ -23,12 +23,12 @@ impl<E> Strike<E> {
     }
 
     /// When it is over, milliseconds.
-    pub(super) fn until_ms(&self) -> i64 {
+    pub(super) fn end_ms(&self) -> i64 {
         self.until_ms
     }
 
     /// When it begins, milliseconds.
-    pub(super) fn from_ms(&self) -> i64 {
+    pub(super) fn begin_ms(&self) -> i64 {
         self.from_ms
     }
 }
