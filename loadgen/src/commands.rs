@@ -20,11 +20,18 @@ fn print(text: &str) {
     print!("{text}");
 }
 
+/// The wall clock, milliseconds since the epoch; it names runs and may begin
+/// them, and decides nothing else.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 /// A progress bar over `total` lines (0 when unknown) on stderr; invisible unless
 /// that is a terminal.
 pub(crate) fn progress_bar(total: u64) -> ProgressBar {
     // indicatif hides a bar on stderr by itself when that is not a terminal.
-    let bar = ProgressBar::with_draw_target((total > 0).then_some(total), ProgressDrawTarget::stderr());
+    let bar =
+        ProgressBar::with_draw_target((total > 0).then_some(total), ProgressDrawTarget::stderr());
     let style = if total > 0 {
         "{elapsed_precise} {wide_bar} {human_pos}/{human_len} lines {per_sec} {msg}"
     } else {

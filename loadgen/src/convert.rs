@@ -72,19 +72,29 @@ impl<'a> Table<'a> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let headers = reader
             .headers()
-            .map_err(|source| ConvertError::Table { file: file.to_owned(), source })?
+            .map_err(|source| ConvertError::Table {
+                file: file.to_owned(),
+                source,
+            })?
             .iter()
             .map(str::trim)
             .collect();
-        Ok(Self { file, reader, headers })
+        Ok(Self {
+            file,
+            reader,
+            headers,
+        })
     }
 
     fn column(&self, column: &'static str) -> Result<usize, ConvertError> {
-        self.headers.iter().position(|header| header == column).ok_or_else(|| ConvertError::Column {
-            file: self.file.to_owned(),
-            column,
-            found: self.headers.iter().collect::<Vec<_>>().join(", "),
-        })
+        self.headers
+            .iter()
+            .position(|header| header == column)
+            .ok_or_else(|| ConvertError::Column {
+                file: self.file.to_owned(),
+                column,
+                found: self.headers.iter().collect::<Vec<_>>().join(", "),
+            })
     }
 
     /// Reads the next row into `row`; the answer is its line, `None` at the end.
@@ -92,12 +102,20 @@ impl<'a> Table<'a> {
         match self.reader.read_record(row) {
             Ok(true) => Ok(Some(row.position().map_or(0, csv::Position::line))),
             Ok(false) => Ok(None),
-            Err(source) => Err(ConvertError::Table { file: self.file.to_owned(), source }),
+            Err(source) => Err(ConvertError::Table {
+                file: self.file.to_owned(),
+                source,
+            }),
         }
     }
 
     fn wrong(&self, line: u64, value: &str, expected: &'static str) -> ConvertError {
-        ConvertError::Value { file: self.file.to_owned(), line, value: value.to_owned(), expected }
+        ConvertError::Value {
+            file: self.file.to_owned(),
+            line,
+            value: value.to_owned(),
+            expected,
+        }
     }
 }
 
@@ -107,7 +125,10 @@ fn field(row: &csv::StringRecord, column: usize) -> &str {
 }
 
 /// Writes finished lines in the order of their time; equal times keep their order.
-fn write_sorted(mut lines: Vec<(i64, Vec<u8>)>, mut output: impl Write) -> Result<u64, ConvertError> {
+fn write_sorted(
+    mut lines: Vec<(i64, Vec<u8>)>,
+    mut output: impl Write,
+) -> Result<u64, ConvertError> {
     lines.sort_by_key(|(ts_ms, _)| *ts_ms);
     for (_, line) in &lines {
         output.write_all(line)?;

@@ -70,15 +70,26 @@ pub enum FindingVerdict {
 /// # Errors
 /// Says what is missing when it is no such list.
 pub fn read_alerts(text: &str) -> Result<Vec<SeenAlert>, String> {
-    let body: Value = serde_json::from_str(text).map_err(|error| format!("the list of alerts is not JSON: {error}"))?;
-    let list = body.get("alerts").and_then(Value::as_array).ok_or("the list of alerts has no field `alerts`")?;
+    let body: Value = serde_json::from_str(text)
+        .map_err(|error| format!("the list of alerts is not JSON: {error}"))?;
+    let list = body
+        .get("alerts")
+        .and_then(Value::as_array)
+        .ok_or("the list of alerts has no field `alerts`")?;
     Ok(list.iter().filter_map(seen).collect())
 }
 
 fn seen(entry: &Value) -> Option<SeenAlert> {
-    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let word = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let group = match entry.get("group") {
-        Some(Value::Object(dims)) => dims.iter().map(|(dim, value)| (dim.clone(), word(value))).collect(),
+        Some(Value::Object(dims)) => dims
+            .iter()
+            .map(|(dim, value)| (dim.clone(), word(value)))
+            .collect(),
         // The form of `alerts.csv`.
         Some(Value::String(dims)) => dims
             .split(';')
@@ -100,8 +111,10 @@ pub fn judge(incidents: &[IncidentTruth], alerts: &[SeenAlert], played_until_ms:
     let findings = incidents
         .iter()
         .map(|incident| {
-            let first =
-                alerts.iter().filter(|alert| explains(incident, alert)).min_by_key(|alert| alert.fired_at_ms);
+            let first = alerts
+                .iter()
+                .filter(|alert| explains(incident, alert))
+                .min_by_key(|alert| alert.fired_at_ms);
             let verdict = match first {
                 Some(alert) => FindingVerdict::Detected {
                     alert: alert.alert.clone(),
@@ -111,7 +124,10 @@ pub fn judge(incidents: &[IncidentTruth], alerts: &[SeenAlert], played_until_ms:
                 None if played_until_ms <= incident.from_ms => FindingVerdict::NotPlayed,
                 None => FindingVerdict::Missed,
             };
-            Finding { incident: incident.id.clone(), verdict }
+            Finding {
+                incident: incident.id.clone(),
+                verdict,
+            }
         })
         .collect();
     let unexplained = alerts
@@ -119,14 +135,26 @@ pub fn judge(incidents: &[IncidentTruth], alerts: &[SeenAlert], played_until_ms:
         .filter(|alert| !incidents.iter().any(|incident| explains(incident, alert)))
         .cloned()
         .collect();
-    Detection { findings, unexplained, unreadable: None }
+    Detection {
+        findings,
+        unexplained,
+        unreadable: None,
+    }
 }
 
 fn explains(incident: &IncidentTruth, alert: &SeenAlert) -> bool {
-    let in_time = (incident.from_ms..=incident.until_ms + incident.grace_ms).contains(&alert.fired_at_ms);
+    let in_time =
+        (incident.from_ms..=incident.until_ms + incident.grace_ms).contains(&alert.fired_at_ms);
     let expected = incident.expect.is_empty() || incident.expect.contains(&alert.alert);
-    let service = incident.service.as_ref().map(|service| ("service", service));
-    let dims = incident.dims.iter().map(|(dim, value)| (dim.as_str(), value)).chain(service);
+    let service = incident
+        .service
+        .as_ref()
+        .map(|service| ("service", service));
+    let dims = incident
+        .dims
+        .iter()
+        .map(|(dim, value)| (dim.as_str(), value))
+        .chain(service);
     let mut shared = 0;
     let equal = dims.into_iter().all(|(dim, value)| {
         alert.group.get(dim).is_none_or(|of_alert| {
@@ -141,7 +169,9 @@ fn explains(incident: &IncidentTruth, alert: &SeenAlert) -> bool {
 impl Detection {
     /// Whether every incident that was played was noticed.
     pub fn is_complete(&self) -> bool {
-        self.findings.iter().all(|finding| finding.verdict != FindingVerdict::Missed)
+        self.findings
+            .iter()
+            .all(|finding| finding.verdict != FindingVerdict::Missed)
     }
 }
 
@@ -150,21 +180,35 @@ impl fmt::Display for Detection {
         if let Some(problem) = &self.unreadable {
             return writeln!(f, "detection  unknown: {problem}");
         }
-        let detected = self.findings.iter().filter(|finding| matches!(finding.verdict, FindingVerdict::Detected { .. }));
+        let count = |wanted: fn(&FindingVerdict) -> bool| {
+            self.findings
+                .iter()
+                .filter(|finding| wanted(&finding.verdict))
+                .count()
+        };
+        let detected = count(|verdict| matches!(verdict, FindingVerdict::Detected { .. }));
+        let not_played = count(|verdict| *verdict == FindingVerdict::NotPlayed);
         writeln!(
             f,
-            "detection  {} of {} incidents; {} firings without an incident",
-            detected.count(),
-            self.findings.len(),
+            "detection  {detected} of {} incidents ({not_played} more not played); {} firings without an incident",
+            self.findings.len() - not_played,
             self.unexplained.len()
         )?;
         for finding in &self.findings {
             match &finding.verdict {
-                FindingVerdict::Detected { alert, delay_ms, .. } => {
-                    writeln!(f, "  detected    {}  by {alert} after {:.0} s", finding.incident, *delay_ms as f64 / 1_000.0)?;
+                FindingVerdict::Detected {
+                    alert, delay_ms, ..
+                } => {
+                    writeln!(
+                        f,
+                        "  detected    {}  by {alert} after {:.0} s",
+                        finding.incident,
+                        *delay_ms as f64 / 1_000.0
+                    )?;
                 }
                 FindingVerdict::Missed => writeln!(f, "  missed      {}", finding.incident)?,
-                FindingVerdict::NotPlayed => writeln!(f, "  not played  {}", finding.incident)?,
+                // Counted above; a list of what did not happen helps nobody.
+                FindingVerdict::NotPlayed => {}
             }
         }
         Ok(())
@@ -181,7 +225,10 @@ mod tests {
             kind: String::new(),
             stream: String::new(),
             service: Some("sms".to_owned()),
-            dims: dims.iter().map(|(dim, value)| ((*dim).to_owned(), (*value).to_owned())).collect(),
+            dims: dims
+                .iter()
+                .map(|(dim, value)| ((*dim).to_owned(), (*value).to_owned()))
+                .collect(),
             from: String::new(),
             until: String::new(),
             from_ms: 100_000,
@@ -212,14 +259,25 @@ mod tests {
         let detection = judge(&incidents, &alerts, 300_000);
         assert_eq!(
             detection.findings[0].verdict,
-            FindingVerdict::Detected { alert: "slow".to_owned(), fired_at_ms: 130_000, delay_ms: 30_000 }
+            FindingVerdict::Detected {
+                alert: "slow".to_owned(),
+                fired_at_ms: 130_000,
+                delay_ms: 30_000
+            }
         );
         assert_eq!(detection.findings[1].verdict, FindingVerdict::Missed);
         assert_eq!(detection.findings[2].verdict, FindingVerdict::Missed);
         assert_eq!(detection.unexplained.len(), 2);
         assert!(!detection.is_complete());
-        assert_eq!(judge(&incidents, &[], 90_000).findings[0].verdict, FindingVerdict::NotPlayed);
-        assert!(detection.to_string().contains("detected    a  by slow after 30 s"));
+        assert_eq!(
+            judge(&incidents, &[], 90_000).findings[0].verdict,
+            FindingVerdict::NotPlayed
+        );
+        assert!(
+            detection
+                .to_string()
+                .contains("detected    a  by slow after 30 s")
+        );
     }
 
     #[test]

@@ -120,7 +120,12 @@ impl Generator {
         let start_ms = options.start_ms.unwrap_or(scenario.start.0);
         let end_ms = start_ms + scenario.duration.0;
         let sizes = size::plan(scenario, options.size);
-        let frame = Frame { scenario, start_ms, end_ms, scale: sizes.scale };
+        let frame = Frame {
+            scenario,
+            start_ms,
+            end_ms,
+            scale: sizes.scale,
+        };
 
         // Each stream draws from its own sequence: changing one part of a
         // scenario leaves the events of the others as they were.
@@ -134,23 +139,45 @@ impl Generator {
         let disturbance = Disturbance::new(scenario, rng());
         let mut streams = Vec::new();
         for (fleet, tests) in scenario.dial_tests.iter().zip(sizes.dial_tests) {
-            streams.push(Stream::DialTests(dial_test::DialTests::new(frame, fleet, tests, rng())));
+            streams.push(Stream::DialTests(dial_test::DialTests::new(
+                frame,
+                fleet,
+                tests,
+                rng(),
+            )));
         }
         for traffic in &scenario.mms {
             streams.push(Stream::Mms(mms::Mms::new(frame, traffic, rng())));
         }
         for callers in &scenario.boss_calls {
-            streams.push(Stream::BossCalls(boss_call::BossCalls::new(frame, callers, rng())));
+            streams.push(Stream::BossCalls(boss_call::BossCalls::new(
+                frame,
+                callers,
+                rng(),
+            )));
         }
         for connections in &scenario.boss_connections {
-            streams.push(Stream::BossConnections(boss_connection::Connections::new(frame, connections, rng())));
+            streams.push(Stream::BossConnections(boss_connection::Connections::new(
+                frame,
+                connections,
+                rng(),
+            )));
         }
         for tickets in &scenario.complaints {
-            streams.push(Stream::Complaints(complaint::Tickets::new(frame, tickets, rng())));
+            streams.push(Stream::Complaints(complaint::Tickets::new(
+                frame,
+                tickets,
+                rng(),
+            )));
         }
         streams.push(Stream::Timetable(timetable::Timetable::new(frame, rng())));
 
-        Self { streams, held: Pending::default(), disturbance, truth: GroundTruth::planned(scenario, options.seed, start_ms) }
+        Self {
+            streams,
+            held: Pending::default(),
+            disturbance,
+            truth: GroundTruth::planned(scenario, options.seed, start_ms),
+        }
     }
 
     /// The ground truth: the incidents from the start on, their counts and the
@@ -179,18 +206,37 @@ impl Generator {
             if held_first {
                 let (due_ms, held) = self.held.pop()?;
                 buffer.extend_from_slice(&held.line);
-                return Some(self.delivered(Delivery { ts_ms: held.ts_ms, due_ms, broken: held.broken }));
+                return Some(self.delivered(Delivery {
+                    ts_ms: held.ts_ms,
+                    due_ms,
+                    broken: held.broken,
+                }));
             }
             let (due_ms, index) = first?;
             let mark = buffer.len();
             let ts_ms = self.streams[index].write(buffer, &mut self.truth.incidents);
             let line = &buffer[mark..];
-            let hold_ms = self.disturbance.treat(ts_ms, due_ms, line, &mut self.held, &mut self.truth.lines);
+            let hold_ms =
+                self.disturbance
+                    .treat(ts_ms, due_ms, line, &mut self.held, &mut self.truth.lines);
             match hold_ms {
-                None => return Some(self.delivered(Delivery { ts_ms, due_ms, broken: false })),
+                None => {
+                    return Some(self.delivered(Delivery {
+                        ts_ms,
+                        due_ms,
+                        broken: false,
+                    }));
+                }
                 Some(hold_ms) => {
                     let line = buffer.split_off(mark);
-                    self.held.push(due_ms + hold_ms, HeldLine { ts_ms, broken: false, line });
+                    self.held.push(
+                        due_ms + hold_ms,
+                        HeldLine {
+                            ts_ms,
+                            broken: false,
+                            line,
+                        },
+                    );
                 }
             }
         }
@@ -209,7 +255,10 @@ impl Iterator for Generator {
     fn next(&mut self) -> Option<GeneratedEvent> {
         let mut buffer = Vec::with_capacity(256);
         let delivery = self.next_into(&mut buffer)?;
-        Some(GeneratedEvent { delivery, line: String::from_utf8_lossy(&buffer).into_owned() })
+        Some(GeneratedEvent {
+            delivery,
+            line: String::from_utf8_lossy(&buffer).into_owned(),
+        })
     }
 }
 

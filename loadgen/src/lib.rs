@@ -8,7 +8,15 @@
 //! It knows the engine only by its wire format and its HTTP routes. Nothing
 //! here reads the wall clock to decide what an event says.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly"))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test may fail loudly"
+    )
+)]
 
 pub mod quantity;
 

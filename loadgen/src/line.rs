@@ -56,7 +56,13 @@ impl<'a> LineWriter<'a> {
 
     /// Adds a text that consists of `prefix` and a number padded to `width`
     /// digits. `prefix` must need no escaping.
-    pub(crate) fn numbered(&mut self, key: &str, prefix: &str, number: u64, width: usize) -> &mut Self {
+    pub(crate) fn numbered(
+        &mut self,
+        key: &str,
+        prefix: &str,
+        number: u64,
+        width: usize,
+    ) -> &mut Self {
         self.key(key);
         self.buffer.push(b'"');
         self.buffer.extend_from_slice(prefix.as_bytes());
@@ -75,7 +81,8 @@ impl<'a> LineWriter<'a> {
     /// Adds a truth value.
     pub(crate) fn flag(&mut self, key: &str, value: bool) -> &mut Self {
         self.key(key);
-        self.buffer.extend_from_slice(if value { b"true" } else { b"false" });
+        self.buffer
+            .extend_from_slice(if value { b"true" } else { b"false" });
         self
     }
 
@@ -143,7 +150,10 @@ mod tests {
     fn any_number_is_written_in_full() {
         for number in [0, 7, 10, u64::MAX] {
             let mut buffer = Vec::new();
-            LineWriter { buffer: &mut buffer }.digits(number, 1);
+            LineWriter {
+                buffer: &mut buffer,
+            }
+            .digits(number, 1);
             assert_eq!(String::from_utf8(buffer).unwrap(), number.to_string());
         }
     }

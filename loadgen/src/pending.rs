@@ -20,14 +20,21 @@ struct Entry<T> {
 
 impl<T> Default for Pending<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), entered: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            entered: 0,
+        }
     }
 }
 
 impl<T> Pending<T> {
     /// Puts `thing` off until `at_ms`.
     pub(crate) fn push(&mut self, at_ms: i64, thing: T) {
-        self.heap.push(Reverse(Entry { at_ms, order: self.entered, thing }));
+        self.heap.push(Reverse(Entry {
+            at_ms,
+            order: self.entered,
+            thing,
+        }));
         self.entered += 1;
     }
 
@@ -38,7 +45,9 @@ impl<T> Pending<T> {
 
     /// Takes the next thing and its time.
     pub(crate) fn pop(&mut self) -> Option<(i64, T)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at_ms, entry.thing))
+        self.heap
+            .pop()
+            .map(|Reverse(entry)| (entry.at_ms, entry.thing))
     }
 }
 

@@ -2,7 +2,20 @@
 
 /// The 14 prefectures of Hunan in the order of the operator's complaint table.
 pub const HUNAN: [&str; 14] = [
-    "长沙", "株洲", "湘潭", "衡阳", "邵阳", "岳阳", "常德", "张家界", "益阳", "郴州", "永州", "怀化", "娄底", "湘西",
+    "长沙",
+    "株洲",
+    "湘潭",
+    "衡阳",
+    "邵阳",
+    "岳阳",
+    "常德",
+    "张家界",
+    "益阳",
+    "郴州",
+    "永州",
+    "怀化",
+    "娄底",
+    "湘西",
 ];
 
 /// The word that stands for all of [`HUNAN`] in a scenario's list of cities.

@@ -41,7 +41,9 @@ impl<'de> Deserialize<'de> for Share {
         if (0.0..=1.0).contains(&share) {
             Ok(Self(share))
         } else {
-            Err(D::Error::custom(format!("{share} is not a share between 0 and 1")))
+            Err(D::Error::custom(format!(
+                "{share} is not a share between 0 and 1"
+            )))
         }
     }
 }
@@ -56,7 +58,9 @@ impl<'de> Deserialize<'de> for Positive {
         if number.is_finite() && number > 0.0 {
             Ok(Self(number))
         } else {
-            Err(D::Error::custom(format!("{number} is not a number above 0")))
+            Err(D::Error::custom(format!(
+                "{number} is not a number above 0"
+            )))
         }
     }
 }
@@ -97,7 +101,11 @@ impl LocalTime {
     pub fn first_at_or_after(self, from_ms: i64) -> i64 {
         let local = from_ms + SHANGHAI_OFFSET_MS;
         let candidate = local.div_euclid(DAY_MS) * DAY_MS + self.0 - SHANGHAI_OFFSET_MS;
-        if candidate < from_ms { candidate + DAY_MS } else { candidate }
+        if candidate < from_ms {
+            candidate + DAY_MS
+        } else {
+            candidate
+        }
     }
 }
 
@@ -109,7 +117,9 @@ impl<'de> Deserialize<'de> for LocalTime {
             ((0..24).contains(&hour) && (0..60).contains(&minute))
                 .then_some(Self((hour * 60 + minute) * 60_000))
         });
-        parsed.ok_or_else(|| D::Error::custom(format!("`{text}` is not a time of day such as \"07:30\"")))
+        parsed.ok_or_else(|| {
+            D::Error::custom(format!("`{text}` is not a time of day such as \"07:30\""))
+        })
     }
 }
 
@@ -132,7 +142,12 @@ pub fn format_moment(ts_ms: i64) -> String {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
     jiff::Timestamp::from_millisecond(ts_ms).map_or_else(
         |_| format!("{ts_ms} ms"),
-        |moment| moment.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        |moment| {
+            moment
+                .to_zoned(zone)
+                .strftime("%Y-%m-%dT%H:%M:%S%:z")
+                .to_string()
+        },
     )
 }
 
@@ -165,7 +180,9 @@ impl<'de> Deserialize<'de> for Range {
         if low.is_finite() && high.is_finite() && 0.0 <= low && low <= high {
             Ok(Self { low, high })
         } else {
-            Err(D::Error::custom(format!("[{low}, {high}] is not a range [low, high] with 0 <= low <= high")))
+            Err(D::Error::custom(format!(
+                "[{low}, {high}] is not a range [low, high] with 0 <= low <= high"
+            )))
         }
     }
 }
@@ -203,7 +220,10 @@ mod tests {
     fn local_time_finds_the_next_morning() {
         let midnight = parse_moment("2026-03-02T00:00:00+08:00").unwrap().0;
         let edition = LocalTime((7 * 60 + 30) * 60_000);
-        assert_eq!(format_moment(edition.first_at_or_after(midnight)), "2026-03-02T07:30:00+08:00");
+        assert_eq!(
+            format_moment(edition.first_at_or_after(midnight)),
+            "2026-03-02T07:30:00+08:00"
+        );
         assert_eq!(
             format_moment(edition.first_at_or_after(midnight + 8 * 3_600_000)),
             "2026-03-03T07:30:00+08:00"
@@ -221,8 +241,13 @@ mod tests {
     #[test]
     fn half_of_a_log_normal_is_under_its_median() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let shape = LogNormal { median_ms: Positive(800.0), sigma: 0.5 };
-        let under = (0..10_000).filter(|_| shape.draw_ms(&mut rng) < 800.0).count();
+        let shape = LogNormal {
+            median_ms: Positive(800.0),
+            sigma: 0.5,
+        };
+        let under = (0..10_000)
+            .filter(|_| shape.draw_ms(&mut rng) < 800.0)
+            .count();
         assert!((4_800..5_200).contains(&under), "{under}");
     }
 }

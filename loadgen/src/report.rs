@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{CreationError, Histogram};
 use serde::Serialize;
 
 use crate::detect::Detection;
@@ -33,8 +33,8 @@ pub struct SendTally {
 }
 
 impl SendTally {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) fn new() -> Result<Self, CreationError> {
+        Ok(Self {
             lines_sent: 0,
             last_due_ms: None,
             wall: Duration::ZERO,
@@ -46,8 +46,9 @@ impl SendTally {
             requests: 0,
             throttled: 0,
             reasons: BTreeMap::new(),
-            latency_us: recorder(),
-        }
+            // Up to an hour, to three digits.
+            latency_us: Histogram::new_with_bounds(1, 3_600_000_000, 3)?,
+        })
     }
 
     pub(crate) fn add(&mut self, outcome: &Outcome, lines: u64, latency: Duration) {
@@ -64,7 +65,8 @@ impl SendTally {
                 *self.reasons.entry(reason.clone()).or_default() += 1;
             }
         }
-        self.latency_us.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        self.latency_us
+            .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// The report to show and keep.
@@ -87,18 +89,13 @@ impl SendTally {
             latency_p99_ms: quantile_ms(0.99),
             latency_max_ms: self.latency_us.max() as f64 / 1_000.0,
             wall_s,
-            rate_achieved_per_s: if wall_s > 0.0 { self.lines_sent as f64 / wall_s } else { 0.0 },
+            rate_achieved_per_s: if wall_s > 0.0 {
+                self.lines_sent as f64 / wall_s
+            } else {
+                0.0
+            },
             detection: None,
         }
-    }
-}
-
-/// Microseconds up to an hour, to three digits.
-fn recorder() -> Histogram<u64> {
-    match Histogram::new_with_bounds(1, 3_600_000_000, 3) {
-        Ok(recorder) => recorder,
-        // These bounds are valid; the crate says so only at run time.
-        Err(error) => unreachable!("constant histogram bounds: {error}"),
     }
 }
 
@@ -143,7 +140,11 @@ pub struct SendReport {
 
 impl fmt::Display for SendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "lines      sent {}  accepted {}  refused {}  lost {}", self.lines_sent, self.lines_accepted, self.lines_refused, self.lines_lost)?;
+        writeln!(
+            f,
+            "lines      sent {}  accepted {}  refused {}  lost {}",
+            self.lines_sent, self.lines_accepted, self.lines_refused, self.lines_lost
+        )?;
         writeln!(
             f,
             "requests   {}  retried {}  throttled {}  batches already known {}",
@@ -154,7 +155,11 @@ impl fmt::Display for SendReport {
             "latency    p50 {:.1} ms  p90 {:.1} ms  p99 {:.1} ms  max {:.1} ms  (from the schedule)",
             self.latency_p50_ms, self.latency_p90_ms, self.latency_p99_ms, self.latency_max_ms
         )?;
-        writeln!(f, "rate       {:.0} lines/s over {:.1} s", self.rate_achieved_per_s, self.wall_s)?;
+        writeln!(
+            f,
+            "rate       {:.0} lines/s over {:.1} s",
+            self.rate_achieved_per_s, self.wall_s
+        )?;
         for (reason, count) in &self.refusals {
             writeln!(f, "refusal    {count} x {reason}")?;
         }

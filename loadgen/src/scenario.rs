@@ -13,11 +13,12 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use incident::{
-    BossCallEffect, BossConnectionEffect, ComplaintEffect, DialTestEffect, Effect, Incident, MmsEffect,
+    BossCallEffect, BossConnectionEffect, ComplaintEffect, DialTestEffect, Effect, Incident,
+    MmsEffect,
 };
 pub use streams::{
-    Annotation, BossCallers, BossConnections, BossPair, Complaints, DialTestFleet, Edition, GaugeSeries,
-    MmsTraffic, Multipart,
+    Annotation, BossCallers, BossConnections, BossPair, Complaints, DialTestFleet, Edition,
+    GaugeSeries, MmsTraffic, Multipart,
 };
 
 use crate::quantity::{Moment, Share, SpanMs};
@@ -128,9 +129,18 @@ pub enum ScenarioError {
 /// The scenarios that come with the program: name and text.
 pub const BUNDLED: [(&str, &str); 4] = [
     ("kqi-1", include_str!("../scenarios/kqi-1.yaml")),
-    ("four-streams", include_str!("../scenarios/four-streams.yaml")),
-    ("experience-card", include_str!("../scenarios/experience-card.yaml")),
-    ("mobile-newspaper", include_str!("../scenarios/mobile-newspaper.yaml")),
+    (
+        "four-streams",
+        include_str!("../scenarios/four-streams.yaml"),
+    ),
+    (
+        "experience-card",
+        include_str!("../scenarios/experience-card.yaml"),
+    ),
+    (
+        "mobile-newspaper",
+        include_str!("../scenarios/mobile-newspaper.yaml"),
+    ),
 ];
 
 impl Scenario {
@@ -144,8 +154,10 @@ impl Scenario {
         {
             return scenario;
         }
-        let text = std::fs::read_to_string(path_or_name)
-            .map_err(|source| ScenarioError::Read { path: path_or_name.to_owned(), source })?;
+        let text = std::fs::read_to_string(path_or_name).map_err(|source| ScenarioError::Read {
+            path: path_or_name.to_owned(),
+            source,
+        })?;
         Self::parse(path_or_name, &text)
     }
 
@@ -172,7 +184,11 @@ impl Scenario {
             }
         })?;
         let problems = check::problems(file, &scenario);
-        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError::Inconsistent(problems)) }
+        if problems.is_empty() {
+            Ok(scenario)
+        } else {
+            Err(ScenarioError::Inconsistent(problems))
+        }
     }
 }
 
@@ -181,7 +197,12 @@ impl Scenario {
 fn bare_message(error: &serde_saphyr::Error) -> String {
     let full = error.without_snippet().to_string();
     let first = full.lines().next().unwrap_or_default();
-    first.split(" at line ").next().unwrap_or(first).trim_start_matches("error: ").to_owned()
+    first
+        .split(" at line ")
+        .next()
+        .unwrap_or(first)
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -192,7 +213,9 @@ mod tests {
 
     #[track_caller]
     fn check(rest: &str, expected: &[&str]) {
-        let error = Scenario::parse("t.yaml", &format!("{HEAD}{rest}")).unwrap_err().to_string();
+        let error = Scenario::parse("t.yaml", &format!("{HEAD}{rest}"))
+            .unwrap_err()
+            .to_string();
         for part in expected {
             assert!(error.contains(part), "`{part}` is not in: {error}");
         }
@@ -211,7 +234,10 @@ mod tests {
     fn mistakes_name_file_line_and_value() {
         check("durration: 1h\n", &["t.yaml:5:", "durration"]);
         check("duplicates: 1.5\n", &["t.yaml:5:", "1.5 is not a share"]);
-        check("disorder: {share: 0.1, max: soon}\n", &["t.yaml:5:", "`soon` is not a length of time"]);
+        check(
+            "disorder: {share: 0.1, max: soon}\n",
+            &["t.yaml:5:", "`soon` is not a length of time"],
+        );
     }
 
     #[test]
@@ -221,7 +247,10 @@ mod tests {
         let incident = format!(
             "{fleet}    every: 60s\nincidents:\n  - id: x\n    kind: k\n    service: sms\n    match: {{city: 株洲, colour: red}}\n    from: 30m\n    until: 20m\n    effect: {{dial_test: {{success_ratio: 0.5}}}}\n"
         );
-        check(&incident, &["t.yaml:14:", "ends before it begins", "`colour`"]);
+        check(
+            &incident,
+            &["t.yaml:14:", "ends before it begins", "`colour`"],
+        );
         let nothing = incident.replace(", colour: red", "").replace("20m", "40m");
         check(&nothing, &["t.yaml:14:", "matches nothing"]);
     }

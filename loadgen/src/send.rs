@@ -20,11 +20,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::source::{Source, SourceError};
+use crate::source::Source;
 use batch::Batcher;
-pub use http::SendError;
 use http::Lane;
-pub(crate) use http::{Outcome, endpoint};
+pub use http::SendError;
+pub(crate) use http::{Outcome, endpoint, root_cause};
 pub use pace::Pace;
 
 use crate::report::SendTally;
@@ -66,7 +66,7 @@ pub async fn send(
     stop: impl Future<Output = ()>,
     progress: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<SendTally, SendError> {
-    let tally = Arc::new(Mutex::new(SendTally::new()));
+    let tally = Arc::new(Mutex::new(SendTally::new()?));
     let progress = Arc::new(progress);
     let (give_back, mut free_lanes) = mpsc::channel(options.in_flight.max(1));
     for lane in http::lanes(options)? {
@@ -88,7 +88,10 @@ pub async fn send(
                 break;
             }
         };
-        if options.duration.is_some_and(|duration| batch.due.unwrap_or_else(|| begun.elapsed()) > duration) {
+        if options
+            .duration
+            .is_some_and(|duration| batch.due.unwrap_or_else(|| begun.elapsed()) > duration)
+        {
             break;
         }
         let send_at = batch.due.map(|due| begun + due);
@@ -104,10 +107,17 @@ pub async fn send(
         };
         let Some(mut lane) = lane else { break };
         let scheduled = send_at.unwrap_or_else(Instant::now);
-        let (tally, progress, give_back) = (Arc::clone(&tally), Arc::clone(&progress), give_back.clone());
+        let (tally, progress, give_back) =
+            (Arc::clone(&tally), Arc::clone(&progress), give_back.clone());
         requests.spawn(async move {
             let outcome = lane.deliver(&batch.body, batch.lines).await;
-            record(&tally, &outcome, batch.lines, scheduled.elapsed(), progress.as_ref());
+            record(
+                &tally,
+                &outcome,
+                batch.lines,
+                scheduled.elapsed(),
+                progress.as_ref(),
+            );
             let _ = give_back.send(lane).await;
         });
         // Finished requests are swept up as we go, so the set stays small.
@@ -119,22 +129,22 @@ pub async fn send(
     tally.wall = begun.elapsed();
     tally.last_due_ms = batcher.last_due_ms();
     match failure {
-        Some(error) => Err(SendError::Source(error)),
+        Some(error) => Err(error.into()),
         None => Ok(tally),
     }
 }
 
-fn record(tally: &Mutex<SendTally>, outcome: &Outcome, lines: u64, latency: Duration, progress: &impl Fn(u64)) {
+fn record(
+    tally: &Mutex<SendTally>,
+    outcome: &Outcome,
+    lines: u64,
+    latency: Duration,
+    progress: &impl Fn(u64),
+) {
     let done = {
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.add(outcome, lines, latency);
         tally.lines_sent
     };
     progress(done);
-}
-
-impl From<SourceError> for SendError {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
-    }
 }

@@ -70,7 +70,13 @@ impl FileSource {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(path: &str, timed: bool) -> Result<Self, SourceError> {
-        Ok(Self { path: path.to_owned(), reader: open_text(path)?, line: 0, due_ms: None, timed })
+        Ok(Self {
+            path: path.to_owned(),
+            reader: open_text(path)?,
+            line: 0,
+            due_ms: None,
+            timed,
+        })
     }
 }
 
@@ -79,14 +85,24 @@ impl FileSource {
 /// # Errors
 /// When the file cannot be opened.
 pub fn open_text(path: &str) -> Result<Box<dyn BufRead + Send>, SourceError> {
-    let failed = |source| SourceError::Open { path: path.to_owned(), source };
+    let failed = |source| SourceError::Open {
+        path: path.to_owned(),
+        source,
+    };
     if path == "-" {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
     let file = File::open(path).map_err(failed)?;
-    match Path::new(path).extension().and_then(|suffix| suffix.to_str()) {
-        Some("gz") => Ok(Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))),
-        Some("zst") => Ok(Box::new(BufReader::new(zstd::Decoder::new(file).map_err(failed)?))),
+    match Path::new(path)
+        .extension()
+        .and_then(|suffix| suffix.to_str())
+    {
+        Some("gz") => Ok(Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(
+            file,
+        )))),
+        Some("zst") => Ok(Box::new(BufReader::new(
+            zstd::Decoder::new(file).map_err(failed)?,
+        ))),
         _ => Ok(Box::new(BufReader::new(file))),
     }
 }
@@ -98,7 +114,11 @@ impl Source for FileSource {
             let mut limited = std::io::Read::take(&mut self.reader, LINE_BYTES_MAX as u64);
             let read = limited
                 .read_until(b'\n', buffer)
-                .map_err(|source| SourceError::Read { path: self.path.clone(), line: self.line, source })?;
+                .map_err(|source| SourceError::Read {
+                    path: self.path.clone(),
+                    line: self.line,
+                    source,
+                })?;
             if read == 0 {
                 return Ok(None);
             }
@@ -126,7 +146,10 @@ fn event_time(line: &[u8]) -> Option<i64> {
         ts: serde_json::Value,
     }
     let timed: Timed = serde_json::from_slice(line).ok()?;
-    timed.ts.as_i64().or_else(|| parse_moment(timed.ts.as_str()?).ok().map(|moment| moment.0))
+    timed
+        .ts
+        .as_i64()
+        .or_else(|| parse_moment(timed.ts.as_str()?).ok().map(|moment| moment.0))
 }
 
 #[cfg(test)]
@@ -137,13 +160,15 @@ mod tests {
     #[test]
     fn packed_files_give_the_same_lines() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "{\"ts\":1000}\r\n\n{\"ts\":\"1970-01-01T00:00:00.500Z\"}\nbroken\n{\"ts\":3000}";
+        let text =
+            "{\"ts\":1000}\r\n\n{\"ts\":\"1970-01-01T00:00:00.500Z\"}\nbroken\n{\"ts\":3000}";
         let plain = folder.path().join("a.ndjson");
         std::fs::write(&plain, text).unwrap();
         let zst = folder.path().join("a.ndjson.zst");
         std::fs::write(&zst, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
         let gz = folder.path().join("a.ndjson.gz");
-        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap();
 

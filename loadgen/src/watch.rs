@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::detect::{Detection, SeenAlert, judge, read_alerts};
-use crate::send::{SendError, endpoint};
+use crate::send::{SendError, endpoint, root_cause};
 use crate::truth::IncidentTruth;
 
 /// Time between two looks.
@@ -32,8 +32,16 @@ impl Watcher {
     /// When the target's address is no URL.
     pub fn new(target: &str) -> Result<Self, SendError> {
         let url = endpoint(target, "/v1/alerts")?;
-        let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(SendError::Client)?;
-        Ok(Self { client, url, seen: BTreeSet::new(), problem: None })
+        let client = reqwest::Client::builder()
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .map_err(SendError::Client)?;
+        Ok(Self {
+            client,
+            url,
+            seen: BTreeSet::new(),
+            problem: None,
+        })
     }
 
     /// Looks until `done` turns true.
@@ -48,7 +56,12 @@ impl Watcher {
     }
 
     /// Looks on for `drain`, or until every incident is noticed, and judges.
-    pub async fn drain(mut self, drain: Duration, incidents: &[IncidentTruth], played_until_ms: i64) -> Detection {
+    pub async fn drain(
+        mut self,
+        drain: Duration,
+        incidents: &[IncidentTruth],
+        played_until_ms: i64,
+    ) -> Detection {
         let until = Instant::now() + drain;
         loop {
             self.look().await;
@@ -65,9 +78,14 @@ impl Watcher {
 
     async fn look(&mut self) {
         let answer = async {
-            let response = self.client.get(self.url.clone()).send().await.map_err(|error| error.to_string())?;
+            let response = self
+                .client
+                .get(self.url.clone())
+                .send()
+                .await
+                .map_err(|error| root_cause(&error))?;
             let status = response.status();
-            let text = response.text().await.map_err(|error| error.to_string())?;
+            let text = response.text().await.map_err(|error| root_cause(&error))?;
             if status.is_success() {
                 read_alerts(&text)
             } else {

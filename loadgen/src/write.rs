@@ -13,7 +13,11 @@ const CHUNK_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn write_all(generator: &mut Generator, mut output: impl Write, mut progress: impl FnMut(u64)) -> std::io::Result<()> {
+pub fn write_all(
+    generator: &mut Generator,
+    mut output: impl Write,
+    mut progress: impl FnMut(u64),
+) -> std::io::Result<()> {
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4096);
     while generator.next_into(&mut buffer).is_some() {
         buffer.push(b'\n');

@@ -42,8 +42,14 @@ pub(crate) enum Kind {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let converted = match arguments {
-        Arguments::Complaints { input, output } => complaints(input, open_text(input)?, writer(output.as_ref())?)?,
-        Arguments::Telemetry { input, output, kind } => {
+        Arguments::Complaints { input, output } => {
+            complaints(input, open_text(input)?, writer(output.as_ref())?)?
+        }
+        Arguments::Telemetry {
+            input,
+            output,
+            kind,
+        } => {
             let kind = kind.map(|kind| match kind {
                 Kind::Gauge => TelemetryAs::Gauge,
                 Kind::DialTest => TelemetryAs::DialTest,
@@ -51,15 +57,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             telemetry(input, open_text(input)?, kind, writer(output.as_ref())?)?
         }
     };
-    let Converted { rows, events, skipped } = converted;
-    say(&format!("{rows} rows, {events} events, {skipped} rows left out for want of a value"));
+    let Converted {
+        rows,
+        events,
+        skipped,
+    } = converted;
+    say(&format!(
+        "{rows} rows, {events} events, {skipped} rows left out for want of a value"
+    ));
     Ok(())
 }
 
 fn writer(path: Option<&PathBuf>) -> anyhow::Result<Box<dyn Write>> {
     Ok(match path {
         Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(BufWriter::new(std::io::stdout().lock())),

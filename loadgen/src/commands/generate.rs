@@ -34,16 +34,26 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         start_ms: arguments.start.map(|start| start.0),
         size: arguments.events.map_or(Size::Natural, Size::Events),
     };
-    let truth_path = arguments.truth.clone().unwrap_or_else(|| truth_beside(&arguments.scenario));
+    let truth_path = arguments
+        .truth
+        .clone()
+        .unwrap_or_else(|| truth_beside(&arguments.scenario));
 
     let mut generator = Generator::new(&scenario, options);
-    let bar = progress_bar(arguments.events.unwrap_or_else(|| nominal_events(&scenario) as u64));
-    let written = write_all(&mut generator, std::io::stdout().lock(), |lines| bar.set_position(lines));
+    let bar = progress_bar(
+        arguments
+            .events
+            .unwrap_or_else(|| nominal_events(&scenario) as u64),
+    );
+    let written = write_all(&mut generator, std::io::stdout().lock(), |lines| {
+        bar.set_position(lines);
+    });
     bar.finish_and_clear();
     written.context("cannot write events to stdout")?;
 
     let truth = generator.truth();
-    let text = serde_json::to_string_pretty(truth).context("cannot write the ground truth as JSON")?;
+    let text =
+        serde_json::to_string_pretty(truth).context("cannot write the ground truth as JSON")?;
     std::fs::write(&truth_path, text + "\n")
         .with_context(|| format!("cannot write the ground truth to {}", truth_path.display()))?;
     say(&format!(
@@ -58,7 +68,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// `some/where/kqi-1.yaml` → `kqi-1.truth.json`.
 fn truth_beside(scenario: &str) -> PathBuf {
-    let stem = Path::new(scenario).file_stem().and_then(|stem| stem.to_str()).unwrap_or(scenario);
+    let stem = Path::new(scenario)
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or(scenario);
     // A bundled name such as `kqi-1` has no suffix to lose.
     PathBuf::from(format!("{stem}.truth.json"))
 }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use loadgen::quantity::{Moment, parse_moment};
 use loadgen::{GenerateOptions, Generator, Pace, Scenario, Size, nominal_events};
 
+use super::now_ms;
 use super::sending::{Expectation, Sending, deliver, duration, positive};
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,11 @@ pub(crate) struct Arguments {
 }
 
 fn start(text: &str) -> Result<Moment, String> {
-    if text == "now" { Ok(Moment(jiff::Timestamp::now().as_millisecond())) } else { parse_moment(text) }
+    if text == "now" {
+        Ok(Moment(now_ms()))
+    } else {
+        parse_moment(text)
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -48,20 +53,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (pace, size) = match (arguments.rate, arguments.speed) {
         (Some(rate), None) => (Pace::RatePerS(rate), Size::Natural),
         (None, speed) => (Pace::Speed(speed.unwrap_or(1.0)), Size::Natural),
-        (Some(rate), Some(speed)) => (Pace::Speed(speed), Size::Scale(rate / (natural_per_s * speed))),
+        (Some(rate), Some(speed)) => (
+            Pace::Speed(speed),
+            Size::Scale(rate / (natural_per_s * speed)),
+        ),
     };
-    let options =
-        GenerateOptions { seed: arguments.seed, start_ms: arguments.start.map(|start| start.0), size };
+    let options = GenerateOptions {
+        seed: arguments.seed,
+        start_ms: arguments.start.map(|start| start.0),
+        size,
+    };
     let mut generator = Generator::new(&scenario, options);
-    let expectation =
-        Expectation { incidents: generator.truth().incidents.clone(), drain: arguments.drain };
+    let expectation = Expectation {
+        incidents: generator.truth().incidents.clone(),
+        drain: arguments.drain,
+    };
 
-    let scale = if let Size::Scale(scale) = size { scale } else { 1.0 };
+    let scale = if let Size::Scale(scale) = size {
+        scale
+    } else {
+        1.0
+    };
     let whole = natural * scale;
     let lines_about = match (arguments.sending.duration, pace) {
         (None, _) | (_, Pace::Unpaced) => whole,
         (Some(duration), Pace::RatePerS(rate)) => whole.min(rate * duration.as_secs_f64()),
-        (Some(duration), Pace::Speed(speed)) => whole.min(natural_per_s * scale * speed * duration.as_secs_f64()),
+        (Some(duration), Pace::Speed(speed)) => {
+            whole.min(natural_per_s * scale * speed * duration.as_secs_f64())
+        }
     };
     deliver(
         &mut generator,
@@ -72,7 +91,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(expectation),
     )?;
     if let Some(path) = &arguments.truth {
-        let text = serde_json::to_string_pretty(generator.truth()).context("cannot write the ground truth as JSON")?;
+        let text = serde_json::to_string_pretty(generator.truth())
+            .context("cannot write the ground truth as JSON")?;
         std::fs::write(path, text + "\n")
             .with_context(|| format!("cannot write the ground truth to {}", path.display()))?;
     }

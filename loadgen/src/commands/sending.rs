@@ -7,7 +7,7 @@ use anyhow::Context;
 use loadgen::quantity::parse_span;
 use loadgen::{IncidentTruth, Pace, SendOptions, SendReport, SendTally, Source, Watcher, send};
 
-use super::{print, progress_bar};
+use super::{now_ms, print, progress_bar};
 
 /// Above this speed, batches that overtake each other in flight would look like
 /// disorder of many seconds of event time.
@@ -73,8 +73,13 @@ pub(crate) fn deliver(
         pace,
         batch_lines: arguments.batch as usize,
         linger: LINGER,
-        in_flight: arguments.in_flight.unwrap_or(if in_order { 1 } else { IN_FLIGHT }),
-        producer: arguments.producer.clone().unwrap_or_else(|| fresh_producer(name)),
+        in_flight: arguments
+            .in_flight
+            .unwrap_or(if in_order { 1 } else { IN_FLIGHT }),
+        producer: arguments
+            .producer
+            .clone()
+            .unwrap_or_else(|| fresh_producer(name)),
         gzip: arguments.gzip,
         retry_for: arguments.retry_for,
         duration: arguments.duration,
@@ -83,8 +88,10 @@ pub(crate) fn deliver(
     let report = runtime.block_on(send_and_watch(source, &options, lines_about, expectation))?;
     print(&report.to_string());
     if let Some(path) = &arguments.report {
-        let text = serde_json::to_string_pretty(&report).context("cannot write the report as JSON")?;
-        std::fs::write(path, text + "\n").with_context(|| format!("cannot write the report to {}", path.display()))?;
+        let text =
+            serde_json::to_string_pretty(&report).context("cannot write the report as JSON")?;
+        std::fs::write(path, text + "\n")
+            .with_context(|| format!("cannot write the report to {}", path.display()))?;
     }
     Ok(())
 }
@@ -107,15 +114,28 @@ async fn send_and_watch(
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        // The first ends the run with a report; a second does not wait for it.
+        tokio::spawn(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
     };
-    let tally: SendTally = send(source, options, stop, move |lines| shown.set_position(lines)).await?;
+    let tally: SendTally = send(source, options, stop, move |lines| {
+        shown.set_position(lines);
+    })
+    .await?;
     let mut report = tally.report();
     let _ = finished.send(true);
     if let (Some(watching), Some(expectation)) = (watching, expectation) {
         bar.set_message("looking for alerts");
         let watcher = watching.await.context("the watcher of alerts failed")?;
         let played_until_ms = tally.last_due_ms.unwrap_or(i64::MIN);
-        report.detection = Some(watcher.drain(expectation.drain, &expectation.incidents, played_until_ms).await);
+        report.detection = Some(
+            watcher
+                .drain(expectation.drain, &expectation.incidents, played_until_ms)
+                .await,
+        );
     }
     bar.finish_and_clear();
     Ok(report)
@@ -123,8 +143,11 @@ async fn send_and_watch(
 
 /// A name that no earlier run had.
 fn fresh_producer(name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("loadgen-{name}-{}-{}", std::process::id(), jiff::Timestamp::now().as_millisecond())
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("loadgen-{name}-{}-{}", std::process::id(), now_ms())
 }
 
 /// A length of time on the command line.

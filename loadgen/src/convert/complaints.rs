@@ -23,7 +23,11 @@ const NO_TYPE: &str = "(no type)";
 ///
 /// # Errors
 /// When the table cannot be read, lacks a column or has a date that is none.
-pub fn complaints(file: &str, input: Box<dyn BufRead + Send + '_>, output: impl Write) -> Result<Converted, ConvertError> {
+pub fn complaints(
+    file: &str,
+    input: Box<dyn BufRead + Send + '_>,
+    output: impl Write,
+) -> Result<Converted, ConvertError> {
     let mut table = Table::open(file, input)?;
     let serial = table.column("unique_key")?;
     let (opened, closed) = (table.column("opendate")?, table.column("closedate")?);
@@ -43,10 +47,16 @@ pub fn complaints(file: &str, input: Box<dyn BufRead + Send + '_>, output: impl 
             day_ms(text).ok_or_else(|| table.wrong(at, text, "a day such as 2015-01-31"))
         };
         let filed_ms = day(opened)?;
-        lines.push((filed_ms, ticket(&row, filed_ms, "\"filed\"", 1, (serial, kind, borough))));
+        lines.push((
+            filed_ms,
+            ticket(&row, filed_ms, "\"filed\"", 1, (serial, kind, borough)),
+        ));
         if !field(&row, closed).is_empty() {
             let closed_ms = day(closed)? + DAY_MS - 1_000;
-            lines.push((closed_ms, ticket(&row, closed_ms, "\"closed\"", 2, (serial, kind, borough))));
+            lines.push((
+                closed_ms,
+                ticket(&row, closed_ms, "\"closed\"", 2, (serial, kind, borough)),
+            ));
         }
     }
     converted.events = write_sorted(lines, output)?;
@@ -66,7 +76,10 @@ fn ticket(
     line.text("serial", &JsonText::new(field(row, serial)))
         .integer("version", version)
         .raw("state", state)
-        .text("path", &JsonText::new(if kind.is_empty() { NO_TYPE } else { kind }));
+        .text(
+            "path",
+            &JsonText::new(if kind.is_empty() { NO_TYPE } else { kind }),
+        );
     if !field(row, borough).is_empty() {
         line.text("city", &JsonText::new(field(row, borough)));
     }

@@ -20,7 +20,11 @@ pub enum TelemetryAs {
 impl TelemetryAs {
     /// What suits a series, by the name of its domain.
     pub fn suited_to(domain: &str) -> Self {
-        if domain.contains("latency") { Self::DialTest } else { Self::Gauge }
+        if domain.contains("latency") {
+            Self::DialTest
+        } else {
+            Self::Gauge
+        }
     }
 }
 
@@ -56,7 +60,8 @@ pub fn telemetry(
             converted.skipped += 1;
             continue;
         }
-        let ts_ms = point_ms(time).ok_or_else(|| table.wrong(at, time, "a time such as 2018-04-25T00:00:00Z"))?;
+        let ts_ms = point_ms(time)
+            .ok_or_else(|| table.wrong(at, time, "a time such as 2018-04-25T00:00:00Z"))?;
         let number: f64 = value
             .parse()
             .ok()
@@ -66,7 +71,9 @@ pub fn telemetry(
         match kind {
             TelemetryAs::Gauge => {
                 let mut line = LineWriter::start(&mut buffer, "gauge", ts_ms);
-                line.text("name", &name).raw("value", number).raw("dims", &dims);
+                line.text("name", &name)
+                    .raw("value", number)
+                    .raw("dims", &dims);
                 line.end();
             }
             TelemetryAs::DialTest => {
@@ -93,15 +100,34 @@ pub fn telemetry(
 /// `service_unavailable` and `unavail-01`.
 fn names(file: &str) -> (String, String) {
     let path = Path::new(file);
-    let word = |part: Option<&std::ffi::OsStr>| part.and_then(|part| part.to_str()).unwrap_or_default().to_owned();
+    let word = |part: Option<&std::ffi::OsStr>| {
+        part.and_then(|part| part.to_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
     // Anything that is no letter, digit or dash would need escaping in ids.
     let plain = |text: &str| -> String {
-        text.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
+        text.chars()
+            .map(|c| {
+                if c.is_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect()
     };
     let domain = plain(&word(path.parent().and_then(Path::file_name))).replace('-', "_");
     let series = word(path.file_name());
     let series = plain(series.split(".csv").next().unwrap_or_default());
-    (if domain.is_empty() { "series".to_owned() } else { domain }, series)
+    (
+        if domain.is_empty() {
+            "series".to_owned()
+        } else {
+            domain
+        },
+        series,
+    )
 }
 
 /// RFC 3339, or `2018-07-03 14:00:00`, which is UTC too.
@@ -110,5 +136,11 @@ fn point_ms(text: &str) -> Option<i64> {
         return Some(moment.0);
     }
     let local: jiff::civil::DateTime = text.parse().ok()?;
-    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+    Some(
+        local
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()?
+            .timestamp()
+            .as_millisecond(),
+    )
 }

@@ -50,8 +50,14 @@ impl BossCalls {
                 prepare_text(&mut fields, "host", &pair.host);
                 prepare_text(&mut fields, "interface", &pair.interface);
                 prepare_text(&mut fields, "client", client);
-                let dims = [("host", pair.host.as_str()), ("interface", pair.interface.as_str())];
-                routes.push(Route { fields, strikes: strikes(frame, effect, Some(client), &dims) });
+                let dims = [
+                    ("host", pair.host.as_str()),
+                    ("interface", pair.interface.as_str()),
+                ];
+                routes.push(Route {
+                    fields,
+                    strikes: strikes(frame, effect, Some(client), &dims),
+                });
             }
         }
         Self {
@@ -67,7 +73,8 @@ impl BossCalls {
     }
 
     pub(super) fn next_ms(&self) -> Option<i64> {
-        (self.made < self.total).then(|| self.start_ms + (self.made as f64 * self.interval_ms) as i64)
+        (self.made < self.total)
+            .then(|| self.start_ms + (self.made as f64 * self.interval_ms) as i64)
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth]) -> i64 {

@@ -40,8 +40,14 @@ enum State {
 }
 
 impl Connections {
-    pub(super) fn new(frame: Frame<'_>, connections: &BossConnections, mut rng: ChaCha8Rng) -> Self {
-        let per_pair = (f64::from(connections.per_pair) * frame.scale).round().max(1.0) as u64;
+    pub(super) fn new(
+        frame: Frame<'_>,
+        connections: &BossConnections,
+        mut rng: ChaCha8Rng,
+    ) -> Self {
+        let per_pair = (f64::from(connections.per_pair) * frame.scale)
+            .round()
+            .max(1.0) as u64;
         let mut due = Pending::default();
         let mut slots = Vec::new();
         for (pair_index, pair) in connections.pairs.iter().enumerate() {
@@ -51,13 +57,25 @@ impl Connections {
                 prepare_text(&mut fields, "interface", &pair.interface);
                 let name = format!("{}-{pair_index}-{number:03}", connections.name.value);
                 prepare_text(&mut fields, "connection", &name);
-                let dims = [("host", pair.host.as_str()), ("interface", pair.interface.as_str())];
+                let dims = [
+                    ("host", pair.host.as_str()),
+                    ("interface", pair.interface.as_str()),
+                ];
                 let first_ms = frame.start_ms + connections.rest.draw_ms(&mut rng) as i64;
                 due.push(first_ms, (slots.len(), State::Acquired));
-                slots.push(Slot { fields, strikes: strikes(frame, effect, None, &dims) });
+                slots.push(Slot {
+                    fields,
+                    strikes: strikes(frame, effect, None, &dims),
+                });
             }
         }
-        Self { rng, due, slots, hold: connections.hold, rest: connections.rest }
+        Self {
+            rng,
+            due,
+            slots,
+            hold: connections.hold,
+            rest: connections.rest,
+        }
     }
 
     pub(super) fn next_ms(&self) -> Option<i64> {
@@ -65,8 +83,12 @@ impl Connections {
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth]) -> i64 {
-        let Some((ts_ms, (index, state))) = self.due.pop() else { return 0 };
-        let Some(slot) = self.slots.get(index) else { return ts_ms };
+        let Some((ts_ms, (index, state))) = self.due.pop() else {
+            return 0;
+        };
+        let Some(slot) = self.slots.get(index) else {
+            return ts_ms;
+        };
         let rng = &mut self.rng;
         let word = match state {
             State::Acquired => {
@@ -82,7 +104,8 @@ impl Connections {
                     note(truth, strike.incident, 1, u64::from(kept));
                 }
                 self.due.push(active_ms, (index, State::Active));
-                self.due.push(released_ms.max(active_ms + 1), (index, State::Released));
+                self.due
+                    .push(released_ms.max(active_ms + 1), (index, State::Released));
                 "acquired"
             }
             State::Active => "active",
@@ -94,7 +117,8 @@ impl Connections {
             }
         };
         let mut line = LineWriter::start(buffer, "boss_connection", ts_ms);
-        line.prepared(&slot.fields).raw("state", format_args!("\"{word}\""));
+        line.prepared(&slot.fields)
+            .raw("state", format_args!("\"{word}\""));
         line.end();
         ts_ms
     }

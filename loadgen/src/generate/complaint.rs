@@ -94,7 +94,12 @@ impl Tickets {
             cities: Vec::new(),
             serial_prefix: format!("{}-", settings.name.value),
             path: JsonText::new(&settings.path),
-            reclassified_path: JsonText::new(settings.reclassified_path.as_deref().unwrap_or(&settings.path)),
+            reclassified_path: JsonText::new(
+                settings
+                    .reclassified_path
+                    .as_deref()
+                    .unwrap_or(&settings.path),
+            ),
             settings: settings.clone(),
             serials: 0,
         };
@@ -120,8 +125,10 @@ impl Tickets {
                 };
                 tickets.add_arrivals(strike.begin_ms(), burst);
             }
-            let strikes =
-                strikes.iter().map(|strike| (strike.incident, strike.begin_ms(), strike.end_ms())).collect();
+            let strikes = strikes
+                .iter()
+                .map(|strike| (strike.incident, strike.begin_ms(), strike.end_ms()))
+                .collect();
             tickets.cities.push(City { fields, strikes });
         }
         tickets
@@ -137,7 +144,8 @@ impl Tickets {
     fn plan_arrival(&mut self, after_ms: i64, index: usize) {
         let arrivals = &self.arrivals[index];
         let gap_ms = -(1.0 - self.rng.random::<f64>()).ln() * arrivals.mean_gap_ms;
-        let at_ms = after_ms + gap_ms as i64;
+        // A scale of zero makes endless gaps.
+        let at_ms = after_ms.saturating_add(gap_ms as i64);
         if at_ms < arrivals.until_ms {
             self.due.push(at_ms, Due::Arrive(index));
         }
@@ -148,7 +156,9 @@ impl Tickets {
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth]) -> i64 {
-        let Some((at_ms, due)) = self.due.pop() else { return 0 };
+        let Some((at_ms, due)) = self.due.pop() else {
+            return 0;
+        };
         match due {
             Due::Arrive(index) => {
                 let ticket = self.file(at_ms, index, truth);
@@ -157,7 +167,11 @@ impl Tickets {
             }
             Due::Change(ticket) => {
                 if ticket.state == State::Confirmed {
-                    let closed = Ticket { state: State::Closed, version: ticket.version + 1, ..ticket };
+                    let closed = Ticket {
+                        state: State::Closed,
+                        version: ticket.version + 1,
+                        ..ticket
+                    };
                     let after_ms = self.settings.follow_up.draw_ms(&mut self.rng) as i64;
                     self.due.push(at_ms + after_ms, Due::Change(closed));
                 }
@@ -204,19 +218,36 @@ impl Tickets {
                 let after_ms = settings.follow_up.draw_ms(rng) as i64;
                 // A change never comes before the repetition of what it changes.
                 let change_ms = at_ms + after_ms.max(REPEAT_AFTER_MS.end);
-                self.due.push(change_ms, Due::Change(Ticket { version: 2, state, ..ticket }));
+                self.due.push(
+                    change_ms,
+                    Due::Change(Ticket {
+                        version: 2,
+                        state,
+                        ..ticket
+                    }),
+                );
                 break;
             }
         }
         if settings.duplicated.hit(rng) {
             let repeat_ms = at_ms + rng.random_range(REPEAT_AFTER_MS);
-            self.due.push(repeat_ms, Due::Repeat { ts_ms: at_ms, ticket });
+            self.due.push(
+                repeat_ms,
+                Due::Repeat {
+                    ts_ms: at_ms,
+                    ticket,
+                },
+            );
         }
         ticket
     }
 
     fn line(&self, buffer: &mut Vec<u8>, ts_ms: i64, ticket: Ticket) {
-        let path = if ticket.state == State::Reclassified { &self.reclassified_path } else { &self.path };
+        let path = if ticket.state == State::Reclassified {
+            &self.reclassified_path
+        } else {
+            &self.path
+        };
         let mut line = LineWriter::start(buffer, "complaint", ts_ms);
         line.numbered("serial", &self.serial_prefix, ticket.serial, 6)
             .integer("version", ticket.version)

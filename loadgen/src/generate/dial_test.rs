@@ -32,7 +32,12 @@ struct Probe {
 }
 
 impl DialTests {
-    pub(super) fn new(frame: Frame<'_>, fleet: &DialTestFleet, total: u64, mut rng: ChaCha8Rng) -> Self {
+    pub(super) fn new(
+        frame: Frame<'_>,
+        fleet: &DialTestFleet,
+        total: u64,
+        mut rng: ChaCha8Rng,
+    ) -> Self {
         let mut probes = probes(frame, fleet);
         // Neighbours in the list must not be neighbours in time.
         probes.shuffle(&mut rng);
@@ -40,7 +45,12 @@ impl DialTests {
             rng,
             id_prefix: format!("{}-", fleet.name.value),
             probes,
-            codes: weighted(fleet.codes.iter().map(|(code, weight)| (code.as_str(), weight.0))),
+            codes: weighted(
+                fleet
+                    .codes
+                    .iter()
+                    .map(|(code, weight)| (code.as_str(), weight.0)),
+            ),
             no_reply: JsonText::new("no_reply"),
             start_ms: frame.start_ms,
             interval_ms: frame.scenario.duration.0 as f64 / total.max(1) as f64,
@@ -51,7 +61,8 @@ impl DialTests {
     }
 
     pub(super) fn next_ms(&self) -> Option<i64> {
-        (self.made < self.total).then(|| self.start_ms + (self.made as f64 * self.interval_ms) as i64)
+        (self.made < self.total)
+            .then(|| self.start_ms + (self.made as f64 * self.interval_ms) as i64)
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth]) -> i64 {
@@ -114,7 +125,14 @@ impl DialTests {
                 let parts = multipart.parts.draw(rng).round() as i64;
                 let incomplete = multipart.incomplete.hit(rng);
                 line.flag("content_ok", !incomplete)
-                    .integer("part", if incomplete { (parts - 1).max(1) } else { parts })
+                    .integer(
+                        "part",
+                        if incomplete {
+                            (parts - 1).max(1)
+                        } else {
+                            parts
+                        },
+                    )
                     .integer("parts", parts);
             }
             // What did not come cannot be read: no verdict on its content.
@@ -137,8 +155,11 @@ impl DialTests {
 }
 
 fn probes(frame: Frame<'_>, fleet: &DialTestFleet) -> Vec<Probe> {
-    let steps: Vec<Option<&str>> =
-        if fleet.steps.is_empty() { vec![None] } else { fleet.steps.iter().map(|step| Some(step.as_str())).collect() };
+    let steps: Vec<Option<&str>> = if fleet.steps.is_empty() {
+        vec![None]
+    } else {
+        fleet.steps.iter().map(|step| Some(step.as_str())).collect()
+    };
     let cities = expand(&fleet.cities);
     let mut probes = Vec::new();
     for service in &fleet.services {
@@ -153,8 +174,11 @@ fn probes(frame: Frame<'_>, fleet: &DialTestFleet) -> Vec<Probe> {
                         prepare_text(&mut fields, "network", network);
                         prepare_text(&mut fields, "probe", &format!("probe-{city}-{channel}"));
                         prepare_text(&mut fields, "target", &fleet.target);
-                        let mut dims =
-                            vec![("city", city.as_str()), ("channel", channel.as_str()), ("network", network.as_str())];
+                        let mut dims = vec![
+                            ("city", city.as_str()),
+                            ("channel", channel.as_str()),
+                            ("network", network.as_str()),
+                        ];
                         if let Some(step) = step {
                             prepare_text(&mut fields, "step", step);
                             dims.push(("step", step));
@@ -194,5 +218,11 @@ pub(super) fn weighted<'a>(entries: impl Iterator<Item = (&'a str, f64)>) -> Vec
 pub(super) fn pick<'a>(texts: &'a [(JsonText, f64)], rng: &mut ChaCha8Rng) -> Option<&'a JsonText> {
     let last = texts.last()?;
     let at: f64 = rng.random();
-    Some(&texts.iter().find(|(_, reached)| at < *reached).unwrap_or(last).0)
+    Some(
+        &texts
+            .iter()
+            .find(|(_, reached)| at < *reached)
+            .unwrap_or(last)
+            .0,
+    )
 }

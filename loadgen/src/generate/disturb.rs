@@ -44,12 +44,26 @@ impl Disturbance {
         if self.duplicates.hit(&mut self.rng) {
             // A copy stays within the disorder too: it is a repetition, not late data.
             let behind_ms = draw_ms(&mut self.rng, 0, self.disorder.max.0);
-            held.push(due_ms + behind_ms, HeldLine { ts_ms, broken: false, line: line.to_vec() });
+            held.push(
+                due_ms + behind_ms,
+                HeldLine {
+                    ts_ms,
+                    broken: false,
+                    line: line.to_vec(),
+                },
+            );
             counts.duplicates += 1;
         }
         if self.broken.hit(&mut self.rng) {
             let line = break_line(line, ts_ms, self.breakages);
-            held.push(due_ms, HeldLine { ts_ms, broken: true, line });
+            held.push(
+                due_ms,
+                HeldLine {
+                    ts_ms,
+                    broken: true,
+                    line,
+                },
+            );
             self.breakages += 1;
         }
         if self.late.share.hit(&mut self.rng) {
@@ -72,10 +86,14 @@ fn draw_ms(rng: &mut impl Rng, low_ms: i64, high_ms: i64) -> i64 {
 fn break_line(line: &[u8], ts_ms: i64, turn: usize) -> Vec<u8> {
     match turn % 5 {
         // Cut off in the middle, as by a full disk.
-        0 => String::from_utf8_lossy(&line[..line.len() / 2]).trim_end_matches('\u{fffd}').as_bytes().to_vec(),
+        0 => String::from_utf8_lossy(&line[..line.len() / 2])
+            .trim_end_matches('\u{fffd}')
+            .as_bytes()
+            .to_vec(),
         1 => format!("{{\"type\":\"dial_tset\",\"ts\":{ts_ms},\"id\":\"broken\"}}").into_bytes(),
         2 => b"{\"type\":\"dial_test\",\"ts\":\"yesterday\",\"id\":\"broken\"}".to_vec(),
-        3 => format!("{{\"type\":\"boss_call\",\"ts\":{ts_ms},\"latency_ms\":\"slow\"}}").into_bytes(),
+        3 => format!("{{\"type\":\"boss_call\",\"ts\":{ts_ms},\"latency_ms\":\"slow\"}}")
+            .into_bytes(),
         _ => b"not json at all".to_vec(),
     }
 }

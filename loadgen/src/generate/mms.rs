@@ -58,9 +58,17 @@ struct Issue {
 }
 
 enum Due {
-    Submit { issue: usize, number: u64 },
+    Submit {
+        issue: usize,
+        number: u64,
+    },
     Forwarded(Message),
-    Final { message: Message, status: Status, text: JsonText, caused_by: Option<usize> },
+    Final {
+        message: Message,
+        status: Status,
+        text: JsonText,
+        caused_by: Option<usize>,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -104,7 +112,12 @@ impl Mms {
             unrecognised: traffic.unrecognised,
             retrieved_after: traffic.retrieved_after,
             expires_after_ms: traffic.expires_after.0,
-            expired_texts: weighted(traffic.expired_texts.iter().map(|(text, weight)| (text.as_str(), weight.0))),
+            expired_texts: weighted(
+                traffic
+                    .expired_texts
+                    .iter()
+                    .map(|(text, weight)| (text.as_str(), weight.0)),
+            ),
         };
         for edition in &traffic.editions {
             let first_place = mms.add_places(frame, &traffic.service, &cities, Some(&edition.name));
@@ -113,7 +126,13 @@ impl Mms {
             let mut start_ms = edition.at.first_at_or_after(frame.start_ms);
             while start_ms < frame.end_ms {
                 let interval_ms = edition.spread.0 as f64 / total.max(1) as f64;
-                mms.add_issue(Issue { first_place, start_ms, interval_ms, total, everyone: true });
+                mms.add_issue(Issue {
+                    first_place,
+                    start_ms,
+                    interval_ms,
+                    total,
+                    everyone: true,
+                });
                 start_ms += DAY_MS;
             }
         }
@@ -122,13 +141,25 @@ impl Mms {
             let duration_ms = frame.scenario.duration.0 as f64;
             let total = (rate.0 * frame.scale * duration_ms / 60_000.0).round() as u64;
             let interval_ms = duration_ms / total.max(1) as f64;
-            mms.add_issue(Issue { first_place, start_ms: frame.start_ms, interval_ms, total, everyone: false });
+            mms.add_issue(Issue {
+                first_place,
+                start_ms: frame.start_ms,
+                interval_ms,
+                total,
+                everyone: false,
+            });
         }
         mms
     }
 
     /// Adds the cities for one edition; returns where they begin.
-    fn add_places(&mut self, frame: Frame<'_>, service: &str, cities: &[String], edition: Option<&str>) -> usize {
+    fn add_places(
+        &mut self,
+        frame: Frame<'_>,
+        service: &str,
+        cities: &[String],
+        edition: Option<&str>,
+    ) -> usize {
         let first = self.places.len();
         for (city_index, city) in cities.iter().enumerate() {
             let mut fields = Vec::new();
@@ -140,14 +171,24 @@ impl Mms {
                 dims.push(("edition", edition));
             }
             let strikes = strikes(frame, effect, Some(service), &dims);
-            self.places.push(Place { city_index, fields, strikes });
+            self.places.push(Place {
+                city_index,
+                fields,
+                strikes,
+            });
         }
         first
     }
 
     fn add_issue(&mut self, issue: Issue) {
         if issue.total > 0 {
-            self.due.push(issue.start_ms, Due::Submit { issue: self.issues.len(), number: 0 });
+            self.due.push(
+                issue.start_ms,
+                Due::Submit {
+                    issue: self.issues.len(),
+                    number: 0,
+                },
+            );
             self.issues.push(issue);
         }
     }
@@ -157,11 +198,20 @@ impl Mms {
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth]) -> i64 {
-        let Some((ts_ms, due)) = self.due.pop() else { return 0 };
+        let Some((ts_ms, due)) = self.due.pop() else {
+            return 0;
+        };
         match due {
             Due::Submit { issue, number } => self.submit(buffer, truth, ts_ms, issue, number),
-            Due::Forwarded(message) => self.receipt(buffer, ts_ms, message, "Forwarded", &JsonText::new("1000")),
-            Due::Final { message, status, text, caused_by } => {
+            Due::Forwarded(message) => {
+                self.receipt(buffer, ts_ms, message, "Forwarded", &JsonText::new("1000"));
+            }
+            Due::Final {
+                message,
+                status,
+                text,
+                caused_by,
+            } => {
                 self.receipt(buffer, ts_ms, message, status.word(), &text);
                 if let Some(incident) = caused_by {
                     note(truth, incident, 0, 1);
@@ -171,20 +221,39 @@ impl Mms {
         ts_ms
     }
 
-    fn submit(&mut self, buffer: &mut Vec<u8>, truth: &mut [IncidentTruth], ts_ms: i64, index: usize, number: u64) {
+    fn submit(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        truth: &mut [IncidentTruth],
+        ts_ms: i64,
+        index: usize,
+        number: u64,
+    ) {
         let issue = &self.issues[index];
         if number + 1 < issue.total {
             let next_ms = issue.start_ms + ((number + 1) as f64 * issue.interval_ms) as i64;
-            self.due.push(next_ms, Due::Submit { issue: index, number: number + 1 });
+            self.due.push(
+                next_ms,
+                Due::Submit {
+                    issue: index,
+                    number: number + 1,
+                },
+            );
         }
         let cities = self.cities;
         let (place, person) = if issue.everyone {
             (number as usize % cities, number / cities as u64)
         } else {
-            (self.rng.random_range(0..cities), self.rng.random_range(0..STEADY_SUBSCRIBERS))
+            (
+                self.rng.random_range(0..cities),
+                self.rng.random_range(0..STEADY_SUBSCRIBERS),
+            )
         };
         let place = &self.places[issue.first_place + place];
-        let message = Message { id: self.messages, recipient: subscriber(place.city_index, person) };
+        let message = Message {
+            id: self.messages,
+            recipient: subscriber(place.city_index, person),
+        };
         self.messages += 1;
 
         let mut line = LineWriter::start(buffer, "mms_submit", ts_ms);
@@ -195,12 +264,16 @@ impl Mms {
         line.end();
 
         let strike = place.strikes.iter().find(|strike| strike.is_on(ts_ms));
-        let expired = strike.and_then(|strike| strike.effect.expired).unwrap_or(self.expired);
+        let expired = strike
+            .and_then(|strike| strike.effect.expired)
+            .unwrap_or(self.expired);
         let at: f64 = self.rng.random();
         let (mut status, mut caused_by) = (Status::Retrieved, None);
         if at < expired.0 {
             status = Status::Expired;
-            caused_by = strike.filter(|strike| strike.effect.expired.is_some()).map(|strike| strike.incident);
+            caused_by = strike
+                .filter(|strike| strike.effect.expired.is_some())
+                .map(|strike| strike.incident);
         } else if at < expired.0 + self.rejected.0 {
             status = Status::Rejected;
         } else if at < expired.0 + self.rejected.0 + self.unrecognised.0 {
@@ -216,13 +289,17 @@ impl Mms {
             && let Some(retrieved_at) = strike.effect.retrieved_at
             && strike.effect.delayed.hit(&mut self.rng)
         {
-            final_ms = retrieved_at.first_at_or_after(ts_ms) + self.rng.random_range(0..RELEASE_SPREAD_MS);
+            final_ms =
+                retrieved_at.first_at_or_after(ts_ms) + self.rng.random_range(0..RELEASE_SPREAD_MS);
             caused_by = Some(strike.incident);
         }
         let text = match status {
             Status::Expired => {
-                let told = strike.and_then(|strike| strike.effect.status_text.as_deref()).map(JsonText::new);
-                told.or_else(|| pick(&self.expired_texts, &mut self.rng).cloned()).unwrap_or_else(|| JsonText::new("4446"))
+                let told = strike
+                    .and_then(|strike| strike.effect.status_text.as_deref())
+                    .map(JsonText::new);
+                told.or_else(|| pick(&self.expired_texts, &mut self.rng).cloned())
+                    .unwrap_or_else(|| JsonText::new("4446"))
             }
             Status::Retrieved => JsonText::new("1000"),
             Status::Rejected => JsonText::new("用户拒收"),
@@ -234,10 +311,25 @@ impl Mms {
         let forwarded_ms = ts_ms + self.rng.random_range(FORWARDED_AFTER_MS);
         self.due.push(forwarded_ms, Due::Forwarded(message));
         // A final receipt cannot overtake the interim one: they share a queue.
-        self.due.push(final_ms.max(forwarded_ms + 1), Due::Final { message, status, text, caused_by });
+        self.due.push(
+            final_ms.max(forwarded_ms + 1),
+            Due::Final {
+                message,
+                status,
+                text,
+                caused_by,
+            },
+        );
     }
 
-    fn receipt(&self, buffer: &mut Vec<u8>, ts_ms: i64, message: Message, status: &str, text: &JsonText) {
+    fn receipt(
+        &self,
+        buffer: &mut Vec<u8>,
+        ts_ms: i64,
+        message: Message,
+        status: &str,
+        text: &JsonText,
+    ) {
         let mut line = LineWriter::start(buffer, "mms_receipt", ts_ms);
         line.numbered("message_id", &self.message_prefix, message.id, 8)
             .text("status", &JsonText::new(status))

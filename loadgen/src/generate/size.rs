@@ -18,7 +18,11 @@ pub(super) struct Plan {
 /// rounding leaves over; the rest follows its rates.
 pub(super) fn plan(scenario: &Scenario, size: Size) -> Plan {
     let copies = 1.0 + scenario.duplicates.0 + scenario.broken_lines.0;
-    let fleets: Vec<f64> = scenario.dial_tests.iter().map(|fleet| fleet_tests(scenario, fleet)).collect();
+    let fleets: Vec<f64> = scenario
+        .dial_tests
+        .iter()
+        .map(|fleet| fleet_tests(scenario, fleet))
+        .collect();
     let tests: f64 = fleets.iter().sum();
     let scaled = scaled_events(scenario);
     let fixed = fixed_events(scenario);
@@ -42,7 +46,11 @@ pub(super) fn plan(scenario: &Scenario, size: Size) -> Plan {
 
 /// About how many lines a scenario gives at its own rates.
 pub fn nominal_events(scenario: &Scenario) -> f64 {
-    let tests: f64 = scenario.dial_tests.iter().map(|fleet| fleet_tests(scenario, fleet)).sum();
+    let tests: f64 = scenario
+        .dial_tests
+        .iter()
+        .map(|fleet| fleet_tests(scenario, fleet))
+        .sum();
     let copies = 1.0 + scenario.duplicates.0 + scenario.broken_lines.0;
     (tests + scaled_events(scenario) + fixed_events(scenario)) * copies
 }
@@ -77,31 +85,48 @@ fn messages(scenario: &Scenario, traffic: &MmsTraffic) -> f64 {
             days as f64 * f64::from(edition.per_city) * cities
         })
         .sum();
-    editions + traffic.rate_per_min.map_or(0.0, |rate| rate.0 * scenario.duration.0 as f64 / 60_000.0)
+    editions
+        + traffic
+            .rate_per_min
+            .map_or(0.0, |rate| rate.0 * scenario.duration.0 as f64 / 60_000.0)
 }
 
 /// Events, other than dial tests, that follow the scale.
 fn scaled_events(scenario: &Scenario) -> f64 {
     let duration_ms = scenario.duration.0 as f64;
     // A message is a submission, an interim and a final receipt.
-    let mms: f64 = scenario.mms.iter().map(|traffic| messages(scenario, traffic) * 3.0).sum();
-    let calls: f64 = scenario.boss_calls.iter().map(|callers| callers.rate_per_min.0 * duration_ms / 60_000.0).sum();
+    let mms: f64 = scenario
+        .mms
+        .iter()
+        .map(|traffic| messages(scenario, traffic) * 3.0)
+        .sum();
+    let calls: f64 = scenario
+        .boss_calls
+        .iter()
+        .map(|callers| callers.rate_per_min.0 * duration_ms / 60_000.0)
+        .sum();
     let connections: f64 = scenario
         .boss_connections
         .iter()
         .map(|connections| {
             // The mean of a log-normal is above its median.
-            let mean = |shape: LogNormal| shape.median_ms.0 * (shape.sigma * shape.sigma / 2.0).exp();
+            let mean =
+                |shape: LogNormal| shape.median_ms.0 * (shape.sigma * shape.sigma / 2.0).exp();
             let cycle_ms = mean(connections.hold) + mean(connections.rest);
-            f64::from(connections.per_pair) * connections.pairs.len() as f64 * 3.0 * duration_ms / cycle_ms
+            f64::from(connections.per_pair) * connections.pairs.len() as f64 * 3.0 * duration_ms
+                / cycle_ms
         })
         .sum();
     let tickets: f64 = scenario
         .complaints
         .iter()
         .map(|tickets| {
-            let filed = tickets.rate_per_h.0 * duration_ms / 3_600_000.0 * expand(&tickets.cities).len() as f64;
-            let once = tickets.reclassified.0 + tickets.excluded.0 + tickets.withdrawn.0 + tickets.duplicated.0;
+            let filed = tickets.rate_per_h.0 * duration_ms / 3_600_000.0
+                * expand(&tickets.cities).len() as f64;
+            let once = tickets.reclassified.0
+                + tickets.excluded.0
+                + tickets.withdrawn.0
+                + tickets.duplicated.0;
             filed * (1.0 + once + 2.0 * tickets.closed.0)
         })
         .sum();
@@ -114,7 +139,11 @@ fn fixed_events(scenario: &Scenario) -> f64 {
         .gauges
         .iter()
         .map(|series| {
-            let combinations: usize = series.dims.values().map(|values| expand(values).len()).product();
+            let combinations: usize = series
+                .dims
+                .values()
+                .map(|values| expand(values).len())
+                .product();
             combinations as f64 * (scenario.duration.0 as f64 / series.every.0 as f64).ceil()
         })
         .sum();

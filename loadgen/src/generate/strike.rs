@@ -47,7 +47,11 @@ pub(super) fn strikes<E: Clone>(
             (Some(wanted), Some(service)) => wanted == service,
             _ => true,
         };
-        of_service && incident.dims.iter().all(|(dim, wanted)| dims.iter().any(|(name, value)| name == dim && value == wanted))
+        of_service
+            && incident.dims.iter().all(|(dim, wanted)| {
+                dims.iter()
+                    .any(|(name, value)| name == dim && value == wanted)
+            })
     };
     frame
         .scenario

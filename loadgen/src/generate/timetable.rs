@@ -17,8 +17,20 @@ pub(super) struct Timetable {
 }
 
 enum Entry {
-    Gauge { name: JsonText, dims: String, value: f64, wobble: Share, every_ms: i64 },
-    Annotation { start_ms: i64, end_ms: i64, kind: JsonText, text: JsonText, scope: String },
+    Gauge {
+        name: JsonText,
+        dims: String,
+        value: f64,
+        wobble: Share,
+        every_ms: i64,
+    },
+    Annotation {
+        start_ms: i64,
+        end_ms: i64,
+        kind: JsonText,
+        text: JsonText,
+        scope: String,
+    },
 }
 
 impl Timetable {
@@ -37,7 +49,11 @@ impl Timetable {
             }
         }
         for annotation in &frame.scenario.annotations {
-            let scope: Vec<_> = annotation.scope.iter().map(|(dim, value)| (dim.clone(), value.clone())).collect();
+            let scope: Vec<_> = annotation
+                .scope
+                .iter()
+                .map(|(dim, value)| (dim.clone(), value.clone()))
+                .collect();
             let entry = Entry::Annotation {
                 start_ms: frame.start_ms + annotation.from.0,
                 end_ms: frame.start_ms + annotation.until.value.0,
@@ -55,18 +71,43 @@ impl Timetable {
     }
 
     pub(super) fn write(&mut self, buffer: &mut Vec<u8>) -> i64 {
-        let Some((ts_ms, entry)) = self.due.pop() else { return 0 };
+        let Some((ts_ms, entry)) = self.due.pop() else {
+            return 0;
+        };
         match entry {
-            Entry::Gauge { name, dims, value, wobble, every_ms } => {
+            Entry::Gauge {
+                name,
+                dims,
+                value,
+                wobble,
+                every_ms,
+            } => {
                 let deviation = (self.rng.random::<f64>() * 2.0 - 1.0) * wobble.0;
                 // Six digits are more than any survey knows, and keep lines short.
                 let reported = (value * (1.0 + deviation) * 1e6).round() / 1e6;
                 let mut line = LineWriter::start(buffer, "gauge", ts_ms);
-                line.text("name", &name).raw("value", reported).raw("dims", &dims);
+                line.text("name", &name)
+                    .raw("value", reported)
+                    .raw("dims", &dims);
                 line.end();
-                self.due.push(ts_ms + every_ms, Entry::Gauge { name, dims, value, wobble, every_ms });
+                self.due.push(
+                    ts_ms + every_ms,
+                    Entry::Gauge {
+                        name,
+                        dims,
+                        value,
+                        wobble,
+                        every_ms,
+                    },
+                );
             }
-            Entry::Annotation { start_ms, end_ms, kind, text, scope } => {
+            Entry::Annotation {
+                start_ms,
+                end_ms,
+                kind,
+                text,
+                scope,
+            } => {
                 let mut line = LineWriter::start(buffer, "annotation", ts_ms);
                 line.integer("start", start_ms)
                     .integer("end", end_ms)
@@ -101,7 +142,9 @@ fn combinations(series: &GaugeSeries) -> Vec<Vec<(String, String)>> {
 
 /// A JSON object of texts.
 fn object(entries: &[(String, String)]) -> String {
-    let map: serde_json::Map<_, _> =
-        entries.iter().map(|(dim, value)| (dim.clone(), serde_json::Value::from(value.as_str()))).collect();
+    let map: serde_json::Map<_, _> = entries
+        .iter()
+        .map(|(dim, value)| (dim.clone(), serde_json::Value::from(value.as_str())))
+        .collect();
     serde_json::Value::Object(map).to_string()
 }

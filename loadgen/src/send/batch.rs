@@ -29,7 +29,15 @@ pub(super) struct Batcher {
 
 impl Batcher {
     pub(super) fn new(pace: Pace, lines_max: usize, linger: Duration) -> Self {
-        Self { pace, lines_max: lines_max.max(1), linger, first_ms: None, last_due_ms: None, index: 0, waiting: None }
+        Self {
+            pace,
+            lines_max: lines_max.max(1),
+            linger,
+            first_ms: None,
+            last_due_ms: None,
+            index: 0,
+            waiting: None,
+        }
     }
 
     /// Event-time moment of delivery of the last line handed out.
@@ -39,7 +47,11 @@ impl Batcher {
 
     /// The next batch; `None` when the source is empty.
     pub(super) fn next(&mut self, source: &mut dyn Source) -> Result<Option<Batch>, SourceError> {
-        let mut batch = Batch { body: Vec::new(), lines: 0, due: None };
+        let mut batch = Batch {
+            body: Vec::new(),
+            lines: 0,
+            due: None,
+        };
         let mut closes = None;
         if let Some((line, due)) = self.waiting.take() {
             batch.body = line;
@@ -49,7 +61,9 @@ impl Batcher {
         }
         while batch.lines < self.lines_max as u64 {
             let mark = batch.body.len();
-            let Some(due_ms) = source.next_line(&mut batch.body)? else { break };
+            let Some(due_ms) = source.next_line(&mut batch.body)? else {
+                break;
+            };
             batch.body.push(b'\n');
             let first_ms = *self.first_ms.get_or_insert(due_ms);
             self.last_due_ms = Some(due_ms);
@@ -90,7 +104,11 @@ mod tests {
         let mut batcher = Batcher::new(Pace::Speed(1.0), 3, Duration::from_millis(50));
         let mut seen = Vec::new();
         while let Some(batch) = batcher.next(&mut source).unwrap() {
-            seen.push((batch.lines, batch.due.unwrap().as_millis(), batch.body.len()));
+            seen.push((
+                batch.lines,
+                batch.due.unwrap().as_millis(),
+                batch.body.len(),
+            ));
         }
         assert_eq!(seen, [(3, 20, 6), (1, 30, 2), (2, 510, 4)]);
     }

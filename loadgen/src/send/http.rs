@@ -32,9 +32,12 @@ pub enum SendError {
     /// The client could not be set up.
     #[error("cannot set up an HTTP client")]
     Client(#[source] reqwest::Error),
+    /// There is no memory to record latencies in.
+    #[error("cannot record latencies")]
+    Recorder(#[from] hdrhistogram::CreationError),
     /// The events could not be read.
     #[error(transparent)]
-    Source(SourceError),
+    Source(#[from] SourceError),
 }
 
 /// What became of one batch.
@@ -69,7 +72,10 @@ pub(super) struct Lane {
 /// The lanes of one run.
 pub(super) fn lanes(options: &SendOptions) -> Result<Vec<Lane>, SendError> {
     let url = endpoint(&options.target, "/v1/events")?;
-    let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(SendError::Client)?;
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_TIMEOUT)
+        .build()
+        .map_err(SendError::Client)?;
     Ok((0..options.in_flight.max(1))
         .map(|lane| Lane {
             client: client.clone(),
@@ -110,7 +116,11 @@ struct Refusal {
 enum Try {
     Settled(Outcome),
     /// Ask again, after a pause if one was asked for.
-    Again { throttled: bool, pause: Option<Duration>, reason: String },
+    Again {
+        throttled: bool,
+        pause: Option<Duration>,
+        reason: String,
+    },
 }
 
 impl Lane {
@@ -125,7 +135,11 @@ impl Lane {
             requests += 1;
             let outcome = match self.attempt(packed.clone(), lines).await {
                 Try::Settled(outcome) => outcome,
-                Try::Again { throttled: busy, pause, reason } => {
+                Try::Again {
+                    throttled: busy,
+                    pause,
+                    reason,
+                } => {
                     throttled += u64::from(busy);
                     let pause = pause.unwrap_or(pause_next);
                     pause_next = (pause_next * 2).min(PAUSE_MAX);
@@ -133,10 +147,18 @@ impl Lane {
                         tokio::time::sleep(pause).await;
                         continue;
                     }
-                    Outcome { lost: lines, reasons: vec![reason], ..Outcome::default() }
+                    Outcome {
+                        lost: lines,
+                        reasons: vec![reason],
+                        ..Outcome::default()
+                    }
                 }
             };
-            return Outcome { requests, throttled, ..outcome };
+            return Outcome {
+                requests,
+                throttled,
+                ..outcome
+            };
         }
     }
 
@@ -169,20 +191,42 @@ impl Lane {
         if status.is_success() {
             return settle(&text, lines);
         }
-        let reason = format!("{status}: {}", text.chars().take(REASON_CHARS).collect::<String>());
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            Try::Again { throttled: true, pause, reason }
+        let reason = format!(
+            "{status}: {}",
+            text.chars().take(REASON_CHARS).collect::<String>()
+        );
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            Try::Again {
+                throttled: true,
+                pause,
+                reason,
+            }
         } else if status.is_server_error() {
-            Try::Again { throttled: false, pause, reason }
+            Try::Again {
+                throttled: false,
+                pause,
+                reason,
+            }
         } else {
             // The target understood and will not have it: asking again changes nothing.
-            Try::Settled(Outcome { refused: lines, reasons: vec![reason], ..Outcome::default() })
+            Try::Settled(Outcome {
+                refused: lines,
+                reasons: vec![reason],
+                ..Outcome::default()
+            })
         }
     }
 }
 
 fn again(reason: String) -> Try {
-    Try::Again { throttled: false, pause: None, reason }
+    Try::Again {
+        throttled: false,
+        pause: None,
+        reason,
+    }
 }
 
 fn settle(text: &str, lines: u64) -> Try {
@@ -190,12 +234,19 @@ fn settle(text: &str, lines: u64) -> Try {
         Ok(answer) => Outcome {
             accepted: answer.accepted,
             refused: answer.refused.len() as u64,
-            reasons: answer.refused.into_iter().map(|refusal| refusal.reason).collect(),
+            reasons: answer
+                .refused
+                .into_iter()
+                .map(|refusal| refusal.reason)
+                .collect(),
             repeated: answer.duplicate,
             ..Outcome::default()
         },
         // Another server, such as a stub, may just say 200.
-        Err(_) => Outcome { accepted: lines, ..Outcome::default() },
+        Err(_) => Outcome {
+            accepted: lines,
+            ..Outcome::default()
+        },
     };
     Try::Settled(outcome)
 }
@@ -209,7 +260,7 @@ fn pack(body: &[u8]) -> Vec<u8> {
 
 /// The innermost cause says what happened ("connection refused"), the outer
 /// ones only where.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -35,8 +35,14 @@ mod tests {
 
     #[test]
     fn the_schedule_follows_rate_or_event_time() {
-        assert_eq!(Pace::RatePerS(1_000.0).due(1_500, 0, 0), Some(Duration::from_millis(1_500)));
-        assert_eq!(Pace::Speed(60.0).due(7, 120_000, 60_000), Some(Duration::from_secs(1)));
+        assert_eq!(
+            Pace::RatePerS(1_000.0).due(1_500, 0, 0),
+            Some(Duration::from_millis(1_500))
+        );
+        assert_eq!(
+            Pace::Speed(60.0).due(7, 120_000, 60_000),
+            Some(Duration::from_secs(1))
+        );
         assert_eq!(Pace::Unpaced.due(7, 0, 0), None);
     }
 }
