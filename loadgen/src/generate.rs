@@ -45,9 +45,10 @@ pub enum Size {
     #[default]
     Natural,
     /// Rates scaled to this number of lines: exactly, where a scenario has dial
-    /// tests alone and no duplicates or broken lines; nearly, elsewhere.
+    /// tests alone and no duplicates or broken lines; nearly, elsewhere. Only
+    /// machines are scaled: complaints, gauges and annotations stay as they are.
     Events(u64),
-    /// Rates multiplied by this factor.
+    /// Rates of machines multiplied by this factor.
     Scale(f64),
 }
 

@@ -103,7 +103,8 @@ impl Tickets {
             settings: settings.clone(),
             serials: 0,
         };
-        let gap_ms = |per_h: f64| 3_600_000.0 / (per_h * frame.scale);
+        // Never scaled: more probes do not make more customers.
+        let gap_ms = |per_h: f64| 3_600_000.0 / per_h;
         for (city, name) in expand(&settings.cities).iter().enumerate() {
             let mut fields = Vec::new();
             prepare_text(&mut fields, "service", &settings.service);
@@ -144,7 +145,6 @@ impl Tickets {
     fn plan_arrival(&mut self, after_ms: i64, index: usize) {
         let arrivals = &self.arrivals[index];
         let gap_ms = -(1.0 - self.rng.random::<f64>()).ln() * arrivals.mean_gap_ms;
-        // A scale of zero makes endless gaps.
         let at_ms = after_ms.saturating_add(gap_ms as i64);
         if at_ms < arrivals.until_ms {
             self.due.push(at_ms, Due::Arrive(index));

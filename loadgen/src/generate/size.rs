@@ -117,6 +117,24 @@ fn scaled_events(scenario: &Scenario) -> f64 {
                 / cycle_ms
         })
         .sum();
+    mms + calls + connections
+}
+
+/// Events that are the same at any scale.
+fn fixed_events(scenario: &Scenario) -> f64 {
+    let duration_ms = scenario.duration.0 as f64;
+    let gauges: f64 = scenario
+        .gauges
+        .iter()
+        .map(|series| {
+            let combinations: usize = series
+                .dims
+                .values()
+                .map(|values| expand(values).len())
+                .product();
+            combinations as f64 * (duration_ms / series.every.0 as f64).ceil()
+        })
+        .sum();
     let tickets: f64 = scenario
         .complaints
         .iter()
@@ -130,22 +148,5 @@ fn scaled_events(scenario: &Scenario) -> f64 {
             filed * (1.0 + once + 2.0 * tickets.closed.0)
         })
         .sum();
-    mms + calls + connections + tickets
-}
-
-/// Events that are the same at any scale.
-fn fixed_events(scenario: &Scenario) -> f64 {
-    let gauges: f64 = scenario
-        .gauges
-        .iter()
-        .map(|series| {
-            let combinations: usize = series
-                .dims
-                .values()
-                .map(|values| expand(values).len())
-                .product();
-            combinations as f64 * (scenario.duration.0 as f64 / series.every.0 as f64).ceil()
-        })
-        .sum();
-    gauges + scenario.annotations.len() as f64
+    gauges + tickets + scenario.annotations.len() as f64
 }

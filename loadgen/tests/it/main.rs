@@ -7,6 +7,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod commands;
 mod converting;
 mod generation;
 mod sending;
