@@ -1,0 +1,80 @@
+//! `loadgen convert`: tables of real data to events.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use loadgen::convert::{Converted, TelemetryAs, complaints, telemetry};
+use loadgen::open_text;
+
+use super::say;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Arguments {
+    /// Complaint records (unique_key, opendate, closedate, complaint_type, borough) to complaint tickets.
+    Complaints {
+        /// Table, .csv or .csv.gz.
+        input: String,
+        /// Where the events go [default: stdout].
+        output: Option<PathBuf>,
+    },
+    /// A series of telemetry (TimeStamp, Value, Label) to gauges or dial tests.
+    Telemetry {
+        /// Table, .csv or .csv.gz; its folder names the domain, its stem the series.
+        input: String,
+        /// Where the events go [default: stdout].
+        output: Option<PathBuf>,
+        /// Kind of event [default: dial_test for latencies, gauge for the rest].
+        #[arg(long = "as", value_enum)]
+        kind: Option<Kind>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    #[value(name = "gauge")]
+    Gauge,
+    #[value(name = "dial_test")]
+    DialTest,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let converted = match arguments {
+        Arguments::Complaints { input, output } => {
+            complaints(input, open_text(input)?, writer(output.as_ref())?)?
+        }
+        Arguments::Telemetry {
+            input,
+            output,
+            kind,
+        } => {
+            let kind = kind.map(|kind| match kind {
+                Kind::Gauge => TelemetryAs::Gauge,
+                Kind::DialTest => TelemetryAs::DialTest,
+            });
+            telemetry(input, open_text(input)?, kind, writer(output.as_ref())?)?
+        }
+    };
+    let Converted {
+        rows,
+        events,
+        skipped,
+    } = converted;
+    say(&format!(
+        "{rows} rows, {events} events, {skipped} rows left out for want of a value"
+    ));
+    Ok(())
+}
+
+fn writer(path: Option<&PathBuf>) -> anyhow::Result<Box<dyn Write>> {
+    Ok(match path {
+        Some(path) => {
+            let file =
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+    })
+}
