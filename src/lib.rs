@@ -16,3 +16,4 @@ pub mod triggers;
 pub mod engine;
 
 pub mod journal;
+pub mod replay;

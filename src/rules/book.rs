@@ -261,6 +261,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The name in files, metrics and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Minor => "minor",
+            Severity::Major => "major",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// When an abnormal KQI becomes an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertRule {

@@ -1,0 +1,122 @@
+//! What the commands print; the work is the library's.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the terminal's edge"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use chrysalis::replay::{ReplayOptions, ReplaySummary};
+use chrysalis::rules::{Plan, ProblemSeverity, RuleBook, load};
+
+/// `chrysalis check`.
+pub(crate) fn check(rules: &Path) -> anyhow::Result<ExitCode> {
+    let (book, problems) = load(rules);
+    for problem in &problems {
+        println!("{problem}");
+    }
+    match book {
+        Some(book) if problems.is_empty() => {
+            println!(
+                "{}: rule book {} {}: {} services, {} KQIs, {} alerts, no problems",
+                rules.display(),
+                book.name,
+                book.version,
+                book.services.len(),
+                book.kqis.len(),
+                book.alerts.len()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            let problems = problems.len();
+            eprintln!(
+                "{}: {problems} problem{}",
+                rules.display(),
+                plural(problems)
+            );
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// `chrysalis replay`.
+pub(crate) fn replay(
+    rules: &Path,
+    workers: usize,
+    out: Option<PathBuf>,
+    alerts_only: bool,
+    inputs: Vec<PathBuf>,
+) -> anyhow::Result<ExitCode> {
+    let plan = Arc::new(Plan::new(Arc::new(load_book(rules)?), None)?);
+    let options = ReplayOptions {
+        workers,
+        out,
+        alerts_only,
+        inputs,
+    };
+    let summary = chrysalis::replay::replay(&plan, &options)?;
+    tell(&summary, workers);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an error with its causes.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("chrysalis: {error:#}");
+}
+
+/// Loads a book that has no errors; its problems go to standard error.
+pub(crate) fn load_book(rules: &Path) -> anyhow::Result<RuleBook> {
+    let (book, problems) = load(rules);
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == ProblemSeverity::Error)
+        .count();
+    if errors > 0 {
+        bail!("{} has {errors} error{}", rules.display(), plural(errors));
+    }
+    book.with_context(|| format!("{} holds no rule book", rules.display()))
+}
+
+fn tell(summary: &ReplaySummary, workers: usize) {
+    for (path, refusal) in &summary.refusals {
+        eprintln!("{}: {refusal}", path.display());
+    }
+    if summary.refused > summary.refusals.len() as u64 {
+        eprintln!(
+            "… and {} more refused lines",
+            summary.refused - summary.refusals.len() as u64
+        );
+    }
+    for (name, count) in &summary.unknown_fields {
+        eprintln!("unknown field {name:?} in {count} lines: left out");
+    }
+    if summary.too_late > 0 {
+        eprintln!(
+            "{} facts were older than their stream's retention",
+            summary.too_late
+        );
+    }
+    let seconds = summary.elapsed.as_secs_f64();
+    eprintln!(
+        "{} events in {seconds:.3} s, {:.0} events/s with {workers} worker{}; {} refused, {} windows, {} alert transitions",
+        summary.events,
+        summary.events as f64 / seconds.max(1e-9),
+        plural(workers),
+        summary.refused,
+        summary.windows,
+        summary.transitions
+    );
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,256 @@
+//! Files as a sequence of chunks that end at line ends.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::event::Refusal;
+
+/// Size of a chunk: small enough to share among workers, large enough to combine well.
+const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+/// A chunk grows beyond its size to hold the end of a line, but not beyond this.
+const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why input cannot be read.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// The file cannot be opened.
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Reading or decompressing failed.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line that no limit can hold.
+    #[error("{path} has a line longer than {LINE_BYTES_MAX} bytes near line {line}")]
+    Endless {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, roughly.
+        line: u64,
+    },
+}
+
+/// Whole lines from one file.
+pub(super) struct Chunk {
+    pub(super) lines: Bytes,
+    /// Number of the first line, counted over all files.
+    pub(super) first_line: u64,
+}
+
+/// Where files begin in the count of lines, to find a refusal's own file and line.
+#[derive(Clone, Default)]
+pub(super) struct Places(Arc<Mutex<Vec<(u64, PathBuf)>>>);
+
+impl Places {
+    /// The file of a refusal, and the refusal with its line number in that file.
+    pub(super) fn locate(&self, refusal: &Refusal) -> (PathBuf, Refusal) {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = places.partition_point(|(first_line, _)| *first_line <= refusal.line);
+        match after.checked_sub(1).and_then(|at| places.get(at)) {
+            Some((first_line, path)) => {
+                let line = refusal.line - first_line + 1;
+                (
+                    path.clone(),
+                    Refusal {
+                        line,
+                        ..refusal.clone()
+                    },
+                )
+            }
+            None => (PathBuf::new(), refusal.clone()),
+        }
+    }
+
+    fn begin(&self, first_line: u64, path: &Path) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.push((first_line, path.to_owned()));
+    }
+}
+
+/// Reads files one after the other.
+pub(super) struct Input {
+    waiting: std::vec::IntoIter<PathBuf>,
+    open: Option<(PathBuf, Box<dyn Read + Send>)>,
+    /// Begin of a line whose end has not been read yet.
+    rest: Vec<u8>,
+    next_line: u64,
+    places: Places,
+}
+
+impl Input {
+    pub(super) fn new(paths: Vec<PathBuf>) -> Input {
+        Input {
+            waiting: paths.into_iter(),
+            open: None,
+            rest: Vec::new(),
+            next_line: 1,
+            places: Places::default(),
+        }
+    }
+
+    pub(super) fn places(&self) -> Places {
+        self.places.clone()
+    }
+
+    /// The next chunk; `None` after the last file.
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Chunk>, InputError> {
+        loop {
+            let (path, mut file) = match self.open.take() {
+                Some(open) => open,
+                None => {
+                    let Some(path) = self.waiting.next() else {
+                        return Ok(None);
+                    };
+                    self.places.begin(self.next_line, &path);
+                    let file = open(&path)?;
+                    (path, file)
+                }
+            };
+            let mut buffer = std::mem::take(&mut self.rest);
+            let ended =
+                fill(&mut *file, &mut buffer, CHUNK_BYTES).map_err(|source| InputError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+            let end = match buffer.iter().rposition(|byte| *byte == b'\n') {
+                _ if ended => buffer.len(),
+                Some(at) => at + 1,
+                None if buffer.len() >= LINE_BYTES_MAX => {
+                    return Err(InputError::Endless {
+                        path,
+                        line: self.next_line,
+                    });
+                }
+                None => {
+                    // A line longer than a chunk: read on.
+                    self.rest = buffer;
+                    self.open = Some((path, file));
+                    continue;
+                }
+            };
+            self.rest = buffer.split_off(end);
+            if !ended {
+                self.open = Some((path, file));
+            }
+            if buffer.is_empty() {
+                continue;
+            }
+            let first_line = self.next_line;
+            let newlines = buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
+            // A last line without its end is a line as well.
+            self.next_line += newlines + u64::from(buffer.last() != Some(&b'\n'));
+            return Ok(Some(Chunk {
+                lines: buffer.into(),
+                first_line,
+            }));
+        }
+    }
+}
+
+/// Reads up to `size` more bytes; true at the end of the file.
+fn fill(file: &mut dyn Read, buffer: &mut Vec<u8>, size: usize) -> io::Result<bool> {
+    buffer.reserve(size);
+    let read = file.take(size as u64).read_to_end(buffer)?;
+    Ok(read < size)
+}
+
+/// Opens a file by the compression that its name tells; `-` is standard input.
+fn open(path: &Path) -> Result<Box<dyn Read + Send>, InputError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    let failed = |source| InputError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    Ok(
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Some("zst") => Box::new(zstd::Decoder::new(file).map_err(failed)?),
+            _ => Box::new(file),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read_all(paths: Vec<PathBuf>) -> (Vec<u8>, Input) {
+        let mut input = Input::new(paths);
+        let mut all = Vec::new();
+        while let Some(chunk) = input.next_chunk().unwrap() {
+            let lines = all.iter().filter(|byte| **byte == b'\n').count() as u64;
+            assert_eq!(chunk.first_line, lines + 1);
+            all.extend_from_slice(&chunk.lines);
+        }
+        (all, input)
+    }
+
+    #[test]
+    fn chunks_end_at_line_ends_and_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(CHUNK_BYTES + 17);
+        let text: String =
+            (0..400_000).map(|n| format!("{n}\n")).collect::<String>() + &long + "\nlast\n";
+        let path = folder.path().join("a.ndjson");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read_all(vec![path]).0, text.as_bytes());
+    }
+
+    #[test]
+    fn compressed_files_and_the_place_of_a_refusal() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, packed, zst) = (
+            folder.path().join("a.ndjson"),
+            folder.path().join("b.ndjson.gz"),
+            folder.path().join("c.ndjson.zst"),
+        );
+        std::fs::write(&plain, "1\n2\n").unwrap();
+        let mut gz =
+            flate2::write::GzEncoder::new(File::create(&packed).unwrap(), Default::default());
+        gz.write_all(b"3\n4\n").unwrap();
+        gz.finish().unwrap();
+        std::fs::write(&zst, zstd::encode_all(&b"5\n6\n"[..], 1).unwrap()).unwrap();
+        let (all, input) = read_all(vec![plain, packed.clone(), zst.clone()]);
+        assert_eq!(all, b"1\n2\n3\n4\n5\n6\n");
+        let refusal = |line| Refusal {
+            line,
+            class: Default::default(),
+            reason: String::new(),
+        };
+        let place = |line| {
+            let (path, refusal) = input.places().locate(&refusal(line));
+            (path, refusal.line)
+        };
+        assert_eq!(place(4), (packed, 2));
+        assert_eq!(place(5), (zst, 1));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let mut input = Input::new(vec![PathBuf::from("/no/such/file.ndjson")]);
+        let error = input.next_chunk().err().unwrap().to_string();
+        assert!(
+            error.starts_with("cannot open /no/such/file.ndjson: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! `windows.csv` and `alerts.csv`, in an order that contents alone decide.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use crate::alerting::Transition;
+use crate::dataflow::{Cut, Standing, WindowUpdate};
+use crate::replay::ReplayError;
+use crate::rules::Plan;
+
+/// Final values of windows, one row a window and KQI, by end, start, KQI and group.
+///
+/// A row can still be corrected until its stream's retention has passed, and waits for that.
+pub(super) struct WindowFile {
+    path: PathBuf,
+    file: BufWriter<File>,
+    waiting: BTreeMap<i64, Vec<WindowUpdate>>,
+    rows: u64,
+}
+
+impl WindowFile {
+    pub(super) fn create(path: PathBuf) -> Result<WindowFile, ReplayError> {
+        let mut file = create(&path)?;
+        let header = b"kqi,group,window_start_ms,window_end_ms,count,value,score,verdict\n";
+        file.write_all(header)
+            .map_err(|source| failed(&path, source))?;
+        Ok(WindowFile {
+            path,
+            file,
+            waiting: BTreeMap::new(),
+            rows: 0,
+        })
+    }
+
+    /// Takes a cut's windows, and writes those that nothing can correct any more.
+    pub(super) fn take(&mut self, plan: &Plan, cut: Cut) -> Result<(), ReplayError> {
+        let horizon_ms = plan
+            .families
+            .values()
+            .map(|family| cut.watermarks.horizon(family.stream, family.retention_ms))
+            .min()
+            .unwrap_or(i64::MIN);
+        for update in cut.updates {
+            let waiting = self.waiting.entry(update.end_ms).or_default();
+            let same = |known: &WindowUpdate| known.order() == update.order();
+            match update.standing {
+                Standing::Sealed | Standing::Provisional => waiting.push(update),
+                Standing::Corrected | Standing::Removed => {
+                    let known = waiting.iter().position(same);
+                    match (known, update.standing == Standing::Removed) {
+                        (Some(at), true) => drop(waiting.swap_remove(at)),
+                        (Some(at), false) => waiting[at] = update,
+                        (None, true) => {}
+                        (None, false) => waiting.push(update),
+                    }
+                }
+            }
+        }
+        while let Some(first) = self.waiting.first_entry() {
+            if *first.key() > horizon_ms {
+                break;
+            }
+            let updates = first.remove();
+            self.write(plan, updates)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest; returns the number of rows.
+    pub(super) fn finish(mut self, plan: &Plan) -> Result<u64, ReplayError> {
+        for (_, updates) in std::mem::take(&mut self.waiting) {
+            self.write(plan, updates)?;
+        }
+        self.file
+            .flush()
+            .map_err(|source| failed(&self.path, source))?;
+        Ok(self.rows)
+    }
+
+    fn write(&mut self, plan: &Plan, mut updates: Vec<WindowUpdate>) -> Result<(), ReplayError> {
+        updates.sort_by(|a, b| a.order().cmp(&b.order()));
+        let mut text = String::new();
+        for update in &updates {
+            let group = csv_field(&update.group.label);
+            for cell in update.cells.iter().filter(|cell| !cell.is_absent()) {
+                let Some(kqi) = plan.book.kqis.get(cell.kqi) else {
+                    continue;
+                };
+                let WindowUpdate {
+                    start_ms,
+                    end_ms,
+                    count,
+                    ..
+                } = update;
+                let _ = write!(text, "{},{group},{start_ms},{end_ms},{count},", kqi.id);
+                push_number(&mut text, cell.value);
+                text.push(',');
+                push_number(&mut text, cell.score);
+                let _ = writeln!(text, ",{}", cell.verdict.name());
+                self.rows += 1;
+            }
+        }
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|source| failed(&self.path, source))
+    }
+}
+
+/// Every transition of every alert, by time, alert and group.
+pub(super) struct TransitionFile {
+    target: Option<(PathBuf, BufWriter<File>)>,
+    transitions: Vec<Transition>,
+}
+
+impl TransitionFile {
+    pub(super) fn create(path: PathBuf) -> Result<TransitionFile, ReplayError> {
+        let file = create(&path)?;
+        Ok(TransitionFile {
+            target: Some((path, file)),
+            transitions: Vec::new(),
+        })
+    }
+
+    /// Only counts.
+    pub(super) fn discard() -> TransitionFile {
+        TransitionFile {
+            target: None,
+            transitions: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, transition: Transition) {
+        self.transitions.push(transition);
+    }
+
+    /// Writes the file; returns the number of rows.
+    pub(super) fn finish(mut self) -> Result<u64, ReplayError> {
+        // Streams progress at different paces; the order in which cuts told must not show.
+        self.transitions
+            .sort_by(|a, b| (a.at_ms, &a.alert, &a.group).cmp(&(b.at_ms, &b.alert, &b.group)));
+        let Some((path, mut file)) = self.target else {
+            return Ok(self.transitions.len() as u64);
+        };
+        let mut text = String::from("alert,group,severity,state,at_ms,value,reason\n");
+        for transition in &self.transitions {
+            let Transition {
+                alert,
+                group,
+                severity,
+                state,
+                at_ms,
+                value,
+                reason,
+            } = transition;
+            let severity = severity.name();
+            let _ = write!(
+                text,
+                "{alert},{},{severity},{},{at_ms},",
+                csv_field(group),
+                state.name()
+            );
+            push_number(&mut text, *value);
+            let _ = writeln!(text, ",{}", reason.name());
+        }
+        file.write_all(text.as_bytes())
+            .map_err(|source| failed(&path, source))?;
+        file.flush().map_err(|source| failed(&path, source))?;
+        Ok(self.transitions.len() as u64)
+    }
+}
+
+fn create(path: &PathBuf) -> Result<BufWriter<File>, ReplayError> {
+    let file = File::create(path).map_err(|source| failed(path, source))?;
+    Ok(BufWriter::with_capacity(1 << 20, file))
+}
+
+fn failed(path: &std::path::Path, source: std::io::Error) -> ReplayError {
+    ReplayError::Output {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn push_number(text: &mut String, number: Option<f64>) {
+    if let Some(number) = number {
+        // The shortest text that reads back as the same number.
+        let _ = write!(text, "{number}");
+    }
+}
+
+/// A CSV field, quoted where it must be (RFC 4180).
+fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
+}
