@@ -252,6 +252,16 @@ impl<T> Feed<T> {
     }
 }
 
+impl<T> Drop for Feed<T> {
+    /// Lets the workers finish what they have and stop, whoever may still hold a way to ask them.
+    fn drop(&mut self) {
+        for desk in &self.desks {
+            let _ = desk.mail.send(Mail::Stop);
+            desk.thread.unpark();
+        }
+    }
+}
+
 impl<T> Cuts<T> {
     /// Waits for the next complete epoch; `None` when the feed is gone and all epochs are told.
     pub fn next_cut(&mut self) -> Option<(Cut, T)> {

@@ -26,6 +26,8 @@ pub(super) enum Mail {
     Epoch(Share),
     /// A question about windows.
     Ask(Question),
+    /// No epoch will follow.
+    Stop,
 }
 
 /// A worker's share of an epoch.
@@ -55,7 +57,7 @@ pub(super) struct Report {
     pub(super) counts: Counts,
 }
 
-/// Runs until the mailbox closes.
+/// Runs until it is told to stop.
 pub(super) fn run(
     worker: &mut Worker,
     config: &DataflowConfig,
@@ -72,7 +74,7 @@ pub(super) fn run(
                 worker.step_or_park(Some(PARK_MAX));
                 continue;
             }
-            Err(TryRecvError::Disconnected) => break,
+            Ok(Mail::Stop) | Err(TryRecvError::Disconnected) => break,
         }
         worker.step();
     }

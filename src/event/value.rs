@@ -100,7 +100,7 @@ impl StreamLayout {
 /// What decoding must know of the rules: a value, so that `event` depends on no rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Distinguishes layouts of different rule books in one run.
+    /// Fingerprint: equal exactly for equal layouts.
     pub version: u64,
     /// One layout a stream, by [`Stream::index`].
     pub streams: [StreamLayout; Stream::ALL.len()],

@@ -98,12 +98,8 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
         limits: Limits::default(),
     };
     let Dataflow {
-        mut feed,
-        mut cuts,
-        queries,
+        mut feed, mut cuts, ..
     } = Dataflow::<()>::start(config)?;
-    // Nobody asks a replay; a mailbox closes only when everybody who could write has gone.
-    drop(queries);
     let (mut windows, mut transitions) = open_outputs(options)?;
     let mut input = Input::new(options.inputs.clone());
     let places = input.places();

@@ -9,7 +9,10 @@
 //! * a stream's kept dimensions only ever grow at the end within a run.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use rustc_hash::{FxHashSet, FxHasher};
 
 use crate::event::{Layout, Stream, StreamLayout};
 use crate::measure::Parts;
@@ -212,7 +215,7 @@ fn layout_of(book: &RuleBook, previous: Option<&Plan>) -> Layout {
         stream.limits.clear();
         stream.parts = Parts::default();
     }
-    let mut references: rustc_hash::FxHashSet<String> = Default::default();
+    let mut references: FxHashSet<String> = Default::default();
     for kqi in &book.kqis {
         let layout = &mut streams[kqi.stream.index()];
         let named = [&kqi.filter, &kqi.good]
@@ -246,19 +249,31 @@ fn layout_of(book: &RuleBook, previous: Option<&Plan>) -> Layout {
             .map(|service| service.id.clone())
             .collect()
     });
-    let mut layout = Layout {
-        version: 1,
+    Layout {
+        version: fingerprint(&streams, services.as_ref(), &references),
         streams,
         services,
         references,
-    };
-    if let Some(plan) = previous {
-        layout.version = plan.layout.version;
-        if layout != *plan.layout {
-            layout.version += 1;
-        }
     }
-    layout
+}
+
+/// A number that is equal exactly for equal layouts, whatever run they are of: a batch that was
+/// decoded under another layout must be decoded again.
+fn fingerprint(
+    streams: &[StreamLayout],
+    services: Option<&FxHashSet<String>>,
+    references: &FxHashSet<String>,
+) -> u64 {
+    let sorted = |names: &FxHashSet<String>| {
+        let mut names: Vec<String> = names.iter().cloned().collect();
+        names.sort_unstable();
+        names
+    };
+    let mut hasher = FxHasher::default();
+    format!("{streams:?}").hash(&mut hasher);
+    services.map(sorted).hash(&mut hasher);
+    sorted(references).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn keep(layout: &mut StreamLayout, name: String) {

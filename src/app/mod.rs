@@ -1,0 +1,352 @@
+//! The running engine: opens the edges, wires them to the pure core in one straight line, and stops
+//! them in reverse order.
+
+mod pipeline;
+mod rulebook;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, watch};
+
+use crate::alerting::Notice;
+use crate::api::{
+    Answers, Health, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, router,
+};
+use crate::config::Config;
+use crate::dataflow::{Counts, Dataflow, DataflowConfig};
+use crate::engine::{CommandResult, Effect, Engine, Snapshot};
+use crate::ingest::Attachment;
+use crate::journal::writer::{Submitter, Writer, WriterConfig};
+use crate::journal::{Journal, JournalConfig, Record, Submit};
+use crate::metrics::{Metrics, NotifyCounts};
+use crate::notify::{Mailer, Notifier};
+use crate::store::Ledger;
+use crate::time::now_ms;
+
+pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
+
+/// Effects kept for slow listeners; who is further behind misses some, and knows it.
+const EFFECTS_KEPT: usize = 4096;
+
+/// A running engine.
+pub struct App {
+    /// Where its HTTP server listens.
+    pub address: SocketAddr,
+    /// Its state for readers.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Where mails go when no server is configured.
+    pub outbox: Option<PathBuf>,
+    effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    reload: Reload,
+    health: Arc<Health>,
+    failed: watch::Receiver<Option<String>>,
+    stop_http: watch::Sender<bool>,
+    http: tokio::task::JoinHandle<()>,
+    writer: Writer<Attachment>,
+    threads: Vec<(&'static str, JoinHandle<()>)>,
+    notifier: Arc<Notifier>,
+    shutdown_deadline: Duration,
+}
+
+impl App {
+    /// Opens everything, replays the journal beside the accepting server, and returns when the
+    /// server listens.
+    ///
+    /// # Errors
+    /// Something that cannot be opened, with its name; nothing is left running.
+    pub async fn start(config: Config, rules: RuleSource) -> anyhow::Result<App> {
+        let files = rules.read().map_err(rule_problems)?;
+        let first_plan = plan_of(&files, None).map_err(rule_problems)?;
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+
+        let listener = TcpListener::bind(&config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+
+        let settings = JournalConfig {
+            segment_bytes_max: config.journal.segment_bytes_max,
+            ..JournalConfig::default()
+        };
+        let (journal, recovery) = Journal::open(&config.data.join("journal"), settings)?;
+        let epochs_recovered = recovery.epochs_total;
+        let writer_config = WriterConfig {
+            epoch_interval_ms: config.journal.epoch_interval_ms,
+            queue_requests_max: config.journal.queue_requests_max,
+            queue_bytes_max: config.journal.queue_bytes_max,
+            ..WriterConfig::default()
+        };
+        let (writer, epochs) = Writer::start(journal, recovery, writer_config, Arc::new(now_ms))?;
+
+        let ledger = Ledger::open(&config.data).await?;
+        let mailer = Mailer::open(&config.mail, &config.data)?;
+        let outbox = match &mailer {
+            Mailer::Outbox(path) => Some(path.clone()),
+            _ => None,
+        };
+        let notifier =
+            Arc::new(Notifier::start(ledger, mailer, config.mail.clone(), Arc::new(now_ms)).await?);
+
+        let dataflow = Dataflow::start(DataflowConfig {
+            workers: config.workers(),
+            keeps_history: true,
+            limits: config.limits,
+        })?;
+        let engine = Engine::new(first_plan);
+        let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
+        let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
+        let health = Arc::new(Health::new(now_ms()));
+        let answers = Arc::new(Answers::default());
+        let (effects, _) = broadcast::channel(EFFECTS_KEPT);
+        let (fail, failed) = watch::channel(None);
+        let mut outlet = Outlet {
+            runtime: Handle::current(),
+            notifier: notifier.clone(),
+            answers: answers.clone(),
+            health: health.clone(),
+            effects: effects.clone(),
+            epochs_recovered,
+            fail,
+        };
+        let Dataflow { feed, cuts, queries } = dataflow;
+        let feeding = applied.clone();
+        let feeder = thread("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
+        let acting = snapshot.clone();
+        let actor = thread("engine", move || pipeline::act(cuts, engine, &acting, &mut outlet))?;
+
+        let reload = reload_of(rules, writer.submitter(), applied);
+        if epochs_recovered == 0 {
+            // The journal begins with its rule book: without one no event could be judged.
+            reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
+        }
+        let metrics = Arc::new(Metrics::new()?);
+        metrics.set_notify(Box::new({
+            let notifier = notifier.clone();
+            move || {
+                let counts = notifier.counts();
+                NotifyCounts {
+                    queued: counts.queued,
+                    sent: counts.sent_total(),
+                    failed: counts.failed_transient + counts.failed_permanent,
+                    dead: counts.dead,
+                }
+            }
+        }));
+        let state = Arc::new(ServerState {
+            submitter: writer.submitter(),
+            snapshot: snapshot.clone(),
+            queries,
+            answers,
+            metrics,
+            health: health.clone(),
+            reload: reload.clone(),
+            config: config.http,
+        });
+        let (stop_http, mut stopping) = watch::channel(false);
+        let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        });
+        let http = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        if epochs_recovered > 0 {
+            apply_after_replay(health.clone(), reload.clone());
+        }
+        Ok(App {
+            address,
+            snapshot,
+            outbox,
+            effects,
+            reload,
+            health,
+            failed,
+            stop_http,
+            http,
+            writer,
+            threads: vec![("feed", feeder), ("engine", actor)],
+            notifier,
+            shutdown_deadline: Duration::from_secs(config.shutdown_deadline_s),
+        })
+    }
+
+    /// Effects as they are decided, from now on.
+    pub fn effects(&self) -> broadcast::Receiver<Arc<Vec<Effect>>> {
+        self.effects.subscribe()
+    }
+
+    /// Reads the rule book again.
+    ///
+    /// # Errors
+    /// The book has errors, and the one before stays in force.
+    pub async fn reload(&self) -> Result<ReloadReport, ReloadProblems> {
+        (self.reload)().await
+    }
+
+    /// Waits for a failure that the engine cannot survive, and tells it.
+    pub async fn failure(&self) -> String {
+        let mut failed = self.failed.clone();
+        loop {
+            if self.writer.is_finished() {
+                return "the journal stopped: see the log".to_owned();
+            }
+            // A closed channel means the engine thread is gone, which the journal will show.
+            let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;
+            if let Some(reason) = failed.borrow().clone() {
+                return reason;
+            }
+            if matches!(told, Ok(Err(_))) {
+                return "the engine stopped: see the log".to_owned();
+            }
+        }
+    }
+
+    /// Stops in reverse order: no new requests, then the journal to its end, then what has been
+    /// decided, then the mails within the deadline.
+    ///
+    /// # Errors
+    /// The journal could not be closed in order; what was acknowledged is safe all the same.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        self.health.set_lifecycle(Lifecycle::Stopping);
+        let _ = self.stop_http.send(true);
+        if tokio::time::timeout(self.shutdown_deadline, self.http).await.is_err() {
+            tracing::warn!("some requests did not end within the deadline");
+        }
+        let closed = tokio::task::spawn_blocking(move || {
+            let closed = self.writer.shutdown();
+            for (name, thread) in self.threads {
+                if thread.join().is_err() {
+                    tracing::error!(name, "a thread ended badly");
+                }
+            }
+            closed
+        })
+        .await?;
+        let left = self.notifier.shutdown(self.shutdown_deadline).await?;
+        if left.queued > 0 {
+            tracing::warn!(waiting = left.queued, "notices wait in the ledger for the next start");
+        }
+        closed.context("the journal did not close in order")
+    }
+}
+
+/// Hands effects to the edges, from the engine's thread.
+struct Outlet {
+    runtime: Handle,
+    notifier: Arc<Notifier>,
+    answers: Arc<Answers>,
+    health: Arc<Health>,
+    effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    epochs_recovered: u64,
+    fail: watch::Sender<Option<String>>,
+}
+
+impl pipeline::Outlet for Outlet {
+    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool {
+        match self.runtime.block_on(self.notifier.decide(epoch, notices)) {
+            Ok(_) => true,
+            Err(error) => {
+                let words = format!("notices cannot be recorded: {error}");
+                let _ = self.fail.send(Some(words));
+                false
+            }
+        }
+    }
+
+    fn answer(&mut self, position: u64, result: CommandResult) {
+        self.answers.deliver(position, result);
+    }
+
+    fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
+        let epoch = snapshot.epoch.unwrap_or_default();
+        self.health.note_epoch(epoch, counts);
+        let done = epoch + 1;
+        match self.health.now().lifecycle {
+            Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
+                self.health.set_lifecycle(Lifecycle::Ready);
+            }
+            Lifecycle::Starting { .. } => {
+                let percent = (done * 100 / self.epochs_recovered.max(1)) as u8;
+                self.health.set_lifecycle(Lifecycle::Starting { percent });
+            }
+            _ => {}
+        }
+        if !effects.is_empty() {
+            // Nobody need listen.
+            let _ = self.effects.send(Arc::new(effects));
+        }
+    }
+}
+
+/// A way to read the rules again and put them in force through the journal.
+fn reload_of(
+    rules: RuleSource,
+    submitter: Submitter<Attachment>,
+    applied: Arc<ArcSwapOption<RuleFiles>>,
+) -> Reload {
+    Arc::new(move || {
+        let (rules, submitter, applied) = (rules.clone(), submitter.clone(), applied.clone());
+        Box::pin(async move {
+            let refused = |error: RuleBookError| ReloadProblems::Rules(error.problems);
+            let files = rules.read().map_err(refused)?;
+            let book = book_of(&files).map_err(refused)?;
+            let report = ReloadReport {
+                name: book.name.clone(),
+                version: book.version.clone(),
+                kqis: book.kqis.len(),
+                alerts: book.alerts.len(),
+                warnings: Vec::new(),
+            };
+            let in_force = applied.load();
+            if in_force.as_ref().is_some_and(|applied| **applied == files) {
+                return Ok(report);
+            }
+            let record = Record::RuleBook { at_ms: now_ms(), files };
+            let submitted = submitter.submit(Submit { record, attachment: None }).await;
+            submitted.map_err(|error| ReloadProblems::Failed(error.to_string()))?;
+            Ok(report)
+        })
+    })
+}
+
+/// After a restart the book on disk may be another than the journal's: it comes into force once the
+/// past has been replayed.
+fn apply_after_replay(health: Arc<Health>, reload: Reload) {
+    tokio::spawn(async move {
+        while matches!(health.now().lifecycle, Lifecycle::Starting { .. }) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        if let Err(problems) = reload().await {
+            tracing::error!(?problems, "the rule book on disk is not accepted, the journal's stays");
+        }
+    });
+}
+
+fn thread(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .with_context(|| format!("cannot start the {name} thread"))
+}
+
+fn rule_problems(error: RuleBookError) -> anyhow::Error {
+    let mut words = error.to_string();
+    for problem in &error.problems {
+        words.push('\n');
+        words.push_str(&problem.to_string());
+    }
+    anyhow!(words)
+}
