@@ -1,0 +1,236 @@
+//! Turns effects into sentences, and knows when a story is over.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::alerting::{Alert, AlertState, Notice, NoticeReason};
+use crate::demo::cast::{Departments, Line};
+use crate::engine::Effect;
+
+/// What came of a story.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoryResult {
+    /// Events that the engine took.
+    pub accepted: u64,
+    /// Events that it refused.
+    pub refused: u64,
+    /// Incidents that were told.
+    pub alerts: usize,
+    /// Incidents that are not over.
+    pub open: usize,
+    /// Mails decided.
+    pub mails: usize,
+    /// Triggers opened.
+    pub triggers: usize,
+    /// Triggers that their department has finished.
+    pub triggers_done: usize,
+}
+
+impl StoryResult {
+    /// The story in one line.
+    pub fn summary(&self) -> String {
+        let StoryResult { accepted, refused, alerts, open, mails, triggers, triggers_done } = self;
+        format!(
+            "  ─ {accepted} events taken, {refused} refused; {alerts} alerts, {open} still open; \
+             {mails} e-mails; {triggers} triggers, {triggers_done} done"
+        )
+    }
+
+    /// Whether everything that began has ended.
+    pub fn is_resolved(&self) -> bool {
+        self.alerts > 0 && self.open == 0 && self.triggers == self.triggers_done
+    }
+}
+
+/// A story that is being told.
+pub struct Tale {
+    end: mpsc::Sender<(Duration, oneshot::Sender<StoryResult>)>,
+}
+
+struct Teller {
+    zone: TimeZone,
+    say: Arc<dyn Fn(&str) + Send + Sync>,
+    departments: Departments,
+    /// Incidents that go on.
+    open: BTreeSet<String>,
+    /// Turns of incidents that have been told, however many people were.
+    turns: BTreeSet<(String, u32)>,
+    triggers: BTreeSet<String>,
+    done: BTreeSet<String>,
+    result: StoryResult,
+}
+
+impl Tale {
+    /// Begins to listen.
+    pub(super) fn listen(
+        effects: Receiver<Arc<Vec<Effect>>>,
+        zone: TimeZone,
+        departments: Departments,
+        say: Arc<dyn Fn(&str) + Send + Sync>,
+    ) -> Tale {
+        let (end, ending) = mpsc::channel(1);
+        let teller = Teller {
+            zone,
+            say,
+            departments,
+            open: BTreeSet::new(),
+            turns: BTreeSet::new(),
+            triggers: BTreeSet::new(),
+            done: BTreeSet::new(),
+            result: StoryResult::default(),
+        };
+        tokio::spawn(teller.tell(effects, ending));
+        Tale { end }
+    }
+
+    /// The events are sent: waits until everything that began is over, but not for ever.
+    pub(super) async fn end(self, accepted: u64, refused: u64, wait_max: Duration) -> StoryResult {
+        let (reply, result) = oneshot::channel();
+        // The teller lives as long as this sender.
+        let _ = self.end.send((wait_max, reply)).await;
+        let result = result.await.unwrap_or_default();
+        StoryResult { accepted, refused, ..result }
+    }
+}
+
+impl Teller {
+    async fn tell(
+        mut self,
+        mut effects: Receiver<Arc<Vec<Effect>>>,
+        mut ending: mpsc::Receiver<(Duration, oneshot::Sender<StoryResult>)>,
+    ) {
+        let mut last: Option<(Instant, oneshot::Sender<StoryResult>)> = None;
+        loop {
+            if let Some((deadline, _)) = &last {
+                let over = self.open.is_empty() && self.triggers == self.done;
+                if over || Instant::now() >= *deadline {
+                    break;
+                }
+            }
+            tokio::select! {
+                told = effects.recv() => match told {
+                    Ok(told) => told.iter().for_each(|effect| self.hear(effect)),
+                    Err(RecvError::Lagged(missed)) => {
+                        (self.say)(&format!("  … {missed} steps of the tale were missed"));
+                    }
+                    Err(RecvError::Closed) => break,
+                },
+                Some(line) = self.departments.next_line() => self.departments_said(line),
+                asked = ending.recv(), if last.is_none() => match asked {
+                    // Two more epochs, so that what the last events caused can be heard.
+                    Some((wait_max, reply)) => {
+                        tokio::time::sleep(Duration::from_millis(600)).await;
+                        last = Some((Instant::now() + wait_max, reply));
+                    }
+                    None => return,
+                },
+                () = tokio::time::sleep(Duration::from_millis(100)), if last.is_some() => {}
+            }
+        }
+        if let Some((_, reply)) = last {
+            self.result.open = self.open.len();
+            self.result.triggers = self.triggers.len();
+            self.result.triggers_done = self.done.len();
+            let _ = reply.send(self.result);
+        }
+    }
+
+    fn hear(&mut self, effect: &Effect) {
+        let Effect::Notice(notice) = effect else { return };
+        self.result.mails += 1;
+        if self.turns.insert((notice.alert.incident.clone(), notice.revision)) {
+            self.turn(notice);
+        }
+    }
+
+    fn turn(&mut self, notice: &Notice) {
+        let alert = &notice.alert;
+        let incident = alert.incident.clone();
+        match alert.state {
+            AlertState::Resolved => {
+                self.open.remove(&incident);
+            }
+            _ => {
+                if self.open.insert(incident) {
+                    self.result.alerts += 1;
+                }
+            }
+        }
+        (self.say)(&self.sentence(notice));
+        if let Some(trigger) = &notice.trigger {
+            if alert.state == AlertState::Resolved {
+                self.departments.relieve(&trigger.id);
+            } else if self.triggers.insert(trigger.id.clone()) {
+                (self.say)(&format!(
+                    "          ↳ trigger {} asks {} ({})",
+                    trigger.id, trigger.department.zh, trigger.role.zh
+                ));
+                self.departments.demand(&trigger.id);
+            }
+        }
+    }
+
+    fn departments_said(&mut self, line: Line) {
+        match line {
+            Line::Done(id) => {
+                (self.say)(&format!("          ✔ trigger {id} done"));
+                self.done.insert(id);
+            }
+            Line::Trouble(words) => (self.say)(&format!("          ! {words}")),
+        }
+    }
+
+    fn sentence(&self, notice: &Notice) -> String {
+        let alert = &notice.alert;
+        let at_ms = alert.resolved_at_ms.or(alert.fired_at_ms).unwrap_or(alert.active_since_ms);
+        let sign = match notice.reason {
+            NoticeReason::First => "▲",
+            NoticeReason::Escalated => "⏫",
+            NoticeReason::Resolved => "▽",
+            NoticeReason::Corrected => "≠",
+        };
+        let service = alert.service_name.as_ref().map_or("", |name| name.zh.as_str());
+        let place: Vec<&str> = alert
+            .group
+            .iter()
+            .filter(|(name, _)| name != "service")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        format!(
+            "  {} {sign} {:<8} {service} {} {} {}{} → mail to {}",
+            self.local(at_ms),
+            if alert.state == AlertState::Resolved { "resolved" } else { alert.severity.name() },
+            place.join(" "),
+            alert.name.zh,
+            number(alert),
+            limit(alert),
+            notice.recipient.email
+        )
+    }
+
+    fn local(&self, ms: i64) -> String {
+        jiff::Timestamp::from_millisecond(ms).map_or_else(
+            |_| ms.to_string(),
+            |time| time.to_zoned(self.zone.clone()).strftime("%m-%d %H:%M").to_string(),
+        )
+    }
+}
+
+fn number(alert: &Alert) -> String {
+    let value = alert.value.map_or("–".to_owned(), |value| format!("{value:.1}"));
+    format!("{value} {}", alert.unit).trim_end().to_owned()
+}
+
+fn limit(alert: &Alert) -> String {
+    match (alert.limit_min, alert.limit_max) {
+        (Some(min), _) => format!(" (at least {min})"),
+        (None, Some(max)) => format!(" (at most {max})"),
+        (None, None) => String::new(),
+    }
+}
