@@ -6,7 +6,10 @@
 pub mod event;
 pub mod measure;
 pub mod rules;
+pub mod time;
 
 pub mod dataflow;
+
+pub mod alerting;
 
 pub mod journal;

@@ -6,9 +6,7 @@
 mod alert;
 mod lifecycle;
 mod notice;
-mod timeline;
 
 pub use alert::{Alert, AlertState, Transition, TransitionReason};
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};
 pub use notice::{ChartPoint, Notice, NoticeReason, TriggerBrief};
-pub use timeline::{Change, Episode, Timeline};
