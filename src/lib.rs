@@ -13,3 +13,5 @@ pub mod dataflow;
 pub mod alerting;
 
 pub mod journal;
+
+pub mod store;
