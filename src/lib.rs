@@ -14,4 +14,5 @@ pub mod alerting;
 
 pub mod journal;
 
+pub mod notify;
 pub mod store;

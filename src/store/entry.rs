@@ -24,6 +24,8 @@ pub struct Entry {
     pub message_id: String,
     /// The whole message as it goes on the wire.
     pub eml: Vec<u8>,
+    /// Why it can never be sent, where it could not be made into a message: a dead letter at once.
+    pub refused: Option<String>,
     /// When it was decided, by the journal's clock, ms.
     pub decided_at_ms: i64,
 }
@@ -44,8 +46,12 @@ pub enum DeliveryState {
 
 impl DeliveryState {
     /// Every state.
-    pub const ALL: [DeliveryState; 4] =
-        [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::Sent, DeliveryState::Dead];
+    pub const ALL: [DeliveryState; 4] = [
+        DeliveryState::Queued,
+        DeliveryState::Sending,
+        DeliveryState::Sent,
+        DeliveryState::Dead,
+    ];
 
     /// The name in the API, metrics and the database.
     pub const fn name(self) -> &'static str {
@@ -59,7 +65,9 @@ impl DeliveryState {
 
     /// Finds a state by its name.
     pub fn from_name(name: &str) -> Option<DeliveryState> {
-        DeliveryState::ALL.into_iter().find(|state| state.name() == name)
+        DeliveryState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 
@@ -151,6 +159,8 @@ pub enum Resent {
     Queued,
     /// It is not dead, so nothing was done.
     NotDead(DeliveryState),
+    /// It never became a message, so there is nothing to send.
+    NoMessage,
     /// The ledger has no such notice.
     Unknown,
 }

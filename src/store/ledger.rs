@@ -73,7 +73,10 @@ impl Ledger {
             path: path.to_owned(),
             source,
         };
-        let pool = pool.connect_with(options).await.map_err(|error| open(error.into()))?;
+        let pool = pool
+            .connect_with(options)
+            .await
+            .map_err(|error| open(error.into()))?;
         // A schema that a newer program wrote is refused here, by the number of its migration.
         sqlx::migrate!("src/store/migrations")
             .run(&pool)
@@ -103,7 +106,10 @@ impl Ledger {
                 .await
                 .map_err(&failed)?;
         if upto.is_some_and(|upto| upto >= value) {
-            return Ok(Recorded { new: 0, known: entries.len() as u64 });
+            return Ok(Recorded {
+                new: 0,
+                known: entries.len() as u64,
+            });
         }
         let mut new = 0;
         for entry in entries {
@@ -115,7 +121,10 @@ impl Ledger {
             .await
             .map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
-        Ok(Recorded { new, known: entries.len() as u64 - new })
+        Ok(Recorded {
+            new,
+            known: entries.len() as u64 - new,
+        })
     }
 
     /// Notices whose time has come, oldest decision first, at most `limit`.
@@ -148,12 +157,19 @@ impl Ledger {
             .collect())
     }
 
-    /// The earliest time at which a waiting notice may be tried, ms.
+    /// The earliest time at which [`Ledger::due`] will have something, ms.
     pub async fn next_due_at_ms(&self) -> Result<Option<i64>, LedgerError> {
-        sqlx::query_scalar("SELECT min(next_attempt_at_ms) FROM notices WHERE state = 'queued'")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(statement("read the next due time"))
+        sqlx::query_scalar(
+            "SELECT min(next_attempt_at_ms) FROM notices AS n
+             WHERE state = 'queued'
+               AND NOT EXISTS (
+                 SELECT 1 FROM notices AS earlier
+                 WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
+                   AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'))",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(statement("read the next due time"))
     }
 
     /// Counts an attempt and says that it is under way. False if the notice does not wait.
@@ -272,14 +288,17 @@ impl Ledger {
     pub async fn resend(&self, id: &str) -> Result<Resent, LedgerError> {
         let failed = statement("resend a notice");
         let mut tx = self.begin().await?;
-        let state: Option<String> = sqlx::query_scalar("SELECT state FROM notices WHERE id = ?")
+        let row = sqlx::query("SELECT state, length(eml) AS bytes FROM notices WHERE id = ?")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await
             .map_err(&failed)?;
-        match state.as_deref().map(state_named).transpose()? {
-            None => Ok(Resent::Unknown),
-            Some(DeliveryState::Dead) => {
+        let Some(row) = row else {
+            return Ok(Resent::Unknown);
+        };
+        match state_named(row.get("state"))? {
+            DeliveryState::Dead if row.get::<i64, _>("bytes") == 0 => Ok(Resent::NoMessage),
+            DeliveryState::Dead => {
                 sqlx::query(
                     "UPDATE notices SET state = 'queued', attempts = 0, next_attempt_at_ms = 0,
                             settled_at_ms = NULL
@@ -292,7 +311,7 @@ impl Ledger {
                 tx.commit().await.map_err(&failed)?;
                 Ok(Resent::Queued)
             }
-            Some(state) => Ok(Resent::NotDead(state)),
+            state => Ok(Resent::NotDead(state)),
         }
     }
 
@@ -354,15 +373,22 @@ impl Ledger {
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(statement("begin a transaction"))
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(statement("begin a transaction"))
     }
 }
 
 async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<u64, sqlx::Error> {
+    let state = match entry.refused {
+        None => DeliveryState::Queued,
+        Some(_) => DeliveryState::Dead,
+    };
     let done = sqlx::query(
         "INSERT INTO notices (id, incident, revision, reason, recipient, subject, message_id, eml,
-                              state, decided_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)
+                              state, last_error, decided_at_ms, settled_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -373,7 +399,10 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
     .bind(&entry.subject)
     .bind(&entry.message_id)
     .bind(&entry.eml)
+    .bind(state.name())
+    .bind(&entry.refused)
     .bind(entry.decided_at_ms)
+    .bind(entry.refused.as_ref().map(|_| entry.decided_at_ms))
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected())
@@ -398,18 +427,29 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, LedgerError> {
 }
 
 fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
-    move |error| LedgerError::Statement { action, source: error.into() }
+    move |error| LedgerError::Statement {
+        action,
+        source: error.into(),
+    }
 }
 
 fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
-    DeliveryState::from_name(name)
-        .ok_or_else(|| LedgerError::Value { what: "state", value: name.to_owned() })
+    DeliveryState::from_name(name).ok_or_else(|| LedgerError::Value {
+        what: "state",
+        value: name.to_owned(),
+    })
 }
 
 fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
-    i64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
+    i64::try_from(value).map_err(|_| LedgerError::Value {
+        what,
+        value: value.to_string(),
+    })
 }
 
 fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerError> {
-    u64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
+    u64::try_from(value).map_err(|_| LedgerError::Value {
+        what,
+        value: value.to_string(),
+    })
 }
