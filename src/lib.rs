@@ -16,4 +16,8 @@ pub mod triggers;
 pub mod engine;
 
 pub mod journal;
+pub mod store;
+
+pub mod notify;
+
 pub mod replay;

@@ -1,0 +1,96 @@
+//! What the notifier has done since it started, for metrics. Counts only.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use super::backend::Failure;
+use crate::alerting::NoticeReason;
+
+/// Counts since the start of the process; each only grows. What waits now is the ledger's `counts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotifyCounts {
+    /// Notices recorded to be sent.
+    pub recorded: u64,
+    /// Notices that the ledger knew already: second copies that were not sent.
+    pub known: u64,
+    /// Notices that could not be made into a message.
+    pub refused: u64,
+    /// Mails sent, by the name of their reason.
+    pub sent: Vec<(&'static str, u64)>,
+    /// Attempts that failed, by the name of the kind of failure.
+    pub failed: Vec<(&'static str, u64)>,
+    /// Mails given up after attempts.
+    pub dead: u64,
+    /// Times that a mail was held for the next minute by a recipient's cap.
+    pub held: u64,
+    /// Mails given up because too many were waiting.
+    pub shed: u64,
+    /// Attempts that an earlier process left open; their mails may have two copies.
+    pub requeued: u64,
+    /// Times that the ledger failed the delivery loop.
+    pub ledger_failures: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) recorded: AtomicU64,
+    pub(super) known: AtomicU64,
+    pub(super) refused: AtomicU64,
+    sent: [AtomicU64; NoticeReason::ALL.len()],
+    failed: [AtomicU64; 3],
+    pub(super) dead: AtomicU64,
+    pub(super) held: AtomicU64,
+    pub(super) shed: AtomicU64,
+    pub(super) requeued: AtomicU64,
+    pub(super) ledger_failures: AtomicU64,
+}
+
+const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Permanent];
+
+impl Counters {
+    /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
+    pub(super) fn sent(&self, reason: &str) {
+        let at = NoticeReason::ALL
+            .iter()
+            .position(|known| known.name() == reason);
+        if let Some(counter) = at.and_then(|at| self.sent.get(at)) {
+            add(counter, 1);
+        }
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        let at = FAILURES.iter().position(|known| *known == failure);
+        if let Some(counter) = at.and_then(|at| self.failed.get(at)) {
+            add(counter, 1);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> NotifyCounts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        NotifyCounts {
+            recorded: get(&self.recorded),
+            known: get(&self.known),
+            refused: get(&self.refused),
+            sent: NoticeReason::ALL
+                .map(NoticeReason::name)
+                .into_iter()
+                .zip(self.sent.iter().map(get))
+                .collect(),
+            failed: FAILURES
+                .map(Failure::name)
+                .into_iter()
+                .zip(self.failed.iter().map(get))
+                .collect(),
+            dead: get(&self.dead),
+            held: get(&self.held),
+            shed: get(&self.shed),
+            requeued: get(&self.requeued),
+            ledger_failures: get(&self.ledger_failures),
+        }
+    }
+}
+
+pub(super) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}

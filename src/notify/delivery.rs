@@ -1,0 +1,273 @@
+//! The delivery loop: takes what is due from the ledger, tries, and writes down how it went.
+//!
+//! Invariants:
+//! * an attempt is in the ledger before the mailer is called, and its outcome after;
+//! * a mail leaves the queue only as sent or as a dead letter with a reason;
+//! * no recipient is sent more than the cap within one minute of the clock (by one process).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::Address;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::backend::{DeliveryError, Failure, Mail, Mailer};
+use super::config::MailConfig;
+use super::counters::{Counters, add};
+use super::identity;
+use super::service::Clock;
+use crate::store::{Due, Failed, Ledger, LedgerError};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// Longest sleep, so that a clock that was set does not leave mails waiting.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// Shortest sleep, so that a ledger that says "now" and gives nothing does not cost a core.
+const SLEEP_MIN: Duration = Duration::from_millis(20);
+/// Sleep after the ledger failed.
+const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+/// Distance between rounds of forgetting.
+const FORGET_EVERY_MS: i64 = 3_600_000;
+
+pub(super) struct Delivery {
+    pub(super) ledger: Ledger,
+    pub(super) mailer: Mailer,
+    pub(super) config: MailConfig,
+    pub(super) from: Address,
+    pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
+    /// Something new is in the ledger.
+    pub(super) wake: Arc<Notify>,
+    /// When set: send what is due, and be gone by then.
+    pub(super) stop: watch::Receiver<Option<Instant>>,
+    pub(super) minute: Minute,
+    pub(super) forgot_at_ms: i64,
+}
+
+/// How many mails each recipient had in the present minute. Bounded by the recipients of a minute.
+#[derive(Debug, Default)]
+pub(super) struct Minute {
+    number: i64,
+    sent: HashMap<String, u32>,
+}
+
+impl Minute {
+    /// Counts one more, unless that is over the cap.
+    fn take(&mut self, recipient: &str, now_ms: i64, cap: u32) -> bool {
+        let number = now_ms.div_euclid(MINUTE_MS);
+        if number != self.number {
+            self.number = number;
+            self.sent.clear();
+        }
+        let sent = self.sent.entry(recipient.to_ascii_lowercase()).or_default();
+        if *sent >= cap {
+            return false;
+        }
+        *sent += 1;
+        true
+    }
+}
+
+impl Delivery {
+    /// Runs until it is told to stop and nothing is due any more, or the deadline has come.
+    pub(super) async fn run(mut self) {
+        loop {
+            let deadline = *self.stop.borrow_and_update();
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            let pause = match self.round().await {
+                Ok(0) if deadline.is_some() => break,
+                Ok(0) => self.until_due().await,
+                Ok(_) => continue,
+                Err(failure) => {
+                    add(&self.counters.ledger_failures, 1);
+                    error!(
+                        error = &failure as &dyn std::error::Error,
+                        "delivery cannot use the ledger, will retry"
+                    );
+                    LEDGER_PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+                _ = self.stop.changed() => {}
+            }
+        }
+        self.mailer.close().await;
+    }
+
+    /// Sends what is due, at most `in_flight_max`, and says how many it looked at.
+    async fn round(&mut self) -> Result<usize, LedgerError> {
+        let now_ms = (self.clock)();
+        self.tidy(now_ms).await?;
+        let due = self
+            .ledger
+            .due(now_ms, self.config.in_flight_max.max(1))
+            .await?;
+        let looked_at = due.len();
+        let mut attempts = JoinSet::new();
+        for due in due {
+            let cap = self.config.per_recipient_minute_max.max(1);
+            if !self.minute.take(&due.recipient, now_ms, cap) {
+                add(&self.counters.held, 1);
+                let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+                self.ledger.hold(&due.id, next_minute_ms).await?;
+                continue;
+            }
+            if !self.ledger.mark_sending(&due.id).await? {
+                continue;
+            }
+            let mailer = self.mailer.clone();
+            let mail = Mail {
+                message_id: due.message_id.clone(),
+                from: self.from.clone(),
+                to: due.recipient.clone(),
+                eml: due.eml.clone(),
+            };
+            attempts.spawn(async move { (due, mailer.deliver(&mail).await) });
+        }
+        while let Some(done) = attempts.join_next().await {
+            // A task that panicked leaves its row as `sending`; the next start requeues it.
+            if let Ok((due, outcome)) = done {
+                self.settle(&due, outcome).await?;
+            }
+        }
+        Ok(looked_at)
+    }
+
+    async fn settle(
+        &self,
+        due: &Due,
+        outcome: Result<(), DeliveryError>,
+    ) -> Result<(), LedgerError> {
+        let now_ms = (self.clock)();
+        let attempt = due.attempts + 1;
+        let Err(failed) = outcome else {
+            self.ledger.mark_sent(&due.id, now_ms).await?;
+            self.counters.sent(&due.reason);
+            info!(
+                notice.id = due.id,
+                incident = due.incident,
+                attempt,
+                "mail sent"
+            );
+            return Ok(());
+        };
+        self.counters.failed(failed.failure);
+        let next = next_attempt(&self.config, &due.id, attempt, failed.failure, now_ms);
+        self.ledger
+            .mark_failed(&due.id, next, &failed.message)
+            .await?;
+        let kind = failed.failure.name();
+        match next {
+            Failed::Dead(_) => {
+                add(&self.counters.dead, 1);
+                error!(notice.id = due.id, attempt, kind, reason = %failed, "delivery given up");
+            }
+            Failed::RetryAt(at_ms) => {
+                let wait_ms = at_ms - now_ms;
+                warn!(notice.id = due.id, attempt, kind, wait_ms, reason = %failed, "delivery failed, will retry");
+            }
+        }
+        Ok(())
+    }
+
+    async fn tidy(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        let shed = self.ledger.shed(self.config.queued_max, now_ms).await?;
+        if shed > 0 {
+            add(&self.counters.shed, shed);
+            error!(
+                shed,
+                queued_max = self.config.queued_max,
+                "too many mails wait: the oldest are dead letters now"
+            );
+        }
+        if now_ms - self.forgot_at_ms >= FORGET_EVERY_MS {
+            self.forgot_at_ms = now_ms;
+            let before_ms = now_ms - i64::from(self.config.keep_days) * DAY_MS;
+            self.ledger.forget(before_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn until_due(&self) -> Duration {
+        let next_ms = match self.ledger.next_due_at_ms().await {
+            Ok(next_ms) => next_ms,
+            // The next round meets the same failure and counts it.
+            Err(_) => return LEDGER_PAUSE,
+        };
+        let wait_ms = next_ms.map_or(i64::MAX, |next_ms| next_ms.saturating_sub((self.clock)()));
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        wait.clamp(SLEEP_MIN, SLEEP_MAX)
+    }
+}
+
+/// When, if ever, to try again after attempt number `attempt` failed.
+fn next_attempt(
+    config: &MailConfig,
+    id: &str,
+    attempt: u32,
+    failure: Failure,
+    now_ms: i64,
+) -> Failed {
+    let given_up = match failure {
+        Failure::Permanent => true,
+        Failure::Transient => attempt >= config.attempts_max,
+        // A wrong password over a weekend must not turn every alert into a dead letter.
+        Failure::Setup => false,
+    };
+    if given_up {
+        return Failed::Dead(now_ms);
+    }
+    let doubled = config
+        .backoff_ms_min
+        .saturating_mul(1 << attempt.saturating_sub(1).min(40));
+    let wait_ms = doubled.clamp(1, config.backoff_ms_max.max(1));
+    // Up to a fifth later, by the notice's own hash: mails that failed together do not return together,
+    // and a replay of the same failures waits the same times.
+    let jitter = identity::hash(&[id, &attempt.to_string()]) % 1000;
+    let jitter_ms = (wait_ms as f64 * 0.2 * jitter as f64 / 1000.0) as i64;
+    Failed::RetryAt(now_ms + wait_ms + jitter_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_each_time_and_gives_up_in_the_end() {
+        let config = MailConfig::default();
+        let wait = |attempt, failure| match next_attempt(&config, "a", attempt, failure, 0) {
+            Failed::RetryAt(at_ms) => at_ms,
+            Failed::Dead(_) => -1,
+        };
+        for (attempt, least_ms) in [(1, 5_000), (2, 10_000), (3, 20_000), (9, 900_000)] {
+            let ms = wait(attempt, Failure::Transient);
+            assert!(
+                (least_ms..=least_ms * 6 / 5).contains(&ms),
+                "attempt {attempt}: {ms}"
+            );
+        }
+        assert_eq!(wait(12, Failure::Transient), -1);
+        assert_eq!(wait(1, Failure::Permanent), -1);
+        assert!(
+            wait(4_000_000, Failure::Setup) >= 900_000,
+            "a wrong password never gives up"
+        );
+    }
+
+    #[test]
+    fn a_recipient_has_so_many_mails_a_minute() {
+        let mut minute = Minute::default();
+        let takes = [0, 1, 2, 60_000].map(|now_ms| minute.take("A@b.c", now_ms, 2));
+        assert_eq!(takes, [true, true, false, true]);
+        assert!(minute.take("other@b.c", 60_000, 2));
+    }
+}

@@ -1,0 +1,202 @@
+//! From a rendered notice to the bytes of a message. Pure: the same notice gives the same bytes.
+//!
+//! Invariants:
+//! * Message-ID, MIME boundaries, Content-ID and Date come from the notice, never from chance or a clock;
+//! * every message after an incident's first refers to that first one, so that clients thread them.
+
+use std::time::{Duration, SystemTime};
+
+use lettre::Message;
+use lettre::address::AddressError;
+use lettre::message::header::{
+    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
+};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use thiserror::Error;
+
+use super::config::MailConfig;
+use super::identity;
+use super::render::{RenderError, Renderer};
+use crate::alerting::Notice;
+use crate::store::Entry;
+
+/// Why a notice cannot become a message.
+#[derive(Debug, Error)]
+pub enum EmailError {
+    /// An address of the configuration.
+    #[error("mail setting {setting} is not an address: \"{value}\"")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        source: AddressError,
+    },
+    /// The recipient's address.
+    #[error("contact has no usable mail address: \"{0}\"")]
+    Recipient(String, #[source] AddressError),
+    /// A mistake in a template.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// lettre refused what was put together.
+    #[error("cannot put the message together")]
+    Build(#[source] lettre::error::Error),
+}
+
+/// Makes messages under one configuration.
+#[derive(Debug)]
+pub struct Composer {
+    renderer: Renderer,
+    from: Mailbox,
+    reply_to: Option<Mailbox>,
+    domain: String,
+}
+
+impl Composer {
+    /// Checks the configuration's addresses and parses the templates.
+    pub fn new(config: &MailConfig) -> Result<Composer, EmailError> {
+        let from = mailbox("from", &config.from)?;
+        let reply_to = config
+            .reply_to
+            .as_deref()
+            .map(|to| mailbox("reply_to", to))
+            .transpose()?;
+        let domain = config
+            .domain
+            .clone()
+            .unwrap_or_else(|| from.email.domain().to_owned());
+        // The domain ends up inside Message-IDs, so it must be one.
+        mailbox("domain", &format!("id@{domain}"))?;
+        Ok(Composer {
+            renderer: Renderer::new()?,
+            from,
+            reply_to,
+            domain,
+        })
+    }
+
+    /// The sender's address, for the envelope.
+    pub fn sender(&self) -> &Mailbox {
+        &self.from
+    }
+
+    /// A notice as the ledger keeps it. One that cannot be sent comes with the reason and without a
+    /// message: it must not hold up the others of its epoch.
+    pub fn entry(&self, notice: &Notice) -> Entry {
+        let (subject, eml, refused) = match self.message(notice) {
+            Ok((subject, eml)) => (subject, eml, None),
+            Err(error) => (String::new(), Vec::new(), Some(with_cause(&error))),
+        };
+        Entry {
+            id: notice.id.clone(),
+            incident: notice.alert.incident.clone(),
+            revision: notice.revision,
+            reason: notice.reason.name().to_owned(),
+            recipient: notice.recipient.email.clone(),
+            subject,
+            message_id: identity::message_id(notice, &self.domain),
+            eml,
+            refused,
+            decided_at_ms: notice.decided_at_ms,
+        }
+    }
+
+    fn message(&self, notice: &Notice) -> Result<(String, Vec<u8>), EmailError> {
+        let address = notice
+            .recipient
+            .email
+            .parse()
+            .map_err(|source| EmailError::Recipient(notice.recipient.email.clone(), source))?;
+        let to = Mailbox::new(Some(one_line(&notice.recipient.name)), address);
+        let message_id = identity::message_id(notice, &self.domain);
+        let root_id = identity::root_id(notice, &self.domain);
+        let content_id = format!("chart.{message_id}");
+        let rendered = self.renderer.render(notice, &content_id)?;
+
+        let mut message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(rendered.subject.as_str())
+            .date(date(notice.decided_at_ms))
+            .message_id(Some(format!("<{message_id}>")));
+        if let Some(reply_to) = &self.reply_to {
+            message = message.reply_to(reply_to.clone());
+        }
+        if message_id != root_id {
+            message = message
+                .in_reply_to(format!("<{root_id}>"))
+                .references(format!("<{root_id}>"));
+        }
+        let sender = &self.from.email;
+        for (name, value) in [
+            ("Auto-Submitted", "auto-generated".to_owned()),
+            ("X-Auto-Response-Suppress", "All".to_owned()),
+            (
+                "List-Id",
+                format!("Chrysalis alerts <alerts.{}>", self.domain),
+            ),
+            (
+                "List-Unsubscribe",
+                format!("<mailto:{sender}?subject=unsubscribe>"),
+            ),
+            ("X-Chrysalis-Incident", one_line(&notice.alert.incident)),
+            ("X-Chrysalis-Reason", notice.reason.name().to_owned()),
+            ("X-Chrysalis-Revision", notice.revision.to_string()),
+        ] {
+            let name = HeaderName::new_from_ascii_str(name);
+            message = message.raw_header(HeaderValue::new(name, value));
+        }
+        let boundary = |part: &str| format!("{:016x}", identity::hash(&[&message_id, part]));
+        let text = SinglePart::plain(rendered.text);
+        let html = SinglePart::html(rendered.html);
+        let texts = MultiPart::alternative()
+            .boundary(boundary("alternative"))
+            .singlepart(text);
+        let texts = match rendered.chart {
+            None => texts.singlepart(html),
+            Some(png) => {
+                let chart = SinglePart::builder()
+                    .header(ContentType::parse("image/png").unwrap_or(ContentType::TEXT_PLAIN))
+                    .header(ContentDisposition::inline_with_name("chart.png"))
+                    .header(ContentId::from(format!("<{content_id}>")))
+                    .header(ContentTransferEncoding::Base64)
+                    .body(png);
+                let related = MultiPart::related().boundary(boundary("related"));
+                texts.multipart(related.singlepart(html).singlepart(chart))
+            }
+        };
+        let message = message.multipart(texts).map_err(EmailError::Build)?;
+        Ok((rendered.subject, message.formatted()))
+    }
+}
+
+fn mailbox(setting: &'static str, value: &str) -> Result<Mailbox, EmailError> {
+    value.parse().map_err(|source| EmailError::Setting {
+        setting,
+        value: value.to_owned(),
+        source,
+    })
+}
+
+/// A header is one line: a name from a rule book must not be able to add another.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn date(ms: i64) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    // A date that the header cannot hold (after 9999) is the journal clock's mistake, not the mail's.
+    let last = Duration::from_secs(253_402_300_799);
+    SystemTime::UNIX_EPOCH + since.min(last)
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,27 @@
+//! Tells people: notices become mails, mails go out, and the ledger knows which.
+//!
+//! What is told, to whom and why is decided elsewhere (`alerting`); nothing here decides. `render`
+//! makes texts and a chart of a notice, `email` a message of those, `backend` hands messages to SMTP or
+//! a folder, `service` keeps at it until each is sent or given up.
+
+mod config;
+mod counters;
+mod identity;
+
+mod email;
+mod render;
+
+mod backend;
+mod delivery;
+mod service;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use backend::{DeliveryError, Failure, Mail, Mailer, MailerError, Memory};
+pub use config::{MailConfig, Security, SmtpConfig};
+pub use counters::NotifyCounts;
+pub use email::{Composer, EmailError};
+pub use service::{Clock, Notifier, NotifyError};

@@ -1,0 +1,358 @@
+//! The chart inside a mail: a KQI's windows as a line, its limit dashed, the moment it fired marked.
+//!
+//! Opaque and light on purpose: a mail reader in dark mode does not invert pictures, and a
+//! transparent one would lose its lines there. Words are not drawn; they stand beside it as text.
+
+use tiny_skia::{
+    Color, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, StrokeDash, Transform,
+};
+
+use super::digits;
+use super::number::{Clock, number};
+use crate::alerting::{Alert, ChartPoint};
+
+/// Width at which it is shown, CSS pixels. It is drawn twice as large, for sharp screens.
+pub(super) const WIDTH: u32 = 640;
+/// Height at which it is shown, CSS pixels.
+pub(super) const HEIGHT: u32 = 240;
+
+/// More windows than this cannot be told apart at this width; the newest stay.
+const POINTS_MAX: usize = 300;
+
+const SCALE: f32 = 2.0;
+const LEFT: f32 = 64.0;
+const RIGHT: f32 = 18.0;
+const TOP: f32 = 16.0;
+const BOTTOM: f32 = 30.0;
+const FIGURE_HEIGHT: f32 = 11.0;
+
+/// Colours of the lines, as the legend in the mail repeats them.
+pub(super) const LINE: [u8; 3] = [0x1f, 0x5f, 0xa8];
+/// The limit.
+pub(super) const LIMIT: [u8; 3] = [0xc6, 0x28, 0x28];
+/// The moment of firing.
+pub(super) const FIRED: [u8; 3] = [0x6a, 0x3f, 0xa0];
+/// The moment of the end.
+pub(super) const ENDED: [u8; 3] = [0x2e, 0x7d, 0x32];
+const GRID: [u8; 3] = [0xe3, 0xe6, 0xea];
+const FIGURES: [u8; 3] = [0x5a, 0x62, 0x6c];
+
+/// Draws a chart as PNG; `None` where no window has a value.
+pub(super) fn draw(points: &[ChartPoint], alert: &Alert, clock: &Clock) -> Option<Vec<u8>> {
+    let points = &points[points.len().saturating_sub(POINTS_MAX)..];
+    let frame = Frame::of(points, alert)?;
+    let size = |css: u32| css * SCALE as u32;
+    let mut picture = Picture(Pixmap::new(size(WIDTH), size(HEIGHT))?);
+    picture.0.fill(Color::WHITE);
+    picture.shade(&frame, alert);
+    picture.axes(&frame, clock);
+    for limit in [alert.limit_min, alert.limit_max].into_iter().flatten() {
+        picture.level(frame.y(limit), LIMIT, 1.5, &[7.0, 5.0]);
+    }
+    for (at_ms, colour) in [(alert.fired_at_ms, FIRED), (alert.resolved_at_ms, ENDED)] {
+        if let Some(at_ms) = at_ms.filter(|at_ms| frame.holds(*at_ms)) {
+            picture.moment(frame.x(at_ms), colour);
+        }
+    }
+    picture.line(points, &frame);
+    picture.outliers(points, &frame, alert);
+    picture.0.encode_png().ok()
+}
+
+/// Whether a value is outside its reasonable interval.
+pub(super) fn is_outside(value: f64, alert: &Alert) -> bool {
+    alert.limit_min.is_some_and(|min| value < min) || alert.limit_max.is_some_and(|max| value > max)
+}
+
+/// From times and values to places in the picture, in CSS pixels.
+struct Frame {
+    from_ms: i64,
+    to_ms: i64,
+    low: f64,
+    high: f64,
+    step: f64,
+}
+
+impl Frame {
+    fn of(points: &[ChartPoint], alert: &Alert) -> Option<Frame> {
+        let values = || {
+            points
+                .iter()
+                .filter_map(|point| point.value)
+                .filter(|v| v.is_finite())
+        };
+        let limits = || [alert.limit_min, alert.limit_max].into_iter().flatten();
+        values().next()?;
+        let (low, high) = values()
+            .chain(limits())
+            .fold((f64::MAX, f64::MIN), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
+        // From zero, unless that would press the line flat against the top.
+        let low = if low >= 0.0 && low < 0.6 * high {
+            0.0
+        } else {
+            low
+        };
+        let room = if high > low {
+            (high - low) * 0.08
+        } else {
+            high.abs().max(1.0) * 0.1
+        };
+        let step = nice_step((high - low + 2.0 * room) / 4.0);
+        let (from_ms, to_ms) = (points.first()?.end_ms, points.last()?.end_ms);
+        Some(Frame {
+            from_ms,
+            to_ms: to_ms.max(from_ms + 1),
+            low: if low == 0.0 {
+                0.0
+            } else {
+                ((low - room) / step).floor() * step
+            },
+            high: ((high + room) / step).ceil() * step,
+            step,
+        })
+    }
+
+    fn holds(&self, at_ms: i64) -> bool {
+        (self.from_ms..=self.to_ms).contains(&at_ms)
+    }
+
+    fn x(&self, at_ms: i64) -> f32 {
+        let share = (at_ms - self.from_ms) as f64 / (self.to_ms - self.from_ms) as f64;
+        LEFT + 6.0 + share as f32 * (WIDTH as f32 - LEFT - RIGHT - 12.0)
+    }
+
+    fn y(&self, value: f64) -> f32 {
+        let share = (value - self.low) / (self.high - self.low);
+        HEIGHT as f32 - BOTTOM - share as f32 * (HEIGHT as f32 - TOP - BOTTOM)
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, at least `raw`.
+fn nice_step(raw: f64) -> f64 {
+    let power = 10_f64.powf(raw.log10().floor());
+    let nice = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|n| n * power >= raw * 0.999)
+        .unwrap_or(10.0);
+    nice * power
+}
+
+struct Picture(Pixmap);
+
+impl Picture {
+    /// A breath of the limit's colour over what is not reasonable.
+    fn shade(&mut self, frame: &Frame, alert: &Alert) {
+        let (top, bottom) = (frame.y(frame.high), frame.y(frame.low));
+        let above = alert.limit_max.map(|max| (top, frame.y(max)));
+        let below = alert.limit_min.map(|min| (frame.y(min), bottom));
+        for (from, to) in [above, below].into_iter().flatten() {
+            let area = Rect::from_ltrb(LEFT, from, WIDTH as f32 - RIGHT, to);
+            if let Some(area) = area {
+                self.0.fill_rect(area, &paint(LIMIT, 0x12), scaled(), None);
+            }
+        }
+    }
+
+    fn axes(&mut self, frame: &Frame, clock: &Clock) {
+        // Counted, not added up: next to a large value a small step would never arrive.
+        let levels = ((frame.high - frame.low) / frame.step)
+            .round()
+            .clamp(0.0, 12.0) as u32;
+        for index in 0..=levels {
+            let level = frame.low + f64::from(index) * frame.step;
+            let y = frame.y(level);
+            self.level(y, GRID, 1.0, &[]);
+            let text = number(level);
+            let x = LEFT - 8.0 - digits::width(&text, FIGURE_HEIGHT);
+            self.figures(&text, x, y - FIGURE_HEIGHT / 2.0);
+        }
+        let span_ms = frame.to_ms - frame.from_ms;
+        let step_ms = tick_step_ms(span_ms);
+        let offset_ms = clock.offset_ms(frame.from_ms);
+        let mut at_ms = (frame.from_ms + offset_ms).div_euclid(step_ms) * step_ms - offset_ms;
+        while at_ms <= frame.to_ms {
+            if frame.holds(at_ms) {
+                let days = step_ms >= 86_400_000;
+                let text = if days {
+                    clock.day(at_ms)
+                } else {
+                    clock.hour(at_ms)
+                };
+                let width = digits::width(&text, FIGURE_HEIGHT);
+                let (x, y) = (frame.x(at_ms), HEIGHT as f32 - BOTTOM);
+                self.upright(x, y, y + 5.0, GRID, 1.0);
+                let x = (x - width / 2.0).min(WIDTH as f32 - width - 2.0);
+                self.figures(&text, x, y + 10.0);
+            }
+            at_ms += step_ms;
+        }
+    }
+
+    fn line(&mut self, points: &[ChartPoint], frame: &Frame) {
+        let mut path = PathBuilder::new();
+        let mut drawing = false;
+        for point in points {
+            // A window without a value leaves a gap: no data is not a straight line.
+            let Some(value) = point.value.filter(|value| value.is_finite()) else {
+                drawing = false;
+                continue;
+            };
+            let (x, y) = (frame.x(point.end_ms), frame.y(value));
+            if drawing {
+                path.line_to(x, y);
+            } else {
+                path.move_to(x, y);
+                // A lone window between gaps would have no length and not be seen.
+                path.line_to(x + 0.01, y);
+            }
+            drawing = true;
+        }
+        self.stroke(path.finish(), LINE, 2.0, &[]);
+    }
+
+    fn outliers(&mut self, points: &[ChartPoint], frame: &Frame, alert: &Alert) {
+        let radius = if points.len() > 120 { 1.5 } else { 3.0 };
+        for point in points {
+            let Some(value) = point.value.filter(|value| is_outside(*value, alert)) else {
+                continue;
+            };
+            let circle = PathBuilder::from_circle(frame.x(point.end_ms), frame.y(value), radius);
+            if let Some(circle) = circle {
+                let paint = paint(LIMIT, 0xff);
+                self.0.fill_path(
+                    &circle,
+                    &paint,
+                    tiny_skia::FillRule::Winding,
+                    scaled(),
+                    None,
+                );
+            }
+        }
+    }
+
+    /// An upright line with a flag on top.
+    fn moment(&mut self, x: f32, colour: [u8; 3]) {
+        self.upright(x, TOP - 6.0, HEIGHT as f32 - BOTTOM, colour, 1.5);
+        let mut flag = PathBuilder::new();
+        flag.move_to(x, TOP - 10.0);
+        flag.line_to(x + 9.0, TOP - 5.5);
+        flag.line_to(x, TOP - 1.0);
+        flag.close();
+        if let Some(flag) = flag.finish() {
+            let paint = paint(colour, 0xff);
+            self.0
+                .fill_path(&flag, &paint, tiny_skia::FillRule::Winding, scaled(), None);
+        }
+    }
+
+    fn level(&mut self, y: f32, colour: [u8; 3], width: f32, dash: &[f32]) {
+        let mut path = PathBuilder::new();
+        path.move_to(LEFT, y);
+        path.line_to(WIDTH as f32 - RIGHT, y);
+        self.stroke(path.finish(), colour, width, dash);
+    }
+
+    fn upright(&mut self, x: f32, from: f32, to: f32, colour: [u8; 3], width: f32) {
+        let mut path = PathBuilder::new();
+        path.move_to(x, from);
+        path.line_to(x, to);
+        self.stroke(path.finish(), colour, width, &[]);
+    }
+
+    fn figures(&mut self, text: &str, x: f32, y: f32) {
+        self.stroke(
+            digits::outline(text, x, y, FIGURE_HEIGHT),
+            FIGURES,
+            1.1,
+            &[],
+        );
+    }
+
+    fn stroke(&mut self, path: Option<Path>, colour: [u8; 3], width: f32, dash: &[f32]) {
+        let Some(path) = path else { return };
+        let dash = StrokeDash::new(dash.to_vec(), 0.0);
+        let stroke = Stroke {
+            width,
+            line_cap: if dash.is_some() {
+                LineCap::Butt
+            } else {
+                LineCap::Round
+            },
+            line_join: LineJoin::Round,
+            dash,
+            ..Stroke::default()
+        };
+        self.0
+            .stroke_path(&path, &paint(colour, 0xff), &stroke, scaled(), None);
+    }
+}
+
+fn scaled() -> Transform {
+    Transform::from_scale(SCALE, SCALE)
+}
+
+fn paint([red, green, blue]: [u8; 3], alpha: u8) -> Paint<'static> {
+    let mut paint = Paint::default();
+    paint.set_color_rgba8(red, green, blue, alpha);
+    paint
+}
+
+/// Distance between the times below the chart: at most eight of them.
+fn tick_step_ms(span_ms: i64) -> i64 {
+    const MINUTES: [i64; 11] = [1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440];
+    let fits = |minutes: &&i64| span_ms / (**minutes * 60_000) <= 7;
+    let minutes = MINUTES.iter().find(fits).copied();
+    // Longer than a week: as many days as it takes.
+    minutes.unwrap_or_else(|| (span_ms / 7 / 86_400_000 + 1) * 1440) * 60_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::testing::notice;
+
+    fn size_of(points: &[ChartPoint]) -> Option<usize> {
+        let notice = notice();
+        let png = draw(points, &notice.alert, &Clock::of("Asia/Shanghai"))?;
+        let picture = Pixmap::decode_png(&png).unwrap();
+        assert_eq!((picture.width(), picture.height()), (2 * WIDTH, 2 * HEIGHT));
+        Some(png.len())
+    }
+
+    fn point(minute: i64, value: Option<f64>) -> ChartPoint {
+        ChartPoint {
+            end_ms: minute * 60_000,
+            value,
+        }
+    }
+
+    #[test]
+    fn draws_whatever_windows_there_are() {
+        assert_eq!(size_of(&[]), None);
+        assert_eq!(size_of(&[point(1, None), point(2, None)]), None);
+        assert_eq!(size_of(&[point(1, Some(f64::NAN))]), None);
+        assert!(size_of(&[point(1, Some(0.0))]).is_some());
+        assert!(size_of(&[point(1, Some(-3.0)), point(2, None), point(3, Some(1e12))]).is_some());
+    }
+
+    #[test]
+    fn stays_small_however_many_windows() {
+        let noisy = |n: i64| point(n, Some((n * 7919 % 997) as f64));
+        let points: Vec<ChartPoint> = (0..100_000).map(noisy).collect();
+        assert!(size_of(&points).unwrap() < 70_000, "{:?}", size_of(&points));
+    }
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        assert_eq!(
+            [0.3, 7.0, 12.0, 0.02].map(nice_step),
+            [0.5, 10.0, 20.0, 0.02]
+        );
+        for span_min in [1, 5, 30, 60, 1440, 10_080, 100_000] {
+            let ticks = span_min * 60_000 / tick_step_ms(span_min * 60_000);
+            assert!(ticks <= 7, "{span_min} min: {ticks}");
+        }
+    }
+}

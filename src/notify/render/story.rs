@@ -1,0 +1,246 @@
+//! The sentences of a mail: what it is about, why it comes now, how it ended, what to do.
+
+use super::number::{Clock, duration, quantity};
+use super::view::{Correction, Fact, clean, value};
+use super::words::{self, Label, name, pick};
+use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason};
+use crate::rules::Language;
+
+/// State, severity and value against limit: all that an inbox shows beside the subject.
+pub(super) fn preheader(
+    language: Language,
+    notice: &Notice,
+    value: &str,
+    against: Option<&str>,
+) -> String {
+    let status = words::status(language, notice.reason).main;
+    let severity = words::severity(language, notice.alert.severity).main;
+    let against = against.map(|against| format!("{}{against}", pick(language, "，", ", ")));
+    let colon = pick(language, "：", ": ");
+    let joint = pick(language, "·", " · ");
+    format!(
+        "{status}{joint}{severity}{colon}{value}{}",
+        against.unwrap_or_default()
+    )
+}
+
+/// The table below the verdict.
+pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<Fact> {
+    let alert = &notice.alert;
+    let fact = |zh, en, value| Fact {
+        label: Label::new(language, zh, en),
+        value,
+    };
+    let end_ms = alert.resolved_at_ms;
+    let mut facts = Vec::new();
+    if let Some(end_ms) = end_ms {
+        let lasted = duration(language, end_ms - alert.active_since_ms);
+        facts.push(fact("结束", "Ended", clock.full(end_ms)));
+        facts.push(fact("持续", "Lasted", lasted));
+    } else if alert.window_ms.1 > alert.active_since_ms {
+        let lasts = duration(language, alert.window_ms.1 - alert.active_since_ms);
+        facts.push(fact("已持续", "Lasting", lasts));
+    }
+    if let Some(worst) = alert
+        .worst_value
+        .filter(|worst| Some(*worst) != alert.value)
+    {
+        facts.push(fact("最差值", "Worst", quantity(worst, &alert.unit)));
+    }
+    if let Some(score) = alert.score {
+        facts.push(fact("评分", "Score", format!("{score:.1} / 5")));
+    }
+    let (start_ms, window_end_ms) = alert.window_ms;
+    let window = format!(
+        "{} – {}",
+        clock.short(start_ms, window_end_ms),
+        clock.hour(window_end_ms)
+    );
+    facts.push(fact("窗口", "Window", window));
+    facts.push(fact("样本", "Samples", alert.samples.to_string()));
+    let complaints: i64 = notice.complaints.iter().map(|(_, count)| count).sum();
+    if complaints > 0 {
+        facts.push(fact("投诉", "Complaints", complaints.to_string()));
+    }
+    facts
+}
+
+/// Why this mail comes now.
+pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String {
+    match notice.reason {
+        NoticeReason::First => first(language, notice, clock),
+        NoticeReason::Escalated => escalated(language, notice),
+        NoticeReason::Resolved => resolved(language, notice),
+        NoticeReason::Corrected => pick(
+            language,
+            "迟到的数据改变了已经通知过的结论。",
+            "Late data changed what you had been told.",
+        )
+        .to_owned(),
+    }
+}
+
+fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
+    let alert = &notice.alert;
+    let fired_ms = alert.fired_at_ms.unwrap_or(alert.active_since_ms);
+    let lasted = duration(language, fired_ms - alert.active_since_ms);
+    let at = clock.hour(fired_ms);
+    match (alert.reason, language) {
+        (TransitionReason::SourceSilent, Language::Zh) => {
+            "数据源没有任何数据：现在无法判断业务是否正常。没有数据不等于正常。".to_owned()
+        }
+        (TransitionReason::SourceSilent, Language::En) => {
+            "The source sends nothing, so the service cannot be judged. No data does not mean healthy."
+                .to_owned()
+        }
+        (TransitionReason::Persisted, Language::Zh) => {
+            format!("连续异常 {lasted}，达到规则要求的持续时间，于 {at} 触发；此前未通知过您。")
+        }
+        (TransitionReason::Persisted, Language::En) => format!(
+            "It stayed abnormal for {lasted}, as long as the rule asks, and fired at {at}. You had not been told before."
+        ),
+        (_, Language::Zh) => format!("{at} 的窗口超出合理区间；此前未通知过您。"),
+        (_, Language::En) => format!(
+            "The window that ended at {at} left the reasonable interval. You had not been told before."
+        ),
+    }
+}
+
+fn escalated(language: Language, notice: &Notice) -> String {
+    let severity = words::severity(language, notice.alert.severity).main;
+    let value = value(language, &notice.alert);
+    match language {
+        Language::Zh => format!("比此前通知的更严重：级别升为「{severity}」，最新值 {value}。"),
+        Language::En => {
+            format!("It is worse than you were told: now {severity}, newest value {value}.")
+        }
+    }
+}
+
+fn resolved(language: Language, notice: &Notice) -> String {
+    let alert = &notice.alert;
+    let end_ms = alert.resolved_at_ms.unwrap_or(alert.window_ms.1);
+    let lasted = duration(language, end_ms - alert.active_since_ms);
+    let value = value(language, alert);
+    match (alert.reason, language) {
+        (TransitionReason::NoData, Language::Zh) => {
+            format!("历时 {lasted} 后不再有可判断的数据，按规则结束。这不表示业务已恢复正常。")
+        }
+        (TransitionReason::NoData, Language::En) => format!(
+            "After {lasted} there was nothing left to judge, and the rule lets that end it. That is no proof of health."
+        ),
+        (TransitionReason::RuleChanged, Language::Zh) => {
+            format!("规则已更改或删除，告警在 {lasted} 后随之结束；业务状况未必改变。")
+        }
+        (TransitionReason::RuleChanged, Language::En) => format!(
+            "The rule was changed or removed, which ended this after {lasted}. The service may be as it was."
+        ),
+        (TransitionReason::SourceBack, Language::Zh) => {
+            format!("数据源在 {lasted} 后恢复上报。")
+        }
+        (TransitionReason::SourceBack, Language::En) => {
+            format!("The source speaks again after {lasted}.")
+        }
+        (TransitionReason::Corrected, Language::Zh) => {
+            format!("迟到的数据表明它在 {lasted} 后已经结束。")
+        }
+        (TransitionReason::Corrected, Language::En) => {
+            format!("Late data shows that it ended after {lasted}.")
+        }
+        (_, Language::Zh) => format!("指标回到合理区间（{value}），历时 {lasted}。"),
+        (_, Language::En) => {
+            format!("The value is back in the reasonable interval ({value}) after {lasted}.")
+        }
+    }
+}
+
+/// What had been told and what is true now. Only a correction has it.
+pub(super) fn correction(language: Language, notice: &Notice, clock: &Clock) -> Option<Correction> {
+    if notice.reason != NoticeReason::Corrected {
+        return None;
+    }
+    let alert = &notice.alert;
+    let since = clock.full(alert.active_since_ms);
+    let value = value(language, alert);
+    // A correction that ends an alert was told as firing; one that leaves it firing was told
+    // otherwise, and how is in the mail before this one.
+    let told = match (alert.state, language) {
+        (AlertState::Firing, Language::Zh) => {
+            "见本邮件线索中的上一封：其中的结论已不成立。".to_owned()
+        }
+        (AlertState::Firing, Language::En) => {
+            "See the mail before this one in the thread: its verdict no longer holds.".to_owned()
+        }
+        (_, Language::Zh) => format!("自 {since} 起异常。"),
+        (_, Language::En) => format!("Abnormal since {since}."),
+    };
+    let state = words::state(language, alert.state);
+    let now = match (alert.state, language) {
+        (AlertState::Firing, Language::Zh) => format!("自 {since} 起{state}，最新值 {value}。"),
+        (AlertState::Firing, Language::En) => {
+            format!("It is {state} since {since}; the newest value is {value}.")
+        }
+        (_, Language::Zh) => format!("补齐数据后，当时{state}；最新值 {value}。"),
+        (_, Language::En) => {
+            format!("With all data in, it was {state}; the newest value is {value}.")
+        }
+    };
+    Some(Correction {
+        told_label: Label::new(language, "此前通知", "You were told"),
+        told,
+        now_label: Label::new(language, "现在确认", "True now"),
+        now,
+    })
+}
+
+/// The next steps.
+pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
+    let over = notice.alert.state == AlertState::Resolved;
+    let mut todo = Vec::new();
+    if !over {
+        if !notice.annotations.is_empty() {
+            let text = pick(
+                language,
+                "先核对上面同一时段的事件（割接、天气等）是否就是原因。",
+                "First see whether what happened at the same time (above) explains it.",
+            );
+            todo.push(text.to_owned());
+        }
+        todo.push(words::first_look(language, notice.alert.layer).to_owned());
+    }
+    if let Some(trigger) = &notice.trigger {
+        let id = clean(&trigger.id);
+        let owner = clean(name(language, &trigger.department));
+        let text = match (over, trigger.state.as_str(), language) {
+            (false, "open", Language::Zh) => {
+                format!("{owner}：请受理触发单 {id}；如不优化，请写明理由。")
+            }
+            (false, "open", Language::En) => {
+                format!("{owner}: please accept trigger {id}, or say why it will not be optimised.")
+            }
+            (false, _, Language::Zh) => format!("{owner}：请在触发单 {id} 上更新进展。"),
+            (false, _, Language::En) => format!("{owner}: please keep trigger {id} up to date."),
+            (true, "done" | "not_optimised", _) => return finish(language, notice, todo),
+            (true, _, Language::Zh) => {
+                format!("{owner}：请在触发单 {id} 中写明原因和措施，再关闭。")
+            }
+            (true, _, Language::En) => {
+                format!("{owner}: please write cause and remedy into trigger {id} and close it.")
+            }
+        };
+        todo.push(text);
+    }
+    finish(language, notice, todo)
+}
+
+fn finish(language: Language, notice: &Notice, mut todo: Vec<String>) -> Vec<String> {
+    let (zh, en) = match notice.alert.state {
+        AlertState::Resolved => ("无需其他操作。", "Nothing else is needed."),
+        _ => (
+            "恢复后，本线索内会收到结束通知。",
+            "You will be told in this thread when it is over.",
+        ),
+    };
+    todo.push(pick(language, zh, en).to_owned());
+    todo
+}

@@ -1,0 +1,476 @@
+//! From a notice to what a mail says, line by line, in the reader's language. Templates only lay out.
+//!
+//! Invariants:
+//! * every number has its unit and every time its zone, here and nowhere else;
+//! * text from events (dimensions, annotations) is cleaned before it meets a terminal or a header.
+
+use serde::Serialize;
+
+use super::chart;
+use super::number::{Clock, limit, quantity, quantity_beside};
+use super::story;
+use super::words::{self, Label, name, pick};
+use crate::alerting::{Alert, Notice, NoticeReason};
+use crate::rules::{Language, Severity};
+
+/// Characters of one text from outside; longer ones end in an ellipsis.
+const TEXT_CHARS_MAX: usize = 160;
+/// Complaint KQIs, dimensions and annotations listed, each; the rest is counted.
+const LISTED_MAX: usize = 8;
+/// Windows in the text mail's chart.
+const SPARK_MAX: usize = 48;
+
+/// Everything that the templates need.
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    pub(super) lang: &'static str,
+    /// First words that an inbox shows beside the subject: state and severity, which the subject
+    /// leaves out so that a thread keeps one subject.
+    pub(super) preheader: String,
+    pub(super) status: Label,
+    pub(super) severity: Label,
+    /// Background of the head, as a CSS colour.
+    pub(super) colour: &'static str,
+    pub(super) object: String,
+    pub(super) kqi: Label,
+    pub(super) value: String,
+    pub(super) against: Option<String>,
+    pub(super) since: String,
+    pub(super) facts: Vec<Fact>,
+    pub(super) why_label: Label,
+    pub(super) why: String,
+    pub(super) correction: Option<Correction>,
+    pub(super) chart: Option<ChartView>,
+    pub(super) sections: Vec<Section>,
+    pub(super) todo_label: Label,
+    pub(super) todo: Vec<String>,
+    pub(super) labels_label: Label,
+    pub(super) labels: Vec<Fact>,
+    pub(super) footer: Vec<String>,
+}
+
+/// A label and its value.
+#[derive(Debug, Serialize)]
+pub(super) struct Fact {
+    pub(super) label: Label,
+    pub(super) value: String,
+}
+
+/// A heading with facts below.
+#[derive(Debug, Serialize)]
+pub(super) struct Section {
+    pub(super) label: Label,
+    pub(super) facts: Vec<Fact>,
+    /// "and N more", or another closing line.
+    pub(super) more: Option<String>,
+}
+
+/// What had been told, and what is true now.
+#[derive(Debug, Serialize)]
+pub(super) struct Correction {
+    pub(super) told_label: Label,
+    pub(super) told: String,
+    pub(super) now_label: Label,
+    pub(super) now: String,
+}
+
+/// The words around the chart.
+#[derive(Debug, Serialize)]
+pub(super) struct ChartView {
+    pub(super) label: Label,
+    pub(super) unit: String,
+    pub(super) alt: String,
+    pub(super) legend: Vec<Legend>,
+    /// The same in characters, for a terminal.
+    pub(super) spark: String,
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+/// One line of the legend.
+#[derive(Debug, Serialize)]
+pub(super) struct Legend {
+    pub(super) mark: &'static str,
+    pub(super) colour: String,
+    pub(super) text: String,
+}
+
+/// What stays the same in a whole incident: the mails of one thread have one subject.
+pub(super) fn subject(notice: &Notice) -> String {
+    let language = notice.recipient.language;
+    let alert = &notice.alert;
+    let object = object(language, alert, " ");
+    let word = pick(language, "告警", "Alert");
+    format!("[{word}] {object} {}", clean(name(language, &alert.name)))
+}
+
+impl View {
+    pub(super) fn of(notice: &Notice) -> View {
+        let language = notice.recipient.language;
+        let alert = &notice.alert;
+        let clock = Clock::of(&notice.time_zone);
+        let label = |zh, en| Label::new(language, zh, en);
+        let status = words::status(language, notice.reason);
+        let severity = words::severity(language, alert.severity);
+        let value = value(language, alert);
+        let against = limit(alert.limit_min, alert.limit_max, &alert.unit)
+            .map(|limit| format!("{} {limit}", pick(language, "限值", "limit")));
+        let since = format!(
+            "{} {}",
+            pick(language, "自", "since"),
+            clock.full(alert.active_since_ms)
+        );
+        let object = object(language, alert, " · ");
+        let kqi = match language {
+            Language::Zh => Label {
+                main: clean(&alert.name.zh),
+                aside: clean(&alert.name.en),
+            },
+            Language::En => Label {
+                main: clean(&alert.name.en),
+                aside: String::new(),
+            },
+        };
+        let preheader = story::preheader(language, notice, &value, against.as_deref());
+        View {
+            lang: pick(language, "zh-CN", "en"),
+            preheader,
+            status,
+            severity,
+            colour: colour(notice.reason, alert.severity),
+            object,
+            kqi,
+            value,
+            against,
+            since,
+            facts: story::facts(language, notice, &clock),
+            why_label: label("为何现在通知", "Why now"),
+            why: story::why(language, notice, &clock),
+            correction: story::correction(language, notice, &clock),
+            chart: chart_view(language, notice, &clock),
+            sections: sections(language, notice),
+            todo_label: label("建议处理", "What to do"),
+            todo: story::todo(language, notice),
+            labels_label: label("全部标签", "All labels"),
+            labels: labels(language, notice),
+            footer: footer(language, notice, &clock),
+        }
+    }
+}
+
+/// The newest value, precise enough beside its limit.
+pub(super) fn value(language: Language, alert: &Alert) -> String {
+    let limits: Vec<f64> = [alert.limit_min, alert.limit_max]
+        .into_iter()
+        .flatten()
+        .collect();
+    match alert.value {
+        Some(value) => quantity_beside(value, &limits, &alert.unit),
+        None => pick(language, "无值", "no value").to_owned(),
+    }
+}
+
+/// Text from outside, on one line and without control characters: a city's name must not drive
+/// a terminal.
+pub(super) fn clean(text: &str) -> String {
+    let mut clean = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == TEXT_CHARS_MAX {
+            clean.push('…');
+            break;
+        }
+        clean.push(if c.is_control() || is_override(c) {
+            ' '
+        } else {
+            c
+        });
+    }
+    clean.trim().to_owned()
+}
+
+/// Marks that turn the direction of what follows can make a line say its opposite.
+fn is_override(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Service and place: the service's display name and the values of the other dimensions.
+fn object(language: Language, alert: &Alert, between: &str) -> String {
+    let service = alert
+        .service_name
+        .as_ref()
+        .map(|text| clean(name(language, text)));
+    let service = service.or_else(|| alert.service.as_deref().map(clean));
+    let places = alert
+        .group
+        .iter()
+        .filter(|(id, _)| id != "service")
+        .map(|(_, v)| clean(v));
+    let parts: Vec<String> = service
+        .into_iter()
+        .chain(places)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() {
+        clean(&alert.alert)
+    } else {
+        parts.join(between)
+    }
+}
+
+/// The head's colour. White text on each has a contrast of at least 4.5 : 1.
+const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
+    match (reason, severity) {
+        (NoticeReason::Resolved, _) => "#2e7d32",
+        (NoticeReason::Corrected, _) => "#5b4b8a",
+        (_, Severity::Critical) => "#b71c1c",
+        (_, Severity::Major) => "#b84a00",
+        (_, Severity::Minor) => "#806200",
+        (_, Severity::Warning) => "#1f5fa8",
+    }
+}
+
+fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<ChartView> {
+    let alert = &notice.alert;
+    let values: Vec<f64> = notice
+        .chart
+        .iter()
+        .filter_map(|point| point.value)
+        .collect();
+    let (first, last) = (notice.chart.first()?, notice.chart.last()?);
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    let mut legend = vec![Legend {
+        mark: "━",
+        colour: css(chart::LINE),
+        text: pick(language, "指标值", "value").to_owned(),
+    }];
+    if let Some(limit) = limit(alert.limit_min, alert.limit_max, &alert.unit) {
+        let text = format!("{} {limit}", pick(language, "限值", "limit"));
+        legend.push(Legend {
+            mark: "╍",
+            colour: css(chart::LIMIT),
+            text,
+        });
+    }
+    for (at_ms, zh, en, colour) in [
+        (alert.fired_at_ms, "触发", "fired", chart::FIRED),
+        (alert.resolved_at_ms, "恢复", "ended", chart::ENDED),
+    ] {
+        let shown = at_ms.filter(|at_ms| (first.end_ms..=last.end_ms).contains(at_ms));
+        if let Some(at_ms) = shown {
+            let text = format!(
+                "{} {}",
+                pick(language, zh, en),
+                clock.short(at_ms, last.end_ms)
+            );
+            legend.push(Legend {
+                mark: "⚑",
+                colour: css(colour),
+                text,
+            });
+        }
+    }
+    let unit = &alert.unit;
+    let alt = match language {
+        Language::Zh => format!(
+            "{} 个窗口，最小 {}，最大 {}，最新 {}",
+            notice.chart.len(),
+            quantity(low, unit),
+            quantity(high, unit),
+            value(language, alert),
+        ),
+        Language::En => format!(
+            "{} windows, lowest {}, highest {}, newest {}",
+            notice.chart.len(),
+            quantity(low, unit),
+            quantity(high, unit),
+            value(language, alert),
+        ),
+    };
+    Some(ChartView {
+        label: Label::new(language, "走势", "Trend"),
+        unit: alert.unit.clone(),
+        alt,
+        legend,
+        spark: spark(notice, low.min(0.0), high),
+        from: clock.short(first.end_ms, last.end_ms),
+        to: clock.full(last.end_ms),
+    })
+}
+
+/// The newest windows as a row of blocks; a window without a value is a dot.
+fn spark(notice: &Notice, low: f64, high: f64) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let points = &notice.chart[notice.chart.len().saturating_sub(SPARK_MAX)..];
+    let block = |value: f64| {
+        let share = if high > low {
+            (value - low) / (high - low)
+        } else {
+            0.0
+        };
+        BLOCKS
+            .get((share * 7.0).round() as usize)
+            .copied()
+            .unwrap_or('·')
+    };
+    points
+        .iter()
+        .map(|point| point.value.map_or('·', block))
+        .collect()
+}
+
+fn sections(language: Language, notice: &Notice) -> Vec<Section> {
+    let label = |zh, en| Label::new(language, zh, en);
+    let alert = &notice.alert;
+    let mut sections = Vec::new();
+    let dimensions: Vec<Fact> = alert
+        .group
+        .iter()
+        .map(|(id, value)| Fact {
+            label: words::dimension(language, id),
+            value: match &alert.service_name {
+                Some(service) if id == "service" => clean(name(language, service)),
+                _ => clean(value),
+            },
+        })
+        .collect();
+    sections.extend(section(language, label("维度", "Dimensions"), dimensions));
+    let unit = |count: &i64| match language {
+        Language::Zh => format!("{count} 件"),
+        Language::En => format!("{count} complaint{}", if *count == 1 { "" } else { "s" }),
+    };
+    let complaints: Vec<Fact> = notice
+        .complaints
+        .iter()
+        .map(|(about, count)| Fact {
+            label: Label {
+                main: clean(name(language, about)),
+                aside: String::new(),
+            },
+            value: unit(count),
+        })
+        .collect();
+    sections.extend(section(
+        language,
+        label("相关投诉", "Complaints"),
+        complaints,
+    ));
+    if let Some(trigger) = &notice.trigger {
+        let owner = [&trigger.department, &trigger.role]
+            .map(|text| clean(name(language, text)))
+            .join(" · ");
+        let facts = vec![
+            Fact {
+                label: label("编号", "Number"),
+                value: clean(&trigger.id),
+            },
+            Fact {
+                label: label("责任方", "Owner"),
+                value: owner,
+            },
+            Fact {
+                label: label("状态", "State"),
+                value: clean(words::trigger_state(language, &trigger.state)),
+            },
+        ];
+        sections.extend(section(
+            language,
+            label("优化触发单", "Optimization trigger"),
+            facts,
+        ));
+    }
+    let notes: Vec<Fact> = notice
+        .annotations
+        .iter()
+        .map(|text| Fact {
+            label: label("说明", "Note"),
+            value: clean(text),
+        })
+        .collect();
+    sections.extend(section(
+        language,
+        label("同一时段的事件", "At the same time"),
+        notes,
+    ));
+    sections
+}
+
+fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Section> {
+    let hidden = facts.len().saturating_sub(LISTED_MAX);
+    facts.truncate(LISTED_MAX);
+    let more = (hidden > 0).then(|| match language {
+        Language::Zh => format!("另有 {hidden} 项"),
+        Language::En => format!("and {hidden} more"),
+    });
+    (!facts.is_empty()).then_some(Section { label, facts, more })
+}
+
+fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
+    let alert = &notice.alert;
+    let plain = |key: &str, value: &str| Fact {
+        label: Label {
+            main: key.to_owned(),
+            aside: String::new(),
+        },
+        value: clean(value),
+    };
+    let mut labels = vec![
+        plain("alert", &alert.alert),
+        plain("incident", &alert.incident),
+    ];
+    labels.extend(alert.kqi.as_deref().map(|kqi| plain("kqi", kqi)));
+    labels.extend(
+        alert
+            .service
+            .as_deref()
+            .map(|service| plain("service", service)),
+    );
+    labels.push(plain("group", &alert.group_label));
+    labels.extend(
+        alert
+            .layer
+            .map(|layer| plain("layer", words::layer(language, layer))),
+    );
+    labels.extend(
+        alert
+            .department
+            .as_deref()
+            .map(|id| plain("department", id)),
+    );
+    labels.push(plain("state", alert.state.name()));
+    labels.push(plain("state_reason", alert.reason.name()));
+    labels.push(plain("notice_reason", notice.reason.name()));
+    labels.push(plain("revision", &notice.revision.to_string()));
+    labels.push(plain("rules", &notice.rule_version));
+    labels.extend(
+        notice
+            .provenance
+            .as_deref()
+            .map(|source| plain("limit_source", source)),
+    );
+    labels
+}
+
+fn footer(language: Language, notice: &Notice, clock: &Clock) -> Vec<String> {
+    let mut footer = Vec::new();
+    if let Some((department, role)) = &notice.role {
+        let role = [department, role]
+            .map(|text| clean(name(language, text)))
+            .join(" · ");
+        footer.push(match language {
+            Language::Zh => format!("您因担任「{role}」而收到此邮件。"),
+            Language::En => format!("You are told because you hold the role {role}."),
+        });
+    }
+    let at = clock.full(notice.decided_at_ms);
+    let zone = clock.name();
+    footer.push(match language {
+        Language::Zh => format!("由 Chrysalis 于 {at} 判定；时间均为 {zone}。"),
+        Language::En => format!("Decided by Chrysalis at {at}; all times are {zone}."),
+    });
+    footer
+}
+
+fn css([red, green, blue]: [u8; 3]) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}

@@ -1,0 +1,155 @@
+//! The words of a mail in its two languages. Text only; which of them are said is `view`'s business.
+
+use serde::Serialize;
+
+use crate::alerting::{AlertState, NoticeReason};
+use crate::rules::{Language, Layer, Severity, Text};
+
+/// A label: in Chinese mails the English word stands small beside it, for mixed teams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Label {
+    /// In the reader's language.
+    pub(super) main: String,
+    /// The English word in Chinese mails; otherwise empty.
+    pub(super) aside: String,
+}
+
+impl Label {
+    pub(super) fn new(language: Language, zh: &str, en: &str) -> Label {
+        match language {
+            Language::Zh => Label {
+                main: zh.to_owned(),
+                aside: en.to_owned(),
+            },
+            Language::En => Label {
+                main: en.to_owned(),
+                aside: String::new(),
+            },
+        }
+    }
+}
+
+/// One of two texts.
+pub(super) fn pick<'a>(language: Language, zh: &'a str, en: &'a str) -> &'a str {
+    match language {
+        Language::Zh => zh,
+        Language::En => en,
+    }
+}
+
+/// A name in the reader's language.
+pub(super) fn name(language: Language, text: &Text) -> &str {
+    pick(language, &text.zh, &text.en)
+}
+
+/// Severity by its X.733 name.
+pub(super) fn severity(language: Language, severity: Severity) -> Label {
+    let (zh, en) = match severity {
+        Severity::Warning => ("提示", "Warning"),
+        Severity::Minor => ("次要", "Minor"),
+        Severity::Major => ("重要", "Major"),
+        Severity::Critical => ("紧急", "Critical"),
+    };
+    Label::new(language, zh, en)
+}
+
+/// What the mail is about, in one word.
+pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
+    let (zh, en) = match reason {
+        NoticeReason::First => ("异常", "Abnormal"),
+        NoticeReason::Escalated => ("已升级", "Escalated"),
+        NoticeReason::Resolved => ("已恢复", "Resolved"),
+        NoticeReason::Corrected => ("更正", "Corrected"),
+    };
+    Label::new(language, zh, en)
+}
+
+/// State of an alert.
+pub(super) fn state(language: Language, state: AlertState) -> &'static str {
+    match (language, state) {
+        (Language::Zh, AlertState::Pending) => "异常但未满持续时间",
+        (Language::Zh, AlertState::Firing) => "异常",
+        (Language::Zh, AlertState::Resolved) => "不异常",
+        (Language::En, AlertState::Pending) => "abnormal, but not for long enough",
+        (Language::En, AlertState::Firing) => "abnormal",
+        (Language::En, AlertState::Resolved) => "not abnormal",
+    }
+}
+
+/// Layer of a KQI.
+pub(super) fn layer(language: Language, layer: Layer) -> &'static str {
+    match (language, layer) {
+        (Language::Zh, Layer::Experience) => "客户体验层",
+        (Language::Zh, Layer::Platform) => "平台层",
+        (Language::Zh, Layer::Network) => "网络层",
+        (Language::En, Layer::Experience) => "experience",
+        (Language::En, Layer::Platform) => "platform",
+        (Language::En, Layer::Network) => "network",
+    }
+}
+
+/// State of a trigger, from its name in the API.
+pub(super) fn trigger_state(language: Language, state: &str) -> &str {
+    let (zh, en) = match state {
+        "open" => ("待受理", "open"),
+        "accepted" => ("已受理", "accepted"),
+        "in_progress" => ("处理中", "in progress"),
+        "done" => ("已完成", "done"),
+        "not_optimised" => ("不优化", "not optimised"),
+        other => (other, other),
+    };
+    pick(language, zh, en)
+}
+
+/// A dimension by its name on the wire.
+pub(super) fn dimension(language: Language, id: &str) -> Label {
+    let (zh, en) = match id {
+        "service" => ("业务", "Service"),
+        "city" => ("城市", "City"),
+        "channel" => ("渠道", "Channel"),
+        "network" => ("网络", "Network"),
+        "probe" => ("探针", "Probe"),
+        "target" => ("目标", "Target"),
+        "step" => ("步骤", "Step"),
+        "host" => ("主机", "Host"),
+        "interface" => ("接口", "Interface"),
+        "client" => ("调用方", "Client"),
+        "edition" => ("刊次", "Edition"),
+        "campaign" => ("活动", "Campaign"),
+        "cause" => ("原因", "Cause"),
+        "source" => ("数据源", "Source"),
+        "node" => ("投诉节点", "Complaint node"),
+        // A dimension of the rule author's own has only the name that the author gave it.
+        other => {
+            return Label {
+                main: other.to_owned(),
+                aside: String::new(),
+            };
+        }
+    };
+    Label::new(language, zh, en)
+}
+
+/// Where one looks first, by layer.
+pub(super) fn first_look(language: Language, at: Option<Layer>) -> &'static str {
+    match (language, at) {
+        (Language::Zh, Some(Layer::Experience)) => {
+            "用拨测复现一次，并对比其他城市和渠道：只有这里异常，还是处处异常？"
+        }
+        (Language::Zh, Some(Layer::Platform)) => {
+            "检查上列主机和接口：时延、失败码，以及长时间占用而不释放的接口连接。"
+        }
+        (Language::Zh, Some(Layer::Network)) => "检查该地区的承载网络：故障、割接和话务。",
+        (Language::Zh, None) => "检查上列对象本身及其数据来源。",
+        (Language::En, Some(Layer::Experience)) => {
+            "Repeat it with a dial test and compare other cities and channels: only here, or everywhere?"
+        }
+        (Language::En, Some(Layer::Platform)) => {
+            "Check the hosts and interfaces above: latency, failure codes, and connections that are held and not released."
+        }
+        (Language::En, Some(Layer::Network)) => {
+            "Check the bearer network of that place: faults, cut-overs and load."
+        }
+        (Language::En, None) => "Check the object above and the source of its data.",
+    }
+}

@@ -1,0 +1,222 @@
+//! The notifier's handle: decisions go in, and the caller goes on once they are durable.
+//!
+//! At-least-once, openly: between a server's `250` and our note of it there is a moment in which a
+//! crash makes a second copy. Both copies have one Message-ID.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::backend::Mailer;
+use super::config::MailConfig;
+use super::counters::{Counters, NotifyCounts, add};
+use super::delivery::{Delivery, Minute};
+use super::email::{Composer, EmailError};
+use crate::alerting::Notice;
+use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded, Resent};
+
+/// Reads the wall clock, ms.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// An epoch without notices is recorded only after this time: it saves a disk flush each epoch, and
+/// costs a replay no more than looking at ids.
+const EMPTY_EPOCH_EVERY_MS: i64 = 1_000;
+
+/// Why the notifier did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum NotifyError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// The ledger failed: nothing of the epoch was recorded, and the caller must not go on.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// It has been stopped.
+    #[error("the notifier has stopped")]
+    Stopped,
+}
+
+/// Tells people. Dropping it stops deliveries at once; what waits stays in the ledger.
+pub struct Notifier {
+    ledger: Ledger,
+    composer: Arc<Composer>,
+    clock: Clock,
+    counters: Arc<Counters>,
+    wake: Arc<Notify>,
+    stop: watch::Sender<Option<Instant>>,
+    stopped: AtomicBool,
+    /// Epochs are recorded one after the other. This is the only queue before the ledger, it has one
+    /// place, and who comes second waits.
+    recorded_at_ms: Mutex<i64>,
+    delivery: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier")
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    /// Takes up what an earlier process left, and starts to deliver.
+    pub async fn start(
+        ledger: Ledger,
+        mailer: Mailer,
+        config: MailConfig,
+        clock: Clock,
+    ) -> Result<Notifier, NotifyError> {
+        let composer = Arc::new(Composer::new(&config)?);
+        let counters = Arc::new(Counters::default());
+        let requeued = ledger.requeue().await?;
+        if requeued > 0 {
+            add(&counters.requeued, requeued);
+            warn!(
+                requeued,
+                "mails were on their way when the engine stopped: they may arrive twice"
+            );
+        }
+        let wake = Arc::new(Notify::new());
+        let (stop, stopping) = watch::channel(None);
+        let delivery = Delivery {
+            ledger: ledger.clone(),
+            mailer,
+            from: composer.sender().email.clone(),
+            config,
+            clock: Arc::clone(&clock),
+            counters: Arc::clone(&counters),
+            wake: Arc::clone(&wake),
+            stop: stopping,
+            minute: Minute::default(),
+            forgot_at_ms: i64::MIN / 2,
+        };
+        Ok(Notifier {
+            ledger,
+            composer,
+            clock,
+            counters,
+            wake,
+            stop,
+            stopped: AtomicBool::new(false),
+            recorded_at_ms: Mutex::new(i64::MIN / 2),
+            delivery: Mutex::new(Some(tokio::spawn(delivery.run()))),
+        })
+    }
+
+    /// Records an epoch's notices. When it returns they are durable, and will be sent, once; a replay
+    /// of the same epoch changes nothing.
+    pub async fn decide(&self, epoch: u64, notices: Vec<Notice>) -> Result<Recorded, NotifyError> {
+        let mut recorded_at_ms = self.recorded_at_ms.lock().await;
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(NotifyError::Stopped);
+        }
+        let now_ms = (self.clock)();
+        if notices.is_empty() && (now_ms - *recorded_at_ms).abs() < EMPTY_EPOCH_EVERY_MS {
+            return Ok(Recorded::default());
+        }
+        let count = notices.len() as u64;
+        let recorded = if self
+            .ledger
+            .decided_upto()
+            .await?
+            .is_some_and(|upto| epoch <= upto)
+        {
+            // Not even rendered: a replay of a day of alerts should take no longer for its mails.
+            Recorded {
+                new: 0,
+                known: count,
+            }
+        } else {
+            let entries = self.compose(notices).await?;
+            let refused = entries.iter().filter(|entry| entry.refused.is_some());
+            for entry in refused {
+                add(&self.counters.refused, 1);
+                warn!(
+                    notice.id = entry.id,
+                    reason = entry.refused,
+                    "notice cannot be mailed"
+                );
+            }
+            self.ledger.record(epoch, &entries).await?
+        };
+        *recorded_at_ms = now_ms;
+        add(&self.counters.recorded, recorded.new);
+        add(&self.counters.known, recorded.known);
+        if recorded.new > 0 {
+            self.wake.notify_one();
+        }
+        Ok(recorded)
+    }
+
+    /// Sends a dead letter again.
+    pub async fn resend(&self, id: &str) -> Result<Resent, NotifyError> {
+        let resent = self.ledger.resend(id).await?;
+        self.wake.notify_one();
+        Ok(resent)
+    }
+
+    /// Looks at the ledger now, for instance after the clock was set.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// What was done since the start.
+    pub fn counts(&self) -> NotifyCounts {
+        self.counters.snapshot()
+    }
+
+    /// Sends what is due until `patience` is over, then stops. Says what is left in the ledger; the
+    /// next start goes on with it.
+    pub async fn shutdown(&self, patience: Duration) -> Result<Counts, NotifyError> {
+        self.stopped.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + patience;
+        // The loop may have ended already; then nobody listens, and that is as good.
+        let _ = self.stop.send(Some(deadline));
+        if let Some(mut delivery) = self.delivery.lock().await.take()
+            && tokio::time::timeout_at(deadline, &mut delivery)
+                .await
+                .is_err()
+        {
+            warn!("mails are still on their way at the deadline: they may arrive twice");
+            delivery.abort();
+        }
+        let left = self.ledger.counts().await?;
+        info!(
+            queued = left.queued,
+            sending = left.sending,
+            dead = left.dead,
+            "notifier stopped"
+        );
+        Ok(left)
+    }
+
+    /// Rendering draws and encodes pictures, which is no work for the threads that serve IO.
+    async fn compose(&self, notices: Vec<Notice>) -> Result<Vec<Entry>, NotifyError> {
+        let composer = Arc::clone(&self.composer);
+        let compose = move || {
+            notices
+                .iter()
+                .map(|notice| composer.entry(notice))
+                .collect()
+        };
+        // It fails only when the runtime shuts down, or the rendering panicked.
+        tokio::task::spawn_blocking(compose)
+            .await
+            .map_err(|_| NotifyError::Stopped)
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.get_mut().take() {
+            delivery.abort();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Notices for tests: the story of the experience card (domain facts H21 and H22).
+
+use crate::alerting::{
+    Alert, AlertState, ChartPoint, Notice, NoticeReason, TransitionReason, TriggerBrief,
+};
+use crate::rules::{Contact, Language, Layer, Severity, Text};
+
+/// 2026-11-21 10:00 in Changsha.
+pub(crate) const START_MS: i64 = 1_795_226_400_000;
+const MINUTE_MS: i64 = 60_000;
+
+pub(crate) fn text(zh: &str, en: &str) -> Text {
+    Text {
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    }
+}
+
+/// The first notice of slow SMS replies in Changsha, in Chinese.
+pub(crate) fn notice() -> Notice {
+    let values = [
+        8.2, 9.1, 8.8, 10.4, 9.7, 9.9, 12.6, 14.1, 18.3, 16.9, 22.7, 31.0, 36.4, 44.2, 47.9, 53.1,
+        57.6, 58.9, 61.0, 62.43,
+    ];
+    let fired_at_ms = START_MS + 17 * MINUTE_MS;
+    Notice {
+        id: "n-1".to_owned(),
+        revision: 1,
+        reason: NoticeReason::First,
+        recipient: Contact {
+            name: "业务支撑接口人".to_owned(),
+            email: "bsc-contact@example.com".to_owned(),
+            language: Language::Zh,
+        },
+        role: Some((
+            text("业务支撑中心", "Business support centre"),
+            text("接口人", "Contact"),
+        )),
+        decided_at_ms: START_MS + 20 * MINUTE_MS,
+        alert: Alert {
+            alert: "xcard_sms_reply_time_p95".to_owned(),
+            incident: "xcard_sms_reply_time_p95/长沙/1795226400000".to_owned(),
+            kqi: Some("xcard_sms_reply_time_p95".to_owned()),
+            name: text("短信回复时延", "SMS reply time (p95)"),
+            service: Some("experience_card".to_owned()),
+            service_name: Some(text("体验卡", "Experience card")),
+            layer: Some(Layer::Experience),
+            department: Some("BSC".to_owned()),
+            group_label: "service=experience_card;city=长沙".to_owned(),
+            group: vec![
+                ("service".to_owned(), "experience_card".to_owned()),
+                ("city".to_owned(), "长沙".to_owned()),
+            ],
+            severity: Severity::Major,
+            state: AlertState::Firing,
+            active_since_ms: START_MS + 15 * MINUTE_MS,
+            fired_at_ms: Some(fired_at_ms),
+            resolved_at_ms: None,
+            reason: TransitionReason::Persisted,
+            value: Some(62.43),
+            worst_value: Some(62.43),
+            score: Some(1.7),
+            samples: 42,
+            limit_min: None,
+            limit_max: Some(50.0),
+            unit: "s".to_owned(),
+            window_ms: (START_MS + 14 * MINUTE_MS, START_MS + 19 * MINUTE_MS),
+            trigger: Some("T-000017".to_owned()),
+        },
+        chart: points(&values),
+        complaints: vec![
+            (
+                text("查询无回复投诉", "Complaints: no reply to a query"),
+                14,
+            ),
+            (text("回复慢投诉", "Complaints: slow reply"), 9),
+        ],
+        trigger: Some(TriggerBrief {
+            id: "T-000017".to_owned(),
+            state: "open".to_owned(),
+            department: text("业务支撑中心", "Business support centre"),
+            role: text("业务支撑接口人", "Business support contact"),
+        }),
+        annotations: vec!["planned_work: BOSS 10:00–11:00 割接".to_owned()],
+        provenance: Some("MIIT 3G service norm, 2009".to_owned()),
+        time_zone: "Asia/Shanghai".to_owned(),
+        rule_version: "chrysalis-four-services 2026.1".to_owned(),
+    }
+}
+
+/// The same incident at a later revision, for one reason, in one language.
+pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
+    let mut notice = notice();
+    notice.reason = reason;
+    if language == Language::En {
+        notice.recipient = Contact {
+            name: "NOC duty".to_owned(),
+            email: "noc-duty@example.com".to_owned(),
+            language,
+        };
+    }
+    let alert = &mut notice.alert;
+    let long = [
+        9.9, 12.6, 14.1, 18.3, 16.9, 22.7, 31.0, 36.4, 44.2, 47.9, 53.1, 57.6, 58.9, 61.0, 62.43,
+        66.8, 71.2, 74.5, 70.1, 63.3, 55.2, 49.1, 38.4, 24.0, 17.2, 13.9, 11.8,
+    ];
+    match reason {
+        NoticeReason::First => return notice,
+        NoticeReason::Escalated => {
+            notice.revision = 2;
+            alert.severity = Severity::Critical;
+            alert.reason = TransitionReason::Escalated;
+            (alert.value, alert.worst_value) = (Some(74.5), Some(74.5));
+            alert.score = Some(1.0);
+            alert.window_ms = (START_MS + 17 * MINUTE_MS, START_MS + 22 * MINUTE_MS);
+            notice.chart = points(&long[..18]);
+        }
+        NoticeReason::Resolved => {
+            notice.revision = 3;
+            alert.severity = Severity::Critical;
+            alert.state = AlertState::Resolved;
+            alert.reason = TransitionReason::Cleared;
+            alert.resolved_at_ms = Some(START_MS + 21 * MINUTE_MS + 4 * MINUTE_MS);
+            (alert.value, alert.worst_value) = (Some(11.8), Some(74.5));
+            alert.score = Some(4.6);
+            alert.active_since_ms = START_MS + 10 * MINUTE_MS;
+            alert.fired_at_ms = Some(START_MS + 12 * MINUTE_MS);
+            alert.window_ms = (START_MS + 21 * MINUTE_MS, START_MS + 26 * MINUTE_MS);
+            notice.chart = points(&long);
+            notice.annotations.clear();
+        }
+        NoticeReason::Corrected => {
+            notice.revision = 4;
+            alert.state = AlertState::Resolved;
+            alert.reason = TransitionReason::Corrected;
+            alert.resolved_at_ms = Some(START_MS + 19 * MINUTE_MS);
+            (alert.value, alert.worst_value) = (Some(46.2), Some(49.8));
+            alert.score = Some(3.1);
+            notice.complaints.clear();
+            notice.annotations.clear();
+        }
+    }
+    notice.id = format!("n-{}", notice.revision);
+    notice.decided_at_ms += i64::from(notice.revision) * 5 * MINUTE_MS;
+    notice
+}
+
+fn points(values: &[f64]) -> Vec<ChartPoint> {
+    let point = |(index, value): (usize, &f64)| ChartPoint {
+        end_ms: START_MS + index as i64 * MINUTE_MS,
+        // One window in each chart had nothing to judge.
+        value: (index != 4).then_some(*value),
+    };
+    values.iter().enumerate().map(point).collect()
+}

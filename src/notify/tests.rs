@@ -1,0 +1,3 @@
+//! Notices to mails, and mails to their recipients, against memory.
+
+mod message;

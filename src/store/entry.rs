@@ -1,0 +1,197 @@
+//! The ledger's values: what goes in, what comes out, and what can go wrong. No SQL.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A notice, ready to be sent: the ledger keeps it and does not look inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Deterministic identity of (incident, revision, recipient).
+    pub id: String,
+    /// Incident that it tells of.
+    pub incident: String,
+    /// Number within the incident, from 1.
+    pub revision: u32,
+    /// Why it is told, by its name in metrics.
+    pub reason: String,
+    /// Mail address.
+    pub recipient: String,
+    /// Subject line.
+    pub subject: String,
+    /// Message-ID, without angle brackets.
+    pub message_id: String,
+    /// The whole message as it goes on the wire.
+    pub eml: Vec<u8>,
+    /// Why it can never be sent, where it could not be made into a message: a dead letter at once.
+    pub refused: Option<String>,
+    /// When it was decided, by the journal's clock, ms.
+    pub decided_at_ms: i64,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waits for its time.
+    Queued,
+    /// Handed to the mailer; the answer is not known yet.
+    Sending,
+    /// The mailer took it.
+    Sent,
+    /// Given up: an operator may send it again.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [DeliveryState; 4] = [
+        DeliveryState::Queued,
+        DeliveryState::Sending,
+        DeliveryState::Sent,
+        DeliveryState::Dead,
+    ];
+
+    /// The name in the API, metrics and the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DeliveryState::Queued => "queued",
+            DeliveryState::Sending => "sending",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Dead => "dead",
+        }
+    }
+
+    /// Finds a state by its name.
+    pub fn from_name(name: &str) -> Option<DeliveryState> {
+        DeliveryState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+}
+
+/// What [`super::Ledger::record`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Notices that are now to be sent.
+    pub new: u64,
+    /// Notices that were there already; they are not sent a second time.
+    pub known: u64,
+}
+
+/// A notice whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// See [`Entry::id`].
+    pub id: String,
+    /// See [`Entry::incident`].
+    pub incident: String,
+    /// See [`Entry::reason`].
+    pub reason: String,
+    /// See [`Entry::recipient`].
+    pub recipient: String,
+    /// See [`Entry::message_id`].
+    pub message_id: String,
+    /// See [`Entry::eml`].
+    pub eml: Vec<u8>,
+    /// Attempts made so far.
+    pub attempts: u32,
+}
+
+/// What follows from an attempt that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// Another attempt at this time, ms.
+    RetryAt(i64),
+    /// No further attempt: a dead letter since this time, ms.
+    Dead(i64),
+}
+
+/// A row of the ledger as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// See [`Entry::id`].
+    pub id: String,
+    /// See [`Entry::incident`].
+    pub incident: String,
+    /// See [`Entry::revision`].
+    pub revision: u32,
+    /// See [`Entry::reason`].
+    pub reason: String,
+    /// See [`Entry::recipient`].
+    pub recipient: String,
+    /// See [`Entry::subject`].
+    pub subject: String,
+    /// See [`Entry::message_id`].
+    pub message_id: String,
+    /// How far it has come.
+    pub state: DeliveryState,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Earliest time of the next attempt, ms; 0 is at once.
+    pub next_attempt_at_ms: i64,
+    /// What the last failed attempt said.
+    pub last_error: Option<String>,
+    /// When it was decided, by the journal's clock, ms.
+    pub decided_at_ms: i64,
+    /// When it was sent or given up, by the wall clock, ms.
+    pub settled_at_ms: Option<i64>,
+}
+
+/// Rows by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Waiting.
+    pub queued: u64,
+    /// On their way.
+    pub sending: u64,
+    /// Sent and not yet forgotten.
+    pub sent: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// What became of a wish to send a dead letter again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resent {
+    /// It waits for its attempts as if it were new.
+    Queued,
+    /// It is not dead, so nothing was done.
+    NotDead(DeliveryState),
+    /// It never became a message, so there is nothing to send.
+    NoMessage,
+    /// The ledger has no such notice.
+    Unknown,
+}
+
+/// Why the ledger did not answer.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// The file cannot be opened or brought to this program's schema.
+    #[error("cannot open ledger {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement failed.
+    #[error("ledger cannot {action}")]
+    Statement {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An epoch or a count that the database cannot hold, or a value in it that we did not write.
+    #[error("ledger has no place for {what} \"{value}\"")]
+    Value {
+        /// What it is.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+}

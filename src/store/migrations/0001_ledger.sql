@@ -1,0 +1,32 @@
+-- What has been decided to be told, and how far its delivery has come.
+CREATE TABLE notices (
+    -- Order of decision. AUTOINCREMENT: a number is never used again, even after rows are forgotten.
+    sequence           INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Deterministic identity of (incident, revision, recipient): a replay meets it again.
+    id                 TEXT    NOT NULL UNIQUE,
+    incident           TEXT    NOT NULL,
+    revision           INTEGER NOT NULL,
+    reason             TEXT    NOT NULL,
+    recipient          TEXT    NOT NULL,
+    subject            TEXT    NOT NULL,
+    message_id         TEXT    NOT NULL,
+    -- The message as it goes on the wire: a later program sends the bytes that were decided.
+    eml                BLOB    NOT NULL,
+    state              TEXT    NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'dead')),
+    attempts           INTEGER NOT NULL DEFAULT 0,
+    -- Not before this time; 0 is at once.
+    next_attempt_at_ms INTEGER NOT NULL DEFAULT 0,
+    last_error         TEXT,
+    decided_at_ms      INTEGER NOT NULL,
+    -- When it came to `sent` or `dead`.
+    settled_at_ms      INTEGER
+) STRICT;
+
+CREATE INDEX notices_by_state ON notices (state, next_attempt_at_ms);
+CREATE INDEX notices_by_thread ON notices (incident, recipient, revision);
+
+-- One row a fact about the ledger itself: `decided_upto` is the newest epoch whose notices it holds.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;

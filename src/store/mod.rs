@@ -1,0 +1,13 @@
+//! What must outlive the process besides the journal: the delivery ledger.
+//!
+//! Only this room names SQL. Others see plain values, so that another database can take its place.
+
+mod entry;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{
+    Counts, Delivery, DeliveryState, Due, Entry, Failed, LedgerError, Recorded, Resent,
+};
+pub use ledger::Ledger;

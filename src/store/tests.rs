@@ -1,0 +1,246 @@
+//! The ledger against a real SQLite, in memory and on disk.
+
+use super::*;
+
+fn entry(id: &str, incident: &str, revision: u32) -> Entry {
+    Entry {
+        id: id.to_owned(),
+        incident: incident.to_owned(),
+        revision,
+        reason: "first".to_owned(),
+        recipient: "noc@example.com".to_owned(),
+        subject: "[告警] 体验卡 长沙".to_owned(),
+        message_id: format!("{id}@example.com"),
+        eml: format!("Subject: {id}\r\n\r\nbody\r\n").into_bytes(),
+        refused: None,
+        decided_at_ms: 1_000,
+    }
+}
+
+async fn due_ids(ledger: &Ledger, now_ms: i64) -> Vec<String> {
+    ledger
+        .due(now_ms, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|due| due.id)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_replayed_epoch_is_skipped_and_a_known_notice_left_alone() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    assert_eq!(ledger.decided_upto().await.unwrap(), None);
+    let two = [entry("a", "i", 1), entry("b", "j", 1)];
+    assert_eq!(
+        ledger.record(7, &two).await.unwrap(),
+        Recorded { new: 2, known: 0 }
+    );
+    assert_eq!(
+        ledger.record(7, &two).await.unwrap(),
+        Recorded { new: 0, known: 2 }
+    );
+    // Epoch boundaries may differ in a replay: the id alone stops the second copy.
+    let mixed = [entry("b", "j", 1), entry("c", "k", 1)];
+    assert_eq!(
+        ledger.record(8, &mixed).await.unwrap(),
+        Recorded { new: 1, known: 1 }
+    );
+    assert_eq!(
+        ledger.record(3, &[entry("d", "l", 1)]).await.unwrap().new,
+        0
+    );
+    assert_eq!(ledger.decided_upto().await.unwrap(), Some(8));
+    assert_eq!(due_ids(&ledger, 0).await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn an_epoch_without_notices_still_moves_decided_upto() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    ledger.record(1, &[]).await.unwrap();
+    assert_eq!(ledger.decided_upto().await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn survives_a_crash_between_sending_and_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).await.unwrap();
+    ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
+    assert!(ledger.mark_sending("a").await.unwrap());
+    assert!(
+        !ledger.mark_sending("a").await.unwrap(),
+        "an attempt is under way"
+    );
+    drop(ledger);
+
+    let ledger = Ledger::open(dir.path()).await.unwrap();
+    assert_eq!(due_ids(&ledger, i64::MAX).await, Vec::<String>::new());
+    assert_eq!(ledger.requeue().await.unwrap(), 1);
+    let due = ledger.due(0, 10).await.unwrap();
+    assert_eq!((due[0].id.as_str(), due[0].attempts), ("a", 1));
+    assert!(ledger.mark_sending("a").await.unwrap());
+    assert!(ledger.mark_sent("a", 5_000).await.unwrap());
+    assert_eq!(ledger.requeue().await.unwrap(), 0);
+    let row = &ledger.list(Some(DeliveryState::Sent), 10, 0).await.unwrap()[0];
+    assert_eq!(
+        (row.attempts, row.settled_at_ms, row.last_error.as_ref()),
+        (2, Some(5_000), None)
+    );
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn retries_at_the_time_given_and_dies_when_told() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
+    ledger.mark_sending("a").await.unwrap();
+    ledger
+        .mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000))
+        .await
+        .unwrap();
+    assert_eq!(due_ids(&ledger, 8_999).await, Vec::<String>::new());
+    assert_eq!(ledger.next_due_at_ms().await.unwrap(), Some(9_000));
+    assert_eq!(due_ids(&ledger, 9_000).await, ["a"]);
+    ledger.mark_sending("a").await.unwrap();
+    ledger
+        .mark_failed("a", Failed::Dead(9_500), "550 no such user")
+        .await
+        .unwrap();
+    let row = &ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap()[0];
+    assert_eq!(row.last_error.as_deref(), Some("550 no such user"));
+    assert_eq!(
+        ledger.counts().await.unwrap(),
+        Counts {
+            dead: 1,
+            ..Counts::default()
+        }
+    );
+}
+
+#[tokio::test]
+async fn only_dead_letters_are_resent() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
+    assert_eq!(ledger.resend("nobody").await.unwrap(), Resent::Unknown);
+    assert_eq!(
+        ledger.resend("a").await.unwrap(),
+        Resent::NotDead(DeliveryState::Queued)
+    );
+    ledger.mark_sending("a").await.unwrap();
+    ledger
+        .mark_failed("a", Failed::Dead(1), "550")
+        .await
+        .unwrap();
+    assert_eq!(ledger.resend("a").await.unwrap(), Resent::Queued);
+    assert_eq!(ledger.due(0, 1).await.unwrap()[0].attempts, 0);
+}
+
+#[tokio::test]
+async fn what_never_became_a_message_is_a_dead_letter_at_once() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let refused = Some("contact has no usable mail address".to_owned());
+    ledger
+        .record(
+            1,
+            &[Entry {
+                eml: Vec::new(),
+                refused,
+                ..entry("a", "i", 1)
+            }],
+        )
+        .await
+        .unwrap();
+    assert_eq!(due_ids(&ledger, i64::MAX).await, Vec::<String>::new());
+    assert_eq!(ledger.counts().await.unwrap().dead, 1);
+    assert_eq!(ledger.resend("a").await.unwrap(), Resent::NoMessage);
+}
+
+#[tokio::test]
+async fn a_thread_is_sent_in_order_and_others_do_not_wait_for_it() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let three = [
+        entry("i1", "i", 1),
+        entry("i2", "i", 2),
+        entry("j1", "j", 1),
+    ];
+    ledger.record(1, &three).await.unwrap();
+    assert_eq!(due_ids(&ledger, 0).await, ["i1", "j1"]);
+    ledger.mark_sending("i1").await.unwrap();
+    assert_eq!(due_ids(&ledger, 0).await, ["j1"]);
+    // A dead letter does not hold back the end of its incident.
+    ledger
+        .mark_failed("i1", Failed::Dead(0), "550")
+        .await
+        .unwrap();
+    assert_eq!(due_ids(&ledger, 0).await, ["i2", "j1"]);
+}
+
+#[tokio::test]
+async fn sheds_the_oldest_beyond_the_limit_and_forgets_what_is_settled() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let all: Vec<Entry> = (0..5)
+        .map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1))
+        .collect();
+    ledger.record(1, &all).await.unwrap();
+    assert_eq!(ledger.shed(5, 10).await.unwrap(), 0);
+    assert_eq!(ledger.shed(3, 10).await.unwrap(), 2);
+    assert_eq!(due_ids(&ledger, 0).await, ["n2", "n3", "n4"]);
+    let dead = ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap();
+    assert_eq!(
+        dead[1].last_error.as_deref(),
+        Some("the delivery queue was over its limit of 3")
+    );
+    assert_eq!(ledger.forget(10).await.unwrap(), 0);
+    assert_eq!(ledger.forget(11).await.unwrap(), 2);
+    assert_eq!(ledger.list(None, 10, 0).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn keeps_the_bytes_and_pages_newest_first() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let all: Vec<Entry> = (0..5)
+        .map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1))
+        .collect();
+    ledger.record(1, &all).await.unwrap();
+    assert_eq!(ledger.eml("n3").await.unwrap(), Some(all[3].eml.clone()));
+    assert_eq!(ledger.eml("none").await.unwrap(), None);
+    let page = ledger.list(None, 2, 1).await.unwrap();
+    assert_eq!(
+        page.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["n3", "n2"]
+    );
+}
+
+#[tokio::test]
+async fn two_writers_wait_for_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20_u64 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move {
+            let id = format!("n{n}");
+            ledger.record(n, &[entry(&id, &id, 1)]).await.map(|_| ())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(ledger.decided_upto().await.unwrap(), Some(19));
+}
+
+#[tokio::test]
+async fn says_which_file_cannot_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("ledger.sqlite"),
+        b"this is not a database at all",
+    )
+    .unwrap();
+    let error = Ledger::open(dir.path()).await.unwrap_err();
+    let path = dir.path().join("ledger.sqlite");
+    assert_eq!(
+        error.to_string(),
+        format!("cannot open ledger {}", path.display())
+    );
+}
