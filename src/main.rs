@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod commands;
+mod serve;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +24,39 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the engine.
+    Serve {
+        /// Configuration file; options on the command line come before it.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Folder for journal, ledger and outbox.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// Address of the HTTP server, for example 127.0.0.1:8080.
+        #[arg(long)]
+        listen: Option<String>,
+        /// Rule book folder, or one file.
+        #[arg(long)]
+        rules: Option<PathBuf>,
+        /// Dataflow worker threads; 0 takes one for each core.
+        #[arg(long)]
+        workers: Option<usize>,
+    },
+    /// Start everything embedded and tell two stories at speed.
+    Demo {
+        /// Address of the HTTP server.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// Data folder; a fresh one in the temporary folder without it.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// End when the stories are told; exit 1 unless everything in them was resolved.
+        #[arg(long)]
+        exit: bool,
+        /// Seed of the stories.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// List every problem of a rule book, with file and line; exit 1 if there is any.
     Check {
         /// Rule book folder, or one file.
@@ -50,6 +84,25 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve {
+            config,
+            data,
+            listen,
+            rules,
+            workers,
+        } => serve::serve(serve::ServeArguments {
+            config,
+            data,
+            listen,
+            rules,
+            workers,
+        }),
+        Command::Demo {
+            listen,
+            data,
+            exit,
+            seed,
+        } => serve::demo(listen, data, exit, seed),
         Command::Check { rules } => commands::check(&rules),
         Command::Replay {
             rules,

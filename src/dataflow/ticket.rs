@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::dataflow::entity::{EntityFact, View};
-use crate::event::{Borrowed, Complaint, Stream};
+use crate::event::{Borrowed, Complaint, Stream, TicketState};
 
 /// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
 const VERSIONS_MAX: usize = 32;
@@ -56,12 +56,15 @@ impl Ticket {
         let ticket = rest
             .iter()
             .fold(first.clone(), |ticket, version| over(&ticket, version));
-        let filed_ms = self.versions.iter().map(|version| version.ts_ms).min();
-        let (Some(filed_ms), true) = (filed_ms, ticket.state.counts()) else {
+        // A change of a ticket whose filing has not come, or has been forgotten, counts nothing.
+        let filed = self
+            .versions
+            .iter()
+            .filter(|version| version.state == TicketState::Filed);
+        let Some(filed_ms) = filed.map(|version| version.ts_ms).min() else {
             return;
         };
-        if ticket.path.is_none() && ticket.node.is_none() {
-            // Only a change of a ticket whose filing has not come yet.
+        if !ticket.state.counts() || (ticket.path.is_none() && ticket.node.is_none()) {
             return;
         }
         let leaf = ticket

@@ -48,8 +48,11 @@ struct Story {
     hour: Option<i64>,
 }
 
+/// Stories that are told.
+pub const STORIES_TOTAL: usize = 2;
+
 /// In the order in which they are told. Speeds make each take about half a minute.
-const STORIES: [Story; 2] = [
+const STORIES: [Story; STORIES_TOTAL] = [
     Story {
         scenario: "mobile-newspaper",
         title: "手机报 mobile newspaper: MMS expire in one city, a morning edition arrives in the afternoon (H15–H18)",

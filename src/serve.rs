@@ -1,0 +1,153 @@
+//! The commands that stay: `serve` and `demo`. Logging, signals, and nothing else.
+#![expect(clippy::print_stdout, reason = "the demonstration speaks to the terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
+
+use chrysalis::api::ReloadProblems;
+use chrysalis::app::{App, RuleSource};
+use chrysalis::config::Config;
+use chrysalis::demo::{self, DemoOptions};
+
+/// What `serve` was told on the command line.
+pub(crate) struct ServeArguments {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
+    pub(crate) rules: Option<PathBuf>,
+    pub(crate) workers: Option<usize>,
+}
+
+/// `chrysalis serve`.
+pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
+    start_log("info");
+    abort_on_panic();
+    let mut config = match &arguments.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    config.data = arguments.data.unwrap_or(config.data);
+    config.listen = arguments.listen.unwrap_or(config.listen);
+    config.rules = arguments.rules.or(config.rules);
+    config.workers = arguments.workers.unwrap_or(config.workers);
+    runtime()?.block_on(run(config))
+}
+
+/// `chrysalis demo`.
+pub(crate) fn demo(
+    listen: String,
+    data: Option<PathBuf>,
+    exit: bool,
+    seed: u64,
+) -> anyhow::Result<ExitCode> {
+    start_log("warn");
+    abort_on_panic();
+    let options = DemoOptions {
+        listen,
+        data,
+        exit,
+        seed,
+    };
+    let results = runtime()?.block_on(async {
+        let stop = stop_signal()?;
+        demo::run(options, |line| println!("{line}"), stop).await
+    })?;
+    let told = results.len() == demo::STORIES_TOTAL && results.iter().all(|r| r.is_resolved());
+    Ok(if told || !exit {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let rules = RuleSource::find(config.rules.as_deref());
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let stop = stop_signal()?;
+    tokio::pin!(stop);
+    let app = App::start(config, rules).await?;
+    tracing::info!(address = %app.address, "listening on http://{}", app.address);
+    let failure = loop {
+        tokio::select! {
+            () = &mut stop => break None,
+            reason = app.failure() => break Some(reason),
+            _ = hang_up.recv() => reload(&app).await,
+        }
+    };
+    if failure.is_none() {
+        tracing::info!("stopping; a second signal stops at once, and loses nothing acknowledged");
+        tokio::spawn(async {
+            if let Ok(stop) = stop_signal() {
+                stop.await;
+                std::process::exit(130);
+            }
+        });
+    }
+    let stopped = app.shutdown().await;
+    match failure {
+        Some(reason) => Err(anyhow!(reason)),
+        None => stopped.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn reload(app: &App) {
+    match app.reload().await {
+        Ok(report) => tracing::info!(
+            book = report.name,
+            version = report.version,
+            kqis = report.kqis,
+            "rule book {} {} is in force",
+            report.name,
+            report.version
+        ),
+        Err(ReloadProblems::Rules(problems)) => {
+            for problem in &problems {
+                tracing::error!(%problem, "the rule book is not accepted");
+            }
+        }
+        Err(ReloadProblems::Failed(reason)) => {
+            tracing::error!(reason, "the rule book could not be put in force");
+        }
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+fn start_log(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CHRYSALIS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// A panic on any thread ends the process: a half-dead engine would be trusted and wrong. The journal
+/// makes the restart harmless.
+fn abort_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::abort();
+    }));
+}

@@ -1,0 +1,234 @@
+//! Kill -9 in the middle of ingest, again and again: every acknowledged event is counted once, and no
+//! mail exists twice.
+//!
+//! `CRASH_KILLS=200 cargo test --release --test crash` is the long form.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+const RULES: &str = "
+book: {name: crash, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams:
+  dial_test: {allowed_lateness: 5s, idle_timeout: 1h, retention: 26h}
+departments:
+  - id: NET
+    name: {zh: 网络部, en: Network}
+    roles:
+      - id: duty
+        name: {zh: 值班, en: Duty}
+        contacts: [{name: 值班, email: duty@example.com, language: zh}]
+kqis:
+  - id: tests_1m
+    name: {zh: 拨测量, en: Tests a minute}
+    layer: network
+    stream: dial_test
+    aggregate: count
+    unit: count
+    group_by: [service, city]
+    window: 1m
+    department: NET
+    # Odd cities send twice as much, so their alerts fire and resolve all the time.
+    interval: {max: 15}
+alert_policies:
+  default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
+";
+/// Lines in a batch.
+const BATCH: u64 = 100;
+
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    async fn start(folder: &Path, workers: usize) -> Server {
+        // The port is free again when the listener is dropped.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+            .args(["serve", "--listen", &listen, "--workers", &workers.to_string()])
+            .arg("--data")
+            .arg(folder.join("data"))
+            .arg("--rules")
+            .arg(folder.join("rules.yaml"))
+            .stderr(Stdio::from(
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(folder.join("log"))
+                    .unwrap(),
+            ))
+            .spawn()
+            .unwrap();
+        let server = Server { child, url: format!("http://{listen}") };
+        let client = Client::new();
+        let begun = Instant::now();
+        loop {
+            let ready = client.get(format!("{}/ready", server.url)).send().await;
+            if ready.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+                return server;
+            }
+            let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            assert!(begun.elapsed() < Duration::from_secs(60), "not ready:\n{}", log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let answer = Client::new().get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.json().await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Batch number `sequence`: ten seconds of event time a batch, cities in turn busy and calm.
+fn batch(sequence: u64, base_ms: i64) -> String {
+    let mut lines = String::new();
+    for n in 0..BATCH {
+        let ts = base_ms + (sequence * 10_000 + n * 100) as i64;
+        let minute = ts / 60_000;
+        let city = if minute % 3 == 0 { n % 20 } else { n % 60 };
+        lines.push_str(&format!(
+            "{{\"type\":\"dial_test\",\"ts\":{ts},\"service\":\"sms\",\"city\":\"c{city}\",\"ok\":true,\"latency_ms\":{n}}}\n"
+        ));
+    }
+    lines
+}
+
+/// A small generator, so that a failing run can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a test of the real process on the real clock")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+async fn survive(workers: usize, kills: u64, seed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
+    let base_ms = (now_ms() - 12 * 3_600_000) / 60_000 * 60_000;
+    let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let mut dice = Dice(seed);
+    let mut acknowledged = 0;
+    let mut sequence = 1;
+    for _ in 0..kills {
+        let server = Server::start(folder.path(), workers).await;
+        let url = format!("{}/v1/events", server.url);
+        let die_at = Instant::now() + Duration::from_millis(30 + dice.roll(700));
+        let killer = tokio::spawn(async move {
+            tokio::time::sleep_until(die_at.into()).await;
+            server.kill();
+        });
+        // The same sequence is tried until it is acknowledged, whoever died in between.
+        loop {
+            let sent = client
+                .post(&url)
+                .header("Chrysalis-Producer", "crash")
+                .header("Chrysalis-Sequence", sequence.to_string())
+                .body(batch(sequence, base_ms))
+                .send()
+                .await;
+            match sent {
+                Ok(answer) if answer.status() == StatusCode::OK => {
+                    acknowledged += BATCH;
+                    sequence += 1;
+                }
+                Ok(answer) => assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS),
+                Err(_) => break,
+            }
+        }
+        killer.await.unwrap();
+    }
+    let server = Server::start(folder.path(), workers).await;
+    // One batch may have been journaled without its producer hearing of it: say it once more.
+    let answer = client
+        .post(format!("{}/v1/events", server.url))
+        .header("Chrysalis-Producer", "crash")
+        .header("Chrysalis-Sequence", sequence.to_string())
+        .body(batch(sequence, base_ms))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    acknowledged += BATCH;
+
+    let status = server.json("/v1/status").await;
+    assert_eq!(status["journal"]["events_total"], acknowledged, "workers {workers} seed {seed}");
+    let counted = count_all(&server, acknowledged, base_ms).await;
+    assert_eq!(counted, acknowledged, "workers {workers} seed {seed}");
+    check_mails(&folder.path().join("data/outbox"));
+    println!("{workers} workers: {kills} kills, {acknowledged} events acknowledged, all counted once");
+}
+
+/// Sums the counts of all windows, waiting for the last epoch to be through.
+async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
+    let begun = Instant::now();
+    loop {
+        let mut sum = 0;
+        let mut from_ms = base_ms;
+        let hour_ms = 600_000;
+        while from_ms < now_ms() {
+            let to_ms = from_ms + hour_ms;
+            let path = format!("/v1/kqis/tests_1m/windows?from={from_ms}&to={to_ms}");
+            let answer = server.json(&path).await;
+            assert_ne!(answer["truncated"], true);
+            let rows = answer["windows"].as_array().unwrap();
+            sum += rows.iter().map(|row| row["count"].as_u64().unwrap()).sum::<u64>();
+            from_ms = to_ms;
+        }
+        if sum == want || begun.elapsed() > Duration::from_secs(5) {
+            return sum;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Every mail is there once: no Message-ID twice, no two mails for one turn of an incident.
+fn check_mails(outbox: &Path) {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(outbox).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+    assert!(!files.is_empty(), "the run must have told something");
+    let mut ids = BTreeSet::new();
+    for path in &files {
+        let text = std::fs::read_to_string(path).unwrap();
+        let id = text.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned();
+        assert!(ids.insert(id.clone()), "{id} twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
+    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(9);
+    for (workers, seed) in [(1, 11), (2, 22), (4, 44)] {
+        survive(workers, u64::div_ceil(kills, 3), seed).await;
+    }
+}
