@@ -16,3 +16,9 @@ pub mod triggers;
 pub mod engine;
 
 pub mod journal;
+
+pub mod ingest;
+pub mod metrics;
+
+pub mod api;
+pub mod console;
