@@ -18,6 +18,15 @@ pub mod engine;
 pub mod journal;
 pub mod store;
 
+pub mod ingest;
 pub mod notify;
 
+pub mod api;
+pub mod console;
+pub mod metrics;
+
+pub mod config;
+
+pub mod app;
+pub mod demo;
 pub mod replay;

@@ -1,0 +1,156 @@
+//! Errors as JSON: `{"error":{"code":"…","message":"…"}}`, whatever went wrong.
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::views::{ErrorBody, ErrorView};
+use crate::ingest::IngestError;
+use crate::journal::writer::SubmitError;
+use crate::triggers::MoveError;
+
+/// An answer that says what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// Lines of detail, for problems that come in lists.
+    problems: Vec<String>,
+    retry: bool,
+}
+
+impl ApiError {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> ApiError {
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            problems: Vec::new(),
+            retry: false,
+        }
+    }
+
+    pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// For now: the answer carries `Retry-After: 1`.
+    pub(super) fn retry_later(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> ApiError {
+        ApiError {
+            retry: true,
+            ..ApiError::new(status, code, message)
+        }
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    pub(super) fn with_problems(mut self, problems: Vec<String>) -> ApiError {
+        self.problems = problems;
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            error: ErrorView {
+                code: self.code.to_owned(),
+                message: self.message,
+                problems: self.problems,
+            },
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if self.retry {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> ApiError {
+        let message = error.to_string();
+        let (status, code) = match error {
+            IngestError::Encoding(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
+            }
+            IngestError::BodyTooLarge { .. }
+            | IngestError::PlainTooLarge { .. }
+            | IngestError::TooManyLines { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            IngestError::Unpack { .. } => (StatusCode::BAD_REQUEST, "bad_encoding"),
+            IngestError::Read(_) => (StatusCode::BAD_REQUEST, "body_unreadable"),
+            IngestError::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
+            IngestError::Crowded { .. } => {
+                return ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "busy", message);
+            }
+            IngestError::Submit(error) => return error.into(),
+            IngestError::Stopping => {
+                return ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "stopping", message);
+            }
+        };
+        ApiError::new(status, code, message)
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            SubmitError::Busy { .. } => {
+                ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "busy", message)
+            }
+            SubmitError::Full(_) => ApiError::retry_later(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                // The path is the operator's business; it is in the log.
+                "the journal's disk is full: nothing was kept, try again when there is space",
+            ),
+            SubmitError::TooLarge(_) => {
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+            }
+            SubmitError::Failed(_) => ApiError::retry_later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "journal_failed",
+                "the journal has failed: whether the batch is kept shows after a restart, \
+                 retry it with the same Chrysalis-Sequence",
+            ),
+            SubmitError::Closed => {
+                ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "stopping", message)
+            }
+            SubmitError::Tick => ApiError::internal(message),
+        }
+    }
+}
+
+impl From<MoveError> for ApiError {
+    fn from(error: MoveError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            MoveError::Unknown { .. } => ApiError::not_found(message),
+            MoveError::Illegal { .. } => {
+                ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
+            }
+            MoveError::ReasonMissing { .. } => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "reason_missing", message)
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Where the engine stands in its life, as `app` tells it: read by `/ready`, status and metrics.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::dataflow::{Counts, Epoch};
+use crate::journal::writer::WriterStats;
+
+/// Part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Replaying the journal.
+    Starting {
+        /// How much of it is done.
+        percent: u8,
+    },
+    /// Serving.
+    Ready,
+    /// Ending: nothing new is taken.
+    Stopping,
+}
+
+impl Lifecycle {
+    /// The name in the API and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Lifecycle::Starting { .. } => "starting",
+            Lifecycle::Ready => "ready",
+            Lifecycle::Stopping => "stopping",
+        }
+    }
+}
+
+/// The state at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthNow {
+    /// Part of the run.
+    pub lifecycle: Lifecycle,
+    /// The newest epoch that the engine acted on.
+    pub epoch: Option<Epoch>,
+    /// What the dataflow has counted.
+    pub counts: Counts,
+    /// When the server started, wall clock, ms.
+    pub started_at_ms: i64,
+}
+
+impl HealthNow {
+    /// Epochs closed in the journal that the engine has not acted on.
+    pub fn epochs_behind(&self, journal: &WriterStats) -> u64 {
+        let done = self.epoch.map_or(0, |epoch| epoch + 1);
+        journal.epochs_total.saturating_sub(done)
+    }
+}
+
+/// The state, for many readers.
+#[derive(Debug)]
+pub struct Health {
+    now: ArcSwap<HealthNow>,
+}
+
+impl Health {
+    /// A server that starts.
+    pub fn new(started_at_ms: i64) -> Health {
+        Health {
+            now: ArcSwap::from_pointee(HealthNow {
+                lifecycle: Lifecycle::Starting { percent: 0 },
+                epoch: None,
+                counts: Counts::default(),
+                started_at_ms,
+            }),
+        }
+    }
+
+    /// Another part of the run begins.
+    pub fn set_lifecycle(&self, lifecycle: Lifecycle) {
+        self.now.rcu(|now| HealthNow { lifecycle, ..**now });
+    }
+
+    /// The engine acted on an epoch (the journal's number for it).
+    pub fn note_epoch(&self, epoch: Epoch, counts: Counts) {
+        self.now.rcu(|now| HealthNow {
+            epoch: Some(epoch),
+            counts,
+            ..**now
+        });
+    }
+
+    /// The state now.
+    pub fn now(&self) -> Arc<HealthNow> {
+        self.now.load_full()
+    }
+}

@@ -1,0 +1,32 @@
+//! The HTTP side: routes, JSON views, the OpenAPI document, errors as JSON. Reads the engine's
+//! snapshot, asks the workers about windows, journals commands.
+//!
+//! Not here: judging event lines (`ingest`), what the page at `/` looks like (`console`), what is
+//! scraped (`metrics`). Nothing here decides; a move of a trigger is decided by the engine, from the
+//! journal.
+
+mod answers;
+mod current;
+mod health;
+mod standing;
+mod state;
+
+mod clock;
+mod error;
+mod extract;
+mod openapi;
+mod router;
+mod routes;
+pub mod views;
+
+pub use answers::Answers;
+pub(crate) use clock::{ago, iso};
+pub use current::{Current, GroupNow, KqiNow, WindowNow};
+pub(crate) use error::ApiError;
+pub use health::{Health, HealthNow, Lifecycle};
+pub use router::router;
+pub(crate) use router::{Server, now_ms};
+pub use standing::Standing;
+pub(crate) use standing::badness;
+pub use state::{HttpConfig, Reload, ReloadProblems, ReloadReport, ServerState};
+pub(crate) use views::words::{number_text, severity_name, unit_text};

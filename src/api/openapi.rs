@@ -1,0 +1,45 @@
+//! The OpenAPI document: collected from the routes, whose own attributes say what they answer.
+
+use utoipa::OpenApi;
+
+use crate::api::routes::{alerts, events, kqis, machine, rules, status, triggers, windows};
+use crate::console;
+
+/// Everything that answers over HTTP.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Chrysalis",
+        description = "Stream-processing monitoring: events in; KQI windows, alerts and optimization triggers out.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        console::page,
+        events::post,
+        events::quarantine,
+        status::status,
+        status::ready,
+        status::healthz,
+        kqis::services,
+        kqis::list,
+        windows::list,
+        alerts::list,
+        alerts::one,
+        triggers::list,
+        triggers::one,
+        triggers::advance,
+        rules::reload,
+        rules::schema,
+        machine::openapi,
+        machine::metrics,
+    ),
+    tags(
+        (name = "events", description = "What the engine is told"),
+        (name = "kqis", description = "Key quality indicators and their windows"),
+        (name = "alerts", description = "Conditions on objects, with a life cycle"),
+        (name = "triggers", description = "Demands on departments"),
+        (name = "rules", description = "The rule book"),
+        (name = "engine", description = "The engine's own health"),
+    )
+)]
+pub(super) struct Document;

@@ -1,0 +1,156 @@
+//! The table of routes, and what surrounds every request: a time limit, a measurement, JSON errors.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::Guard;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+
+use crate::api::ServerState;
+use crate::api::current::CurrentCache;
+use crate::api::error::ApiError;
+use crate::api::routes::{alerts, events, kqis, machine, rules, status, triggers, windows};
+use crate::engine::Snapshot;
+use crate::ingest::{Intake, Quarantine};
+use crate::{console, time};
+
+/// Largest JSON body of a command, bytes.
+const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// The server's state with what only requests need.
+pub(crate) struct Server {
+    pub(crate) state: Arc<ServerState>,
+    pub(crate) intake: Intake,
+    pub(crate) quarantine: Arc<Quarantine>,
+    pub(crate) current: CurrentCache,
+}
+
+impl Server {
+    fn new(state: Arc<ServerState>) -> Server {
+        let quarantine = Arc::new(Quarantine::default());
+        let config = &state.config;
+        Server {
+            intake: Intake::new(
+                state.submitter.clone(),
+                Arc::clone(&state.snapshot),
+                Arc::clone(&state.metrics),
+                Arc::clone(&quarantine),
+                config.ingest_limits(),
+            ),
+            current: CurrentCache::new(
+                state.queries.clone(),
+                Duration::from_millis(config.current_max_age_ms),
+                config.kqi_objects_max,
+            ),
+            quarantine,
+            state,
+        }
+    }
+
+    /// The engine's state now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Guard::into_inner(self.state.snapshot.load())
+    }
+}
+
+/// Every route with its methods; the OpenAPI document lists the same, which a test holds.
+pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
+    vec![
+        ("/", get(console::page)),
+        ("/v1/events", post(events::post)),
+        ("/v1/quarantine", get(events::quarantine)),
+        ("/v1/status", get(status::status)),
+        ("/v1/services", get(kqis::services)),
+        ("/v1/kqis", get(kqis::list)),
+        ("/v1/kqis/{id}/windows", get(windows::list)),
+        ("/v1/alerts", get(alerts::list)),
+        ("/v1/alerts/{incident}", get(alerts::one)),
+        ("/v1/triggers", get(triggers::list)),
+        ("/v1/triggers/{id}", get(triggers::one)),
+        ("/v1/triggers/{id}/moves", post(triggers::advance)),
+        ("/v1/rules/reload", post(rules::reload)),
+        ("/v1/rules/schema", get(rules::schema)),
+        ("/v1/openapi.json", get(machine::openapi)),
+        ("/metrics", get(machine::metrics)),
+        ("/ready", get(status::ready)),
+        ("/healthz", get(status::healthz)),
+    ]
+}
+
+/// The HTTP service.
+pub fn router(state: Arc<ServerState>) -> Router {
+    let server = Arc::new(Server::new(state));
+    let mut router = Router::new();
+    for (path, methods) in table() {
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        // Events have limits of their own.
+        .layer(DefaultBodyLimit::max(COMMAND_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), around))
+        .with_state(server)
+}
+
+async fn unknown(uri: Uri) -> ApiError {
+    let path: String = uri.path().chars().take(200).collect();
+    ApiError::not_found(format!(
+        "there is no {path:?} here: /v1/openapi.json lists what there is"
+    ))
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{method} is not for {:?}", uri.path()),
+    )
+}
+
+async fn around(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = known(request.method());
+    let limit = server.state.config.request_timeout();
+    let response = match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => late(limit),
+    };
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    server
+        .state
+        .metrics
+        .answered(route, method, response.status().as_str(), began.elapsed());
+    response
+}
+
+fn late(limit: Duration) -> Response {
+    let words = format!(
+        "no answer within {} s: whether events were kept is not known, \
+         retry them with the same Chrysalis-Sequence",
+        limit.as_secs_f64()
+    );
+    ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "timeout", words).into_response()
+}
+
+/// Methods are a label, so strange ones share one.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The wall clock at the edge.
+pub(crate) fn now_ms() -> i64 {
+    time::now_ms()
+}

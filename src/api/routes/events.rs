@@ -1,0 +1,99 @@
+//! `POST /v1/events` and the refused lines.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::Lifecycle;
+use crate::api::error::ApiError;
+use crate::api::extract::ApiQuery;
+use crate::api::router::{Server, now_ms};
+use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView};
+
+/// Takes events: one JSON object a line.
+///
+/// The answer comes when the accepted lines are durable. A line that cannot be taken is refused
+/// alone. With both headers a batch can be sent again safely: a producer numbers its batches
+/// upwards, and a number that is not above its newest is answered `accepted: 0, duplicate: true`
+/// and counted once.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "events",
+    params(
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
+        ("Chrysalis-Producer" = Option<String>, Header, description = "name of the producer, up to 128 bytes"),
+        ("Chrysalis-Sequence" = Option<u64>, Header, description = "the producer's own number for the batch, counting upwards"),
+    ),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, description = "judged, and what was accepted is durable", body = ReceiptView),
+        (status = 400, description = "the body cannot be read, or a header is wrong", body = ErrorBody),
+        (status = 413, description = "the body is too large, packed or unpacked", body = ErrorBody),
+        (status = 415, description = "the content coding is not known", body = ErrorBody),
+        (status = 429, description = "the engine or the disk is behind; Retry-After says when to come back", body = ErrorBody),
+        (status = 503, description = "starting, stopping, or no answer in time", body = ErrorBody),
+        (status = 507, description = "the disk is full", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn post(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ReceiptView>, ApiError> {
+    let starting = match server.state.health.now().lifecycle {
+        Lifecycle::Ready => None,
+        Lifecycle::Starting { percent } => Some(format!(
+            "the engine is starting, {percent} % of the journal is replayed"
+        )),
+        Lifecycle::Stopping => Some("the engine is stopping".to_owned()),
+    };
+    if let Some(words) = starting {
+        return Err(ApiError::retry_later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            words,
+        ));
+    }
+    let receipt = server.intake.take(&headers, body, now_ms()).await?;
+    Ok(Json((&receipt).into()))
+}
+
+/// How many lines to list.
+#[derive(Debug, Deserialize, IntoParams)]
+pub(in crate::api) struct QuarantineQuery {
+    /// At most this many lines; 100 when left out.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// The newest refused lines, numbers of subscribers masked.
+#[utoipa::path(
+    get,
+    path = "/v1/quarantine",
+    tag = "events",
+    params(QuarantineQuery),
+    responses(
+        (status = 200, description = "newest first; at most 1,000 are kept, in memory", body = QuarantineView),
+        (status = 400, description = "the query is wrong", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn quarantine(
+    State(server): State<Arc<Server>>,
+    ApiQuery(query): ApiQuery<QuarantineQuery>,
+) -> Json<QuarantineView> {
+    let zone = &server.snapshot().plan.zone;
+    let (lines, total) = server.quarantine.newest(query.limit.unwrap_or(100));
+    Json(QuarantineView {
+        total,
+        lines: lines
+            .iter()
+            .map(|line| QuarantinedView::of(line, zone))
+            .collect(),
+    })
+}

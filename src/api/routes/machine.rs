@@ -1,0 +1,59 @@
+//! What machines read: the metrics page and the OpenAPI document.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::OpenApi as _;
+
+use crate::api::error::ApiError;
+use crate::api::openapi::Document;
+use crate::api::router::{Server, now_ms};
+use crate::api::views::ErrorBody;
+use crate::metrics::{Metrics, Scrape};
+
+/// Metrics in the Prometheus text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "engine",
+    responses(
+        (status = 200, description = "the page", body = String, content_type = "text/plain; version=0.0.4"),
+        (status = 500, description = "the page could not be made", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn metrics(
+    State(server): State<Arc<Server>>,
+) -> Result<impl IntoResponse, ApiError> {
+    let snapshot = server.snapshot();
+    let current = server.current.get(&snapshot).await?;
+    let made = tokio::task::spawn_blocking(move || {
+        server.state.metrics.page(&Scrape {
+            now_ms: now_ms(),
+            snapshot: &snapshot,
+            journal: &server.state.submitter.stats(),
+            health: &server.state.health.now(),
+            current: &current,
+            in_flight_bytes: server.intake.in_flight_bytes(),
+        })
+    });
+    let failed = |reason: String| ApiError::internal(format!("cannot make the page: {reason}"));
+    let text = made
+        .await
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text))
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    tag = "engine",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+pub(in crate::api) async fn openapi() -> impl IntoResponse {
+    Json(Document::openapi())
+}

@@ -1,0 +1,15 @@
+//! One file a subject: parse the question, read or ask, convert to a view.
+
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes `params(Query)` with a qualified name"
+)]
+
+pub(super) mod alerts;
+pub(super) mod events;
+pub(super) mod kqis;
+pub(super) mod machine;
+pub(super) mod rules;
+pub(super) mod status;
+pub(super) mod triggers;
+pub(super) mod windows;

@@ -1,0 +1,134 @@
+//! What the server is given by `app`, and the settings of the HTTP side.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Answers, Health};
+use crate::dataflow::Queries;
+use crate::engine::Snapshot;
+use crate::ingest::{Attachment, IngestLimits};
+use crate::journal::writer::Submitter;
+use crate::metrics::Metrics;
+use crate::rules::Problem;
+
+/// Everything that requests are answered from.
+pub struct ServerState {
+    /// The way into the journal.
+    pub submitter: Submitter<Attachment>,
+    /// The engine's state: plan, event time, alerts, triggers.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Asks the workers about windows.
+    pub queries: Queries,
+    /// Where the engine's answers to commands arrive.
+    pub answers: Arc<Answers>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Life cycle and dataflow counts.
+    pub health: Arc<Health>,
+    /// Reads the rule book again and puts it in force.
+    pub reload: Reload,
+    /// Settings.
+    pub config: HttpConfig,
+}
+
+/// Reads the rule book again and puts it in force.
+pub type Reload = Arc<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<ReloadReport, ReloadProblems>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// A rule book that is in force now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadReport {
+    /// Name of the book.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// KQIs in it.
+    pub kqis: usize,
+    /// Alert rules in it.
+    pub alerts: usize,
+    /// What it works in spite of.
+    pub warnings: Vec<Problem>,
+}
+
+/// Why a reload did nothing; the book that was in force still is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadProblems {
+    /// The book cannot be used: all that is wrong with it.
+    Rules(Vec<Problem>),
+    /// The book could not be read or journaled: why.
+    Failed(String),
+}
+
+/// Settings of the HTTP side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Largest body of events as sent, bytes.
+    pub body_bytes_max: usize,
+    /// Largest body of events unpacked, bytes; more than the journal's record limit is no use.
+    pub plain_bytes_max: usize,
+    /// Longest event line, bytes.
+    pub line_bytes_max: usize,
+    /// Most lines in a body.
+    pub lines_max: usize,
+    /// How far an event's time may lie in the future, ms.
+    pub clock_skew_ms_max: i64,
+    /// Memory of all bodies under way, bytes.
+    pub in_flight_bytes_max: usize,
+    /// How long a request may take, ms.
+    pub request_timeout_ms: u64,
+    /// How long a command waits for the engine's answer, ms.
+    pub answer_timeout_ms: u64,
+    /// Age up to which the current KQI values are shown again without asking the workers, ms.
+    pub current_max_age_ms: u64,
+    /// Objects (KQI and group) whose current values are kept and have metric series.
+    pub kqi_objects_max: usize,
+    /// Most rows of windows in one answer.
+    pub window_rows_max: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            body_bytes_max: 16 << 20,
+            // As much as one record of the journal takes by default.
+            plain_bytes_max: 32 << 20,
+            line_bytes_max: 64 << 10,
+            lines_max: 500_000,
+            clock_skew_ms_max: 600_000,
+            in_flight_bytes_max: 256 << 20,
+            request_timeout_ms: 30_000,
+            answer_timeout_ms: 10_000,
+            current_max_age_ms: 1_000,
+            kqi_objects_max: 20_000,
+            window_rows_max: 10_000,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// The bounds on events.
+    pub fn ingest_limits(&self) -> IngestLimits {
+        IngestLimits {
+            body_bytes_max: self.body_bytes_max,
+            plain_bytes_max: self.plain_bytes_max,
+            line_bytes_max: self.line_bytes_max,
+            lines_max: self.lines_max,
+            clock_skew_ms_max: self.clock_skew_ms_max,
+            in_flight_bytes_max: self.in_flight_bytes_max,
+        }
+    }
+
+    /// How long a request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}

@@ -1,0 +1,119 @@
+//! Alerts on the wire.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::alerting::Alert;
+use crate::api::iso;
+use crate::api::views::words::{layer_name, severity_name};
+use crate::api::views::{TextView, group_object};
+
+/// Alerts, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertsView {
+    /// Those that the filters let through.
+    pub alerts: Vec<AlertView>,
+}
+
+/// One condition on one object.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertView {
+    /// Alert rule.
+    pub alert: String,
+    /// This incident, stable from its first window to its end.
+    pub incident: String,
+    /// KQI; null for the engine's own alerts.
+    pub kqi: Option<String>,
+    /// Display name.
+    pub name: TextView,
+    /// Service.
+    pub service: Option<String>,
+    /// Display name of the service.
+    pub service_name: Option<TextView>,
+    /// Layer of the KQI.
+    pub layer: Option<String>,
+    /// Department that answers for it.
+    pub department: Option<String>,
+    /// `dim=value;dim=value`, as in `windows.csv`.
+    pub group_label: String,
+    /// The same as an object.
+    pub group: BTreeMap<String, String>,
+    /// `warning`, `minor`, `major` or `critical`.
+    pub severity: String,
+    /// `pending`, `firing` or `resolved`.
+    pub state: String,
+    /// End of the first abnormal window, ms.
+    pub active_since_ms: i64,
+    /// End of the first abnormal window.
+    pub active_since: String,
+    /// When it fired, event time, ms.
+    pub fired_at_ms: Option<i64>,
+    /// When it fired.
+    pub fired_at: Option<String>,
+    /// When it ended, event time, ms.
+    pub resolved_at_ms: Option<i64>,
+    /// When it ended.
+    pub resolved_at: Option<String>,
+    /// Why it is in this state.
+    pub reason: String,
+    /// Value of the newest judged window, in `unit`.
+    pub value: Option<f64>,
+    /// Worst value of the episode.
+    pub worst_value: Option<f64>,
+    /// Score of the newest judged window.
+    pub score: Option<f64>,
+    /// Samples of the newest judged window.
+    pub samples: i64,
+    /// Smallest reasonable value.
+    pub limit_min: Option<f64>,
+    /// Largest reasonable value.
+    pub limit_max: Option<f64>,
+    /// Unit of values and limits.
+    pub unit: String,
+    /// Start of the newest judged window, ms.
+    pub window_start_ms: i64,
+    /// End of the newest judged window, ms.
+    pub window_end_ms: i64,
+    /// Open optimization trigger for the same object.
+    pub trigger: Option<String>,
+}
+
+impl AlertView {
+    /// With times in the operator's zone.
+    pub fn of(alert: &Alert, zone: &TimeZone) -> AlertView {
+        AlertView {
+            alert: alert.alert.clone(),
+            incident: alert.incident.clone(),
+            kqi: alert.kqi.clone(),
+            name: (&alert.name).into(),
+            service: alert.service.clone(),
+            service_name: alert.service_name.as_ref().map(TextView::from),
+            layer: alert.layer.map(|layer| layer_name(layer).to_owned()),
+            department: alert.department.clone(),
+            group_label: alert.group_label.clone(),
+            group: group_object(&alert.group),
+            severity: severity_name(alert.severity).to_owned(),
+            state: alert.state.name().to_owned(),
+            active_since_ms: alert.active_since_ms,
+            active_since: iso(alert.active_since_ms, zone),
+            fired_at_ms: alert.fired_at_ms,
+            fired_at: alert.fired_at_ms.map(|ms| iso(ms, zone)),
+            resolved_at_ms: alert.resolved_at_ms,
+            resolved_at: alert.resolved_at_ms.map(|ms| iso(ms, zone)),
+            reason: alert.reason.name().to_owned(),
+            value: alert.value,
+            worst_value: alert.worst_value,
+            score: alert.score,
+            samples: alert.samples,
+            limit_min: alert.limit_min,
+            limit_max: alert.limit_max,
+            unit: alert.unit.clone(),
+            window_start_ms: alert.window_ms.0,
+            window_end_ms: alert.window_ms.1,
+            trigger: alert.trigger.clone(),
+        }
+    }
+}

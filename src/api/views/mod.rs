@@ -1,0 +1,77 @@
+//! Wire types: what goes over HTTP, and nothing else. Each converts from what it shows.
+//!
+//! A time is told twice: `…_ms` for programs, the same name without it as RFC 3339 in the operator's
+//! zone for people.
+
+mod alert;
+mod event;
+mod kqi;
+mod rule;
+mod status;
+mod trigger;
+mod window;
+pub(crate) mod words;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use alert::{AlertView, AlertsView};
+pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
+pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
+pub use rule::ReloadView;
+pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};
+pub use trigger::{EvidenceView, MoveRequest, MoveView, TriggerView, TriggersView};
+pub use window::{WindowView, WindowsView};
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorView,
+}
+
+/// An error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ErrorView {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// Every problem, where there can be several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// A name in two languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TextView {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl From<&crate::rules::Text> for TextView {
+    fn from(text: &crate::rules::Text) -> TextView {
+        TextView {
+            zh: text.zh.clone(),
+            en: text.en.clone(),
+        }
+    }
+}
+
+/// Complaints counted for the same service and place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ComplaintsView {
+    /// Complaint KQI.
+    pub name: TextView,
+    /// Tickets.
+    pub count: i64,
+}
+
+/// The dimensions of an object.
+fn group_object(group: &[(String, String)]) -> BTreeMap<String, String> {
+    group.iter().cloned().collect()
+}

@@ -1,0 +1,285 @@
+//! The engine's state on the wire.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::{HealthNow, iso};
+use crate::dataflow::{Counts, SourceState, Watermarks};
+use crate::engine::Snapshot;
+use crate::event::{SourceId, Stream};
+use crate::journal::writer::WriterStats;
+
+/// The state of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct StatusView {
+    /// `starting`, `ready` or `stopping`.
+    pub state: String,
+    /// How much of the journal is replayed, while starting.
+    pub starting_percent: Option<u8>,
+    /// Version of the engine.
+    pub version: String,
+    /// Rule book in force.
+    pub rule_book: RuleBookView,
+    /// The newest epoch that the engine acted on.
+    pub epoch: Option<u64>,
+    /// Epochs in the journal that it has not acted on.
+    pub epochs_behind: u64,
+    /// The server's clock, ms.
+    pub now_ms: i64,
+    /// The server's clock.
+    pub now: String,
+    /// The journal's clock as of that epoch, ms.
+    pub tick_ms: i64,
+    /// The journal's clock as of that epoch.
+    pub tick: String,
+    /// The operator's zone.
+    pub time_zone: String,
+    /// When the server started, ms.
+    pub started_at_ms: i64,
+    /// When the server started.
+    pub started_at: String,
+    /// The journal.
+    pub journal: JournalView,
+    /// What waits.
+    pub queues: QueuesView,
+    /// Event time of each stream that has spoken.
+    pub streams: Vec<StreamView>,
+    /// Each source that has spoken; at most 1,000.
+    pub sources: Vec<SourceView>,
+    /// Sources that have spoken.
+    pub sources_total: usize,
+    /// What the dataflow holds and has counted.
+    pub dataflow: CountsView,
+}
+
+/// A rule book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleBookView {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JournalView {
+    /// Events acknowledged since the journal began, repeats not counted.
+    pub events_total: u64,
+    /// Epochs closed since the journal began.
+    pub epochs_total: u64,
+    /// Position of the next record.
+    pub next_position: u64,
+    /// Bytes written since the start.
+    pub written_bytes: u64,
+    /// Records written since the start.
+    pub records_written: u64,
+    /// Times it was made durable since the start.
+    pub fsyncs: u64,
+    /// How long the last of them took, microseconds.
+    pub fsync_us_last: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Repeated batches since the start.
+    pub duplicates: u64,
+    /// Producers remembered.
+    pub producers: usize,
+    /// The disk is full: nothing is acknowledged.
+    pub full: bool,
+}
+
+/// What waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueuesView {
+    /// Submissions that wait to be durable.
+    pub journal_requests: usize,
+    /// Weight of the records that the dataflow has not got yet, bytes.
+    pub journal_bytes: usize,
+    /// Submissions refused since the start because of that.
+    pub journal_refused_busy: u64,
+    /// Memory of bodies under way, bytes.
+    pub ingest_in_flight_bytes: usize,
+}
+
+/// Event time of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct StreamView {
+    /// Stream.
+    pub stream: String,
+    /// No more events before this are expected, ms.
+    pub watermark_ms: Option<i64>,
+    /// No more events before this are expected.
+    pub watermark: Option<String>,
+    /// The server's clock less the watermark.
+    pub lag_s: Option<f64>,
+    /// All its sources are silent.
+    pub silent: bool,
+}
+
+/// One source of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SourceView {
+    /// Stream.
+    pub stream: String,
+    /// The events' `source`; null for those that name none.
+    pub source: Option<String>,
+    /// Its newest event less the allowed lateness, ms.
+    pub watermark_ms: i64,
+    /// Its newest event less the allowed lateness.
+    pub watermark: String,
+    /// Its newest event, ms.
+    pub newest_event_ms: i64,
+    /// Its newest event.
+    pub newest_event: String,
+    /// The server's clock less its newest event.
+    pub lag_s: f64,
+    /// Events so far.
+    pub events: u64,
+    /// Silent for longer than its time-out.
+    pub idle: bool,
+}
+
+/// What the dataflow holds and has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CountsView {
+    /// Facts older than the retention of their stream.
+    pub facts_too_late: u64,
+    /// Facts of new tuples or groups beyond a limit.
+    pub facts_over_limit: u64,
+    /// Records of new entities beyond the limit.
+    pub entities_refused: u64,
+    /// Conditions that had no answer.
+    pub predicate_errors: u64,
+    /// Messages, tickets and connections held.
+    pub entities: u64,
+    /// Dimension tuples held.
+    pub tuples: u64,
+    /// Groups held.
+    pub groups: u64,
+    /// Group panes held.
+    pub group_panes: u64,
+}
+
+/// Sources listed.
+const SOURCES_MAX: usize = 1_000;
+
+impl From<&Counts> for CountsView {
+    fn from(counts: &Counts) -> CountsView {
+        CountsView {
+            facts_too_late: counts.facts_too_late,
+            facts_over_limit: counts.facts_over_limit,
+            entities_refused: counts.entities_refused,
+            predicate_errors: counts.predicate_errors,
+            entities: counts.entities,
+            tuples: counts.tuples,
+            groups: counts.groups,
+            group_panes: counts.group_panes,
+        }
+    }
+}
+
+impl From<&WriterStats> for JournalView {
+    fn from(stats: &WriterStats) -> JournalView {
+        JournalView {
+            events_total: stats.events_total,
+            epochs_total: stats.epochs_total,
+            next_position: stats.next.0,
+            written_bytes: stats.log.bytes_written_total,
+            records_written: stats.log.records_written_total,
+            fsyncs: stats.log.syncs_total,
+            fsync_us_last: stats.log.sync_us_last,
+            segments: stats.log.segments,
+            duplicates: stats.duplicates_total,
+            producers: stats.producers,
+            full: stats.full,
+        }
+    }
+}
+
+impl StreamView {
+    fn of(stream: Stream, marks: &Watermarks, now_ms: i64, zone: &TimeZone) -> StreamView {
+        let at_ms = Some(marks.of(stream)).filter(|ms| ![i64::MIN, i64::MAX].contains(ms));
+        StreamView {
+            stream: stream.name().to_owned(),
+            watermark_ms: at_ms,
+            watermark: at_ms.map(|ms| iso(ms, zone)),
+            lag_s: at_ms.map(|ms| (now_ms - ms) as f64 / 1_000.0),
+            silent: marks.is_silent(stream),
+        }
+    }
+}
+
+impl SourceView {
+    /// A source, with how far behind the clock it is.
+    pub fn of(id: &SourceId, state: &SourceState, snapshot: &Snapshot, now_ms: i64) -> SourceView {
+        let zone = &snapshot.plan.zone;
+        let rule = snapshot.plan.book.streams.get(&id.stream);
+        let watermark_ms = state.ts_ms_max - rule.map_or(0, |rule| rule.allowed_lateness_ms);
+        SourceView {
+            stream: id.stream.name().to_owned(),
+            source: id.name.as_deref().map(str::to_owned),
+            watermark_ms,
+            watermark: iso(watermark_ms, zone),
+            newest_event_ms: state.ts_ms_max,
+            newest_event: iso(state.ts_ms_max, zone),
+            lag_s: (now_ms - state.ts_ms_max) as f64 / 1_000.0,
+            events: state.events,
+            idle: state.idle,
+        }
+    }
+}
+
+impl StatusView {
+    /// The state as of `now_ms`.
+    pub fn of(
+        snapshot: &Snapshot,
+        health: &HealthNow,
+        stats: &WriterStats,
+        in_flight_bytes: usize,
+        now_ms: i64,
+    ) -> StatusView {
+        let (zone, marks) = (&snapshot.plan.zone, &snapshot.watermarks);
+        let spoken = |stream: &Stream| marks.of(*stream) != i64::MIN;
+        StatusView {
+            state: health.lifecycle.name().to_owned(),
+            starting_percent: match health.lifecycle {
+                crate::api::Lifecycle::Starting { percent } => Some(percent),
+                _ => None,
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            rule_book: RuleBookView {
+                name: snapshot.plan.book.name.clone(),
+                version: snapshot.plan.book.version.clone(),
+            },
+            epoch: snapshot.epoch,
+            epochs_behind: health.epochs_behind(stats),
+            now_ms,
+            now: iso(now_ms, zone),
+            tick_ms: snapshot.now_ms,
+            tick: iso(snapshot.now_ms, zone),
+            time_zone: snapshot.plan.book.time_zone.clone(),
+            started_at_ms: health.started_at_ms,
+            started_at: iso(health.started_at_ms, zone),
+            journal: stats.into(),
+            queues: QueuesView {
+                journal_requests: stats.queue_requests,
+                journal_bytes: stats.queue_bytes,
+                journal_refused_busy: stats.refused_busy_total,
+                ingest_in_flight_bytes: in_flight_bytes,
+            },
+            streams: Stream::ALL
+                .into_iter()
+                .filter(spoken)
+                .map(|stream| StreamView::of(stream, marks, now_ms, zone))
+                .collect(),
+            sources: marks
+                .sources()
+                .take(SOURCES_MAX)
+                .map(|(id, state)| SourceView::of(id, state, snapshot, now_ms))
+                .collect(),
+            sources_total: marks.sources().count(),
+            dataflow: (&health.counts).into(),
+        }
+    }
+}

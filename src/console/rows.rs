@@ -1,0 +1,494 @@
+//! What the page shows, as text: every choice of word and colour class is made here and tested here.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::alerting::{Alert, AlertState};
+use crate::api::{Current, HealthNow, Lifecycle, Standing, ago, badness, iso, number_text};
+use crate::dataflow::Watermarks;
+use crate::engine::Snapshot;
+use crate::event::Stream;
+use crate::journal::writer::WriterStats;
+use crate::rules::{Language, RuleBook, Severity, Text, Verdict};
+use crate::triggers::{Trigger, TriggerState};
+
+/// Rows of a table; the rest is a link to the API.
+const ROWS_MAX: usize = 50;
+
+/// The page.
+#[derive(Debug, Serialize)]
+pub(super) struct PageView {
+    pub(super) title: String,
+    pub(super) headline: Chip,
+    pub(super) state: Chip,
+    pub(super) now: String,
+    pub(super) zone: String,
+    pub(super) version: &'static str,
+    pub(super) book: String,
+    pub(super) facts: Vec<FactRow>,
+    pub(super) services: Vec<ServiceRow>,
+    pub(super) alerts: Vec<AlertRow>,
+    pub(super) alerts_total: usize,
+    pub(super) pending_total: usize,
+    pub(super) triggers: Vec<TriggerRow>,
+    pub(super) triggers_total: usize,
+    pub(super) sources: Vec<SourceRow>,
+    pub(super) sources_total: usize,
+}
+
+/// A word with a colour; the colour never speaks alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Chip {
+    pub(super) class: &'static str,
+    pub(super) zh: String,
+    pub(super) en: String,
+}
+
+/// A number of the engine.
+#[derive(Debug, Serialize)]
+pub(super) struct FactRow {
+    pub(super) zh: &'static str,
+    pub(super) en: &'static str,
+    pub(super) value: String,
+}
+
+/// A service.
+#[derive(Debug, Serialize)]
+pub(super) struct ServiceRow {
+    pub(super) id: String,
+    pub(super) zh: String,
+    pub(super) en: String,
+    pub(super) verdict: Chip,
+    pub(super) score: String,
+    pub(super) counts: Vec<(Chip, u64)>,
+}
+
+/// An alert that fires.
+#[derive(Debug, Serialize)]
+pub(super) struct AlertRow {
+    pub(super) incident: String,
+    pub(super) severity: Chip,
+    pub(super) zh: String,
+    pub(super) en: String,
+    pub(super) service: String,
+    pub(super) place: String,
+    pub(super) value: String,
+    pub(super) limit: String,
+    pub(super) since: String,
+    pub(super) department: String,
+    pub(super) trigger: Option<String>,
+}
+
+/// A trigger that is not final.
+#[derive(Debug, Serialize)]
+pub(super) struct TriggerRow {
+    pub(super) id: String,
+    pub(super) state: Chip,
+    pub(super) zh: String,
+    pub(super) en: String,
+    pub(super) place: String,
+    pub(super) department: String,
+    pub(super) role: String,
+    pub(super) opened: String,
+    pub(super) alert: Chip,
+}
+
+/// A source of events.
+#[derive(Debug, Serialize)]
+pub(super) struct SourceRow {
+    pub(super) stream: &'static str,
+    pub(super) source: String,
+    pub(super) state: Chip,
+    pub(super) newest: String,
+    pub(super) behind: String,
+    pub(super) watermark: String,
+    pub(super) events: String,
+}
+
+fn chip(class: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Chip {
+    Chip {
+        class,
+        zh: zh.into(),
+        en: en.into(),
+    }
+}
+
+/// Colour of a verdict. Green is for what was measured and found normal, and for nothing else.
+fn verdict_chip(verdict: Verdict) -> Chip {
+    let class = match verdict {
+        Verdict::Normal => "ok",
+        Verdict::Abnormal(severity) => severity_class(severity),
+        Verdict::Insufficient | Verdict::NoTraffic => "blind",
+        Verdict::SourceSilent => "silent",
+        Verdict::Suppressed => "planned",
+    };
+    chip(
+        class,
+        verdict.text(Language::Zh),
+        verdict.text(Language::En),
+    )
+}
+
+const fn severity_class(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "warning",
+        Severity::Minor => "minor",
+        Severity::Major => "major",
+        Severity::Critical => "critical",
+    }
+}
+
+fn severity_chip(severity: Severity) -> Chip {
+    let (zh, en) = match severity {
+        Severity::Warning => ("警告", "warning"),
+        Severity::Minor => ("次要", "minor"),
+        Severity::Major => ("重要", "major"),
+        Severity::Critical => ("严重", "critical"),
+    };
+    chip(severity_class(severity), zh, en)
+}
+
+fn trigger_chip(state: TriggerState) -> Chip {
+    match state {
+        TriggerState::Open => chip("major", "待受理", "open"),
+        TriggerState::Accepted => chip("planned", "已受理", "accepted"),
+        TriggerState::InProgress => chip("planned", "处理中", "in progress"),
+        TriggerState::Done => chip("blind", "已完成", "done"),
+        TriggerState::NotOptimised => chip("blind", "不予优化", "not optimised"),
+    }
+}
+
+/// A time of day, with the date when it is not today's.
+fn clock(ms: i64, now_ms: i64, zone: &TimeZone) -> String {
+    let (text, now) = (iso(ms, zone), iso(now_ms, zone));
+    match (text.get(..10), text.get(11..19), now.get(..10)) {
+        (Some(day), Some(time), Some(today)) if day == today => time.to_owned(),
+        (Some(day), Some(time), _) => format!("{day} {time}"),
+        _ => text,
+    }
+}
+
+/// `1234567` → `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn measured(value: Option<f64>, unit: &str) -> String {
+    match value {
+        Some(value) if unit.is_empty() || unit == "%" => format!("{}{unit}", number_text(value)),
+        Some(value) => format!("{} {unit}", number_text(value)),
+        None => "—".to_owned(),
+    }
+}
+
+fn limits(min: Option<f64>, max: Option<f64>, unit: &str) -> String {
+    match (min, max) {
+        (None, None) => String::new(),
+        (Some(_), None) => format!("≥ {}", measured(min, unit)),
+        (None, Some(_)) => format!("≤ {}", measured(max, unit)),
+        (Some(_), Some(_)) => format!("{} – {}", measured(min, ""), measured(max, unit)),
+    }
+}
+
+/// The values of a group, without the service, which has a place of its own.
+fn place(group: &[(String, String)]) -> String {
+    let values: Vec<&str> = group
+        .iter()
+        .filter(|(name, value)| name != "service" && !value.is_empty())
+        .map(|(_, value)| value.as_str())
+        .collect();
+    values.join(" · ")
+}
+
+fn department(book: &RuleBook, id: Option<&str>) -> String {
+    let known = book
+        .departments
+        .iter()
+        .find(|department| Some(department.id.as_str()) == id);
+    known.map_or_else(
+        || id.unwrap_or("—").to_owned(),
+        |department| department.name.zh.clone(),
+    )
+}
+
+fn service_name(book: &RuleBook, id: Option<&str>) -> String {
+    let known = book
+        .services
+        .iter()
+        .find(|service| Some(service.id.as_str()) == id);
+    known.map_or_else(
+        || id.unwrap_or_default().to_owned(),
+        |service| service.name.zh.clone(),
+    )
+}
+
+impl AlertRow {
+    fn of(alert: &Alert, snapshot: &Snapshot, now_ms: i64) -> AlertRow {
+        let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
+        let Text { zh, en } = alert.name.clone();
+        AlertRow {
+            incident: alert.incident.clone(),
+            severity: severity_chip(alert.severity),
+            zh,
+            en,
+            service: alert.service_name.as_ref().map_or_else(
+                || service_name(book, alert.service.as_deref()),
+                |name| name.zh.clone(),
+            ),
+            place: place(&alert.group),
+            value: measured(alert.value, &alert.unit),
+            limit: limits(alert.limit_min, alert.limit_max, &alert.unit),
+            since: clock(alert.active_since_ms, now_ms, zone),
+            department: department(book, alert.department.as_deref()),
+            trigger: alert.trigger.clone(),
+        }
+    }
+}
+
+impl TriggerRow {
+    fn of(trigger: &Trigger, snapshot: &Snapshot, now_ms: i64) -> TriggerRow {
+        let place = place(&trigger.group);
+        let service = service_name(&snapshot.plan.book, trigger.service.as_deref());
+        let parts = [service, place];
+        let parts: Vec<&str> = parts
+            .iter()
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
+        TriggerRow {
+            id: trigger.id.clone(),
+            state: trigger_chip(trigger.state),
+            zh: trigger.name.zh.clone(),
+            en: trigger.name.en.clone(),
+            place: parts.join(" · "),
+            department: trigger.department_name.zh.clone(),
+            role: trigger.role.zh.clone(),
+            opened: clock(trigger.opened_at_ms, now_ms, &snapshot.plan.zone),
+            alert: if trigger.alert_firing {
+                chip("major", "告警中", "still firing")
+            } else {
+                chip("blind", "告警已结束", "alert over")
+            },
+        }
+    }
+}
+
+fn services(current: &Current) -> Vec<ServiceRow> {
+    let row = |id: &str, name: Text| {
+        let standing = Standing::of(current, id);
+        let mut counts: Vec<(Verdict, u64)> = standing
+            .counts
+            .iter()
+            .map(|(verdict, count)| (*verdict, *count))
+            .collect();
+        counts.sort_by_key(|(verdict, _)| std::cmp::Reverse(badness(*verdict)));
+        ServiceRow {
+            id: id.to_owned(),
+            zh: name.zh,
+            en: name.en,
+            verdict: verdict_chip(standing.worst()),
+            score: standing
+                .score
+                .map_or_else(|| "—".to_owned(), |score| format!("{score:.1}")),
+            counts: counts
+                .into_iter()
+                .map(|(verdict, count)| (verdict_chip(verdict), count))
+                .collect(),
+        }
+    };
+    let known = current.plan.book.services.iter();
+    known
+        .map(|service| row(&service.id, service.name.clone()))
+        .collect()
+}
+
+fn sources(snapshot: &Snapshot, now_ms: i64) -> Vec<SourceRow> {
+    let marks: &Watermarks = &snapshot.watermarks;
+    let zone = &snapshot.plan.zone;
+    marks
+        .sources()
+        .take(ROWS_MAX)
+        .map(|(id, state)| {
+            let watermark = match marks.of(id.stream) {
+                i64::MIN | i64::MAX => "—".to_owned(),
+                ms => clock(ms, now_ms, zone),
+            };
+            SourceRow {
+                stream: id.stream.name(),
+                source: id.name.as_deref().unwrap_or_default().to_owned(),
+                state: if state.idle {
+                    chip("silent", "静默", "silent")
+                } else {
+                    chip("ok", "有数据", "speaking")
+                },
+                newest: clock(state.ts_ms_max, now_ms, zone),
+                behind: ago(now_ms - state.ts_ms_max),
+                watermark,
+                events: thousands(state.events),
+            }
+        })
+        .collect()
+}
+
+/// The sentence at the top: the first thing that somebody should do something about.
+fn headline(
+    health: &HealthNow,
+    firing: &[&Alert],
+    snapshot: &Snapshot,
+    stats: &WriterStats,
+) -> Chip {
+    if stats.full {
+        return chip(
+            "critical",
+            "磁盘已满，停止接收",
+            "the disk is full, nothing is taken",
+        );
+    }
+    match health.lifecycle {
+        Lifecycle::Starting { percent } => {
+            return chip(
+                "planned",
+                format!("启动中，日志回放 {percent}%"),
+                "starting, replaying the journal",
+            );
+        }
+        Lifecycle::Stopping => return chip("planned", "正在停止", "stopping"),
+        Lifecycle::Ready => {}
+    }
+    if let Some(worst) = firing.iter().map(|alert| alert.severity).max() {
+        let count = firing.len();
+        return chip(
+            severity_class(worst),
+            format!("{count} 个告警"),
+            if count == 1 {
+                "1 alert fires".to_owned()
+            } else {
+                format!("{count} alerts fire")
+            },
+        );
+    }
+    if Stream::ALL
+        .iter()
+        .any(|stream| snapshot.watermarks.is_silent(*stream))
+    {
+        return chip("silent", "有数据流静默", "a stream is silent");
+    }
+    if snapshot.watermarks.sources().next().is_none() {
+        return chip("blind", "尚未收到数据", "nothing received yet");
+    }
+    chip("ok", "无告警", "no alert fires")
+}
+
+impl PageView {
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        current: &Current,
+        health: &HealthNow,
+        stats: &WriterStats,
+        now_ms: i64,
+    ) -> PageView {
+        let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
+        let in_state = |state| move |alert: &&Alert| alert.state == state;
+        let mut firing: Vec<&Alert> = snapshot
+            .alerts
+            .iter()
+            .filter(in_state(AlertState::Firing))
+            .collect();
+        let pending = snapshot.alerts.iter().filter(in_state(AlertState::Pending));
+        let headline = headline(health, &firing, snapshot, stats);
+        firing.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.active_since_ms)));
+        let open: Vec<&Trigger> = snapshot
+            .triggers
+            .iter()
+            .rev()
+            .filter(|trigger| !trigger.state.is_final())
+            .collect();
+        let state = match health.lifecycle {
+            Lifecycle::Ready => chip("ok", "运行中", "ready"),
+            Lifecycle::Starting { .. } => chip("planned", "启动中", "starting"),
+            Lifecycle::Stopping => chip("planned", "停止中", "stopping"),
+        };
+        PageView {
+            title: format!("{} · {}", headline.zh, book.name),
+            headline,
+            state,
+            now: clock_full(now_ms, zone),
+            zone: book.time_zone.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            book: format!("{} {}", book.name, book.version),
+            facts: facts(snapshot, health, stats, now_ms),
+            services: services(current),
+            alerts_total: firing.len(),
+            pending_total: pending.count(),
+            alerts: firing
+                .iter()
+                .take(ROWS_MAX)
+                .map(|alert| AlertRow::of(alert, snapshot, now_ms))
+                .collect(),
+            triggers_total: open.len(),
+            triggers: open
+                .iter()
+                .take(ROWS_MAX)
+                .map(|trigger| TriggerRow::of(trigger, snapshot, now_ms))
+                .collect(),
+            sources: sources(snapshot, now_ms),
+            sources_total: snapshot.watermarks.sources().count(),
+        }
+    }
+}
+
+fn clock_full(ms: i64, zone: &TimeZone) -> String {
+    let text = iso(ms, zone);
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(time)) => format!("{day} {time}"),
+        _ => text,
+    }
+}
+
+fn facts(
+    snapshot: &Snapshot,
+    health: &HealthNow,
+    stats: &WriterStats,
+    now_ms: i64,
+) -> Vec<FactRow> {
+    let row = |zh, en, value| FactRow { zh, en, value };
+    let tick = match snapshot.epoch {
+        Some(_) => ago(now_ms - snapshot.now_ms),
+        None => "—".to_owned(),
+    };
+    vec![
+        row("已确认事件", "events", thousands(stats.events_total)),
+        row(
+            "纪元",
+            "epoch",
+            snapshot.epoch.map_or("—".to_owned(), thousands),
+        ),
+        row("距上一节拍", "since tick", tick),
+        row(
+            "待处理纪元",
+            "epochs behind",
+            thousands(health.epochs_behind(stats)),
+        ),
+        row(
+            "日志队列",
+            "journal queue",
+            format!("{} KiB", thousands(stats.queue_bytes as u64 / 1024)),
+        ),
+        row(
+            "上次落盘",
+            "last sync",
+            format!(
+                "{} ms",
+                number_text(stats.log.sync_us_last as f64 / 1_000.0)
+            ),
+        ),
+    ]
+}

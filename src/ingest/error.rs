@@ -1,0 +1,59 @@
+//! Why a whole body is not taken. A single bad line is no error: it is refused alone.
+
+use thiserror::Error;
+
+use crate::journal::writer::SubmitError;
+
+/// Why a body is not taken. Nothing of it was kept, unless the variant says otherwise.
+#[derive(Clone, Debug, Error)]
+pub enum IngestError {
+    /// The content coding is not one of ours.
+    #[error("content-encoding {0:?} is not supported: send the lines plain, gzip or zstd")]
+    Encoding(String),
+    /// The body as sent is over its limit.
+    #[error("the body is larger than the limit of {bytes_max} bytes: send smaller batches")]
+    BodyTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The body unpacks to more than its limit.
+    #[error("the body unpacks to more than the limit of {bytes_max} bytes: send smaller batches")]
+    PlainTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// More lines than one batch may have.
+    #[error("the body has {lines} lines, more than the limit of {lines_max}: send smaller batches")]
+    TooManyLines {
+        /// Lines found.
+        lines: usize,
+        /// The limit.
+        lines_max: usize,
+    },
+    /// The body is not what its content coding says.
+    #[error("the body does not unpack as {encoding}: {reason}")]
+    Unpack {
+        /// The coding.
+        encoding: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The connection broke while the body came.
+    #[error("the body could not be read: {0}")]
+    Read(String),
+    /// A header is not what it should be.
+    #[error("{0}")]
+    Header(String),
+    /// Bodies under way have used up the memory set aside for them.
+    #[error("bodies of {bytes} bytes are under way, as many as may be: come back in a second")]
+    Crowded {
+        /// Bytes under way.
+        bytes: usize,
+    },
+    /// The journal did not take the batch.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The server itself is ending.
+    #[error("the server is stopping")]
+    Stopping,
+}

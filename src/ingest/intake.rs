@@ -1,0 +1,236 @@
+//! The way of one body: read, unpack, judge, journal, answer.
+//!
+//! * What the answer counts as accepted is durable.
+//! * A refused body leaves nothing behind, so it can be sent again as it is.
+//! * A batch of which every line was refused is not journaled; its retry is judged afresh, and
+//!   nothing of it can have been counted before.
+
+use std::sync::Arc;
+use std::thread;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::engine::Snapshot;
+use crate::event::{DecodeLimits, Refusal};
+use crate::ingest::accept::judge;
+use crate::ingest::budget::{Budget, Lease};
+use crate::ingest::unpack::unpack;
+use crate::ingest::{Attachment, Encoding, IngestError, Quarantine, body, producer};
+use crate::journal::writer::{SubmitError, Submitter};
+use crate::journal::{Ack, LineFormat, Record, Submit};
+use crate::metrics::Metrics;
+
+/// Refusals listed in an answer; the rest are only counted.
+pub const REFUSALS_LISTED_MAX: usize = 100;
+
+/// Bounds on what producers may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngestLimits {
+    /// Largest body as sent, bytes; more is refused with 413.
+    pub body_bytes_max: usize,
+    /// Largest body unpacked, bytes; more is refused with 413. At most the journal's record limit.
+    pub plain_bytes_max: usize,
+    /// Longest line, bytes; a longer one is refused alone.
+    pub line_bytes_max: usize,
+    /// Most lines in a body; more is refused with 413.
+    pub lines_max: usize,
+    /// How far a time may lie in the future, ms; a line beyond is refused alone.
+    pub clock_skew_ms_max: i64,
+    /// Memory of all bodies under way, bytes; beyond it the answer is 429.
+    pub in_flight_bytes_max: usize,
+}
+
+/// What a producer is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Events counted because of this body; 0 for a repeat.
+    pub accepted: u64,
+    /// The first refusals.
+    pub refused: Vec<Refusal>,
+    /// How many lines were refused.
+    pub refused_total: u64,
+    /// The batch had been acknowledged before and was not counted again.
+    pub duplicate: bool,
+}
+
+/// Takes bodies.
+pub struct Intake {
+    submitter: Submitter<Attachment>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<Metrics>,
+    quarantine: Arc<Quarantine>,
+    limits: IngestLimits,
+    budget: Budget,
+    /// Bodies that are judged at once: more threads than cores would only take turns.
+    judges: Arc<Semaphore>,
+}
+
+/// A body on its way through the blocking part.
+struct Work {
+    encoding: Encoding,
+    packed: Bytes,
+    lease: Lease,
+    producer: Option<(String, u64)>,
+    now_ms: i64,
+}
+
+/// A body that was judged.
+struct Outcome {
+    receipt: Receipt,
+    refused: Vec<Refusal>,
+    plain: Bytes,
+    unknown_fields: std::collections::BTreeMap<String, u64>,
+    batch: Attachment,
+    answer: Option<oneshot::Receiver<Result<Ack, SubmitError>>>,
+    /// Held until the answer: the batch lives as long.
+    _lease: Lease,
+}
+
+impl Intake {
+    /// An intake into a journal.
+    pub fn new(
+        submitter: Submitter<Attachment>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        metrics: Arc<Metrics>,
+        quarantine: Arc<Quarantine>,
+        limits: IngestLimits,
+    ) -> Intake {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        Intake {
+            submitter,
+            snapshot,
+            metrics,
+            quarantine,
+            limits,
+            budget: Budget::new(limits.in_flight_bytes_max),
+            judges: Arc::new(Semaphore::new(cores.max(2))),
+        }
+    }
+
+    /// Bytes of bodies under way.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Takes a body and answers when it is durable.
+    ///
+    /// # Errors
+    /// The body as a whole cannot be taken.
+    pub async fn take(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        now_ms: i64,
+    ) -> Result<Receipt, IngestError> {
+        let encoding = Encoding::of(headers)?;
+        let producer = producer::of(headers)?;
+        let name = producer.as_ref().map(|(name, _)| name.clone());
+        let mut lease = self.budget.lease();
+        let packed = body::read(headers, body, self.limits.body_bytes_max, &mut lease).await?;
+        let turn = Arc::clone(&self.judges)
+            .acquire_owned()
+            .await
+            .map_err(|_| IngestError::Stopping)?;
+        let work = Work {
+            encoding,
+            packed,
+            lease,
+            producer,
+            now_ms,
+        };
+        let (limits, submitter) = (self.limits, self.submitter.clone());
+        let layout = Arc::clone(&self.snapshot.load().plan.layout);
+        let mut outcome = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work.run(&limits, layout, &submitter)
+        })
+        .await
+        .map_err(|_| IngestError::Stopping)??;
+        if let Some(answer) = outcome.answer.take() {
+            let ack = answer.await.unwrap_or(Err(SubmitError::Closed))?;
+            if ack.duplicate {
+                // Its lines were counted, and refused, the first time.
+                self.metrics.duplicate();
+                outcome.receipt.accepted = 0;
+                outcome.receipt.duplicate = true;
+                return Ok(outcome.receipt);
+            }
+        }
+        if let Some(batch) = &outcome.batch {
+            self.metrics.accepted(batch);
+        }
+        self.metrics.refused(&outcome.refused);
+        self.metrics.unknown_fields(&outcome.unknown_fields);
+        self.quarantine
+            .keep(now_ms, name.as_deref(), &outcome.plain, &outcome.refused);
+        Ok(outcome.receipt)
+    }
+}
+
+impl Work {
+    /// The part that computes: unpacking, judging, and the journal's compression.
+    fn run(
+        mut self,
+        limits: &IngestLimits,
+        layout: Arc<crate::event::Layout>,
+        submitter: &Submitter<Attachment>,
+    ) -> Result<Outcome, IngestError> {
+        let plain = unpack(
+            self.encoding,
+            self.packed,
+            limits.plain_bytes_max,
+            &mut self.lease,
+        )?;
+        let lines = 1 + plain.iter().filter(|byte| **byte == b'\n').count();
+        if lines > limits.lines_max {
+            return Err(IngestError::TooManyLines {
+                lines,
+                lines_max: limits.lines_max,
+            });
+        }
+        let decode_limits = DecodeLimits {
+            line_bytes_max: limits.line_bytes_max,
+            ts_ms_max: Some(self.now_ms.saturating_add(limits.clock_skew_ms_max)),
+        };
+        let judged = judge(&plain, layout, decode_limits);
+        let receipt = Receipt {
+            accepted: judged.batch.events,
+            refused_total: judged.refused.len() as u64,
+            refused: judged
+                .refused
+                .iter()
+                .take(REFUSALS_LISTED_MAX)
+                .cloned()
+                .collect(),
+            duplicate: false,
+        };
+        let (mut batch, mut answer) = (None, None);
+        if judged.batch.events > 0 {
+            let decoded = Arc::new(judged.batch);
+            answer = Some(submitter.try_submit(Submit {
+                record: Record::Batch {
+                    producer: self.producer,
+                    received_ms: self.now_ms,
+                    format: LineFormat::Ndjson,
+                    events: decoded.events,
+                    lines: judged.lines,
+                },
+                attachment: Some(Arc::clone(&decoded)),
+            })?);
+            batch = Some(decoded);
+        }
+        Ok(Outcome {
+            receipt,
+            refused: judged.refused,
+            plain,
+            unknown_fields: judged.unknown_fields,
+            batch,
+            answer,
+            _lease: self.lease,
+        })
+    }
+}

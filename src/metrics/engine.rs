@@ -1,0 +1,383 @@
+//! The engine's own health as series, and its alerts and triggers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::proto::MetricFamily;
+
+use crate::alerting::{Alert, AlertState};
+use crate::api::{Lifecycle, severity_name};
+use crate::event::Stream;
+use crate::metrics::family::Family;
+use crate::metrics::{NotifyCounts, Scrape};
+use crate::triggers::TriggerState;
+
+/// Alert, service, severity, state.
+pub(super) type AlertLabels = (String, String, &'static str, &'static str);
+
+/// Label sets of alert counts that are remembered; beyond it, those that are zero go away.
+const ALERTS_SEEN_MAX: usize = 5_000;
+/// Sources with series of their own; the rest are left out and counted.
+const SOURCES_MAX: usize = 1_000;
+/// Ended alerts that stay on the page as zeros, so that graphs fall to the ground.
+const ENDED_SHOWN_MAX: usize = 1_000;
+
+/// Version, rule book, life cycle.
+pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+    let book = &scrape.snapshot.plan.book;
+    let mut info = Family::gauge(
+        "build_info",
+        "Version of the engine and of the rule book in force.",
+        &["version", "rule_book", "rule_version"],
+    );
+    info.add([env!("CARGO_PKG_VERSION"), &book.name, &book.version], 1.0);
+    info.finish(page);
+    let mut ready = Family::gauge("state", "1 for the state of the engine.", &["state"]);
+    for state in ["starting", "ready", "stopping"] {
+        let is = scrape.health.lifecycle.name() == state;
+        ready.add([state], f64::from(u8::from(is)));
+    }
+    ready.finish(page);
+    let percent = match scrape.health.lifecycle {
+        Lifecycle::Starting { percent } => f64::from(percent),
+        Lifecycle::Ready | Lifecycle::Stopping => 100.0,
+    };
+    Family::gauge(
+        "replay_progress_ratio",
+        "How much of the journal has been replayed since the start.",
+        &[],
+    )
+    .with(percent / 100.0)
+    .finish(page);
+    Family::gauge(
+        "ingest_in_flight_bytes",
+        "Memory that bodies under way hold.",
+        &[],
+    )
+    .with(scrape.in_flight_bytes as f64)
+    .finish(page);
+}
+
+/// The journal.
+pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+    let stats = scrape.journal;
+    let counters = [
+        (
+            "journal_events_total",
+            "Events acknowledged since the journal began.",
+            stats.events_total,
+        ),
+        (
+            "journal_epochs_total",
+            "Epochs closed since the journal began.",
+            stats.epochs_total,
+        ),
+        (
+            "journal_records_written_total",
+            "Records written since the start.",
+            stats.log.records_written_total,
+        ),
+        (
+            "journal_written_bytes_total",
+            "Bytes written since the start.",
+            stats.log.bytes_written_total,
+        ),
+        (
+            "journal_syncs_total",
+            "Times the journal was made durable since the start.",
+            stats.log.syncs_total,
+        ),
+        (
+            "journal_refused_busy_total",
+            "Submissions refused because the journal or what follows it was behind.",
+            stats.refused_busy_total,
+        ),
+        (
+            "journal_refused_full_total",
+            "Submissions refused because the disk was full.",
+            stats.refused_full_total,
+        ),
+    ];
+    for (name, help, value) in counters {
+        Family::counter(name, help, &[])
+            .with(value as f64)
+            .finish(page);
+    }
+    let gauges = [
+        (
+            "journal_sync_duration_seconds",
+            "How long the last sync took.",
+            stats.log.sync_us_last as f64 / 1e6,
+        ),
+        (
+            "journal_segments",
+            "Segment files.",
+            stats.log.segments as f64,
+        ),
+        (
+            "journal_producers",
+            "Producers remembered for safe retries.",
+            stats.producers as f64,
+        ),
+        (
+            "journal_queue_requests",
+            "Submissions that wait to be durable.",
+            stats.queue_requests as f64,
+        ),
+        (
+            "journal_queue_bytes",
+            "Weight of the records not handed over to the dataflow yet.",
+            stats.queue_bytes as f64,
+        ),
+        (
+            "journal_full",
+            "1 while the disk is full.",
+            f64::from(u8::from(stats.full)),
+        ),
+        (
+            "journal_epochs_behind",
+            "Epochs closed in the journal that the engine has not acted on.",
+            scrape.health.epochs_behind(scrape.journal) as f64,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        Family::gauge(name, help, &[]).with(value).finish(page);
+    }
+}
+
+/// Watermarks and sources.
+pub(super) fn event_time(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+    let marks = &scrape.snapshot.watermarks;
+    let lag_s = |at_ms: i64| (scrape.now_ms.saturating_sub(at_ms)) as f64 / 1_000.0;
+    if scrape.snapshot.epoch.is_some() {
+        Family::gauge(
+            "epoch_age_seconds",
+            "Wall clock less the tick of the newest epoch acted on.",
+            &[],
+        )
+        .with(lag_s(scrape.snapshot.now_ms))
+        .finish(page);
+    }
+    let mut watermark = Family::gauge(
+        "watermark_timestamp_seconds",
+        "No more events before this are expected on the stream.",
+        &["stream"],
+    );
+    let mut lag = Family::gauge(
+        "watermark_lag_seconds",
+        "Wall clock less the stream's watermark; absent before its first event.",
+        &["stream"],
+    );
+    let mut silent = Family::gauge(
+        "stream_silent",
+        "1 when the stream has spoken and all its sources are silent.",
+        &["stream"],
+    );
+    for stream in Stream::ALL {
+        silent.add(
+            [stream.name()],
+            f64::from(u8::from(marks.is_silent(stream))),
+        );
+        let at_ms = marks.of(stream);
+        if at_ms != i64::MIN && at_ms != i64::MAX {
+            watermark.add([stream.name()], at_ms as f64 / 1_000.0);
+            lag.add([stream.name()], lag_s(at_ms));
+        }
+    }
+    [watermark, lag, silent]
+        .into_iter()
+        .for_each(|family| family.finish(page));
+    let labels = &["stream", "source"];
+    let mut source_lag = Family::gauge(
+        "source_lag_seconds",
+        "Wall clock less the newest event of the source.",
+        labels,
+    );
+    let mut source_idle = Family::gauge(
+        "source_idle",
+        "1 while the source is silent for longer than its time-out.",
+        labels,
+    );
+    let mut events = Family::counter(
+        "source_events_total",
+        "Events of the source in the retained journal.",
+        labels,
+    );
+    for (id, state) in marks.sources().take(SOURCES_MAX) {
+        let values = [id.stream.name(), id.name.as_deref().unwrap_or_default()];
+        source_lag.add(values, lag_s(state.ts_ms_max));
+        source_idle.add(values, f64::from(u8::from(state.idle)));
+        events.add(values, state.events as f64);
+    }
+    [source_lag, source_idle, events]
+        .into_iter()
+        .for_each(|family| family.finish(page));
+    Family::gauge("sources", "Sources that have spoken.", &[])
+        .with(marks.sources().count() as f64)
+        .finish(page);
+}
+
+/// What the dataflow counts and holds.
+pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+    let counts = &scrape.health.counts;
+    let counters = [
+        (
+            "dataflow_facts_too_late_total",
+            "Facts older than the retention of their stream.",
+            counts.facts_too_late,
+        ),
+        (
+            "dataflow_facts_over_limit_total",
+            "Facts of new tuples or groups beyond a limit.",
+            counts.facts_over_limit,
+        ),
+        (
+            "dataflow_entities_refused_total",
+            "Records of new messages, tickets or connections beyond the limit.",
+            counts.entities_refused,
+        ),
+        (
+            "dataflow_predicate_errors_total",
+            "Conditions that had no answer for a tuple.",
+            counts.predicate_errors,
+        ),
+    ];
+    for (name, help, value) in counters {
+        Family::counter(name, help, &[])
+            .with(value as f64)
+            .finish(page);
+    }
+    let mut held = Family::gauge(
+        "dataflow_held",
+        "What the dataflow holds now, by kind.",
+        &["kind"],
+    );
+    for (kind, value) in [
+        ("entities", counts.entities),
+        ("tuples", counts.tuples),
+        ("tuple_panes", counts.tuple_panes),
+        ("groups", counts.groups),
+        ("group_panes", counts.group_panes),
+    ] {
+        held.add([kind], value as f64);
+    }
+    held.finish(page);
+}
+
+/// Alerts by state, and one series for each that fires.
+pub(super) fn alerts(
+    scrape: &Scrape<'_>,
+    seen: &Mutex<BTreeSet<AlertLabels>>,
+    page: &mut Vec<MetricFamily>,
+) {
+    let mut counts: BTreeMap<AlertLabels, u64> = BTreeMap::new();
+    let mut firing: BTreeMap<[&str; 5], f64> = BTreeMap::new();
+    let mut ended = 0;
+    for alert in scrape.snapshot.alerts.iter() {
+        if alert.state == AlertState::Resolved {
+            ended += 1;
+            if ended <= ENDED_SHOWN_MAX {
+                firing.entry(firing_labels(alert)).or_insert(0.0);
+            }
+            continue;
+        }
+        *counts.entry(count_labels(alert)).or_default() += 1;
+        if alert.state == AlertState::Firing {
+            firing.insert(firing_labels(alert), 1.0);
+        }
+    }
+    let mut family = Family::gauge(
+        "alerts",
+        "Alerts that are pending or firing; zero once there were some.",
+        &["alert", "service", "severity", "state"],
+    );
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if seen.len() > ALERTS_SEEN_MAX {
+        seen.clear();
+    }
+    seen.extend(counts.keys().cloned());
+    for labels in seen.iter() {
+        let (alert, service, severity, state) = labels;
+        let count = counts.get(labels).copied().unwrap_or(0);
+        family.add([alert, service, severity, state], count as f64);
+    }
+    family.finish(page);
+    let mut family = Family::gauge(
+        "alert_firing",
+        "1 while the alert fires on this object, 0 for a while after.",
+        &["alert", "service", "city", "group", "severity"],
+    );
+    for (labels, value) in firing {
+        family.add(labels, value);
+    }
+    family.finish(page);
+}
+
+fn count_labels(alert: &Alert) -> AlertLabels {
+    (
+        alert.alert.clone(),
+        alert.service.clone().unwrap_or_default(),
+        severity_name(alert.severity),
+        alert.state.name(),
+    )
+}
+
+fn firing_labels(alert: &Alert) -> [&str; 5] {
+    let city = alert
+        .group
+        .iter()
+        .find(|(name, _)| name == "city")
+        .map_or("", |(_, value)| value);
+    [
+        &alert.alert,
+        alert.service.as_deref().unwrap_or_default(),
+        city,
+        &alert.group_label,
+        severity_name(alert.severity),
+    ]
+}
+
+/// Triggers by state and department.
+pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+    let snapshot = scrape.snapshot;
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for department in &snapshot.plan.book.departments {
+        for state in TriggerState::ALL {
+            counts.insert((state.name(), &department.id), 0);
+        }
+    }
+    for trigger in snapshot.triggers.iter() {
+        *counts
+            .entry((trigger.state.name(), &trigger.department))
+            .or_default() += 1;
+    }
+    let mut family = Family::gauge(
+        "triggers",
+        "Optimization triggers, by state and department.",
+        &["state", "department"],
+    );
+    for ((state, department), count) in counts {
+        family.add([state, department], count as f64);
+    }
+    family.finish(page);
+}
+
+/// What the mail room has done.
+pub(super) fn notify(counts: NotifyCounts, page: &mut Vec<MetricFamily>) {
+    Family::gauge("notices_queued", "Notices that wait to be sent.", &[])
+        .with(counts.queued as f64)
+        .finish(page);
+    let mut family = Family::counter(
+        "notices_total",
+        "Notices by what became of them: sent, failed (an attempt that will be repeated), dead (given up).",
+        &["outcome"],
+    );
+    for (outcome, value) in [
+        ("sent", counts.sent),
+        ("failed", counts.failed),
+        ("dead", counts.dead),
+    ] {
+        family.add([outcome], value as f64);
+    }
+    family.finish(page);
+}

@@ -1,0 +1,191 @@
+//! What Prometheus scrapes: counters that the edges keep, and a page made at scrape time from the
+//! engine's snapshot, the journal's counts and the windows of the dataflow.
+//!
+//! Conventions: prefix `chrysalis_`, base units, bounded labels, never a subscriber's number. Gauges
+//! of states go to zero and do not vanish; values that are no longer known vanish and do not freeze.
+
+mod engine;
+mod family;
+mod kqi;
+mod page;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::event::{Batch, Refusal, RefusalReason, Stream};
+
+pub use page::Scrape;
+
+/// Names of unknown fields that are told apart; more are counted as `other`.
+const UNKNOWN_FIELDS_MAX: usize = 100;
+/// Longest field name that becomes a label, bytes.
+const FIELD_BYTES_MAX: usize = 64;
+/// Upper bounds of the latency histogram, seconds: an acknowledgement waits for one disk sync.
+const LATENCY_BOUNDS_S: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
+];
+
+/// What the mail room has done, as it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyCounts {
+    /// Notices that wait.
+    pub queued: u64,
+    /// Notices delivered.
+    pub sent: u64,
+    /// Attempts that failed and will be repeated.
+    pub failed: u64,
+    /// Notices given up.
+    pub dead: u64,
+}
+
+/// Where the mail room's counts are read.
+pub type NotifySource = Box<dyn Fn() -> NotifyCounts + Send + Sync>;
+
+/// The counters of the edges.
+pub struct Metrics {
+    registry: Registry,
+    accepted: IntCounterVec,
+    refused: IntCounterVec,
+    duplicates: IntCounter,
+    unknown_fields: IntCounterVec,
+    unknown_names: Mutex<BTreeSet<String>>,
+    http: HistogramVec,
+    notify: OnceLock<NotifySource>,
+    /// Label sets of alert counts that were shown once; they go to zero instead of away.
+    alerts_seen: Mutex<BTreeSet<engine::AlertLabels>>,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    ///
+    /// # Errors
+    /// Two metrics have one name, which the tests rule out.
+    pub fn new() -> Result<Metrics, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let accepted = counters(
+            "chrysalis_events_accepted_total",
+            "Events acknowledged since the start, repeats not counted, by type.",
+            &["type"],
+        )?;
+        let refused = counters(
+            "chrysalis_events_refused_total",
+            "Lines refused since the start, by class of reason; /v1/quarantine shows the newest.",
+            &["reason"],
+        )?;
+        let unknown_fields = counters(
+            "chrysalis_event_unknown_fields_total",
+            "Lines with a field that nobody knows, by its name; the field was left out.",
+            &["field"],
+        )?;
+        let duplicates = IntCounter::new(
+            "chrysalis_batches_duplicate_total",
+            "Batches that had been acknowledged before and were not counted again.",
+        )?;
+        registry.register(Box::new(duplicates.clone()))?;
+        let http = HistogramVec::new(
+            HistogramOpts::new(
+                "chrysalis_http_request_duration_seconds",
+                "Time from a request's head to its answer, by route.",
+            )
+            .buckets(LATENCY_BOUNDS_S.to_vec()),
+            &["route", "method", "status"],
+        )?;
+        registry.register(Box::new(http.clone()))?;
+        for stream in Stream::ALL {
+            accepted.with_label_values(&[stream.name()]);
+        }
+        accepted.with_label_values(&[ANNOTATION]);
+        for reason in RefusalReason::ALL {
+            refused.with_label_values(&[reason.name()]);
+        }
+        Ok(Metrics {
+            registry,
+            accepted,
+            refused,
+            duplicates,
+            unknown_fields,
+            unknown_names: Mutex::default(),
+            http,
+            notify: OnceLock::new(),
+            alerts_seen: Mutex::default(),
+        })
+    }
+
+    /// Lets the page show what the mail room counts; the first source stays.
+    pub fn set_notify_source(&self, source: NotifySource) {
+        // A second source would be a second mail room, which there is not.
+        let _ = self.notify.set(source);
+    }
+
+    /// A batch was acknowledged.
+    pub(crate) fn accepted(&self, batch: &Batch) {
+        let mut of_streams = 0;
+        for (id, progress) in &batch.sources {
+            of_streams += progress.events;
+            self.accepted
+                .with_label_values(&[id.stream.name()])
+                .inc_by(progress.events);
+        }
+        self.accepted
+            .with_label_values(&[ANNOTATION])
+            .inc_by(batch.events.saturating_sub(of_streams));
+    }
+
+    /// Lines were refused.
+    pub(crate) fn refused(&self, refused: &[Refusal]) {
+        for refusal in refused {
+            self.refused
+                .with_label_values(&[refusal.class.name()])
+                .inc();
+        }
+    }
+
+    /// A batch came again.
+    pub(crate) fn duplicate(&self) {
+        self.duplicates.inc();
+    }
+
+    /// Lines had fields that nobody knows.
+    pub(crate) fn unknown_fields(&self, fields: &BTreeMap<String, u64>) {
+        if fields.is_empty() {
+            return;
+        }
+        let mut names = self
+            .unknown_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, lines) in fields {
+            let fits = name.len() <= FIELD_BYTES_MAX && name != "…";
+            let known = fits && (names.len() < UNKNOWN_FIELDS_MAX || names.contains(name));
+            if known && !names.contains(name) {
+                names.insert(name.clone());
+            }
+            let label = if known { name.as_str() } else { "other" };
+            self.unknown_fields
+                .with_label_values(&[label])
+                .inc_by(*lines);
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, route: &str, method: &str, status: &str, took: Duration) {
+        self.http
+            .with_label_values(&[route, method, status])
+            .observe(took.as_secs_f64());
+    }
+
+    fn notify_counts(&self) -> Option<NotifyCounts> {
+        self.notify.get().map(|source| source())
+    }
+}
+
+/// The one event type that belongs to no stream.
+const ANNOTATION: &str = "annotation";
