@@ -136,6 +136,10 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             alert.resolved_at_ms = Some(START_MS + 19 * MINUTE_MS);
             (alert.value, alert.worst_value) = (Some(46.2), Some(49.8));
             alert.score = Some(3.1);
+            notice.chart = points(&[
+                8.2, 9.1, 8.8, 10.4, 9.7, 9.9, 12.6, 14.1, 18.3, 16.9, 22.7, 31.0, 36.4, 44.2,
+                46.9, 49.8, 48.6, 47.1, 45.9, 46.2,
+            ]);
             notice.complaints.clear();
             notice.annotations.clear();
         }

@@ -1,3 +1,5 @@
-//! Notices to mails, and mails to their recipients, against memory.
+//! Notices to mails, and mails to their recipients, against memory and a scripted server.
 
+mod delivering;
 mod message;
+mod smtp;

@@ -14,26 +14,27 @@ use crate::alerting::{Alert, ChartPoint};
 /// Width at which it is shown, CSS pixels. It is drawn twice as large, for sharp screens.
 pub(super) const WIDTH: u32 = 640;
 /// Height at which it is shown, CSS pixels.
-pub(super) const HEIGHT: u32 = 240;
+pub(super) const HEIGHT: u32 = 270;
 
 /// More windows than this cannot be told apart at this width; the newest stay.
 const POINTS_MAX: usize = 300;
 
 const SCALE: f32 = 2.0;
-const LEFT: f32 = 64.0;
+const LEFT: f32 = 70.0;
 const RIGHT: f32 = 18.0;
 const TOP: f32 = 16.0;
-const BOTTOM: f32 = 30.0;
-const FIGURE_HEIGHT: f32 = 11.0;
+const BOTTOM: f32 = 36.0;
+// Large, for a telephone shows the chart at half its width.
+const FIGURE_HEIGHT: f32 = 14.0;
 
 /// Colours of the lines, as the legend in the mail repeats them.
-pub(super) const LINE: [u8; 3] = [0x1f, 0x5f, 0xa8];
+pub(super) const LINE: [u8; 3] = [0x2a, 0x72, 0xc3];
 /// The limit.
-pub(super) const LIMIT: [u8; 3] = [0xc6, 0x28, 0x28];
+pub(super) const LIMIT: [u8; 3] = [0xd0, 0x3a, 0x3a];
 /// The moment of firing.
-pub(super) const FIRED: [u8; 3] = [0x6a, 0x3f, 0xa0];
+pub(super) const FIRED: [u8; 3] = [0x8a, 0x5c, 0xc7];
 /// The moment of the end.
-pub(super) const ENDED: [u8; 3] = [0x2e, 0x7d, 0x32];
+pub(super) const ENDED: [u8; 3] = [0x2f, 0x8f, 0x3f];
 const GRID: [u8; 3] = [0xe3, 0xe6, 0xea];
 const FIGURES: [u8; 3] = [0x5a, 0x62, 0x6c];
 
@@ -99,7 +100,7 @@ impl Frame {
         } else {
             high.abs().max(1.0) * 0.1
         };
-        let step = nice_step((high - low + 2.0 * room) / 4.0);
+        let step = nice_step((high - low + 2.0 * room) / 5.0);
         let (from_ms, to_ms) = (points.first()?.end_ms, points.last()?.end_ms);
         Some(Frame {
             from_ms,
@@ -184,7 +185,7 @@ impl Picture {
                 let (x, y) = (frame.x(at_ms), HEIGHT as f32 - BOTTOM);
                 self.upright(x, y, y + 5.0, GRID, 1.0);
                 let x = (x - width / 2.0).min(WIDTH as f32 - width - 2.0);
-                self.figures(&text, x, y + 10.0);
+                self.figures(&text, x, y + 14.0);
             }
             at_ms += step_ms;
         }
@@ -299,13 +300,13 @@ fn paint([red, green, blue]: [u8; 3], alpha: u8) -> Paint<'static> {
     paint
 }
 
-/// Distance between the times below the chart: at most eight of them.
+/// Distance between the times below the chart: at most six of them.
 fn tick_step_ms(span_ms: i64) -> i64 {
     const MINUTES: [i64; 11] = [1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440];
-    let fits = |minutes: &&i64| span_ms / (**minutes * 60_000) <= 7;
+    let fits = |minutes: &&i64| span_ms / (**minutes * 60_000) <= 5;
     let minutes = MINUTES.iter().find(fits).copied();
-    // Longer than a week: as many days as it takes.
-    minutes.unwrap_or_else(|| (span_ms / 7 / 86_400_000 + 1) * 1440) * 60_000
+    // Longer than some days: as many days as it takes.
+    minutes.unwrap_or_else(|| (span_ms / 5 / 86_400_000 + 1) * 1440) * 60_000
 }
 
 #[cfg(test)]
@@ -352,7 +353,7 @@ mod tests {
         );
         for span_min in [1, 5, 30, 60, 1440, 10_080, 100_000] {
             let ticks = span_min * 60_000 / tick_step_ms(span_min * 60_000);
-            assert!(ticks <= 7, "{span_min} min: {ticks}");
+            assert!(ticks <= 5, "{span_min} min: {ticks}");
         }
     }
 }

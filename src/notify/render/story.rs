@@ -1,9 +1,9 @@
 //! The sentences of a mail: what it is about, why it comes now, how it ended, what to do.
 
-use super::number::{Clock, duration, quantity};
+use super::number::{Clock, duration, limit, quantity};
 use super::view::{Correction, Fact, clean, value};
 use super::words::{self, Label, name, pick};
-use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason};
+use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
 use crate::rules::Language;
 
 /// State, severity and value against limit: all that an inbox shows beside the subject.
@@ -24,6 +24,70 @@ pub(super) fn preheader(
     )
 }
 
+/// The limit, and how the value stands to it.
+pub(super) fn against(language: Language, alert: &Alert) -> Option<String> {
+    let limit = limit(alert.limit_min, alert.limit_max, &alert.unit)?;
+    let beyond = alert.value.and_then(|value| {
+        let over = alert
+            .limit_max
+            .map(|max| value - max)
+            .filter(|by| *by > 0.0);
+        let under = alert
+            .limit_min
+            .map(|min| min - value)
+            .filter(|by| *by > 0.0);
+        let over = over.map(|by| (by, "超出", "over by"));
+        over.or(under.map(|by| (by, "低于限值", "under by")))
+    });
+    let stands = match (beyond, alert.value) {
+        (Some((by, zh, en)), _) => {
+            format!("{} {}", pick(language, zh, en), quantity(by, &alert.unit))
+        }
+        (None, Some(_)) => pick(language, "在合理区间内", "within it").to_owned(),
+        (None, None) => return Some(format!("{} {limit}", pick(language, "限值", "limit"))),
+    };
+    Some(format!(
+        "{} {limit}{}{stands}",
+        pick(language, "限值", "limit"),
+        pick(language, "，", ", ")
+    ))
+}
+
+/// Since when, or from when to when.
+pub(super) fn since(language: Language, notice: &Notice, clock: &Clock) -> String {
+    let alert = &notice.alert;
+    let since = clock.full(alert.active_since_ms);
+    match (alert.resolved_at_ms, language) {
+        (None, Language::Zh) => format!("自 {since} 起"),
+        (None, Language::En) => format!("since {since}"),
+        (Some(end_ms), Language::Zh) => {
+            format!("{since} 至 {}", clock.short(end_ms, alert.active_since_ms))
+        }
+        (Some(end_ms), Language::En) => {
+            format!("{since} to {}", clock.short(end_ms, alert.active_since_ms))
+        }
+    }
+}
+
+/// How many complained, if anybody did.
+pub(super) fn complained(language: Language, notice: &Notice) -> Option<String> {
+    let complaints: i64 = notice.complaints.iter().map(|(_, count)| count).sum();
+    match (complaints, language) {
+        (..=0, _) => None,
+        (count, Language::Zh) => Some(format!("投诉 {count} 件")),
+        (1, Language::En) => Some("1 complaint".to_owned()),
+        (count, Language::En) => Some(format!("{count} complaints")),
+    }
+}
+
+/// Before the severity: that of an alert which is over was its worst, and is no longer.
+pub(super) fn was(language: Language, alert: &Alert) -> &'static str {
+    match alert.state {
+        AlertState::Resolved => pick(language, "曾为", "was"),
+        AlertState::Pending | AlertState::Firing => "",
+    }
+}
+
 /// The table below the verdict.
 pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<Fact> {
     let alert = &notice.alert;
@@ -35,7 +99,6 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     let mut facts = Vec::new();
     if let Some(end_ms) = end_ms {
         let lasted = duration(language, end_ms - alert.active_since_ms);
-        facts.push(fact("结束", "Ended", clock.full(end_ms)));
         facts.push(fact("持续", "Lasted", lasted));
     } else if alert.window_ms.1 > alert.active_since_ms {
         let lasts = duration(language, alert.window_ms.1 - alert.active_since_ms);
@@ -58,10 +121,6 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));
-    let complaints: i64 = notice.complaints.iter().map(|(_, count)| count).sum();
-    if complaints > 0 {
-        facts.push(fact("投诉", "Complaints", complaints.to_string()));
-    }
     facts
 }
 
@@ -221,6 +280,14 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
             (false, _, Language::Zh) => format!("{owner}：请在触发单 {id} 上更新进展。"),
             (false, _, Language::En) => format!("{owner}: please keep trigger {id} up to date."),
             (true, "done" | "not_optimised", _) => return finish(language, notice, todo),
+            (true, _, Language::Zh) if notice.reason == NoticeReason::Corrected => {
+                format!("{owner}：触发单 {id} 的依据已改变，请核对后关闭。")
+            }
+            (true, _, Language::En) if notice.reason == NoticeReason::Corrected => {
+                format!(
+                    "{owner}: the ground for trigger {id} has changed; please review and close it."
+                )
+            }
             (true, _, Language::Zh) => {
                 format!("{owner}：请在触发单 {id} 中写明原因和措施，再关闭。")
             }

@@ -28,6 +28,8 @@ pub(super) struct View {
     /// leaves out so that a thread keeps one subject.
     pub(super) preheader: String,
     pub(super) status: Label,
+    /// "was" before the severity of what is over.
+    pub(super) was: &'static str,
     pub(super) severity: Label,
     /// Background of the head, as a CSS colour.
     pub(super) colour: &'static str,
@@ -36,6 +38,7 @@ pub(super) struct View {
     pub(super) value: String,
     pub(super) against: Option<String>,
     pub(super) since: String,
+    pub(super) complained: Option<String>,
     pub(super) facts: Vec<Fact>,
     pub(super) why_label: Label,
     pub(super) why: String,
@@ -113,13 +116,8 @@ impl View {
         let status = words::status(language, notice.reason);
         let severity = words::severity(language, alert.severity);
         let value = value(language, alert);
-        let against = limit(alert.limit_min, alert.limit_max, &alert.unit)
-            .map(|limit| format!("{} {limit}", pick(language, "限值", "limit")));
-        let since = format!(
-            "{} {}",
-            pick(language, "自", "since"),
-            clock.full(alert.active_since_ms)
-        );
+        let against = story::against(language, alert);
+        let since = story::since(language, notice, &clock);
         let object = object(language, alert, " · ");
         let kqi = match language {
             Language::Zh => Label {
@@ -136,6 +134,7 @@ impl View {
             lang: pick(language, "zh-CN", "en"),
             preheader,
             status,
+            was: story::was(language, alert),
             severity,
             colour: colour(notice.reason, alert.severity),
             object,
@@ -143,6 +142,7 @@ impl View {
             value,
             against,
             since,
+            complained: story::complained(language, notice),
             facts: story::facts(language, notice, &clock),
             why_label: label("为何现在通知", "Why now"),
             why: story::why(language, notice, &clock),

@@ -1,0 +1,353 @@
+//! The delivery loop against memory: nothing twice, nothing lost, nobody flooded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::alerting::{Notice, NoticeReason};
+use crate::notify::testing::{START_MS, later, notice};
+use crate::notify::{
+    Clock, DeliveryError, Failure, MailConfig, Mailer, Memory, Notifier, NotifyError,
+};
+use crate::rules::Language;
+use crate::store::{DeliveryState, Ledger, Recorded, Resent};
+
+struct Bench {
+    ledger: Ledger,
+    memory: Arc<Memory>,
+    now_ms: Arc<AtomicI64>,
+    config: MailConfig,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let config = MailConfig {
+            from: "chrysalis@example.com".to_owned(),
+            attempts_max: 3,
+            backoff_ms_min: 1_000,
+            ..MailConfig::default()
+        };
+        Bench {
+            ledger: Ledger::in_memory().await.unwrap(),
+            memory: Arc::default(),
+            now_ms: Arc::new(AtomicI64::new(START_MS)),
+            config,
+        }
+    }
+
+    async fn start(&self) -> Notifier {
+        let now_ms = Arc::clone(&self.now_ms);
+        let clock: Clock = Arc::new(move || now_ms.load(Ordering::SeqCst));
+        let mailer = Mailer::Memory(Arc::clone(&self.memory));
+        Notifier::start(self.ledger.clone(), mailer, self.config.clone(), clock)
+            .await
+            .unwrap()
+    }
+
+    fn advance(&self, notifier: &Notifier, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        notifier.wake();
+    }
+
+    /// Waits until the ledger has so many notices in a state.
+    #[track_caller]
+    fn until(&self, state: DeliveryState, count: usize) -> impl Future<Output = ()> + '_ {
+        let caller = std::panic::Location::caller();
+        async move {
+            for _ in 0..500 {
+                if self.ledger.list(Some(state), 100, 0).await.unwrap().len() == count {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let rows = self.ledger.list(None, 100, 0).await.unwrap();
+            panic!("{caller}: never {count} {state:?}: {rows:#?}");
+        }
+    }
+
+    /// Waits until so many attempts have failed.
+    async fn until_failed(&self, notifier: &Notifier, attempts: u64) {
+        for _ in 0..500 {
+            if notifier
+                .counts()
+                .failed
+                .iter()
+                .map(|(_, count)| count)
+                .sum::<u64>()
+                == attempts
+                && self.ledger.counts().await.unwrap().sending == 0
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {attempts} failed attempts: {:?}", notifier.counts());
+    }
+}
+
+fn numbered(n: usize) -> Notice {
+    let mut notice = notice();
+    notice.id = format!("n-{n}");
+    notice.alert.incident = format!("incident-{n}");
+    notice
+}
+
+fn failure(failure: Failure) -> DeliveryError {
+    DeliveryError {
+        failure,
+        message: format!("scripted {failure:?}"),
+    }
+}
+
+#[tokio::test]
+async fn recorded_twice_is_sent_once() {
+    let bench = Bench::new().await;
+    let notifier = bench.start().await;
+    let first = notifier.decide(4, vec![notice()]).await.unwrap();
+    assert_eq!(first, Recorded { new: 1, known: 0 });
+    bench.until(DeliveryState::Sent, 1).await;
+    assert_eq!(
+        notifier.decide(4, vec![notice()]).await.unwrap(),
+        Recorded { new: 0, known: 1 }
+    );
+    drop(notifier);
+    // After a crash the same epoch is decided anew, and another one that holds the notice again.
+    let notifier = bench.start().await;
+    notifier.decide(4, vec![notice()]).await.unwrap();
+    notifier.decide(5, vec![notice()]).await.unwrap();
+    assert_eq!(notifier.counts().known, 2);
+    let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert_eq!((left.sent, left.queued), (1, 0));
+    assert_eq!(bench.memory.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn an_open_attempt_is_made_again_with_the_same_message_id() {
+    let bench = Bench::new().await;
+    let notifier = bench.start().await;
+    notifier.decide(1, vec![notice()]).await.unwrap();
+    bench.until(DeliveryState::Sent, 1).await;
+    drop(notifier);
+    // The server had taken it, but the crash came before our note.
+    let entry = bench.memory.sent();
+    bench.ledger.forget(i64::MAX).await.unwrap();
+    let composer = crate::notify::Composer::new(&bench.config).unwrap();
+    bench
+        .ledger
+        .record(2, &[composer.entry(&notice())])
+        .await
+        .unwrap();
+    bench.ledger.mark_sending("n-1").await.unwrap();
+
+    let notifier = bench.start().await;
+    bench.until(DeliveryState::Sent, 1).await;
+    assert_eq!(notifier.counts().requeued, 1);
+    let sent = bench.memory.sent();
+    assert_eq!(sent.len(), 2, "at least once, said openly");
+    assert_eq!(
+        sent[1], entry[0],
+        "the second copy is the first, byte for byte"
+    );
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_tried_again_after_its_time() {
+    let bench = Bench::new().await;
+    bench
+        .memory
+        .fail_with([failure(Failure::Transient), failure(Failure::Transient)]);
+    let notifier = bench.start().await;
+    notifier.decide(1, vec![notice()]).await.unwrap();
+    bench.until_failed(&notifier, 1).await;
+    assert_eq!(
+        bench
+            .ledger
+            .list(Some(DeliveryState::Queued), 9, 0)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    bench.advance(&notifier, 500);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(bench.memory.sent().len(), 0, "not before its time");
+    bench.advance(&notifier, 1_000);
+    bench.until_failed(&notifier, 2).await;
+    bench.advance(&notifier, 3_000);
+    bench.until(DeliveryState::Sent, 1).await;
+    let counts = notifier.counts();
+    assert_eq!(counts.sent[0], ("first", 1));
+    assert_eq!(
+        counts.failed,
+        [("transient", 2), ("setup", 0), ("permanent", 0)]
+    );
+}
+
+#[tokio::test]
+async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
+    let bench = Bench::new().await;
+    bench.memory.fail_with([failure(Failure::Permanent)]);
+    let notifier = bench.start().await;
+    notifier.decide(1, vec![notice()]).await.unwrap();
+    bench.until(DeliveryState::Dead, 1).await;
+    let dead = &bench
+        .ledger
+        .list(Some(DeliveryState::Dead), 9, 0)
+        .await
+        .unwrap()[0];
+    assert_eq!(
+        (dead.attempts, dead.last_error.as_deref()),
+        (1, Some("scripted Permanent"))
+    );
+    assert_eq!(notifier.resend(&dead.id).await.unwrap(), Resent::Queued);
+    bench.until(DeliveryState::Sent, 1).await;
+
+    // Passing failures end after `attempts_max`, a wrong set-up never.
+    bench.memory.fail_with(vec![failure(Failure::Transient); 3]);
+    notifier.decide(2, vec![numbered(2)]).await.unwrap();
+    for attempt in 0..3 {
+        bench.until_failed(&notifier, 2 + attempt).await;
+        bench.advance(&notifier, 60_000);
+    }
+    bench.until(DeliveryState::Dead, 1).await;
+    bench.memory.fail_with(vec![failure(Failure::Setup); 5]);
+    notifier.decide(3, vec![numbered(3)]).await.unwrap();
+    for attempt in 0..5 {
+        bench.until_failed(&notifier, 5 + attempt).await;
+        bench.advance(&notifier, 3_600_000);
+    }
+    bench.until(DeliveryState::Sent, 2).await;
+}
+
+#[tokio::test]
+async fn nobody_is_flooded_and_nothing_is_dropped_for_it() {
+    let mut bench = Bench::new().await;
+    bench.config.per_recipient_minute_max = 3;
+    let notifier = bench.start().await;
+    notifier
+        .decide(1, (0..7).map(numbered).collect())
+        .await
+        .unwrap();
+    bench.until(DeliveryState::Sent, 3).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((bench.memory.sent().len(), notifier.counts().held), (3, 4));
+    bench.advance(&notifier, 60_000);
+    bench.until(DeliveryState::Sent, 6).await;
+    bench.advance(&notifier, 60_000);
+    bench.until(DeliveryState::Sent, 7).await;
+}
+
+#[tokio::test]
+async fn too_many_waiting_become_dead_letters_oldest_first() {
+    let mut bench = Bench::new().await;
+    bench.config.queued_max = 2;
+    bench.memory.fail_with(vec![failure(Failure::Setup); 9]);
+    let notifier = bench.start().await;
+    notifier
+        .decide(1, (0..5).map(numbered).collect())
+        .await
+        .unwrap();
+    bench.until(DeliveryState::Dead, 3).await;
+    assert_eq!(notifier.counts().shed, 3);
+    let dead = bench
+        .ledger
+        .list(Some(DeliveryState::Dead), 9, 0)
+        .await
+        .unwrap();
+    assert_eq!(
+        dead.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["n-2", "n-1", "n-0"]
+    );
+}
+
+#[tokio::test]
+async fn a_thread_arrives_in_order_though_its_first_mail_fails() {
+    let bench = Bench::new().await;
+    bench.memory.fail_with([failure(Failure::Transient)]);
+    let notifier = bench.start().await;
+    let resolved = later(NoticeReason::Resolved, Language::Zh);
+    notifier.decide(1, vec![notice(), resolved]).await.unwrap();
+    bench.until_failed(&notifier, 1).await;
+    assert!(
+        bench.memory.sent().is_empty(),
+        "an ending waits for its beginning"
+    );
+    bench.advance(&notifier, 5_000);
+    bench.until(DeliveryState::Sent, 2).await;
+    let order: Vec<bool> = bench
+        .memory
+        .sent()
+        .iter()
+        .map(|mail| mail.message_id.contains(".1."))
+        .collect();
+    assert_eq!(order, [true, false]);
+}
+
+#[tokio::test]
+async fn a_contact_without_an_address_does_not_hold_up_the_others() {
+    let bench = Bench::new().await;
+    let notifier = bench.start().await;
+    let mut lost = numbered(1);
+    lost.recipient.email = "nobody".to_owned();
+    notifier.decide(1, vec![lost, numbered(2)]).await.unwrap();
+    bench.until(DeliveryState::Sent, 1).await;
+    bench.until(DeliveryState::Dead, 1).await;
+    assert_eq!(notifier.counts().refused, 1);
+}
+
+#[tokio::test]
+async fn stops_by_its_deadline_and_refuses_what_comes_after() {
+    let bench = Bench::new().await;
+    bench.memory.fail_with(vec![failure(Failure::Transient); 1]);
+    let notifier = bench.start().await;
+    notifier
+        .decide(1, vec![notice(), numbered(7)])
+        .await
+        .unwrap();
+    let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
+    // One failed and waits for its next attempt; that is no reason to stay.
+    assert_eq!((left.sent, left.queued, left.sending), (1, 1, 0));
+    let error = notifier.decide(2, vec![notice()]).await.unwrap_err();
+    assert!(matches!(error, NotifyError::Stopped), "{error}");
+}
+
+#[tokio::test]
+async fn the_outbox_has_one_file_a_message_however_often_it_is_sent() {
+    let bench = Bench::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mailer = Mailer::open(&bench.config, dir.path()).unwrap();
+    let clock: Clock = Arc::new(|| START_MS);
+    let notifier = Notifier::start(
+        bench.ledger.clone(),
+        mailer.clone(),
+        bench.config.clone(),
+        clock,
+    )
+    .await
+    .unwrap();
+    notifier
+        .decide(1, vec![notice(), numbered(2)])
+        .await
+        .unwrap();
+    bench.until(DeliveryState::Sent, 2).await;
+    let files = || {
+        let names = std::fs::read_dir(dir.path().join("outbox")).unwrap();
+        let mut names: Vec<_> = names.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files().len(), 2);
+    assert!(
+        files()[0].to_str().unwrap().ends_with(".eml"),
+        "{:?}",
+        files()
+    );
+    let eml = std::fs::read(dir.path().join("outbox").join(&files()[1])).unwrap();
+    assert!(
+        mail_parser::MessageParser::default()
+            .parse(&eml)
+            .unwrap()
+            .message_id()
+            .is_some()
+    );
+}
