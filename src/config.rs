@@ -105,8 +105,10 @@ impl Config {
     /// # Errors
     /// It cannot be read, or says something that is not known.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         serde_saphyr::from_str(&text).map_err(|error| ConfigError::Invalid {
             path: path.to_owned(),
             reason: error.to_string(),
@@ -130,10 +132,17 @@ mod tests {
     fn a_mistake_is_named_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chrysalis.yaml");
-        std::fs::write(&path, "listen: 127.0.0.1:1\njournal:\n  epoch_intervall_ms: 5\n").unwrap();
+        std::fs::write(
+            &path,
+            "listen: 127.0.0.1:1\njournal:\n  epoch_intervall_ms: 5\n",
+        )
+        .unwrap();
         let words = Config::read(&path).unwrap_err().to_string();
         assert!(words.contains("chrysalis.yaml"), "{words}");
-        assert!(words.contains("epoch_intervall_ms") && words.contains('3'), "{words}");
+        assert!(
+            words.contains("epoch_intervall_ms") && words.contains('3'),
+            "{words}"
+        );
     }
 
     #[test]
@@ -142,6 +151,9 @@ mod tests {
         let path = folder.path().join("c.yaml");
         std::fs::write(&path, "workers: 3\n").unwrap();
         let config = Config::read(&path).unwrap();
-        assert_eq!((config.workers(), config.listen.as_str()), (3, "127.0.0.1:8080"));
+        assert_eq!(
+            (config.workers(), config.listen.as_str()),
+            (3, "127.0.0.1:8080")
+        );
     }
 }

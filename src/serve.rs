@@ -1,5 +1,8 @@
 //! The commands that stay: `serve` and `demo`. Logging, signals, and nothing else.
-#![expect(clippy::print_stdout, reason = "the demonstration speaks to the terminal")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the demonstration speaks to the terminal"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -49,10 +49,20 @@ struct Server {
 impl Server {
     async fn start(folder: &Path, workers: usize) -> Server {
         // The port is free again when the listener is dropped.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let listen = format!("127.0.0.1:{port}");
         let child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
-            .args(["serve", "--listen", &listen, "--workers", &workers.to_string()])
+            .args([
+                "serve",
+                "--listen",
+                &listen,
+                "--workers",
+                &workers.to_string(),
+            ])
             .arg("--data")
             .arg(folder.join("data"))
             .arg("--rules")
@@ -66,7 +76,10 @@ impl Server {
             ))
             .spawn()
             .unwrap();
-        let server = Server { child, url: format!("http://{listen}") };
+        let server = Server {
+            child,
+            url: format!("http://{listen}"),
+        };
         let client = Client::new();
         let begun = Instant::now();
         loop {
@@ -75,7 +88,11 @@ impl Server {
                 return server;
             }
             let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(60), "not ready:\n{}", log());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "not ready:\n{}",
+                log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -86,7 +103,11 @@ impl Server {
     }
 
     async fn json(&self, path: &str) -> Value {
-        let answer = Client::new().get(format!("{}{path}", self.url)).send().await.unwrap();
+        let answer = Client::new()
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.json().await.unwrap()
     }
@@ -126,7 +147,10 @@ impl Dice {
 }
 
 fn now_ms() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "a test of the real process on the real clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test of the real process on the real clock"
+    )]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
@@ -135,7 +159,10 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
     let base_ms = (now_ms() - 12 * 3_600_000) / 60_000 * 60_000;
-    let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let client = Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap();
     let mut dice = Dice(seed);
     let mut acknowledged = 0;
     let mut sequence = 1;
@@ -181,11 +208,16 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     acknowledged += BATCH;
 
     let status = server.json("/v1/status").await;
-    assert_eq!(status["journal"]["events_total"], acknowledged, "workers {workers} seed {seed}");
+    assert_eq!(
+        status["journal"]["events_total"], acknowledged,
+        "workers {workers} seed {seed}"
+    );
     let counted = count_all(&server, acknowledged, base_ms).await;
     assert_eq!(counted, acknowledged, "workers {workers} seed {seed}");
     check_mails(&folder.path().join("data/outbox"));
-    println!("{workers} workers: {kills} kills, {acknowledged} events acknowledged, all counted once");
+    println!(
+        "{workers} workers: {kills} kills, {acknowledged} events acknowledged, all counted once"
+    );
 }
 
 /// Sums the counts of all windows, waiting for the last epoch to be through.
@@ -201,7 +233,10 @@ async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
             let answer = server.json(&path).await;
             assert_ne!(answer["truncated"], true);
             let rows = answer["windows"].as_array().unwrap();
-            sum += rows.iter().map(|row| row["count"].as_u64().unwrap()).sum::<u64>();
+            sum += rows
+                .iter()
+                .map(|row| row["count"].as_u64().unwrap())
+                .sum::<u64>();
             from_ms = to_ms;
         }
         if sum == want || begun.elapsed() > Duration::from_secs(5) {
@@ -213,21 +248,30 @@ async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
 
 /// Every mail is there once: no Message-ID twice, no two mails for one turn of an incident.
 fn check_mails(outbox: &Path) {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(outbox).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(outbox)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     assert!(!files.is_empty(), "the run must have told something");
     let mut ids = BTreeSet::new();
     for path in &files {
         let text = std::fs::read_to_string(path).unwrap();
-        let id = text.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned();
+        let id = text
+            .lines()
+            .find(|line| line.starts_with("Message-ID:"))
+            .unwrap()
+            .to_owned();
         assert!(ids.insert(id.clone()), "{id} twice");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
-    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(9);
+    let kills = std::env::var("CRASH_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(9);
     for (workers, seed) in [(1, 11), (2, 22), (4, 44)] {
         survive(workers, u64::div_ceil(kills, 3), seed).await;
     }

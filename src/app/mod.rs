@@ -117,11 +117,17 @@ impl App {
             epochs_recovered,
             fail,
         };
-        let Dataflow { feed, cuts, queries } = dataflow;
+        let Dataflow {
+            feed,
+            cuts,
+            queries,
+        } = dataflow;
         let feeding = applied.clone();
         let feeder = thread("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
         let acting = snapshot.clone();
-        let actor = thread("engine", move || pipeline::act(cuts, engine, &acting, &mut outlet))?;
+        let actor = thread("engine", move || {
+            pipeline::act(cuts, engine, &acting, &mut outlet)
+        })?;
 
         let reload = reload_of(rules, writer.submitter(), applied);
         if epochs_recovered == 0 {
@@ -129,14 +135,18 @@ impl App {
             reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
         }
         let metrics = Arc::new(Metrics::new()?);
-        metrics.set_notify(Box::new({
+        metrics.set_notify_source(Box::new({
             let notifier = notifier.clone();
             move || {
                 let counts = notifier.counts();
+                let sum = |of: &[(&'static str, u64)]| of.iter().map(|(_, count)| count).sum();
+                let sent: u64 = sum(&counts.sent);
                 NotifyCounts {
-                    queued: counts.queued,
-                    sent: counts.sent_total(),
-                    failed: counts.failed_transient + counts.failed_permanent,
+                    queued: counts
+                        .recorded
+                        .saturating_sub(sent + counts.dead + counts.shed),
+                    sent,
+                    failed: sum(&counts.failed),
                     dead: counts.dead,
                 }
             }
@@ -219,7 +229,10 @@ impl App {
     pub async fn shutdown(self) -> anyhow::Result<()> {
         self.health.set_lifecycle(Lifecycle::Stopping);
         let _ = self.stop_http.send(true);
-        if tokio::time::timeout(self.shutdown_deadline, self.http).await.is_err() {
+        if tokio::time::timeout(self.shutdown_deadline, self.http)
+            .await
+            .is_err()
+        {
             tracing::warn!("some requests did not end within the deadline");
         }
         let closed = tokio::task::spawn_blocking(move || {
@@ -234,7 +247,10 @@ impl App {
         .await?;
         let left = self.notifier.shutdown(self.shutdown_deadline).await?;
         if left.queued > 0 {
-            tracing::warn!(waiting = left.queued, "notices wait in the ledger for the next start");
+            tracing::warn!(
+                waiting = left.queued,
+                "notices wait in the ledger for the next start"
+            );
         }
         closed.context("the journal did not close in order")
     }
@@ -311,8 +327,16 @@ fn reload_of(
             if in_force.as_ref().is_some_and(|applied| **applied == files) {
                 return Ok(report);
             }
-            let record = Record::RuleBook { at_ms: now_ms(), files };
-            let submitted = submitter.submit(Submit { record, attachment: None }).await;
+            let record = Record::RuleBook {
+                at_ms: now_ms(),
+                files,
+            };
+            let submitted = submitter
+                .submit(Submit {
+                    record,
+                    attachment: None,
+                })
+                .await;
             submitted.map_err(|error| ReloadProblems::Failed(error.to_string()))?;
             Ok(report)
         })
@@ -327,7 +351,10 @@ fn apply_after_replay(health: Arc<Health>, reload: Reload) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if let Err(problems) = reload().await {
-            tracing::error!(?problems, "the rule book on disk is not accepted, the journal's stays");
+            tracing::error!(
+                ?problems,
+                "the rule book on disk is not accepted, the journal's stays"
+            );
         }
     });
 }

@@ -47,8 +47,15 @@ pub(super) fn feed(
         for (position, record, attachment) in epoch.records {
             match &*record {
                 Record::Batch { lines, .. } => work.push(match attachment {
-                    Some(batch) => Work::Decoded { batch, lines: lines.clone() },
-                    None => Work::Lines { lines: lines.clone(), first_line: 1, limits: None },
+                    Some(batch) => Work::Decoded {
+                        batch,
+                        lines: lines.clone(),
+                    },
+                    None => Work::Lines {
+                        lines: lines.clone(),
+                        first_line: 1,
+                        limits: None,
+                    },
                 }),
                 Record::Command { at_ms, actor, body } => {
                     match serde_json::from_slice::<Command>(body) {

@@ -9,21 +9,36 @@ use crate::rules::{Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
 const SHIPPED: [(&str, &str); 9] = [
-    ("rules/alerting.yaml", include_str!("../../rules/alerting.yaml")),
-    ("rules/anchors.yaml", include_str!("../../rules/anchors.yaml")),
+    (
+        "rules/alerting.yaml",
+        include_str!("../../rules/alerting.yaml"),
+    ),
+    (
+        "rules/anchors.yaml",
+        include_str!("../../rules/anchors.yaml"),
+    ),
     ("rules/book.yaml", include_str!("../../rules/book.yaml")),
-    ("rules/departments.yaml", include_str!("../../rules/departments.yaml")),
+    (
+        "rules/departments.yaml",
+        include_str!("../../rules/departments.yaml"),
+    ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     (
         "rules/services/experience_card.yaml",
         include_str!("../../rules/services/experience_card.yaml"),
     ),
-    ("rules/services/mobile_mail.yaml", include_str!("../../rules/services/mobile_mail.yaml")),
+    (
+        "rules/services/mobile_mail.yaml",
+        include_str!("../../rules/services/mobile_mail.yaml"),
+    ),
     (
         "rules/services/mobile_newspaper.yaml",
         include_str!("../../rules/services/mobile_newspaper.yaml"),
     ),
-    ("rules/services/sms_hall.yaml", include_str!("../../rules/services/sms_hall.yaml")),
+    (
+        "rules/services/sms_hall.yaml",
+        include_str!("../../rules/services/sms_hall.yaml"),
+    ),
 ];
 
 /// Where to read the rule book.
@@ -62,8 +77,9 @@ impl RuleSource {
     /// The path cannot be read.
     pub fn read(&self) -> Result<RuleFiles, RuleBookError> {
         match self {
-            RuleSource::Path(path) => read_files(path)
-                .map_err(|problem| RuleBookError { problems: vec![problem] }),
+            RuleSource::Path(path) => read_files(path).map_err(|problem| RuleBookError {
+                problems: vec![problem],
+            }),
             RuleSource::Shipped => {
                 let own = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
                 Ok(SHIPPED.into_iter().map(own).collect())
@@ -78,8 +94,11 @@ impl RuleSource {
 /// The book has errors.
 pub fn book_of(files: &[(String, String)]) -> Result<RuleBook, RuleBookError> {
     let (book, problems) = parse(files);
-    let has_errors = problems.iter().any(|problem| problem.severity == ProblemSeverity::Error);
-    book.filter(|_| !has_errors).ok_or(RuleBookError { problems })
+    let has_errors = problems
+        .iter()
+        .any(|problem| problem.severity == ProblemSeverity::Error);
+    book.filter(|_| !has_errors)
+        .ok_or(RuleBookError { problems })
 }
 
 /// Makes the plan of checked texts, as the successor of `previous`.
@@ -92,7 +111,11 @@ pub fn plan_of(
 ) -> Result<Arc<Plan>, RuleBookError> {
     let book = Arc::new(book_of(files)?);
     // `check` has looked the zone up already.
-    Plan::new(book, previous).map(Arc::new).map_err(|_| RuleBookError { problems: Vec::new() })
+    Plan::new(book, previous)
+        .map(Arc::new)
+        .map_err(|_| RuleBookError {
+            problems: Vec::new(),
+        })
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ impl Departments {
         let (cues, cue) = mpsc::channel(WAITING_MAX);
         let (say, lines) = mpsc::channel(WAITING_MAX);
         tokio::spawn(act(url, cue, say));
-        Departments { cues, lines, late: VecDeque::new() }
+        Departments {
+            cues,
+            lines,
+            late: VecDeque::new(),
+        }
     }
 
     /// A trigger asks a department.
@@ -82,9 +86,10 @@ async fn act(url: String, mut cues: mpsc::Receiver<Cue>, say: mpsc::Sender<Line>
                     Line::Done(id.clone())
                 }
                 Ok(answer) if answer.status().is_success() => continue,
-                Ok(answer) => {
-                    Line::Trouble(format!("trigger {id} did not become {to}: {}", answer.status()))
-                }
+                Ok(answer) => Line::Trouble(format!(
+                    "trigger {id} did not become {to}: {}",
+                    answer.status()
+                )),
                 Err(error) => Line::Trouble(format!("trigger {id} did not become {to}: {error}")),
             };
             if say.send(line).await.is_err() {

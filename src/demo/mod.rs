@@ -81,7 +81,11 @@ pub async fn run(
         .data
         .clone()
         .unwrap_or_else(|| std::env::temp_dir().join(format!("chrysalis-demo-{}", now_ms())));
-    let config = Config { data: data.clone(), listen: options.listen.clone(), ..Config::default() };
+    let config = Config {
+        data: data.clone(),
+        listen: options.listen.clone(),
+        ..Config::default()
+    };
     let app = App::start(config, RuleSource::find(None)).await?;
     let url = format!("http://{}", app.address);
     say("Chrysalis is up. Look here while the stories are told:");
@@ -92,7 +96,10 @@ pub async fn run(
     if let Some(outbox) = &app.outbox {
         say(&format!("  e-mails      {}/*.eml", outbox.display()));
     }
-    say(&format!("  journal      {}", data.join("journal").display()));
+    say(&format!(
+        "  journal      {}",
+        data.join("journal").display()
+    ));
 
     tokio::pin!(stop);
     let mut results = Vec::new();
@@ -109,8 +116,12 @@ pub async fn run(
     }
     if !interrupted && !options.exit {
         say("");
-        say(&format!("The stories are told; the server stays up at {url}/ until Ctrl-C."));
-        say("The probes are silent from now on: in a few minutes the engine will say so, as it should.");
+        say(&format!(
+            "The stories are told; the server stays up at {url}/ until Ctrl-C."
+        ));
+        say(
+            "The probes are silent from now on: in a few minutes the engine will say so, as it should.",
+        );
         tokio::select! {
             () = &mut stop => {}
             reason = app.failure() => return Err(anyhow!(reason)),
@@ -130,8 +141,11 @@ async fn tell(
 ) -> anyhow::Result<StoryResult> {
     let scenario = Scenario::bundled(story.scenario)
         .with_context(|| format!("there is no scenario {:?}", story.scenario))??;
-    let generate =
-        GenerateOptions { seed: options.seed, start_ms: Some(start_ms), size: Size::Natural };
+    let generate = GenerateOptions {
+        seed: options.seed,
+        start_ms: Some(start_ms),
+        size: Size::Natural,
+    };
     let mut generator = Generator::new(&scenario, generate);
     let zone = app.snapshot.load().plan.zone.clone();
     let departments = Departments::play(url.to_owned());
@@ -150,7 +164,9 @@ async fn tell(
     };
     let tally = send(&mut generator, &sending, std::future::pending(), |_| {}).await?;
     let report = tally.report();
-    Ok(tale.end(report.accepted, report.refused, ENDING_WAIT_MAX).await)
+    Ok(tale
+        .end(report.lines_accepted, report.lines_refused, ENDING_WAIT_MAX)
+        .await)
 }
 
 /// When each story begins, so that the last one ends now and none overlaps the next.

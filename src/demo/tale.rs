@@ -35,7 +35,15 @@ pub struct StoryResult {
 impl StoryResult {
     /// The story in one line.
     pub fn summary(&self) -> String {
-        let StoryResult { accepted, refused, alerts, open, mails, triggers, triggers_done } = self;
+        let StoryResult {
+            accepted,
+            refused,
+            alerts,
+            open,
+            mails,
+            triggers,
+            triggers_done,
+        } = self;
         format!(
             "  ─ {accepted} events taken, {refused} refused; {alerts} alerts, {open} still open; \
              {mails} e-mails; {triggers} triggers, {triggers_done} done"
@@ -95,7 +103,11 @@ impl Tale {
         // The teller lives as long as this sender.
         let _ = self.end.send((wait_max, reply)).await;
         let result = result.await.unwrap_or_default();
-        StoryResult { accepted, refused, ..result }
+        StoryResult {
+            accepted,
+            refused,
+            ..result
+        }
     }
 }
 
@@ -142,9 +154,14 @@ impl Teller {
     }
 
     fn hear(&mut self, effect: &Effect) {
-        let Effect::Notice(notice) = effect else { return };
+        let Effect::Notice(notice) = effect else {
+            return;
+        };
         self.result.mails += 1;
-        if self.turns.insert((notice.alert.incident.clone(), notice.revision)) {
+        if self
+            .turns
+            .insert((notice.alert.incident.clone(), notice.revision))
+        {
             self.turn(notice);
         }
     }
@@ -188,14 +205,20 @@ impl Teller {
 
     fn sentence(&self, notice: &Notice) -> String {
         let alert = &notice.alert;
-        let at_ms = alert.resolved_at_ms.or(alert.fired_at_ms).unwrap_or(alert.active_since_ms);
+        let at_ms = alert
+            .resolved_at_ms
+            .or(alert.fired_at_ms)
+            .unwrap_or(alert.active_since_ms);
         let sign = match notice.reason {
             NoticeReason::First => "▲",
             NoticeReason::Escalated => "⏫",
             NoticeReason::Resolved => "▽",
             NoticeReason::Corrected => "≠",
         };
-        let service = alert.service_name.as_ref().map_or("", |name| name.zh.as_str());
+        let service = alert
+            .service_name
+            .as_ref()
+            .map_or("", |name| name.zh.as_str());
         let place: Vec<&str> = alert
             .group
             .iter()
@@ -205,7 +228,11 @@ impl Teller {
         format!(
             "  {} {sign} {:<8} {service} {} {} {}{} → mail to {}",
             self.local(at_ms),
-            if alert.state == AlertState::Resolved { "resolved" } else { alert.severity.name() },
+            if alert.state == AlertState::Resolved {
+                "resolved"
+            } else {
+                alert.severity.name()
+            },
             place.join(" "),
             alert.name.zh,
             number(alert),
@@ -217,13 +244,19 @@ impl Teller {
     fn local(&self, ms: i64) -> String {
         jiff::Timestamp::from_millisecond(ms).map_or_else(
             |_| ms.to_string(),
-            |time| time.to_zoned(self.zone.clone()).strftime("%m-%d %H:%M").to_string(),
+            |time| {
+                time.to_zoned(self.zone.clone())
+                    .strftime("%m-%d %H:%M")
+                    .to_string()
+            },
         )
     }
 }
 
 fn number(alert: &Alert) -> String {
-    let value = alert.value.map_or("–".to_owned(), |value| format!("{value:.1}"));
+    let value = alert
+        .value
+        .map_or("–".to_owned(), |value| format!("{value:.1}"));
     format!("{value} {}", alert.unit).trim_end().to_owned()
 }
 
