@@ -26,7 +26,7 @@ pub struct NotifyCounts {
     pub held: u64,
     /// Mails given up because too many were waiting.
     pub shed: u64,
-    /// Attempts that an earlier process left open; their mails may have two copies.
+    /// Attempts left open by an earlier process or a failing ledger; their mails may have two copies.
     pub requeued: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
@@ -51,9 +51,7 @@ const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Per
 impl Counters {
     /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
     pub(super) fn sent(&self, reason: &str) {
-        let at = NoticeReason::ALL
-            .iter()
-            .position(|known| known.name() == reason);
+        let at = NoticeReason::ALL.iter().position(|known| known.name() == reason);
         if let Some(counter) = at.and_then(|at| self.sent.get(at)) {
             add(counter, 1);
         }

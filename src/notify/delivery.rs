@@ -47,6 +47,8 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    /// A round ended early, so rows may say `sending` though nothing is on its way.
+    pub(super) uncertain: bool,
 }
 
 /// How many mails each recipient had in the present minute. Bounded by the recipients of a minute.
@@ -106,24 +108,35 @@ impl Delivery {
     /// Sends what is due, at most `in_flight_max`, and says how many it looked at.
     async fn round(&mut self) -> Result<usize, LedgerError> {
         let now_ms = (self.clock)();
+        if self.uncertain {
+            // Nothing is in flight here, so whatever is `sending` was left by the round that failed.
+            add(&self.counters.requeued, self.ledger.requeue().await?);
+            self.uncertain = false;
+        }
         self.tidy(now_ms).await?;
-        let due = self
-            .ledger
-            .due(now_ms, self.config.in_flight_max.max(1))
-            .await?;
+        let due = self.ledger.due(now_ms, self.config.in_flight_max.max(1)).await?;
         let looked_at = due.len();
-        let mut attempts = JoinSet::new();
+        self.uncertain = looked_at > 0;
+        let mut claimed = Vec::with_capacity(looked_at);
         for due in due {
             let cap = self.config.per_recipient_minute_max.max(1);
             if !self.minute.take(&due.recipient, now_ms, cap) {
                 add(&self.counters.held, 1);
                 let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
                 self.ledger.hold(&due.id, next_minute_ms).await?;
-                continue;
+            } else if self.ledger.mark_sending(&due.id).await? {
+                claimed.push(due);
             }
-            if !self.ledger.mark_sending(&due.id).await? {
-                continue;
-            }
+        }
+        self.attempt(claimed).await?;
+        self.uncertain = false;
+        Ok(looked_at)
+    }
+
+    /// Tries each once, side by side. A ledger that fails for one does not cut off the others.
+    async fn attempt(&self, claimed: Vec<Due>) -> Result<(), LedgerError> {
+        let mut attempts = JoinSet::new();
+        for due in claimed {
             let mailer = self.mailer.clone();
             let mail = Mail {
                 message_id: due.message_id.clone(),
@@ -133,13 +146,14 @@ impl Delivery {
             };
             attempts.spawn(async move { (due, mailer.deliver(&mail).await) });
         }
+        let mut outcome = Ok(());
         while let Some(done) = attempts.join_next().await {
             // A task that panicked leaves its row as `sending`; the next start requeues it.
-            if let Ok((due, outcome)) = done {
-                self.settle(&due, outcome).await?;
+            if let Ok((due, delivered)) = done {
+                outcome = outcome.and(self.settle(&due, delivered).await);
             }
         }
-        Ok(looked_at)
+        outcome
     }
 
     async fn settle(
@@ -152,19 +166,12 @@ impl Delivery {
         let Err(failed) = outcome else {
             self.ledger.mark_sent(&due.id, now_ms).await?;
             self.counters.sent(&due.reason);
-            info!(
-                notice.id = due.id,
-                incident = due.incident,
-                attempt,
-                "mail sent"
-            );
+            info!(notice.id = due.id, incident = due.incident, attempt, "mail sent");
             return Ok(());
         };
         self.counters.failed(failed.failure);
         let next = next_attempt(&self.config, &due.id, attempt, failed.failure, now_ms);
-        self.ledger
-            .mark_failed(&due.id, next, &failed.message)
-            .await?;
+        self.ledger.mark_failed(&due.id, next, &failed.message).await?;
         let kind = failed.failure.name();
         match next {
             Failed::Dead(_) => {
@@ -193,6 +200,9 @@ impl Delivery {
             self.forgot_at_ms = now_ms;
             let before_ms = now_ms - i64::from(self.config.keep_days) * DAY_MS;
             self.ledger.forget(before_ms).await?;
+            if let Err(error) = self.mailer.forget(before_ms).await {
+                warn!(%error, "cannot clear the outbox of old mails");
+            }
         }
         Ok(())
     }
@@ -226,9 +236,7 @@ fn next_attempt(
     if given_up {
         return Failed::Dead(now_ms);
     }
-    let doubled = config
-        .backoff_ms_min
-        .saturating_mul(1 << attempt.saturating_sub(1).min(40));
+    let doubled = config.backoff_ms_min.saturating_mul(1 << attempt.saturating_sub(1).min(40));
     let wait_ms = doubled.clamp(1, config.backoff_ms_max.max(1));
     // Up to a fifth later, by the notice's own hash: mails that failed together do not return together,
     // and a replay of the same failures waits the same times.
@@ -250,17 +258,11 @@ mod tests {
         };
         for (attempt, least_ms) in [(1, 5_000), (2, 10_000), (3, 20_000), (9, 900_000)] {
             let ms = wait(attempt, Failure::Transient);
-            assert!(
-                (least_ms..=least_ms * 6 / 5).contains(&ms),
-                "attempt {attempt}: {ms}"
-            );
+            assert!((least_ms..=least_ms * 6 / 5).contains(&ms), "attempt {attempt}: {ms}");
         }
         assert_eq!(wait(12, Failure::Transient), -1);
         assert_eq!(wait(1, Failure::Permanent), -1);
-        assert!(
-            wait(4_000_000, Failure::Setup) >= 900_000,
-            "a wrong password never gives up"
-        );
+        assert!(wait(4_000_000, Failure::Setup) >= 900_000, "a wrong password never gives up");
     }
 
     #[test]

@@ -73,10 +73,7 @@ impl Ledger {
             path: path.to_owned(),
             source,
         };
-        let pool = pool
-            .connect_with(options)
-            .await
-            .map_err(|error| open(error.into()))?;
+        let pool = pool.connect_with(options).await.map_err(|error| open(error.into()))?;
         // A schema that a newer program wrote is refused here, by the number of its migration.
         sqlx::migrate!("src/store/migrations")
             .run(&pool)
@@ -106,10 +103,7 @@ impl Ledger {
                 .await
                 .map_err(&failed)?;
         if upto.is_some_and(|upto| upto >= value) {
-            return Ok(Recorded {
-                new: 0,
-                known: entries.len() as u64,
-            });
+            return Ok(Recorded { new: 0, known: entries.len() as u64 });
         }
         let mut new = 0;
         for entry in entries {
@@ -121,21 +115,14 @@ impl Ledger {
             .await
             .map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
-        Ok(Recorded {
-            new,
-            known: entries.len() as u64 - new,
-        })
+        Ok(Recorded { new, known: entries.len() as u64 - new })
     }
 
     /// Notices whose time has come, oldest decision first, at most `limit`.
     pub async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, incident, reason, recipient, message_id, eml, attempts FROM notices AS n
-             WHERE state = 'queued' AND next_attempt_at_ms <= ?
-               AND NOT EXISTS (
-                 SELECT 1 FROM notices AS earlier
-                 WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
-                   AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'))
+            "SELECT id, incident, reason, recipient, message_id, eml, attempts FROM sendable
+             WHERE next_attempt_at_ms <= ?
              ORDER BY sequence LIMIT ?",
         )
         .bind(now_ms)
@@ -159,17 +146,10 @@ impl Ledger {
 
     /// The earliest time at which [`Ledger::due`] will have something, ms.
     pub async fn next_due_at_ms(&self) -> Result<Option<i64>, LedgerError> {
-        sqlx::query_scalar(
-            "SELECT min(next_attempt_at_ms) FROM notices AS n
-             WHERE state = 'queued'
-               AND NOT EXISTS (
-                 SELECT 1 FROM notices AS earlier
-                 WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
-                   AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'))",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(statement("read the next due time"))
+        sqlx::query_scalar("SELECT min(next_attempt_at_ms) FROM sendable")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(statement("read the next due time"))
     }
 
     /// Counts an attempt and says that it is under way. False if the notice does not wait.
@@ -370,13 +350,16 @@ impl Ledger {
         self.pool.close().await;
     }
 
+    /// Runs any statement: tests make the database fail with it.
+    #[cfg(test)]
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.pool).await.unwrap();
+    }
+
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(statement("begin a transaction"))
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(statement("begin a transaction"))
     }
 }
 
@@ -427,29 +410,18 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, LedgerError> {
 }
 
 fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
-    move |error| LedgerError::Statement {
-        action,
-        source: error.into(),
-    }
+    move |error| LedgerError::Statement { action, source: error.into() }
 }
 
 fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
-    DeliveryState::from_name(name).ok_or_else(|| LedgerError::Value {
-        what: "state",
-        value: name.to_owned(),
-    })
+    DeliveryState::from_name(name)
+        .ok_or_else(|| LedgerError::Value { what: "state", value: name.to_owned() })
 }
 
 fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
-    i64::try_from(value).map_err(|_| LedgerError::Value {
-        what,
-        value: value.to_string(),
-    })
+    i64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
 }
 
 fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerError> {
-    u64::try_from(value).map_err(|_| LedgerError::Value {
-        what,
-        value: value.to_string(),
-    })
+    u64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
 }

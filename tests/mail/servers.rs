@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Account of the engine, and its password.
-pub const ACCOUNT: (&str, &str) = ("chrysalis", "correct horse 电池");
+pub(crate) const ACCOUNT: (&str, &str) = ("chrysalis", "correct horse 电池");
 /// Password of the mailboxes.
-pub const MAILBOX_PASSWORD: &str = "reader";
+pub(crate) const MAILBOX_PASSWORD: &str = "reader";
 
 /// A process that is gone when this is.
-pub struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
 }
 
 impl Process {
     /// Starts a command as the leader of its own process group.
-    pub fn start(name: &'static str, command: &mut Command) -> Process {
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Process {
         let child = command.process_group(0).stdin(Stdio::null()).spawn();
         Process {
             name,
@@ -35,17 +35,13 @@ impl Process {
     }
 
     /// Waits until the process listens on a port.
-    pub fn until_listening(&mut self, port: u16) {
+    pub(crate) fn until_listening(&mut self, port: u16) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("{} ended at once: {status}", self.name);
             }
-            assert!(
-                Instant::now() < deadline,
-                "{} never listened on port {port}",
-                self.name
-            );
+            assert!(Instant::now() < deadline, "{} never listened on port {port}", self.name);
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -56,10 +52,8 @@ impl Drop for Process {
         // The group, for servers fork; its leader's id is ours because `start` made it one.
         let group = format!("-{}", self.child.id());
         for signal in ["-TERM", "-KILL"] {
-            let _ = Command::new("kill")
-                .args([signal, "--", &group])
-                .stderr(Stdio::null())
-                .status();
+            let _ =
+                Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
             let deadline = Instant::now() + Duration::from_secs(5);
             while Instant::now() < deadline {
                 if !matches!(self.child.try_wait(), Ok(None)) {
@@ -72,28 +66,14 @@ impl Drop for Process {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Fails, saying how to get it, unless all the parts are there.
-pub fn require_parts() {
-    let parts = [
-        "postfix",
-        "postconf",
-        "smtp-sink",
-        "dovecot",
-        "openssl",
-        "python3",
-    ];
-    let missing: Vec<&str> = parts
-        .into_iter()
-        .filter(|part| find(part).is_none())
-        .collect();
+pub(crate) fn require_parts() {
+    let parts = ["postfix", "postconf", "smtp-sink", "dovecot", "openssl", "python3"];
+    let missing: Vec<&str> = parts.into_iter().filter(|part| find(part).is_none()).collect();
     assert!(
         missing.is_empty(),
         "this test starts real mail servers, and these are not installed: {}\n\
@@ -101,63 +81,45 @@ pub fn require_parts() {
         missing.join(" ")
     );
     let uid = Command::new("id").arg("-u").output().unwrap();
-    assert_eq!(
-        uid.stdout, b"0\n",
-        "postfix starts only as root: run this test as root"
-    );
+    assert_eq!(uid.stdout, b"0\n", "postfix starts only as root: run this test as root");
 }
 
 fn find(part: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    path.split(':')
-        .map(|folder| Path::new(folder).join(part))
-        .find(|file| file.is_file())
+    path.split(':').map(|folder| Path::new(folder).join(part)).find(|file| file.is_file())
 }
 
 /// Runs a command that must succeed.
-pub fn run(command: &mut Command) -> Vec<u8> {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+pub(crate) fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{said}",
-        output.status
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
     output.stdout
 }
 
 /// Postfix with STARTTLS and AUTH required, Dovecot behind it.
-pub struct MailServer {
+pub(crate) struct MailServer {
     // Fields are dropped in this order: processes before their folder.
     _postfix: Process,
     _dovecot: Process,
     folder: TempDir,
     /// SMTP, in the clear until STARTTLS.
-    pub smtp_port: u16,
+    pub(crate) smtp_port: u16,
     /// IMAP.
-    pub imap_port: u16,
+    pub(crate) imap_port: u16,
 }
 
 impl MailServer {
     /// Starts both, with mailboxes for these addresses.
-    pub fn start(mailboxes: &[&str]) -> MailServer {
+    pub(crate) fn start(mailboxes: &[&str]) -> MailServer {
         require_parts();
-        let folder = tempfile::Builder::new()
-            .prefix("chrysalis-mail-")
-            .tempdir()
-            .unwrap();
+        let folder = tempfile::Builder::new().prefix("chrysalis-mail-").tempdir().unwrap();
         let root = folder.path();
         // The servers' own users walk through it.
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
         certificates(root);
-        let ports = Ports {
-            smtp: free_port(),
-            lmtp: free_port(),
-            auth: free_port(),
-            imap: free_port(),
-        };
+        let ports =
+            Ports { smtp: free_port(), lmtp: free_port(), auth: free_port(), imap: free_port() };
         let mut dovecot = start_dovecot(root, &ports, mailboxes);
         for port in [ports.lmtp, ports.auth, ports.imap] {
             dovecot.until_listening(port);
@@ -174,19 +136,19 @@ impl MailServer {
     }
 
     /// The authority that signed the server's certificate.
-    pub fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// A file that holds a password.
-    pub fn password_file(&self, name: &str, password: &str) -> PathBuf {
+    pub(crate) fn password_file(&self, name: &str, password: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, format!("{password}\n")).unwrap();
         path
     }
 
     /// Waits until Postfix has handed on so many mails, and reads a mailbox with Python.
-    pub fn read_back(&self, mailbox: &str, count: usize) -> Vec<serde_json::Value> {
+    pub(crate) fn read_back(&self, mailbox: &str, count: usize) -> Vec<serde_json::Value> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail/read_back.py");
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -197,26 +159,20 @@ impl MailServer {
             if messages.len() >= count {
                 return messages;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{mailbox} has no {count} mails:\n{}",
-                self.logs()
-            );
+            assert!(Instant::now() < deadline, "{mailbox} has no {count} mails:\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// The last lines of what the servers logged.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let mut text = String::new();
         for name in ["mail.log", "dovecot.log"] {
             if let Ok(file) = std::fs::File::open(self.folder.path().join(name)) {
                 let lines: Vec<String> =
                     BufReader::new(file).lines().map_while(Result::ok).collect();
-                text += &format!(
-                    "{name}:\n{}\n",
-                    lines[lines.len().saturating_sub(30)..].join("\n")
-                );
+                text +=
+                    &format!("{name}:\n{}\n", lines[lines.len().saturating_sub(30)..].join("\n"));
             }
         }
         text
@@ -238,13 +194,7 @@ fn certificates(root: &Path) {
         "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
     )
     .unwrap();
-    let new_key = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ];
+    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let ca = [
         "-x509",
         "-days",
@@ -257,14 +207,7 @@ fn certificates(root: &Path) {
         "ca.pem",
     ];
     openssl(&[&["req"], &new_key[..], &ca[..]].concat());
-    let request = [
-        "-subj",
-        "/CN=127.0.0.1",
-        "-keyout",
-        "server.key",
-        "-out",
-        "server.csr",
-    ];
+    let request = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"];
     openssl(&[&["req"], &new_key[..], &request[..]].concat());
     openssl(&[
         "x509",
@@ -296,9 +239,7 @@ fn start_dovecot(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     let mail = root.join("mail");
     std::fs::create_dir(&mail).unwrap();
     run(Command::new("chown").arg("nobody:nogroup").arg(&mail));
-    let Ports {
-        lmtp, auth, imap, ..
-    } = ports;
+    let Ports { lmtp, auth, imap, .. } = ports;
     let root = root.display();
     let config = format!(
         "base_dir = {root}/dovecot\n\
@@ -330,13 +271,8 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
         std::fs::create_dir(root.join(folder)).unwrap();
     }
     run(Command::new("chown").arg("postfix").arg(root.join("data")));
-    let known: String = mailboxes
-        .iter()
-        .map(|user| format!(" {{{user} = yes}},"))
-        .collect();
-    let Ports {
-        smtp, lmtp, auth, ..
-    } = ports;
+    let known: String = mailboxes.iter().map(|user| format!(" {{{user} = yes}},")).collect();
+    let Ports { smtp, lmtp, auth, .. } = ports;
     let show = root.display();
     let main = format!(
         "compatibility_level = 3.6\n\
@@ -374,11 +310,7 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     master += &service("tlsmgr", "unix", "-", "1", "tlsmgr");
     master += &service("postlog", "unix-dgram", "n", "1", "postlogd");
     master += &service("rewrite", "unix", "-", "-", "trivial-rewrite");
-    for (name, command) in [
-        ("bounce", "bounce"),
-        ("defer", "bounce"),
-        ("trace", "bounce"),
-    ] {
+    for (name, command) in [("bounce", "bounce"), ("defer", "bounce"), ("trace", "bounce")] {
         master += &service(name, "unix", "-", "0", command);
     }
     for (name, command) in [
@@ -396,8 +328,5 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     let daemons = run(Command::new(find("postconf").unwrap()).args(["-dh", "daemon_directory"]));
     let daemons = String::from_utf8(daemons).unwrap();
     let program = Path::new(daemons.trim()).join("master");
-    Process::start(
-        "postfix",
-        Command::new(program).arg("-d").arg("-c").arg(&config),
-    )
+    Process::start("postfix", Command::new(program).arg("-d").arg("-c").arg(&config))
 }

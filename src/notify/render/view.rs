@@ -8,15 +8,13 @@ use serde::Serialize;
 
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
-use super::story;
 use super::words::{self, Label, name, pick};
+use super::{lists, story};
 use crate::alerting::{Alert, Notice, NoticeReason};
 use crate::rules::{Language, Severity};
 
 /// Characters of one text from outside; longer ones end in an ellipsis.
 const TEXT_CHARS_MAX: usize = 160;
-/// Complaint KQIs, dimensions and annotations listed, each; the rest is counted.
-const LISTED_MAX: usize = 8;
 /// Windows in the text mail's chart.
 const SPARK_MAX: usize = 48;
 
@@ -120,14 +118,8 @@ impl View {
         let since = story::since(language, notice, &clock);
         let object = object(language, alert, " · ");
         let kqi = match language {
-            Language::Zh => Label {
-                main: clean(&alert.name.zh),
-                aside: clean(&alert.name.en),
-            },
-            Language::En => Label {
-                main: clean(&alert.name.en),
-                aside: String::new(),
-            },
+            Language::Zh => Label { main: clean(&alert.name.zh), aside: clean(&alert.name.en) },
+            Language::En => Label { main: clean(&alert.name.en), aside: String::new() },
         };
         let preheader = story::preheader(language, notice, &value, against.as_deref());
         View {
@@ -148,22 +140,19 @@ impl View {
             why: story::why(language, notice, &clock),
             correction: story::correction(language, notice, &clock),
             chart: chart_view(language, notice, &clock),
-            sections: sections(language, notice),
+            sections: lists::sections(language, notice),
             todo_label: label("建议处理", "What to do"),
             todo: story::todo(language, notice),
             labels_label: label("全部标签", "All labels"),
-            labels: labels(language, notice),
-            footer: footer(language, notice, &clock),
+            labels: lists::labels(language, notice),
+            footer: lists::footer(language, notice, &clock),
         }
     }
 }
 
 /// The newest value, precise enough beside its limit.
 pub(super) fn value(language: Language, alert: &Alert) -> String {
-    let limits: Vec<f64> = [alert.limit_min, alert.limit_max]
-        .into_iter()
-        .flatten()
-        .collect();
+    let limits: Vec<f64> = [alert.limit_min, alert.limit_max].into_iter().flatten().collect();
     match alert.value {
         Some(value) => quantity_beside(value, &limits, &alert.unit),
         None => pick(language, "无值", "no value").to_owned(),
@@ -179,11 +168,7 @@ pub(super) fn clean(text: &str) -> String {
             clean.push('…');
             break;
         }
-        clean.push(if c.is_control() || is_override(c) {
-            ' '
-        } else {
-            c
-        });
+        clean.push(if c.is_control() || is_override(c) { ' ' } else { c });
     }
     clean.trim().to_owned()
 }
@@ -195,26 +180,12 @@ fn is_override(c: char) -> bool {
 
 /// Service and place: the service's display name and the values of the other dimensions.
 fn object(language: Language, alert: &Alert, between: &str) -> String {
-    let service = alert
-        .service_name
-        .as_ref()
-        .map(|text| clean(name(language, text)));
+    let service = alert.service_name.as_ref().map(|text| clean(name(language, text)));
     let service = service.or_else(|| alert.service.as_deref().map(clean));
-    let places = alert
-        .group
-        .iter()
-        .filter(|(id, _)| id != "service")
-        .map(|(_, v)| clean(v));
-    let parts: Vec<String> = service
-        .into_iter()
-        .chain(places)
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() {
-        clean(&alert.alert)
-    } else {
-        parts.join(between)
-    }
+    let places = alert.group.iter().filter(|(id, _)| id != "service").map(|(_, v)| clean(v));
+    let parts: Vec<String> =
+        service.into_iter().chain(places).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { clean(&alert.alert) } else { parts.join(between) }
 }
 
 /// The head's colour. White text on each has a contrast of at least 4.5 : 1.
@@ -231,11 +202,7 @@ const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
 
 fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<ChartView> {
     let alert = &notice.alert;
-    let values: Vec<f64> = notice
-        .chart
-        .iter()
-        .filter_map(|point| point.value)
-        .collect();
+    let values: Vec<f64> = notice.chart.iter().filter_map(|point| point.value).collect();
     let (first, last) = (notice.chart.first()?, notice.chart.last()?);
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
@@ -246,11 +213,7 @@ fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<Char
     }];
     if let Some(limit) = limit(alert.limit_min, alert.limit_max, &alert.unit) {
         let text = format!("{} {limit}", pick(language, "限值", "limit"));
-        legend.push(Legend {
-            mark: "╍",
-            colour: css(chart::LIMIT),
-            text,
-        });
+        legend.push(Legend { mark: "╍", colour: css(chart::LIMIT), text });
     }
     for (at_ms, zh, en, colour) in [
         (alert.fired_at_ms, "触发", "fired", chart::FIRED),
@@ -258,16 +221,8 @@ fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<Char
     ] {
         let shown = at_ms.filter(|at_ms| (first.end_ms..=last.end_ms).contains(at_ms));
         if let Some(at_ms) = shown {
-            let text = format!(
-                "{} {}",
-                pick(language, zh, en),
-                clock.short(at_ms, last.end_ms)
-            );
-            legend.push(Legend {
-                mark: "⚑",
-                colour: css(colour),
-                text,
-            });
+            let text = format!("{} {}", pick(language, zh, en), clock.short(at_ms, last.end_ms));
+            legend.push(Legend { mark: "⚑", colour: css(colour), text });
         }
     }
     let unit = &alert.unit;
@@ -303,172 +258,10 @@ fn spark(notice: &Notice, low: f64, high: f64) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let points = &notice.chart[notice.chart.len().saturating_sub(SPARK_MAX)..];
     let block = |value: f64| {
-        let share = if high > low {
-            (value - low) / (high - low)
-        } else {
-            0.0
-        };
-        BLOCKS
-            .get((share * 7.0).round() as usize)
-            .copied()
-            .unwrap_or('·')
+        let share = if high > low { (value - low) / (high - low) } else { 0.0 };
+        BLOCKS.get((share * 7.0).round() as usize).copied().unwrap_or('·')
     };
-    points
-        .iter()
-        .map(|point| point.value.map_or('·', block))
-        .collect()
-}
-
-fn sections(language: Language, notice: &Notice) -> Vec<Section> {
-    let label = |zh, en| Label::new(language, zh, en);
-    let alert = &notice.alert;
-    let mut sections = Vec::new();
-    let dimensions: Vec<Fact> = alert
-        .group
-        .iter()
-        .map(|(id, value)| Fact {
-            label: words::dimension(language, id),
-            value: match &alert.service_name {
-                Some(service) if id == "service" => clean(name(language, service)),
-                _ => clean(value),
-            },
-        })
-        .collect();
-    sections.extend(section(language, label("维度", "Dimensions"), dimensions));
-    let unit = |count: &i64| match language {
-        Language::Zh => format!("{count} 件"),
-        Language::En => format!("{count} complaint{}", if *count == 1 { "" } else { "s" }),
-    };
-    let complaints: Vec<Fact> = notice
-        .complaints
-        .iter()
-        .map(|(about, count)| Fact {
-            label: Label {
-                main: clean(name(language, about)),
-                aside: String::new(),
-            },
-            value: unit(count),
-        })
-        .collect();
-    sections.extend(section(
-        language,
-        label("相关投诉", "Complaints"),
-        complaints,
-    ));
-    if let Some(trigger) = &notice.trigger {
-        let owner = [&trigger.department, &trigger.role]
-            .map(|text| clean(name(language, text)))
-            .join(" · ");
-        let facts = vec![
-            Fact {
-                label: label("编号", "Number"),
-                value: clean(&trigger.id),
-            },
-            Fact {
-                label: label("责任方", "Owner"),
-                value: owner,
-            },
-            Fact {
-                label: label("状态", "State"),
-                value: clean(words::trigger_state(language, &trigger.state)),
-            },
-        ];
-        sections.extend(section(
-            language,
-            label("优化触发单", "Optimization trigger"),
-            facts,
-        ));
-    }
-    let notes: Vec<Fact> = notice
-        .annotations
-        .iter()
-        .map(|text| Fact {
-            label: label("说明", "Note"),
-            value: clean(text),
-        })
-        .collect();
-    sections.extend(section(
-        language,
-        label("同一时段的事件", "At the same time"),
-        notes,
-    ));
-    sections
-}
-
-fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Section> {
-    let hidden = facts.len().saturating_sub(LISTED_MAX);
-    facts.truncate(LISTED_MAX);
-    let more = (hidden > 0).then(|| match language {
-        Language::Zh => format!("另有 {hidden} 项"),
-        Language::En => format!("and {hidden} more"),
-    });
-    (!facts.is_empty()).then_some(Section { label, facts, more })
-}
-
-fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
-    let alert = &notice.alert;
-    let plain = |key: &str, value: &str| Fact {
-        label: Label {
-            main: key.to_owned(),
-            aside: String::new(),
-        },
-        value: clean(value),
-    };
-    let mut labels = vec![
-        plain("alert", &alert.alert),
-        plain("incident", &alert.incident),
-    ];
-    labels.extend(alert.kqi.as_deref().map(|kqi| plain("kqi", kqi)));
-    labels.extend(
-        alert
-            .service
-            .as_deref()
-            .map(|service| plain("service", service)),
-    );
-    labels.push(plain("group", &alert.group_label));
-    labels.extend(
-        alert
-            .layer
-            .map(|layer| plain("layer", words::layer(language, layer))),
-    );
-    labels.extend(
-        alert
-            .department
-            .as_deref()
-            .map(|id| plain("department", id)),
-    );
-    labels.push(plain("state", alert.state.name()));
-    labels.push(plain("state_reason", alert.reason.name()));
-    labels.push(plain("notice_reason", notice.reason.name()));
-    labels.push(plain("revision", &notice.revision.to_string()));
-    labels.push(plain("rules", &notice.rule_version));
-    labels.extend(
-        notice
-            .provenance
-            .as_deref()
-            .map(|source| plain("limit_source", source)),
-    );
-    labels
-}
-
-fn footer(language: Language, notice: &Notice, clock: &Clock) -> Vec<String> {
-    let mut footer = Vec::new();
-    if let Some((department, role)) = &notice.role {
-        let role = [department, role]
-            .map(|text| clean(name(language, text)))
-            .join(" · ");
-        footer.push(match language {
-            Language::Zh => format!("您因担任「{role}」而收到此邮件。"),
-            Language::En => format!("You are told because you hold the role {role}."),
-        });
-    }
-    let at = clock.full(notice.decided_at_ms);
-    let zone = clock.name();
-    footer.push(match language {
-        Language::Zh => format!("由 Chrysalis 于 {at} 判定；时间均为 {zone}。"),
-        Language::En => format!("Decided by Chrysalis at {at}; all times are {zone}."),
-    });
-    footer
+    points.iter().map(|point| point.value.map_or('·', block)).collect()
 }
 
 fn css([red, green, blue]: [u8; 3]) -> String {
