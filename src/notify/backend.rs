@@ -286,6 +286,8 @@ fn classify(error: &smtp::Error) -> DeliveryError {
         Some(530 | 534 | 535 | 538) => Failure::Setup,
         Some(500..) => Failure::Permanent,
         Some(_) => Failure::Transient,
+        // An address in Chinese, and a server without SMTPUTF8: no other mail is concerned.
+        None if message.contains("non-ascii") => Failure::Permanent,
         // STARTTLS or a way to log in is not offered; or the certificate is not trusted.
         None if error.is_client() || error.is_tls() => Failure::Setup,
         None if message.contains("certificate") => Failure::Setup,

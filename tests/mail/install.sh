@@ -4,7 +4,7 @@
 # own on loopback, in a temporary folder.
 set -eu
 
-parts="postfix sasl2-bin dovecot-imapd dovecot-lmtpd openssl python3"
+parts="postfix dovecot-imapd dovecot-lmtpd openssl python3"
 
 missing=""
 for part in $parts; do
