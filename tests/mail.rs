@@ -88,7 +88,9 @@ fn protected(server: &MailServer, password: &str) -> SmtpConfig {
 async fn start(config: &MailConfig, ledger: &Ledger) -> Notifier {
     let mailer = Mailer::open(config, Path::new("/nonexistent")).unwrap();
     let clock: Clock = Arc::new(chrysalis::time::now_ms);
-    Notifier::start(ledger.clone(), mailer, config.clone(), clock).await.unwrap()
+    Notifier::start(ledger.clone(), mailer, config.clone(), clock)
+        .await
+        .unwrap()
 }
 
 async fn until(ledger: &Ledger, state: DeliveryState, count: usize, hint: impl Fn() -> String) {
@@ -108,10 +110,17 @@ async fn a_real_server_takes_them_and_another_program_reads_them() {
     let config = config(protected(&server, ACCOUNT.1));
     let ledger = Ledger::in_memory().await.unwrap();
     let notifier = start(&config, &ledger).await;
-    let steps = [NoticeReason::First, NoticeReason::Escalated, NoticeReason::Resolved];
+    let steps = [
+        NoticeReason::First,
+        NoticeReason::Escalated,
+        NoticeReason::Resolved,
+    ];
     for (revision, reason) in (1..).zip(steps) {
         let both = [Language::Zh, Language::En].map(|to| notice(revision, reason, to));
-        notifier.decide(u64::from(revision), both.to_vec()).await.unwrap();
+        notifier
+            .decide(u64::from(revision), both.to_vec())
+            .await
+            .unwrap();
     }
     until(&ledger, DeliveryState::Sent, 6, || server.logs()).await;
 
@@ -150,7 +159,10 @@ async fn a_real_server_takes_them_and_another_program_reads_them() {
             ] {
                 assert_eq!(mail[field], want, "{field} of mail {index} to {mailbox}");
             }
-            assert!(mail["text"].as_str().unwrap().contains(words[index]), "{mail:#}");
+            assert!(
+                mail["text"].as_str().unwrap().contains(words[index]),
+                "{mail:#}"
+            );
             assert!(mail["html"].as_str().unwrap().contains("<!DOCTYPE html>"));
             assert_eq!(mail["images_resolved"], true, "{mail:#}");
             assert_eq!(mail["defects"], serde_json::json!([]));
@@ -163,12 +175,28 @@ async fn a_real_server_takes_them_and_another_program_reads_them() {
             ]);
             assert_eq!(mail["structure"], structure);
             let received = mail["received_with"].as_str().unwrap();
-            assert!(received.contains("ESMTPSA") && received.contains("TLS"), "{received}");
+            assert!(
+                received.contains("ESMTPSA") && received.contains("TLS"),
+                "{received}"
+            );
         }
         // Under the lines that servers put on top lies what the ledger kept, byte for byte.
-        let id = format!("3-{:?}", if mailbox == CHINESE { Language::Zh } else { Language::En });
+        let id = format!(
+            "3-{:?}",
+            if mailbox == CHINESE {
+                Language::Zh
+            } else {
+                Language::En
+            }
+        );
         let kept = String::from_utf8(ledger.eml(&id).await.unwrap().unwrap()).unwrap();
-        assert!(mails[2]["raw"].as_str().unwrap().trim_end().ends_with(kept.trim_end()));
+        assert!(
+            mails[2]["raw"]
+                .as_str()
+                .unwrap()
+                .trim_end()
+                .ends_with(kept.trim_end())
+        );
     }
     let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!((left.queued, left.sending, left.dead), (0, 0, 0));
@@ -179,10 +207,23 @@ async fn a_real_server_refuses_and_we_know_what_that_means() {
     let server = MailServer::start(&[CHINESE]);
     let good = protected(&server, ACCOUNT.1);
     let wrong_password = protected_with(&server, "wrong-password", "a wrong one");
-    let no_account = SmtpConfig { username: None, password_file: None, ..good.clone() };
-    let in_the_clear = SmtpConfig { security: Security::None, ..no_account.clone() };
-    let no_authority = SmtpConfig { ca_file: None, ..good.clone() };
-    let tls_at_once = SmtpConfig { security: Security::Tls, ..good.clone() };
+    let no_account = SmtpConfig {
+        username: None,
+        password_file: None,
+        ..good.clone()
+    };
+    let in_the_clear = SmtpConfig {
+        security: Security::None,
+        ..no_account.clone()
+    };
+    let no_authority = SmtpConfig {
+        ca_file: None,
+        ..good.clone()
+    };
+    let tls_at_once = SmtpConfig {
+        security: Security::Tls,
+        ..good.clone()
+    };
     let attempt = async |smtp: SmtpConfig, to: &str| {
         let config = config(smtp);
         let composer = Composer::new(&config).unwrap();
@@ -194,14 +235,22 @@ async fn a_real_server_refuses_and_we_know_what_that_means() {
             eml: entry.eml,
         };
         let mailer = Mailer::open(&config, Path::new("/nonexistent")).unwrap();
-        mailer.deliver(&mail).await.map_err(|error| (error.failure, error.message))
+        mailer
+            .deliver(&mail)
+            .await
+            .map_err(|error| (error.failure, error.message))
     };
     for (smtp, to, want, said) in [
         (wrong_password, CHINESE, Failure::Setup, "535"),
         (in_the_clear, CHINESE, Failure::Setup, "530"),
         (no_authority, CHINESE, Failure::Setup, "certificate"),
         (no_account, CHINESE, Failure::Permanent, "554"),
-        (good.clone(), "nobody@example.com", Failure::Permanent, "550"),
+        (
+            good.clone(),
+            "nobody@example.com",
+            Failure::Permanent,
+            "550",
+        ),
         (tls_at_once, CHINESE, Failure::Transient, ""),
     ] {
         let (failure, message) = attempt(smtp, to).await.unwrap_err();
@@ -223,8 +272,14 @@ fn protected_with(server: &MailServer, file: &str, password: &str) -> SmtpConfig
 /// `smtp-sink`, which writes each message that it takes into a file of `dump`.
 fn sink(port: u16, dump: &Path, faults: &[&str]) -> Process {
     let mut command = Command::new("smtp-sink");
-    command.args(["-u", "nobody", "-d"]).arg(dump.join("%M.")).args(faults);
-    let mut sink = Process::start("smtp-sink", command.arg(format!("127.0.0.1:{port}")).arg("16"));
+    command
+        .args(["-u", "nobody", "-d"])
+        .arg(dump.join("%M."))
+        .args(faults);
+    let mut sink = Process::start(
+        "smtp-sink",
+        command.arg(format!("127.0.0.1:{port}")).arg("16"),
+    );
     sink.until_listening(port);
     sink
 }
@@ -237,18 +292,29 @@ fn dump_folder() -> tempfile::TempDir {
 
 fn taken(dump: &Path) -> usize {
     let files = std::fs::read_dir(dump).unwrap();
-    files.filter(|file| file.as_ref().unwrap().metadata().unwrap().len() > 1_000).count()
+    files
+        .filter(|file| file.as_ref().unwrap().metadata().unwrap().len() > 1_000)
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_for_a_while_is_delivered_exactly_once() {
     require_parts();
-    for faults in [["-r", "rcpt"], ["-r", "data"], ["-r", "."], ["-q", "mail"], ["-q", "data"]] {
+    for faults in [
+        ["-r", "rcpt"],
+        ["-r", "data"],
+        ["-r", "."],
+        ["-q", "mail"],
+        ["-q", "data"],
+    ] {
         let (port, dump) = (free_port(), dump_folder());
         let ledger = Ledger::in_memory().await.unwrap();
         let failing = sink(port, dump.path(), &faults);
         let notifier = start(&config(plain(port)), &ledger).await;
-        notifier.decide(1, vec![notice(1, NoticeReason::First, Language::Zh)]).await.unwrap();
+        notifier
+            .decide(1, vec![notice(1, NoticeReason::First, Language::Zh)])
+            .await
+            .unwrap();
         for _ in 0..1_000 {
             if notifier.counts().failed[0].1 >= 2 {
                 break;
@@ -265,7 +331,10 @@ async fn what_fails_for_a_while_is_delivered_exactly_once() {
         }
         let healthy = sink(port, dump.path(), &[]);
         until(&ledger, DeliveryState::Sent, 1, || format!("{faults:?}")).await;
-        notifier.decide(1, vec![notice(1, NoticeReason::First, Language::Zh)]).await.unwrap();
+        notifier
+            .decide(1, vec![notice(1, NoticeReason::First, Language::Zh)])
+            .await
+            .unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(taken(dump.path()), 1, "{faults:?}");
         drop((notifier, healthy));
@@ -279,11 +348,18 @@ async fn what_is_refused_for_good_is_a_dead_letter() {
     let ledger = Ledger::in_memory().await.unwrap();
     let refusing = sink(port, dump.path(), &["-f", "rcpt"]);
     let notifier = start(&config(plain(port)), &ledger).await;
-    notifier.decide(1, vec![notice(1, NoticeReason::First, Language::Zh)]).await.unwrap();
+    notifier
+        .decide(1, vec![notice(1, NoticeReason::First, Language::Zh)])
+        .await
+        .unwrap();
     until(&ledger, DeliveryState::Dead, 1, String::new).await;
     let dead = &ledger.list(Some(DeliveryState::Dead), 9, 0).await.unwrap()[0];
     assert_eq!(dead.attempts, 1);
-    assert!(dead.last_error.as_ref().unwrap().contains("500"), "{:?}", dead.last_error);
+    assert!(
+        dead.last_error.as_ref().unwrap().contains("500"),
+        "{:?}",
+        dead.last_error
+    );
 
     // An operator mends the address, and sends it again.
     drop(refusing);

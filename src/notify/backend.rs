@@ -120,16 +120,26 @@ pub struct Memory {
 impl Memory {
     /// Lets coming attempts fail, in order; after them all succeed.
     pub fn fail_with(&self, failures: impl IntoIterator<Item = DeliveryError>) {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).extend(failures);
+        self.script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(failures);
     }
 
     /// What was taken so far.
     pub fn sent(&self) -> Vec<Mail> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn take(&self, mail: &Mail) -> Result<(), DeliveryError> {
-        let scripted = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let scripted = self
+            .script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
         match scripted {
             Some(error) => Err(error),
             None => {
@@ -147,9 +157,14 @@ impl Mailer {
         match &config.smtp {
             Some(smtp) => Mailer::smtp(smtp, config.in_flight_max),
             None => {
-                let path = config.outbox.clone().unwrap_or_else(|| data_dir.join("outbox"));
-                std::fs::create_dir_all(&path)
-                    .map_err(|source| MailerError::Outbox { path: path.clone(), source })?;
+                let path = config
+                    .outbox
+                    .clone()
+                    .unwrap_or_else(|| data_dir.join("outbox"));
+                std::fs::create_dir_all(&path).map_err(|source| MailerError::Outbox {
+                    path: path.clone(),
+                    source,
+                })?;
                 Ok(Mailer::Outbox(path))
             }
         }
@@ -172,7 +187,9 @@ impl Mailer {
             let credentials = Credentials::new(username.clone(), password(config)?);
             builder = builder.credentials(credentials);
         }
-        Ok(Mailer::Smtp(builder.hello_name(ClientId::default()).build()))
+        Ok(Mailer::Smtp(
+            builder.hello_name(ClientId::default()).build(),
+        ))
     }
 
     /// Tries once.
@@ -194,10 +211,12 @@ impl Mailer {
                 }
             }
             Mailer::Outbox(folder) => {
-                write_atomically(folder, mail).await.map_err(|error| DeliveryError {
-                    failure: Failure::Transient,
-                    message: format!("cannot write into outbox {}: {error}", folder.display()),
-                })
+                write_atomically(folder, mail)
+                    .await
+                    .map_err(|error| DeliveryError {
+                        failure: Failure::Transient,
+                        message: format!("cannot write into outbox {}: {error}", folder.display()),
+                    })
             }
             Mailer::Memory(memory) => memory.take(mail),
         }
@@ -213,7 +232,9 @@ impl Mailer {
         let mut files = tokio::fs::read_dir(folder).await?;
         while let Some(file) = files.next_entry().await? {
             let path = file.path();
-            let ours = path.extension().is_some_and(|ending| ending == "eml" || ending == "tmp");
+            let ours = path
+                .extension()
+                .is_some_and(|ending| ending == "eml" || ending == "tmp");
             if ours && file.metadata().await?.modified()? < before {
                 tokio::fs::remove_file(path).await?;
             }
@@ -234,14 +255,22 @@ async fn write_atomically(folder: &Path, mail: &Mail) -> std::io::Result<()> {
     let stem = mail.message_id.split('@').next().unwrap_or_default();
     let temporary = folder.join(format!("{stem}.tmp"));
     let mut options = tokio::fs::OpenOptions::new();
-    let mut file = options.create(true).write(true).truncate(true).open(&temporary).await?;
+    let mut file = options
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .open(&temporary)
+        .await?;
     tokio::io::AsyncWriteExt::write_all(&mut file, &mail.eml).await?;
     file.sync_all().await?;
     tokio::fs::rename(&temporary, folder.join(format!("{stem}.eml"))).await
 }
 
 fn tls_parameters(config: &SmtpConfig) -> Result<TlsParameters, MailerError> {
-    let tls = |source| MailerError::Tls { host: config.host.clone(), source };
+    let tls = |source| MailerError::Tls {
+        host: config.host.clone(),
+        source,
+    };
     let mut builder = TlsParameters::builder(config.host.clone());
     if let Some(path) = &config.ca_file {
         let pem = read("ca_file", path)?;
@@ -256,10 +285,14 @@ fn password(config: &SmtpConfig) -> Result<String, MailerError> {
         (Some(path), None) => String::from_utf8(read("password_file", path)?)
             .map_err(|_| settings(format!("have a password file that is not text: {path:?}")))?,
         (None, Some(name)) => std::env::var(name).map_err(|_| {
-            settings(format!("name a password variable that is not set: \"{name}\""))
+            settings(format!(
+                "name a password variable that is not set: \"{name}\""
+            ))
         })?,
         (Some(_), Some(_)) => {
-            return Err(settings("have both password_file and password_env".to_owned()));
+            return Err(settings(
+                "have both password_file and password_env".to_owned(),
+            ));
         }
         (None, None) => {
             let message = "have a username but neither password_file nor password_env";

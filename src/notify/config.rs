@@ -110,9 +110,17 @@ mod tests {
         )
         .unwrap();
         let smtp = config.smtp.unwrap();
-        assert_eq!((smtp.security, smtp.timeout_s, smtp.port), (Security::Starttls, 30, None));
+        assert_eq!(
+            (smtp.security, smtp.timeout_s, smtp.port),
+            (Security::Starttls, 30, None)
+        );
         assert_eq!(config.attempts_max, 12);
         let error = serde_json::from_str::<MailConfig>(r#"{"smtp":{"host":"m","pasword":"x"}}"#);
-        assert!(error.unwrap_err().to_string().contains("unknown field `pasword`"));
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("unknown field `pasword`")
+        );
     }
 }

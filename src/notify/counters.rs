@@ -51,7 +51,9 @@ const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Per
 impl Counters {
     /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
     pub(super) fn sent(&self, reason: &str) {
-        let at = NoticeReason::ALL.iter().position(|known| known.name() == reason);
+        let at = NoticeReason::ALL
+            .iter()
+            .position(|known| known.name() == reason);
         if let Some(counter) = at.and_then(|at| self.sent.get(at)) {
             add(counter, 1);
         }

@@ -114,7 +114,10 @@ impl Delivery {
             self.uncertain = false;
         }
         self.tidy(now_ms).await?;
-        let due = self.ledger.due(now_ms, self.config.in_flight_max.max(1)).await?;
+        let due = self
+            .ledger
+            .due(now_ms, self.config.in_flight_max.max(1))
+            .await?;
         let looked_at = due.len();
         self.uncertain = looked_at > 0;
         let mut claimed = Vec::with_capacity(looked_at);
@@ -166,12 +169,19 @@ impl Delivery {
         let Err(failed) = outcome else {
             self.ledger.mark_sent(&due.id, now_ms).await?;
             self.counters.sent(&due.reason);
-            info!(notice.id = due.id, incident = due.incident, attempt, "mail sent");
+            info!(
+                notice.id = due.id,
+                incident = due.incident,
+                attempt,
+                "mail sent"
+            );
             return Ok(());
         };
         self.counters.failed(failed.failure);
         let next = next_attempt(&self.config, &due.id, attempt, failed.failure, now_ms);
-        self.ledger.mark_failed(&due.id, next, &failed.message).await?;
+        self.ledger
+            .mark_failed(&due.id, next, &failed.message)
+            .await?;
         let kind = failed.failure.name();
         match next {
             Failed::Dead(_) => {
@@ -236,7 +246,9 @@ fn next_attempt(
     if given_up {
         return Failed::Dead(now_ms);
     }
-    let doubled = config.backoff_ms_min.saturating_mul(1 << attempt.saturating_sub(1).min(40));
+    let doubled = config
+        .backoff_ms_min
+        .saturating_mul(1 << attempt.saturating_sub(1).min(40));
     let wait_ms = doubled.clamp(1, config.backoff_ms_max.max(1));
     // Up to a fifth later, by the notice's own hash: mails that failed together do not return together,
     // and a replay of the same failures waits the same times.
@@ -258,11 +270,17 @@ mod tests {
         };
         for (attempt, least_ms) in [(1, 5_000), (2, 10_000), (3, 20_000), (9, 900_000)] {
             let ms = wait(attempt, Failure::Transient);
-            assert!((least_ms..=least_ms * 6 / 5).contains(&ms), "attempt {attempt}: {ms}");
+            assert!(
+                (least_ms..=least_ms * 6 / 5).contains(&ms),
+                "attempt {attempt}: {ms}"
+            );
         }
         assert_eq!(wait(12, Failure::Transient), -1);
         assert_eq!(wait(1, Failure::Permanent), -1);
-        assert!(wait(4_000_000, Failure::Setup) >= 900_000, "a wrong password never gives up");
+        assert!(
+            wait(4_000_000, Failure::Setup) >= 900_000,
+            "a wrong password never gives up"
+        );
     }
 
     #[test]

@@ -58,11 +58,23 @@ impl Composer {
     /// Checks the configuration's addresses and parses the templates.
     pub fn new(config: &MailConfig) -> Result<Composer, EmailError> {
         let from = mailbox("from", &config.from)?;
-        let reply_to = config.reply_to.as_deref().map(|to| mailbox("reply_to", to)).transpose()?;
-        let domain = config.domain.clone().unwrap_or_else(|| from.email.domain().to_owned());
+        let reply_to = config
+            .reply_to
+            .as_deref()
+            .map(|to| mailbox("reply_to", to))
+            .transpose()?;
+        let domain = config
+            .domain
+            .clone()
+            .unwrap_or_else(|| from.email.domain().to_owned());
         // The domain ends up inside Message-IDs, so it must be one.
         mailbox("domain", &format!("id@{domain}"))?;
-        Ok(Composer { renderer: Renderer::new()?, from, reply_to, domain })
+        Ok(Composer {
+            renderer: Renderer::new()?,
+            from,
+            reply_to,
+            domain,
+        })
     }
 
     /// The sender's address, for the envelope.
@@ -113,15 +125,22 @@ impl Composer {
             message = message.reply_to(reply_to.clone());
         }
         if message_id != root_id {
-            message =
-                message.in_reply_to(format!("<{root_id}>")).references(format!("<{root_id}>"));
+            message = message
+                .in_reply_to(format!("<{root_id}>"))
+                .references(format!("<{root_id}>"));
         }
         let sender = &self.from.email;
         for (name, value) in [
             ("Auto-Submitted", "auto-generated".to_owned()),
             ("X-Auto-Response-Suppress", "All".to_owned()),
-            ("List-Id", format!("Chrysalis alerts <alerts.{}>", self.domain)),
-            ("List-Unsubscribe", format!("<mailto:{sender}?subject=unsubscribe>")),
+            (
+                "List-Id",
+                format!("Chrysalis alerts <alerts.{}>", self.domain),
+            ),
+            (
+                "List-Unsubscribe",
+                format!("<mailto:{sender}?subject=unsubscribe>"),
+            ),
             ("X-Chrysalis-Incident", one_line(&notice.alert.incident)),
             ("X-Chrysalis-Reason", notice.reason.name().to_owned()),
             ("X-Chrysalis-Revision", notice.revision.to_string()),
@@ -132,7 +151,9 @@ impl Composer {
         let boundary = |part: &str| format!("{:016x}", identity::hash(&[&message_id, part]));
         let text = SinglePart::plain(rendered.text);
         let html = SinglePart::html(rendered.html);
-        let texts = MultiPart::alternative().boundary(boundary("alternative")).singlepart(text);
+        let texts = MultiPart::alternative()
+            .boundary(boundary("alternative"))
+            .singlepart(text);
         let texts = match rendered.chart {
             None => texts.singlepart(html),
             Some(png) => {
@@ -152,12 +173,18 @@ impl Composer {
 }
 
 fn mailbox(setting: &'static str, value: &str) -> Result<Mailbox, EmailError> {
-    value.parse().map_err(|source| EmailError::Setting { setting, value: value.to_owned(), source })
+    value.parse().map_err(|source| EmailError::Setting {
+        setting,
+        value: value.to_owned(),
+        source,
+    })
 }
 
 /// A header is one line: a name from a rule book must not be able to add another.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn date(ms: i64) -> SystemTime {

@@ -25,7 +25,13 @@ fn revision_id(notice: &Notice, revision: u32, domain: &str) -> String {
     // The readable part may be cut; the hash covers all of it.
     let readable: String = incident
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(INCIDENT_CHARS_MAX)
         .collect();
     let recipient = notice.recipient.email.to_ascii_lowercase();

@@ -59,7 +59,9 @@ pub struct Notifier {
 
 impl std::fmt::Debug for Notifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notifier").field("counters", &self.counters).finish_non_exhaustive()
+        f.debug_struct("Notifier")
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,15 +123,27 @@ impl Notifier {
             return Ok(Recorded::default());
         }
         let count = notices.len() as u64;
-        let recorded = if self.ledger.decided_upto().await?.is_some_and(|upto| epoch <= upto) {
+        let recorded = if self
+            .ledger
+            .decided_upto()
+            .await?
+            .is_some_and(|upto| epoch <= upto)
+        {
             // Not even rendered: a replay of a day of alerts should take no longer for its mails.
-            Recorded { new: 0, known: count }
+            Recorded {
+                new: 0,
+                known: count,
+            }
         } else {
             let entries = self.compose(notices).await?;
             let refused = entries.iter().filter(|entry| entry.refused.is_some());
             for entry in refused {
                 add(&self.counters.refused, 1);
-                warn!(notice.id = entry.id, reason = entry.refused, "notice cannot be mailed");
+                warn!(
+                    notice.id = entry.id,
+                    reason = entry.refused,
+                    "notice cannot be mailed"
+                );
             }
             self.ledger.record(epoch, &entries).await?
         };
@@ -167,22 +181,36 @@ impl Notifier {
         // The loop may have ended already; then nobody listens, and that is as good.
         let _ = self.stop.send(Some(deadline));
         if let Some(mut delivery) = self.delivery.lock().await.take()
-            && tokio::time::timeout_at(deadline, &mut delivery).await.is_err()
+            && tokio::time::timeout_at(deadline, &mut delivery)
+                .await
+                .is_err()
         {
             warn!("mails are still on their way at the deadline: they may arrive twice");
             delivery.abort();
         }
         let left = self.ledger.counts().await?;
-        info!(queued = left.queued, sending = left.sending, dead = left.dead, "notifier stopped");
+        info!(
+            queued = left.queued,
+            sending = left.sending,
+            dead = left.dead,
+            "notifier stopped"
+        );
         Ok(left)
     }
 
     /// Rendering draws and encodes pictures, which is no work for the threads that serve IO.
     async fn compose(&self, notices: Vec<Notice>) -> Result<Vec<Entry>, NotifyError> {
         let composer = Arc::clone(&self.composer);
-        let compose = move || notices.iter().map(|notice| composer.entry(notice)).collect();
+        let compose = move || {
+            notices
+                .iter()
+                .map(|notice| composer.entry(notice))
+                .collect()
+        };
         // It fails only when the runtime shuts down, or the rendering panicked.
-        tokio::task::spawn_blocking(compose).await.map_err(|_| NotifyError::Stopped)
+        tokio::task::spawn_blocking(compose)
+            .await
+            .map_err(|_| NotifyError::Stopped)
     }
 }
 

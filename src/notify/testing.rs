@@ -10,7 +10,10 @@ pub(crate) const START_MS: i64 = 1_795_226_400_000;
 const MINUTE_MS: i64 = 60_000;
 
 pub(crate) fn text(zh: &str, en: &str) -> Text {
-    Text { zh: zh.to_owned(), en: en.to_owned() }
+    Text {
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    }
 }
 
 /// The first notice of slow SMS replies in Changsha, in Chinese.
@@ -29,7 +32,10 @@ pub(crate) fn notice() -> Notice {
             email: "bsc-contact@example.com".to_owned(),
             language: Language::Zh,
         },
-        role: Some((text("业务支撑中心", "Business support centre"), text("接口人", "Contact"))),
+        role: Some((
+            text("业务支撑中心", "Business support centre"),
+            text("接口人", "Contact"),
+        )),
         decided_at_ms: START_MS + 20 * MINUTE_MS,
         alert: Alert {
             alert: "xcard_sms_reply_time_p95".to_owned(),
@@ -63,7 +69,10 @@ pub(crate) fn notice() -> Notice {
         },
         chart: points(&values),
         complaints: vec![
-            (text("查询无回复投诉", "Complaints: no reply to a query"), 14),
+            (
+                text("查询无回复投诉", "Complaints: no reply to a query"),
+                14,
+            ),
             (text("回复慢投诉", "Complaints: slow reply"), 9),
         ],
         trigger: Some(TriggerBrief {

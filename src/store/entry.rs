@@ -46,8 +46,12 @@ pub enum DeliveryState {
 
 impl DeliveryState {
     /// Every state.
-    pub const ALL: [DeliveryState; 4] =
-        [DeliveryState::Queued, DeliveryState::Sending, DeliveryState::Sent, DeliveryState::Dead];
+    pub const ALL: [DeliveryState; 4] = [
+        DeliveryState::Queued,
+        DeliveryState::Sending,
+        DeliveryState::Sent,
+        DeliveryState::Dead,
+    ];
 
     /// The name in the API, metrics and the database.
     pub const fn name(self) -> &'static str {
@@ -61,7 +65,9 @@ impl DeliveryState {
 
     /// Finds a state by its name.
     pub fn from_name(name: &str) -> Option<DeliveryState> {
-        DeliveryState::ALL.into_iter().find(|state| state.name() == name)
+        DeliveryState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 

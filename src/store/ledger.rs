@@ -73,7 +73,10 @@ impl Ledger {
             path: path.to_owned(),
             source,
         };
-        let pool = pool.connect_with(options).await.map_err(|error| open(error.into()))?;
+        let pool = pool
+            .connect_with(options)
+            .await
+            .map_err(|error| open(error.into()))?;
         // A schema that a newer program wrote is refused here, by the number of its migration.
         sqlx::migrate!("src/store/migrations")
             .run(&pool)
@@ -103,7 +106,10 @@ impl Ledger {
                 .await
                 .map_err(&failed)?;
         if upto.is_some_and(|upto| upto >= value) {
-            return Ok(Recorded { new: 0, known: entries.len() as u64 });
+            return Ok(Recorded {
+                new: 0,
+                known: entries.len() as u64,
+            });
         }
         let mut new = 0;
         for entry in entries {
@@ -115,7 +121,10 @@ impl Ledger {
             .await
             .map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
-        Ok(Recorded { new, known: entries.len() as u64 - new })
+        Ok(Recorded {
+            new,
+            known: entries.len() as u64 - new,
+        })
     }
 
     /// Notices whose time has come, oldest decision first, at most `limit`.
@@ -359,7 +368,10 @@ impl Ledger {
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(statement("begin a transaction"))
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(statement("begin a transaction"))
     }
 }
 
@@ -410,18 +422,29 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, LedgerError> {
 }
 
 fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
-    move |error| LedgerError::Statement { action, source: error.into() }
+    move |error| LedgerError::Statement {
+        action,
+        source: error.into(),
+    }
 }
 
 fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
-    DeliveryState::from_name(name)
-        .ok_or_else(|| LedgerError::Value { what: "state", value: name.to_owned() })
+    DeliveryState::from_name(name).ok_or_else(|| LedgerError::Value {
+        what: "state",
+        value: name.to_owned(),
+    })
 }
 
 fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
-    i64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
+    i64::try_from(value).map_err(|_| LedgerError::Value {
+        what,
+        value: value.to_string(),
+    })
 }
 
 fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerError> {
-    u64::try_from(value).map_err(|_| LedgerError::Value { what, value: value.to_string() })
+    u64::try_from(value).map_err(|_| LedgerError::Value {
+        what,
+        value: value.to_string(),
+    })
 }

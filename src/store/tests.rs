@@ -18,7 +18,13 @@ fn entry(id: &str, incident: &str, revision: u32) -> Entry {
 }
 
 async fn due_ids(ledger: &Ledger, now_ms: i64) -> Vec<String> {
-    ledger.due(now_ms, 100).await.unwrap().into_iter().map(|due| due.id).collect()
+    ledger
+        .due(now_ms, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|due| due.id)
+        .collect()
 }
 
 #[tokio::test]
@@ -26,12 +32,24 @@ async fn a_replayed_epoch_is_skipped_and_a_known_notice_left_alone() {
     let ledger = Ledger::in_memory().await.unwrap();
     assert_eq!(ledger.decided_upto().await.unwrap(), None);
     let two = [entry("a", "i", 1), entry("b", "j", 1)];
-    assert_eq!(ledger.record(7, &two).await.unwrap(), Recorded { new: 2, known: 0 });
-    assert_eq!(ledger.record(7, &two).await.unwrap(), Recorded { new: 0, known: 2 });
+    assert_eq!(
+        ledger.record(7, &two).await.unwrap(),
+        Recorded { new: 2, known: 0 }
+    );
+    assert_eq!(
+        ledger.record(7, &two).await.unwrap(),
+        Recorded { new: 0, known: 2 }
+    );
     // Epoch boundaries may differ in a replay: the id alone stops the second copy.
     let mixed = [entry("b", "j", 1), entry("c", "k", 1)];
-    assert_eq!(ledger.record(8, &mixed).await.unwrap(), Recorded { new: 1, known: 1 });
-    assert_eq!(ledger.record(3, &[entry("d", "l", 1)]).await.unwrap().new, 0);
+    assert_eq!(
+        ledger.record(8, &mixed).await.unwrap(),
+        Recorded { new: 1, known: 1 }
+    );
+    assert_eq!(
+        ledger.record(3, &[entry("d", "l", 1)]).await.unwrap().new,
+        0
+    );
     assert_eq!(ledger.decided_upto().await.unwrap(), Some(8));
     assert_eq!(due_ids(&ledger, 0).await, ["a", "b", "c"]);
 }
@@ -49,7 +67,10 @@ async fn survives_a_crash_between_sending_and_sent() {
     let ledger = Ledger::open(dir.path()).await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
     assert!(ledger.mark_sending("a").await.unwrap());
-    assert!(!ledger.mark_sending("a").await.unwrap(), "an attempt is under way");
+    assert!(
+        !ledger.mark_sending("a").await.unwrap(),
+        "an attempt is under way"
+    );
     drop(ledger);
 
     let ledger = Ledger::open(dir.path()).await.unwrap();
@@ -61,7 +82,10 @@ async fn survives_a_crash_between_sending_and_sent() {
     assert!(ledger.mark_sent("a", 5_000).await.unwrap());
     assert_eq!(ledger.requeue().await.unwrap(), 0);
     let row = &ledger.list(Some(DeliveryState::Sent), 10, 0).await.unwrap()[0];
-    assert_eq!((row.attempts, row.settled_at_ms, row.last_error.as_ref()), (2, Some(5_000), None));
+    assert_eq!(
+        (row.attempts, row.settled_at_ms, row.last_error.as_ref()),
+        (2, Some(5_000), None)
+    );
     ledger.close().await;
 }
 
@@ -70,15 +94,27 @@ async fn retries_at_the_time_given_and_dies_when_told() {
     let ledger = Ledger::in_memory().await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
     ledger.mark_sending("a").await.unwrap();
-    ledger.mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000)).await.unwrap();
+    ledger
+        .mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000))
+        .await
+        .unwrap();
     assert_eq!(due_ids(&ledger, 8_999).await, Vec::<String>::new());
     assert_eq!(ledger.next_due_at_ms().await.unwrap(), Some(9_000));
     assert_eq!(due_ids(&ledger, 9_000).await, ["a"]);
     ledger.mark_sending("a").await.unwrap();
-    ledger.mark_failed("a", Failed::Dead(9_500), "550 no such user").await.unwrap();
+    ledger
+        .mark_failed("a", Failed::Dead(9_500), "550 no such user")
+        .await
+        .unwrap();
     let row = &ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap()[0];
     assert_eq!(row.last_error.as_deref(), Some("550 no such user"));
-    assert_eq!(ledger.counts().await.unwrap(), Counts { dead: 1, ..Counts::default() });
+    assert_eq!(
+        ledger.counts().await.unwrap(),
+        Counts {
+            dead: 1,
+            ..Counts::default()
+        }
+    );
 }
 
 #[tokio::test]
@@ -86,9 +122,15 @@ async fn only_dead_letters_are_resent() {
     let ledger = Ledger::in_memory().await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
     assert_eq!(ledger.resend("nobody").await.unwrap(), Resent::Unknown);
-    assert_eq!(ledger.resend("a").await.unwrap(), Resent::NotDead(DeliveryState::Queued));
+    assert_eq!(
+        ledger.resend("a").await.unwrap(),
+        Resent::NotDead(DeliveryState::Queued)
+    );
     ledger.mark_sending("a").await.unwrap();
-    ledger.mark_failed("a", Failed::Dead(1), "550").await.unwrap();
+    ledger
+        .mark_failed("a", Failed::Dead(1), "550")
+        .await
+        .unwrap();
     assert_eq!(ledger.resend("a").await.unwrap(), Resent::Queued);
     assert_eq!(ledger.due(0, 1).await.unwrap()[0].attempts, 0);
 }
@@ -97,7 +139,17 @@ async fn only_dead_letters_are_resent() {
 async fn what_never_became_a_message_is_a_dead_letter_at_once() {
     let ledger = Ledger::in_memory().await.unwrap();
     let refused = Some("contact has no usable mail address".to_owned());
-    ledger.record(1, &[Entry { eml: Vec::new(), refused, ..entry("a", "i", 1) }]).await.unwrap();
+    ledger
+        .record(
+            1,
+            &[Entry {
+                eml: Vec::new(),
+                refused,
+                ..entry("a", "i", 1)
+            }],
+        )
+        .await
+        .unwrap();
     assert_eq!(due_ids(&ledger, i64::MAX).await, Vec::<String>::new());
     assert_eq!(ledger.counts().await.unwrap().dead, 1);
     assert_eq!(ledger.resend("a").await.unwrap(), Resent::NoMessage);
@@ -106,26 +158,38 @@ async fn what_never_became_a_message_is_a_dead_letter_at_once() {
 #[tokio::test]
 async fn a_thread_is_sent_in_order_and_others_do_not_wait_for_it() {
     let ledger = Ledger::in_memory().await.unwrap();
-    let three = [entry("i1", "i", 1), entry("i2", "i", 2), entry("j1", "j", 1)];
+    let three = [
+        entry("i1", "i", 1),
+        entry("i2", "i", 2),
+        entry("j1", "j", 1),
+    ];
     ledger.record(1, &three).await.unwrap();
     assert_eq!(due_ids(&ledger, 0).await, ["i1", "j1"]);
     ledger.mark_sending("i1").await.unwrap();
     assert_eq!(due_ids(&ledger, 0).await, ["j1"]);
     // A dead letter does not hold back the end of its incident.
-    ledger.mark_failed("i1", Failed::Dead(0), "550").await.unwrap();
+    ledger
+        .mark_failed("i1", Failed::Dead(0), "550")
+        .await
+        .unwrap();
     assert_eq!(due_ids(&ledger, 0).await, ["i2", "j1"]);
 }
 
 #[tokio::test]
 async fn sheds_the_oldest_beyond_the_limit_and_forgets_what_is_settled() {
     let ledger = Ledger::in_memory().await.unwrap();
-    let all: Vec<Entry> = (0..5).map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1)).collect();
+    let all: Vec<Entry> = (0..5)
+        .map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1))
+        .collect();
     ledger.record(1, &all).await.unwrap();
     assert_eq!(ledger.shed(5, 10).await.unwrap(), 0);
     assert_eq!(ledger.shed(3, 10).await.unwrap(), 2);
     assert_eq!(due_ids(&ledger, 0).await, ["n2", "n3", "n4"]);
     let dead = ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap();
-    assert_eq!(dead[1].last_error.as_deref(), Some("the delivery queue was over its limit of 3"));
+    assert_eq!(
+        dead[1].last_error.as_deref(),
+        Some("the delivery queue was over its limit of 3")
+    );
     assert_eq!(ledger.forget(10).await.unwrap(), 0);
     assert_eq!(ledger.forget(11).await.unwrap(), 2);
     assert_eq!(ledger.list(None, 10, 0).await.unwrap().len(), 3);
@@ -134,12 +198,17 @@ async fn sheds_the_oldest_beyond_the_limit_and_forgets_what_is_settled() {
 #[tokio::test]
 async fn keeps_the_bytes_and_pages_newest_first() {
     let ledger = Ledger::in_memory().await.unwrap();
-    let all: Vec<Entry> = (0..5).map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1)).collect();
+    let all: Vec<Entry> = (0..5)
+        .map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1))
+        .collect();
     ledger.record(1, &all).await.unwrap();
     assert_eq!(ledger.eml("n3").await.unwrap(), Some(all[3].eml.clone()));
     assert_eq!(ledger.eml("none").await.unwrap(), None);
     let page = ledger.list(None, 2, 1).await.unwrap();
-    assert_eq!(page.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["n3", "n2"]);
+    assert_eq!(
+        page.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["n3", "n2"]
+    );
 }
 
 #[tokio::test]
@@ -163,8 +232,15 @@ async fn two_writers_wait_for_each_other() {
 #[tokio::test]
 async fn says_which_file_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("ledger.sqlite"), b"this is not a database at all").unwrap();
+    std::fs::write(
+        dir.path().join("ledger.sqlite"),
+        b"this is not a database at all",
+    )
+    .unwrap();
     let error = Ledger::open(dir.path()).await.unwrap_err();
     let path = dir.path().join("ledger.sqlite");
-    assert_eq!(error.to_string(), format!("cannot open ledger {}", path.display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot open ledger {}", path.display())
+    );
 }

@@ -41,7 +41,11 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("{} ended at once: {status}", self.name);
             }
-            assert!(Instant::now() < deadline, "{} never listened on port {port}", self.name);
+            assert!(
+                Instant::now() < deadline,
+                "{} never listened on port {port}",
+                self.name
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -52,8 +56,10 @@ impl Drop for Process {
         // The group, for servers fork; its leader's id is ours because `start` made it one.
         let group = format!("-{}", self.child.id());
         for signal in ["-TERM", "-KILL"] {
-            let _ =
-                Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args([signal, "--", &group])
+                .stderr(Stdio::null())
+                .status();
             let deadline = Instant::now() + Duration::from_secs(5);
             while Instant::now() < deadline {
                 if !matches!(self.child.try_wait(), Ok(None)) {
@@ -67,13 +73,27 @@ impl Drop for Process {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Fails, saying how to get it, unless all the parts are there.
 pub(crate) fn require_parts() {
-    let parts = ["postfix", "postconf", "smtp-sink", "dovecot", "openssl", "python3"];
-    let missing: Vec<&str> = parts.into_iter().filter(|part| find(part).is_none()).collect();
+    let parts = [
+        "postfix",
+        "postconf",
+        "smtp-sink",
+        "dovecot",
+        "openssl",
+        "python3",
+    ];
+    let missing: Vec<&str> = parts
+        .into_iter()
+        .filter(|part| find(part).is_none())
+        .collect();
     assert!(
         missing.is_empty(),
         "this test starts real mail servers, and these are not installed: {}\n\
@@ -81,19 +101,30 @@ pub(crate) fn require_parts() {
         missing.join(" ")
     );
     let uid = Command::new("id").arg("-u").output().unwrap();
-    assert_eq!(uid.stdout, b"0\n", "postfix starts only as root: run this test as root");
+    assert_eq!(
+        uid.stdout, b"0\n",
+        "postfix starts only as root: run this test as root"
+    );
 }
 
 fn find(part: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    path.split(':').map(|folder| Path::new(folder).join(part)).find(|file| file.is_file())
+    path.split(':')
+        .map(|folder| Path::new(folder).join(part))
+        .find(|file| file.is_file())
 }
 
 /// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) -> Vec<u8> {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{said}",
+        output.status
+    );
     output.stdout
 }
 
@@ -113,13 +144,20 @@ impl MailServer {
     /// Starts both, with mailboxes for these addresses.
     pub(crate) fn start(mailboxes: &[&str]) -> MailServer {
         require_parts();
-        let folder = tempfile::Builder::new().prefix("chrysalis-mail-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("chrysalis-mail-")
+            .tempdir()
+            .unwrap();
         let root = folder.path();
         // The servers' own users walk through it.
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
         certificates(root);
-        let ports =
-            Ports { smtp: free_port(), lmtp: free_port(), auth: free_port(), imap: free_port() };
+        let ports = Ports {
+            smtp: free_port(),
+            lmtp: free_port(),
+            auth: free_port(),
+            imap: free_port(),
+        };
         let mut dovecot = start_dovecot(root, &ports, mailboxes);
         for port in [ports.lmtp, ports.auth, ports.imap] {
             dovecot.until_listening(port);
@@ -159,7 +197,11 @@ impl MailServer {
             if messages.len() >= count {
                 return messages;
             }
-            assert!(Instant::now() < deadline, "{mailbox} has no {count} mails:\n{}", self.logs());
+            assert!(
+                Instant::now() < deadline,
+                "{mailbox} has no {count} mails:\n{}",
+                self.logs()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -171,8 +213,10 @@ impl MailServer {
             if let Ok(file) = std::fs::File::open(self.folder.path().join(name)) {
                 let lines: Vec<String> =
                     BufReader::new(file).lines().map_while(Result::ok).collect();
-                text +=
-                    &format!("{name}:\n{}\n", lines[lines.len().saturating_sub(30)..].join("\n"));
+                text += &format!(
+                    "{name}:\n{}\n",
+                    lines[lines.len().saturating_sub(30)..].join("\n")
+                );
             }
         }
         text
@@ -194,7 +238,13 @@ fn certificates(root: &Path) {
         "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
     )
     .unwrap();
-    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let new_key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
     let ca = [
         "-x509",
         "-days",
@@ -207,7 +257,14 @@ fn certificates(root: &Path) {
         "ca.pem",
     ];
     openssl(&[&["req"], &new_key[..], &ca[..]].concat());
-    let request = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"];
+    let request = [
+        "-subj",
+        "/CN=127.0.0.1",
+        "-keyout",
+        "server.key",
+        "-out",
+        "server.csr",
+    ];
     openssl(&[&["req"], &new_key[..], &request[..]].concat());
     openssl(&[
         "x509",
@@ -239,7 +296,9 @@ fn start_dovecot(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     let mail = root.join("mail");
     std::fs::create_dir(&mail).unwrap();
     run(Command::new("chown").arg("nobody:nogroup").arg(&mail));
-    let Ports { lmtp, auth, imap, .. } = ports;
+    let Ports {
+        lmtp, auth, imap, ..
+    } = ports;
     let root = root.display();
     let config = format!(
         "base_dir = {root}/dovecot\n\
@@ -271,8 +330,13 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
         std::fs::create_dir(root.join(folder)).unwrap();
     }
     run(Command::new("chown").arg("postfix").arg(root.join("data")));
-    let known: String = mailboxes.iter().map(|user| format!(" {{{user} = yes}},")).collect();
-    let Ports { smtp, lmtp, auth, .. } = ports;
+    let known: String = mailboxes
+        .iter()
+        .map(|user| format!(" {{{user} = yes}},"))
+        .collect();
+    let Ports {
+        smtp, lmtp, auth, ..
+    } = ports;
     let show = root.display();
     let main = format!(
         "compatibility_level = 3.6\n\
@@ -310,7 +374,11 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     master += &service("tlsmgr", "unix", "-", "1", "tlsmgr");
     master += &service("postlog", "unix-dgram", "n", "1", "postlogd");
     master += &service("rewrite", "unix", "-", "-", "trivial-rewrite");
-    for (name, command) in [("bounce", "bounce"), ("defer", "bounce"), ("trace", "bounce")] {
+    for (name, command) in [
+        ("bounce", "bounce"),
+        ("defer", "bounce"),
+        ("trace", "bounce"),
+    ] {
         master += &service(name, "unix", "-", "0", command);
     }
     for (name, command) in [
@@ -328,5 +396,8 @@ fn start_postfix(root: &Path, ports: &Ports, mailboxes: &[&str]) -> Process {
     let daemons = run(Command::new(find("postconf").unwrap()).args(["-dh", "daemon_directory"]));
     let daemons = String::from_utf8(daemons).unwrap();
     let program = Path::new(daemons.trim()).join("master");
-    Process::start("postfix", Command::new(program).arg("-d").arg("-c").arg(&config))
+    Process::start(
+        "postfix",
+        Command::new(program).arg("-d").arg("-c").arg(&config),
+    )
 }

@@ -76,21 +76,40 @@ struct Frame {
 
 impl Frame {
     fn of(points: &[ChartPoint], alert: &Alert) -> Option<Frame> {
-        let values = || points.iter().filter_map(|point| point.value).filter(|v| v.is_finite());
+        let values = || {
+            points
+                .iter()
+                .filter_map(|point| point.value)
+                .filter(|v| v.is_finite())
+        };
         let limits = || [alert.limit_min, alert.limit_max].into_iter().flatten();
         values().next()?;
         let (low, high) = values()
             .chain(limits())
-            .fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+            .fold((f64::MAX, f64::MIN), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
         // From zero, unless that would press the line flat against the top.
-        let low = if low >= 0.0 && low < 0.6 * high { 0.0 } else { low };
-        let room = if high > low { (high - low) * 0.08 } else { high.abs().max(1.0) * 0.1 };
+        let low = if low >= 0.0 && low < 0.6 * high {
+            0.0
+        } else {
+            low
+        };
+        let room = if high > low {
+            (high - low) * 0.08
+        } else {
+            high.abs().max(1.0) * 0.1
+        };
         let step = nice_step((high - low + 2.0 * room) / 5.0);
         let (from_ms, to_ms) = (points.first()?.end_ms, points.last()?.end_ms);
         Some(Frame {
             from_ms,
             to_ms: to_ms.max(from_ms + 1),
-            low: if low == 0.0 { 0.0 } else { ((low - room) / step).floor() * step },
+            low: if low == 0.0 {
+                0.0
+            } else {
+                ((low - room) / step).floor() * step
+            },
             high: ((high + room) / step).ceil() * step,
             step,
         })
@@ -114,7 +133,10 @@ impl Frame {
 /// 1, 2 or 5 times a power of ten, at least `raw`.
 fn nice_step(raw: f64) -> f64 {
     let power = 10_f64.powf(raw.log10().floor());
-    let nice = [1.0, 2.0, 5.0].into_iter().find(|n| n * power >= raw * 0.999).unwrap_or(10.0);
+    let nice = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|n| n * power >= raw * 0.999)
+        .unwrap_or(10.0);
     nice * power
 }
 
@@ -136,7 +158,9 @@ impl Picture {
 
     fn axes(&mut self, frame: &Frame, clock: &Clock) {
         // Counted, not added up: next to a large value a small step would never arrive.
-        let levels = ((frame.high - frame.low) / frame.step).round().clamp(0.0, 12.0) as u32;
+        let levels = ((frame.high - frame.low) / frame.step)
+            .round()
+            .clamp(0.0, 12.0) as u32;
         for index in 0..=levels {
             let level = frame.low + f64::from(index) * frame.step;
             let y = frame.y(level);
@@ -152,7 +176,11 @@ impl Picture {
         while at_ms <= frame.to_ms {
             if frame.holds(at_ms) {
                 let days = step_ms >= 86_400_000;
-                let text = if days { clock.day(at_ms) } else { clock.hour(at_ms) };
+                let text = if days {
+                    clock.day(at_ms)
+                } else {
+                    clock.hour(at_ms)
+                };
                 let width = digits::width(&text, FIGURE_HEIGHT);
                 let (x, y) = (frame.x(at_ms), HEIGHT as f32 - BOTTOM);
                 self.upright(x, y, y + 5.0, GRID, 1.0);
@@ -194,7 +222,13 @@ impl Picture {
             let circle = PathBuilder::from_circle(frame.x(point.end_ms), frame.y(value), radius);
             if let Some(circle) = circle {
                 let paint = paint(LIMIT, 0xff);
-                self.0.fill_path(&circle, &paint, tiny_skia::FillRule::Winding, scaled(), None);
+                self.0.fill_path(
+                    &circle,
+                    &paint,
+                    tiny_skia::FillRule::Winding,
+                    scaled(),
+                    None,
+                );
             }
         }
     }
@@ -209,7 +243,8 @@ impl Picture {
         flag.close();
         if let Some(flag) = flag.finish() {
             let paint = paint(colour, 0xff);
-            self.0.fill_path(&flag, &paint, tiny_skia::FillRule::Winding, scaled(), None);
+            self.0
+                .fill_path(&flag, &paint, tiny_skia::FillRule::Winding, scaled(), None);
         }
     }
 
@@ -228,7 +263,12 @@ impl Picture {
     }
 
     fn figures(&mut self, text: &str, x: f32, y: f32) {
-        self.stroke(digits::outline(text, x, y, FIGURE_HEIGHT), FIGURES, 1.1, &[]);
+        self.stroke(
+            digits::outline(text, x, y, FIGURE_HEIGHT),
+            FIGURES,
+            1.1,
+            &[],
+        );
     }
 
     fn stroke(&mut self, path: Option<Path>, colour: [u8; 3], width: f32, dash: &[f32]) {
@@ -236,12 +276,17 @@ impl Picture {
         let dash = StrokeDash::new(dash.to_vec(), 0.0);
         let stroke = Stroke {
             width,
-            line_cap: if dash.is_some() { LineCap::Butt } else { LineCap::Round },
+            line_cap: if dash.is_some() {
+                LineCap::Butt
+            } else {
+                LineCap::Round
+            },
             line_join: LineJoin::Round,
             dash,
             ..Stroke::default()
         };
-        self.0.stroke_path(&path, &paint(colour, 0xff), &stroke, scaled(), None);
+        self.0
+            .stroke_path(&path, &paint(colour, 0xff), &stroke, scaled(), None);
     }
 }
 
@@ -278,7 +323,10 @@ mod tests {
     }
 
     fn point(minute: i64, value: Option<f64>) -> ChartPoint {
-        ChartPoint { end_ms: minute * 60_000, value }
+        ChartPoint {
+            end_ms: minute * 60_000,
+            value,
+        }
     }
 
     #[test]
@@ -299,7 +347,10 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
-        assert_eq!([0.3, 7.0, 12.0, 0.02].map(nice_step), [0.5, 10.0, 20.0, 0.02]);
+        assert_eq!(
+            [0.3, 7.0, 12.0, 0.02].map(nice_step),
+            [0.5, 10.0, 20.0, 0.02]
+        );
         for span_min in [1, 5, 30, 60, 1440, 10_080, 100_000] {
             let ticks = span_min * 60_000 / tick_step_ms(span_min * 60_000);
             assert!(ticks <= 5, "{span_min} min: {ticks}");

@@ -81,7 +81,10 @@ mod tests {
         for figure in "0123456789.,:-".chars() {
             let path = outline(&figure.to_string(), 0.0, 0.0, HEIGHT).unwrap();
             let bounds = path.bounds();
-            assert!(bounds.right() <= 8.0 && bounds.bottom() <= 13.0, "{figure}: {bounds:?}");
+            assert!(
+                bounds.right() <= 8.0 && bounds.bottom() <= 13.0,
+                "{figure}: {bounds:?}"
+            );
         }
         assert!(outline(" ", 0.0, 0.0, HEIGHT).is_none());
         assert_eq!(width("10:05", 24.0), 2.0 * (4.0 * ADVANCE + ADVANCE_NARROW));

@@ -34,31 +34,55 @@ pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
         .complaints
         .iter()
         .map(|(about, count)| Fact {
-            label: Label { main: clean(name(language, about)), aside: String::new() },
+            label: Label {
+                main: clean(name(language, about)),
+                aside: String::new(),
+            },
             value: unit(count),
         })
         .collect();
-    sections.extend(section(language, label("相关投诉", "Complaints"), complaints));
+    sections.extend(section(
+        language,
+        label("相关投诉", "Complaints"),
+        complaints,
+    ));
     if let Some(trigger) = &notice.trigger {
         let owner = [&trigger.department, &trigger.role]
             .map(|text| clean(name(language, text)))
             .join(" · ");
         let facts = vec![
-            Fact { label: label("编号", "Number"), value: clean(&trigger.id) },
-            Fact { label: label("责任方", "Owner"), value: owner },
+            Fact {
+                label: label("编号", "Number"),
+                value: clean(&trigger.id),
+            },
+            Fact {
+                label: label("责任方", "Owner"),
+                value: owner,
+            },
             Fact {
                 label: label("状态", "State"),
                 value: clean(words::trigger_state(language, &trigger.state)),
             },
         ];
-        sections.extend(section(language, label("优化触发单", "Optimization trigger"), facts));
+        sections.extend(section(
+            language,
+            label("优化触发单", "Optimization trigger"),
+            facts,
+        ));
     }
     let notes: Vec<Fact> = notice
         .annotations
         .iter()
-        .map(|text| Fact { label: label("说明", "Note"), value: clean(text) })
+        .map(|text| Fact {
+            label: label("说明", "Note"),
+            value: clean(text),
+        })
         .collect();
-    sections.extend(section(language, label("同一时段的事件", "At the same time"), notes));
+    sections.extend(section(
+        language,
+        label("同一时段的事件", "At the same time"),
+        notes,
+    ));
     sections
 }
 
@@ -76,21 +100,46 @@ fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Sec
 pub(super) fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
     let alert = &notice.alert;
     let plain = |key: &str, value: &str| Fact {
-        label: Label { main: key.to_owned(), aside: String::new() },
+        label: Label {
+            main: key.to_owned(),
+            aside: String::new(),
+        },
         value: clean(value),
     };
-    let mut labels = vec![plain("alert", &alert.alert), plain("incident", &alert.incident)];
+    let mut labels = vec![
+        plain("alert", &alert.alert),
+        plain("incident", &alert.incident),
+    ];
     labels.extend(alert.kqi.as_deref().map(|kqi| plain("kqi", kqi)));
-    labels.extend(alert.service.as_deref().map(|service| plain("service", service)));
+    labels.extend(
+        alert
+            .service
+            .as_deref()
+            .map(|service| plain("service", service)),
+    );
     labels.push(plain("group", &alert.group_label));
-    labels.extend(alert.layer.map(|layer| plain("layer", words::layer(language, layer))));
-    labels.extend(alert.department.as_deref().map(|id| plain("department", id)));
+    labels.extend(
+        alert
+            .layer
+            .map(|layer| plain("layer", words::layer(language, layer))),
+    );
+    labels.extend(
+        alert
+            .department
+            .as_deref()
+            .map(|id| plain("department", id)),
+    );
     labels.push(plain("state", alert.state.name()));
     labels.push(plain("state_reason", alert.reason.name()));
     labels.push(plain("notice_reason", notice.reason.name()));
     labels.push(plain("revision", &notice.revision.to_string()));
     labels.push(plain("rules", &notice.rule_version));
-    labels.extend(notice.provenance.as_deref().map(|source| plain("limit_source", source)));
+    labels.extend(
+        notice
+            .provenance
+            .as_deref()
+            .map(|source| plain("limit_source", source)),
+    );
     labels
 }
 
@@ -98,7 +147,9 @@ pub(super) fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
 pub(super) fn footer(language: Language, notice: &Notice, clock: &Clock) -> Vec<String> {
     let mut footer = Vec::new();
     if let Some((department, role)) = &notice.role {
-        let role = [department, role].map(|text| clean(name(language, text))).join(" · ");
+        let role = [department, role]
+            .map(|text| clean(name(language, text)))
+            .join(" · ");
         footer.push(match language {
             Language::Zh => format!("您因担任「{role}」而收到此邮件。"),
             Language::En => format!("You are told because you hold the role {role}."),

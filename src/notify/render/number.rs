@@ -23,7 +23,9 @@ pub(super) fn quantity_beside(value: f64, limits: &[f64], unit: &str) -> String 
     let mut places = decimals(value);
     let clashes = |places: usize| {
         let text = fixed(value, places);
-        limits.iter().any(|limit| *limit != value && number(*limit) == text)
+        limits
+            .iter()
+            .any(|limit| *limit != value && number(*limit) == text)
     };
     while places < DECIMALS_MAX && clashes(places) {
         places += 1;
@@ -76,8 +78,14 @@ impl Clock {
     /// The clock of an IANA zone; UTC, and saying so, where the zone is not known.
     pub(super) fn of(name: &str) -> Clock {
         match TimeZone::get(name) {
-            Ok(zone) => Clock { zone, name: name.to_owned() },
-            Err(_) => Clock { zone: TimeZone::UTC, name: "UTC".to_owned() },
+            Ok(zone) => Clock {
+                zone,
+                name: name.to_owned(),
+            },
+            Err(_) => Clock {
+                zone: TimeZone::UTC,
+                name: "UTC".to_owned(),
+            },
         }
     }
 
@@ -94,7 +102,11 @@ impl Clock {
     /// `10:05`, or with the day where it is not the day of `beside_ms`.
     pub(super) fn short(&self, ms: i64, beside_ms: i64) -> String {
         let (at, beside) = (self.at(ms), self.at(beside_ms));
-        let format = if at.date() == beside.date() { "%H:%M" } else { "%m-%d %H:%M" };
+        let format = if at.date() == beside.date() {
+            "%H:%M"
+        } else {
+            "%m-%d %H:%M"
+        };
         at.strftime(format).to_string()
     }
 
@@ -121,7 +133,11 @@ impl Clock {
 }
 
 fn with_unit(number: String, unit: &str) -> String {
-    if unit.is_empty() { number } else { format!("{number} {unit}") }
+    if unit.is_empty() {
+        number
+    } else {
+        format!("{number} {unit}")
+    }
 }
 
 fn decimals(value: f64) -> usize {
@@ -161,9 +177,19 @@ mod tests {
 
     #[test]
     fn numbers_have_four_significant_digits() {
-        let text = [0.0, 0.012345, 1.0, 62.4321, 98.756, 153.26, 12_345.6, -3.5, -0.000_000_1]
-            .map(number)
-            .join(" ");
+        let text = [
+            0.0,
+            0.012345,
+            1.0,
+            62.4321,
+            98.756,
+            153.26,
+            12_345.6,
+            -3.5,
+            -0.000_000_1,
+        ]
+        .map(number)
+        .join(" ");
         assert_eq!(text, "0 0.0123 1 62.43 98.76 153.3 12,346 -3.5 0");
         assert_eq!(number(f64::NAN), "–");
     }
@@ -188,15 +214,24 @@ mod tests {
     fn durations_have_two_parts() {
         let cases = [0, 45_000, 24 * 60_000, 72 * 60_000, 3_600_000, 183_600_000];
         let zh = cases.map(|ms| duration(Language::Zh, ms)).join(", ");
-        assert_eq!(zh, "0 秒, 45 秒, 24 分钟, 1 小时 12 分钟, 1 小时, 2 天 3 小时");
+        assert_eq!(
+            zh,
+            "0 秒, 45 秒, 24 分钟, 1 小时 12 分钟, 1 小时, 2 天 3 小时"
+        );
         assert_eq!(duration(Language::En, 72 * 60_000), "1 h 12 min");
     }
 
     #[test]
     fn times_name_their_zone() {
         let clock = Clock::of("Asia/Shanghai");
-        assert_eq!(clock.full(1_795_226_700_000), "2026-11-21 10:05 (UTC+08:00)");
-        assert_eq!(clock.short(1_795_226_700_000, 1_795_226_700_000 + 86_400_000), "11-21 10:05");
+        assert_eq!(
+            clock.full(1_795_226_700_000),
+            "2026-11-21 10:05 (UTC+08:00)"
+        );
+        assert_eq!(
+            clock.short(1_795_226_700_000, 1_795_226_700_000 + 86_400_000),
+            "11-21 10:05"
+        );
         assert_eq!(Clock::of("Mars/Olympus").name(), "UTC");
         assert_eq!(clock.full(i64::MAX), "1970-01-01 08:00 (UTC+08:00)");
     }

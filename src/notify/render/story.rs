@@ -18,15 +18,24 @@ pub(super) fn preheader(
     let against = against.map(|against| format!("{}{against}", pick(language, "，", ", ")));
     let colon = pick(language, "：", ": ");
     let joint = pick(language, "·", " · ");
-    format!("{status}{joint}{severity}{colon}{value}{}", against.unwrap_or_default())
+    format!(
+        "{status}{joint}{severity}{colon}{value}{}",
+        against.unwrap_or_default()
+    )
 }
 
 /// The limit, and how the value stands to it.
 pub(super) fn against(language: Language, alert: &Alert) -> Option<String> {
     let limit = limit(alert.limit_min, alert.limit_max, &alert.unit)?;
     let beyond = alert.value.and_then(|value| {
-        let over = alert.limit_max.map(|max| value - max).filter(|by| *by > 0.0);
-        let under = alert.limit_min.map(|min| min - value).filter(|by| *by > 0.0);
+        let over = alert
+            .limit_max
+            .map(|max| value - max)
+            .filter(|by| *by > 0.0);
+        let under = alert
+            .limit_min
+            .map(|min| min - value)
+            .filter(|by| *by > 0.0);
         let over = over.map(|by| (by, "超出", "over by"));
         over.or(under.map(|by| (by, "低于限值", "under by")))
     });
@@ -82,7 +91,10 @@ pub(super) fn was(language: Language, alert: &Alert) -> &'static str {
 /// The table below the verdict.
 pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<Fact> {
     let alert = &notice.alert;
-    let fact = |zh, en, value| Fact { label: Label::new(language, zh, en), value };
+    let fact = |zh, en, value| Fact {
+        label: Label::new(language, zh, en),
+        value,
+    };
     let end_ms = alert.resolved_at_ms;
     let mut facts = Vec::new();
     if let Some(end_ms) = end_ms {
@@ -92,15 +104,21 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
         let lasts = duration(language, alert.window_ms.1 - alert.active_since_ms);
         facts.push(fact("已持续", "Lasting", lasts));
     }
-    if let Some(worst) = alert.worst_value.filter(|worst| Some(*worst) != alert.value) {
+    if let Some(worst) = alert
+        .worst_value
+        .filter(|worst| Some(*worst) != alert.value)
+    {
         facts.push(fact("最差值", "Worst", quantity(worst, &alert.unit)));
     }
     if let Some(score) = alert.score {
         facts.push(fact("评分", "Score", format!("{score:.1} / 5")));
     }
     let (start_ms, window_end_ms) = alert.window_ms;
-    let window =
-        format!("{} – {}", clock.short(start_ms, window_end_ms), clock.hour(window_end_ms));
+    let window = format!(
+        "{} – {}",
+        clock.short(start_ms, window_end_ms),
+        clock.hour(window_end_ms)
+    );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));
     facts
@@ -285,9 +303,10 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
 fn finish(language: Language, notice: &Notice, mut todo: Vec<String>) -> Vec<String> {
     let (zh, en) = match notice.alert.state {
         AlertState::Resolved => ("无需其他操作。", "Nothing else is needed."),
-        _ => {
-            ("恢复后，本线索内会收到结束通知。", "You will be told in this thread when it is over.")
-        }
+        _ => (
+            "恢复后，本线索内会收到结束通知。",
+            "You will be told in this thread when it is over.",
+        ),
     };
     todo.push(pick(language, zh, en).to_owned());
     todo

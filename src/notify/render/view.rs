@@ -118,8 +118,14 @@ impl View {
         let since = story::since(language, notice, &clock);
         let object = object(language, alert, " · ");
         let kqi = match language {
-            Language::Zh => Label { main: clean(&alert.name.zh), aside: clean(&alert.name.en) },
-            Language::En => Label { main: clean(&alert.name.en), aside: String::new() },
+            Language::Zh => Label {
+                main: clean(&alert.name.zh),
+                aside: clean(&alert.name.en),
+            },
+            Language::En => Label {
+                main: clean(&alert.name.en),
+                aside: String::new(),
+            },
         };
         let preheader = story::preheader(language, notice, &value, against.as_deref());
         View {
@@ -152,7 +158,10 @@ impl View {
 
 /// The newest value, precise enough beside its limit.
 pub(super) fn value(language: Language, alert: &Alert) -> String {
-    let limits: Vec<f64> = [alert.limit_min, alert.limit_max].into_iter().flatten().collect();
+    let limits: Vec<f64> = [alert.limit_min, alert.limit_max]
+        .into_iter()
+        .flatten()
+        .collect();
     match alert.value {
         Some(value) => quantity_beside(value, &limits, &alert.unit),
         None => pick(language, "无值", "no value").to_owned(),
@@ -168,7 +177,11 @@ pub(super) fn clean(text: &str) -> String {
             clean.push('…');
             break;
         }
-        clean.push(if c.is_control() || is_override(c) { ' ' } else { c });
+        clean.push(if c.is_control() || is_override(c) {
+            ' '
+        } else {
+            c
+        });
     }
     clean.trim().to_owned()
 }
@@ -180,12 +193,26 @@ fn is_override(c: char) -> bool {
 
 /// Service and place: the service's display name and the values of the other dimensions.
 fn object(language: Language, alert: &Alert, between: &str) -> String {
-    let service = alert.service_name.as_ref().map(|text| clean(name(language, text)));
+    let service = alert
+        .service_name
+        .as_ref()
+        .map(|text| clean(name(language, text)));
     let service = service.or_else(|| alert.service.as_deref().map(clean));
-    let places = alert.group.iter().filter(|(id, _)| id != "service").map(|(_, v)| clean(v));
-    let parts: Vec<String> =
-        service.into_iter().chain(places).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { clean(&alert.alert) } else { parts.join(between) }
+    let places = alert
+        .group
+        .iter()
+        .filter(|(id, _)| id != "service")
+        .map(|(_, v)| clean(v));
+    let parts: Vec<String> = service
+        .into_iter()
+        .chain(places)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() {
+        clean(&alert.alert)
+    } else {
+        parts.join(between)
+    }
 }
 
 /// The head's colour. White text on each has a contrast of at least 4.5 : 1.
@@ -202,7 +229,11 @@ const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
 
 fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<ChartView> {
     let alert = &notice.alert;
-    let values: Vec<f64> = notice.chart.iter().filter_map(|point| point.value).collect();
+    let values: Vec<f64> = notice
+        .chart
+        .iter()
+        .filter_map(|point| point.value)
+        .collect();
     let (first, last) = (notice.chart.first()?, notice.chart.last()?);
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
@@ -213,7 +244,11 @@ fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<Char
     }];
     if let Some(limit) = limit(alert.limit_min, alert.limit_max, &alert.unit) {
         let text = format!("{} {limit}", pick(language, "限值", "limit"));
-        legend.push(Legend { mark: "╍", colour: css(chart::LIMIT), text });
+        legend.push(Legend {
+            mark: "╍",
+            colour: css(chart::LIMIT),
+            text,
+        });
     }
     for (at_ms, zh, en, colour) in [
         (alert.fired_at_ms, "触发", "fired", chart::FIRED),
@@ -221,8 +256,16 @@ fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<Char
     ] {
         let shown = at_ms.filter(|at_ms| (first.end_ms..=last.end_ms).contains(at_ms));
         if let Some(at_ms) = shown {
-            let text = format!("{} {}", pick(language, zh, en), clock.short(at_ms, last.end_ms));
-            legend.push(Legend { mark: "⚑", colour: css(colour), text });
+            let text = format!(
+                "{} {}",
+                pick(language, zh, en),
+                clock.short(at_ms, last.end_ms)
+            );
+            legend.push(Legend {
+                mark: "⚑",
+                colour: css(colour),
+                text,
+            });
         }
     }
     let unit = &alert.unit;
@@ -258,10 +301,20 @@ fn spark(notice: &Notice, low: f64, high: f64) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let points = &notice.chart[notice.chart.len().saturating_sub(SPARK_MAX)..];
     let block = |value: f64| {
-        let share = if high > low { (value - low) / (high - low) } else { 0.0 };
-        BLOCKS.get((share * 7.0).round() as usize).copied().unwrap_or('·')
+        let share = if high > low {
+            (value - low) / (high - low)
+        } else {
+            0.0
+        };
+        BLOCKS
+            .get((share * 7.0).round() as usize)
+            .copied()
+            .unwrap_or('·')
     };
-    points.iter().map(|point| point.value.map_or('·', block)).collect()
+    points
+        .iter()
+        .map(|point| point.value.map_or('·', block))
+        .collect()
 }
 
 fn css([red, green, blue]: [u8; 3]) -> String {

@@ -17,8 +17,14 @@ pub(super) struct Label {
 impl Label {
     pub(super) fn new(language: Language, zh: &str, en: &str) -> Label {
         match language {
-            Language::Zh => Label { main: zh.to_owned(), aside: en.to_owned() },
-            Language::En => Label { main: en.to_owned(), aside: String::new() },
+            Language::Zh => Label {
+                main: zh.to_owned(),
+                aside: en.to_owned(),
+            },
+            Language::En => Label {
+                main: en.to_owned(),
+                aside: String::new(),
+            },
         }
     }
 }
@@ -115,7 +121,10 @@ pub(super) fn dimension(language: Language, id: &str) -> Label {
         "node" => ("投诉节点", "Complaint node"),
         // A dimension of the rule author's own has only the name that the author gave it.
         other => {
-            return Label { main: other.to_owned(), aside: String::new() };
+            return Label {
+                main: other.to_owned(),
+                aside: String::new(),
+            };
         }
     };
     Label::new(language, zh, en)

@@ -39,7 +39,9 @@ impl Bench {
         let now_ms = Arc::clone(&self.now_ms);
         let clock: Clock = Arc::new(move || now_ms.load(Ordering::SeqCst));
         let mailer = Mailer::Memory(Arc::clone(&self.memory));
-        Notifier::start(self.ledger.clone(), mailer, self.config.clone(), clock).await.unwrap()
+        Notifier::start(self.ledger.clone(), mailer, self.config.clone(), clock)
+            .await
+            .unwrap()
     }
 
     fn advance(&self, notifier: &Notifier, ms: i64) {
@@ -66,7 +68,13 @@ impl Bench {
     /// Waits until so many attempts have failed.
     async fn until_failed(&self, notifier: &Notifier, attempts: u64) {
         for _ in 0..500 {
-            if notifier.counts().failed.iter().map(|(_, count)| count).sum::<u64>() == attempts
+            if notifier
+                .counts()
+                .failed
+                .iter()
+                .map(|(_, count)| count)
+                .sum::<u64>()
+                == attempts
                 && self.ledger.counts().await.unwrap().sending == 0
             {
                 return;
@@ -85,7 +93,10 @@ fn numbered(n: usize) -> Notice {
 }
 
 fn failure(failure: Failure) -> DeliveryError {
-    DeliveryError { failure, message: format!("scripted {failure:?}") }
+    DeliveryError {
+        failure,
+        message: format!("scripted {failure:?}"),
+    }
 }
 
 #[tokio::test]
@@ -95,7 +106,10 @@ async fn recorded_twice_is_sent_once() {
     let first = notifier.decide(4, vec![notice()]).await.unwrap();
     assert_eq!(first, Recorded { new: 1, known: 0 });
     bench.until(DeliveryState::Sent, 1).await;
-    assert_eq!(notifier.decide(4, vec![notice()]).await.unwrap(), Recorded { new: 0, known: 1 });
+    assert_eq!(
+        notifier.decide(4, vec![notice()]).await.unwrap(),
+        Recorded { new: 0, known: 1 }
+    );
     drop(notifier);
     // After a crash the same epoch is decided anew, and another one that holds the notice again.
     let notifier = bench.start().await;
@@ -118,7 +132,11 @@ async fn an_open_attempt_is_made_again_with_the_same_message_id() {
     let entry = bench.memory.sent();
     bench.ledger.forget(i64::MAX).await.unwrap();
     let composer = crate::notify::Composer::new(&bench.config).unwrap();
-    bench.ledger.record(2, &[composer.entry(&notice())]).await.unwrap();
+    bench
+        .ledger
+        .record(2, &[composer.entry(&notice())])
+        .await
+        .unwrap();
     bench.ledger.mark_sending("n-1").await.unwrap();
 
     let notifier = bench.start().await;
@@ -126,17 +144,30 @@ async fn an_open_attempt_is_made_again_with_the_same_message_id() {
     assert_eq!(notifier.counts().requeued, 1);
     let sent = bench.memory.sent();
     assert_eq!(sent.len(), 2, "at least once, said openly");
-    assert_eq!(sent[1], entry[0], "the second copy is the first, byte for byte");
+    assert_eq!(
+        sent[1], entry[0],
+        "the second copy is the first, byte for byte"
+    );
 }
 
 #[tokio::test]
 async fn a_passing_failure_is_tried_again_after_its_time() {
     let bench = Bench::new().await;
-    bench.memory.fail_with([failure(Failure::Transient), failure(Failure::Transient)]);
+    bench
+        .memory
+        .fail_with([failure(Failure::Transient), failure(Failure::Transient)]);
     let notifier = bench.start().await;
     notifier.decide(1, vec![notice()]).await.unwrap();
     bench.until_failed(&notifier, 1).await;
-    assert_eq!(bench.ledger.list(Some(DeliveryState::Queued), 9, 0).await.unwrap().len(), 1);
+    assert_eq!(
+        bench
+            .ledger
+            .list(Some(DeliveryState::Queued), 9, 0)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     bench.advance(&notifier, 500);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(bench.memory.sent().len(), 0, "not before its time");
@@ -146,7 +177,10 @@ async fn a_passing_failure_is_tried_again_after_its_time() {
     bench.until(DeliveryState::Sent, 1).await;
     let counts = notifier.counts();
     assert_eq!(counts.sent[0], ("first", 1));
-    assert_eq!(counts.failed, [("transient", 2), ("setup", 0), ("permanent", 0)]);
+    assert_eq!(
+        counts.failed,
+        [("transient", 2), ("setup", 0), ("permanent", 0)]
+    );
 }
 
 #[tokio::test]
@@ -156,8 +190,15 @@ async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
     let notifier = bench.start().await;
     notifier.decide(1, vec![notice()]).await.unwrap();
     bench.until(DeliveryState::Dead, 1).await;
-    let dead = &bench.ledger.list(Some(DeliveryState::Dead), 9, 0).await.unwrap()[0];
-    assert_eq!((dead.attempts, dead.last_error.as_deref()), (1, Some("scripted Permanent")));
+    let dead = &bench
+        .ledger
+        .list(Some(DeliveryState::Dead), 9, 0)
+        .await
+        .unwrap()[0];
+    assert_eq!(
+        (dead.attempts, dead.last_error.as_deref()),
+        (1, Some("scripted Permanent"))
+    );
     assert_eq!(notifier.resend(&dead.id).await.unwrap(), Resent::Queued);
     bench.until(DeliveryState::Sent, 1).await;
 
@@ -183,7 +224,10 @@ async fn nobody_is_flooded_and_nothing_is_dropped_for_it() {
     let mut bench = Bench::new().await;
     bench.config.per_recipient_minute_max = 3;
     let notifier = bench.start().await;
-    notifier.decide(1, (0..7).map(numbered).collect()).await.unwrap();
+    notifier
+        .decide(1, (0..7).map(numbered).collect())
+        .await
+        .unwrap();
     bench.until(DeliveryState::Sent, 3).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!((bench.memory.sent().len(), notifier.counts().held), (3, 4));
@@ -199,11 +243,21 @@ async fn too_many_waiting_become_dead_letters_oldest_first() {
     bench.config.queued_max = 2;
     bench.memory.fail_with(vec![failure(Failure::Setup); 9]);
     let notifier = bench.start().await;
-    notifier.decide(1, (0..5).map(numbered).collect()).await.unwrap();
+    notifier
+        .decide(1, (0..5).map(numbered).collect())
+        .await
+        .unwrap();
     bench.until(DeliveryState::Dead, 3).await;
     assert_eq!(notifier.counts().shed, 3);
-    let dead = bench.ledger.list(Some(DeliveryState::Dead), 9, 0).await.unwrap();
-    assert_eq!(dead.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["n-2", "n-1", "n-0"]);
+    let dead = bench
+        .ledger
+        .list(Some(DeliveryState::Dead), 9, 0)
+        .await
+        .unwrap();
+    assert_eq!(
+        dead.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["n-2", "n-1", "n-0"]
+    );
 }
 
 #[tokio::test]
@@ -214,11 +268,18 @@ async fn a_thread_arrives_in_order_though_its_first_mail_fails() {
     let resolved = later(NoticeReason::Resolved, Language::Zh);
     notifier.decide(1, vec![notice(), resolved]).await.unwrap();
     bench.until_failed(&notifier, 1).await;
-    assert!(bench.memory.sent().is_empty(), "an ending waits for its beginning");
+    assert!(
+        bench.memory.sent().is_empty(),
+        "an ending waits for its beginning"
+    );
     bench.advance(&notifier, 5_000);
     bench.until(DeliveryState::Sent, 2).await;
-    let order: Vec<bool> =
-        bench.memory.sent().iter().map(|mail| mail.message_id.contains(".1.")).collect();
+    let order: Vec<bool> = bench
+        .memory
+        .sent()
+        .iter()
+        .map(|mail| mail.message_id.contains(".1."))
+        .collect();
     assert_eq!(order, [true, false]);
 }
 
@@ -239,7 +300,10 @@ async fn stops_by_its_deadline_and_refuses_what_comes_after() {
     let bench = Bench::new().await;
     bench.memory.fail_with(vec![failure(Failure::Transient); 1]);
     let notifier = bench.start().await;
-    notifier.decide(1, vec![notice(), numbered(7)]).await.unwrap();
+    notifier
+        .decide(1, vec![notice(), numbered(7)])
+        .await
+        .unwrap();
     let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
     // One failed and waits for its next attempt; that is no reason to stay.
     assert_eq!((left.sent, left.queued, left.sending), (1, 1, 0));
@@ -253,11 +317,18 @@ async fn the_outbox_has_one_file_a_message_however_often_it_is_sent() {
     let dir = tempfile::tempdir().unwrap();
     let mailer = Mailer::open(&bench.config, dir.path()).unwrap();
     let clock: Clock = Arc::new(|| START_MS);
-    let notifier =
-        Notifier::start(bench.ledger.clone(), mailer.clone(), bench.config.clone(), clock)
-            .await
-            .unwrap();
-    notifier.decide(1, vec![notice(), numbered(2)]).await.unwrap();
+    let notifier = Notifier::start(
+        bench.ledger.clone(),
+        mailer.clone(),
+        bench.config.clone(),
+        clock,
+    )
+    .await
+    .unwrap();
+    notifier
+        .decide(1, vec![notice(), numbered(2)])
+        .await
+        .unwrap();
     bench.until(DeliveryState::Sent, 2).await;
     let files = || {
         let names = std::fs::read_dir(dir.path().join("outbox")).unwrap();
@@ -266,9 +337,19 @@ async fn the_outbox_has_one_file_a_message_however_often_it_is_sent() {
         names
     };
     assert_eq!(files().len(), 2);
-    assert!(files()[0].to_str().unwrap().ends_with(".eml"), "{:?}", files());
+    assert!(
+        files()[0].to_str().unwrap().ends_with(".eml"),
+        "{:?}",
+        files()
+    );
     let eml = std::fs::read(dir.path().join("outbox").join(&files()[1])).unwrap();
-    assert!(mail_parser::MessageParser::default().parse(&eml).unwrap().message_id().is_some());
+    assert!(
+        mail_parser::MessageParser::default()
+            .parse(&eml)
+            .unwrap()
+            .message_id()
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -279,10 +360,16 @@ async fn an_old_outbox_file_goes_and_a_stranger_stays() {
     }
     let mailer = Mailer::Outbox(dir.path().to_owned());
     mailer.forget(1_000).await.unwrap();
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is that old");
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        3,
+        "nothing is that old"
+    );
     mailer.forget(crate::time::now_ms() + 60_000).await.unwrap();
-    let left: Vec<_> =
-        std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|f| f.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["notes.txt"]);
 }
 
@@ -309,14 +396,21 @@ async fn a_ledger_that_fails_for_a_while_leaves_nothing_stuck() {
         )
         .await;
     let notifier = bench.start().await;
-    notifier.decide(1, vec![numbered(1), numbered(2)]).await.unwrap();
+    notifier
+        .decide(1, vec![numbered(1), numbered(2)])
+        .await
+        .unwrap();
     for _ in 0..500 {
         if notifier.counts().ledger_failures > 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(bench.memory.sent().len(), 2, "both were tried though the first could not be noted");
+    assert_eq!(
+        bench.memory.sent().len(),
+        2,
+        "both were tried though the first could not be noted"
+    );
     bench.ledger.execute("DROP TRIGGER broken").await;
     bench.until(DeliveryState::Sent, 2).await;
     assert_eq!(notifier.counts().requeued, 2);
@@ -328,17 +422,25 @@ async fn a_server_that_says_nothing_does_not_hold_up_the_end() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let smtp = format!(r#"{{"host":"127.0.0.1","port":{port},"security":"none"}}"#);
-    let config =
-        MailConfig { smtp: Some(serde_json::from_str(&smtp).unwrap()), ..bench.config.clone() };
+    let config = MailConfig {
+        smtp: Some(serde_json::from_str(&smtp).unwrap()),
+        ..bench.config.clone()
+    };
     let mailer = Mailer::open(&config, std::path::Path::new("/nowhere")).unwrap();
     let clock: Clock = Arc::new(|| START_MS);
-    let notifier = Notifier::start(bench.ledger.clone(), mailer, config, clock).await.unwrap();
+    let notifier = Notifier::start(bench.ledger.clone(), mailer, config, clock)
+        .await
+        .unwrap();
     notifier.decide(1, vec![notice()]).await.unwrap();
     bench.until(DeliveryState::Sending, 1).await;
     let started = std::time::Instant::now();
     let left = notifier.shutdown(Duration::from_millis(200)).await.unwrap();
     assert_eq!(left.sending, 1);
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
     // The next process takes it up, and counts it as a mail that may have two copies.
     let notifier = bench.start().await;
     bench.until(DeliveryState::Sent, 1).await;

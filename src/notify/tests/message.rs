@@ -27,7 +27,11 @@ fn parse(eml: &[u8]) -> Message<'_> {
 }
 
 fn header(message: &Message<'_>, name: &'static str) -> String {
-    message.header_raw(name).unwrap_or_default().trim().to_owned()
+    message
+        .header_raw(name)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -49,7 +53,10 @@ fn a_terminal_reads_every_reason_in_both_languages() {
 #[test]
 fn the_html_of_a_first_notice() {
     let eml = eml(&notice());
-    insta::assert_snapshot!("html", parse(&eml).body_html(0).unwrap().replace("\r\n", "\n"));
+    insta::assert_snapshot!(
+        "html",
+        parse(&eml).body_html(0).unwrap().replace("\r\n", "\n")
+    );
 }
 
 #[test]
@@ -57,14 +64,23 @@ fn has_the_parts_that_every_mail_program_shows() {
     for reason in NoticeReason::ALL {
         let eml = eml(&later(reason, Language::Zh));
         assert!(eml.len() < 100_000, "{reason:?}: {} bytes", eml.len());
-        assert!(eml.split(|b| *b == b'\n').all(|line| line.len() <= 998), "a line is too long");
+        assert!(
+            eml.split(|b| *b == b'\n').all(|line| line.len() <= 998),
+            "a line is too long"
+        );
         let message = parse(&eml);
-        assert_eq!((message.text_body_count(), message.html_body_count()), (1, 1));
+        assert_eq!(
+            (message.text_body_count(), message.html_body_count()),
+            (1, 1)
+        );
         let html = message.body_html(0).unwrap();
         let chart = message.attachment(0).unwrap();
         assert_eq!(chart.content_type().unwrap().subtype(), Some("png"));
         let content_id = chart.content_id().unwrap().to_owned();
-        assert!(html.contains(&format!("src=\"cid:{content_id}\"")), "{content_id}");
+        assert!(
+            html.contains(&format!("src=\"cid:{content_id}\"")),
+            "{content_id}"
+        );
         assert!(chart.contents().starts_with(b"\x89PNG"));
         assert_eq!(message.attachment_count(), 1);
         for wrong in ["NaN", "undefined", "none"] {
@@ -93,7 +109,10 @@ fn headers_say_what_machines_ask() {
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("List-Id", "Chrysalis alerts <alerts.example.com>"),
-        ("List-Unsubscribe", "<mailto:chrysalis@example.com?subject=unsubscribe>"),
+        (
+            "List-Unsubscribe",
+            "<mailto:chrysalis@example.com?subject=unsubscribe>",
+        ),
         ("X-Chrysalis-Reason", "first"),
         ("Reply-To", "noc@example.com"),
         ("MIME-Version", "1.0"),
@@ -109,7 +128,11 @@ fn one_incident_is_one_thread_with_one_subject() {
     let root = parse(&root);
     let root_id = root.message_id().unwrap();
     assert_eq!(header(&root, "References"), "");
-    for reason in [NoticeReason::Escalated, NoticeReason::Resolved, NoticeReason::Corrected] {
+    for reason in [
+        NoticeReason::Escalated,
+        NoticeReason::Resolved,
+        NoticeReason::Corrected,
+    ] {
         let eml = eml(&later(reason, Language::Zh));
         let message = parse(&eml);
         assert_eq!(message.subject(), root.subject());
@@ -164,7 +187,10 @@ fn says_what_it_does_not_know() {
     let message = parse(&eml);
     assert_eq!(message.attachment_count(), 0);
     let body = message.body_text(0).unwrap();
-    assert!(body.contains("无值") && body.contains("没有数据不等于正常"), "{body}");
+    assert!(
+        body.contains("无值") && body.contains("没有数据不等于正常"),
+        "{body}"
+    );
 }
 
 #[test]
@@ -172,7 +198,10 @@ fn an_ending_says_what_kind_of_ending_it_is() {
     let mut ending = later(NoticeReason::Resolved, Language::En);
     assert_eq!(ending.alert.state, AlertState::Resolved);
     for (reason, want) in [
-        (TransitionReason::Cleared, "back in the reasonable interval (11.8 s) after 15 min"),
+        (
+            TransitionReason::Cleared,
+            "back in the reasonable interval (11.8 s) after 15 min",
+        ),
         (TransitionReason::NoData, "no proof of health"),
         (TransitionReason::RuleChanged, "rule was changed or removed"),
         (TransitionReason::SourceBack, "speaks again after 15 min"),
@@ -192,28 +221,52 @@ fn a_contact_without_an_address_is_refused_alone() {
     let entry = composer().entry(&lost);
     assert!(entry.eml.is_empty());
     let refused = entry.refused.unwrap();
-    assert!(refused.contains("no usable mail address: \"nobody at all\""), "{refused}");
+    assert!(
+        refused.contains("no usable mail address: \"nobody at all\""),
+        "{refused}"
+    );
 }
 
 #[test]
 fn settings_that_are_no_addresses_are_named() {
-    let config = MailConfig { from: "not an address".to_owned(), ..MailConfig::default() };
+    let config = MailConfig {
+        from: "not an address".to_owned(),
+        ..MailConfig::default()
+    };
     let error = Composer::new(&config).unwrap_err().to_string();
-    assert_eq!(error, "mail setting from is not an address: \"not an address\"");
+    assert_eq!(
+        error,
+        "mail setting from is not an address: \"not an address\""
+    );
 }
 
 #[test]
 fn a_correction_says_what_was_told_and_what_is_true() {
     let mut corrected = later(NoticeReason::Corrected, Language::En);
     for (state, told, now) in [
-        (AlertState::Resolved, "Abnormal since 2026-11-21 10:15", "it was not abnormal"),
-        (AlertState::Firing, "its verdict no longer holds", "It is abnormal since"),
-        (AlertState::Pending, "Abnormal since 2026-11-21 10:15", "but not for long enough"),
+        (
+            AlertState::Resolved,
+            "Abnormal since 2026-11-21 10:15",
+            "it was not abnormal",
+        ),
+        (
+            AlertState::Firing,
+            "its verdict no longer holds",
+            "It is abnormal since",
+        ),
+        (
+            AlertState::Pending,
+            "Abnormal since 2026-11-21 10:15",
+            "but not for long enough",
+        ),
     ] {
         corrected.alert.state = state;
         let eml = eml(&corrected);
         let body = parse(&eml).body_text(0).unwrap().into_owned();
         assert!(body.contains("You were told") && body.contains("True now"));
-        assert!(body.contains(told) && body.contains(now), "{state:?}: {body}");
+        assert!(
+            body.contains(told) && body.contains(now),
+            "{state:?}: {body}"
+        );
     }
 }

@@ -48,7 +48,11 @@ async fn attempt_to(to: &str, fault: At, username: bool) -> Result<(), (Failure,
                 _ => usual,
             };
             in_data &= answer.starts_with("354");
-            if write.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+            if write
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -66,7 +70,10 @@ async fn attempt_to(to: &str, fault: At, username: bool) -> Result<(), (Failure,
         ca_file: None,
         timeout_s: 5,
     };
-    let config = MailConfig { smtp: Some(smtp), ..MailConfig::default() };
+    let config = MailConfig {
+        smtp: Some(smtp),
+        ..MailConfig::default()
+    };
     let mailer = Mailer::open(&config, dir.path()).unwrap();
     let mail = Mail {
         message_id: "a@b".to_owned(),
@@ -85,13 +92,41 @@ async fn every_answer_has_its_meaning() {
     assert_eq!(attempt(At::Say("NOOP", "250 fine"), true).await, Ok(()));
     for (fault, want, said) in [
         (At::Say("MAIL", "451 try later"), Failure::Transient, "451"),
-        (At::Say("RCPT", "450 mailbox busy"), Failure::Transient, "mailbox busy"),
-        (At::Say("RCPT", "550 5.1.1 no such user"), Failure::Permanent, "no such user"),
-        (At::Say("DATA", "452 disk full"), Failure::Transient, "disk full"),
-        (At::Say(".", "554 looks like spam"), Failure::Permanent, "spam"),
-        (At::Say("AUTH", "535 5.7.8 bad password"), Failure::Setup, "bad password"),
-        (At::Say("AUTH", "454 4.7.0 directory is down"), Failure::Transient, "directory"),
-        (At::Say("EHLO", "250 fake"), Failure::Setup, "authentication mechanism"),
+        (
+            At::Say("RCPT", "450 mailbox busy"),
+            Failure::Transient,
+            "mailbox busy",
+        ),
+        (
+            At::Say("RCPT", "550 5.1.1 no such user"),
+            Failure::Permanent,
+            "no such user",
+        ),
+        (
+            At::Say("DATA", "452 disk full"),
+            Failure::Transient,
+            "disk full",
+        ),
+        (
+            At::Say(".", "554 looks like spam"),
+            Failure::Permanent,
+            "spam",
+        ),
+        (
+            At::Say("AUTH", "535 5.7.8 bad password"),
+            Failure::Setup,
+            "bad password",
+        ),
+        (
+            At::Say("AUTH", "454 4.7.0 directory is down"),
+            Failure::Transient,
+            "directory",
+        ),
+        (
+            At::Say("EHLO", "250 fake"),
+            Failure::Setup,
+            "authentication mechanism",
+        ),
         (At::Hang("MAIL"), Failure::Transient, ""),
         (At::Hang("."), Failure::Transient, ""),
     ] {
@@ -105,7 +140,9 @@ async fn every_answer_has_its_meaning() {
 #[tokio::test]
 async fn an_address_that_a_server_cannot_spell_concerns_no_other_mail() {
     let usual = At::Say("NOOP", "250 fine");
-    let (failure, message) = attempt_to("接口人@example.com", usual, false).await.unwrap_err();
+    let (failure, message) = attempt_to("接口人@example.com", usual, false)
+        .await
+        .unwrap_err();
     assert_eq!(failure, Failure::Permanent, "{message}");
 }
 
@@ -113,7 +150,10 @@ async fn an_address_that_a_server_cannot_spell_concerns_no_other_mail() {
 async fn a_server_that_is_not_there_may_come_back() {
     let smtp: SmtpConfig =
         serde_json::from_str(r#"{"host":"127.0.0.1","port":1,"security":"none"}"#).unwrap();
-    let config = MailConfig { smtp: Some(smtp), ..MailConfig::default() };
+    let config = MailConfig {
+        smtp: Some(smtp),
+        ..MailConfig::default()
+    };
     let mailer = Mailer::open(&config, std::path::Path::new("/nowhere")).unwrap();
     let mail = Mail {
         message_id: "a@b".to_owned(),
@@ -128,17 +168,31 @@ async fn a_server_that_is_not_there_may_come_back() {
 #[test]
 fn settings_that_cannot_work_are_said_before_the_first_mail() {
     for (json, want) in [
-        (r#"{"host":"m","username":"u"}"#, "neither password_file nor password_env"),
+        (
+            r#"{"host":"m","username":"u"}"#,
+            "neither password_file nor password_env",
+        ),
         (
             r#"{"host":"m","username":"u","password_file":"/no/such"}"#,
             "password_file from /no/such",
         ),
-        (r#"{"host":"m","username":"u","password_env":"NO_SUCH_VARIABLE_"}"#, "NO_SUCH_VARIABLE_"),
-        (r#"{"host":"m","ca_file":"/no/ca.pem"}"#, "ca_file from /no/ca.pem"),
+        (
+            r#"{"host":"m","username":"u","password_env":"NO_SUCH_VARIABLE_"}"#,
+            "NO_SUCH_VARIABLE_",
+        ),
+        (
+            r#"{"host":"m","ca_file":"/no/ca.pem"}"#,
+            "ca_file from /no/ca.pem",
+        ),
     ] {
         let smtp: SmtpConfig = serde_json::from_str(json).unwrap();
-        let config = MailConfig { smtp: Some(smtp), ..MailConfig::default() };
-        let error = Mailer::open(&config, std::path::Path::new("/tmp")).unwrap_err().to_string();
+        let config = MailConfig {
+            smtp: Some(smtp),
+            ..MailConfig::default()
+        };
+        let error = Mailer::open(&config, std::path::Path::new("/tmp"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(want), "{error}");
     }
 }
