@@ -222,6 +222,26 @@ impl Mailer {
         }
     }
 
+    /// Takes files out of an outbox that were written before a time, ms; other mailers keep none.
+    pub(super) async fn forget(&self, before_ms: i64) -> std::io::Result<()> {
+        let Mailer::Outbox(folder) = self else {
+            return Ok(());
+        };
+        let before = Duration::from_millis(u64::try_from(before_ms).unwrap_or(0));
+        let before = std::time::SystemTime::UNIX_EPOCH + before;
+        let mut files = tokio::fs::read_dir(folder).await?;
+        while let Some(file) = files.next_entry().await? {
+            let path = file.path();
+            let ours = path
+                .extension()
+                .is_some_and(|ending| ending == "eml" || ending == "tmp");
+            if ours && file.metadata().await?.modified()? < before {
+                tokio::fs::remove_file(path).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Closes connections.
     pub async fn close(&self) {
         if let Mailer::Smtp(transport) = self {
@@ -292,13 +312,15 @@ fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, MailerError> {
 
 /// What an SMTP error means for the next attempt.
 fn classify(error: &smtp::Error) -> DeliveryError {
-    let code = error.status().map(|code| u16::from(code));
+    let code = error.status().map(u16::from);
     let message = with_causes(error);
     let failure = match code {
         // The server wants other credentials, or TLS: RFC 4954 and RFC 3207.
         Some(530 | 534 | 535 | 538) => Failure::Setup,
         Some(500..) => Failure::Permanent,
         Some(_) => Failure::Transient,
+        // An address in Chinese, and a server without SMTPUTF8: no other mail is concerned.
+        None if message.contains("non-ascii") => Failure::Permanent,
         // STARTTLS or a way to log in is not offered; or the certificate is not trusted.
         None if error.is_client() || error.is_tls() => Failure::Setup,
         None if message.contains("certificate") => Failure::Setup,

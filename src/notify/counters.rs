@@ -26,7 +26,7 @@ pub struct NotifyCounts {
     pub held: u64,
     /// Mails given up because too many were waiting.
     pub shed: u64,
-    /// Attempts that an earlier process left open; their mails may have two copies.
+    /// Attempts left open by an earlier process or a failing ledger; their mails may have two copies.
     pub requeued: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,

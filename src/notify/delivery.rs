@@ -47,6 +47,8 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    /// A round ended early, so rows may say `sending` though nothing is on its way.
+    pub(super) uncertain: bool,
 }
 
 /// How many mails each recipient had in the present minute. Bounded by the recipients of a minute.
@@ -106,24 +108,38 @@ impl Delivery {
     /// Sends what is due, at most `in_flight_max`, and says how many it looked at.
     async fn round(&mut self) -> Result<usize, LedgerError> {
         let now_ms = (self.clock)();
+        if self.uncertain {
+            // Nothing is in flight here, so whatever is `sending` was left by the round that failed.
+            add(&self.counters.requeued, self.ledger.requeue().await?);
+            self.uncertain = false;
+        }
         self.tidy(now_ms).await?;
         let due = self
             .ledger
             .due(now_ms, self.config.in_flight_max.max(1))
             .await?;
         let looked_at = due.len();
-        let mut attempts = JoinSet::new();
+        self.uncertain = looked_at > 0;
+        let mut claimed = Vec::with_capacity(looked_at);
         for due in due {
             let cap = self.config.per_recipient_minute_max.max(1);
             if !self.minute.take(&due.recipient, now_ms, cap) {
                 add(&self.counters.held, 1);
                 let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
                 self.ledger.hold(&due.id, next_minute_ms).await?;
-                continue;
+            } else if self.ledger.mark_sending(&due.id).await? {
+                claimed.push(due);
             }
-            if !self.ledger.mark_sending(&due.id).await? {
-                continue;
-            }
+        }
+        self.attempt(claimed).await?;
+        self.uncertain = false;
+        Ok(looked_at)
+    }
+
+    /// Tries each once, side by side. A ledger that fails for one does not cut off the others.
+    async fn attempt(&self, claimed: Vec<Due>) -> Result<(), LedgerError> {
+        let mut attempts = JoinSet::new();
+        for due in claimed {
             let mailer = self.mailer.clone();
             let mail = Mail {
                 message_id: due.message_id.clone(),
@@ -133,13 +149,14 @@ impl Delivery {
             };
             attempts.spawn(async move { (due, mailer.deliver(&mail).await) });
         }
+        let mut outcome = Ok(());
         while let Some(done) = attempts.join_next().await {
             // A task that panicked leaves its row as `sending`; the next start requeues it.
-            if let Ok((due, outcome)) = done {
-                self.settle(&due, outcome).await?;
+            if let Ok((due, delivered)) = done {
+                outcome = outcome.and(self.settle(&due, delivered).await);
             }
         }
-        Ok(looked_at)
+        outcome
     }
 
     async fn settle(
@@ -193,6 +210,9 @@ impl Delivery {
             self.forgot_at_ms = now_ms;
             let before_ms = now_ms - i64::from(self.config.keep_days) * DAY_MS;
             self.ledger.forget(before_ms).await?;
+            if let Err(error) = self.mailer.forget(before_ms).await {
+                warn!(%error, "cannot clear the outbox of old mails");
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod digits;
+mod lists;
 mod number;
 mod story;
 mod view;

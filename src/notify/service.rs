@@ -96,6 +96,7 @@ impl Notifier {
             stop: stopping,
             minute: Minute::default(),
             forgot_at_ms: i64::MIN / 2,
+            uncertain: false,
         };
         Ok(Notifier {
             ledger,

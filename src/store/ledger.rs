@@ -130,12 +130,8 @@ impl Ledger {
     /// Notices whose time has come, oldest decision first, at most `limit`.
     pub async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, incident, reason, recipient, message_id, eml, attempts FROM notices AS n
-             WHERE state = 'queued' AND next_attempt_at_ms <= ?
-               AND NOT EXISTS (
-                 SELECT 1 FROM notices AS earlier
-                 WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
-                   AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'))
+            "SELECT id, incident, reason, recipient, message_id, eml, attempts FROM sendable
+             WHERE next_attempt_at_ms <= ?
              ORDER BY sequence LIMIT ?",
         )
         .bind(now_ms)
@@ -159,17 +155,10 @@ impl Ledger {
 
     /// The earliest time at which [`Ledger::due`] will have something, ms.
     pub async fn next_due_at_ms(&self) -> Result<Option<i64>, LedgerError> {
-        sqlx::query_scalar(
-            "SELECT min(next_attempt_at_ms) FROM notices AS n
-             WHERE state = 'queued'
-               AND NOT EXISTS (
-                 SELECT 1 FROM notices AS earlier
-                 WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
-                   AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'))",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(statement("read the next due time"))
+        sqlx::query_scalar("SELECT min(next_attempt_at_ms) FROM sendable")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(statement("read the next due time"))
     }
 
     /// Counts an attempt and says that it is under way. False if the notice does not wait.
@@ -368,6 +357,12 @@ impl Ledger {
     /// Closes the connections and folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Runs any statement: tests make the database fail with it.
+    #[cfg(test)]
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.pool).await.unwrap();
     }
 
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would

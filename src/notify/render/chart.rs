@@ -36,7 +36,7 @@ pub(super) const FIRED: [u8; 3] = [0x8a, 0x5c, 0xc7];
 /// The moment of the end.
 pub(super) const ENDED: [u8; 3] = [0x2f, 0x8f, 0x3f];
 const GRID: [u8; 3] = [0xe3, 0xe6, 0xea];
-const FIGURES: [u8; 3] = [0x5a, 0x62, 0x6c];
+const FIGURES: [u8; 3] = [0x46, 0x4e, 0x58];
 
 /// Draws a chart as PNG; `None` where no window has a value.
 pub(super) fn draw(points: &[ChartPoint], alert: &Alert, clock: &Clock) -> Option<Vec<u8>> {

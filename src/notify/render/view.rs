@@ -8,15 +8,13 @@ use serde::Serialize;
 
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
-use super::story;
 use super::words::{self, Label, name, pick};
+use super::{lists, story};
 use crate::alerting::{Alert, Notice, NoticeReason};
 use crate::rules::{Language, Severity};
 
 /// Characters of one text from outside; longer ones end in an ellipsis.
 const TEXT_CHARS_MAX: usize = 160;
-/// Complaint KQIs, dimensions and annotations listed, each; the rest is counted.
-const LISTED_MAX: usize = 8;
 /// Windows in the text mail's chart.
 const SPARK_MAX: usize = 48;
 
@@ -148,12 +146,12 @@ impl View {
             why: story::why(language, notice, &clock),
             correction: story::correction(language, notice, &clock),
             chart: chart_view(language, notice, &clock),
-            sections: sections(language, notice),
+            sections: lists::sections(language, notice),
             todo_label: label("建议处理", "What to do"),
             todo: story::todo(language, notice),
             labels_label: label("全部标签", "All labels"),
-            labels: labels(language, notice),
-            footer: footer(language, notice, &clock),
+            labels: lists::labels(language, notice),
+            footer: lists::footer(language, notice, &clock),
         }
     }
 }
@@ -317,158 +315,6 @@ fn spark(notice: &Notice, low: f64, high: f64) -> String {
         .iter()
         .map(|point| point.value.map_or('·', block))
         .collect()
-}
-
-fn sections(language: Language, notice: &Notice) -> Vec<Section> {
-    let label = |zh, en| Label::new(language, zh, en);
-    let alert = &notice.alert;
-    let mut sections = Vec::new();
-    let dimensions: Vec<Fact> = alert
-        .group
-        .iter()
-        .map(|(id, value)| Fact {
-            label: words::dimension(language, id),
-            value: match &alert.service_name {
-                Some(service) if id == "service" => clean(name(language, service)),
-                _ => clean(value),
-            },
-        })
-        .collect();
-    sections.extend(section(language, label("维度", "Dimensions"), dimensions));
-    let unit = |count: &i64| match language {
-        Language::Zh => format!("{count} 件"),
-        Language::En => format!("{count} complaint{}", if *count == 1 { "" } else { "s" }),
-    };
-    let complaints: Vec<Fact> = notice
-        .complaints
-        .iter()
-        .map(|(about, count)| Fact {
-            label: Label {
-                main: clean(name(language, about)),
-                aside: String::new(),
-            },
-            value: unit(count),
-        })
-        .collect();
-    sections.extend(section(
-        language,
-        label("相关投诉", "Complaints"),
-        complaints,
-    ));
-    if let Some(trigger) = &notice.trigger {
-        let owner = [&trigger.department, &trigger.role]
-            .map(|text| clean(name(language, text)))
-            .join(" · ");
-        let facts = vec![
-            Fact {
-                label: label("编号", "Number"),
-                value: clean(&trigger.id),
-            },
-            Fact {
-                label: label("责任方", "Owner"),
-                value: owner,
-            },
-            Fact {
-                label: label("状态", "State"),
-                value: clean(words::trigger_state(language, &trigger.state)),
-            },
-        ];
-        sections.extend(section(
-            language,
-            label("优化触发单", "Optimization trigger"),
-            facts,
-        ));
-    }
-    let notes: Vec<Fact> = notice
-        .annotations
-        .iter()
-        .map(|text| Fact {
-            label: label("说明", "Note"),
-            value: clean(text),
-        })
-        .collect();
-    sections.extend(section(
-        language,
-        label("同一时段的事件", "At the same time"),
-        notes,
-    ));
-    sections
-}
-
-fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Section> {
-    let hidden = facts.len().saturating_sub(LISTED_MAX);
-    facts.truncate(LISTED_MAX);
-    let more = (hidden > 0).then(|| match language {
-        Language::Zh => format!("另有 {hidden} 项"),
-        Language::En => format!("and {hidden} more"),
-    });
-    (!facts.is_empty()).then_some(Section { label, facts, more })
-}
-
-fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
-    let alert = &notice.alert;
-    let plain = |key: &str, value: &str| Fact {
-        label: Label {
-            main: key.to_owned(),
-            aside: String::new(),
-        },
-        value: clean(value),
-    };
-    let mut labels = vec![
-        plain("alert", &alert.alert),
-        plain("incident", &alert.incident),
-    ];
-    labels.extend(alert.kqi.as_deref().map(|kqi| plain("kqi", kqi)));
-    labels.extend(
-        alert
-            .service
-            .as_deref()
-            .map(|service| plain("service", service)),
-    );
-    labels.push(plain("group", &alert.group_label));
-    labels.extend(
-        alert
-            .layer
-            .map(|layer| plain("layer", words::layer(language, layer))),
-    );
-    labels.extend(
-        alert
-            .department
-            .as_deref()
-            .map(|id| plain("department", id)),
-    );
-    labels.push(plain("state", alert.state.name()));
-    labels.push(plain("state_reason", alert.reason.name()));
-    labels.push(plain("notice_reason", notice.reason.name()));
-    labels.push(plain("revision", &notice.revision.to_string()));
-    labels.push(plain("rules", &notice.rule_version));
-    labels.extend(
-        notice
-            .provenance
-            .as_deref()
-            .map(|source| plain("limit_source", source)),
-    );
-    labels
-}
-
-fn footer(language: Language, notice: &Notice, clock: &Clock) -> Vec<String> {
-    let mut footer = Vec::new();
-    if let Some((department, role)) = &notice.role {
-        let role = [department, role]
-            .map(|text| clean(name(language, text)))
-            .join(" · ");
-        footer.push(match language {
-            Language::Zh => format!("您因担任「{role}」而收到此邮件。"),
-            Language::En => format!("You are told because you hold the role {role}."),
-        });
-    }
-    let at = clock.full(notice.decided_at_ms);
-    let zone = clock.name();
-    footer.push(match language {
-        Language::Zh => format!("由 Chrysalis 于 {at} 判定；时间均为 {zone}。"),
-        Language::En => format!("Decided by Chrysalis at {at}; all times are {zone}."),
-    });
-    footer
 }
 
 fn css([red, green, blue]: [u8; 3]) -> String {

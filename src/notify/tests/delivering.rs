@@ -351,3 +351,98 @@ async fn the_outbox_has_one_file_a_message_however_often_it_is_sent() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn an_old_outbox_file_goes_and_a_stranger_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.eml", "b.tmp", "notes.txt"] {
+        std::fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let mailer = Mailer::Outbox(dir.path().to_owned());
+    mailer.forget(1_000).await.unwrap();
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        3,
+        "nothing is that old"
+    );
+    mailer.forget(crate::time::now_ms() + 60_000).await.unwrap();
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|f| f.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["notes.txt"]);
+}
+
+#[tokio::test]
+async fn epochs_without_notices_move_the_ledger_on_now_and_then() {
+    let bench = Bench::new().await;
+    let notifier = bench.start().await;
+    for epoch in 1..=20 {
+        notifier.decide(epoch, Vec::new()).await.unwrap();
+        bench.advance(&notifier, 150);
+    }
+    let upto = bench.ledger.decided_upto().await.unwrap().unwrap();
+    assert!((12..20).contains(&upto), "{upto}");
+}
+
+#[tokio::test]
+async fn a_ledger_that_fails_for_a_while_leaves_nothing_stuck() {
+    let bench = Bench::new().await;
+    bench
+        .ledger
+        .execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON notices WHEN NEW.state = 'sent'
+             BEGIN SELECT RAISE(ABORT, 'disk trouble'); END",
+        )
+        .await;
+    let notifier = bench.start().await;
+    notifier
+        .decide(1, vec![numbered(1), numbered(2)])
+        .await
+        .unwrap();
+    for _ in 0..500 {
+        if notifier.counts().ledger_failures > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        bench.memory.sent().len(),
+        2,
+        "both were tried though the first could not be noted"
+    );
+    bench.ledger.execute("DROP TRIGGER broken").await;
+    bench.until(DeliveryState::Sent, 2).await;
+    assert_eq!(notifier.counts().requeued, 2);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_does_not_hold_up_the_end() {
+    let bench = Bench::new().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let smtp = format!(r#"{{"host":"127.0.0.1","port":{port},"security":"none"}}"#);
+    let config = MailConfig {
+        smtp: Some(serde_json::from_str(&smtp).unwrap()),
+        ..bench.config.clone()
+    };
+    let mailer = Mailer::open(&config, std::path::Path::new("/nowhere")).unwrap();
+    let clock: Clock = Arc::new(|| START_MS);
+    let notifier = Notifier::start(bench.ledger.clone(), mailer, config, clock)
+        .await
+        .unwrap();
+    notifier.decide(1, vec![notice()]).await.unwrap();
+    bench.until(DeliveryState::Sending, 1).await;
+    let started = std::time::Instant::now();
+    let left = notifier.shutdown(Duration::from_millis(200)).await.unwrap();
+    assert_eq!(left.sending, 1);
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    // The next process takes it up, and counts it as a mail that may have two copies.
+    let notifier = bench.start().await;
+    bench.until(DeliveryState::Sent, 1).await;
+    assert_eq!(notifier.counts().requeued, 1);
+}

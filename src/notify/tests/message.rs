@@ -239,3 +239,34 @@ fn settings_that_are_no_addresses_are_named() {
         "mail setting from is not an address: \"not an address\""
     );
 }
+
+#[test]
+fn a_correction_says_what_was_told_and_what_is_true() {
+    let mut corrected = later(NoticeReason::Corrected, Language::En);
+    for (state, told, now) in [
+        (
+            AlertState::Resolved,
+            "Abnormal since 2026-11-21 10:15",
+            "it was not abnormal",
+        ),
+        (
+            AlertState::Firing,
+            "its verdict no longer holds",
+            "It is abnormal since",
+        ),
+        (
+            AlertState::Pending,
+            "Abnormal since 2026-11-21 10:15",
+            "but not for long enough",
+        ),
+    ] {
+        corrected.alert.state = state;
+        let eml = eml(&corrected);
+        let body = parse(&eml).body_text(0).unwrap().into_owned();
+        assert!(body.contains("You were told") && body.contains("True now"));
+        assert!(
+            body.contains(told) && body.contains(now),
+            "{state:?}: {body}"
+        );
+    }
+}

@@ -17,6 +17,10 @@ enum At {
 
 /// Tries to deliver one mail to a server that is fine but for `fault`.
 async fn attempt(fault: At, username: bool) -> Result<(), (Failure, String)> {
+    attempt_to("noc@example.com", fault, username).await
+}
+
+async fn attempt_to(to: &str, fault: At, username: bool) -> Result<(), (Failure, String)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -74,7 +78,7 @@ async fn attempt(fault: At, username: bool) -> Result<(), (Failure, String)> {
     let mail = Mail {
         message_id: "a@b".to_owned(),
         from: "chrysalis@example.com".parse().unwrap(),
-        to: "noc@example.com".to_owned(),
+        to: to.to_owned(),
         eml: b"Subject: x\r\n\r\n.leading dot\r\n".to_vec(),
     };
     let outcome = mailer.deliver(&mail).await;
@@ -131,6 +135,15 @@ async fn every_answer_has_its_meaning() {
         assert!(message.contains(said), "{message}");
         assert!(!message.contains("secret"), "{message}");
     }
+}
+
+#[tokio::test]
+async fn an_address_that_a_server_cannot_spell_concerns_no_other_mail() {
+    let usual = At::Say("NOOP", "250 fine");
+    let (failure, message) = attempt_to("接口人@example.com", usual, false)
+        .await
+        .unwrap_err();
+    assert_eq!(failure, Failure::Permanent, "{message}");
 }
 
 #[tokio::test]

@@ -25,6 +25,15 @@ CREATE TABLE notices (
 CREATE INDEX notices_by_state ON notices (state, next_attempt_at_ms);
 CREATE INDEX notices_by_thread ON notices (incident, recipient, revision);
 
+-- What may be sent now, but for its time: in one thread nothing overtakes what came before it.
+CREATE VIEW sendable AS
+SELECT * FROM notices AS n
+WHERE state = 'queued'
+  AND NOT EXISTS (
+    SELECT 1 FROM notices AS earlier
+    WHERE earlier.incident = n.incident AND earlier.recipient = n.recipient
+      AND earlier.revision < n.revision AND earlier.state IN ('queued', 'sending'));
+
 -- One row a fact about the ledger itself: `decided_upto` is the newest epoch whose notices it holds.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,

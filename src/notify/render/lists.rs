@@ -1,0 +1,165 @@
+//! The lists of a mail: what the alert is made of, who complained, who owns it, and all labels.
+
+use super::number::Clock;
+use super::view::{Fact, Section, clean};
+use super::words::{self, Label, name};
+use crate::alerting::Notice;
+use crate::rules::Language;
+
+/// Complaint KQIs, dimensions and annotations listed, each; the rest is counted.
+const LISTED_MAX: usize = 8;
+
+/// Dimensions, complaints, trigger, and what happened at the same time.
+pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
+    let label = |zh, en| Label::new(language, zh, en);
+    let alert = &notice.alert;
+    let mut sections = Vec::new();
+    let dimensions: Vec<Fact> = alert
+        .group
+        .iter()
+        .map(|(id, value)| Fact {
+            label: words::dimension(language, id),
+            value: match &alert.service_name {
+                Some(service) if id == "service" => clean(name(language, service)),
+                _ => clean(value),
+            },
+        })
+        .collect();
+    sections.extend(section(language, label("维度", "Dimensions"), dimensions));
+    let unit = |count: &i64| match language {
+        Language::Zh => format!("{count} 件"),
+        Language::En => format!("{count} complaint{}", if *count == 1 { "" } else { "s" }),
+    };
+    let complaints: Vec<Fact> = notice
+        .complaints
+        .iter()
+        .map(|(about, count)| Fact {
+            label: Label {
+                main: clean(name(language, about)),
+                aside: String::new(),
+            },
+            value: unit(count),
+        })
+        .collect();
+    sections.extend(section(
+        language,
+        label("相关投诉", "Complaints"),
+        complaints,
+    ));
+    if let Some(trigger) = &notice.trigger {
+        let owner = [&trigger.department, &trigger.role]
+            .map(|text| clean(name(language, text)))
+            .join(" · ");
+        let facts = vec![
+            Fact {
+                label: label("编号", "Number"),
+                value: clean(&trigger.id),
+            },
+            Fact {
+                label: label("责任方", "Owner"),
+                value: owner,
+            },
+            Fact {
+                label: label("状态", "State"),
+                value: clean(words::trigger_state(language, &trigger.state)),
+            },
+        ];
+        sections.extend(section(
+            language,
+            label("优化触发单", "Optimization trigger"),
+            facts,
+        ));
+    }
+    let notes: Vec<Fact> = notice
+        .annotations
+        .iter()
+        .map(|text| Fact {
+            label: label("说明", "Note"),
+            value: clean(text),
+        })
+        .collect();
+    sections.extend(section(
+        language,
+        label("同一时段的事件", "At the same time"),
+        notes,
+    ));
+    sections
+}
+
+fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Section> {
+    let hidden = facts.len().saturating_sub(LISTED_MAX);
+    facts.truncate(LISTED_MAX);
+    let more = (hidden > 0).then(|| match language {
+        Language::Zh => format!("另有 {hidden} 项"),
+        Language::En => format!("and {hidden} more"),
+    });
+    (!facts.is_empty()).then_some(Section { label, facts, more })
+}
+
+/// Everything that names the alert, as the API has it, with where its limit comes from.
+pub(super) fn labels(language: Language, notice: &Notice) -> Vec<Fact> {
+    let alert = &notice.alert;
+    let plain = |key: &str, value: &str| Fact {
+        label: Label {
+            main: key.to_owned(),
+            aside: String::new(),
+        },
+        value: clean(value),
+    };
+    let mut labels = vec![
+        plain("alert", &alert.alert),
+        plain("incident", &alert.incident),
+    ];
+    labels.extend(alert.kqi.as_deref().map(|kqi| plain("kqi", kqi)));
+    labels.extend(
+        alert
+            .service
+            .as_deref()
+            .map(|service| plain("service", service)),
+    );
+    labels.push(plain("group", &alert.group_label));
+    labels.extend(
+        alert
+            .layer
+            .map(|layer| plain("layer", words::layer(language, layer))),
+    );
+    labels.extend(
+        alert
+            .department
+            .as_deref()
+            .map(|id| plain("department", id)),
+    );
+    labels.push(plain("state", alert.state.name()));
+    labels.push(plain("state_reason", alert.reason.name()));
+    labels.push(plain("notice_reason", notice.reason.name()));
+    labels.push(plain("revision", &notice.revision.to_string()));
+    labels.push(plain("rules", &notice.rule_version));
+    labels.extend(
+        notice
+            .provenance
+            .as_deref()
+            .map(|source| plain("limit_source", source)),
+    );
+    labels
+}
+
+/// For which role one is told, when, and in which zone.
+pub(super) fn footer(language: Language, notice: &Notice, clock: &Clock) -> Vec<String> {
+    let mut footer = Vec::new();
+    if let Some((department, role)) = &notice.role {
+        let role = [department, role]
+            .map(|text| clean(name(language, text)))
+            .join(" · ");
+        footer.push(match language {
+            Language::Zh => format!("您因担任「{role}」而收到此邮件。"),
+            Language::En => format!("You are told because you hold the role {role}."),
+        });
+    }
+    let at = clock.full(notice.decided_at_ms);
+    let zone = clock.name();
+    footer.push(match language {
+        Language::Zh => format!("由 Chrysalis 于 {at} 判定；时间均为 {zone}。"),
+        Language::En => format!("Decided by Chrysalis at {at}; all times are {zone}."),
+    });
+    footer
+}
