@@ -213,8 +213,10 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         "workers {workers} seed {seed}"
     );
     let counted = count_all(&server, acknowledged, base_ms).await;
-    assert_eq!(counted, acknowledged, "workers {workers} seed {seed}");
-    check_mails(&folder.path().join("data/outbox"));
+    let status = server.json("/v1/status").await;
+    assert_eq!(counted, acknowledged, "workers {workers} seed {seed}: {status:#}");
+    let alerts = server.json("/v1/alerts").await;
+    check_mails(&folder.path().join("data/outbox"), &alerts).await;
     println!(
         "{workers} workers: {kills} kills, {acknowledged} events acknowledged, all counted once"
     );
@@ -247,13 +249,19 @@ async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
 }
 
 /// Every mail is there once: no Message-ID twice, no two mails for one turn of an incident.
-fn check_mails(outbox: &Path) {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(outbox)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
-    assert!(!files.is_empty(), "the run must have told something");
+async fn check_mails(outbox: &Path, alerts: &Value) {
+    let begun = Instant::now();
+    let files = loop {
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(outbox).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+        if !files.is_empty() {
+            break files;
+        }
+        // Mails leave behind the decisions; the run must have told something.
+        assert!(begun.elapsed() < Duration::from_secs(20), "no mail at all; alerts: {alerts:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
     let mut ids = BTreeSet::new();
     for path in &files {
         let text = std::fs::read_to_string(path).unwrap();
