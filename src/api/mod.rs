@@ -30,3 +30,8 @@ pub use standing::Standing;
 pub(crate) use standing::badness;
 pub use state::{HttpConfig, Reload, ReloadProblems, ReloadReport, ServerState};
 pub(crate) use views::words::{number_text, severity_name, unit_text};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -173,7 +173,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -184,9 +184,16 @@ fn thousands(number: u64) -> String {
 fn measured(value: Option<f64>, unit: &str) -> String {
     match value {
         Some(value) if unit.is_empty() || unit == "%" => format!("{}{unit}", number_text(value)),
+        // A histogram's buckets are two per cent wide: more digits would only pretend.
+        Some(value) if value.abs() >= 100.0 => format!("{value:.0} {unit}"),
+        Some(value) if value.abs() >= 10.0 => format!("{} {unit}", number_text(tenths(value))),
         Some(value) => format!("{} {unit}", number_text(value)),
         None => "—".to_owned(),
     }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 fn limits(min: Option<f64>, max: Option<f64>, unit: &str) -> String {
@@ -344,6 +351,7 @@ fn headline(
     firing: &[&Alert],
     snapshot: &Snapshot,
     stats: &WriterStats,
+    services: &[ServiceRow],
 ) -> Chip {
     if stats.full {
         return chip(
@@ -384,6 +392,16 @@ fn headline(
     if snapshot.watermarks.sources().next().is_none() {
         return chip("blind", "尚未收到数据", "nothing received yet");
     }
+    let blind = services
+        .iter()
+        .any(|service| !matches!(service.verdict.class, "ok" | "planned"));
+    if blind {
+        return chip(
+            "blind",
+            "无告警，部分业务无法判断",
+            "no alert fires, but not every service can be judged",
+        );
+    }
     chip("ok", "无告警", "no alert fires")
 }
 
@@ -403,7 +421,8 @@ impl PageView {
             .filter(in_state(AlertState::Firing))
             .collect();
         let pending = snapshot.alerts.iter().filter(in_state(AlertState::Pending));
-        let headline = headline(health, &firing, snapshot, stats);
+        let services = services(current);
+        let headline = headline(health, &firing, snapshot, stats, &services);
         firing.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.active_since_ms)));
         let open: Vec<&Trigger> = snapshot
             .triggers
@@ -425,7 +444,7 @@ impl PageView {
             version: env!("CARGO_PKG_VERSION"),
             book: format!("{} {}", book.name, book.version),
             facts: facts(snapshot, health, stats, now_ms),
-            services: services(current),
+            services,
             alerts_total: firing.len(),
             pending_total: pending.count(),
             alerts: firing

@@ -1,0 +1,7 @@
+//! The router as producers, operators and Prometheus meet it.
+
+mod ingest;
+mod page;
+mod reading;
+mod shape;
+mod triggers;

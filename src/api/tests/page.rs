@@ -1,0 +1,47 @@
+//! The status page: says what is wrong, escapes what it was told.
+
+use std::sync::atomic::Ordering;
+
+use crate::api::testing::{Harness, T0, minute};
+use crate::event::Stream;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_engine_does_not_look_healthy() {
+    let harness = Harness::new();
+    let reply = harness.get("/").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.headers["content-type"], "text/html; charset=utf-8");
+    let page = reply.text;
+    assert!(page.contains("尚未收到数据"));
+    assert!(page.contains("无业务量，无法判断"));
+    assert!(!page.contains("class=\"chip ok \">正常"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_stands_on_the_page() {
+    let harness = Harness::new();
+    let body = minute("news", "<b>长沙</b>", T0, 3, 4) + &minute("news", "永州", T0 + 60_000, 0, 4);
+    assert_eq!(harness.events(&[], body).await.json()["accepted"], 8);
+    harness.until(|snapshot| !snapshot.triggers.is_empty());
+    let page = harness.get("/").await.text;
+    for words in [
+        "1 个告警",
+        "拨测成功率",
+        "25%",
+        "≥ 95%",
+        "网络部",
+        "/v1/triggers/T-000001",
+        "&lt;b&gt;长沙&lt;",
+        "异常（严重）",
+    ] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    assert!(!page.contains("<b>长沙"));
+
+    harness.clock_ms.fetch_add(600_000, Ordering::SeqCst);
+    harness.until(|snapshot| snapshot.watermarks.is_silent(Stream::DialTest));
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let page = harness.get("/").await.text;
+    assert!(page.contains("数据源静默，无法判断"), "{page}");
+    assert!(page.contains("静默<small>silent"), "{page}");
+}

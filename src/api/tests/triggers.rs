@@ -1,0 +1,146 @@
+//! A KQI breaks, a trigger opens, operators move it.
+
+use serde_json::json;
+
+use crate::api::testing::{Harness, T0, minute};
+
+/// A harness in which one alert fires and one trigger is open.
+async fn broken() -> Harness {
+    let harness = Harness::new();
+    let body = minute("news", "长沙", T0, 3, 4) + &minute("news", "长沙", T0 + 60_000, 0, 1);
+    assert_eq!(harness.events(&[], body).await.json()["accepted"], 5);
+    harness.until(|snapshot| !snapshot.triggers.is_empty());
+    harness
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_triggers_tell_what_is_wrong_and_who_is_asked() {
+    let harness = broken().await;
+    let alerts = harness
+        .get("/v1/alerts?state=firing&service=news")
+        .await
+        .json();
+    let alert = &alerts["alerts"][0];
+    assert_eq!(alert["kqi"], "news_success");
+    assert_eq!(alert["group"], json!({"service": "news", "city": "长沙"}));
+    assert_eq!(alert["group_label"], "service=news;city=长沙");
+    assert_eq!(
+        (&alert["value"], &alert["limit_min"]),
+        (&json!(25.0), &json!(95.0))
+    );
+    assert_eq!(
+        (&alert["severity"], &alert["unit"]),
+        (&json!("critical"), &json!("%"))
+    );
+    assert_eq!(alert["active_since_ms"], T0 + 60_000);
+    assert_eq!(alert["active_since"], "2025-11-25T00:01:00.000+08:00");
+    assert_eq!(alert["trigger"], "T-000001");
+    let incident = alert["incident"].as_str().unwrap();
+    let one = harness.get(&format!("/v1/alerts/{incident}")).await;
+    assert_eq!(one.json(), *alert);
+    for none in ["state=resolved", "severity=minor", "service=mail"] {
+        let alerts = harness.get(&format!("/v1/alerts?{none}")).await.json();
+        assert_eq!(alerts, json!({"alerts": []}), "{none}");
+    }
+
+    let trigger = harness.get("/v1/triggers/T-000001").await.json();
+    assert_eq!(trigger["state"], "open");
+    assert_eq!(trigger["next"], json!(["accepted", "not_optimised"]));
+    assert_eq!(trigger["department_name"]["zh"], "网络部");
+    assert_eq!(trigger["evidence"][0]["value"], 25.0);
+    let listed = harness.get("/v1/triggers?state=open&department=NET").await;
+    assert_eq!(listed.json()["triggers"][0], trigger);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_is_moved_through_the_journal() {
+    let harness = broken().await;
+    let path = "/v1/triggers/T-000001/moves";
+    for (to, next) in [
+        ("accepted", json!(["in_progress", "not_optimised"])),
+        ("in_progress", json!(["done", "not_optimised"])),
+        ("done", json!([])),
+    ] {
+        let body = json!({"to": to, "actor": "王工"}).to_string();
+        let reply = harness.post(path, &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(reply.json()["state"], to);
+        assert_eq!(reply.json()["next"], next);
+    }
+    let trigger = harness.get("/v1/triggers/T-000001").await.json();
+    assert_eq!(trigger["history"].as_array().unwrap().len(), 4);
+    assert_eq!(trigger["history"][3]["actor"], "王工");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moves_that_cannot_be_are_refused_with_what_can() {
+    let harness = broken().await;
+    let path = "/v1/triggers/T-000001/moves";
+    let cases = [
+        (
+            path,
+            json!({"to": "done", "actor": "王工"}),
+            (
+                409,
+                "illegal_move",
+                "trigger T-000001 is open, it can become accepted or not_optimised, not done",
+            ),
+        ),
+        (
+            path,
+            json!({"to": "not_optimised", "actor": "王工", "reason": " "}),
+            (
+                422,
+                "reason_missing",
+                "trigger T-000001 cannot become not_optimised without a reason",
+            ),
+        ),
+        (
+            "/v1/triggers/T-9/moves",
+            json!({"to": "done", "actor": "王工"}),
+            (404, "not_found", "there is no trigger \"T-9\""),
+        ),
+        (
+            path,
+            json!({"to": "closed", "actor": "王工"}),
+            (
+                400,
+                "bad_body",
+                "to is \"closed\", wanted open, accepted, in_progress, done, not_optimised",
+            ),
+        ),
+        (
+            path,
+            json!({"to": "done", "actor": " "}),
+            (400, "bad_body", "actor must have 1 to 100 characters"),
+        ),
+        (
+            path,
+            json!({"to": "done", "actor": "王工", "reason": "x".repeat(2_001)}),
+            (400, "bad_body", "reason must have at most 2000 characters"),
+        ),
+    ];
+    for (path, body, (status, code, message)) in cases {
+        let reply = harness.post(path, &body.to_string()).await;
+        assert_eq!(reply.error(), (status, code.to_owned(), message.to_owned()));
+    }
+    let reply = harness.post(path, "{\"to\": 1}").await;
+    assert_eq!(reply.error().0, 400);
+    let reply = harness
+        .post(path, &format!("\"{}\"", "x".repeat(70_000)))
+        .await;
+    assert_eq!(
+        (reply.error().0, &*reply.error().1),
+        (413, "body_too_large")
+    );
+    let plain = axum::http::Request::post(path)
+        .body(axum::body::Body::from("{}"))
+        .unwrap();
+    let reply = harness.send(plain).await;
+    assert_eq!(
+        (reply.error().0, &*reply.error().1),
+        (415, "unsupported_media_type")
+    );
+    let trigger = harness.get("/v1/triggers/T-000001").await.json();
+    assert_eq!(trigger["history"].as_array().unwrap().len(), 1);
+}
