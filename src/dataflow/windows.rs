@@ -23,7 +23,7 @@ use crate::dataflow::route::horizon;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::measure::{Measure, Total};
-use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
+use crate::rules::{Aggregate, Family, FamilyWindow, Kqi, Plan};
 
 /// Panes and open windows of one family.
 #[derive(Default)]
@@ -256,6 +256,9 @@ impl Windows {
 
     /// Brings the state to a new plan: families go, shapes change, changed KQIs are told again.
     fn replan(&mut self, plan: &Plan, old: Option<&Plan>, before: &Watermarks, dirty: &mut Dirty) {
+        if let Some(old) = old {
+            self.hand_over(plan, old, before, dirty);
+        }
         self.families
             .retain(|number, _| plan.families.contains_key(number));
         for (number, state) in &mut self.families {
@@ -281,6 +284,37 @@ impl Windows {
                             } else if changed[shape] {
                                 dirty.insert((*number, shape, end_ms, group.clone()));
                             }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A KQI that counts other facts from now on moves to another family. Its windows of before are
+    /// told again there: those that the new facts leave empty would stand for ever otherwise.
+    fn hand_over(&self, plan: &Plan, old: &Plan, before: &Watermarks, dirty: &mut Dirty) {
+        let moved = |index: usize, from: &Family| {
+            let was = &old.book.kqis[index];
+            let is_it = |kqi: &Kqi| {
+                kqi.id == was.id && kqi.window == was.window && kqi.group_by == was.group_by
+            };
+            let now = plan.book.kqis.iter().position(is_it)?;
+            let (family, shape) = plan.window_of(now)?;
+            (family.number != from.number).then_some((family, shape))
+        };
+        for (number, state) in &self.families {
+            let Some(from) = old.families.get(number) else {
+                continue;
+            };
+            for window in &from.windows {
+                for (family, shape) in window.kqis.iter().filter_map(|at| moved(*at, from)) {
+                    for (group, panes) in &state.groups {
+                        let ends = panes
+                            .keys()
+                            .flat_map(|pane_ms| affected_ends(window, *pane_ms));
+                        for end_ms in ends.filter(|end_ms| *end_ms <= before.of(from.stream)) {
+                            dirty.insert((family.number, shape, end_ms, group.clone()));
                         }
                     }
                 }
