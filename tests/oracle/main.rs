@@ -1,0 +1,17 @@
+//! The oracle: what the dataflow and the engine compute incrementally equals what a naive program
+//! computes from all the lines at once, after every epoch, for any number of workers.
+//!
+//! `ORACLE_SEEDS=500 cargo test --test oracle` tries more seeds; a failure names its seed and the
+//! smallest number of epochs that shows it.
+
+mod book;
+mod clock;
+mod facts;
+mod generate;
+mod naive;
+mod rng;
+mod run;
+mod story;
+mod windows;
+
+mod equivalence;
