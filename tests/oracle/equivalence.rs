@@ -1,10 +1,14 @@
 //! After every epoch, windows equal the naive recomputation; cuts are the same at any number of
 //! workers.
 
+use std::collections::BTreeMap;
+
 use chrysalis::rules::Verdict;
 
-use crate::generate::{Journal, Manner, journal, redistributed};
-use crate::naive::{Answers, truth};
+use crate::alerts::{check_moves, check_notices, check_standing, moves};
+use crate::generate::{Journal, Manner, arrivals, cut, journal, rearranged, redistributed};
+use crate::naive::{Answers, Truth, truth};
+use crate::rng::Rng;
 use crate::run::{Outcome, run};
 use crate::windows::{Accumulated, asked, difference};
 
@@ -31,6 +35,9 @@ struct Coverage {
     refused: usize,
     abnormal: usize,
     reloads: usize,
+    incidents: usize,
+    endings: usize,
+    corrected_notices: usize,
 }
 
 impl Coverage {
@@ -44,9 +51,10 @@ impl Coverage {
 }
 
 /// Runs a journal at one worker, and compares with the truth after every epoch.
-fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> Outcome {
+fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> (Outcome, Truth) {
     let mut answers = Answers::default();
     let mut accumulated = Accumulated::default();
+    let mut last = None;
     let mut before = journal.epochs[0].book.clone().unwrap();
     let outcome = run(journal, 1, |index, cut, plan, queries| {
         let truth = truth(&journal.epochs[..=index], &mut answers);
@@ -92,10 +100,11 @@ fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> Outcome {
                 .filter(|((_, label, _), _)| label.starts_with("status=Expired"))
                 .count();
         }
+        last = Some(truth);
     });
     coverage.corrections += accumulated.corrections;
     coverage.removals += accumulated.removals;
-    outcome
+    (outcome, last.unwrap())
 }
 
 /// Cuts and effects of two runs are the same.
@@ -126,10 +135,53 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
     for seed in seeds(40) {
         let edits = (seed % 4) as usize;
         let journal = journal(seed, Manner::Wild, edits);
-        let one = compare(seed, &journal, &mut coverage);
+        let (one, truth) = compare(seed, &journal, &mut coverage);
+        check_standing(seed, &truth, &one);
+        let told = check_notices(seed, &one);
+        coverage.incidents += told.incidents;
+        coverage.endings += told.endings;
+        coverage.corrected_notices += told.corrections;
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         let other = redistributed(seed, &journal);
         same(seed, "4 workers", &one, &run(&other, 4, |_, _, _, _| {}));
     }
     coverage.check();
+}
+
+#[test]
+fn without_late_data_transitions_equal_the_fold_and_no_arrival_order_shows() {
+    let (mut steps, mut heard) = (0, 0);
+    for seed in seeds(40) {
+        let mut rng = Rng::new(seed);
+        let story = arrivals(&mut rng, Manner::Punctual);
+        let journal = cut(&mut rng, &story, Manner::Punctual);
+        let truth = truth(&journal.epochs, &mut Answers::default());
+        let one = run_punctual(seed, &journal, 1, &truth);
+        heard += check_notices(seed, &one.0).incidents;
+        steps += moves(&one.0).values().map(Vec::len).sum::<usize>();
+        let story = rearranged(&mut rng, &story);
+        let other = cut(&mut rng, &story, Manner::Punctual);
+        let other = run_punctual(seed, &other, 3, &truth);
+        assert_eq!(one.1, other.1, "seed {seed}: final windows");
+    }
+    assert!(steps > 0 && heard > 0, "no alert in any story");
+}
+
+/// Runs a journal in which nothing is late; gives the final windows too.
+fn run_punctual(
+    seed: u64,
+    journal: &Journal,
+    workers: usize,
+    truth: &Truth,
+) -> (Outcome, BTreeMap<crate::naive::Key, String>) {
+    let mut windows = BTreeMap::new();
+    let outcome = run(journal, workers, |index, _, plan, queries| {
+        if index + 1 == journal.epochs.len() {
+            let told = asked(plan, queries).into_iter();
+            windows = told.map(|(key, told)| (key, format!("{told:?}"))).collect();
+        }
+    });
+    check_moves(seed, truth, &outcome);
+    check_standing(seed, truth, &outcome);
+    (outcome, windows)
 }

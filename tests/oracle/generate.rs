@@ -102,6 +102,20 @@ fn arrival(rng: &mut Rng, value: &Value, manner: Manner) -> i64 {
     }
 }
 
+/// The same lines in another order of arrival, within the allowed lateness.
+pub(crate) fn rearranged(rng: &mut Rng, arrivals: &[Arrival]) -> Vec<Arrival> {
+    let mut arrivals = arrivals.to_vec();
+    for each in &mut arrivals {
+        each.at_ms = arrival(
+            rng,
+            &serde_json::from_str(&each.line).unwrap(),
+            Manner::Punctual,
+        );
+    }
+    arrivals.sort_by_key(|arrival| arrival.at_ms);
+    arrivals
+}
+
 /// Cuts arrivals into epochs and their work, at random.
 pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journal {
     let mut epochs = Vec::new();

@@ -4,6 +4,7 @@
 //! `ORACLE_SEEDS=500 cargo test --test oracle` tries more seeds; a failure names its seed and the
 //! smallest number of epochs that shows it.
 
+mod alerts;
 mod book;
 mod clock;
 mod facts;

@@ -36,7 +36,7 @@ pub(crate) fn tell(rng: &mut Rng, manner: Manner) -> Vec<Value> {
         lines.push(line);
     }
     for _ in 0..5 {
-        lines.push(reading(rng));
+        lines.push(reading(rng, manner));
     }
     for _ in 0..rng.below(3) {
         lines.push(annotation(rng));
@@ -239,8 +239,13 @@ fn ticket(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
     }
 }
 
-fn reading(rng: &mut Rng) -> Value {
-    let mut line = event("gauge", BEGIN_MS + rng.below(SPAN_MS));
+fn reading(rng: &mut Rng, manner: Manner) -> Value {
+    let ts_ms = match manner {
+        Manner::Wild => BEGIN_MS + rng.below(SPAN_MS),
+        // It arrives before all others, and must not make them late.
+        Manner::Punctual => BEGIN_MS - rng.below(SPAN_MS),
+    };
+    let mut line = event("gauge", ts_ms);
     line["name"] = json!("subscriber_base");
     line["value"] = json!(1_000 * (1 + rng.below(5)));
     line["dims"] = match rng.below(4) {
