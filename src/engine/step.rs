@@ -632,7 +632,8 @@ impl Engine {
                 rejudge.push(new);
                 continue;
             }
-            let labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            let mut labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            labels.sort_unstable();
             for label in labels {
                 self.end_for_rule_change(before, rule, &label, cut, effects);
             }
@@ -668,15 +669,17 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let Phase::Firing { severity, .. } = instance.timeline.phase() else {
-            return;
+        let (severity, since_ms, fires) = match instance.timeline.phase() {
+            Phase::Quiet => return,
+            Phase::Pending { since_ms, severity } => (severity, since_ms, false),
+            Phase::Firing {
+                fired_at_ms,
+                severity,
+                ..
+            } => (severity, fired_at_ms, true),
         };
-        let Some(episode) = instance.timeline.episodes().last().copied() else {
-            return;
-        };
-        let at_ms = instance
-            .newest
-            .map_or(episode.fired_at_ms, |(_, end_ms, _)| end_ms);
+        let episode = instance.timeline.episodes().last().copied();
+        let at_ms = instance.newest.map_or(since_ms, |(_, end_ms, _)| end_ms);
         let (state, reason) = (AlertState::Resolved, TransitionReason::RuleChanged);
         self.transition(
             watch,
@@ -690,6 +693,9 @@ impl Engine {
             },
             effects,
         );
+        let Some(episode) = episode.filter(|_| fires) else {
+            return;
+        };
         let episode = Episode {
             resolved_at_ms: Some(at_ms),
             ..episode
