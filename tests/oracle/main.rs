@@ -15,4 +15,6 @@ mod run;
 mod story;
 mod windows;
 
+mod boundary;
 mod equivalence;
+mod replays;
