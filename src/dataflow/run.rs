@@ -115,10 +115,11 @@ struct InFlight<T> {
 pub struct Dataflow<T> {
     /// Where epochs go in.
     pub feed: Feed<T>,
-    /// Where cuts come out.
-    pub cuts: Cuts<T>,
     /// Where questions are asked.
     pub queries: Queries,
+    /// Where cuts come out. Dropping it waits for the workers, and they stop when nobody can write
+    /// to them any more: drop it after `feed` and `queries`, as the order of these fields does.
+    pub cuts: Cuts<T>,
 }
 
 /// Takes epochs, in order.

@@ -6,7 +6,8 @@
 //! Invariants:
 //! * a window is told as sealed exactly once, in the first epoch whose watermark passes its end;
 //! * a told window equals the sum of the kept panes at the end of the epoch that told it last;
-//! * a pane that is zero, or older than the horizon, is not kept; retirement tells nothing.
+//! * a pane that is zero, or older than the horizon, is not kept; retirement tells nothing;
+//! * a window that has lost a pane to retirement is not told any more: what was told last stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -22,8 +23,9 @@ use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::route::horizon;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Limits, Watermarks};
+use crate::event::Stream;
 use crate::measure::{Measure, Total};
-use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
+use crate::rules::{Aggregate, Family, FamilyWindow, Kqi, Plan};
 
 /// Panes and open windows of one family.
 #[derive(Default)]
@@ -42,6 +44,8 @@ pub(super) struct Windows {
     clock: Clockwork,
     families: BTreeMap<u32, FamilyState>,
     surroundings: Surroundings,
+    /// By stream, up to where panes have been retired, ms.
+    retired: [i64; Stream::ALL.len()],
     limits: Limits,
     counters: Rc<Counters>,
     scratch: (Total, Total),
@@ -53,6 +57,7 @@ impl Windows {
             clock: Clockwork::default(),
             families: BTreeMap::new(),
             surroundings: Surroundings::default(),
+            retired: [i64::MIN; Stream::ALL.len()],
             limits,
             counters,
             scratch: Default::default(),
@@ -94,7 +99,7 @@ impl Windows {
             let Some(family) = plan.families.get(&family) else {
                 continue;
             };
-            if end_ms <= before.of(family.stream) {
+            if end_ms <= before.of(family.stream) && self.is_whole(family, shape, end_ms) {
                 let update = self.tell(&plan, family, shape, end_ms, group, Standing::Corrected);
                 output.push(update);
             }
@@ -256,6 +261,9 @@ impl Windows {
 
     /// Brings the state to a new plan: families go, shapes change, changed KQIs are told again.
     fn replan(&mut self, plan: &Plan, old: Option<&Plan>, before: &Watermarks, dirty: &mut Dirty) {
+        if let Some(old) = old {
+            self.hand_over(plan, old, before, dirty);
+        }
         self.families
             .retain(|number, _| plan.families.contains_key(number));
         for (number, state) in &mut self.families {
@@ -281,6 +289,37 @@ impl Windows {
                             } else if changed[shape] {
                                 dirty.insert((*number, shape, end_ms, group.clone()));
                             }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A KQI that counts other facts from now on moves to another family. Its windows of before are
+    /// told again there: those that the new facts leave empty would stand for ever otherwise.
+    fn hand_over(&self, plan: &Plan, old: &Plan, before: &Watermarks, dirty: &mut Dirty) {
+        let moved = |index: usize, from: &Family| {
+            let was = &old.book.kqis[index];
+            let is_it = |kqi: &Kqi| {
+                kqi.id == was.id && kqi.window == was.window && kqi.group_by == was.group_by
+            };
+            let now = plan.book.kqis.iter().position(is_it)?;
+            let (family, shape) = plan.window_of(now)?;
+            (family.number != from.number).then_some((family, shape))
+        };
+        for (number, state) in &self.families {
+            let Some(from) = old.families.get(number) else {
+                continue;
+            };
+            for window in &from.windows {
+                for (family, shape) in window.kqis.iter().filter_map(|at| moved(*at, from)) {
+                    for (group, panes) in &state.groups {
+                        let ends = panes
+                            .keys()
+                            .flat_map(|pane_ms| affected_ends(window, *pane_ms));
+                        for end_ms in ends.filter(|end_ms| *end_ms <= before.of(from.stream)) {
+                            dirty.insert((family.number, shape, end_ms, group.clone()));
                         }
                     }
                 }
@@ -340,7 +379,18 @@ impl Windows {
             .for_each(|note| self.surroundings.annotate(note));
     }
 
+    /// Whether no pane that the window reads has been retired.
+    fn is_whole(&self, family: &Family, shape: usize, end_ms: i64) -> bool {
+        let window = &family.windows[shape];
+        let reach_ms = window.spec.size_ms + window.against_ms.unwrap_or(0);
+        end_ms - reach_ms >= self.retired[family.stream.index()]
+    }
+
     fn retire(&mut self, plan: &Plan) {
+        for stream in Stream::ALL {
+            let retired = &mut self.retired[stream.index()];
+            *retired = horizon(&self.clock, plan, stream).max(*retired);
+        }
         let (mut groups, mut panes) = (0, 0);
         for (number, state) in &mut self.families {
             let Some(family) = plan.families.get(number) else {
@@ -446,6 +496,9 @@ impl Windows {
     ) -> Vec<WindowUpdate> {
         let sealed_ms = self.clock.watermarks.of(family.stream);
         let tell = |(end_ms, group)| {
+            if !self.is_whole(family, shape, end_ms) {
+                return None;
+            }
             let standing = if end_ms <= sealed_ms {
                 Standing::Sealed
             } else {

@@ -1,6 +1,6 @@
 //! One alert rule on one object: its timeline, its newest window, and whom it told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -19,18 +19,22 @@ const CHART_WINDOWS_MAX: usize = 60;
 /// One alert rule on one object.
 pub(super) struct Instance {
     pub(super) group: Arc<Group>,
+    /// Plan under which it began, and the end of its first window: after a rule came back, or the
+    /// past was forgotten, numbers begin anew, and incidents must not.
+    born: (u64, i64),
     pub(super) timeline: Timeline,
     pub(super) recent: VecDeque<ChartPoint>,
     pub(super) newest: Option<(i64, i64, Cell)>,
     /// Worst value of the present episode.
     pub(super) worst: Option<f64>,
     pub(super) reason: TransitionReason,
-    pub(super) told: Option<Told>,
+    /// Whom its episodes were told to, by number: a correction may concern any that is remembered.
+    pub(super) told: BTreeMap<u32, Told>,
 }
 
 /// Whom an incident was told to, and how often.
+#[derive(Default)]
 pub(super) struct Told {
-    pub(super) number: u32,
     pub(super) revision: u32,
     pub(super) recipients: Vec<Contact>,
 }
@@ -68,15 +72,16 @@ impl<'a> Watch<'a> {
 }
 
 impl Instance {
-    pub(super) fn new(group: Arc<Group>) -> Instance {
+    pub(super) fn new(group: Arc<Group>, plan_version: u64, first_end_ms: i64) -> Instance {
         Instance {
             group,
+            born: (plan_version, first_end_ms),
             timeline: Timeline::default(),
             recent: VecDeque::new(),
             newest: None,
             worst: None,
             reason: TransitionReason::Breach,
-            told: None,
+            told: BTreeMap::new(),
         }
     }
 
@@ -118,6 +123,11 @@ impl Instance {
         }
     }
 
+    /// Identity of one of its incidents.
+    pub(super) fn incident(&self, alert: &str, number: u32) -> String {
+        incident_of(alert, &self.group.label, self.born, number)
+    }
+
     /// The alert as people see it; `episode` is the firing that it speaks of, if any.
     pub(super) fn alert(
         &self,
@@ -150,7 +160,7 @@ impl Instance {
         let (start_ms, end_ms, cell) = self.newest.unwrap_or((0, 0, Cell::absent(0)));
         Alert {
             alert: rule.id.clone(),
-            incident: incident_of(&rule.id, &self.group.label, episode.map_or(0, |e| e.number)),
+            incident: self.incident(&rule.id, episode.map_or(0, |episode| episode.number)),
             kqi: Some(kqi.id.clone()),
             name: kqi.name.clone(),
             service: service.map(str::to_owned),
@@ -178,10 +188,11 @@ impl Instance {
     }
 }
 
-/// Identity of an incident: of the alert, the object and the count of its firings.
-pub(super) fn incident_of(alert: &str, group_label: &str, number: u32) -> String {
+/// Identity of an incident: of the alert, the object, when that began to be watched, and the count
+/// of its firings since.
+pub(super) fn incident_of(alert: &str, group_label: &str, born: (u64, i64), number: u32) -> String {
     let mut hasher = FxHasher::default();
-    (alert, group_label, number).hash(&mut hasher);
+    (alert, group_label, born, number).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

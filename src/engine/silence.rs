@@ -89,7 +89,7 @@ fn alert(plan: &Plan, id: &SourceId, number: u32, ts_ms_max: i64, now_ms: i64) -
     let reader = plan.book.kqis.iter().find(|kqi| kqi.stream == id.stream);
     Alert {
         alert: ALERT.to_owned(),
-        incident: incident_of(ALERT, &label, number),
+        incident: incident_of(ALERT, &label, Default::default(), number),
         kqi: None,
         name: Text {
             zh: format!("数据源静默：{stream}"),

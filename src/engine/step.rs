@@ -11,7 +11,7 @@ use crate::alerting::{
 };
 use crate::dataflow::{Cut, Standing, WindowUpdate};
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
-use crate::engine::instance::{Instance, Told, Watch, incident_of, reads_alike, unit_text};
+use crate::engine::instance::{Instance, Watch, reads_alike, unit_text};
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::event::Stream;
@@ -131,7 +131,9 @@ impl Engine {
                 let label: Arc<str> = update.group.label.as_str().into();
                 let instance = self.instances[rule]
                     .entry(label.clone())
-                    .or_insert_with(|| Instance::new(update.group.clone()));
+                    .or_insert_with(|| {
+                        Instance::new(update.group.clone(), plan.version, update.end_ms)
+                    });
                 instance.note(update, cell, kqi);
                 let mark = (!cell.is_absent()).then(|| Mark::of(cell.verdict, watch.rule));
                 let changes = instance
@@ -325,6 +327,15 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let over = episode.resolved_at_ms.is_some();
+        let heard = self.instances[rule]
+            .get(label)
+            .is_some_and(|instance| instance.told.contains_key(&episode.number));
+        // To somebody who never heard of it, a correction is news.
+        let reason = if heard || over {
+            reason
+        } else {
+            NoticeReason::First
+        };
         if over {
             self.triggers.alert_ended(&watch.kqi.id, label);
             self.triggers_changed = true;
@@ -353,16 +364,11 @@ impl Engine {
             self.ended.truncate(ENDED_MAX);
         }
         let (role, contacts) = addressees(watch.book, watch.kqi.department.as_deref());
-        let told = match &mut instance.told {
-            Some(told) if told.number == episode.number => told,
+        if over && !heard {
             // Nobody was told of it, so nobody hears of its end.
-            _ if over => return,
-            told => told.insert(Told {
-                number: episode.number,
-                revision: 0,
-                recipients: Vec::new(),
-            }),
-        };
+            return;
+        }
+        let told = instance.told.entry(episode.number).or_default();
         told.revision += 1;
         for contact in contacts {
             if !told.recipients.contains(&contact) {
@@ -478,7 +484,7 @@ impl Engine {
             unit: unit_text(&watch.kqi.unit),
             since_ms: episode.since_ms,
             evidence: Evidence {
-                incident: incident_of(&watch.rule.id, label, episode.number),
+                incident: instance.incident(&watch.rule.id, episode.number),
                 start_ms,
                 end_ms,
                 value: cell.value,
@@ -519,7 +525,7 @@ impl Engine {
             return;
         };
         let evidence = Evidence {
-            incident: incident_of(&watch.rule.id, label, number),
+            incident: instance.incident(&watch.rule.id, number),
             start_ms: update.start_ms,
             end_ms: update.end_ms,
             value: cell.value,
@@ -626,7 +632,8 @@ impl Engine {
                 rejudge.push(new);
                 continue;
             }
-            let labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            let mut labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            labels.sort_unstable();
             for label in labels {
                 self.end_for_rule_change(before, rule, &label, cut, effects);
             }
@@ -662,15 +669,17 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let Phase::Firing { severity, .. } = instance.timeline.phase() else {
-            return;
+        let (severity, since_ms, fires) = match instance.timeline.phase() {
+            Phase::Quiet => return,
+            Phase::Pending { since_ms, severity } => (severity, since_ms, false),
+            Phase::Firing {
+                fired_at_ms,
+                severity,
+                ..
+            } => (severity, fired_at_ms, true),
         };
-        let Some(episode) = instance.timeline.episodes().last().copied() else {
-            return;
-        };
-        let at_ms = instance
-            .newest
-            .map_or(episode.fired_at_ms, |(_, end_ms, _)| end_ms);
+        let episode = instance.timeline.episodes().last().copied();
+        let at_ms = instance.newest.map_or(since_ms, |(_, end_ms, _)| end_ms);
         let (state, reason) = (AlertState::Resolved, TransitionReason::RuleChanged);
         self.transition(
             watch,
@@ -684,6 +693,9 @@ impl Engine {
             },
             effects,
         );
+        let Some(episode) = episode.filter(|_| fires) else {
+            return;
+        };
         let episode = Episode {
             resolved_at_ms: Some(at_ms),
             ..episode
@@ -759,6 +771,9 @@ impl Engine {
             }
             instances.retain(|_, instance| {
                 instance.timeline.forget(horizon_ms);
+                let kept = instance.timeline.episodes();
+                let is_kept = |number: u32| kept.iter().any(|episode| episode.number == number);
+                instance.told.retain(|number, _| is_kept(*number));
                 !instance.timeline.is_empty()
             });
         }

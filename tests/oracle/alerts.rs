@@ -1,0 +1,262 @@
+//! Alerts, naively: the marks of final windows in order, one alert on one object at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrysalis::alerting::{AlertState, NoticeReason, TransitionReason};
+use chrysalis::rules::{Aggregate, AlertRule, Missing, Severity, Verdict, judge};
+
+use crate::naive::{Row, Truth};
+use crate::run::Outcome;
+
+/// Alert rule and label of the group.
+pub(crate) type Object = (String, String);
+
+/// State, event time and severity of a transition.
+pub(crate) type Move = (AlertState, i64, Severity);
+
+/// What became of one alert on one object.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Course {
+    pub(crate) moves: Vec<Move>,
+    /// State now, severity, first abnormal window's end, end of the window at which it fired.
+    pub(crate) stands: Option<(AlertState, Severity, i64, Option<i64>)>,
+}
+
+/// Folds the sealed windows of every alert rule and object.
+pub(crate) fn courses(truth: &Truth) -> BTreeMap<Object, Course> {
+    let mut courses = BTreeMap::new();
+    for rule in &truth.book.alerts {
+        let mut groups: BTreeMap<&str, BTreeMap<i64, &Row>> = BTreeMap::new();
+        for ((kqi, label, _), row) in &truth.rows {
+            if *kqi == rule.kqi && row.sealed {
+                groups.entry(label).or_default().insert(row.end_ms, row);
+            }
+        }
+        for (label, rows) in groups {
+            let course = fold(truth, rule, &rows);
+            courses.insert((rule.id.clone(), label.to_owned()), course);
+        }
+    }
+    courses
+}
+
+fn fold(truth: &Truth, rule: &AlertRule, rows: &BTreeMap<i64, &Row>) -> Course {
+    let kqi = truth
+        .book
+        .kqis
+        .iter()
+        .find(|kqi| kqi.id == rule.kqi)
+        .unwrap();
+    // Counting nothing is an answer, measuring nothing is none.
+    let zero_is_an_answer = matches!(
+        kqi.aggregate,
+        Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Change { .. }
+    );
+    let hop_ms = kqi.window.hop_ms;
+    let (first_ms, last_ms) = (*rows.keys().next().unwrap(), *rows.keys().last().unwrap());
+    let mut course = Course::default();
+    let mut calm_ms: Option<i64> = None;
+    let mut end_ms = first_ms;
+    while end_ms <= last_ms.max(truth.clocks.clock(kqi.stream)) {
+        let verdict =
+            rows.get(&end_ms)
+                .map(|row| match judge(kqi, row.samples as u64, row.value).1 {
+                    Verdict::Abnormal(_) if row.suppressible => Verdict::Suppressed,
+                    verdict => verdict,
+                });
+        let holds = rule.missing == Missing::Hold;
+        match verdict {
+            Some(Verdict::Abnormal(severity)) => {
+                let severity = rule.severity.unwrap_or(severity);
+                calm_ms = None;
+                breach(&mut course, rule, end_ms, severity);
+            }
+            Some(Verdict::Normal | Verdict::Suppressed) => {
+                calm(&mut course, &mut calm_ms, rule, end_ms);
+            }
+            None if zero_is_an_answer => calm(&mut course, &mut calm_ms, rule, end_ms),
+            _ if holds => {}
+            _ => calm(&mut course, &mut calm_ms, rule, end_ms),
+        }
+        end_ms += hop_ms;
+    }
+    course
+}
+
+fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity) {
+    let (state, worst, since_ms, fired_ms) = course.stands.unwrap_or_else(|| {
+        if rule.for_ms > 0 {
+            course.moves.push((AlertState::Pending, end_ms, severity));
+        }
+        (AlertState::Pending, severity, end_ms, None)
+    });
+    let severity = severity.max(worst);
+    let fires = state == AlertState::Pending && end_ms - since_ms >= rule.for_ms;
+    if fires || (state == AlertState::Firing && severity > worst) {
+        course.moves.push((AlertState::Firing, end_ms, severity));
+    }
+    course.stands = match fires {
+        true => Some((AlertState::Firing, severity, since_ms, Some(end_ms))),
+        false => Some((state, severity, since_ms, fired_ms)),
+    };
+}
+
+fn calm(course: &mut Course, calm_ms: &mut Option<i64>, rule: &AlertRule, end_ms: i64) {
+    let Some((state, severity, _, _)) = course.stands else {
+        return;
+    };
+    let since_ms = *calm_ms.get_or_insert(end_ms);
+    if state == AlertState::Pending || end_ms - since_ms >= rule.keep_firing_for_ms {
+        course.moves.push((AlertState::Resolved, end_ms, severity));
+        course.stands = None;
+        *calm_ms = None;
+    }
+}
+
+/// The engine's own alerts are on another clock; see `silence.rs` of the engine.
+fn is_own(alert: &str) -> bool {
+    alert == "source_silent"
+}
+
+/// What the engine did, by object.
+pub(crate) fn moves(outcome: &Outcome) -> BTreeMap<Object, Vec<Move>> {
+    let mut moves: BTreeMap<Object, Vec<Move>> = BTreeMap::new();
+    for step in outcome.transitions().filter(|step| !is_own(&step.alert)) {
+        let object = (step.alert.clone(), step.group.clone());
+        moves
+            .entry(object)
+            .or_default()
+            .push((step.state, step.at_ms, step.severity));
+    }
+    moves
+}
+
+/// Transitions equal the fold, and none of them is a correction.
+#[track_caller]
+pub(crate) fn check_moves(seed: u64, truth: &Truth, outcome: &Outcome) {
+    let corrected = outcome
+        .transitions()
+        .find(|step| step.reason == TransitionReason::Corrected);
+    assert_eq!(corrected, None, "seed {seed}: nothing was late");
+    let mut wanted: BTreeMap<Object, Vec<Move>> = courses(truth)
+        .into_iter()
+        .map(|(object, course)| (object, course.moves))
+        .collect();
+    wanted.retain(|_, moves| !moves.is_empty());
+    let got = moves(outcome);
+    for (object, wanted) in &wanted {
+        assert_eq!(got.get(object), Some(wanted), "seed {seed}, {object:?}");
+    }
+    assert_eq!(
+        got.len(),
+        wanted.len(),
+        "seed {seed}: alerts that nobody wanted"
+    );
+}
+
+/// The snapshot shows what is pending and firing, as the fold over the final windows has it.
+#[track_caller]
+pub(crate) fn check_standing(seed: u64, truth: &Truth, outcome: &Outcome) {
+    let wanted: BTreeMap<Object, _> = courses(truth)
+        .into_iter()
+        .filter_map(|(object, course)| Some((object, course.stands?)))
+        .collect();
+    let alerts = outcome.snapshot.alerts.iter();
+    let got: BTreeMap<Object, _> = alerts
+        .filter(|alert| alert.state != AlertState::Resolved && !is_own(&alert.alert))
+        .map(|alert| {
+            let stands = (
+                alert.state,
+                alert.severity,
+                alert.active_since_ms,
+                alert.fired_at_ms,
+            );
+            ((alert.alert.clone(), alert.group_label.clone()), stands)
+        })
+        .collect();
+    assert_eq!(got, wanted, "seed {seed}: pending and firing alerts");
+}
+
+/// What notices of a run came to.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) incidents: usize,
+    pub(crate) endings: usize,
+    pub(crate) corrections: usize,
+}
+
+/// Every incident is told from 1 without gaps, first as `First`, and each that is over has been
+/// told so to everybody who had been told that it fires.
+#[track_caller]
+pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
+    let mut ids = BTreeSet::new();
+    let mut threads: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
+    for notice in outcome.notices() {
+        assert!(
+            ids.insert(&notice.id),
+            "seed {seed}: notice {} is decided twice",
+            notice.id
+        );
+        let thread = (
+            notice.alert.incident.as_str(),
+            notice.recipient.email.as_str(),
+        );
+        threads.entry(thread).or_default().push(notice);
+    }
+    let alerts = outcome.snapshot.alerts.iter();
+    let firing: BTreeMap<&str, _> = alerts
+        .filter(|alert| alert.state == AlertState::Firing)
+        .map(|alert| (alert.incident.as_str(), alert))
+        .collect();
+    let mut told = Told {
+        incidents: threads.len(),
+        ..Told::default()
+    };
+    for ((incident, _), notices) in &threads {
+        let words = || {
+            let line = |notice: &&chrysalis::alerting::Notice| {
+                let alert = &notice.alert;
+                let (state, label) = (alert.state, &alert.group_label);
+                format!(
+                    "{} {:?} {state:?} {} {label}",
+                    notice.id, notice.reason, alert.alert
+                )
+            };
+            notices.iter().map(line).collect::<Vec<_>>().join("\n  ")
+        };
+        let revisions: Vec<u32> = notices.iter().map(|notice| notice.revision).collect();
+        let wanted: Vec<u32> = (1..=notices.len() as u32).collect();
+        assert_eq!(
+            revisions,
+            wanted,
+            "seed {seed}: revisions of\n  {}",
+            words()
+        );
+        assert_eq!(
+            notices[0].reason,
+            NoticeReason::First,
+            "seed {seed}: begins\n  {}",
+            words()
+        );
+        let over = notices.last().unwrap().alert.state == AlertState::Resolved;
+        assert_eq!(
+            over,
+            !firing.contains_key(incident),
+            "seed {seed}: ends\n  {}",
+            words()
+        );
+        told.endings += usize::from(over);
+        let corrected = notices
+            .iter()
+            .filter(|notice| notice.reason == NoticeReason::Corrected);
+        told.corrections += corrected.count();
+    }
+    for (incident, alert) in &firing {
+        let heard = threads.keys().any(|(known, _)| known == incident);
+        assert!(
+            heard || alert.department.is_none(),
+            "seed {seed}: nobody was told of {alert:?}"
+        );
+    }
+    told
+}

@@ -1,0 +1,313 @@
+//! Lines → facts, naively: joined, folded and expired from all the lines at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrysalis::event::{DimensionValue, Stream};
+use chrysalis::rules::RuleBook;
+use serde_json::Value;
+
+use crate::clock::{Clocks, stream_of};
+use crate::story::time_of;
+
+const DAY_MS: i64 = 86_400_000;
+/// Shanghai has had no daylight saving since 1991.
+const SHANGHAI_MS: i64 = 8 * 3_600_000;
+
+/// One thing that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) stream: Stream,
+    pub(crate) ts_ms: i64,
+    pub(crate) value: Option<f64>,
+    pub(crate) dimensions: BTreeMap<String, DimensionValue>,
+}
+
+/// Every fact that follows from the lines.
+pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut messages: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    let mut connections: BTreeMap<[String; 3], Vec<&Value>> = BTreeMap::new();
+    let mut tickets: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    let own = |line: &Value, field: &str| text(line, field).unwrap();
+    for line in lines {
+        match stream_of(line) {
+            Some(Stream::DialTest | Stream::BossCall) => facts.push(linear(line, "latency_ms")),
+            Some(Stream::Gauge) => {
+                let mut fact = linear(line, "value");
+                for (name, value) in line["dims"].as_object().into_iter().flatten() {
+                    fact.dimensions.insert(name.clone(), dimension(value));
+                }
+                facts.push(fact);
+            }
+            Some(Stream::MmsSubmit | Stream::MmsReceipt) => {
+                messages
+                    .entry(own(line, "message_id"))
+                    .or_default()
+                    .push(line);
+            }
+            Some(Stream::BossConnection) => {
+                let key = ["host", "interface", "connection"].map(|field| own(line, field));
+                connections.entry(key).or_default().push(line);
+            }
+            Some(Stream::Complaint) => {
+                tickets.entry(own(line, "serial")).or_default().push(line);
+            }
+            None => {}
+        }
+    }
+    messages
+        .values()
+        .for_each(|lines| message(lines, book, clocks, &mut facts));
+    connections
+        .values()
+        .for_each(|lines| connection(lines, book, clocks, &mut facts));
+    tickets
+        .values()
+        .for_each(|lines| facts.extend(ticket(lines)));
+    facts
+}
+
+fn linear(line: &Value, measured: &str) -> Fact {
+    let dimensions = line.as_object().unwrap().iter();
+    Fact {
+        stream: stream_of(line).unwrap(),
+        ts_ms: time_of(line, "ts"),
+        value: line[measured].as_f64(),
+        dimensions: dimensions
+            .map(|(name, value)| (name.clone(), dimension(value)))
+            .collect(),
+    }
+}
+
+fn dimension(value: &Value) -> DimensionValue {
+    match value {
+        Value::Bool(flag) => DimensionValue::Flag(*flag),
+        Value::Number(number) if number.is_i64() => {
+            DimensionValue::Integer(number.as_i64().unwrap())
+        }
+        Value::String(text) => DimensionValue::Text(text.as_str().into()),
+        _ => DimensionValue::Null,
+    }
+}
+
+fn text(line: &Value, field: &str) -> Option<String> {
+    line[field].as_str().map(str::to_owned)
+}
+
+fn time(line: &Value, field: &str) -> Option<i64> {
+    (!line[field].is_null()).then(|| time_of(line, field))
+}
+
+fn dimensions(of: &[(&str, Option<String>)]) -> BTreeMap<String, DimensionValue> {
+    let value = |text: &Option<String>| match text {
+        Some(text) => DimensionValue::Text(text.as_str().into()),
+        None => DimensionValue::Null,
+    };
+    of.iter()
+        .map(|(name, text)| ((*name).to_owned(), value(text)))
+        .collect()
+}
+
+fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<Fact>) {
+    let (submits, mut receipts): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| line["type"] == "mms_submit");
+    let of_submit = |line: &&&Value| {
+        (
+            time_of(line, "ts"),
+            text(line, "service"),
+            text(line, "city"),
+            text(line, "edition"),
+            time(line, "valid_until"),
+        )
+    };
+    let submit = submits.iter().min_by_key(of_submit);
+    receipts.sort_by_key(|line| {
+        let texts = ["status", "status_text", "service", "city"].map(|field| text(line, field));
+        (time_of(line, "ts"), texts, time(line, "submitted_at"))
+    });
+    let said = |field: &str| {
+        let of_submit = submit.and_then(|line| text(line, field));
+        of_submit.or_else(|| receipts.iter().find_map(|line| text(line, field)))
+    };
+    let Some(service) = said("service") else {
+        return;
+    };
+    let submitted_ms = submit
+        .map(|line| time_of(line, "ts"))
+        .or_else(|| receipts.iter().find_map(|line| time(line, "submitted_at")));
+
+    let word = |line: &Value| {
+        let met = text(line, "status").unwrap().trim().to_lowercase();
+        book.mms
+            .statuses
+            .get(&met)
+            .map_or("Indeterminate", String::as_str)
+            .to_owned()
+    };
+    let is_final = |line: &&&Value| !book.mms.interim.contains(&word(line));
+    let deciding = receipts.iter().rfind(is_final);
+    let valid_ms = submit.map(|line| {
+        time(line, "valid_until").unwrap_or(time_of(line, "ts") + book.mms.validity_ms)
+    });
+    let clock_ms = clocks
+        .clock(Stream::MmsSubmit)
+        .max(clocks.clock(Stream::MmsReceipt));
+    let (status, decided_ms) = match (deciding, valid_ms) {
+        (Some(line), _) => (word(line), Some(time_of(line, "ts"))),
+        (None, Some(valid_ms)) if valid_ms <= clock_ms => ("Expired".to_owned(), Some(valid_ms)),
+        (None, _) => ("pending".to_owned(), None),
+    };
+    let cause = deciding
+        .and_then(|line| text(line, "status_text"))
+        .and_then(|text| {
+            let known = book
+                .mms
+                .causes
+                .iter()
+                .find(|cause| text.contains(&cause.contains));
+            known.map(|known| known.cause.clone())
+        });
+    let retrieved_ms = decided_ms.filter(|_| status == "Retrieved");
+    let delay = match (retrieved_ms, submitted_ms) {
+        (Some(to_ms), Some(from_ms)) if to_ms >= from_ms => Some((to_ms - from_ms) as f64),
+        _ => None,
+    };
+    let edition = submit.and_then(|line| text(line, "edition"));
+    let deadline = book
+        .mms
+        .editions
+        .iter()
+        .find(|known| Some(&known.id) == edition.as_ref());
+    let on_time = match (deadline, retrieved_ms, submit) {
+        (Some(edition), Some(retrieved_ms), Some(line)) => {
+            let local_ms = time_of(line, "ts") + SHANGHAI_MS;
+            let midnight_ms = local_ms.div_euclid(DAY_MS) * DAY_MS - SHANGHAI_MS;
+            Some(retrieved_ms <= midnight_ms + edition.deadline_minutes * 60_000)
+        }
+        _ => None,
+    };
+    let mut dimensions = dimensions(&[
+        ("service", Some(service)),
+        ("city", said("city")),
+        ("edition", edition),
+        ("status", Some(status)),
+        ("cause", cause),
+    ]);
+    if let Some(on_time) = on_time {
+        dimensions.insert("on_time".to_owned(), DimensionValue::Flag(on_time));
+    }
+    let fact = |stream, ts_ms| Fact {
+        stream,
+        ts_ms,
+        value: delay,
+        dimensions: dimensions.clone(),
+    };
+    facts.extend(submit.map(|line| fact(Stream::MmsSubmit, time_of(line, "ts"))));
+    facts.extend(decided_ms.map(|ts_ms| fact(Stream::MmsReceipt, ts_ms)));
+}
+
+fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<Fact>) {
+    let rank = |line: &&Value| {
+        let states = ["acquired", "active", "released"];
+        let state = states
+            .iter()
+            .position(|state| line["state"] == *state)
+            .unwrap();
+        (time_of(line, "ts"), state)
+    };
+    let changes: Vec<(i64, usize)> = lines
+        .iter()
+        .map(rank)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let now_ms = clocks.clock(Stream::BossConnection);
+    for (at, (from_ms, state)) in changes.iter().enumerate() {
+        if *state == 2 {
+            continue;
+        }
+        let mut state_fact = |ts_ms: i64, hold_ms: i64, state: &str| {
+            let mut dimensions = dimensions(&[
+                ("host", text(lines[0], "host")),
+                ("interface", text(lines[0], "interface")),
+                ("connection", text(lines[0], "connection")),
+            ]);
+            dimensions.insert("state".to_owned(), DimensionValue::Text(state.into()));
+            let (stream, value) = (Stream::BossConnection, Some(hold_ms as f64));
+            facts.push(Fact {
+                stream,
+                ts_ms,
+                value,
+                dimensions,
+            });
+        };
+        let next = changes.get(at + 1);
+        let mut end_ms = (from_ms.div_euclid(book.pane_ms) + 1) * book.pane_ms;
+        while end_ms <= now_ms && next.is_none_or(|(next_ms, _)| end_ms < *next_ms) {
+            state_fact(end_ms - 1, end_ms - from_ms, "held");
+            end_ms += book.pane_ms;
+        }
+        if let Some((released_ms, 2)) = next {
+            state_fact(*released_ms, released_ms - from_ms, "released");
+        }
+    }
+}
+
+fn ticket(lines: &[&Value]) -> Option<Fact> {
+    let states = [
+        "filed",
+        "reclassified",
+        "confirmed",
+        "closed",
+        "excluded",
+        "withdrawn",
+    ];
+    let mut versions = lines.to_vec();
+    versions.sort_by_key(|line| {
+        let state = states
+            .iter()
+            .position(|state| line["state"] == *state)
+            .unwrap();
+        let texts = ["service", "city"].map(|field| text(line, field));
+        let content = (state, path(line), texts, line["escalated"].as_bool());
+        (line["version"].as_i64(), time_of(line, "ts"), content)
+    });
+    let last =
+        |of: &dyn Fn(&Value) -> Option<String>| versions.iter().rev().find_map(|line| of(line));
+    let state = versions.last()?["state"].as_str()?;
+    if matches!(state, "excluded" | "withdrawn") {
+        return None;
+    }
+    let path = last(&path)?;
+    let mut dimensions = dimensions(&[
+        ("service", last(&|line| text(line, "service"))),
+        ("city", last(&|line| text(line, "city"))),
+        ("state", Some(state.to_owned())),
+        ("leaf", path.rsplit('/').next().map(str::to_owned)),
+        ("path", Some(path.clone())),
+    ]);
+    if let Some(escalated) = versions
+        .iter()
+        .rev()
+        .find_map(|line| line["escalated"].as_bool())
+    {
+        dimensions.insert("escalated".to_owned(), DimensionValue::Flag(escalated));
+    }
+    let ts_ms = versions.iter().map(|line| time_of(line, "ts")).min()?;
+    Some(Fact {
+        stream: Stream::Complaint,
+        ts_ms,
+        value: None,
+        dimensions,
+    })
+}
+
+fn path(line: &Value) -> Option<String> {
+    match &line["path"] {
+        Value::Array(levels) => {
+            let levels: Vec<&str> = levels.iter().filter_map(Value::as_str).collect();
+            Some(levels.join("/"))
+        }
+        other => other.as_str().map(str::to_owned),
+    }
+}

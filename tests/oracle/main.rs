@@ -1,0 +1,20 @@
+//! The oracle: what the dataflow and the engine compute incrementally equals what a naive program
+//! computes from all the lines at once, after every epoch, for any number of workers.
+//!
+//! `ORACLE_SEEDS=500 cargo test --test oracle` tries more seeds; a failure names its seed and the
+//! smallest number of epochs that shows it.
+
+mod alerts;
+mod book;
+mod clock;
+mod facts;
+mod generate;
+mod naive;
+mod rng;
+mod run;
+mod story;
+mod windows;
+
+mod boundary;
+mod equivalence;
+mod replays;

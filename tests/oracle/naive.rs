@@ -1,0 +1,365 @@
+//! The oracle: windows recomputed from the lines alone, after any number of epochs.
+//!
+//! Nothing of the engine is used but the checked book, CEL conditions and `judge`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrysalis::event::{DimensionValue, Stream};
+use chrysalis::rules::{Aggregate, Kqi, Predicate, RuleBook, Unit, WindowSpec};
+use serde_json::Value;
+
+use crate::clock::Clocks;
+use crate::facts::{self, Fact};
+use crate::generate::Epoch;
+use crate::story::time_of;
+
+/// KQI, label of the group, start of the window.
+pub(crate) type Key = (String, String, i64);
+
+/// A window of a KQI.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) end_ms: i64,
+    pub(crate) count: i64,
+    pub(crate) good: i64,
+    pub(crate) samples: i64,
+    pub(crate) value: Option<f64>,
+    /// Planned work covers it, so that it cannot be abnormal.
+    pub(crate) suppressible: bool,
+    pub(crate) sealed: bool,
+}
+
+/// Everything that is true after some epochs.
+pub(crate) struct Truth {
+    pub(crate) book: Arc<RuleBook>,
+    pub(crate) clocks: Clocks,
+    pub(crate) rows: BTreeMap<Key, Row>,
+    pub(crate) facts: Vec<Fact>,
+}
+
+/// Conditions that were asked before; CEL is slow and facts are alike.
+#[derive(Default)]
+pub(crate) struct Answers(HashMap<String, bool>);
+
+/// Recomputes everything from the first epochs.
+pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
+    let clocks = Clocks::after(epochs);
+    let book = epochs
+        .iter()
+        .rev()
+        .find_map(|epoch| epoch.book.clone())
+        .unwrap();
+    let lines = accepted(epochs);
+    let facts = facts::of(&lines, &book, &clocks);
+    let surroundings = Surroundings::of(&lines);
+    let mut rows = BTreeMap::new();
+    for kqi in &book.kqis {
+        let of_kqi: Vec<&Fact> = facts
+            .iter()
+            .filter(|fact| fact.stream == kqi.stream)
+            .filter(|fact| answers.holds(kqi.filter.as_ref(), fact))
+            .collect();
+        let mut groups: BTreeMap<String, Vec<(&Fact, bool)>> = BTreeMap::new();
+        for fact in of_kqi {
+            let good = answers.holds(kqi.good.as_ref(), fact)
+                && kqi
+                    .good_within
+                    .is_none_or(|limit| fact.value.is_some_and(|value| value <= limit));
+            groups
+                .entry(label(kqi, fact))
+                .or_default()
+                .push((fact, good));
+        }
+        for (label, of_group) in groups {
+            let dimensions = group_dimensions(kqi, of_group[0].0);
+            for start_ms in starts(kqi, &of_group) {
+                let window = Window {
+                    kqi,
+                    start_ms,
+                    end_ms: start_ms + kqi.window.size_ms,
+                };
+                if let Some(mut row) = window.row(&of_group, &dimensions, &surroundings, &book) {
+                    row.sealed = row.end_ms <= clocks.watermark(kqi.stream);
+                    rows.insert((kqi.id.clone(), label.clone(), start_ms), row);
+                }
+            }
+        }
+    }
+    Truth {
+        book,
+        clocks,
+        rows,
+        facts,
+    }
+}
+
+/// Lines of the epochs that ingest accepts, parsed.
+pub(crate) fn accepted(epochs: &[Epoch]) -> Vec<Value> {
+    let lines = epochs.iter().flat_map(Epoch::lines);
+    lines.filter_map(|line| accept(line)).collect()
+}
+
+/// A line's value, unless its service is not in the book.
+pub(crate) fn accept(line: &str) -> Option<Value> {
+    let value: Value = serde_json::from_str(line).unwrap();
+    let known = value["service"]
+        .as_str()
+        .is_none_or(|service| service.starts_with("svc_"));
+    known.then_some(value)
+}
+
+impl Answers {
+    fn holds(&mut self, predicate: Option<&Predicate>, fact: &Fact) -> bool {
+        let Some(predicate) = predicate else {
+            return true;
+        };
+        let mut key = predicate.source().to_owned();
+        for name in predicate.variables() {
+            key.push_str(&format!("|{:?}", fact.get(&name)));
+        }
+        let ask = || predicate.holds(&mut |name| fact.get(name)).unwrap_or(false);
+        *self.0.entry(key).or_insert_with(ask)
+    }
+}
+
+fn group_dimensions(kqi: &Kqi, fact: &Fact) -> BTreeMap<String, String> {
+    let value = |name: &String| (name.clone(), fact.get(name).to_string());
+    kqi.group_by.iter().map(value).collect()
+}
+
+/// `dim=value;dim=value` in the KQI's order, `;` and `%` of values percent-encoded.
+fn label(kqi: &Kqi, fact: &Fact) -> String {
+    let encoded = |name: &String| {
+        let value = fact
+            .get(name)
+            .to_string()
+            .replace('%', "%25")
+            .replace(';', "%3B");
+        format!("{name}={value}")
+    };
+    kqi.group_by
+        .iter()
+        .map(encoded)
+        .collect::<Vec<_>>()
+        .join(";")
+}
+
+/// Starts of every window that holds a fact, or is compared with one that does.
+fn starts(kqi: &Kqi, facts: &[(&Fact, bool)]) -> Vec<i64> {
+    let WindowSpec {
+        size_ms,
+        hop_ms,
+        offset_ms,
+    } = kqi.window;
+    let mut starts: Vec<i64> = Vec::new();
+    for (fact, _) in facts {
+        let mut start_ms = (fact.ts_ms - offset_ms).div_euclid(hop_ms) * hop_ms + offset_ms;
+        while start_ms + size_ms > fact.ts_ms {
+            starts.push(start_ms);
+            if let Aggregate::Change { against_ms } = kqi.aggregate {
+                starts.push(start_ms + against_ms);
+            }
+            start_ms -= hop_ms;
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+struct Window<'a> {
+    kqi: &'a Kqi,
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Window<'_> {
+    fn row(
+        &self,
+        facts: &[(&Fact, bool)],
+        group: &BTreeMap<String, String>,
+        surroundings: &Surroundings,
+        book: &RuleBook,
+    ) -> Option<Row> {
+        let Window {
+            kqi,
+            start_ms,
+            end_ms,
+        } = *self;
+        let within = |from_ms: i64, to_ms: i64| {
+            facts
+                .iter()
+                .filter(move |(fact, _)| (from_ms..to_ms).contains(&fact.ts_ms))
+        };
+        let judges = kqi.good.is_some() || kqi.good_within.is_some();
+        let counted = |from_ms: i64, to_ms: i64| {
+            within(from_ms, to_ms)
+                .filter(|(_, good)| *good || !judges)
+                .count() as i64
+        };
+        let count = within(start_ms, end_ms).count() as i64;
+        let good = within(start_ms, end_ms).filter(|(_, good)| *good).count() as i64;
+        let mut values: Vec<f64> = within(start_ms, end_ms)
+            .filter_map(|(fact, _)| fact.value)
+            .collect();
+        values.sort_by(f64::total_cmp);
+        let shown = counted(start_ms, end_ms) as f64;
+        let mut samples = values.len() as i64;
+        let measured = !values.is_empty();
+        let value = match &kqi.aggregate {
+            Aggregate::Count => {
+                samples = count;
+                Some(shown)
+            }
+            Aggregate::Ratio => {
+                samples = count;
+                (count > 0).then(|| good as f64 / count as f64)
+            }
+            Aggregate::Sum => measured.then(|| values.iter().sum()),
+            Aggregate::Mean => measured.then(|| values.iter().sum::<f64>() / values.len() as f64),
+            Aggregate::Min => values.first().copied(),
+            Aggregate::Max => values.last().copied(),
+            Aggregate::Quantile(q) => measured.then(|| {
+                let rank = (q * values.len() as f64).ceil() as usize;
+                values[rank.clamp(1, values.len()) - 1]
+            }),
+            Aggregate::RatePer10k { base, per_ms } => {
+                samples = count;
+                let base = surroundings.base(base, kqi, group, end_ms);
+                let periods = (end_ms - start_ms) as f64 / *per_ms as f64;
+                base.map(|base| shown * 10_000.0 / base / periods)
+            }
+            Aggregate::Change { against_ms } => {
+                let before = counted(start_ms - against_ms, end_ms - against_ms) as f64;
+                samples = shown.max(before) as i64;
+                (before > 0.0).then(|| (shown - before) / before)
+            }
+        };
+        let is_change = matches!(kqi.aggregate, Aggregate::Change { .. });
+        // No facts to speak of: no row. Facts without a measured value are none for a mean.
+        if samples == 0 || (count == 0 && !is_change) {
+            return None;
+        }
+        Some(Row {
+            end_ms,
+            count,
+            good,
+            samples,
+            value: value.map(|value| in_unit(kqi, value)),
+            suppressible: surroundings.suppresses(book, kqi, group, start_ms, end_ms),
+            sealed: false,
+        })
+    }
+}
+
+fn in_unit(kqi: &Kqi, value: f64) -> f64 {
+    match (&kqi.aggregate, &kqi.unit) {
+        (Aggregate::Ratio | Aggregate::Change { .. }, Unit::Percent) => value * 100.0,
+        (Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. }, _) => value,
+        (Aggregate::Change { .. }, _) => value,
+        (_, Unit::Seconds) if kqi.stream != Stream::Gauge => value / 1_000.0,
+        _ => value,
+    }
+}
+
+/// Readings of the base and annotations, as lines.
+struct Surroundings {
+    readings: BTreeMap<BTreeMap<String, String>, Vec<(i64, f64)>>,
+    annotations: Vec<Value>,
+}
+
+impl Surroundings {
+    fn of(lines: &[Value]) -> Surroundings {
+        let mut readings: BTreeMap<_, Vec<(i64, f64)>> = BTreeMap::new();
+        for line in lines
+            .iter()
+            .filter(|line| line["name"] == "subscriber_base")
+        {
+            let reading = (time_of(line, "ts"), line["value"].as_f64().unwrap());
+            readings
+                .entry(texts(&line["dims"]))
+                .or_default()
+                .push(reading);
+        }
+        let annotations = lines.iter().filter(|line| line["type"] == "annotation");
+        Surroundings {
+            readings,
+            annotations: annotations.cloned().collect(),
+        }
+    }
+
+    /// Latest reading before the window's end, else the first; of several at a time the greatest.
+    fn base(
+        &self,
+        gauge: &str,
+        kqi: &Kqi,
+        group: &BTreeMap<String, String>,
+        end_ms: i64,
+    ) -> Option<f64> {
+        assert_eq!(
+            gauge, "subscriber_base",
+            "the only base in the oracle's books"
+        );
+        let mut sum = 0.0;
+        for (dimensions, readings) in &self.readings {
+            let fits = dimensions.iter().all(|(name, value)| {
+                let own = group
+                    .get(name)
+                    .or(kqi.service.as_ref().filter(|_| name == "service"));
+                own.is_none_or(|own| own == value)
+            });
+            if fits {
+                let mut times = readings.clone();
+                times.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+                let first_ms = times[0].0;
+                let before = times.iter().rev().find(|(ts_ms, _)| *ts_ms < end_ms);
+                let first = times.iter().rev().find(|(ts_ms, _)| *ts_ms == first_ms);
+                sum += before.or(first).unwrap().1;
+            }
+        }
+        (sum > 0.0).then_some(sum)
+    }
+
+    fn suppresses(
+        &self,
+        book: &RuleBook,
+        kqi: &Kqi,
+        group: &BTreeMap<String, String>,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> bool {
+        self.annotations.iter().any(|note| {
+            let kind = note["kind"].as_str().unwrap();
+            book.suppressing_annotations
+                .iter()
+                .any(|known| known == kind)
+                && time_of(note, "start") < end_ms
+                && start_ms < time_of(note, "end")
+                && texts(&note["scope"])
+                    .iter()
+                    .all(|(name, value)| match name.as_str() {
+                        "kqi" => kqi.id == *value,
+                        "service" => group.get(name).or(kqi.service.as_ref()) == Some(value),
+                        _ => group.get(name) == Some(value),
+                    })
+        })
+    }
+}
+
+fn texts(value: &Value) -> BTreeMap<String, String> {
+    let entries = value.as_object().into_iter().flatten();
+    entries
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+        .collect()
+}
+
+impl Fact {
+    /// A dimension's value; `Null` where the fact has none.
+    pub(crate) fn get(&self, name: &str) -> DimensionValue {
+        self.dimensions
+            .get(name)
+            .cloned()
+            .unwrap_or(DimensionValue::Null)
+    }
+}

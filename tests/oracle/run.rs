@@ -1,0 +1,124 @@
+//! Runs a journal through the dataflow and the engine, epoch by epoch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrysalis::dataflow::{
+    Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Queries, Work,
+};
+use chrysalis::engine::{Effect, Engine, Snapshot};
+use chrysalis::event::{DecodeLimits, Decoder};
+use chrysalis::rules::Plan;
+
+use crate::generate::{Epoch, Handing, Journal};
+
+/// What a run told.
+pub(crate) struct Outcome {
+    pub(crate) cuts: Vec<Cut>,
+    /// Effects of each epoch.
+    pub(crate) effects: Vec<Vec<Effect>>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) counts: Counts,
+}
+
+/// Runs a journal; `after` sees every cut, and can ask about windows as of it.
+pub(crate) fn run(
+    journal: &Journal,
+    workers: usize,
+    mut after: impl FnMut(usize, &Cut, &Plan, &Queries),
+) -> Outcome {
+    let config = DataflowConfig {
+        workers,
+        keeps_history: true,
+        limits: Limits::default(),
+    };
+    // Bound first, so dropped last, also when a check fails: workers stop when nobody can write.
+    let Dataflow {
+        mut cuts,
+        mut feed,
+        queries,
+    } = Dataflow::<()>::start(config).unwrap();
+    let mut plan: Option<Arc<Plan>> = None;
+    let mut engine: Option<Engine> = None;
+    let (mut told, mut effects) = (Vec::new(), Vec::new());
+    let mut line = 1;
+    for (index, epoch) in journal.epochs.iter().enumerate() {
+        let before = plan.clone();
+        let replacing = epoch
+            .book
+            .as_ref()
+            .map(|book| Arc::new(Plan::new(book.clone(), before.as_deref()).unwrap()));
+        plan = replacing.clone().or(plan);
+        let plan = plan.clone().unwrap();
+        let before = before.unwrap_or_else(|| plan.clone());
+        let input = EpochInput {
+            now_ms: epoch.now_ms,
+            plan: replacing,
+            work: works(epoch, &plan, &before, &mut line),
+            end: epoch.end,
+        };
+        assert!(feed.submit(input, ()));
+        let (cut, ()) = cuts.next_cut().unwrap();
+        let engine = engine.get_or_insert_with(|| Engine::new(plan.clone()));
+        effects.push(engine.step(&cut, &[]));
+        after(index, &cut, &plan, &queries);
+        told.push(cut);
+    }
+    Outcome {
+        cuts: told,
+        effects,
+        snapshot: engine.unwrap().snapshot().clone(),
+        counts: cuts.counts(),
+    }
+}
+
+fn works(epoch: &Epoch, plan: &Plan, before: &Plan, line: &mut u64) -> Vec<Work> {
+    let mut works = Vec::new();
+    for (handing, lines) in &epoch.works {
+        let text = Bytes::from(lines.join("\n"));
+        let first_line = *line;
+        *line += lines.len() as u64;
+        let layout = match handing {
+            Handing::Lines => {
+                works.push(Work::Lines {
+                    lines: text,
+                    first_line,
+                    limits: None,
+                });
+                continue;
+            }
+            Handing::Decoded => &plan.layout,
+            Handing::DecodedBefore => &before.layout,
+        };
+        let decoded = Decoder::new(layout.clone(), DecodeLimits::default()).decode(&text);
+        works.push(Work::Decoded {
+            batch: Arc::new(decoded.batch),
+            lines: text,
+        });
+    }
+    works
+}
+
+impl Outcome {
+    /// Transitions of all epochs, in order.
+    pub(crate) fn transitions(&self) -> impl Iterator<Item = &chrysalis::alerting::Transition> {
+        self.effects
+            .iter()
+            .flatten()
+            .filter_map(|effect| match effect {
+                Effect::Transition(transition) => Some(transition),
+                _ => None,
+            })
+    }
+
+    /// Notices of all epochs, in order.
+    pub(crate) fn notices(&self) -> impl Iterator<Item = &chrysalis::alerting::Notice> {
+        self.effects
+            .iter()
+            .flatten()
+            .filter_map(|effect| match effect {
+                Effect::Notice(notice) => Some(&**notice),
+                _ => None,
+            })
+    }
+}
