@@ -3,9 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::alerting::{AlertState, Transition, TransitionReason};
-use crate::golden::case::{
-    Absence, Case, ExpectedNumber, ExpectedTransition, ExpectedWindow,
-};
+use crate::golden::case::{Absence, Case, ExpectedNumber, ExpectedTransition, ExpectedWindow};
 use crate::golden::run::{Observed, Row};
 use crate::rules::{Plan, show_duration};
 
@@ -46,7 +44,12 @@ pub fn compare(plan: &Plan, case: &Case, observed: &Observed) -> Option<Failure>
     let mut differences = Vec::new();
     differences.extend(judge.refusals());
     differences.extend(expect.windows.iter().filter_map(|want| judge.window(want)));
-    differences.extend(expect.absences.iter().filter_map(|want| judge.absence(want)));
+    differences.extend(
+        expect
+            .absences
+            .iter()
+            .filter_map(|want| judge.absence(want)),
+    );
     differences.extend(judge.transitions());
     (!differences.is_empty()).then(|| Failure {
         file: case.file.clone(),
@@ -224,7 +227,9 @@ impl Judge<'_> {
         let since = show_duration(since_ms.abs());
         match jiff::Timestamp::from_millisecond(ms) {
             Ok(time) => {
-                let clock = time.to_zoned(self.plan.zone.clone()).strftime("%d %H:%M:%S");
+                let clock = time
+                    .to_zoned(self.plan.zone.clone())
+                    .strftime("%d %H:%M:%S");
                 format!("{sign}{since} ({clock})")
             }
             Err(_) => format!("{sign}{since}"),
@@ -235,7 +240,10 @@ impl Judge<'_> {
 fn fits(want: &ExpectedWindow, came: &Row) -> bool {
     want.value.is_none_or(|value| value.holds(came.value))
         && want.score.is_none_or(|score| score.holds(came.score))
-        && want.verdict.as_ref().is_none_or(|name| name == came.verdict)
+        && want
+            .verdict
+            .as_ref()
+            .is_none_or(|name| name == came.verdict)
         && want.count.is_none_or(|count| count == came.count)
         && want.samples.is_none_or(|samples| samples == came.samples)
 }
@@ -245,8 +253,14 @@ fn moved_as(want: &ExpectedTransition, came: &Transition) -> bool {
         && want.group == came.group
         && want.state == came.state.name()
         && want.at_ms.is_none_or(|at_ms| at_ms == came.at_ms)
-        && want.severity.as_ref().is_none_or(|name| name == came.severity.name())
-        && want.reason.as_ref().is_none_or(|name| name == came.reason.name())
+        && want
+            .severity
+            .as_ref()
+            .is_none_or(|name| name == came.severity.name())
+        && want
+            .reason
+            .as_ref()
+            .is_none_or(|name| name == came.reason.name())
         && want.value.is_none_or(|value| value.holds(came.value))
 }
 

@@ -36,10 +36,7 @@ pub fn load_cases(rules: &Path, book: &RuleBook) -> Result<Vec<Case>, Vec<Proble
 ///
 /// # Errors
 /// Every problem of every file.
-pub fn parse_cases(
-    files: &[(String, String)],
-    book: &RuleBook,
-) -> Result<Vec<Case>, Vec<Problem>> {
+pub fn parse_cases(files: &[(String, String)], book: &RuleBook) -> Result<Vec<Case>, Vec<Problem>> {
     let mut problems = Problems::new(files.iter().map(|(path, _)| path.clone()).collect());
     let mut cases = Vec::new();
     for (index, (path, text)) in files.iter().enumerate() {
