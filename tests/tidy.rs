@@ -1,6 +1,12 @@
 //! Tidiness that no compiler holds: who uses whom, what is left lying about, what documents promise,
 //! what we depend on. A failure names the file and what to do.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: a panic is how a test says that it cannot go on"
+)]
+
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/policy.rs"]

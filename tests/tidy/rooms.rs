@@ -9,7 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
-    ("rules", &["event"]),
+    ("rules", &["event", "measure"]),
     ("dataflow", &["event", "measure", "rules"]),
     ("alerting", &["rules"]),
     ("triggers", &["rules"]),
@@ -24,6 +24,36 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["engine", "event", "journal", "metrics", "rules"],
     ),
     ("notify", &["alerting", "rules", "store"]),
+    (
+        "api",
+        &[
+            "alerting", "console", "dataflow", "engine", "event", "ingest", "journal", "metrics",
+            "rules", "time", "triggers",
+        ],
+    ),
+    (
+        "console",
+        &[
+            "alerting", "api", "dataflow", "engine", "event", "journal", "rules", "triggers",
+        ],
+    ),
+    (
+        "metrics",
+        &[
+            "alerting", "api", "engine", "event", "journal", "rules", "triggers",
+        ],
+    ),
+    ("config", &["api", "dataflow", "notify"]),
+    (
+        "replay",
+        &["alerting", "dataflow", "engine", "event", "rules"],
+    ),
+    (
+        "golden",
+        &["alerting", "dataflow", "engine", "event", "rules"],
+    ),
+    ("demo", &["alerting", "app", "config", "engine", "time"]),
+    // `app` wires all of them.
 ];
 
 /// Words of libraries that a room's code must not name, and who alone may.
