@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use chrysalis::golden;
 use chrysalis::replay::{ReplayOptions, ReplaySummary};
 use chrysalis::rules::{Plan, ProblemSeverity, RuleBook, load};
 
@@ -43,6 +44,39 @@ pub(crate) fn check(rules: &Path) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// `chrysalis test`.
+pub(crate) fn test(rules: &Path) -> anyhow::Result<ExitCode> {
+    let plan = Arc::new(Plan::new(Arc::new(load_book(rules)?), None)?);
+    let cases = match golden::load_cases(rules, &plan.book) {
+        Ok(cases) => cases,
+        Err(problems) => {
+            for problem in &problems {
+                println!("{problem}");
+            }
+            let problems = problems.len();
+            bail!(
+                "the golden cases of {} have {problems} problem{}",
+                rules.display(),
+                plural(problems)
+            );
+        }
+    };
+    let mut failed = 0;
+    for case in &cases {
+        let observed = golden::run(&plan, case)?;
+        if let Some(failure) = golden::compare(&plan, case, &observed) {
+            println!("{failure}");
+            failed += 1;
+        }
+    }
+    println!("{} passed, {failed} failed", cases.len() - failed);
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// `chrysalis replay`.

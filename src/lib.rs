@@ -30,3 +30,5 @@ pub mod config;
 pub mod app;
 pub mod demo;
 pub mod replay;
+
+pub mod golden;

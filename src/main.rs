@@ -62,6 +62,11 @@ enum Command {
         /// Rule book folder, or one file.
         rules: PathBuf,
     },
+    /// Run the golden cases of a rule book; exit 1 if any fails.
+    Test {
+        /// Rule book folder; its cases are the files of its folder `tests`.
+        rules: PathBuf,
+    },
     /// Run files through the dataflow and the engine on their own time axis, without effects.
     Replay {
         /// Rule book folder, or one file.
@@ -104,6 +109,7 @@ fn main() -> ExitCode {
             seed,
         } => serve::demo(listen, data, exit, seed),
         Command::Check { rules } => commands::check(&rules),
+        Command::Test { rules } => commands::test(&rules),
         Command::Replay {
             rules,
             workers,

@@ -15,7 +15,7 @@ const CHANGES_MAX: usize = 4096;
 
 /// One connection.
 #[derive(Clone, Debug)]
-pub struct Holding {
+pub(super) struct Holding {
     host: Arc<str>,
     interface: Arc<str>,
     connection: Arc<str>,
@@ -24,7 +24,7 @@ pub struct Holding {
 
 impl Holding {
     /// A connection of which nothing is known yet.
-    pub fn new(host: Arc<str>, interface: Arc<str>, connection: Arc<str>) -> Holding {
+    pub(super) fn new(host: Arc<str>, interface: Arc<str>, connection: Arc<str>) -> Holding {
         Holding {
             host,
             interface,
@@ -34,7 +34,7 @@ impl Holding {
     }
 
     /// It changed hands.
-    pub fn changed(&mut self, event: &BossConnection) {
+    pub(super) fn changed(&mut self, event: &BossConnection) {
         self.changes.insert((event.ts_ms, event.state));
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_first();
@@ -42,12 +42,12 @@ impl Holding {
     }
 
     /// Latest event time seen.
-    pub fn ts_ms_max(&self) -> i64 {
+    pub(super) fn ts_ms_max(&self) -> i64 {
         self.changes.last().map_or(i64::MIN, |(ts_ms, _)| *ts_ms)
     }
 
     /// Its facts, as far as event time and retention reach.
-    pub fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
+    pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let pane_ms = view.plan.book.pane_ms;
         let (now_ms, horizon_ms) = self.reach(view);
         let mut following = self.changes.iter().skip(1);
@@ -72,7 +72,7 @@ impl Holding {
     }
 
     /// A hold that runs is stated again at the next pane's end.
-    pub fn wakes_at(&self, view: View<'_>) -> Option<i64> {
+    pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
         let ((first_ms, _), (last_ms, state)) = (self.changes.first()?, self.changes.last()?);
         let now_ms = view.watermarks.clock(Stream::BossConnection);
         if *state == ConnectionState::Released && *last_ms <= now_ms {

@@ -10,7 +10,7 @@ use crate::rules::Plan;
 
 /// Something that concerns all keys.
 #[derive(Clone, Debug)]
-pub enum Control {
+pub(super) enum Control {
     /// The clock as journaled; exactly one an epoch.
     Tick {
         /// The tick, ms.
@@ -26,7 +26,7 @@ pub enum Control {
 
 /// Decoded facts that every worker must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Shared {
+pub(super) enum Shared {
     /// Progress of a source.
     Source(SourceId, SourceProgress),
     /// An explanation.
@@ -37,7 +37,7 @@ pub enum Shared {
 
 /// What an epoch's controls come to, for operators that only need plan and time.
 #[derive(Debug, Default)]
-pub struct Clockwork {
+pub(super) struct Clockwork {
     /// The plan in force.
     pub plan: Option<Arc<Plan>>,
     /// Progress of event time.
@@ -46,7 +46,7 @@ pub struct Clockwork {
 
 /// What an epoch changed besides time.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub(super) struct Changes {
     /// The plan that was replaced in this epoch: `Some(None)` when there was none before.
     pub replaced: Option<Option<Arc<Plan>>>,
     /// Explanations that came.
@@ -57,7 +57,7 @@ pub struct Changes {
 
 impl Clockwork {
     /// Applies an epoch's controls.
-    pub fn advance(&mut self, controls: Vec<Control>) -> Changes {
+    pub(super) fn advance(&mut self, controls: Vec<Control>) -> Changes {
         let mut changes = Changes::default();
         let (mut now_ms, mut ended) = (None, false);
         for control in controls {

@@ -17,7 +17,7 @@ use crate::rules::Plan;
 
 /// What records are folded by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum EntityKey {
+pub(super) enum EntityKey {
     /// MMS message id.
     Message(Arc<str>),
     /// Host, interface and connection.
@@ -28,7 +28,7 @@ pub enum EntityKey {
 
 impl EntityKey {
     /// The key of a record.
-    pub fn of(record: &Record) -> EntityKey {
+    pub(super) fn of(record: &Record) -> EntityKey {
         match record {
             Record::Submit(event) => EntityKey::Message(event.message_id.clone()),
             Record::Receipt(event) => EntityKey::Message(event.message_id.clone()),
@@ -44,7 +44,7 @@ impl EntityKey {
 
 /// A fact that an entity states, until it changes its mind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EntityFact {
+pub(super) struct EntityFact {
     /// Where it counts: tuple and pane.
     pub at: (Arc<Tuple>, i64),
     /// What it counts.
@@ -53,7 +53,7 @@ pub struct EntityFact {
 
 /// The state of one key.
 #[derive(Clone, Debug)]
-pub enum Entity {
+pub(super) enum Entity {
     /// A message with its receipts.
     Message(Message),
     /// A connection with its changes of hand.
@@ -64,7 +64,7 @@ pub enum Entity {
 
 /// What deriving facts may look at.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub(super) struct View<'a> {
     /// Rules in force.
     pub plan: &'a Plan,
     /// Progress of event time.
@@ -73,7 +73,7 @@ pub struct View<'a> {
 
 impl Entity {
     /// An empty entity of the right kind.
-    pub fn for_key(key: &EntityKey) -> Entity {
+    pub(super) fn for_key(key: &EntityKey) -> Entity {
         match key {
             EntityKey::Message(_) => Entity::Message(Message::default()),
             EntityKey::Connection(host, interface, connection) => Entity::Connection(Holding::new(
@@ -86,7 +86,7 @@ impl Entity {
     }
 
     /// Takes in a record; one of another kind of entity is not for it and is left out.
-    pub fn absorb(&mut self, record: Record) {
+    pub(super) fn absorb(&mut self, record: Record) {
         match (self, record) {
             (Entity::Message(message), Record::Submit(event)) => message.submitted(event),
             (Entity::Message(message), Record::Receipt(event)) => message.reported(event),
@@ -97,7 +97,7 @@ impl Entity {
     }
 
     /// The facts that follow from everything known, sorted.
-    pub fn facts(&self, view: View<'_>) -> Vec<EntityFact> {
+    pub(super) fn facts(&self, view: View<'_>) -> Vec<EntityFact> {
         let mut facts = Vec::new();
         match self {
             Entity::Message(message) => message.facts(view, &mut facts),
@@ -109,7 +109,7 @@ impl Entity {
     }
 
     /// The event time at which the facts may change with no further record, if any, ms.
-    pub fn wakes_at(&self, view: View<'_>) -> Option<i64> {
+    pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
         match self {
             Entity::Message(message) => message.wakes_at(view),
             Entity::Connection(holding) => holding.wakes_at(view),
@@ -118,7 +118,7 @@ impl Entity {
     }
 
     /// The event time after which it is forgotten (its facts stand), ms.
-    pub fn expires_at(&self, view: View<'_>) -> i64 {
+    pub(super) fn expires_at(&self, view: View<'_>) -> i64 {
         let ts_ms = match self {
             Entity::Message(message) => message.ts_ms_max(),
             Entity::Connection(holding) => holding.ts_ms_max(),
@@ -129,7 +129,7 @@ impl Entity {
     }
 
     /// How far event time has come for this kind of entity, ms.
-    pub fn clock_ms(&self, view: View<'_>) -> i64 {
+    pub(super) fn clock_ms(&self, view: View<'_>) -> i64 {
         match self {
             Entity::Message(_) => message::clock_ms(view),
             other => view.watermarks.clock(other.stream()),
@@ -147,7 +147,7 @@ impl Entity {
 
 impl View<'_> {
     /// States one fact of a stream; `value_of` gives the entity's value of a kept dimension.
-    pub fn fact<'v>(
+    pub(super) fn fact<'v>(
         &self,
         stream: Stream,
         ts_ms: i64,

@@ -17,7 +17,7 @@ use crate::dataflow::control::Control;
 pub type Epoch = u64;
 
 /// A stream of `T`s in vectors.
-pub type Flow<'scope, T> = StreamVec<'scope, Epoch, T>;
+pub(super) type Flow<'scope, T> = StreamVec<'scope, Epoch, T>;
 
 struct Waiting<A> {
     capability: Capability<Epoch>,
@@ -28,7 +28,7 @@ struct Waiting<A> {
 /// Builds an operator that is called once per epoch, in order.
 ///
 /// Every epoch carries at least one control (its tick), so the logic runs for empty epochs too.
-pub fn by_epoch<'scope, A, B, P>(
+pub(super) fn by_epoch<'scope, A, B, P>(
     data: Flow<'scope, A>,
     pact: P,
     controls: Flow<'scope, Control>,

@@ -17,7 +17,7 @@ const ANNOTATIONS_MAX: usize = 10_000;
 
 /// Gauges that rates divide by, and explanations that suppress.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
     readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>>,
     annotations: Vec<Annotation>,
@@ -25,7 +25,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Takes in a reading; of several at one time the greatest counts, whatever came first.
-    pub fn read(&mut self, reading: Reading) {
+    pub(super) fn read(&mut self, reading: Reading) {
         let series = self.readings.entry(reading.name.to_string()).or_default();
         if series.len() >= SERIES_MAX && !series.contains_key(&reading.dimensions) {
             return;
@@ -39,7 +39,7 @@ impl Surroundings {
     }
 
     /// Takes in an annotation.
-    pub fn annotate(&mut self, annotation: Annotation) {
+    pub(super) fn annotate(&mut self, annotation: Annotation) {
         if let Err(at) = self.annotations.binary_search(&annotation) {
             self.annotations.insert(at, annotation);
         }
@@ -102,7 +102,7 @@ impl Surroundings {
 
 /// A window of one group, summed.
 #[derive(Clone, Copy, Debug)]
-pub struct Summed<'a> {
+pub(super) struct Summed<'a> {
     /// Group.
     pub group: &'a Group,
     /// Start, ms.
@@ -116,7 +116,7 @@ pub struct Summed<'a> {
 }
 
 /// Values and verdict of one KQI in one window.
-pub fn evaluate(
+pub(super) fn evaluate(
     index: usize,
     kqi: &Kqi,
     window: Summed<'_>,
@@ -192,7 +192,7 @@ fn counted(kqi: &Kqi, total: &Total) -> i64 {
 }
 
 /// Ends of the windows of a shape that hold a pane, ascending.
-pub fn ends_over(spec: WindowSpec, pane_ms: i64) -> impl Iterator<Item = i64> {
+pub(super) fn ends_over(spec: WindowSpec, pane_ms: i64) -> impl Iterator<Item = i64> {
     let phase = (pane_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
     let last_start = pane_ms - phase;
     let count = (spec.size_ms + spec.hop_ms - 1 - phase) / spec.hop_ms;

@@ -14,17 +14,17 @@ use crate::rules::MmsRule;
 const RECEIPTS_MAX: usize = 16;
 
 /// Canonical word of a message that has no final report yet.
-pub const PENDING: &str = "pending";
+pub(super) const PENDING: &str = "pending";
 /// Canonical word of delivery.
-pub const RETRIEVED: &str = "Retrieved";
+pub(super) const RETRIEVED: &str = "Retrieved";
 /// Canonical word of a message that was not fetched in time.
-pub const EXPIRED: &str = "Expired";
+pub(super) const EXPIRED: &str = "Expired";
 /// Canonical word for words that no rule maps.
-pub const INDETERMINATE: &str = "Indeterminate";
+pub(super) const INDETERMINATE: &str = "Indeterminate";
 
 /// One message.
 #[derive(Clone, Debug, Default)]
-pub struct Message {
+pub(super) struct Message {
     submit: Option<MmsSubmit>,
     receipts: Vec<MmsReceipt>,
 }
@@ -40,14 +40,14 @@ struct Outcome {
 
 impl Message {
     /// The message was submitted; of several submissions of one id the earliest counts.
-    pub fn submitted(&mut self, event: MmsSubmit) {
+    pub(super) fn submitted(&mut self, event: MmsSubmit) {
         if self.submit.as_ref().is_none_or(|known| event < *known) {
             self.submit = Some(event);
         }
     }
 
     /// A report came.
-    pub fn reported(&mut self, event: MmsReceipt) {
+    pub(super) fn reported(&mut self, event: MmsReceipt) {
         if let Err(at) = self.receipts.binary_search(&event) {
             self.receipts.insert(at, event);
             if self.receipts.len() > RECEIPTS_MAX {
@@ -58,7 +58,7 @@ impl Message {
     }
 
     /// Latest event time seen.
-    pub fn ts_ms_max(&self) -> i64 {
+    pub(super) fn ts_ms_max(&self) -> i64 {
         let submitted = self.submit.as_ref().map_or(i64::MIN, |submit| submit.ts_ms);
         self.receipts
             .iter()
@@ -67,7 +67,7 @@ impl Message {
     }
 
     /// Its facts.
-    pub fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
+    pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let Some(service) = self.first(|s| Some(s.service.clone()), |r| r.service.clone()) else {
             // A report whose submission is unknown and that does not say whose it is: it waits.
             return;
@@ -109,7 +109,7 @@ impl Message {
     }
 
     /// A pending message changes when its validity is over.
-    pub fn wakes_at(&self, view: View<'_>) -> Option<i64> {
+    pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
         match self.outcome(view).ts_ms {
             None => self.valid_until_ms(&view.plan.book.mms),
             Some(_) => None,

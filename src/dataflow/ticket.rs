@@ -13,14 +13,14 @@ const VERSIONS_MAX: usize = 32;
 
 /// One ticket.
 #[derive(Clone, Debug, Default)]
-pub struct Ticket {
+pub(super) struct Ticket {
     /// In order of version, then time.
     versions: Vec<Complaint>,
 }
 
 impl Ticket {
     /// A version came.
-    pub fn changed(&mut self, event: Complaint) {
+    pub(super) fn changed(&mut self, event: Complaint) {
         // Without a version number time orders; equal in both, content does, the same everywhere.
         let order = |known: &Complaint| {
             (known.version, known.ts_ms, known).cmp(&(event.version, event.ts_ms, &event))
@@ -40,7 +40,7 @@ impl Ticket {
     }
 
     /// Latest event time seen.
-    pub fn ts_ms_max(&self) -> i64 {
+    pub(super) fn ts_ms_max(&self) -> i64 {
         self.versions
             .iter()
             .map(|version| version.ts_ms)
@@ -49,7 +49,7 @@ impl Ticket {
     }
 
     /// Its facts: one, or none.
-    pub fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
+    pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let Some((first, rest)) = self.versions.split_first() else {
             return;
         };

@@ -8,7 +8,8 @@ mod kqi;
 use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::shape::{Field, Record, Shape};
 
-const fn must(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+/// A field that must be given.
+pub(crate) const fn must(name: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field {
         name,
         shape,
@@ -17,7 +18,8 @@ const fn must(name: &'static str, shape: Shape, doc: &'static str) -> Field {
     }
 }
 
-const fn may(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+/// A field that may be left out.
+pub(crate) const fn may(name: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field {
         name,
         shape,

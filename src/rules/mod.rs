@@ -18,6 +18,12 @@ mod syntax;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use duration::{parse_duration, show_duration};
+pub(crate) use grammar::{may, must};
+pub(crate) use problem::{Position, Problems, did_you_mean};
+pub(crate) use shape::{Record, Shape};
+pub(crate) use syntax::{Node, Value, parse_text};
+
 pub use book::*;
 pub use check::{load, parse};
 pub use files::read_files;

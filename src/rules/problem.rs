@@ -109,6 +109,11 @@ impl Problems {
         format!("{file}:{}", at.line)
     }
 
+    /// Takes over what another judge of the same files found.
+    pub(crate) fn append(&mut self, mut other: Problems) {
+        self.found.append(&mut other.found);
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.found
             .iter()
