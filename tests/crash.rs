@@ -214,7 +214,10 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     );
     let counted = count_all(&server, acknowledged, base_ms).await;
     let status = server.json("/v1/status").await;
-    assert_eq!(counted, acknowledged, "workers {workers} seed {seed}: {status:#}");
+    assert_eq!(
+        counted, acknowledged,
+        "workers {workers} seed {seed}: {status:#}"
+    );
     let alerts = server.json("/v1/alerts").await;
     check_mails(&folder.path().join("data/outbox"), &alerts).await;
     println!(
@@ -252,14 +255,19 @@ async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
 async fn check_mails(outbox: &Path, alerts: &Value) {
     let begun = Instant::now();
     let files = loop {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(outbox).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(outbox)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
         if !files.is_empty() {
             break files;
         }
         // Mails leave behind the decisions; the run must have told something.
-        assert!(begun.elapsed() < Duration::from_secs(20), "no mail at all; alerts: {alerts:#}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "no mail at all; alerts: {alerts:#}"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     let mut ids = BTreeSet::new();

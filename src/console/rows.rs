@@ -415,12 +415,9 @@ impl PageView {
     ) -> PageView {
         let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
         let in_state = |state| move |alert: &&Alert| alert.state == state;
-        let mut firing: Vec<&Alert> = snapshot
-            .alerts
-            .iter()
-            .filter(in_state(AlertState::Firing))
-            .collect();
-        let pending = snapshot.alerts.iter().filter(in_state(AlertState::Pending));
+        let alerts = || snapshot.alerts.iter().map(|alert| &**alert);
+        let mut firing: Vec<&Alert> = alerts().filter(in_state(AlertState::Firing)).collect();
+        let pending = alerts().filter(in_state(AlertState::Pending));
         let services = services(current);
         let headline = headline(health, &firing, snapshot, stats, &services);
         firing.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.active_since_ms)));

@@ -35,7 +35,6 @@ pub(super) struct Graph {
     pub(super) windows: Rc<RefCell<Windows>>,
     /// What the worker notes about epochs that are under way.
     pub(super) notes: Rc<RefCell<BTreeMap<Epoch, Notes>>>,
-    pub(super) counters: Rc<Counters>,
 }
 
 /// Builds the graph. All workers must call it alike.
@@ -102,7 +101,6 @@ pub(super) fn build(
             controls: controls_in,
             windows,
             notes,
-            counters,
         }
     })
 }

@@ -2,10 +2,16 @@
 //! randomness; the same cuts and commands give the same effects, on any machine, for ever.
 
 mod command;
-mod instance;
-mod silence;
 mod snapshot;
+
 mod step;
+
+mod demand;
+mod incident;
+mod instance;
+mod replan;
+mod show;
+mod silence;
 
 pub use command::{Command, CommandResult, JournaledCommand};
 pub use snapshot::Snapshot;

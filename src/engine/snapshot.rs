@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// Event time.
     pub watermarks: Arc<Watermarks>,
     /// Alerts that are pending or firing, and those that ended lately; newest first.
-    pub alerts: Arc<Vec<Alert>>,
+    pub alerts: Arc<Vec<Arc<Alert>>>,
     /// Triggers, oldest first.
     pub triggers: Arc<Vec<Trigger>>,
 }

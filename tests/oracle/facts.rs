@@ -293,7 +293,9 @@ fn ticket(lines: &[&Value]) -> Option<Fact> {
     {
         dimensions.insert("escalated".to_owned(), DimensionValue::Flag(escalated));
     }
-    let ts_ms = versions.iter().map(|line| time_of(line, "ts")).min()?;
+    // It counts by its filing; without one it does not count.
+    let filings = versions.iter().filter(|line| line["state"] == "filed");
+    let ts_ms = filings.map(|line| time_of(line, "ts")).min()?;
     Some(Fact {
         stream: Stream::Complaint,
         ts_ms,

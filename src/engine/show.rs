@@ -1,0 +1,81 @@
+//! What readers see of the engine, and what it forgets.
+
+use std::sync::Arc;
+
+use crate::alerting::Alert;
+use crate::dataflow::Cut;
+use crate::engine::instance::Watch;
+use crate::engine::step::Engine;
+
+impl Engine {
+    /// Brings the snapshot up to date; lists are copied only when they changed.
+    pub(super) fn show(&mut self, cut: &Cut) {
+        self.snapshot.epoch = Some(cut.epoch);
+        self.snapshot.now_ms = cut.now_ms;
+        self.snapshot.plan = self.plan.clone();
+        self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
+        self.forget(cut);
+        let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
+        if std::mem::take(&mut self.alerts_changed) || values_changed {
+            self.snapshot.alerts = Arc::new(self.shown_alerts());
+        }
+        if std::mem::take(&mut self.triggers_changed) {
+            self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+        }
+    }
+
+    /// Alerts that go on, the most severe and newest first, and then those that ended.
+    pub(super) fn shown_alerts(&self) -> Vec<Arc<Alert>> {
+        let mut alerts: Vec<Arc<Alert>> = self.silences.alerts().cloned().map(Arc::new).collect();
+        for (rule, label) in &self.restless {
+            let Some(watch) = Watch::of(&self.plan, *rule) else {
+                continue;
+            };
+            let Some(instance) = self.instances[*rule].get(label) else {
+                continue;
+            };
+            let episode = instance.timeline.episodes().last().copied();
+            let episode = episode.filter(|episode| episode.resolved_at_ms.is_none());
+            let trigger = self.triggers.newest(&watch.kqi.id, label);
+            let trigger = trigger.filter(|trigger| !trigger.state.is_final());
+            let trigger = trigger.map(|trigger| trigger.id.clone());
+            alerts.push(Arc::new(instance.alert(watch, episode, trigger)));
+        }
+        alerts.sort_by(|a, b| {
+            let key = |alert: &Alert| (alert.severity, alert.active_since_ms);
+            key(b)
+                .cmp(&key(a))
+                .then_with(|| a.alert.cmp(&b.alert))
+                .then_with(|| a.group_label.cmp(&b.group_label))
+        });
+        alerts.extend(self.ended.iter().cloned());
+        alerts
+    }
+
+    /// Lets timelines forget what the dataflow can no longer correct. Looked at now and then only:
+    /// the work is in proportion to the objects.
+    pub(super) fn forget(&mut self, cut: &Cut) {
+        const EVERY_EPOCHS: u64 = 4096;
+        if cut.epoch % EVERY_EPOCHS != EVERY_EPOCHS - 1 {
+            return;
+        }
+        for (rule, instances) in self.instances.iter_mut().enumerate() {
+            let Some(watch) = Watch::of(&self.plan, rule) else {
+                continue;
+            };
+            let rule = self.plan.book.streams.get(&watch.kqi.stream);
+            let retention_ms = rule.map_or(0, |rule| rule.retention_ms);
+            let horizon_ms = cut.watermarks.horizon(watch.kqi.stream, retention_ms);
+            if horizon_ms == i64::MIN {
+                continue;
+            }
+            instances.retain(|_, instance| {
+                instance.timeline.forget(horizon_ms);
+                let kept = instance.timeline.episodes();
+                let is_kept = |number: u32| kept.iter().any(|episode| episode.number == number);
+                instance.told.retain(|number, _| is_kept(*number));
+                !instance.timeline.is_empty()
+            });
+        }
+    }
+}
