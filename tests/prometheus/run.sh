@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real Prometheus scrapes `chrysalis demo`; then promtool judges /metrics, every query of every
-# dashboard is asked, and values are compared with the API.
+# A real Prometheus scrapes `chrysalis demo`; promtool judges /metrics, every query of every dashboard
+# is asked, and values are compared with the API. About two minutes.
 #
 # CHRYSALIS names another binary than target/release/chrysalis.
 set -euo pipefail
@@ -97,6 +97,7 @@ wait_told() { # WORDS
 }
 
 check "$python" "$here/round_trip.py" "$top"/dashboards/*.json
+check "$python" "$here/promises.py" "$top"/dashboards/*.json
 if promtool check config "$top/grafana/prometheus.yml" >"$work/config" 2>&1; then
     say "ok   promtool check config grafana/prometheus.yml"
 else
