@@ -58,7 +58,7 @@ pub(crate) const EDITS: &[Edit] = &[
     Edit {
         name: "removed",
         replace: &[],
-        without: &["dial_success", "mms_success", "complaint_leaf", "dial_count"],
+        without: &["dial_success", "mms_success", "complaint_leaf", "dial_least", "dial_most", "dial_count"],
         extra: "",
     },
     Edit {
@@ -66,6 +66,8 @@ pub(crate) const EDITS: &[Edit] = &[
         replace: &[],
         without: &[],
         extra: "
+  - {id: new_p90, name: n, service: svc_a, layer: platform, stream: dial_test, aggregate: p90, group_by: [city, channel], window: {size: 5m, hop: 1m}, unit: ms}
+  - {id: new_most, name: n, service: svc_a, layer: platform, stream: dial_test, aggregate: max, group_by: [city, channel], window: 2m, unit: ms}
   - {id: new_ratio, name: n, layer: platform, stream: dial_test, aggregate: ratio, good: 'ok && channel == \"sms\"', group_by: [city], window: {size: 4m, hop: 2m}, unit: ratio, interval: {min: 0.5}, alert: quick}
   - {id: new_p50, name: n, layer: platform, stream: boss_call, aggregate: p50, group_by: [], window: 10m, unit: ms}
   - {id: new_change, name: n, layer: platform, stream: mms_receipt, aggregate: change, against: 10m, good: \"status == 'Retrieved'\", group_by: [service], window: {size: 10m, hop: 5m}, unit: percent, interval: {max: 20}, alert: quick}
@@ -101,7 +103,7 @@ pub(crate) fn edited(edit: &Edit) -> Arc<RuleBook> {
         .lines()
         .filter(|line| {
             let of = |id: &&str| line.contains(&format!("id: {id},"));
-            !edit.without.iter().any(|id| of(&id))
+            !edit.without.iter().any(of)
         })
         .map(|line| format!("{line}\n"))
         .collect();
@@ -168,6 +170,7 @@ kqis:
   - {id: dial_count, name: n, layer: platform, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 4}, department: D, alert: quick}
   - {id: dial_least, name: n, layer: platform, stream: dial_test, aggregate: min, group_by: [service], window: {size: 5m, hop: 1m}, unit: ms}
   - {id: dial_most, name: n, layer: platform, stream: dial_test, aggregate: max, group_by: [service], window: {size: 5m, hop: 1m}, unit: s}
+  - {id: dial_floor, name: n, layer: platform, stream: dial_test, aggregate: min, group_by: [channel], window: 4m, unit: ms}
   - {id: dial_sum, name: n, layer: platform, stream: dial_test, aggregate: sum, group_by: [source], window: 1m, unit: ms}
   - {id: dial_within, name: n, layer: platform, stream: dial_test, aggregate: ratio, good_within: 5s, group_by: [service], window: {size: 15m, hop: 5m}, unit: percent}
   - {id: dial_within_2, name: n, layer: platform, stream: dial_test, aggregate: count, good_within: 2s, group_by: [service], window: 5m, unit: count}

@@ -225,12 +225,8 @@ fn alerts_of_rules_that_vanish_are_resolved_and_told() {
     epochs[0].book = Some(book::first());
     let removed = EDITS.iter().find(|edit| edit.name == "removed").unwrap();
     epochs[8].book = Some(book::edited(removed));
-    let mut fired = 0;
-    let outcome = run(&Journal { epochs }, 1, |index, _, _, _| fired = index);
-    assert_eq!(fired, 8);
-    let gone = |alert: &str| removed_alert(alert);
-    let before = outcome.effects[..8].iter().flatten().count();
-    assert!(before > 0, "nothing happened before the reload");
+    let outcome = run(&Journal { epochs }, 1, |_, _, _, _| {});
+    let gone = |alert: &str| matches!(alert, "dial_success" | "dial_count");
     let ended = outcome
         .transitions()
         .filter(|step| step.reason == TransitionReason::RuleChanged);
@@ -257,8 +253,4 @@ fn alerts_of_rules_that_vanish_are_resolved_and_told() {
         .last()
         .unwrap();
     assert_eq!(told.reason, NoticeReason::Resolved);
-}
-
-fn removed_alert(alert: &str) -> bool {
-    matches!(alert, "dial_success" | "dial_count")
 }

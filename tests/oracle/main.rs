@@ -4,6 +4,13 @@
 //! `ORACLE_SEEDS=500 cargo test --test oracle` tries more seeds; a failure names its seed and the
 //! smallest number of epochs that shows it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by failing"
+)]
+
 mod alerts;
 mod book;
 mod clock;

@@ -35,7 +35,6 @@ pub(crate) struct Truth {
     pub(crate) book: Arc<RuleBook>,
     pub(crate) clocks: Clocks,
     pub(crate) rows: BTreeMap<Key, Row>,
-    pub(crate) facts: Vec<Fact>,
 }
 
 /// Conditions that were asked before; CEL is slow and facts are alike.
@@ -86,12 +85,7 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
             }
         }
     }
-    Truth {
-        book,
-        clocks,
-        rows,
-        facts,
-    }
+    Truth { book, clocks, rows }
 }
 
 /// Lines of the epochs that ingest accepts, parsed.
