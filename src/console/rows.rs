@@ -143,7 +143,7 @@ fn severity_chip(severity: Severity) -> Chip {
         Severity::Warning => ("警告", "warning"),
         Severity::Minor => ("次要", "minor"),
         Severity::Major => ("重要", "major"),
-        Severity::Critical => ("严重", "critical"),
+        Severity::Critical => ("紧急", "critical"),
     };
     chip(severity_class(severity), zh, en)
 }
@@ -154,7 +154,7 @@ fn trigger_chip(state: TriggerState) -> Chip {
         TriggerState::Accepted => chip("planned", "已受理", "accepted"),
         TriggerState::InProgress => chip("planned", "处理中", "in progress"),
         TriggerState::Done => chip("blind", "已完成", "done"),
-        TriggerState::NotOptimised => chip("blind", "不予优化", "not optimised"),
+        TriggerState::NotOptimised => chip("blind", "不优化", "not optimised"),
     }
 }
 

@@ -78,7 +78,7 @@ impl Verdict {
             (Verdict::Abnormal(Severity::Minor), Language::En) => "abnormal (minor)",
             (Verdict::Abnormal(Severity::Major), Language::Zh) => "异常（重要）",
             (Verdict::Abnormal(Severity::Major), Language::En) => "abnormal (major)",
-            (Verdict::Abnormal(Severity::Critical), Language::Zh) => "异常（严重）",
+            (Verdict::Abnormal(Severity::Critical), Language::Zh) => "异常（紧急）",
             (Verdict::Abnormal(Severity::Critical), Language::En) => "abnormal (critical)",
             (Verdict::Insufficient, Language::Zh) => "样本不足，无法判断",
             (Verdict::Insufficient, Language::En) => "too few samples to judge",

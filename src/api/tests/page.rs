@@ -32,7 +32,7 @@ async fn what_is_wrong_stands_on_the_page() {
         "网络部",
         "/v1/triggers/T-000001",
         "&lt;b&gt;长沙&lt;",
-        "异常（严重）",
+        "异常（紧急）",
     ] {
         assert!(page.contains(words), "{words}\n{page}");
     }
