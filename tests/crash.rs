@@ -3,6 +3,12 @@
 //!
 //! `CRASH_KILLS=200 cargo test --release --test crash` is the long form.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and says what it did"
+)]
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

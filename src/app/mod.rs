@@ -126,7 +126,7 @@ impl App {
         let feeder = thread("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
         let acting = snapshot.clone();
         let actor = thread("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet)
+            pipeline::act(cuts, engine, &acting, &mut outlet);
         })?;
 
         let reload = reload_of(rules, writer.submitter(), applied);

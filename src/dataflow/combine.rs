@@ -9,11 +9,14 @@ use crate::dataflow::{TuplePane, pane_of};
 use crate::event::{Batch, Layout, Tuple};
 use crate::measure::{Gathered, Measure, Parts};
 
+/// Panes of one tuple, by their start, ms.
+type Panes = Vec<(i64, Gathered)>;
+
 /// Gathers the facts of one epoch on one worker.
 #[derive(Default)]
 pub(super) struct Combiner {
     numbers: FxHashMap<Arc<Tuple>, u32>,
-    tuples: Vec<(Arc<Tuple>, Parts, Vec<(i64, Gathered)>)>,
+    tuples: Vec<(Arc<Tuple>, Parts, Panes)>,
 }
 
 impl Combiner {

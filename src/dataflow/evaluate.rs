@@ -15,11 +15,14 @@ const READINGS_MAX: usize = 64;
 /// Annotations kept; the ones that end first go first.
 const ANNOTATIONS_MAX: usize = 10_000;
 
+/// Readings of one gauge with one set of dimensions, by time, ms.
+type Series = BTreeMap<i64, f64>;
+
 /// Gauges that rates divide by, and explanations that suppress.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
-    readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>>,
+    readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, Series>>,
     annotations: Vec<Annotation>,
 }
 

@@ -1,25 +1,18 @@
 //! What alerts ask of departments: triggers with their evidence, and the complaints beside them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::alerting::Episode;
 use crate::dataflow::{Cell, Standing, WindowUpdate};
-use crate::engine::instance::{Watch, unit_text};
+use crate::engine::instance::{Object, unit_text};
 use crate::engine::step::Engine;
 use crate::rules::{Severity, Text};
 use crate::triggers::{Evidence, Opening};
 
 impl Engine {
-    pub(super) fn demand(
-        &mut self,
-        watch: Watch<'_>,
-        rule: usize,
-        label: &Arc<str>,
-        episode: Episode,
-        now_ms: i64,
-    ) {
-        let complaints = self.complaints_for(rule, label, watch);
+    pub(super) fn demand(&mut self, object: Object<'_>, episode: Episode, now_ms: i64) {
+        let Object { watch, rule, label } = object;
+        let complaints = self.complaints_for(object);
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
@@ -73,13 +66,12 @@ impl Engine {
     /// An abnormal window of a firing alert speaks for the open trigger of its object.
     pub(super) fn support_trigger(
         &mut self,
-        watch: Watch<'_>,
+        object: Object<'_>,
         update: &WindowUpdate,
         severity: Severity,
-        rule: usize,
-        label: &Arc<str>,
     ) {
-        let complaints = self.complaints_for(rule, label, watch);
+        let Object { watch, rule, label } = object;
+        let complaints = self.complaints_for(object);
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
@@ -137,12 +129,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn complaints_for(
-        &self,
-        rule: usize,
-        label: &Arc<str>,
-        watch: Watch<'_>,
-    ) -> Vec<(Text, i64)> {
+    pub(super) fn complaints_for(&self, object: Object<'_>) -> Vec<(Text, i64)> {
+        let Object { watch, rule, label } = object;
         let Some(instance) = self.instances[rule].get(label) else {
             return Vec::new();
         };

@@ -10,16 +10,14 @@ use crate::alerting::{
     TriggerBrief,
 };
 use crate::dataflow::Cut;
-use crate::engine::instance::Watch;
+use crate::engine::instance::Object;
 use crate::engine::step::{ENDED_MAX, Effect, Engine};
 use crate::rules::{Contact, Plan, RuleBook, Severity, Text};
 
 impl Engine {
     pub(super) fn corrected(
         &mut self,
-        watch: Watch<'_>,
-        rule: usize,
-        label: &Arc<str>,
+        object: Object<'_>,
         was: Option<Episode>,
         now: Option<Episode>,
         cut: &Cut,
@@ -28,9 +26,7 @@ impl Engine {
         let reason = TransitionReason::Corrected;
         let mut say = |engine: &mut Engine, at_ms: i64, state: AlertState, severity: Severity| {
             engine.transition(
-                watch,
-                rule,
-                label,
+                object,
                 at_ms,
                 Step {
                     state,
@@ -83,19 +79,18 @@ impl Engine {
             (None, None) => None,
         };
         if let Some((episode, reason)) = told {
-            self.incident(watch, rule, label, episode, reason, cut, effects);
+            self.incident(object, episode, reason, cut, effects);
         }
     }
 
     pub(super) fn transition(
         &mut self,
-        watch: Watch<'_>,
-        rule: usize,
-        label: &Arc<str>,
+        object: Object<'_>,
         at_ms: i64,
         step: Step,
         effects: &mut Vec<Effect>,
     ) {
+        let Object { watch, rule, label } = object;
         let Some(instance) = self.instances[rule].get_mut(label) else {
             return;
         };
@@ -119,14 +114,13 @@ impl Engine {
     /// An incident began, changed or ended: the trigger and the people hear of it.
     pub(super) fn incident(
         &mut self,
-        watch: Watch<'_>,
-        rule: usize,
-        label: &Arc<str>,
+        object: Object<'_>,
         episode: Episode,
         reason: NoticeReason,
         cut: &Cut,
         effects: &mut Vec<Effect>,
     ) {
+        let Object { watch, rule, label } = object;
         let over = episode.resolved_at_ms.is_some();
         let heard = self.instances[rule]
             .get(label)
@@ -141,7 +135,7 @@ impl Engine {
             self.triggers.alert_ended(&watch.kqi.id, label);
             self.triggers_changed = true;
         } else if reason == NoticeReason::First {
-            self.demand(watch, rule, label, episode, cut.now_ms);
+            self.demand(object, episode, cut.now_ms);
         }
         let trigger = self.triggers.newest(&watch.kqi.id, label);
         let brief = trigger.map(|trigger| TriggerBrief {
@@ -150,7 +144,7 @@ impl Engine {
             department: trigger.department_name.clone(),
             role: trigger.role.clone(),
         });
-        let complaints = self.complaints_for(rule, label, watch);
+        let complaints = self.complaints_for(object);
         let Some(instance) = self.instances[rule].get_mut(label) else {
             return;
         };

@@ -47,6 +47,16 @@ pub(super) struct Watch<'a> {
     pub(super) book: &'a RuleBook,
 }
 
+/// A rule on one object.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub(super) watch: Watch<'a>,
+    /// Number of the rule in the book.
+    pub(super) rule: usize,
+    /// Label of the group.
+    pub(super) label: &'a Arc<str>,
+}
+
 impl<'a> Watch<'a> {
     /// The rule of that number, with its KQI.
     pub(super) fn of(plan: &'a Plan, rule: usize) -> Option<Watch<'a>> {

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{AlertState, Episode, NoticeReason, Phase, Step, TransitionReason};
 use crate::dataflow::Cut;
-use crate::engine::instance::{Instance, Watch, reads_alike};
+use crate::engine::instance::{Instance, Object, Watch, reads_alike};
 use crate::engine::step::{Effect, Engine, watchers_of};
 use crate::rules::Plan;
 
@@ -44,7 +44,12 @@ impl Engine {
             let mut labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
             labels.sort_unstable();
             for label in labels {
-                self.end_for_rule_change(before, rule, &label, cut, effects);
+                let object = Object {
+                    watch: before,
+                    rule,
+                    label: &label,
+                };
+                self.end_for_rule_change(object, cut, effects);
             }
         }
         self.instances = instances;
@@ -69,12 +74,11 @@ impl Engine {
 
     pub(super) fn end_for_rule_change(
         &mut self,
-        watch: Watch<'_>,
-        rule: usize,
-        label: &Arc<str>,
+        object: Object<'_>,
         cut: &Cut,
         effects: &mut Vec<Effect>,
     ) {
+        let Object { rule, label, .. } = object;
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
@@ -91,9 +95,7 @@ impl Engine {
         let at_ms = instance.newest.map_or(since_ms, |(_, end_ms, _)| end_ms);
         let (state, reason) = (AlertState::Resolved, TransitionReason::RuleChanged);
         self.transition(
-            watch,
-            rule,
-            label,
+            object,
             at_ms,
             Step {
                 state,
@@ -109,14 +111,6 @@ impl Engine {
             resolved_at_ms: Some(at_ms),
             ..episode
         };
-        self.incident(
-            watch,
-            rule,
-            label,
-            episode,
-            NoticeReason::Resolved,
-            cut,
-            effects,
-        );
+        self.incident(object, episode, NoticeReason::Resolved, cut, effects);
     }
 }

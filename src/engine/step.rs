@@ -10,7 +10,7 @@ use crate::alerting::{
 };
 use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
-use crate::engine::instance::{Instance, Watch};
+use crate::engine::instance::{Instance, Object, Watch};
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::event::Stream;
@@ -36,6 +36,9 @@ pub enum Effect {
     },
 }
 
+/// By service and city, then by KQI: end of the window, name of the KQI, count.
+pub(super) type Complaints = BTreeMap<(String, String), BTreeMap<String, (i64, Text, i64)>>;
+
 /// The engine.
 pub struct Engine {
     pub(super) plan: Arc<Plan>,
@@ -48,7 +51,7 @@ pub struct Engine {
     pub(super) ended: VecDeque<Arc<Alert>>,
     pub(super) triggers: TriggerBook,
     /// Complaints counted last for a service and city: KQI name and count, with the window's end.
-    pub(super) complaints: BTreeMap<(String, String), BTreeMap<String, (i64, Text, i64)>>,
+    pub(super) complaints: Complaints,
     pub(super) silences: Silences,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
@@ -147,7 +150,12 @@ impl Engine {
                 if let (Verdict::Abnormal(_), Phase::Firing { severity, .. }) =
                     (cell.verdict, instance.timeline.phase())
                 {
-                    self.support_trigger(watch, update, severity, rule, &label);
+                    let object = Object {
+                        watch,
+                        rule,
+                        label: &label,
+                    };
+                    self.support_trigger(object, update, severity);
                 }
                 self.react(plan, rule, &label, changes, cut, effects);
             }
@@ -182,6 +190,7 @@ impl Engine {
         let Some(watch) = Watch::of(plan, rule) else {
             return;
         };
+        let object = Object { watch, rule, label };
         for change in changes {
             self.alerts_changed = true;
             match change {
@@ -190,7 +199,7 @@ impl Engine {
                     step,
                     episode,
                 } => {
-                    self.transition(watch, rule, label, at_ms, step, effects);
+                    self.transition(object, at_ms, step, effects);
                     let told = match (step.state, step.reason) {
                         (AlertState::Pending, _) => None,
                         (AlertState::Firing, TransitionReason::Escalated) => {
@@ -200,11 +209,11 @@ impl Engine {
                         (AlertState::Resolved, _) => Some(NoticeReason::Resolved),
                     };
                     if let (Some(episode), Some(reason)) = (episode, told) {
-                        self.incident(watch, rule, label, episode, reason, cut, effects);
+                        self.incident(object, episode, reason, cut, effects);
                     }
                 }
                 Change::Corrected { was, now } => {
-                    self.corrected(watch, rule, label, was, now, cut, effects);
+                    self.corrected(object, was, now, cut, effects);
                 }
             }
         }
