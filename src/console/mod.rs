@@ -5,6 +5,7 @@
 
 mod page;
 mod rows;
+mod words;
 
 use std::sync::Arc;
 

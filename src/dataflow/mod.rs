@@ -23,6 +23,8 @@ mod graph;
 mod key;
 mod limits;
 mod message;
+mod questions;
+mod retell;
 mod route;
 mod run;
 mod ticket;

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 
-use crate::dataflow::control::{Changes, Clockwork, Control};
+use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::route::horizon;
@@ -25,30 +25,30 @@ use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
-use crate::rules::{Aggregate, Family, FamilyWindow, Kqi, Plan};
+use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
 
 /// Panes and open windows of one family.
 #[derive(Default)]
-struct FamilyState {
-    groups: FxHashMap<Arc<Group>, BTreeMap<i64, Measure>>,
-    by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
+pub(super) struct FamilyState {
+    pub(super) groups: FxHashMap<Arc<Group>, BTreeMap<i64, Measure>>,
+    pub(super) by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
     /// For each window shape, groups by the end of windows that wait for the watermark.
-    waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
+    pub(super) waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
 }
 
 /// A window that must be told again: family, shape, end, group.
-type Dirty = BTreeSet<(u32, usize, i64, Arc<Group>)>;
+pub(super) type Dirty = BTreeSet<(u32, usize, i64, Arc<Group>)>;
 
 /// State of the windows operator on one worker.
 pub(super) struct Windows {
-    clock: Clockwork,
-    families: BTreeMap<u32, FamilyState>,
-    surroundings: Surroundings,
+    pub(super) clock: Clockwork,
+    pub(super) families: BTreeMap<u32, FamilyState>,
+    pub(super) surroundings: Surroundings,
     /// By stream, up to where panes have been retired, ms.
-    retired: [i64; Stream::ALL.len()],
-    limits: Limits,
-    counters: Rc<Counters>,
-    scratch: (Total, Total),
+    pub(super) retired: [i64; Stream::ALL.len()],
+    pub(super) limits: Limits,
+    pub(super) counters: Rc<Counters>,
+    pub(super) scratch: (Total, Total),
 }
 
 impl Windows {
@@ -108,7 +108,7 @@ impl Windows {
     }
 
     /// Adds to a pane; new panes open windows, sealed windows become dirty.
-    fn add(
+    pub(super) fn add(
         &mut self,
         plan: &Plan,
         key: GroupPane,
@@ -165,7 +165,7 @@ impl Windows {
     }
 
     /// Tells every window whose end the watermark has passed for the first time.
-    fn seal(&mut self, plan: &Plan, output: &mut Vec<WindowUpdate>) {
+    pub(super) fn seal(&mut self, plan: &Plan, output: &mut Vec<WindowUpdate>) {
         for (number, family) in &plan.families {
             let watermark_ms = self.clock.watermarks.of(family.stream);
             for shape in 0..family.windows.len() {
@@ -196,7 +196,7 @@ impl Windows {
     }
 
     /// The values of one window now.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         plan: &Plan,
         family: &Family,
@@ -259,134 +259,14 @@ impl Windows {
         }
     }
 
-    /// Brings the state to a new plan: families go, shapes change, changed KQIs are told again.
-    fn replan(&mut self, plan: &Plan, old: Option<&Plan>, before: &Watermarks, dirty: &mut Dirty) {
-        if let Some(old) = old {
-            self.hand_over(plan, old, before, dirty);
-        }
-        self.families
-            .retain(|number, _| plan.families.contains_key(number));
-        for (number, state) in &mut self.families {
-            let Some(family) = plan.families.get(number) else {
-                continue;
-            };
-            let sealed_ms = before.of(family.stream);
-            let changed: Vec<bool> = family
-                .windows
-                .iter()
-                .map(|window| is_changed(plan, old, *number, window))
-                .collect();
-            state.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
-            for (group, panes) in &state.groups {
-                for pane_ms in panes.keys() {
-                    for (shape, window) in family.windows.iter().enumerate() {
-                        for end_ms in affected_ends(window, *pane_ms) {
-                            if end_ms > sealed_ms {
-                                let waiting = state.waiting[shape].entry(end_ms).or_default();
-                                if waiting.last() != Some(group) {
-                                    waiting.push(group.clone());
-                                }
-                            } else if changed[shape] {
-                                dirty.insert((*number, shape, end_ms, group.clone()));
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// A KQI that counts other facts from now on moves to another family. Its windows of before are
-    /// told again there: those that the new facts leave empty would stand for ever otherwise.
-    fn hand_over(&self, plan: &Plan, old: &Plan, before: &Watermarks, dirty: &mut Dirty) {
-        let moved = |index: usize, from: &Family| {
-            let was = &old.book.kqis[index];
-            let is_it = |kqi: &Kqi| {
-                kqi.id == was.id && kqi.window == was.window && kqi.group_by == was.group_by
-            };
-            let now = plan.book.kqis.iter().position(is_it)?;
-            let (family, shape) = plan.window_of(now)?;
-            (family.number != from.number).then_some((family, shape))
-        };
-        for (number, state) in &self.families {
-            let Some(from) = old.families.get(number) else {
-                continue;
-            };
-            for window in &from.windows {
-                for (family, shape) in window.kqis.iter().filter_map(|at| moved(*at, from)) {
-                    for (group, panes) in &state.groups {
-                        let ends = panes
-                            .keys()
-                            .flat_map(|pane_ms| affected_ends(window, *pane_ms));
-                        for end_ms in ends.filter(|end_ms| *end_ms <= before.of(from.stream)) {
-                            dirty.insert((family.number, shape, end_ms, group.clone()));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes in readings and annotations; windows that they bear on become dirty.
-    fn explain(&mut self, plan: &Plan, changes: Changes, before: &Watermarks, dirty: &mut Dirty) {
-        if changes.annotations.is_empty() && changes.readings.is_empty() {
-            return;
-        }
-        let covers = |start_ms: i64, end_ms: i64| {
-            changes
-                .annotations
-                .iter()
-                .any(|note| note.start_ms < end_ms && start_ms < note.end_ms)
-        };
-        let rates = |window: &FamilyWindow| {
-            window
-                .kqis
-                .iter()
-                .any(|index| match &plan.book.kqis[*index].aggregate {
-                    Aggregate::RatePer10k { base, .. } => changes
-                        .readings
-                        .iter()
-                        .any(|reading| *reading.name == **base),
-                    _ => false,
-                })
-        };
-        for (number, state) in &self.families {
-            let Some(family) = plan.families.get(number) else {
-                continue;
-            };
-            for (shape, window) in family.windows.iter().enumerate() {
-                let all = rates(window);
-                for (group, panes) in &state.groups {
-                    for end_ms in panes
-                        .keys()
-                        .flat_map(|pane_ms| affected_ends(window, *pane_ms))
-                    {
-                        let sealed = end_ms <= before.of(family.stream);
-                        if sealed && (all || covers(end_ms - window.spec.size_ms, end_ms)) {
-                            dirty.insert((*number, shape, end_ms, group.clone()));
-                        }
-                    }
-                }
-            }
-        }
-        changes
-            .readings
-            .into_iter()
-            .for_each(|reading| self.surroundings.read(reading));
-        changes
-            .annotations
-            .into_iter()
-            .for_each(|note| self.surroundings.annotate(note));
-    }
-
     /// Whether no pane that the window reads has been retired.
-    fn is_whole(&self, family: &Family, shape: usize, end_ms: i64) -> bool {
+    pub(super) fn is_whole(&self, family: &Family, shape: usize, end_ms: i64) -> bool {
         let window = &family.windows[shape];
         let reach_ms = window.spec.size_ms + window.against_ms.unwrap_or(0);
         end_ms - reach_ms >= self.retired[family.stream.index()]
     }
 
-    fn retire(&mut self, plan: &Plan) {
+    pub(super) fn retire(&mut self, plan: &Plan) {
         for stream in Stream::ALL {
             let retired = &mut self.retired[stream.index()];
             *retired = horizon(&self.clock, plan, stream).max(*retired);
@@ -422,101 +302,14 @@ impl Windows {
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
     }
-
-    /// Windows of one KQI that overlap `[from_ms, to_ms)`, sealed or not, in canonical order; of one
-    /// group when `label` is given.
-    pub(super) fn between(
-        &mut self,
-        kqi: usize,
-        from_ms: i64,
-        to_ms: i64,
-        label: Option<&str>,
-    ) -> Vec<WindowUpdate> {
-        let Some(plan) = self.clock.plan.clone() else {
-            return Vec::new();
-        };
-        let Some((family, shape)) = plan.window_of(kqi) else {
-            return Vec::new();
-        };
-        let window = &family.windows[shape];
-        let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
-        let Some(state) = self.families.get(&family.number) else {
-            return Vec::new();
-        };
-        for (group, panes) in &state.groups {
-            if label.is_some_and(|label| group.label != label) {
-                continue;
-            }
-            for end_ms in panes
-                .keys()
-                .flat_map(|pane_ms| affected_ends(window, *pane_ms))
-            {
-                if end_ms > from_ms && end_ms - window.spec.size_ms < to_ms {
-                    wanted.insert((end_ms, group.clone()));
-                }
-            }
-        }
-        self.tell_all(&plan, family, shape, kqi, wanted)
-    }
-
-    /// For every group of a KQI its newest sealed window and the one that is filling, where they
-    /// have facts.
-    pub(super) fn newest(&mut self, kqi: usize) -> Vec<WindowUpdate> {
-        let Some(plan) = self.clock.plan.clone() else {
-            return Vec::new();
-        };
-        let Some((family, shape)) = plan.window_of(kqi) else {
-            return Vec::new();
-        };
-        let Some(state) = self.families.get(&family.number) else {
-            return Vec::new();
-        };
-        let spec = family.windows[shape].spec;
-        let watermark_ms = self.clock.watermarks.of(family.stream);
-        let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
-        for (group, panes) in &state.groups {
-            let Some((last_ms, _)) = panes.last_key_value() else {
-                continue;
-            };
-            let reach_ms = watermark_ms.min(last_ms + spec.size_ms);
-            let phase = (reach_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
-            wanted.insert((reach_ms - phase, group.clone()));
-            wanted.insert((reach_ms - phase + spec.hop_ms, group.clone()));
-        }
-        self.tell_all(&plan, family, shape, kqi, wanted)
-    }
-
-    fn tell_all(
-        &mut self,
-        plan: &Plan,
-        family: &Family,
-        shape: usize,
-        kqi: usize,
-        wanted: BTreeSet<(i64, Arc<Group>)>,
-    ) -> Vec<WindowUpdate> {
-        let sealed_ms = self.clock.watermarks.of(family.stream);
-        let tell = |(end_ms, group)| {
-            if !self.is_whole(family, shape, end_ms) {
-                return None;
-            }
-            let standing = if end_ms <= sealed_ms {
-                Standing::Sealed
-            } else {
-                Standing::Provisional
-            };
-            let mut update = self.tell(plan, family, shape, end_ms, group, standing);
-            update
-                .cells
-                .retain(|cell| cell.kqi == kqi && !cell.is_absent());
-            (!update.cells.is_empty()).then_some(update)
-        };
-        wanted.into_iter().filter_map(tell).collect()
-    }
 }
 
 /// Ends of the windows that a pane bears on: those that hold it, and those that are compared with
 /// windows that hold it.
-fn affected_ends(window: &FamilyWindow, pane_ms: i64) -> impl Iterator<Item = i64> + use<> {
+pub(super) fn affected_ends(
+    window: &FamilyWindow,
+    pane_ms: i64,
+) -> impl Iterator<Item = i64> + use<> {
     let against = window.against_ms;
     let spec = window.spec;
     ends_over(spec, pane_ms).chain(
@@ -530,7 +323,7 @@ fn affected_ends(window: &FamilyWindow, pane_ms: i64) -> impl Iterator<Item = i6
 ///
 /// Windows that hold another pane of the group wait already, so a group that is always busy adds
 /// one entry a pane and shape.
-fn open(
+pub(super) fn open(
     family: &Family,
     panes: &BTreeMap<i64, Measure>,
     group: &Arc<Group>,
@@ -557,41 +350,4 @@ fn open(
             }
         }
     }
-}
-
-/// Whether some KQI of a window reads differently under the new plan.
-fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindow) -> bool {
-    let Some(old) = old else { return true };
-    let earlier = old.families.get(&number).and_then(|family| {
-        family
-            .windows
-            .iter()
-            .find(|earlier| earlier.spec == window.spec)
-    });
-    let Some(earlier) = earlier else { return true };
-    let same_kinds = old.book.suppressing_annotations == plan.book.suppressing_annotations;
-    let was = |index: &usize| {
-        let kqi = &plan.book.kqis[*index];
-        earlier
-            .kqis
-            .iter()
-            .any(|earlier| old.book.kqis[*earlier] == *kqi)
-    };
-    let alerts = |plan: &Plan, index: usize| {
-        let id = &plan.book.kqis[index].id;
-        let of_kqi = plan.book.alerts.iter().filter(|rule| rule.kqi == *id);
-        of_kqi.cloned().collect::<Vec<_>>()
-    };
-    let same_alerts = |index: &usize| {
-        let earlier = earlier
-            .kqis
-            .iter()
-            .find(|was| old.book.kqis[**was] == plan.book.kqis[*index]);
-        earlier.is_some_and(|was| alerts(old, *was) == alerts(plan, *index))
-    };
-    !(same_kinds
-        && window
-            .kqis
-            .iter()
-            .all(|index| was(index) && same_alerts(index)))
 }
