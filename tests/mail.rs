@@ -228,11 +228,12 @@ async fn a_real_server_refuses_and_we_know_what_that_means() {
         let config = config(smtp);
         let composer = Composer::new(&config).unwrap();
         let entry = composer.entry(&notice(1, NoticeReason::First, Language::Zh));
+        let message = composer.compose(&entry.message_id, &entry.notice).unwrap();
         let mail = Mail {
             message_id: entry.message_id,
             from: composer.sender().email.clone(),
             to: to.to_owned(),
-            eml: entry.eml,
+            eml: message.eml,
         };
         let mailer = Mailer::open(&config, Path::new("/nonexistent")).unwrap();
         mailer

@@ -26,7 +26,7 @@ pub struct MailConfig {
     pub backoff_ms_min: i64,
     /// Longest wait between attempts, ms.
     pub backoff_ms_max: i64,
-    /// Mails on their way at the same time.
+    /// Mails composed, and mails on their way, at the same time.
     pub in_flight_max: u32,
     /// Mails that may wait; the oldest beyond become dead letters, which can be sent again.
     pub queued_max: u64,

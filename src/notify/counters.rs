@@ -14,7 +14,9 @@ pub struct NotifyCounts {
     pub recorded: u64,
     /// Notices that the ledger knew already: second copies that were not sent.
     pub known: u64,
-    /// Notices that could not be made into a message.
+    /// Notices made into messages. A later attempt sends the message that is there.
+    pub composed: u64,
+    /// Notices that could not be made into a message: dead letters.
     pub refused: u64,
     /// Mails sent, by the name of their reason.
     pub sent: Vec<(&'static str, u64)>,
@@ -36,6 +38,7 @@ pub struct NotifyCounts {
 pub(super) struct Counters {
     pub(super) recorded: AtomicU64,
     pub(super) known: AtomicU64,
+    pub(super) composed: AtomicU64,
     pub(super) refused: AtomicU64,
     sent: [AtomicU64; NoticeReason::ALL.len()],
     failed: [AtomicU64; 3],
@@ -71,6 +74,7 @@ impl Counters {
         NotifyCounts {
             recorded: get(&self.recorded),
             known: get(&self.known),
+            composed: get(&self.composed),
             refused: get(&self.refused),
             sent: NoticeReason::ALL
                 .map(NoticeReason::name)

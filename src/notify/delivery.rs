@@ -1,7 +1,9 @@
-//! The delivery loop: takes what is due from the ledger, tries, and writes down how it went.
+//! The delivery loop: takes what is due from the ledger, makes it a mail, tries, and writes down how it
+//! went.
 //!
 //! Invariants:
-//! * an attempt is in the ledger before the mailer is called, and its outcome after;
+//! * an attempt and its bytes are in the ledger before the mailer is called, and its outcome after;
+//! * every attempt for a notice sends the bytes of the first;
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
 //! * no recipient is sent more than the cap within one minute of the clock (by one process).
 
@@ -16,11 +18,13 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::backend::{DeliveryError, Failure, Mail, Mailer};
+use super::composing::{Composed, Made, compose};
 use super::config::MailConfig;
 use super::counters::{Counters, add};
+use super::email::Composer;
 use super::identity;
 use super::service::Clock;
-use crate::store::{Due, Failed, Ledger, LedgerError};
+use crate::store::{Attempt, Due, Failed, Ledger, LedgerError};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
@@ -37,6 +41,7 @@ const FORGET_EVERY_MS: i64 = 3_600_000;
 pub(super) struct Delivery {
     pub(super) ledger: Ledger,
     pub(super) mailer: Mailer,
+    pub(super) composer: Arc<Composer>,
     pub(super) config: MailConfig,
     pub(super) from: Address,
     pub(super) clock: Clock,
@@ -83,6 +88,7 @@ impl Delivery {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break;
             }
+            let mut failed = false;
             let pause = match self.round().await {
                 Ok(0) if deadline.is_some() => break,
                 Ok(0) => self.until_due().await,
@@ -93,19 +99,22 @@ impl Delivery {
                         error = &failure as &dyn std::error::Error,
                         "delivery cannot use the ledger, will retry"
                     );
+                    failed = true;
                     LEDGER_PAUSE
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.wake.notified() => {}
+                // Mails may have left without our note: new notices are no reason to send second copies
+                // sooner than the ledger has had time to recover.
+                () = self.wake.notified(), if !failed => {}
                 _ = self.stop.changed() => {}
             }
         }
         self.mailer.close().await;
     }
 
-    /// Sends what is due, at most `in_flight_max`, and says how many it looked at.
+    /// Composes and sends what is due, at most `in_flight_max`, and says how many it looked at.
     async fn round(&mut self) -> Result<usize, LedgerError> {
         let now_ms = (self.clock)();
         if self.uncertain {
@@ -119,33 +128,75 @@ impl Delivery {
             .due(now_ms, self.config.in_flight_max.max(1))
             .await?;
         let looked_at = due.len();
-        self.uncertain = looked_at > 0;
-        let mut claimed = Vec::with_capacity(looked_at);
+        let cap = self.config.per_recipient_minute_max.max(1);
+        let (mut free, mut held) = (Vec::with_capacity(looked_at), Vec::new());
         for due in due {
-            let cap = self.config.per_recipient_minute_max.max(1);
-            if !self.minute.take(&due.recipient, now_ms, cap) {
-                add(&self.counters.held, 1);
-                let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
-                self.ledger.hold(&due.id, next_minute_ms).await?;
-            } else if self.ledger.mark_sending(&due.id).await? {
-                claimed.push(due);
+            if self.minute.take(&due.recipient, now_ms, cap) {
+                free.push(due);
+            } else {
+                held.push(due.id);
             }
         }
+        if !held.is_empty() {
+            add(&self.counters.held, held.len() as u64);
+            let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+            self.ledger.hold(&held, next_minute_ms).await?;
+        }
+        let composed = compose(&self.composer, &self.counters, free).await;
+        self.uncertain = !composed.is_empty();
+        let claimed = self.claim(composed).await?;
         self.attempt(claimed).await?;
         self.uncertain = false;
         Ok(looked_at)
     }
 
+    /// Puts the attempts and their new messages into the ledger, and what cannot be sent aside.
+    async fn claim(&self, composed: Vec<Composed>) -> Result<Vec<(Due, Vec<u8>)>, LedgerError> {
+        let mut ready = Vec::with_capacity(composed.len());
+        for Composed { due, made } in composed {
+            match made {
+                Made::Before(eml) => ready.push((due, None, eml)),
+                Made::Now(message) => ready.push((due, Some(message.subject), message.eml)),
+                Made::Refused(reason) => self.refuse(&due, &reason).await?,
+            }
+        }
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let attempts: Vec<Attempt<'_>> = ready
+            .iter()
+            .map(|(due, subject, eml)| Attempt {
+                id: &due.id,
+                message: subject.as_deref().map(|subject| (subject, eml.as_slice())),
+            })
+            .collect();
+        let marked = self.ledger.mark_sending(&attempts).await?;
+        Ok(ready
+            .into_iter()
+            .zip(marked)
+            .filter_map(|((due, _, eml), marked)| marked.then_some((due, eml)))
+            .collect())
+    }
+
+    async fn refuse(&self, due: &Due, reason: &str) -> Result<(), LedgerError> {
+        let now_ms = (self.clock)();
+        if self.ledger.mark_refused(&due.id, reason, now_ms).await? {
+            add(&self.counters.refused, 1);
+            error!(notice.id = due.id, reason, "notice cannot be mailed");
+        }
+        Ok(())
+    }
+
     /// Tries each once, side by side. A ledger that fails for one does not cut off the others.
-    async fn attempt(&self, claimed: Vec<Due>) -> Result<(), LedgerError> {
+    async fn attempt(&self, claimed: Vec<(Due, Vec<u8>)>) -> Result<(), LedgerError> {
         let mut attempts = JoinSet::new();
-        for due in claimed {
+        for (due, eml) in claimed {
             let mailer = self.mailer.clone();
             let mail = Mail {
                 message_id: due.message_id.clone(),
                 from: self.from.clone(),
                 to: due.recipient.clone(),
-                eml: due.eml.clone(),
+                eml,
             };
             attempts.spawn(async move { (due, mailer.deliver(&mail).await) });
         }

@@ -1,4 +1,4 @@
-//! From a rendered notice to the bytes of a message. Pure: the same notice gives the same bytes.
+//! From a notice to the ledger's entry, and from that to the bytes of a message. Pure: the same notice gives the same bytes.
 //!
 //! Invariants:
 //! * Message-ID, MIME boundaries, Content-ID and Date come from the notice, never from chance or a clock;
@@ -6,7 +6,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use lettre::Message;
 use lettre::address::AddressError;
 use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
@@ -40,9 +39,21 @@ pub enum EmailError {
     /// A mistake in a template.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// What the ledger keeps is no notice of this program.
+    #[error("cannot read the stored notice")]
+    Stored(#[source] serde_json::Error),
     /// lettre refused what was put together.
     #[error("cannot put the message together")]
     Build(#[source] lettre::error::Error),
+}
+
+/// A notice made into a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Subject line.
+    pub subject: String,
+    /// The whole message as it goes on the wire.
+    pub eml: Vec<u8>,
 }
 
 /// Makes messages under one configuration.
@@ -82,40 +93,45 @@ impl Composer {
         &self.from
     }
 
-    /// A notice as the ledger keeps it. One that cannot be sent comes with the reason and without a
-    /// message: it must not hold up the others of its epoch.
+    /// A notice as the ledger keeps it. Cheap: nothing is rendered or checked.
     pub fn entry(&self, notice: &Notice) -> Entry {
-        let (subject, eml, refused) = match self.message(notice) {
-            Ok((subject, eml)) => (subject, eml, None),
-            Err(error) => (String::new(), Vec::new(), Some(with_cause(&error))),
-        };
         Entry {
             id: notice.id.clone(),
             incident: notice.alert.incident.clone(),
             revision: notice.revision,
             reason: notice.reason.name().to_owned(),
             recipient: notice.recipient.email.clone(),
-            subject,
             message_id: identity::message_id(notice, &self.domain),
-            eml,
-            refused,
+            // Plain data always has a JSON form. Should it ever not, the mail is refused when it is due,
+            // with a reason, and the others of the epoch are recorded.
+            notice: serde_json::to_vec(notice).unwrap_or_default(),
             decided_at_ms: notice.decided_at_ms,
         }
     }
 
-    fn message(&self, notice: &Notice) -> Result<(String, Vec<u8>), EmailError> {
+    /// Makes the message of an entry, by its Message-ID and its notice. Takes milliseconds, for it
+    /// draws and encodes a picture: no work for threads that serve IO.
+    pub fn compose(&self, message_id: &str, notice: &[u8]) -> Result<Message, EmailError> {
+        let notice = serde_json::from_slice(notice).map_err(EmailError::Stored)?;
+        self.message(message_id, &notice)
+    }
+
+    fn message(&self, message_id: &str, notice: &Notice) -> Result<Message, EmailError> {
         let address = notice
             .recipient
             .email
             .parse()
             .map_err(|source| EmailError::Recipient(notice.recipient.email.clone(), source))?;
         let to = Mailbox::new(Some(one_line(&notice.recipient.name)), address);
-        let message_id = identity::message_id(notice, &self.domain);
-        let root_id = identity::root_id(notice, &self.domain);
+        // A thread keeps the domain that its notices were decided under.
+        let domain = message_id
+            .rsplit_once('@')
+            .map_or(self.domain.as_str(), |(_, domain)| domain);
+        let root_id = identity::root_id(notice, domain);
         let content_id = format!("chart.{message_id}");
         let rendered = self.renderer.render(notice, &content_id)?;
 
-        let mut message = Message::builder()
+        let mut message = lettre::Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(rendered.subject.as_str())
@@ -148,7 +164,7 @@ impl Composer {
             let name = HeaderName::new_from_ascii_str(name);
             message = message.raw_header(HeaderValue::new(name, value));
         }
-        let boundary = |part: &str| format!("{:016x}", identity::hash(&[&message_id, part]));
+        let boundary = |part: &str| format!("{:016x}", identity::hash(&[message_id, part]));
         let text = SinglePart::plain(rendered.text);
         let html = SinglePart::html(rendered.html);
         let texts = MultiPart::alternative()
@@ -168,7 +184,10 @@ impl Composer {
             }
         };
         let message = message.multipart(texts).map_err(EmailError::Build)?;
-        Ok((rendered.subject, message.formatted()))
+        Ok(Message {
+            subject: rendered.subject,
+            eml: message.formatted(),
+        })
     }
 }
 
@@ -192,11 +211,4 @@ fn date(ms: i64) -> SystemTime {
     // A date that the header cannot hold (after 9999) is the journal clock's mistake, not the mail's.
     let last = Duration::from_secs(253_402_300_799);
     SystemTime::UNIX_EPOCH + since.min(last)
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

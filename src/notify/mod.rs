@@ -2,7 +2,8 @@
 //!
 //! What is told, to whom and why is decided elsewhere (`alerting`); nothing here decides. `render`
 //! makes texts and a chart of a notice, `email` a message of those, `backend` hands messages to SMTP or
-//! a folder, `service` keeps at it until each is sent or given up.
+//! a folder. `service` only writes notices down, for the engine waits for it; `delivery` makes each into
+//! a message when it is due, and keeps at it until it is sent or given up.
 
 mod config;
 mod counters;
@@ -12,6 +13,7 @@ mod email;
 mod render;
 
 mod backend;
+mod composing;
 mod delivery;
 mod service;
 
@@ -23,5 +25,5 @@ mod tests;
 pub use backend::{DeliveryError, Failure, Mail, Mailer, MailerError, Memory};
 pub use config::{MailConfig, Security, SmtpConfig};
 pub use counters::NotifyCounts;
-pub use email::{Composer, EmailError};
+pub use email::{Composer, EmailError, Message};
 pub use service::{Clock, Notifier, NotifyError};

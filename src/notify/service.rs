@@ -88,6 +88,7 @@ impl Notifier {
         let delivery = Delivery {
             ledger: ledger.clone(),
             mailer,
+            composer: Arc::clone(&composer),
             from: composer.sender().email.clone(),
             config,
             clock: Arc::clone(&clock),
@@ -112,7 +113,8 @@ impl Notifier {
     }
 
     /// Records an epoch's notices. When it returns they are durable, and will be sent, once; a replay
-    /// of the same epoch changes nothing.
+    /// of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
+    /// become mails when they are due.
     pub async fn decide(&self, epoch: u64, notices: Vec<Notice>) -> Result<Recorded, NotifyError> {
         let mut recorded_at_ms = self.recorded_at_ms.lock().await;
         if self.stopped.load(Ordering::SeqCst) {
@@ -129,22 +131,16 @@ impl Notifier {
             .await?
             .is_some_and(|upto| epoch <= upto)
         {
-            // Not even rendered: a replay of a day of alerts should take no longer for its mails.
+            // Not even encoded: a replay of a day of alerts should take no longer for its mails.
             Recorded {
                 new: 0,
                 known: count,
             }
         } else {
-            let entries = self.compose(notices).await?;
-            let refused = entries.iter().filter(|entry| entry.refused.is_some());
-            for entry in refused {
-                add(&self.counters.refused, 1);
-                warn!(
-                    notice.id = entry.id,
-                    reason = entry.refused,
-                    "notice cannot be mailed"
-                );
-            }
+            let entries: Vec<Entry> = notices
+                .iter()
+                .map(|notice| self.composer.entry(notice))
+                .collect();
             self.ledger.record(epoch, &entries).await?
         };
         *recorded_at_ms = now_ms;
@@ -196,21 +192,6 @@ impl Notifier {
             "notifier stopped"
         );
         Ok(left)
-    }
-
-    /// Rendering draws and encodes pictures, which is no work for the threads that serve IO.
-    async fn compose(&self, notices: Vec<Notice>) -> Result<Vec<Entry>, NotifyError> {
-        let composer = Arc::clone(&self.composer);
-        let compose = move || {
-            notices
-                .iter()
-                .map(|notice| composer.entry(notice))
-                .collect()
-        };
-        // It fails only when the runtime shuts down, or the rendering panicked.
-        tokio::task::spawn_blocking(compose)
-            .await
-            .map_err(|_| NotifyError::Stopped)
     }
 }
 

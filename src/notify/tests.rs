@@ -3,3 +3,4 @@
 mod delivering;
 mod message;
 mod smtp;
+mod storm;

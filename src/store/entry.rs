@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A notice, ready to be sent: the ledger keeps it and does not look inside.
+/// A notice to be told: the ledger keeps it and does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Deterministic identity of (incident, revision, recipient).
@@ -18,14 +18,10 @@ pub struct Entry {
     pub reason: String,
     /// Mail address.
     pub recipient: String,
-    /// Subject line.
-    pub subject: String,
     /// Message-ID, without angle brackets.
     pub message_id: String,
-    /// The whole message as it goes on the wire.
-    pub eml: Vec<u8>,
-    /// Why it can never be sent, where it could not be made into a message: a dead letter at once.
-    pub refused: Option<String>,
+    /// The notice itself, of which a message will be made when it is due.
+    pub notice: Vec<u8>,
     /// When it was decided, by the journal's clock, ms.
     pub decided_at_ms: i64,
 }
@@ -93,10 +89,22 @@ pub struct Due {
     pub recipient: String,
     /// See [`Entry::message_id`].
     pub message_id: String,
-    /// See [`Entry::eml`].
-    pub eml: Vec<u8>,
+    /// See [`Entry::notice`].
+    pub notice: Vec<u8>,
+    /// The message as it goes on the wire, once an attempt was made.
+    pub eml: Option<Vec<u8>>,
     /// Attempts made so far.
     pub attempts: u32,
+}
+
+/// An attempt that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// See [`Entry::id`].
+    pub id: &'a str,
+    /// Subject and message, where they were made for this attempt. A message that the ledger has
+    /// already stays.
+    pub message: Option<(&'a str, &'a [u8])>,
 }
 
 /// What follows from an attempt that failed.
@@ -121,8 +129,8 @@ pub struct Delivery {
     pub reason: String,
     /// See [`Entry::recipient`].
     pub recipient: String,
-    /// See [`Entry::subject`].
-    pub subject: String,
+    /// Subject line, once an attempt was made.
+    pub subject: Option<String>,
     /// See [`Entry::message_id`].
     pub message_id: String,
     /// How far it has come.
@@ -159,8 +167,6 @@ pub enum Resent {
     Queued,
     /// It is not dead, so nothing was done.
     NotDead(DeliveryState),
-    /// It never became a message, so there is nothing to send.
-    NoMessage,
     /// The ledger has no such notice.
     Unknown,
 }

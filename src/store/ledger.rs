@@ -1,26 +1,25 @@
 //! The delivery ledger on SQLite: what was decided to be told, and what has left the building.
 //!
-//! It does not render, send or wait; `notify` does, and writes every step down here first.
+//! It does not read notices, render, send or wait; `notify` does, and writes every step down here
+//! first.
 //!
 //! Invariants:
 //! * the notices of an epoch and `decided_upto` become durable in one transaction, or not at all;
 //! * an id is inserted once: a replay that decides it again changes nothing;
 //! * `decided_upto` never goes back;
 //! * in one thread (incident and recipient) a notice is due only when none before it is on its way;
-//! * `attempts` is raised before the mailer is called, so a crash in between is visible as `sending`.
+//! * `attempts` is raised before the mailer is called, so a crash in between is visible as `sending`;
+//! * a message is in the ledger before its first attempt, and never changes after.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::entry::{
-    Counts, Delivery, DeliveryState, Due, Entry, Failed, LedgerError, Recorded, Resent,
-};
+use super::entry::{Attempt, DeliveryState, Due, Entry, Failed, LedgerError, Recorded};
 
 /// Time that a statement waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,7 +33,7 @@ const ERROR_CHARS_MAX: usize = 500;
 /// The delivery ledger. Cloning it shares the connections.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
 }
 
 impl Ledger {
@@ -130,7 +129,7 @@ impl Ledger {
     /// Notices whose time has come, oldest decision first, at most `limit`.
     pub async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, incident, reason, recipient, message_id, eml, attempts FROM sendable
+            "SELECT id, incident, reason, recipient, message_id, notice, eml, attempts FROM sendable
              WHERE next_attempt_at_ms <= ?
              ORDER BY sequence LIMIT ?",
         )
@@ -147,6 +146,7 @@ impl Ledger {
                 reason: row.get("reason"),
                 recipient: row.get("recipient"),
                 message_id: row.get("message_id"),
+                notice: row.get("notice"),
                 eml: row.get("eml"),
                 attempts: row.get("attempts"),
             })
@@ -161,16 +161,48 @@ impl Ledger {
             .map_err(statement("read the next due time"))
     }
 
-    /// Counts an attempt and says that it is under way. False if the notice does not wait.
-    pub async fn mark_sending(&self, id: &str) -> Result<bool, LedgerError> {
+    /// Counts an attempt for each and says that it is under way, all durably when it returns; new
+    /// messages are kept. Answers for each whether it may be made: one that does not wait may not.
+    pub async fn mark_sending(&self, attempts: &[Attempt<'_>]) -> Result<Vec<bool>, LedgerError> {
+        let failed = statement("mark notices as sending");
+        let mut tx = self.begin().await?;
+        let mut marked = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let done = sqlx::query(
+                "UPDATE notices SET state = 'sending', attempts = attempts + 1,
+                        subject = coalesce(subject, ?), eml = coalesce(eml, ?)
+                 WHERE id = ? AND state = 'queued'",
+            )
+            .bind(attempt.message.map(|(subject, _)| subject))
+            .bind(attempt.message.map(|(_, eml)| eml))
+            .bind(attempt.id)
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+            marked.push(done.rows_affected() == 1);
+        }
+        tx.commit().await.map_err(&failed)?;
+        Ok(marked)
+    }
+
+    /// Makes a dead letter of a waiting notice of which no message can be made. False if it does not
+    /// wait.
+    pub async fn mark_refused(
+        &self,
+        id: &str,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<bool, LedgerError> {
         let done = sqlx::query(
-            "UPDATE notices SET state = 'sending', attempts = attempts + 1
+            "UPDATE notices SET state = 'dead', settled_at_ms = ?, last_error = ?
              WHERE id = ? AND state = 'queued'",
         )
+        .bind(now_ms)
+        .bind(shortened(reason))
         .bind(id)
         .execute(&self.pool)
         .await
-        .map_err(statement("mark a notice as sending"))?;
+        .map_err(statement("mark a notice as refused"))?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -199,7 +231,6 @@ impl Ledger {
             Failed::RetryAt(at_ms) => (DeliveryState::Queued, at_ms, None),
             Failed::Dead(at_ms) => (DeliveryState::Dead, 0, Some(at_ms)),
         };
-        let error: String = error.chars().take(ERROR_CHARS_MAX).collect();
         let done = sqlx::query(
             "UPDATE notices SET state = ?, next_attempt_at_ms = ?, settled_at_ms = ?, last_error = ?
              WHERE id = ? AND state = 'sending'",
@@ -207,7 +238,7 @@ impl Ledger {
         .bind(state.name())
         .bind(next_ms)
         .bind(settled_ms)
-        .bind(error)
+        .bind(shortened(error))
         .bind(id)
         .execute(&self.pool)
         .await
@@ -215,15 +246,21 @@ impl Ledger {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Lets a waiting notice wait longer, without counting an attempt.
-    pub async fn hold(&self, id: &str, until_ms: i64) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE notices SET next_attempt_at_ms = ? WHERE id = ? AND state = 'queued'")
+    /// Lets waiting notices wait longer, without counting an attempt.
+    pub async fn hold(&self, ids: &[String], until_ms: i64) -> Result<(), LedgerError> {
+        let failed = statement("hold notices");
+        let mut tx = self.begin().await?;
+        for id in ids {
+            sqlx::query(
+                "UPDATE notices SET next_attempt_at_ms = ? WHERE id = ? AND state = 'queued'",
+            )
             .bind(until_ms)
             .bind(id)
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
-            .map_err(statement("hold a notice"))?;
-        Ok(())
+            .map_err(&failed)?;
+        }
+        tx.commit().await.map_err(&failed)
     }
 
     /// Puts attempts that a crash left open back in the queue, and says how many. Their mail may have
@@ -273,87 +310,6 @@ impl Ledger {
         Ok(done.rows_affected())
     }
 
-    /// Gives a dead letter its attempts back.
-    pub async fn resend(&self, id: &str) -> Result<Resent, LedgerError> {
-        let failed = statement("resend a notice");
-        let mut tx = self.begin().await?;
-        let row = sqlx::query("SELECT state, length(eml) AS bytes FROM notices WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(&failed)?;
-        let Some(row) = row else {
-            return Ok(Resent::Unknown);
-        };
-        match state_named(row.get("state"))? {
-            DeliveryState::Dead if row.get::<i64, _>("bytes") == 0 => Ok(Resent::NoMessage),
-            DeliveryState::Dead => {
-                sqlx::query(
-                    "UPDATE notices SET state = 'queued', attempts = 0, next_attempt_at_ms = 0,
-                            settled_at_ms = NULL
-                     WHERE id = ?",
-                )
-                .bind(id)
-                .execute(&mut *tx)
-                .await
-                .map_err(&failed)?;
-                tx.commit().await.map_err(&failed)?;
-                Ok(Resent::Queued)
-            }
-            state => Ok(Resent::NotDead(state)),
-        }
-    }
-
-    /// Rows in a state (or all), newest decision first.
-    pub async fn list(
-        &self,
-        state: Option<DeliveryState>,
-        limit: u32,
-        offset: u32,
-    ) -> Result<Vec<Delivery>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, incident, revision, reason, recipient, subject, message_id, state, attempts,
-                    next_attempt_at_ms, last_error, decided_at_ms, settled_at_ms
-             FROM notices WHERE ?1 IS NULL OR state = ?1
-             ORDER BY sequence DESC LIMIT ?2 OFFSET ?3",
-        )
-        .bind(state.map(DeliveryState::name))
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(statement("list notices"))?;
-        rows.iter().map(delivery).collect()
-    }
-
-    /// The message of a notice, as it goes on the wire.
-    pub async fn eml(&self, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        sqlx::query_scalar("SELECT eml FROM notices WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(statement("read a message"))
-    }
-
-    /// How many rows there are in each state.
-    pub async fn counts(&self) -> Result<Counts, LedgerError> {
-        let rows = sqlx::query("SELECT state, count(*) AS rows FROM notices GROUP BY state")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(statement("count notices"))?;
-        let mut counts = Counts::default();
-        for row in rows {
-            let number = unsigned("count", row.get("rows"))?;
-            match state_named(row.get("state"))? {
-                DeliveryState::Queued => counts.queued = number,
-                DeliveryState::Sending => counts.sending = number,
-                DeliveryState::Sent => counts.sent = number,
-                DeliveryState::Dead => counts.dead = number,
-            }
-        }
-        Ok(counts)
-    }
-
     /// Closes the connections and folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -367,7 +323,7 @@ impl Ledger {
 
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
         self.pool
             .begin_with("BEGIN IMMEDIATE")
             .await
@@ -375,15 +331,13 @@ impl Ledger {
     }
 }
 
+// One row a statement: the connection keeps it prepared, so a thousand rows are a thousand steps of
+// the same program inside one transaction.
 async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<u64, sqlx::Error> {
-    let state = match entry.refused {
-        None => DeliveryState::Queued,
-        Some(_) => DeliveryState::Dead,
-    };
     let done = sqlx::query(
-        "INSERT INTO notices (id, incident, revision, reason, recipient, subject, message_id, eml,
-                              state, last_error, decided_at_ms, settled_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO notices (id, incident, revision, reason, recipient, message_id, notice,
+                              state, decided_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -391,44 +345,26 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
     .bind(entry.revision)
     .bind(&entry.reason)
     .bind(&entry.recipient)
-    .bind(&entry.subject)
     .bind(&entry.message_id)
-    .bind(&entry.eml)
-    .bind(state.name())
-    .bind(&entry.refused)
+    .bind(&entry.notice)
     .bind(entry.decided_at_ms)
-    .bind(entry.refused.as_ref().map(|_| entry.decided_at_ms))
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected())
 }
 
-fn delivery(row: &SqliteRow) -> Result<Delivery, LedgerError> {
-    Ok(Delivery {
-        id: row.get("id"),
-        incident: row.get("incident"),
-        revision: row.get("revision"),
-        reason: row.get("reason"),
-        recipient: row.get("recipient"),
-        subject: row.get("subject"),
-        message_id: row.get("message_id"),
-        state: state_named(row.get("state"))?,
-        attempts: row.get("attempts"),
-        next_attempt_at_ms: row.get("next_attempt_at_ms"),
-        last_error: row.get("last_error"),
-        decided_at_ms: row.get("decided_at_ms"),
-        settled_at_ms: row.get("settled_at_ms"),
-    })
+fn shortened(error: &str) -> String {
+    error.chars().take(ERROR_CHARS_MAX).collect()
 }
 
-fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
+pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
         source: error.into(),
     }
 }
 
-fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
+pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
     DeliveryState::from_name(name).ok_or_else(|| LedgerError::Value {
         what: "state",
         value: name.to_owned(),
@@ -442,7 +378,7 @@ fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
     })
 }
 
-fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerError> {
+pub(super) fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerError> {
     u64::try_from(value).map_err(|_| LedgerError::Value {
         what,
         value: value.to_string(),

@@ -4,10 +4,11 @@
 
 mod entry;
 mod ledger;
+mod operator;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{
-    Counts, Delivery, DeliveryState, Due, Entry, Failed, LedgerError, Recorded, Resent,
+    Attempt, Counts, Delivery, DeliveryState, Due, Entry, Failed, LedgerError, Recorded, Resent,
 };
 pub use ledger::Ledger;

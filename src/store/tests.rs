@@ -9,12 +9,20 @@ fn entry(id: &str, incident: &str, revision: u32) -> Entry {
         revision,
         reason: "first".to_owned(),
         recipient: "noc@example.com".to_owned(),
-        subject: "[告警] 体验卡 长沙".to_owned(),
         message_id: format!("{id}@example.com"),
-        eml: format!("Subject: {id}\r\n\r\nbody\r\n").into_bytes(),
-        refused: None,
+        notice: format!("notice {id}").into_bytes(),
         decided_at_ms: 1_000,
     }
+}
+
+/// Begins an attempt with the message `eml of` the notice.
+async fn sending(ledger: &Ledger, id: &str) -> bool {
+    let eml = format!("eml of {id}");
+    let attempt = Attempt {
+        id,
+        message: Some(("[告警] 体验卡 长沙", eml.as_bytes())),
+    };
+    ledger.mark_sending(&[attempt]).await.unwrap() == [true]
 }
 
 async fn due_ids(ledger: &Ledger, now_ms: i64) -> Vec<String> {
@@ -66,11 +74,8 @@ async fn survives_a_crash_between_sending_and_sent() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
-    assert!(ledger.mark_sending("a").await.unwrap());
-    assert!(
-        !ledger.mark_sending("a").await.unwrap(),
-        "an attempt is under way"
-    );
+    assert!(sending(&ledger, "a").await);
+    assert!(!sending(&ledger, "a").await, "an attempt is under way");
     drop(ledger);
 
     let ledger = Ledger::open(dir.path()).await.unwrap();
@@ -78,7 +83,7 @@ async fn survives_a_crash_between_sending_and_sent() {
     assert_eq!(ledger.requeue().await.unwrap(), 1);
     let due = ledger.due(0, 10).await.unwrap();
     assert_eq!((due[0].id.as_str(), due[0].attempts), ("a", 1));
-    assert!(ledger.mark_sending("a").await.unwrap());
+    assert!(sending(&ledger, "a").await);
     assert!(ledger.mark_sent("a", 5_000).await.unwrap());
     assert_eq!(ledger.requeue().await.unwrap(), 0);
     let row = &ledger.list(Some(DeliveryState::Sent), 10, 0).await.unwrap()[0];
@@ -93,7 +98,7 @@ async fn survives_a_crash_between_sending_and_sent() {
 async fn retries_at_the_time_given_and_dies_when_told() {
     let ledger = Ledger::in_memory().await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
-    ledger.mark_sending("a").await.unwrap();
+    sending(&ledger, "a").await;
     ledger
         .mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000))
         .await
@@ -101,7 +106,7 @@ async fn retries_at_the_time_given_and_dies_when_told() {
     assert_eq!(due_ids(&ledger, 8_999).await, Vec::<String>::new());
     assert_eq!(ledger.next_due_at_ms().await.unwrap(), Some(9_000));
     assert_eq!(due_ids(&ledger, 9_000).await, ["a"]);
-    ledger.mark_sending("a").await.unwrap();
+    sending(&ledger, "a").await;
     ledger
         .mark_failed("a", Failed::Dead(9_500), "550 no such user")
         .await
@@ -126,7 +131,7 @@ async fn only_dead_letters_are_resent() {
         ledger.resend("a").await.unwrap(),
         Resent::NotDead(DeliveryState::Queued)
     );
-    ledger.mark_sending("a").await.unwrap();
+    sending(&ledger, "a").await;
     ledger
         .mark_failed("a", Failed::Dead(1), "550")
         .await
@@ -136,23 +141,58 @@ async fn only_dead_letters_are_resent() {
 }
 
 #[tokio::test]
-async fn what_never_became_a_message_is_a_dead_letter_at_once() {
+async fn what_cannot_become_a_message_is_a_dead_letter_and_can_be_resent() {
     let ledger = Ledger::in_memory().await.unwrap();
-    let refused = Some("contact has no usable mail address".to_owned());
-    ledger
-        .record(
-            1,
-            &[Entry {
-                eml: Vec::new(),
-                refused,
-                ..entry("a", "i", 1)
-            }],
-        )
-        .await
-        .unwrap();
+    ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
+    assert!(ledger.mark_refused("a", "no address", 70).await.unwrap());
+    assert!(!ledger.mark_refused("a", "again", 71).await.unwrap());
     assert_eq!(due_ids(&ledger, i64::MAX).await, Vec::<String>::new());
-    assert_eq!(ledger.counts().await.unwrap().dead, 1);
-    assert_eq!(ledger.resend("a").await.unwrap(), Resent::NoMessage);
+    let row = &ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap()[0];
+    assert_eq!(
+        (row.attempts, row.settled_at_ms, row.last_error.as_deref()),
+        (0, Some(70), Some("no address"))
+    );
+    assert_eq!(row.subject, None);
+    assert_eq!(ledger.resend("a").await.unwrap(), Resent::Queued);
+    let due = &ledger.due(0, 1).await.unwrap()[0];
+    assert_eq!((due.notice.as_slice(), &due.eml), (&b"notice a"[..], &None));
+}
+
+#[tokio::test]
+async fn the_first_message_stays() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
+    assert_eq!(ledger.eml("a").await.unwrap(), None);
+    let later = Attempt {
+        id: "a",
+        message: Some(("other", b"other")),
+    };
+    for attempt in [
+        None,
+        Some(later),
+        Some(Attempt {
+            message: None,
+            ..later
+        }),
+    ] {
+        match attempt {
+            None => assert!(sending(&ledger, "a").await),
+            Some(attempt) => assert_eq!(ledger.mark_sending(&[attempt]).await.unwrap(), [true]),
+        }
+        assert_eq!(ledger.eml("a").await.unwrap().unwrap(), b"eml of a");
+        ledger.requeue().await.unwrap();
+    }
+    let row = &ledger.list(None, 10, 0).await.unwrap()[0];
+    assert_eq!(row.subject.as_deref(), Some("[告警] 体验卡 长沙"));
+    assert_eq!(
+        ledger.due(0, 1).await.unwrap()[0].eml.as_ref().unwrap(),
+        b"eml of a"
+    );
+    let stranger = Attempt { id: "b", ..later };
+    assert_eq!(
+        ledger.mark_sending(&[later, stranger]).await.unwrap(),
+        [true, false]
+    );
 }
 
 #[tokio::test]
@@ -165,7 +205,7 @@ async fn a_thread_is_sent_in_order_and_others_do_not_wait_for_it() {
     ];
     ledger.record(1, &three).await.unwrap();
     assert_eq!(due_ids(&ledger, 0).await, ["i1", "j1"]);
-    ledger.mark_sending("i1").await.unwrap();
+    sending(&ledger, "i1").await;
     assert_eq!(due_ids(&ledger, 0).await, ["j1"]);
     // A dead letter does not hold back the end of its incident.
     ledger
@@ -202,7 +242,8 @@ async fn keeps_the_bytes_and_pages_newest_first() {
         .map(|n| entry(&format!("n{n}"), &format!("i{n}"), 1))
         .collect();
     ledger.record(1, &all).await.unwrap();
-    assert_eq!(ledger.eml("n3").await.unwrap(), Some(all[3].eml.clone()));
+    sending(&ledger, "n3").await;
+    assert_eq!(ledger.eml("n3").await.unwrap().unwrap(), b"eml of n3");
     assert_eq!(ledger.eml("none").await.unwrap(), None);
     let page = ledger.list(None, 2, 1).await.unwrap();
     assert_eq!(

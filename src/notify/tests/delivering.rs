@@ -7,20 +7,20 @@ use std::time::Duration;
 use crate::alerting::{Notice, NoticeReason};
 use crate::notify::testing::{START_MS, later, notice};
 use crate::notify::{
-    Clock, DeliveryError, Failure, MailConfig, Mailer, Memory, Notifier, NotifyError,
+    Clock, Composer, DeliveryError, Failure, MailConfig, Mailer, Memory, Notifier, NotifyError,
 };
 use crate::rules::Language;
-use crate::store::{DeliveryState, Ledger, Recorded, Resent};
+use crate::store::{Attempt, DeliveryState, Ledger, Recorded, Resent};
 
-struct Bench {
-    ledger: Ledger,
-    memory: Arc<Memory>,
-    now_ms: Arc<AtomicI64>,
-    config: MailConfig,
+pub(super) struct Bench {
+    pub(super) ledger: Ledger,
+    pub(super) memory: Arc<Memory>,
+    pub(super) now_ms: Arc<AtomicI64>,
+    pub(super) config: MailConfig,
 }
 
 impl Bench {
-    async fn new() -> Bench {
+    pub(super) async fn new() -> Bench {
         let config = MailConfig {
             from: "chrysalis@example.com".to_owned(),
             attempts_max: 3,
@@ -35,7 +35,7 @@ impl Bench {
         }
     }
 
-    async fn start(&self) -> Notifier {
+    pub(super) async fn start(&self) -> Notifier {
         let now_ms = Arc::clone(&self.now_ms);
         let clock: Clock = Arc::new(move || now_ms.load(Ordering::SeqCst));
         let mailer = Mailer::Memory(Arc::clone(&self.memory));
@@ -44,14 +44,18 @@ impl Bench {
             .unwrap()
     }
 
-    fn advance(&self, notifier: &Notifier, ms: i64) {
+    pub(super) fn advance(&self, notifier: &Notifier, ms: i64) {
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
         notifier.wake();
     }
 
     /// Waits until the ledger has so many notices in a state.
     #[track_caller]
-    fn until(&self, state: DeliveryState, count: usize) -> impl Future<Output = ()> + '_ {
+    pub(super) fn until(
+        &self,
+        state: DeliveryState,
+        count: usize,
+    ) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             for _ in 0..500 {
@@ -66,15 +70,10 @@ impl Bench {
     }
 
     /// Waits until so many attempts have failed.
-    async fn until_failed(&self, notifier: &Notifier, attempts: u64) {
+    pub(super) async fn until_failed(&self, notifier: &Notifier, attempts: u64) {
         for _ in 0..500 {
-            if notifier
-                .counts()
-                .failed
-                .iter()
-                .map(|(_, count)| count)
-                .sum::<u64>()
-                == attempts
+            let failed = notifier.counts().failed;
+            if failed.iter().map(|(_, count)| count).sum::<u64>() == attempts
                 && self.ledger.counts().await.unwrap().sending == 0
             {
                 return;
@@ -85,14 +84,14 @@ impl Bench {
     }
 }
 
-fn numbered(n: usize) -> Notice {
+pub(super) fn numbered(n: usize) -> Notice {
     let mut notice = notice();
     notice.id = format!("n-{n}");
     notice.alert.incident = format!("incident-{n}");
     notice
 }
 
-fn failure(failure: Failure) -> DeliveryError {
+pub(super) fn failure(failure: Failure) -> DeliveryError {
     DeliveryError {
         failure,
         message: format!("scripted {failure:?}"),
@@ -129,23 +128,22 @@ async fn an_open_attempt_is_made_again_with_the_same_message_id() {
     bench.until(DeliveryState::Sent, 1).await;
     drop(notifier);
     // The server had taken it, but the crash came before our note.
-    let entry = bench.memory.sent();
-    bench.ledger.forget(i64::MAX).await.unwrap();
-    let composer = crate::notify::Composer::new(&bench.config).unwrap();
-    bench
-        .ledger
-        .record(2, &[composer.entry(&notice())])
-        .await
-        .unwrap();
-    bench.ledger.mark_sending("n-1").await.unwrap();
-
+    let first = bench.memory.sent();
+    let ledger = &bench.ledger;
+    ledger.forget(i64::MAX).await.unwrap();
+    let composer = Composer::new(&bench.config).unwrap();
+    let entry = composer.entry(&notice());
+    ledger.record(2, &[entry]).await.unwrap();
+    let (id, message) = ("n-1", None);
+    let open = [Attempt { id, message }];
+    ledger.mark_sending(&open).await.unwrap();
     let notifier = bench.start().await;
     bench.until(DeliveryState::Sent, 1).await;
     assert_eq!(notifier.counts().requeued, 1);
     let sent = bench.memory.sent();
     assert_eq!(sent.len(), 2, "at least once, said openly");
     assert_eq!(
-        sent[1], entry[0],
+        sent[1], first[0],
         "the second copy is the first, byte for byte"
     );
 }

@@ -8,10 +8,14 @@ CREATE TABLE notices (
     revision           INTEGER NOT NULL,
     reason             TEXT    NOT NULL,
     recipient          TEXT    NOT NULL,
-    subject            TEXT    NOT NULL,
     message_id         TEXT    NOT NULL,
-    -- The message as it goes on the wire: a later program sends the bytes that were decided.
-    eml                BLOB    NOT NULL,
+    -- The notice as a value; only who wrote it can read it.
+    notice             BLOB    NOT NULL,
+    -- NULL until the first attempt. From then on they stay: a later attempt, also by a later program,
+    -- sends the bytes of the first.
+    subject            TEXT,
+    -- The message as it goes on the wire.
+    eml                BLOB,
     state              TEXT    NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'dead')),
     attempts           INTEGER NOT NULL DEFAULT 0,
     -- Not before this time; 0 is at once.
@@ -22,7 +26,8 @@ CREATE TABLE notices (
     settled_at_ms      INTEGER
 ) STRICT;
 
-CREATE INDEX notices_by_state ON notices (state, next_attempt_at_ms);
+-- In order of decision, so that the first few that are due are found without sorting all that wait.
+CREATE INDEX notices_by_state ON notices (state, sequence, next_attempt_at_ms);
 CREATE INDEX notices_by_thread ON notices (incident, recipient, revision);
 
 -- What may be sent now, but for its time: in one thread nothing overtakes what came before it.
