@@ -64,7 +64,11 @@ pub(super) async fn read(
         if total > bytes_max {
             return Err(IngestError::BodyTooLarge { bytes_max });
         }
-        lease.grow(data.len())?;
+        if let Err(busy) = lease.grow(data.len()) {
+            drop((first, all));
+            drain(&mut body, bytes_max - total).await;
+            return Err(busy);
+        }
         // One frame is the usual case for small batches; it is handed on as it is.
         if first.is_empty() && all.is_empty() {
             first = data;
@@ -77,4 +81,16 @@ pub(super) async fn read(
         all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Reads on without keeping anything, so that a producer which is still sending gets to read the answer
+/// instead of a reset connection.
+async fn drain(body: &mut Body, bytes_max: usize) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+        if drained > bytes_max {
+            return;
+        }
+    }
 }

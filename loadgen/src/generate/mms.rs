@@ -19,6 +19,9 @@ const STEADY_SUBSCRIBERS: u64 = 20_000;
 /// How long the relay takes to say that it forwarded a message.
 const FORWARDED_AFTER_MS: std::ops::Range<i64> = 300..3_000;
 
+/// How long a message may wait for its handset, ms: MIIT's norm keeps it at least 72 h. The MMSC
+/// gives up on a handset that it cannot reach before that (`expires_after`), a held-up one it keeps.
+const VALIDITY_MS: i64 = 72 * 3_600_000;
 /// Messages held back are not all released in one moment.
 const RELEASE_SPREAD_MS: i64 = 600_000;
 
@@ -260,7 +263,7 @@ impl Mms {
         line.numbered("message_id", &self.message_prefix, message.id, 8)
             .prepared(&place.fields)
             .numbered("recipient", "", message.recipient, 11)
-            .integer("valid_until", ts_ms + self.expires_after_ms);
+            .integer("valid_until", ts_ms + VALIDITY_MS);
         line.end();
 
         let strike = place.strikes.iter().find(|strike| strike.is_on(ts_ms));
