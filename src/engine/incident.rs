@@ -170,11 +170,13 @@ impl Engine {
                 told.recipients.push(contact);
             }
         }
-        let provenance = watch
-            .kqi
-            .provenance
+        // The limit is b3 by default; what is said of all anchors comes second.
+        let provenance = ["limit", "interval", "b3", "anchors"]
             .iter()
-            .find(|p| p.of == "anchors" || p.of == "limit");
+            .find_map(|of| {
+                let all = &watch.kqi.provenance;
+                all.iter().find(|provenance| provenance.of == *of)
+            });
         for recipient in told.recipients.clone() {
             effects.push(Effect::Notice(Box::new(Notice {
                 id: format!("{}.{}.{}", alert.incident, told.revision, recipient.email),
