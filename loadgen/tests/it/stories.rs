@@ -145,7 +145,7 @@ fn the_newspaper_expires_in_one_city_and_is_late_in_another() {
             *statuses.entry("late".to_owned()).or_default() += 1;
         }
     }
-    assert_eq!(finals.len(), 3 * 14, "four editions in 14 cities");
+    assert_eq!(finals.len(), 4 * 14, "four editions in 14 cities");
     for ((edition, day, city), statuses) in &finals {
         let share = |status: &str| {
             let all: u64 = statuses
