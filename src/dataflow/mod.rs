@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Every edge carries differential updates: data, epoch, and a [`crate::measure::Measure`] as the
-//! difference. Every operator works by complete epochs ([`epochs`]), so what it tells is a function
+//! difference. Every operator works by complete epochs (`epochs.rs`), so what it tells is a function
 //! of the epochs' contents, not of threads.
 //!
 //! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.

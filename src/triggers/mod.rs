@@ -1,7 +1,7 @@
 //! Optimization triggers: a red KQI becomes a demand on a department, and its progress is visible.
 //!
 //! Pure: commands and alerts in, changed triggers out. This is the first form of the closed loop;
-//! the table of moves in [`flow`] is where it grows.
+//! the table of moves in `flow.rs` is where it grows.
 
 mod book;
 mod flow;

@@ -92,8 +92,13 @@ def worst_query():
 
 
 def firing():
-    alerts = api("/v1/alerts")["alerts"]
-    return {(a["alert"], a["group_label"]): 1 for a in alerts if a["state"] == "firing"}
+    """Alerts that fire, and as zeros those that ended: at the stories' end there may be no others."""
+    told = [a for a in api("/v1/alerts")["alerts"] if a["state"] != "pending"]
+    states = {}
+    for a in told:
+        key = (a["alert"], a["group_label"])
+        states[key] = max(states.get(key, 0), int(a["state"] == "firing"))
+    return states
 
 
 def open_triggers():
@@ -122,7 +127,10 @@ COMPARISONS = {
         lambda: scraped(worst_query(), "service"),
         lambda: {(s["id"],): RANKS.index(s["verdict"]) for s in api("/v1/services")["services"]},
     ),
-    "alerts that fire": (lambda: scraped("chrysalis_alert_firing == 1", "alert", "group"), firing),
+    "alerts that fire or ended": (
+        lambda: scraped("chrysalis_alert_firing", "alert", "group"),
+        firing,
+    ),
     "number of alerts that fire": (
         lambda: scraped('sum(chrysalis_alerts{state="firing"})'),
         lambda: {(): len(firing())},
