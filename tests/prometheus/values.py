@@ -133,7 +133,7 @@ COMPARISONS = {
     ),
     "number of alerts that fire": (
         lambda: scraped('sum(chrysalis_alerts{state="firing"})'),
-        lambda: {(): len(firing())},
+        lambda: {(): sum(firing().values())},
     ),
     "triggers by department and state": (
         lambda: scraped("chrysalis_triggers > 0", "department", "state"),
