@@ -12,6 +12,9 @@ use crate::api::HttpConfig;
 use crate::dataflow::Limits;
 use crate::notify::MailConfig;
 
+/// Dataflow workers that are of any use on one machine.
+pub const WORKERS_MAX: usize = 256;
+
 /// The configuration of `chrysalis serve`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -115,11 +118,11 @@ impl Config {
         })
     }
 
-    /// Worker threads to start.
+    /// Worker threads to start, at most [`WORKERS_MAX`].
     pub fn workers(&self) -> usize {
         match self.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            given => given,
+            given => given.min(WORKERS_MAX),
         }
     }
 }

@@ -39,8 +39,8 @@ enum Command {
         #[arg(long)]
         rules: Option<PathBuf>,
         /// Dataflow worker threads; 0 takes one for each core.
-        #[arg(long)]
-        workers: Option<usize>,
+        #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
+        workers: Option<u16>,
     },
     /// Start everything embedded and tell two stories at speed.
     Demo {
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
             data,
             listen,
             rules,
-            workers,
+            workers: workers.map(usize::from),
         }),
         Command::Demo {
             listen,

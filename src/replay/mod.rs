@@ -92,6 +92,8 @@ pub enum ReplayError {
 /// Input that cannot be read, output that cannot be written; refused lines are no error.
 pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary, ReplayError> {
     let started = Instant::now();
+    // Before the workers start: a folder that cannot be written must not leave them running.
+    let (mut windows, mut transitions) = open_outputs(options)?;
     let config = DataflowConfig {
         workers: options.workers,
         keeps_history: false,
@@ -100,7 +102,6 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
     let Dataflow {
         mut feed, mut cuts, ..
     } = Dataflow::<()>::start(config)?;
-    let (mut windows, mut transitions) = open_outputs(options)?;
     let mut input = Input::new(options.inputs.clone());
     let places = input.places();
 
@@ -191,4 +192,26 @@ fn open_outputs(
         false => Some(WindowFile::create(path("windows.csv"))?),
     };
     Ok((windows, TransitionFile::create(path("alerts.csv"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{MINIMAL, plan};
+
+    #[test]
+    fn an_output_folder_that_is_a_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, input) = (folder.path().join("out"), folder.path().join("in.ndjson"));
+        std::fs::write(&out, "").unwrap();
+        std::fs::write(&input, "").unwrap();
+        let options = ReplayOptions {
+            workers: 2,
+            out: Some(out.clone()),
+            alerts_only: false,
+            inputs: vec![input],
+        };
+        let error = replay(&plan(MINIMAL), &options).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot write {}", out.display()));
+    }
 }
