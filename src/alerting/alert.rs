@@ -47,7 +47,9 @@ pub enum TransitionReason {
     RuleChanged,
     /// A source of events fell silent.
     SourceSilent,
-    /// A source of events speaks again.
+    /// A source of events speaks, but only of the past.
+    SourceLagging,
+    /// A source of events speaks again, or has caught up.
     SourceBack,
 }
 
@@ -63,6 +65,7 @@ impl TransitionReason {
             TransitionReason::Corrected => "corrected",
             TransitionReason::RuleChanged => "rule_changed",
             TransitionReason::SourceSilent => "source_silent",
+            TransitionReason::SourceLagging => "source_lagging",
             TransitionReason::SourceBack => "source_back",
         }
     }

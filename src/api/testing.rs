@@ -131,7 +131,8 @@ impl Harness {
     ) -> Harness {
         let dir = tempfile::tempdir().unwrap();
         let (journal, recovery) = Journal::open(dir.path(), journal_config).unwrap();
-        let clock_ms = Arc::new(AtomicI64::new(T0));
+        // Ten minutes on: event time does not run ahead of the clock.
+        let clock_ms = Arc::new(AtomicI64::new(T0 + 600_000));
         let clock = {
             let clock_ms = Arc::clone(&clock_ms);
             Arc::new(move || clock_ms.load(Ordering::SeqCst))
@@ -254,6 +255,15 @@ impl Harness {
 
     /// Waits until the engine's state is as wished, and gives it.
     #[track_caller]
+    /// Lets the clock run on, as it would with the engine up: in steps that it sees.
+    pub(super) fn pass_time(&self, span_ms: i64) {
+        const STEP_MS: i64 = 30_000;
+        for _ in 0..span_ms / STEP_MS {
+            let to_ms = self.clock_ms.fetch_add(STEP_MS, Ordering::SeqCst) + STEP_MS;
+            self.until(|snapshot| snapshot.watermarks.now_ms() >= to_ms);
+        }
+    }
+
     pub(super) fn until(&self, wish: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {

@@ -197,6 +197,8 @@ fn sources(snapshot: &Snapshot, now_ms: i64) -> Vec<SourceRow> {
                 source: id.name.as_deref().unwrap_or_default().to_owned(),
                 state: if state.idle {
                     chip("silent", "静默", "silent")
+                } else if state.lagging {
+                    chip("silent", "滞后", "lagging")
                 } else {
                     chip("ok", "有数据", "speaking")
                 },

@@ -3,22 +3,29 @@
 //! Everything here is a function of journaled facts and ticks, so every worker computes the same.
 //!
 //! Invariants:
-//! * a stream's watermark never goes back;
+//! * a stream's watermark never goes back, and never runs ahead of the journaled clock;
 //! * a source that is idle does not hold its stream back, and says so;
+//! * a source that speaks of the past only is lagging: it holds its stream back, and says so;
+//! * time in which the engine itself did not run counts as nobody's silence;
 //! * with every source idle, the stream stands where its furthest source left it.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{SourceId, SourceProgress, Stream};
-use crate::rules::RuleBook;
+use crate::rules::{RuleBook, StreamRule};
 
 /// Sources that are told apart; more share the stream's unnamed source.
 const SOURCES_MAX: usize = 10_000;
+/// Longest step between two ticks that counts as time in which sources could have been heard, ms.
+///
+/// A running engine ticks at least once a second; after a longer step it was down, or the clock was
+/// set. Judgement: a minute is longer than any stall and shorter than any useful idle time-out.
+const STEP_HEARD_MAX_MS: i64 = 60_000;
 
 /// What is known of one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
     /// Highest event time, ms.
     pub ts_ms_max: i64,
@@ -28,10 +35,64 @@ pub struct SourceState {
     pub events: u64,
     /// Silent for longer than its idle time-out.
     pub idle: bool,
+    /// Speaking for longer than its idle time-out of nothing but the past.
+    pub lagging: bool,
+    /// How long it has been silent while the engine ran, ms.
+    silent_ms: i64,
+    /// How long the engine has listened since it began to speak only of the past, ms.
+    behind_ms: Option<i64>,
+    /// It has kept up with the clock at some time; what never did is a backfill.
+    kept_up: bool,
+    /// It spoke since the last tick.
+    spoke: bool,
+}
+
+impl SourceState {
+    fn new(ts_ms_max: i64) -> SourceState {
+        SourceState {
+            ts_ms_max,
+            seen_at_ms: i64::MIN,
+            events: 0,
+            idle: false,
+            lagging: false,
+            silent_ms: 0,
+            behind_ms: None,
+            kept_up: false,
+            spoke: false,
+        }
+    }
+
+    /// Lets the clock move by `heard_ms`, in which the engine listened.
+    fn pass(&mut self, now_ms: i64, heard_ms: i64, rule: &StreamRule, furthest_ms: i64) {
+        let spoke = std::mem::take(&mut self.spoke);
+        if spoke {
+            self.seen_at_ms = now_ms;
+            self.silent_ms = 0;
+        } else {
+            self.silent_ms = self.silent_ms.saturating_add(heard_ms);
+        }
+        self.idle = self.silent_ms > rule.idle_timeout_ms;
+        if now_ms == 0 {
+            // A replay has no clock to lag behind.
+            return;
+        }
+        let fresh_ms = rule
+            .allowed_lateness_ms
+            .saturating_add(rule.idle_timeout_ms);
+        let is_late = |than_ms: i64| than_ms.saturating_sub(self.ts_ms_max) > fresh_ms;
+        self.kept_up |= !is_late(now_ms);
+        let is_behind = (self.kept_up && is_late(now_ms)) || is_late(furthest_ms);
+        self.behind_ms = match self.behind_ms {
+            _ if self.idle || (spoke && !is_behind) => None,
+            None if spoke => Some(0),
+            since => since.map(|ms| ms.saturating_add(heard_ms)),
+        };
+        self.lagging = self.behind_ms.is_some_and(|ms| ms > rule.idle_timeout_ms);
+    }
 }
 
 /// Progress of event time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermarks {
     sources: BTreeMap<SourceId, SourceState>,
     streams: [i64; Stream::ALL.len()],
@@ -59,44 +120,53 @@ impl Watermarks {
                 name: None,
             }
         };
-        let state = self.sources.entry(id).or_insert(SourceState {
-            ts_ms_max: progress.ts_ms_max,
-            seen_at_ms: i64::MIN,
-            events: 0,
-            idle: false,
-        });
+        let state = self
+            .sources
+            .entry(id)
+            .or_insert_with(|| SourceState::new(progress.ts_ms_max));
         state.ts_ms_max = state.ts_ms_max.max(progress.ts_ms_max);
         state.events += progress.events;
-        // The tick that follows stamps it.
-        state.seen_at_ms = i64::MAX;
+        state.spoke = true;
     }
 
     /// Moves the clock to a journaled tick and every stream's watermark with it.
     pub fn tick(&mut self, now_ms: i64, book: &RuleBook) {
+        let step_ms = now_ms.saturating_sub(self.now_ms).max(0);
+        let heard_ms = step_ms.min(STEP_HEARD_MAX_MS);
         self.now_ms = self.now_ms.max(now_ms);
+        // An event of the future must not close windows that others still fill. A replay has no clock.
+        let known_ms = match self.now_ms {
+            0 => i64::MAX,
+            now_ms => now_ms,
+        };
+        let mut furthest = [i64::MIN; Stream::ALL.len()];
+        for (id, state) in &self.sources {
+            let furthest = &mut furthest[id.stream.index()];
+            *furthest = state.ts_ms_max.min(known_ms).max(*furthest);
+        }
+        let mut least = [i64::MAX; Stream::ALL.len()];
+        for (id, state) in &mut self.sources {
+            let Some(rule) = book.streams.get(&id.stream) else {
+                continue;
+            };
+            let stream = id.stream.index();
+            state.pass(self.now_ms, heard_ms, rule, furthest[stream]);
+            if !state.idle {
+                least[stream] = least[stream].min(state.ts_ms_max.min(known_ms));
+            }
+        }
         for stream in Stream::ALL {
             let Some(rule) = book.streams.get(&stream) else {
                 continue;
             };
-            let (mut least, mut most) = (i64::MAX, i64::MIN);
-            for (_, state) in self
-                .sources
-                .iter_mut()
-                .filter(|(id, _)| id.stream == stream)
-            {
-                if state.seen_at_ms == i64::MAX {
-                    state.seen_at_ms = self.now_ms;
-                }
-                state.idle = self.now_ms.saturating_sub(state.seen_at_ms) > rule.idle_timeout_ms;
-                let watermark = state.ts_ms_max.saturating_sub(rule.allowed_lateness_ms);
-                most = most.max(watermark);
-                if !state.idle {
-                    least = least.min(watermark);
-                }
-            }
-            let reached = if least == i64::MAX { most } else { least };
-            let stands = &mut self.streams[stream.index()];
-            *stands = (*stands).max(reached);
+            let at = stream.index();
+            let reached = match (least[at], furthest[at]) {
+                (_, i64::MIN) => continue,
+                (i64::MAX, furthest_ms) => furthest_ms,
+                (least_ms, _) => least_ms,
+            };
+            self.streams[at] =
+                self.streams[at].max(reached.saturating_sub(rule.allowed_lateness_ms));
         }
     }
 
@@ -134,14 +204,14 @@ impl Watermarks {
         }
     }
 
-    /// Whether the stream has spoken and all its sources are idle now.
+    /// Whether the stream has spoken, and now all its sources are idle or lag.
     pub fn is_silent(&self, stream: Stream) -> bool {
         let mut of_stream = self
             .sources
             .iter()
             .filter(|(id, _)| id.stream == stream)
             .peekable();
-        of_stream.peek().is_some() && of_stream.all(|(_, state)| state.idle)
+        of_stream.peek().is_some() && of_stream.all(|(_, state)| state.idle || state.lagging)
     }
 
     /// Every source with its state.
@@ -174,6 +244,10 @@ mod tests {
         }
     }
 
+    fn state(marks: &Watermarks, name: &str) -> SourceState {
+        *marks.sources().find(|(at, _)| **at == id(name)).unwrap().1
+    }
+
     #[test]
     fn the_slowest_active_source_decides_and_an_idle_one_does_not() {
         let book = book_with_stream(Stream::DialTest, 10, 100);
@@ -181,27 +255,101 @@ mod tests {
         assert_eq!(marks.of(Stream::DialTest), i64::MIN);
         marks.observe(id("a"), at(1000));
         marks.observe(id("b"), at(500));
-        marks.tick(50, &book);
+        marks.tick(5000, &book);
         assert_eq!(marks.of(Stream::DialTest), 490);
         marks.observe(id("a"), at(2000));
-        marks.tick(150, &book);
+        marks.tick(5100, &book);
         assert_eq!(
             marks.of(Stream::DialTest),
             490,
             "b is silent, but not for long enough"
         );
-        marks.tick(151, &book);
+        marks.tick(5101, &book);
         assert_eq!(marks.of(Stream::DialTest), 1990, "b is idle");
         marks.observe(id("b"), at(600));
-        marks.tick(152, &book);
+        marks.tick(5102, &book);
         assert_eq!(marks.of(Stream::DialTest), 1990, "never back");
         assert!(!marks.is_silent(Stream::DialTest));
-        marks.tick(1000, &book);
+        marks.tick(6000, &book);
         assert!(marks.is_silent(Stream::DialTest));
         assert!(
             !marks.is_silent(Stream::BossCall),
             "a stream that never spoke is not silent"
         );
+    }
+
+    #[test]
+    fn an_event_of_the_future_closes_no_window_before_its_time() {
+        let book = book_with_stream(Stream::DialTest, 10, 1_000_000);
+        let mut marks = Watermarks::default();
+        marks.observe(id("a"), at(600_000));
+        marks.tick(1_000, &book);
+        assert_eq!(marks.of(Stream::DialTest), 990);
+        marks.tick(2_000, &book);
+        assert_eq!(marks.of(Stream::DialTest), 1_990, "it moves with the clock");
+        marks.tick(700_000, &book);
+        assert_eq!(
+            marks.of(Stream::DialTest),
+            599_990,
+            "and not beyond what was heard"
+        );
+        let mut replay = Watermarks::default();
+        replay.observe(id("a"), at(600_000));
+        replay.tick(0, &book);
+        assert_eq!(
+            replay.of(Stream::DialTest),
+            599_990,
+            "a replay has no clock"
+        );
+    }
+
+    #[test]
+    fn the_time_in_which_the_engine_was_down_is_nobodys_silence() {
+        let book = book_with_stream(Stream::DialTest, 10, 300_000);
+        let mut marks = Watermarks::default();
+        marks.observe(id("a"), at(1_000));
+        marks.tick(1_000, &book);
+        marks.tick(1_000 + 7_200_000, &book);
+        assert!(!state(&marks, "a").idle, "two hours between two ticks");
+        for second in 1..=300 {
+            marks.tick(7_201_000 + second * 1_000, &book);
+        }
+        assert!(state(&marks, "a").idle, "five minutes of listening");
+    }
+
+    #[test]
+    fn a_source_that_speaks_only_of_the_past_lags_once_it_has_for_long_enough() {
+        let book = book_with_stream(Stream::DialTest, 0, 10_000);
+        let mut marks = Watermarks::default();
+        let mut run = |from: i64, to: i64, behind: i64| {
+            for now_ms in (from..to).step_by(1_000) {
+                marks.observe(id("a"), at(now_ms));
+                marks.observe(id("b"), at(now_ms - behind));
+                marks.tick(now_ms, &book);
+            }
+            (state(&marks, "b").lagging, marks.of(Stream::DialTest))
+        };
+        assert_eq!(run(100_000, 130_000, 9_000), (false, 120_000));
+        assert_eq!(
+            run(130_000, 139_000, 60_000),
+            (false, 120_000),
+            "not for long enough"
+        );
+        let (lagging, watermark_ms) = run(139_000, 145_000, 60_000);
+        assert!(lagging);
+        assert_eq!(watermark_ms, 120_000, "it holds its stream, and says so");
+        assert!(!run(145_000, 150_000, 0).0, "it has caught up");
+    }
+
+    #[test]
+    fn a_backfill_that_never_kept_up_with_the_clock_is_not_called_lagging() {
+        let book = book_with_stream(Stream::DialTest, 0, 10_000);
+        let mut marks = Watermarks::default();
+        for step in 0..100 {
+            marks.observe(id("a"), at(step * 1_000));
+            marks.tick(86_400_000 + step * 1_000, &book);
+        }
+        assert!(!state(&marks, "a").lagging);
     }
 
     #[test]

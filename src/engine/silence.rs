@@ -1,23 +1,45 @@
-//! The engine's own alert: a source has fallen silent, so what hangs on it cannot be seen.
+//! The engine's own alerts: a source has fallen silent, or speaks only of the past, so what hangs on
+//! it cannot be seen.
 //!
-//! It is the one alert on the journal's clock and not on event time, which stands still here.
+//! They are the only alerts on the journal's clock and not on event time, which stands still here.
+//! Where many sources of one stream go blind together, one alert speaks for those beyond the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionReason};
-use crate::dataflow::Watermarks;
+use crate::dataflow::{SourceState, Watermarks};
 use crate::engine::instance::incident_of;
-use crate::event::SourceId;
+use crate::event::{SourceId, Stream};
 use crate::rules::{Plan, Severity, Text};
 
-/// Identity of the alert.
-const ALERT: &str = "source_silent";
+/// Blind sources of one stream that have an alert each; more share one.
+///
+/// Judgement: a person can act on twenty names in a mailbox, and a dead gateway silences thousands.
+const BLIND_NAMED_MAX: usize = 20;
 
-/// Sources that are silent now.
-#[derive(Debug, Default)]
+/// What is wrong with a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Blindness {
+    Silent,
+    Lagging,
+}
+
+/// Who an alert of this kind speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Subject {
+    /// One source.
+    Source(SourceId, Blindness),
+    /// The sources of a stream that have no alert of their own.
+    Others(Stream),
+}
+
+/// Sources that are blind now.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Silences {
-    firing: BTreeMap<SourceId, Alert>,
-    episodes: BTreeMap<SourceId, u32>,
+    firing: BTreeMap<Subject, Alert>,
+    episodes: BTreeMap<Subject, u32>,
 }
 
 impl Silences {
@@ -27,29 +49,43 @@ impl Silences {
         plan: &Plan,
         watermarks: &Watermarks,
     ) -> Vec<(Alert, Transition, NoticeReason)> {
-        let mut changes = Vec::new();
         let now_ms = watermarks.now_ms();
-        for (id, state) in watermarks.sources() {
-            // A stream that no rule reads owes us nothing.
-            let read = plan.book.kqis.iter().any(|kqi| kqi.stream == id.stream);
-            match (state.idle && read, self.firing.contains_key(id)) {
-                (true, false) => {
-                    let number = self.episodes.entry(id.clone()).or_insert(0);
-                    *number += 1;
-                    let alert = alert(plan, id, *number, state.ts_ms_max, now_ms);
-                    self.firing.insert(id.clone(), alert.clone());
-                    changes.push((transition(&alert, now_ms), alert, NoticeReason::First));
-                }
-                (false, true) => {
-                    if let Some(mut alert) = self.firing.remove(id) {
-                        alert.state = AlertState::Resolved;
-                        alert.resolved_at_ms = Some(now_ms);
-                        alert.reason = TransitionReason::SourceBack;
-                        changes.push((transition(&alert, now_ms), alert, NoticeReason::Resolved));
-                    }
-                }
-                _ => {}
+        let (blind, others) = self.blind(plan, watermarks);
+        let mut changes = Vec::new();
+        let over: Vec<Subject> = self
+            .firing
+            .keys()
+            .filter(|subject| match subject {
+                Subject::Source(..) => !blind.contains_key(*subject),
+                Subject::Others(stream) => !others.contains_key(stream),
+            })
+            .cloned()
+            .collect();
+        for subject in over {
+            if let Some(mut alert) = self.firing.remove(&subject) {
+                alert.state = AlertState::Resolved;
+                alert.resolved_at_ms = Some(now_ms);
+                alert.reason = TransitionReason::SourceBack;
+                changes.push((transition(&alert, now_ms), alert, NoticeReason::Resolved));
             }
+        }
+        let others = others
+            .iter()
+            .map(|(stream, (count, since_ms))| (Subject::Others(*stream), *count, *since_ms));
+        let named = blind
+            .into_iter()
+            .map(|(subject, since_ms)| (subject, 1, since_ms));
+        for (subject, count, since_ms) in named.chain(others) {
+            if let Some(alert) = self.firing.get_mut(&subject) {
+                alert.samples = count;
+                continue;
+            }
+            let number = self.episodes.entry(subject.clone()).or_insert(0);
+            *number += 1;
+            let mut alert = alert(plan, &subject, *number, since_ms, now_ms);
+            alert.samples = count;
+            self.firing.insert(subject, alert.clone());
+            changes.push((transition(&alert, now_ms), alert, NoticeReason::First));
         }
         changes
             .into_iter()
@@ -60,6 +96,55 @@ impl Silences {
     /// Alerts that fire.
     pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.firing.values()
+    }
+
+    /// Who is blind by name with the last time that was heard of, and by stream how many more.
+    fn blind(
+        &self,
+        plan: &Plan,
+        watermarks: &Watermarks,
+    ) -> (BTreeMap<Subject, i64>, BTreeMap<Stream, (i64, i64)>) {
+        // A stream that no rule reads owes us nothing.
+        let read: BTreeSet<Stream> = plan.book.kqis.iter().map(|kqi| kqi.stream).collect();
+        let subjects: Vec<(Subject, i64)> = watermarks
+            .sources()
+            .filter(|(id, _)| read.contains(&id.stream))
+            .filter_map(|(id, state)| {
+                Some((
+                    Subject::Source(id.clone(), blindness(state)?),
+                    state.ts_ms_max,
+                ))
+            })
+            .collect();
+        let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());
+        let mut taken: BTreeMap<Stream, usize> = BTreeMap::new();
+        // Who has an alert keeps it.
+        let (known, new): (Vec<_>, Vec<_>) = subjects
+            .into_iter()
+            .partition(|(subject, _)| self.firing.contains_key(subject));
+        for (subject, since_ms) in known.into_iter().chain(new) {
+            let Subject::Source(SourceId { stream, .. }, _) = &subject else {
+                continue;
+            };
+            let taken = taken.entry(*stream).or_default();
+            if *taken < BLIND_NAMED_MAX {
+                *taken += 1;
+                named.insert(subject, since_ms);
+            } else {
+                let (count, first_ms) = others.entry(*stream).or_insert((0, since_ms));
+                *count += 1;
+                *first_ms = since_ms.min(*first_ms);
+            }
+        }
+        (named, others)
+    }
+}
+
+fn blindness(state: &SourceState) -> Option<Blindness> {
+    match (state.idle, state.lagging) {
+        (true, _) => Some(Blindness::Silent),
+        (false, true) => Some(Blindness::Lagging),
+        (false, false) => None,
     }
 }
 
@@ -75,26 +160,50 @@ fn transition(alert: &Alert, at_ms: i64) -> Transition {
     }
 }
 
-fn alert(plan: &Plan, id: &SourceId, number: u32, ts_ms_max: i64, now_ms: i64) -> Alert {
-    let stream = id.stream.name();
-    let mut group = vec![("stream".to_owned(), stream.to_owned())];
-    if let Some(name) = &id.name {
-        group.push(("source".to_owned(), name.to_string()));
+fn alert(plan: &Plan, subject: &Subject, number: u32, ts_ms_max: i64, now_ms: i64) -> Alert {
+    let (stream, source, reason) = match subject {
+        Subject::Source(id, Blindness::Silent) => (
+            id.stream,
+            id.name.as_deref(),
+            TransitionReason::SourceSilent,
+        ),
+        Subject::Source(id, Blindness::Lagging) => (
+            id.stream,
+            id.name.as_deref(),
+            TransitionReason::SourceLagging,
+        ),
+        Subject::Others(stream) => (*stream, Some("*"), TransitionReason::SourceSilent),
+    };
+    let name = stream.name();
+    let text = match (subject, reason) {
+        (Subject::Others(_), _) => Text {
+            zh: format!("更多数据源静默或滞后：{name}"),
+            en: format!("More sources silent or lagging: {name}"),
+        },
+        (_, TransitionReason::SourceLagging) => Text {
+            zh: format!("数据源滞后：{name}"),
+            en: format!("Source lagging: {name}"),
+        },
+        _ => Text {
+            zh: format!("数据源静默：{name}"),
+            en: format!("Source silent: {name}"),
+        },
+    };
+    let mut group = vec![("stream".to_owned(), name.to_owned())];
+    if let Some(source) = source {
+        group.push(("source".to_owned(), source.to_owned()));
     }
     let label: Vec<String> = group
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let label = label.join(";");
-    let reader = plan.book.kqis.iter().find(|kqi| kqi.stream == id.stream);
+    let reader = plan.book.kqis.iter().find(|kqi| kqi.stream == stream);
     Alert {
-        alert: ALERT.to_owned(),
-        incident: incident_of(ALERT, &label, Default::default(), number),
+        alert: reason.name().to_owned(),
+        incident: incident_of(reason.name(), &label, Default::default(), number),
         kqi: None,
-        name: Text {
-            zh: format!("数据源静默：{stream}"),
-            en: format!("Source silent: {stream}"),
-        },
+        name: text,
         service: None,
         service_name: None,
         layer: None,
@@ -106,7 +215,7 @@ fn alert(plan: &Plan, id: &SourceId, number: u32, ts_ms_max: i64, now_ms: i64) -
         active_since_ms: ts_ms_max,
         fired_at_ms: Some(now_ms),
         resolved_at_ms: None,
-        reason: TransitionReason::SourceSilent,
+        reason,
         value: None,
         worst_value: None,
         score: None,
@@ -116,5 +225,82 @@ fn alert(plan: &Plan, id: &SourceId, number: u32, ts_ms_max: i64, now_ms: i64) -
         unit: String::new(),
         window_ms: (ts_ms_max, ts_ms_max),
         trigger: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::SourceProgress;
+    use crate::rules::testing::plan;
+
+    const BOOK: &str = "
+book: {name: test, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {dial_test: {allowed_lateness: 1s, idle_timeout: 5m, retention: 1h}}
+kqis:
+  - {id: one, name: n, layer: platform, stream: dial_test, aggregate: count, group_by: [], window: 1m, unit: count}
+";
+
+    fn looks(
+        marks: &mut Watermarks,
+        plan: &Plan,
+        silences: &mut Silences,
+        now_ms: i64,
+    ) -> Vec<Alert> {
+        marks.tick(now_ms, &plan.book);
+        silences
+            .look(plan, marks)
+            .into_iter()
+            .map(|(alert, ..)| alert)
+            .collect()
+    }
+
+    #[test]
+    fn a_dead_gateway_is_not_a_thousand_mails() {
+        let plan = plan(BOOK);
+        let (mut marks, mut silences) = (Watermarks::default(), Silences::default());
+        for number in 0..1_000 {
+            let name = Some(format!("probe-{number}").as_str().into());
+            marks.observe(
+                SourceId {
+                    stream: Stream::DialTest,
+                    name,
+                },
+                SourceProgress {
+                    ts_ms_max: 1_000,
+                    events: 1,
+                },
+            );
+        }
+        assert_eq!(looks(&mut marks, &plan, &mut silences, 1_000), []);
+        let told: Vec<Alert> = (2..=302)
+            .flat_map(|second| looks(&mut marks, &plan, &mut silences, second * 1_000))
+            .collect();
+        assert_eq!(told.len(), BLIND_NAMED_MAX + 1);
+        let others = told.last().unwrap();
+        assert_eq!(others.group_label, "stream=dial_test;source=*");
+        assert_eq!(others.samples, 1_000 - BLIND_NAMED_MAX as i64);
+        // They come back: as many ends as beginnings.
+        for number in 0..1_000 {
+            let name = Some(format!("probe-{number}").as_str().into());
+            marks.observe(
+                SourceId {
+                    stream: Stream::DialTest,
+                    name,
+                },
+                SourceProgress {
+                    ts_ms_max: 303_000,
+                    events: 1,
+                },
+            );
+        }
+        let ended = looks(&mut marks, &plan, &mut silences, 303_000);
+        assert_eq!(ended.len(), BLIND_NAMED_MAX + 1);
+        assert!(
+            ended
+                .iter()
+                .all(|alert| alert.state == AlertState::Resolved)
+        );
+        assert_eq!(silences.alerts().count(), 0);
     }
 }

@@ -198,6 +198,11 @@ pub(super) fn event_time(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         "1 while the source is silent for longer than its time-out.",
         labels,
     );
+    let mut source_lagging = Family::gauge(
+        "source_lagging",
+        "1 if the source has spoken only of the past for longer than its idle time-out.",
+        labels,
+    );
     let mut events = Family::counter(
         "source_events_total",
         "Events of the source in the retained journal.",
@@ -207,9 +212,10 @@ pub(super) fn event_time(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         let values = [id.stream.name(), id.name.as_deref().unwrap_or_default()];
         source_lag.add(values, lag_s(state.ts_ms_max));
         source_idle.add(values, f64::from(u8::from(state.idle)));
+        source_lagging.add(values, f64::from(u8::from(state.lagging)));
         events.add(values, state.events as f64);
     }
-    [source_lag, source_idle, events]
+    [source_lag, source_idle, source_lagging, events]
         .into_iter()
         .for_each(|family| family.finish(page));
     Family::gauge("sources", "Sources that have spoken.", &[])

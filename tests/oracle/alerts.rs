@@ -115,7 +115,7 @@ fn calm(course: &mut Course, calm_ms: &mut Option<i64>, rule: &AlertRule, end_ms
 
 /// The engine's own alerts are on another clock; see `silence.rs` of the engine.
 fn is_own(alert: &str) -> bool {
-    alert == "source_silent"
+    matches!(alert, "source_silent" | "source_lagging")
 }
 
 /// What the engine did, by object.

@@ -9,9 +9,13 @@ use crate::generate::Epoch;
 use crate::naive::accept;
 use crate::story::time_of;
 
+/// A longer step of the clock than this was the engine's absence, ms.
+const STEP_MAX_MS: i64 = 60_000;
+
 struct Source {
     ts_ms_max: i64,
-    seen_at_ms: i64,
+    /// Index of the epoch in which it spoke last.
+    spoke_in: usize,
 }
 
 /// Where event time stands after some epochs.
@@ -21,6 +25,8 @@ pub(crate) struct Clocks {
     ended: bool,
     /// A source fell silent at some time, so that others moved on without it.
     pub(crate) was_idle: bool,
+    /// A source spoke of the future at some time.
+    pub(crate) was_ahead: bool,
 }
 
 impl Clocks {
@@ -29,8 +35,15 @@ impl Clocks {
         let mut sources: BTreeMap<(Stream, Option<String>), Source> = BTreeMap::new();
         let mut watermarks: BTreeMap<Stream, i64> = BTreeMap::new();
         let mut book = None;
-        let mut was_idle = false;
-        for epoch in epochs {
+        let (mut was_idle, mut was_ahead) = (false, false);
+        // Time that the engine has listened, by the end of each epoch.
+        let mut listened_ms: Vec<i64> = Vec::new();
+        for (index, epoch) in epochs.iter().enumerate() {
+            let step_ms = index
+                .checked_sub(1)
+                .map_or(0, |before| epoch.now_ms - epochs[before].now_ms);
+            let before_ms = listened_ms.last().copied().unwrap_or(0);
+            listened_ms.push(before_ms + step_ms.min(STEP_MAX_MS));
             book = epoch.book.as_ref().or(book);
             for value in epoch.lines().filter_map(|line| accept(line)) {
                 let Some(stream) = stream_of(&value) else {
@@ -40,23 +53,27 @@ impl Clocks {
                 let name = value["source"].as_str().map(str::to_owned);
                 let source = sources.entry((stream, name)).or_insert(Source {
                     ts_ms_max: ts_ms,
-                    seen_at_ms: epoch.now_ms,
+                    spoke_in: index,
                 });
                 source.ts_ms_max = source.ts_ms_max.max(ts_ms);
-                source.seen_at_ms = epoch.now_ms;
+                source.spoke_in = index;
             }
             for stream in Stream::ALL {
                 let rule = &book.unwrap().streams[&stream];
                 let of_stream = sources.iter().filter(|((of, _), _)| *of == stream);
-                let (active, idle): (Vec<&Source>, Vec<&Source>) = of_stream
-                    .map(|(_, source)| source)
-                    .partition(|source| epoch.now_ms - source.seen_at_ms <= rule.idle_timeout_ms);
+                let (active, idle): (Vec<&Source>, Vec<&Source>) =
+                    of_stream.map(|(_, source)| source).partition(|source| {
+                        let silent_ms = listened_ms[index] - listened_ms[source.spoke_in];
+                        silent_ms <= rule.idle_timeout_ms
+                    });
                 was_idle |= !idle.is_empty();
                 let slowest = active.iter().map(|source| source.ts_ms_max).min();
                 // With nobody active the stream stands where its furthest source left it.
                 let furthest = idle.iter().map(|source| source.ts_ms_max).max();
                 if let Some(ts_ms) = slowest.or(furthest) {
-                    let reached = ts_ms - rule.allowed_lateness_ms;
+                    // Nothing that a source says of the future is believed before its time.
+                    was_ahead |= ts_ms > epoch.now_ms;
+                    let reached = ts_ms.min(epoch.now_ms) - rule.allowed_lateness_ms;
                     let stands = watermarks.entry(stream).or_insert(reached);
                     *stands = reached.max(*stands);
                 }
@@ -73,6 +90,7 @@ impl Clocks {
             latest,
             ended,
             was_idle,
+            was_ahead,
         }
     }
 

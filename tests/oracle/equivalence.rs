@@ -32,6 +32,7 @@ struct Coverage {
     undefined_rates: usize,
     provisional: usize,
     idle: usize,
+    ahead: usize,
     refused: usize,
     abnormal: usize,
     reloads: usize,
@@ -96,6 +97,7 @@ fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> (Outcome, T
                 .filter(|(_, told)| told.cell.value.is_none())
                 .count();
             coverage.idle += usize::from(truth.clocks.was_idle);
+            coverage.ahead += usize::from(truth.clocks.was_ahead);
             coverage.expired += of("mms_cause")
                 .filter(|((_, label, _), _)| label.starts_with("status=Expired"))
                 .count();

@@ -127,8 +127,28 @@ pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journa
         let (lines, later) = rest.split_at(take);
         rest = later;
         now_ms += rng.below(30_000);
+        if let Some(last) = lines.last() {
+            // Nothing is journaled before it arrives; a wild source's clock may be ahead of ours.
+            let ahead_ms = match manner {
+                Manner::Wild if rng.chance(4) => rng.below(120_000),
+                _ => 0,
+            };
+            now_ms = now_ms.max(last.at_ms - ahead_ms);
+        }
         if manner == Manner::Wild && rng.chance(12) {
+            // The engine was away, which makes nobody idle.
             now_ms += book::IDLE_MS + 1_000;
+        }
+        if manner == Manner::Wild && rng.chance(12) {
+            for _ in 0..=book::IDLE_MS / 50_000 {
+                now_ms += 50_000;
+                epochs.push(Epoch {
+                    now_ms,
+                    book: None,
+                    works: Vec::new(),
+                    end: false,
+                });
+            }
         }
         let lines: Vec<String> = lines.iter().map(|arrival| arrival.line.clone()).collect();
         let works = distribute(rng, lines);

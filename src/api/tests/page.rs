@@ -1,7 +1,5 @@
 //! The status page: says what is wrong, escapes what it was told.
 
-use std::sync::atomic::Ordering;
-
 use crate::api::testing::{Harness, T0, minute};
 use crate::event::Stream;
 
@@ -38,7 +36,7 @@ async fn what_is_wrong_stands_on_the_page() {
     }
     assert!(!page.contains("<b>长沙"));
 
-    harness.clock_ms.fetch_add(600_000, Ordering::SeqCst);
+    harness.pass_time(600_000);
     harness.until(|snapshot| snapshot.watermarks.is_silent(Stream::DialTest));
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let page = harness.get("/").await.text;

@@ -1,7 +1,5 @@
 //! KQIs, windows, services and metrics, as events come in and stop coming.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::{Value, json};
 
 use crate::api::testing::{Harness, T0, minute};
@@ -250,7 +248,7 @@ async fn metrics_are_in_base_units_and_do_not_freeze() {
     assert_eq!(series(&page, trigger), Some(1.0));
 
     // Silence: the value goes, the verdict says why.
-    harness.clock_ms.fetch_add(600_000, Ordering::SeqCst);
+    harness.pass_time(600_000);
     harness.until(|snapshot| snapshot.watermarks.is_silent(Stream::DialTest));
     let page = harness.get("/metrics").await.text;
     assert_eq!(series(&page, &format!("chrysalis_kqi_value{news}")), None);

@@ -138,6 +138,8 @@ pub struct SourceView {
     pub events: u64,
     /// Silent for longer than its time-out.
     pub idle: bool,
+    /// It speaks, but for longer than its idle time-out only of the past.
+    pub lagging: bool,
 }
 
 /// What the dataflow holds and has counted.
@@ -226,6 +228,7 @@ impl SourceView {
             lag_s: (now_ms - state.ts_ms_max) as f64 / 1_000.0,
             events: state.events,
             idle: state.idle,
+            lagging: state.lagging,
         }
     }
 }

@@ -152,6 +152,13 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
             "The source sends nothing, so the service cannot be judged. No data does not mean healthy."
                 .to_owned()
         }
+        (TransitionReason::SourceLagging, Language::Zh) => {
+            "数据源仍在发送，但只有很久以前的数据：现在无法判断业务是否正常，窗口也因此推迟封口。".to_owned()
+        }
+        (TransitionReason::SourceLagging, Language::En) => {
+            "The source sends only old data: the service cannot be judged now, and its windows wait."
+                .to_owned()
+        }
         (TransitionReason::Persisted, Language::Zh) => {
             format!("连续异常 {lasted}，达到规则要求的持续时间，于 {at} 触发；此前未通知过您。")
         }
