@@ -89,6 +89,7 @@ pub(super) fn feed(
             plan: plan.clone().filter(|_| changed),
             work,
             end: false,
+            checkpoint: false,
         };
         if !feed.submit(input, EpochTag { commands }) {
             return;

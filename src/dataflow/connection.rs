@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::entity::{EntityFact, View};
 use crate::dataflow::pane_of;
 use crate::event::{Borrowed, BossConnection, ConnectionState, Stream};
@@ -14,7 +16,7 @@ use crate::event::{Borrowed, BossConnection, ConnectionState, Stream};
 const CHANGES_MAX: usize = 4096;
 
 /// One connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Holding {
     host: Arc<str>,
     interface: Arc<str>,

@@ -20,6 +20,8 @@ pub(super) enum Control {
     Plan(Arc<Plan>),
     /// Event time ends with this epoch.
     End,
+    /// Hand over the state as of the end of this epoch.
+    Checkpoint,
     /// Something decoded from data on one worker and broadcast to all.
     Shared(Shared),
 }
@@ -36,7 +38,7 @@ pub(super) enum Shared {
 }
 
 /// What an epoch's controls come to, for operators that only need plan and time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Clockwork {
     /// The plan in force.
     pub plan: Option<Arc<Plan>>,
@@ -65,6 +67,8 @@ impl Clockwork {
                 Control::Tick { now_ms: tick } => now_ms = Some(tick),
                 Control::Plan(plan) => changes.replaced = Some(self.plan.replace(plan)),
                 Control::End => ended = true,
+                // The graph sees to it, when the operators are done with the epoch.
+                Control::Checkpoint => {}
                 Control::Shared(Shared::Source(id, progress)) => {
                     self.watermarks.observe(id, progress);
                 }

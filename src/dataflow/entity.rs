@@ -52,7 +52,7 @@ pub(super) struct EntityFact {
 }
 
 /// The state of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Entity {
     /// A message with its receipts.
     Message(Message),

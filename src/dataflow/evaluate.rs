@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::event::{Annotation, Reading};
@@ -19,7 +21,7 @@ const ANNOTATIONS_MAX: usize = 10_000;
 type Series = BTreeMap<i64, f64>;
 
 /// Gauges that rates divide by, and explanations that suppress.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
     readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, Series>>,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -19,17 +20,38 @@ use crate::event::Record;
 use crate::measure::Measure;
 use crate::rules::Plan;
 
-struct Slot {
-    entity: Entity,
-    stated: Vec<EntityFact>,
-    wakes_at_ms: Option<i64>,
-    expires_at_ms: i64,
+/// One key with what it has stated. Shared with a checkpoint while that is being written.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) key: EntityKey,
+    pub(super) entity: Entity,
+    pub(super) stated: Vec<EntityFact>,
+    pub(super) wakes_at_ms: Option<i64>,
+    pub(super) expires_at_ms: i64,
+}
+
+impl Slot {
+    fn new(key: &EntityKey) -> Slot {
+        Slot {
+            key: key.clone(),
+            entity: Entity::for_key(key),
+            stated: Vec::new(),
+            wakes_at_ms: None,
+            expires_at_ms: i64::MAX,
+        }
+    }
+
+    /// The event time at which it must be looked at again, ms.
+    fn alarm_ms(&self) -> i64 {
+        self.wakes_at_ms
+            .map_or(self.expires_at_ms, |ms| ms.min(self.expires_at_ms))
+    }
 }
 
 /// State of the fold operator on one worker.
 pub(super) struct Fold {
     clock: Clockwork,
-    slots: FxHashMap<EntityKey, Slot>,
+    slots: FxHashMap<EntityKey, Arc<Slot>>,
     /// When keys must be looked at again, by event time; entries may be stale.
     alarms: BTreeMap<i64, Vec<EntityKey>>,
     limits: Limits,
@@ -45,6 +67,21 @@ impl Fold {
             limits,
             counters,
         }
+    }
+
+    /// The operator as a checkpoint had it; alarms follow from the slots.
+    pub(super) fn restore(&mut self, clock: Clockwork, slots: Vec<Arc<Slot>>) {
+        self.clock = clock;
+        for slot in slots {
+            let alarms = self.alarms.entry(slot.alarm_ms()).or_default();
+            alarms.push(slot.key.clone());
+            self.slots.insert(slot.key.clone(), slot);
+        }
+    }
+
+    /// What a checkpoint keeps of it: shared, so this takes one count a key.
+    pub(super) fn state(&self) -> Vec<Arc<Slot>> {
+        self.slots.values().cloned().collect()
     }
 
     /// Takes one epoch's records and controls; pushes the differences of facts.
@@ -64,13 +101,11 @@ impl Fold {
                 Counters::add(&self.counters.entities_refused, 1);
                 continue;
             }
-            let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot {
-                entity: Entity::for_key(&key),
-                stated: Vec::new(),
-                wakes_at_ms: None,
-                expires_at_ms: i64::MAX,
-            });
-            slot.entity.absorb(record);
+            let slot = self
+                .slots
+                .entry(key.clone())
+                .or_insert_with(|| Arc::new(Slot::new(&key)));
+            Arc::make_mut(slot).entity.absorb(record);
             touched.insert(key);
         }
         if replaced {
@@ -86,6 +121,7 @@ impl Fold {
             let Some(slot) = self.slots.get_mut(&key) else {
                 continue;
             };
+            let slot = Arc::make_mut(slot);
             let facts = slot.entity.facts(view);
             difference(&slot.stated, &facts, output);
             slot.stated = facts;
@@ -95,9 +131,7 @@ impl Fold {
                 continue;
             }
             slot.wakes_at_ms = slot.entity.wakes_at(view);
-            let alarm_ms = slot
-                .wakes_at_ms
-                .map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
+            let alarm_ms = slot.alarm_ms();
             self.alarms.entry(alarm_ms).or_default().push(key);
         }
         self.counters.entities.set(self.slots.len() as u64);
@@ -126,10 +160,7 @@ impl Fold {
                 let Some(slot) = self.slots.get(&key) else {
                     continue;
                 };
-                let set_for = slot
-                    .wakes_at_ms
-                    .map_or(slot.expires_at_ms, |ms| ms.min(slot.expires_at_ms));
-                if set_for != alarm_ms {
+                if slot.alarm_ms() != alarm_ms {
                     continue;
                 }
                 if slot.entity.clock_ms(view) >= alarm_ms {

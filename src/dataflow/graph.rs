@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::mpsc::Sender;
 
@@ -17,6 +18,7 @@ use crate::dataflow::entity::EntityKey;
 use crate::dataflow::epochs::{Epoch, Flow, by_epoch};
 use crate::dataflow::fold::Fold;
 use crate::dataflow::route::Router;
+use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::windows::Windows;
 use crate::dataflow::worker::{Notes, Report};
 use crate::dataflow::{Counters, DataflowConfig, GroupPane, TuplePane, WindowUpdate};
@@ -42,12 +44,21 @@ pub(super) fn build(
     worker: &mut Worker,
     config: &DataflowConfig,
     reports: Sender<Report>,
+    restored: Option<WorkerShare>,
 ) -> Graph {
     let counters = Rc::new(Counters::default());
-    let windows = Rc::new(RefCell::new(Windows::new(config.limits, counters.clone())));
+    let handing: Rc<RefCell<BTreeMap<Epoch, WorkerState>>> = Rc::default();
+    let mut windows = Windows::new(config.limits, counters.clone());
     let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
     let mut fold = Fold::new(config.limits, counters.clone());
     let mut router = Router::new(config.keeps_history, config.limits, counters.clone());
+    let first_epoch = restored.as_ref().map_or(0, |share| share.next_epoch);
+    if let Some(share) = restored {
+        fold.restore(share.shared.clock.clone(), share.slots);
+        router.restore(share.shared.clock.clone(), share.tuples);
+        windows.restore(share.shared, share.groups);
+    }
+    let windows = Rc::new(RefCell::new(windows));
     let index = worker.index();
     worker.dataflow_named("chrysalis", |scope| {
         let mut facts_in: In<(TuplePane, Measure)> = InputHandle::new_with_builder();
@@ -62,19 +73,41 @@ pub(super) fn build(
 
         let by_key = Exchange::new(|(key, _): &(EntityKey, Record)| hash_of(key));
         let folded = by_epoch(records, by_key, controls.clone(), "fold", {
-            move |_, records, controls, output| fold.epoch(records, controls, output)
+            let handing = handing.clone();
+            move |epoch, records, controls, output| {
+                let wanted = is_checkpoint(&controls);
+                fold.epoch(records, controls, output);
+                if wanted {
+                    handing.borrow_mut().entry(epoch).or_default().slots = fold.state();
+                }
+            }
         });
         let routed: Flow<'_, (GroupPane, Measure)> =
             by_epoch(facts.concat(folded), Pipeline, controls.clone(), "route", {
-                move |_, facts, controls, output| router.epoch(facts, controls, output)
+                let handing = handing.clone();
+                move |epoch, facts, controls, output| {
+                    let wanted = is_checkpoint(&controls);
+                    router.epoch(facts, controls, output);
+                    if wanted {
+                        handing.borrow_mut().entry(epoch).or_default().tuples = router.state();
+                    }
+                }
             });
         let by_group = Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
         let told: Flow<'_, WindowUpdate> =
             by_epoch(routed, by_group, controls.clone(), "windows", {
                 let (windows, notes) = (windows.clone(), notes.clone());
+                let handing = handing.clone();
                 move |epoch, panes, controls, output| {
+                    let wanted = is_checkpoint(&controls);
                     let mut windows = windows.borrow_mut();
                     windows.epoch(panes, controls, output);
+                    if wanted {
+                        let mut handing = handing.borrow_mut();
+                        let state = handing.entry(epoch).or_default();
+                        state.groups = windows.state();
+                        state.shared = Some(windows.shared());
+                    }
                     notes.borrow_mut().entry(epoch).or_default().watermarks =
                         windows.watermarks().clone();
                 }
@@ -83,6 +116,7 @@ pub(super) fn build(
             let (notes, counters) = (notes.clone(), counters.clone());
             move |epoch, updates, _, _: &mut Vec<()>| {
                 let notes = notes.borrow_mut().remove(&epoch).unwrap_or_default();
+                let state = handing.borrow_mut().remove(&epoch);
                 let counts = counters.read();
                 // A closed channel means that nobody wants results any more: the run is stopping.
                 let _ = reports.send(Report {
@@ -91,9 +125,14 @@ pub(super) fn build(
                     updates,
                     notes,
                     counts,
+                    state,
                 });
             }
         });
+        facts_in.advance_to(first_epoch);
+        records_in.advance_to(first_epoch);
+        shared_in.advance_to(first_epoch);
+        controls_in.advance_to(first_epoch);
         Graph {
             facts: facts_in,
             records: records_in,
@@ -105,8 +144,13 @@ pub(super) fn build(
     })
 }
 
-fn hash_of(key: &EntityKey) -> u64 {
-    use std::hash::{Hash, Hasher};
+fn is_checkpoint(controls: &[Control]) -> bool {
+    let wanted = |control: &Control| matches!(control, Control::Checkpoint);
+    controls.iter().any(wanted)
+}
+
+/// The hash that keys are shared out by.
+pub(super) fn hash_of(key: &impl Hash) -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     key.hash(&mut hasher);
     hasher.finish()

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::entity::{EntityFact, View};
 use crate::event::{Borrowed, MmsReceipt, MmsSubmit, Stream};
 use crate::rules::MmsRule;
@@ -23,7 +25,7 @@ pub(super) const EXPIRED: &str = "Expired";
 pub(super) const INDETERMINATE: &str = "Indeterminate";
 
 /// One message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Message {
     submit: Option<MmsSubmit>,
     receipts: Vec<MmsReceipt>,

@@ -29,11 +29,12 @@ impl Windows {
         let Some(state) = self.families.get(&family.number) else {
             return Vec::new();
         };
-        for (group, panes) in &state.groups {
+        for (group, held) in &state.groups {
             if label.is_some_and(|label| group.label != label) {
                 continue;
             }
-            for end_ms in panes
+            for end_ms in held
+                .panes
                 .keys()
                 .flat_map(|pane_ms| affected_ends(window, *pane_ms))
             {
@@ -60,8 +61,8 @@ impl Windows {
         let spec = family.windows[shape].spec;
         let watermark_ms = self.clock.watermarks.of(family.stream);
         let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
-        for (group, panes) in &state.groups {
-            let Some((last_ms, _)) = panes.last_key_value() else {
+        for (group, held) in &state.groups {
+            let Some((last_ms, _)) = held.panes.last_key_value() else {
                 continue;
             };
             let reach_ms = watermark_ms.min(last_ms + spec.size_ms);

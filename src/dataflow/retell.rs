@@ -1,8 +1,6 @@
 //! What makes sealed windows be told again without new facts: a new rule book, a reading that a rate
 //! divides by, an explanation that suppresses.
 
-use std::collections::BTreeMap;
-
 use crate::dataflow::Watermarks;
 use crate::dataflow::control::Changes;
 use crate::dataflow::windows::{Dirty, Windows, affected_ends};
@@ -32,17 +30,12 @@ impl Windows {
                 .iter()
                 .map(|window| is_changed(plan, old, *number, window))
                 .collect();
-            state.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
-            for (group, panes) in &state.groups {
-                for pane_ms in panes.keys() {
+            state.wait_anew(family, sealed_ms);
+            for (group, held) in &state.groups {
+                for pane_ms in held.panes.keys() {
                     for (shape, window) in family.windows.iter().enumerate() {
                         for end_ms in affected_ends(window, *pane_ms) {
-                            if end_ms > sealed_ms {
-                                let waiting = state.waiting[shape].entry(end_ms).or_default();
-                                if waiting.last() != Some(group) {
-                                    waiting.push(group.clone());
-                                }
-                            } else if changed[shape] {
+                            if end_ms <= sealed_ms && changed[shape] {
                                 dirty.insert((*number, shape, end_ms, group.clone()));
                             }
                         }
@@ -76,8 +69,9 @@ impl Windows {
             };
             for window in &from.windows {
                 for (family, shape) in window.kqis.iter().filter_map(|at| moved(*at, from)) {
-                    for (group, panes) in &state.groups {
-                        let ends = panes
+                    for (group, held) in &state.groups {
+                        let ends = held
+                            .panes
                             .keys()
                             .flat_map(|pane_ms| affected_ends(window, *pane_ms));
                         for end_ms in ends.filter(|end_ms| *end_ms <= before.of(from.stream)) {
@@ -124,8 +118,9 @@ impl Windows {
             };
             for (shape, window) in family.windows.iter().enumerate() {
                 let all = rates(window);
-                for (group, panes) in &state.groups {
-                    for end_ms in panes
+                for (group, held) in &state.groups {
+                    for end_ms in held
+                        .panes
                         .keys()
                         .flat_map(|pane_ms| affected_ends(window, *pane_ms))
                     {

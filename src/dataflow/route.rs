@@ -30,16 +30,30 @@ struct Route {
     parts: Parts,
 }
 
-#[derive(Default)]
-struct TupleState {
+/// One tuple with its kept panes. Shared with a checkpoint while that is being written.
+#[derive(Clone)]
+pub(super) struct TupleState {
+    pub(super) tuple: Arc<Tuple>,
+    pub(super) panes: BTreeMap<i64, Arc<Measure>>,
+    /// Follows from the plan and the tuple.
     routes: Vec<Route>,
-    panes: BTreeMap<i64, Measure>,
+}
+
+impl TupleState {
+    /// A tuple with panes that has no routes yet.
+    pub(super) fn new(tuple: Arc<Tuple>, panes: BTreeMap<i64, Arc<Measure>>) -> TupleState {
+        TupleState {
+            tuple,
+            panes,
+            routes: Vec::new(),
+        }
+    }
 }
 
 /// State of the route operator on one worker.
 pub(super) struct Router {
     clock: Clockwork,
-    tuples: FxHashMap<Arc<Tuple>, TupleState>,
+    tuples: FxHashMap<Arc<Tuple>, Arc<TupleState>>,
     by_pane: BTreeMap<(Stream, i64), Vec<Arc<Tuple>>>,
     /// Keep tuple panes for later rule books; a replay under one book need not.
     keeps_history: bool,
@@ -57,6 +71,27 @@ impl Router {
             limits,
             counters,
         }
+    }
+
+    /// The operator as a checkpoint had it.
+    pub(super) fn restore(&mut self, clock: Clockwork, tuples: Vec<TupleState>) {
+        for mut state in tuples {
+            let stream = state.tuple.stream;
+            for pane_ms in state.panes.keys() {
+                let of_pane = self.by_pane.entry((stream, *pane_ms)).or_default();
+                of_pane.push(state.tuple.clone());
+            }
+            if let Some(plan) = &clock.plan {
+                state.routes = routes_of(plan, &state.tuple, &self.counters);
+            }
+            self.tuples.insert(state.tuple.clone(), Arc::new(state));
+        }
+        self.clock = clock;
+    }
+
+    /// What a checkpoint keeps of it: shared, so this takes one count a tuple.
+    pub(super) fn state(&self) -> Vec<Arc<TupleState>> {
+        self.tuples.values().cloned().collect()
     }
 
     /// Takes one epoch's facts and controls; pushes what they add to families.
@@ -89,12 +124,9 @@ impl Router {
                         );
                         continue;
                     }
-                    let routes = routes_of(&plan, &tuple, &self.counters);
-                    let state = TupleState {
-                        routes,
-                        panes: BTreeMap::new(),
-                    };
-                    self.tuples.entry(tuple.clone()).or_insert(state)
+                    let mut state = TupleState::new(tuple.clone(), BTreeMap::new());
+                    state.routes = routes_of(&plan, &tuple, &self.counters);
+                    self.tuples.entry(tuple.clone()).or_insert(Arc::new(state))
                 }
             };
             for route in &state.routes {
@@ -102,13 +134,15 @@ impl Router {
             }
             if self.keeps_history {
                 let by_pane = &mut self.by_pane;
+                let state = Arc::make_mut(state);
                 let pane = state.panes.entry(pane_ms).or_insert_with(|| {
                     by_pane
                         .entry((tuple.stream, pane_ms))
                         .or_default()
                         .push(tuple.clone());
-                    Measure::default()
+                    Arc::default()
                 });
+                let pane = Arc::make_mut(pane);
                 pane.plus_equals(&measure);
                 if pane.is_zero() {
                     state.panes.remove(&pane_ms);
@@ -136,6 +170,7 @@ impl Router {
     /// Sends the differences between the routes of the replaced plan and those of the new one.
     fn reroute(&mut self, plan: &Plan, output: &mut Vec<(GroupPane, Measure)>) {
         for (tuple, state) in &mut self.tuples {
+            let state = Arc::make_mut(state);
             let routes = routes_of(plan, tuple, &self.counters);
             for (pane_ms, measure) in &state.panes {
                 for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
@@ -157,6 +192,7 @@ impl Router {
             for key in old {
                 for tuple in self.by_pane.remove(&key).unwrap_or_default() {
                     if let Some(state) = self.tuples.get_mut(&tuple) {
+                        let state = Arc::make_mut(state);
                         state.panes.remove(&key.1);
                         if state.panes.is_empty() {
                             self.tuples.remove(&tuple);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::update::{Cut, WindowUpdate};
 use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
@@ -66,6 +67,8 @@ pub struct EpochInput {
     pub work: Vec<Work>,
     /// Event time ends here: seal everything.
     pub end: bool,
+    /// Hand the state over as of the end of this epoch, with its cut ([`Cuts::take_state`]).
+    pub checkpoint: bool,
 }
 
 /// A question to the workers.
@@ -96,6 +99,9 @@ pub enum DataflowError {
         /// The system's words.
         reason: String,
     },
+    /// The state to begin from is not whole.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 #[derive(Clone)]
@@ -137,6 +143,7 @@ pub struct Cuts<T> {
     early: BTreeMap<Epoch, Vec<Report>>,
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
+    state: Option<DataflowState>,
     _guards: timely::communication::WorkerGuards<()>,
 }
 
@@ -152,7 +159,23 @@ impl<T: Send + 'static> Dataflow<T> {
     /// # Errors
     /// The threads cannot be started.
     pub fn start(config: DataflowConfig) -> Result<Dataflow<T>, DataflowError> {
+        Dataflow::resume(config, None)
+    }
+
+    /// [`Dataflow::start`] from a state that was handed over, at any number of workers then or now.
+    ///
+    /// # Errors
+    /// The threads cannot be started, or the state is not whole.
+    pub fn resume(
+        config: DataflowConfig,
+        restored: Option<RestoredState>,
+    ) -> Result<Dataflow<T>, DataflowError> {
         let workers = config.workers.max(1);
+        let next_epoch = restored.as_ref().map_or(0, RestoredState::next_epoch);
+        let shares: Vec<Option<WorkerShare>> = match restored {
+            Some(restored) => restored.share_out(workers)?.into_iter().map(Some).collect(),
+            None => (0..workers).map(|_| None).collect(),
+        };
         let failed = |reason: String| DataflowError::Start { workers, reason };
         let (reports_in, reports) = channel();
         let (threads_in, threads) = channel();
@@ -160,17 +183,18 @@ impl<T: Send + 'static> Dataflow<T> {
             .map(|_| channel::<Mail>())
             .map(|(tx, rx)| (tx, Some(rx)))
             .unzip();
-        let shared = Mutex::new((mailboxes, reports_in, threads_in));
+        let shared = Mutex::new((mailboxes, reports_in, threads_in, shares));
         let guards = timely::execute(timely::Config::process(workers), move |timely_worker| {
             let taken = shared.lock().ok().and_then(|mut shared| {
                 let mailbox = shared.0.get_mut(timely_worker.index())?.take()?;
+                let share = shared.3.get_mut(timely_worker.index())?.take();
                 let _ = shared
                     .2
                     .send((timely_worker.index(), std::thread::current()));
-                Some((mailbox, shared.1.clone()))
+                Some((mailbox, shared.1.clone(), share))
             });
-            if let Some((mailbox, reports)) = taken {
-                worker::run(timely_worker, &config, &mailbox, reports);
+            if let Some((mailbox, reports, share)) = taken {
+                worker::run(timely_worker, &config, &mailbox, reports, share);
             }
         })
         .map_err(failed)?;
@@ -192,7 +216,7 @@ impl<T: Send + 'static> Dataflow<T> {
             feed: Feed {
                 desks,
                 in_flight: in_flight_in,
-                next_epoch: 0,
+                next_epoch,
                 next_desk: 0,
             },
             cuts: Cuts {
@@ -201,6 +225,7 @@ impl<T: Send + 'static> Dataflow<T> {
                 early: BTreeMap::new(),
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
+                state: None,
                 _guards: guards,
             },
         })
@@ -218,6 +243,7 @@ impl<T> Feed<T> {
             plan,
             work,
             end,
+            checkpoint,
         } = input;
         if self
             .in_flight
@@ -244,6 +270,7 @@ impl<T> Feed<T> {
                 plan: plan.clone(),
                 work,
                 end,
+                checkpoint,
             };
             // A worker's mailbox closes only when its thread is gone, and that aborts the process.
             let _ = desk.mail.send(Mail::Epoch(share));
@@ -290,7 +317,9 @@ impl<T> Cuts<T> {
             refused: Vec::new(),
             events: 0,
         };
+        let mut states = Vec::new();
         for mut report in of_epoch {
+            states.extend(report.state.take());
             self.counts[report.worker] = report.counts;
             cut.events += report.notes.events;
             cut.updates.append(&mut report.updates);
@@ -301,9 +330,18 @@ impl<T> Cuts<T> {
             // Every worker computes the same.
             cut.watermarks = report.notes.watermarks;
         }
+        self.state = (!states.is_empty()).then_some(DataflowState {
+            epoch,
+            workers: states,
+        });
         cut.updates.sort_by(|a, b| a.order().cmp(&b.order()));
         cut.refused.sort_by_key(|refusal| refusal.line);
         Some((cut, tag))
+    }
+
+    /// The state as of the last cut, if its epoch asked for it; once.
+    pub fn take_state(&mut self) -> Option<DataflowState> {
+        self.state.take()
     }
 
     /// What the workers have counted, as of the last cut.

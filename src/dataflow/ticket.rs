@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::entity::{EntityFact, View};
 use crate::event::{Borrowed, Complaint, Stream, TicketState};
 
@@ -12,7 +14,7 @@ use crate::event::{Borrowed, Complaint, Stream, TicketState};
 const VERSIONS_MAX: usize = 32;
 
 /// One ticket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ticket {
     /// In order of version, then time.
     versions: Vec<Complaint>,

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 
@@ -21,19 +22,46 @@ use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::route::horizon;
+use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
 use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
 
+/// Panes of one group of one family. Shared with a checkpoint while that is being written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct GroupState {
+    pub(super) group: Arc<Group>,
+    pub(super) panes: BTreeMap<i64, Arc<Measure>>,
+}
+
 /// Panes and open windows of one family.
 #[derive(Default)]
 pub(super) struct FamilyState {
-    pub(super) groups: FxHashMap<Arc<Group>, BTreeMap<i64, Measure>>,
+    pub(super) groups: FxHashMap<Arc<Group>, Arc<GroupState>>,
     pub(super) by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
     /// For each window shape, groups by the end of windows that wait for the watermark.
     pub(super) waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
+}
+
+impl FamilyState {
+    /// Lets every window over a kept pane wait that the watermark has not passed.
+    pub(super) fn wait_anew(&mut self, family: &Family, sealed_ms: i64) {
+        self.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
+        for (group, held) in &self.groups {
+            for pane_ms in held.panes.keys() {
+                for (window, waiting) in family.windows.iter().zip(&mut self.waiting) {
+                    for end_ms in affected_ends(window, *pane_ms).filter(|ms| *ms > sealed_ms) {
+                        let waiting = waiting.entry(end_ms).or_default();
+                        if waiting.last() != Some(group) {
+                            waiting.push(group.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A window that must be told again: family, shape, end, group.
@@ -64,6 +92,45 @@ impl Windows {
         }
     }
 
+    /// The operator as a checkpoint had it; what waits follows from the panes.
+    pub(super) fn restore(&mut self, shared: SharedState, groups: Vec<(u32, GroupState)>) {
+        for (number, held) in groups {
+            let state = self.families.entry(number).or_default();
+            for pane_ms in held.panes.keys() {
+                let of_pane = state.by_pane.entry(*pane_ms).or_default();
+                of_pane.push(held.group.clone());
+            }
+            state.groups.insert(held.group.clone(), Arc::new(held));
+        }
+        self.clock = shared.clock;
+        self.surroundings = shared.surroundings;
+        self.retired = shared.retired;
+        let Some(plan) = &self.clock.plan else { return };
+        for (number, state) in &mut self.families {
+            if let Some(family) = plan.families.get(number) {
+                let sealed_ms = self.clock.watermarks.of(family.stream);
+                state.wait_anew(family, sealed_ms);
+            }
+        }
+    }
+
+    /// What a checkpoint keeps of its groups: shared, so this takes one count a group.
+    pub(super) fn state(&self) -> Vec<(u32, Vec<Arc<GroupState>>)> {
+        let of_family = |(number, state): (&u32, &FamilyState)| {
+            (*number, state.groups.values().cloned().collect())
+        };
+        self.families.iter().map(of_family).collect()
+    }
+
+    /// What a checkpoint keeps of what all workers know alike.
+    pub(super) fn shared(&self) -> SharedState {
+        SharedState {
+            clock: self.clock.clone(),
+            surroundings: self.surroundings.clone(),
+            retired: self.retired,
+        }
+    }
+
     /// The plan in force.
     pub(super) fn plan(&self) -> Option<&Arc<Plan>> {
         self.clock.plan.as_ref()
@@ -90,7 +157,7 @@ impl Windows {
         if let Some(replaced) = &changes.replaced {
             self.replan(&plan, replaced.as_deref(), &before, &mut dirty);
         }
-        for (key, measure) in panes {
+        for (key, measure) in consolidated(panes) {
             self.add(&plan, key, measure, &before, &mut dirty);
         }
         self.explain(&plan, changes, &before, &mut dirty);
@@ -136,7 +203,13 @@ impl Windows {
             );
             return;
         }
-        let panes = state.groups.entry(group.clone()).or_default();
+        let held = state.groups.entry(group.clone()).or_insert_with(|| {
+            Arc::new(GroupState {
+                group: group.clone(),
+                panes: BTreeMap::new(),
+            })
+        });
+        let panes = &mut Arc::make_mut(held).panes;
         if !panes.contains_key(&pane_ms) {
             open(
                 family,
@@ -152,7 +225,7 @@ impl Windows {
                 .or_default()
                 .push(group.clone());
         }
-        let pane = panes.entry(pane_ms).or_default();
+        let pane = Arc::make_mut(panes.entry(pane_ms).or_default());
         pane.plus_equals(&measure);
         if pane.is_zero() {
             panes.remove(&pane_ms);
@@ -214,7 +287,7 @@ impl Windows {
             .families
             .get(&family.number)
             .and_then(|state| state.groups.get(&group));
-        if let Some(panes) = panes {
+        if let Some(GroupState { panes, .. }) = panes.map(|held| &**held) {
             panes
                 .range(start_ms..end_ms)
                 .for_each(|(_, pane)| total.add(pane));
@@ -286,8 +359,9 @@ impl Windows {
                     let Some(of_group) = state.groups.get_mut(&group) else {
                         continue;
                     };
-                    of_group.remove(&pane_ms);
-                    if of_group.is_empty() {
+                    let of_group = Arc::make_mut(of_group);
+                    of_group.panes.remove(&pane_ms);
+                    if of_group.panes.is_empty() {
                         state.groups.remove(&group);
                     }
                 }
@@ -302,6 +376,22 @@ impl Windows {
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
     }
+}
+
+/// Sums what an epoch says of a pane, and leaves out what comes to nothing.
+///
+/// A fact and its retraction may come from different workers; whether they met before they came here
+/// must not show. Where nothing is retracted nothing can come to nothing, so the sums can wait.
+fn consolidated(panes: Vec<(GroupPane, Measure)>) -> Vec<(GroupPane, Measure)> {
+    if panes.iter().all(|(_, measure)| measure.count > 0) {
+        return panes;
+    }
+    let mut sums: FxHashMap<GroupPane, Measure> = FxHashMap::default();
+    for (key, measure) in panes {
+        sums.entry(key).or_default().plus_equals(&measure);
+    }
+    let something = |(_, measure): &(GroupPane, Measure)| !measure.is_zero();
+    sums.into_iter().filter(something).collect()
 }
 
 /// Ends of the windows that a pane bears on: those that hold it, and those that are compared with
@@ -325,7 +415,7 @@ pub(super) fn affected_ends(
 /// one entry a pane and shape.
 pub(super) fn open(
     family: &Family,
-    panes: &BTreeMap<i64, Measure>,
+    panes: &BTreeMap<i64, Arc<Measure>>,
     group: &Arc<Group>,
     pane_ms: i64,
     sealed_ms: i64,

@@ -13,6 +13,7 @@ use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::run::{Question, Work};
+use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{Counts, DataflowConfig, Epoch, Watermarks, WindowUpdate};
 use crate::event::{Batch, DecodeLimits, Decoder, Refusal};
 use crate::rules::Plan;
@@ -37,6 +38,8 @@ pub(super) struct Share {
     pub(super) plan: Option<Arc<Plan>>,
     pub(super) work: Vec<Work>,
     pub(super) end: bool,
+    /// The state is wanted as of the end of this epoch.
+    pub(super) checkpoint: bool,
 }
 
 /// What a worker notes about an epoch outside the graph.
@@ -55,6 +58,8 @@ pub(super) struct Report {
     pub(super) updates: Vec<WindowUpdate>,
     pub(super) notes: Notes,
     pub(super) counts: Counts,
+    /// Its share of the state, where the epoch asked for it.
+    pub(super) state: Option<WorkerState>,
 }
 
 /// Runs until it is told to stop.
@@ -63,9 +68,15 @@ pub(super) fn run(
     config: &DataflowConfig,
     mailbox: &Receiver<Mail>,
     reports: Sender<Report>,
+    restored: Option<WorkerShare>,
 ) {
-    let mut graph = build(worker, config, reports);
-    let mut desk = Desk::default();
+    let mut desk = Desk {
+        plan: restored
+            .as_ref()
+            .and_then(|share| share.shared.clock.plan.clone()),
+        ..Desk::default()
+    };
+    let mut graph = build(worker, config, reports, restored);
     loop {
         match mailbox.try_recv() {
             Ok(Mail::Epoch(share)) => desk.feed(share, &mut graph),
@@ -117,6 +128,7 @@ impl Desk {
             plan,
             work,
             end,
+            checkpoint,
         } = share;
         if let Some(plan) = plan {
             self.plan = Some(plan.clone());
@@ -125,6 +137,9 @@ impl Desk {
         graph.controls.send(Control::Tick { now_ms });
         if end {
             graph.controls.send(Control::End);
+        }
+        if checkpoint {
+            graph.controls.send(Control::Checkpoint);
         }
         let mut notes = Notes::default();
         if let Some(plan) = self.plan.clone() {

@@ -68,6 +68,7 @@ pub fn run(plan: &Arc<Plan>, case: &Case) -> Result<Observed, DataflowError> {
             plan: (index == 0).then(|| plan.clone()),
             work: vec![lines_of(events)],
             end: index == last,
+            checkpoint: false,
         };
         if !dataflow.feed.submit(input, first_event) {
             break;

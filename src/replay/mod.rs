@@ -134,6 +134,7 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
                 plan: plan.take(),
                 work,
                 end,
+                checkpoint: false,
             };
             if !feed.submit(epoch, ()) || end {
                 return;

@@ -27,7 +27,7 @@ pub(crate) use syntax::{Node, Value, parse_text};
 pub use book::*;
 pub use check::{load, parse};
 pub use files::read_files;
-pub use plan::{Family, FamilyWindow, Plan};
+pub use plan::{Family, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
 pub use schema::json_schema;

@@ -13,6 +13,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashSet, FxHasher};
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Layout, Stream, StreamLayout};
 use crate::measure::Parts;
@@ -32,6 +33,20 @@ pub struct Plan {
     /// The operator's zone.
     pub zone: jiff::tz::TimeZone,
     next_family: u32,
+}
+
+/// What a plan hands on to its successor: numbers that live as long as what they name. With it, and
+/// its book, a restart makes the same plan again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Books before the successor.
+    pub version: u64,
+    /// Families by key.
+    pub families: BTreeMap<String, u32>,
+    /// The next number of a family.
+    pub next_family: u32,
+    /// Kept dimensions, by [`Stream::index`].
+    pub dimensions: [Vec<String>; Stream::ALL.len()],
 }
 
 /// A set of facts, grouped, with the windows that are wanted of it.
@@ -76,8 +91,16 @@ impl Plan {
     /// # Errors
     /// The zone is not known on this machine.
     pub fn new(book: Arc<RuleBook>, previous: Option<&Plan>) -> Result<Plan, jiff::Error> {
+        Plan::after(book, &previous.map(Plan::lineage).unwrap_or_default())
+    }
+
+    /// Makes the plan that follows a lineage.
+    ///
+    /// # Errors
+    /// The zone is not known on this machine.
+    pub fn after(book: Arc<RuleBook>, lineage: &Lineage) -> Result<Plan, jiff::Error> {
         let zone = jiff::tz::TimeZone::get(&book.time_zone)?;
-        let mut next_family = previous.map_or(0, |plan| plan.next_family);
+        let mut next_family = lineage.next_family;
         let mut families: Vec<Family> = Vec::new();
         // KQIs with a good-condition first: the others can then share their families.
         let (judging, plain): (Vec<_>, Vec<_>) = book
@@ -90,15 +113,10 @@ impl Plan {
                 Some(at) => at,
                 None => {
                     let key = key_of(kqi);
-                    let kept = previous
-                        .and_then(|plan| plan.families.values().find(|family| family.key == key));
-                    let number = kept.map_or_else(
-                        || {
-                            next_family += 1;
-                            next_family - 1
-                        },
-                        |family| family.number,
-                    );
+                    let number = lineage.families.get(&key).copied().unwrap_or_else(|| {
+                        next_family += 1;
+                        next_family - 1
+                    });
                     families.push(family_of(kqi, key, number, &book));
                     families.len() - 1
                 }
@@ -106,8 +124,8 @@ impl Plan {
             families[at].parts = families[at].parts.union(parts_of(kqi));
             want_window(&mut families[at].windows, kqi, index);
         }
-        let layout = Arc::new(layout_of(&book, previous));
-        let version = previous.map_or(1, |plan| plan.version + 1);
+        let layout = Arc::new(layout_of(&book, lineage));
+        let version = lineage.version + 1;
         let families = families
             .into_iter()
             .map(|family| (family.number, Arc::new(family)))
@@ -120,6 +138,26 @@ impl Plan {
             zone,
             next_family,
         })
+    }
+
+    /// What it hands on to its successor.
+    pub fn lineage(&self) -> Lineage {
+        let number = |family: &Arc<Family>| (family.key.clone(), family.number);
+        let dimensions = |stream: &StreamLayout| stream.dimensions.clone();
+        Lineage {
+            version: self.version,
+            families: self.families.values().map(number).collect(),
+            next_family: self.next_family,
+            dimensions: self.layout.streams.each_ref().map(dimensions),
+        }
+    }
+
+    /// The lineage that makes this very plan again of its book.
+    pub fn own_lineage(&self) -> Lineage {
+        Lineage {
+            version: self.version - 1,
+            ..self.lineage()
+        }
     }
 
     /// The family and window that a KQI reads.
@@ -206,15 +244,11 @@ fn want_window(windows: &mut Vec<FamilyWindow>, kqi: &Kqi, index: usize) {
     }
 }
 
-fn layout_of(book: &RuleBook, previous: Option<&Plan>) -> Layout {
-    let mut streams: [StreamLayout; Stream::ALL.len()] = match previous {
-        Some(plan) => plan.layout.streams.clone(),
-        None => Default::default(),
-    };
-    for stream in &mut streams {
-        stream.limits.clear();
-        stream.parts = Parts::default();
-    }
+fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
+    let mut streams = lineage.dimensions.each_ref().map(|kept| StreamLayout {
+        dimensions: kept.clone(),
+        ..StreamLayout::default()
+    });
     let mut references: FxHashSet<String> = Default::default();
     for kqi in &book.kqis {
         let layout = &mut streams[kqi.stream.index()];

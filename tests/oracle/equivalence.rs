@@ -9,7 +9,7 @@ use crate::alerts::{check_moves, check_notices, check_standing, moves};
 use crate::generate::{Journal, Manner, arrivals, cut, journal, rearranged, redistributed};
 use crate::naive::{Answers, Truth, truth};
 use crate::rng::Rng;
-use crate::run::{Outcome, run};
+use crate::run::{Outcome, run, run_restarting};
 use crate::windows::{Accumulated, asked, difference};
 
 /// Seeds to try: a base set, or as many as `ORACLE_SEEDS` says.
@@ -146,6 +146,15 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         let other = redistributed(seed, &journal);
         same(seed, "4 workers", &one, &run(&other, 4, |_, _, _, _| {}));
+        let mut rng = Rng::new(seed ^ 0x5AFE);
+        let mut dice = Rng::new(seed ^ 0xD1CE);
+        let restarted = run_restarting(
+            &journal,
+            &mut |_| rng.pick(&[1, 2, 3, 4]),
+            &mut |_| dice.chance(20),
+            |_, _, _, _| {},
+        );
+        same(seed, "restarted from checkpoints", &one, &restarted);
     }
     coverage.check();
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrysalis::dataflow::{
-    Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Queries, Work,
+    Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Queries, RestoredState, Work,
 };
 use chrysalis::engine::{Effect, Engine, Snapshot};
 use chrysalis::event::{DecodeLimits, Decoder};
@@ -25,19 +25,30 @@ pub(crate) struct Outcome {
 pub(crate) fn run(
     journal: &Journal,
     workers: usize,
+    after: impl FnMut(usize, &Cut, &Plan, &Queries),
+) -> Outcome {
+    run_restarting(journal, &mut |_| workers, &mut |_| false, after)
+}
+
+/// [`run`], with a checkpoint and a restart after each epoch for which `restart` says so, each time at
+/// the number of workers that `workers` gives.
+pub(crate) fn run_restarting(
+    journal: &Journal,
+    workers: &mut dyn FnMut(usize) -> usize,
+    restart: &mut dyn FnMut(usize) -> bool,
     mut after: impl FnMut(usize, &Cut, &Plan, &Queries),
 ) -> Outcome {
-    let config = DataflowConfig {
-        workers,
+    let config = |index: usize, workers: &mut dyn FnMut(usize) -> usize| DataflowConfig {
+        workers: workers(index),
         keeps_history: true,
         limits: Limits::default(),
     };
-    // Bound first, so dropped last, also when a check fails: workers stop when nobody can write.
+    // Cuts bound first, so dropped last, also when a check fails: workers stop when nobody can write.
     let Dataflow {
         mut cuts,
         mut feed,
-        queries,
-    } = Dataflow::<()>::start(config).unwrap();
+        mut queries,
+    } = Dataflow::<()>::start(config(0, workers)).unwrap();
     let mut plan: Option<Arc<Plan>> = None;
     let mut engine: Option<Engine> = None;
     let (mut told, mut effects) = (Vec::new(), Vec::new());
@@ -56,6 +67,7 @@ pub(crate) fn run(
             plan: replacing,
             work: works(epoch, &plan, &before, &mut line),
             end: epoch.end,
+            checkpoint: restart(index),
         };
         assert!(feed.submit(input, ()));
         let (cut, ()) = cuts.next_cut().unwrap();
@@ -63,6 +75,18 @@ pub(crate) fn run(
         effects.push(engine.step(&cut, &[]));
         after(index, &cut, &plan, &queries);
         told.push(cut);
+        if let Some(state) = cuts.take_state() {
+            // The same epoch counts on, and the plan keeps its numbers.
+            assert_eq!(state.epoch(), index as u64);
+            let again = Plan::after(plan.book.clone(), &plan.own_lineage()).unwrap();
+            let mut restored = RestoredState::new(state.epoch(), Arc::new(again));
+            state.pieces(|piece| restored.take(&piece)).unwrap();
+            // In this order, as a running dataflow is dropped.
+            drop((feed, queries));
+            drop(cuts);
+            let resumed = Dataflow::resume(config(index, workers), Some(restored)).unwrap();
+            (feed, queries, cuts) = (resumed.feed, resumed.queries, resumed.cuts);
+        }
     }
     Outcome {
         cuts: told,

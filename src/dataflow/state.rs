@@ -1,0 +1,315 @@
+//! The state of a dataflow as of the end of an epoch: what a checkpoint holds and a restart begins
+//! from, at any number of workers.
+//!
+//! It is handed over by sharing: the operators clone what they touch while a checkpoint still reads it
+//! (`Arc::make_mut`), so that a handing over costs one count a key and not a copy of everything.
+//!
+//! Invariants:
+//! * what is restored, whatever the number of workers, tells the same windows as what was handed over;
+//! * only what cannot be derived is kept: alarms, routes and waiting windows are found again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::difference::{IsZero, Semigroup};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::dataflow::control::Clockwork;
+use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
+use crate::dataflow::evaluate::Surroundings;
+use crate::dataflow::fold::Slot;
+use crate::dataflow::graph::hash_of;
+use crate::dataflow::route::TupleState;
+use crate::dataflow::windows::GroupState;
+use crate::dataflow::{Epoch, Watermarks};
+use crate::event::{Stream, Tuple};
+use crate::measure::Measure;
+use crate::rules::Plan;
+
+/// Keys in one piece: small enough to be held twice, large enough to compress.
+const PIECE_KEYS: usize = 4096;
+
+/// What all workers know alike.
+#[derive(Clone, Debug)]
+pub(super) struct SharedState {
+    pub(super) clock: Clockwork,
+    pub(super) surroundings: Surroundings,
+    /// By stream, up to where panes have been retired, ms.
+    pub(super) retired: [i64; Stream::ALL.len()],
+}
+
+/// What one worker hands over.
+#[derive(Default)]
+pub(super) struct WorkerState {
+    pub(super) slots: Vec<Arc<Slot>>,
+    pub(super) tuples: Vec<Arc<TupleState>>,
+    pub(super) groups: Vec<(u32, Vec<Arc<GroupState>>)>,
+    pub(super) shared: Option<SharedState>,
+}
+
+/// The state of all workers as of the end of an epoch, shared with them.
+pub struct DataflowState {
+    pub(super) epoch: Epoch,
+    pub(super) workers: Vec<WorkerState>,
+}
+
+/// A piece of state on its way to a file or back; postcard, so order and types are the format.
+///
+/// The parameters are what is borrowed on the way out and owned on the way in.
+#[derive(Serialize, Deserialize)]
+enum Piece<Shared, Slot, Group> {
+    /// Once: watermarks, surroundings, retired panes.
+    Shared(Shared),
+    /// Entities, with the tuples that their facts name by index.
+    Entities(Vec<Arc<Tuple>>, Vec<Slot>),
+    /// Tuples with their panes.
+    Tuples(Vec<(Arc<Tuple>, Panes)>),
+    /// Groups of a family with their panes.
+    Groups(u32, Vec<Group>),
+}
+
+type Panes = BTreeMap<i64, Arc<Measure>>;
+type Retired = [i64; Stream::ALL.len()];
+/// Key, entity, what it states (tuple, pane, measure), its next look, its end.
+type SavedSlot = (
+    EntityKey,
+    Entity,
+    Vec<(u32, i64, Measure)>,
+    Option<i64>,
+    i64,
+);
+type OwnedPiece = Piece<(Watermarks, Surroundings, Retired), SavedSlot, GroupState>;
+type LentPiece<'a> = Piece<
+    (&'a Watermarks, &'a Surroundings, &'a Retired),
+    (
+        &'a EntityKey,
+        &'a Entity,
+        Vec<(u32, i64, &'a Measure)>,
+        Option<i64>,
+        i64,
+    ),
+    Arc<GroupState>,
+>;
+
+/// A state cannot be read: it is not of this format, or damaged in a way that checksums do not see.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// A piece is not what a piece must be.
+    #[error("a piece of the dataflow's state cannot be read: {0}")]
+    Piece(#[from] postcard::Error),
+    /// A fact names a tuple that its piece does not have.
+    #[error("a piece of the dataflow's state names tuple {0}, which it does not have")]
+    Tuple(u32),
+    /// The piece that every worker needs is missing.
+    #[error("the dataflow's state has no watermarks")]
+    Incomplete,
+}
+
+impl DataflowState {
+    /// The epoch that it is the end of.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Keys in it: entities, tuples and groups.
+    pub fn keys(&self) -> usize {
+        let of_worker = |worker: &WorkerState| {
+            let groups: usize = worker.groups.iter().map(|(_, groups)| groups.len()).sum();
+            worker.slots.len() + worker.tuples.len() + groups
+        };
+        self.workers.iter().map(of_worker).sum()
+    }
+
+    /// Gives it piece by piece, encoded.
+    ///
+    /// # Errors
+    /// What `each` says, or that a piece cannot be encoded.
+    pub fn pieces<E: From<StateError>>(
+        &self,
+        mut each: impl FnMut(Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut give = |piece: &LentPiece<'_>| each(encode(piece)?);
+        // Every worker knows the same.
+        if let Some(shared) = self
+            .workers
+            .iter()
+            .find_map(|worker| worker.shared.as_ref())
+        {
+            give(&Piece::Shared((
+                &shared.clock.watermarks,
+                &shared.surroundings,
+                &shared.retired,
+            )))?;
+        }
+        for worker in &self.workers {
+            for slots in worker.slots.chunks(PIECE_KEYS) {
+                give(&entities(slots))?;
+            }
+            for tuples in worker.tuples.chunks(PIECE_KEYS) {
+                let lent = tuples
+                    .iter()
+                    .map(|state| (state.tuple.clone(), state.panes.clone()));
+                give(&Piece::Tuples(lent.collect()))?;
+            }
+            for (family, groups) in &worker.groups {
+                for groups in groups.chunks(PIECE_KEYS) {
+                    give(&Piece::Groups(*family, groups.to_vec()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(piece: &LentPiece<'_>) -> Result<Vec<u8>, StateError> {
+    Ok(postcard::to_allocvec(piece)?)
+}
+
+fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {
+    let mut tuples: Vec<Arc<Tuple>> = Vec::new();
+    let mut numbers: FxHashMap<&Arc<Tuple>, u32> = FxHashMap::default();
+    let mut saved = Vec::with_capacity(slots.len());
+    for slot in slots {
+        let mut stated = Vec::with_capacity(slot.stated.len());
+        for fact in &slot.stated {
+            let number = *numbers.entry(&fact.at.0).or_insert_with(|| {
+                tuples.push(fact.at.0.clone());
+                tuples.len() as u32 - 1
+            });
+            stated.push((number, fact.at.1, &fact.measure));
+        }
+        saved.push((
+            &slot.key,
+            &slot.entity,
+            stated,
+            slot.wakes_at_ms,
+            slot.expires_at_ms,
+        ));
+    }
+    Piece::Entities(tuples, saved)
+}
+
+/// A state as it was read, to begin from.
+pub struct RestoredState {
+    epoch: Epoch,
+    plan: Arc<Plan>,
+    shared: Option<SharedState>,
+    slots: Vec<Arc<Slot>>,
+    tuples: FxHashMap<Arc<Tuple>, Panes>,
+    groups: Vec<(u32, GroupState)>,
+}
+
+/// What one worker begins from.
+pub(super) struct WorkerShare {
+    pub(super) next_epoch: Epoch,
+    pub(super) shared: SharedState,
+    pub(super) slots: Vec<Arc<Slot>>,
+    pub(super) tuples: Vec<TupleState>,
+    pub(super) groups: Vec<(u32, GroupState)>,
+}
+
+impl RestoredState {
+    /// A state as of the end of `epoch`, under `plan`; the pieces follow.
+    pub fn new(epoch: Epoch, plan: Arc<Plan>) -> RestoredState {
+        RestoredState {
+            epoch,
+            plan,
+            shared: None,
+            slots: Vec::new(),
+            tuples: FxHashMap::default(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// The first epoch that follows it.
+    pub(super) fn next_epoch(&self) -> Epoch {
+        self.epoch + 1
+    }
+
+    /// Takes in a piece, in any order.
+    ///
+    /// # Errors
+    /// [`StateError`]
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), StateError> {
+        match postcard::from_bytes::<OwnedPiece>(piece)? {
+            Piece::Shared((watermarks, surroundings, retired)) => {
+                let clock = Clockwork {
+                    plan: Some(self.plan.clone()),
+                    watermarks,
+                };
+                self.shared = Some(SharedState {
+                    clock,
+                    surroundings,
+                    retired,
+                });
+            }
+            Piece::Entities(tuples, slots) => {
+                for (key, entity, stated, wakes_at_ms, expires_at_ms) in slots {
+                    let fact = |(number, pane_ms, measure)| {
+                        let tuple: &Arc<Tuple> = tuples
+                            .get(number as usize)
+                            .ok_or(StateError::Tuple(number))?;
+                        let at = (tuple.clone(), pane_ms);
+                        Ok(EntityFact { at, measure })
+                    };
+                    let stated: Result<Vec<EntityFact>, StateError> =
+                        stated.into_iter().map(fact).collect();
+                    self.slots.push(Arc::new(Slot {
+                        key,
+                        entity,
+                        stated: stated?,
+                        wakes_at_ms,
+                        expires_at_ms,
+                    }));
+                }
+            }
+            Piece::Tuples(tuples) => {
+                for (tuple, panes) in tuples {
+                    // Several workers may have met the same tuple.
+                    let known = self.tuples.entry(tuple).or_default();
+                    for (pane_ms, measure) in panes {
+                        let known = Arc::make_mut(known.entry(pane_ms).or_default());
+                        known.plus_equals(&*measure);
+                    }
+                }
+            }
+            Piece::Groups(family, groups) => {
+                let of_family = groups.into_iter().map(|group| (family, group));
+                self.groups.extend(of_family);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares it out as the graph's exchanges would.
+    pub(super) fn share_out(self, workers: usize) -> Result<Vec<WorkerShare>, StateError> {
+        let next_epoch = self.next_epoch();
+        let shared = self.shared.ok_or(StateError::Incomplete)?;
+        let mut shares: Vec<WorkerShare> = (0..workers)
+            .map(|_| WorkerShare {
+                next_epoch,
+                shared: shared.clone(),
+                slots: Vec::new(),
+                tuples: Vec::new(),
+                groups: Vec::new(),
+            })
+            .collect();
+        let of = |hash: u64| (hash % workers as u64) as usize;
+        for slot in self.slots {
+            shares[of(hash_of(&slot.key))].slots.push(slot);
+        }
+        for (tuple, mut panes) in self.tuples {
+            // What one worker counted another may have taken back.
+            panes.retain(|_, measure| !measure.is_zero());
+            // Any worker may hold a tuple; this spreads them.
+            let share = &mut shares[of(hash_of(&tuple))];
+            share.tuples.push(TupleState::new(tuple, panes));
+        }
+        for (family, group) in self.groups {
+            shares[of(group.group.hash)].groups.push((family, group));
+        }
+        Ok(shares)
+    }
+}
