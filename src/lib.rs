@@ -18,6 +18,8 @@ pub mod engine;
 pub mod journal;
 pub mod store;
 
+pub mod checkpoint;
+
 pub mod ingest;
 pub mod notify;
 

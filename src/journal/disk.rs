@@ -41,6 +41,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the file system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name in the same directory.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     ///
     /// # Errors
@@ -138,6 +143,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

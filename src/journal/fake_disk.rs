@@ -267,6 +267,24 @@ impl Disk for FakeDisk {
         Ok(())
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        if state.files.get(to).is_some_and(|file| file.named_now) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = state.files.get_mut(from).filter(|file| file.named_now);
+        let file = file.ok_or_else(|| not_found(from))?;
+        file.named_now = false;
+        let renamed = FakeFile {
+            named_now: true,
+            named_durable: false,
+            ..file.clone()
+        };
+        state.files.insert(to.to_owned(), renamed);
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change()?;

@@ -1,0 +1,213 @@
+//! The folder of checkpoints: writing one so that it is there whole or not at all, keeping the newest,
+//! finding the newest that can be read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::checkpoint::file::{FileReader, FileWriter};
+use crate::checkpoint::{CheckpointError, Head, Section};
+use crate::journal::{Disk, Position};
+
+/// Checkpoints that are kept.
+pub const KEPT: usize = 3;
+
+const PREFIX: &str = "checkpoint-";
+const SUFFIX: &str = ".chk";
+/// What is being written; one that a crash left is removed by the next.
+const UNFINISHED: &str = "unfinished.tmp";
+
+/// The folder.
+#[derive(Clone)]
+pub struct Folder {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+/// A checkpoint that can be read, from its second section on.
+pub struct Opened {
+    /// What it is of.
+    pub head: Head,
+    /// Its file.
+    pub path: PathBuf,
+    reader: FileReader,
+}
+
+/// What a look for the newest found.
+pub struct Found {
+    /// The newest that can be read.
+    pub newest: Option<Opened>,
+    /// Newer ones that cannot, and why.
+    pub passed_over: Vec<CheckpointError>,
+}
+
+impl Folder {
+    /// The folder, made if need be.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Folder, CheckpointError> {
+        disk.create_dir(dir)
+            .map_err(|error| CheckpointError::io("create", dir, error))?;
+        let dir = dir.to_owned();
+        Ok(Folder { disk, dir })
+    }
+
+    /// Writes a checkpoint: `fill` gives the sections after the head. Then removes all but the newest
+    /// [`KEPT`]. Returns the file's size in bytes.
+    ///
+    /// # Errors
+    /// The file system, or what `fill` says; the folder then is as it was.
+    pub fn write(
+        &self,
+        head: &Head,
+        fill: impl FnOnce(
+            &mut dyn FnMut(Section, &[u8]) -> Result<(), CheckpointError>,
+        ) -> Result<(), CheckpointError>,
+    ) -> Result<u64, CheckpointError> {
+        let unfinished = self.dir.join(UNFINISHED);
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |error| CheckpointError::io(action, &path, error)
+        };
+        if self.names()?.iter().any(|name| name == UNFINISHED) {
+            self.disk
+                .remove(&unfinished)
+                .map_err(io("remove", &unfinished))?;
+        }
+        let file = self
+            .disk
+            .create(&unfinished)
+            .map_err(io("create", &unfinished))?;
+        let mut writer = FileWriter::new(&unfinished, file);
+        let text = postcard::to_allocvec(head)
+            .map_err(|error| CheckpointError::content("the head", error))?;
+        writer.section(Section::Head, &text)?;
+        fill(&mut |kind, bytes| writer.section(kind, bytes))?;
+        let bytes = writer.finish()?;
+        let path = self.path_of(head.epoch);
+        self.disk
+            .rename(&unfinished, &path)
+            .map_err(io("rename", &unfinished))?;
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(io("sync", &self.dir))?;
+        self.prune()?;
+        Ok(bytes)
+    }
+
+    /// The newest checkpoint whose every byte is as it was written. It is read through for that, and
+    /// handed out from its beginning.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or the newest is of a newer format: passing that over would throw
+    /// away what the newer program did.
+    pub fn newest(&self) -> Result<Found, CheckpointError> {
+        let mut passed_over = Vec::new();
+        for epoch in self.epochs()?.into_iter().rev() {
+            match self.check(&self.path_of(epoch)) {
+                Ok(opened) => {
+                    return Ok(Found {
+                        newest: Some(opened),
+                        passed_over,
+                    });
+                }
+                Err(error @ CheckpointError::NewerFormat { .. }) => return Err(error),
+                Err(error) => passed_over.push(error),
+            }
+        }
+        Ok(Found {
+            newest: None,
+            passed_over,
+        })
+    }
+
+    /// Where the oldest kept checkpoint that can be opened begins in the journal, and how many there
+    /// are: the journal may be cut below it.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn oldest(&self) -> Result<Option<(Position, usize)>, CheckpointError> {
+        let epochs = self.epochs()?;
+        let readable = epochs
+            .iter()
+            .filter_map(|epoch| self.open_file(&self.path_of(*epoch)).ok());
+        let positions = readable.map(|opened| opened.head.next);
+        Ok(positions.min().map(|position| (position, epochs.len())))
+    }
+
+    /// Epochs of the files, oldest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn epochs(&self) -> Result<Vec<u64>, CheckpointError> {
+        let epoch = |name: String| {
+            name.strip_prefix(PREFIX)?
+                .strip_suffix(SUFFIX)?
+                .parse()
+                .ok()
+        };
+        let mut epochs: Vec<u64> = self.names()?.into_iter().filter_map(epoch).collect();
+        epochs.sort_unstable();
+        Ok(epochs)
+    }
+
+    /// The file of an epoch.
+    pub fn path_of(&self, epoch: u64) -> PathBuf {
+        self.dir.join(format!("{PREFIX}{epoch:020}{SUFFIX}"))
+    }
+
+    fn names(&self) -> Result<Vec<String>, CheckpointError> {
+        self.disk
+            .list(&self.dir)
+            .map_err(|error| CheckpointError::io("list", &self.dir, error))
+    }
+
+    fn check(&self, path: &Path) -> Result<Opened, CheckpointError> {
+        let mut opened = self.open_file(path)?;
+        while opened.next()?.is_some() {}
+        self.open_file(path)
+    }
+
+    fn open_file(&self, path: &Path) -> Result<Opened, CheckpointError> {
+        let file = self
+            .disk
+            .open(path, false)
+            .map_err(|error| CheckpointError::io("open", path, error))?;
+        let mut reader = FileReader::new(path, file)?;
+        let head = match reader.next()? {
+            Some((Section::Head, bytes)) => postcard::from_bytes(&bytes)
+                .map_err(|error| CheckpointError::content("the head", error))?,
+            _ => return Err(CheckpointError::damaged(path, 0, "it has no head")),
+        };
+        Ok(Opened {
+            head,
+            path: path.to_owned(),
+            reader,
+        })
+    }
+
+    fn prune(&self) -> Result<(), CheckpointError> {
+        let epochs = self.epochs()?;
+        for epoch in epochs.iter().rev().skip(KEPT) {
+            let path = self.path_of(*epoch);
+            self.disk
+                .remove(&path)
+                .map_err(|error| CheckpointError::io("remove", &path, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// The next section; `None` after the last.
+    ///
+    /// # Errors
+    /// The file is damaged or cannot be read.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an error must not be passed over as iterators let one"
+    )]
+    pub fn next(&mut self) -> Result<Option<(Section, Vec<u8>)>, CheckpointError> {
+        self.reader.next()
+    }
+}
