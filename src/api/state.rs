@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Answers, Health};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
+use crate::event::CLOCK_SKEW_MS_MAX;
 use crate::ingest::{Attachment, IngestLimits};
 use crate::journal::writer::Submitter;
 use crate::metrics::Metrics;
@@ -103,7 +104,7 @@ impl Default for HttpConfig {
             plain_bytes_max: 32 << 20,
             line_bytes_max: 64 << 10,
             lines_max: 500_000,
-            clock_skew_ms_max: 600_000,
+            clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
             in_flight_bytes_max: 256 << 20,
             request_timeout_ms: 30_000,
             answer_timeout_ms: 10_000,

@@ -19,6 +19,10 @@ const TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Distinct unknown field names that a batch reports; more are only counted together.
 const UNKNOWN_NAMES_MAX: usize = 64;
 
+/// How far a time may lie after the present unless a configuration says otherwise, ms: clocks of
+/// probes run ahead by minutes, and by more only when they are wrong.
+pub const CLOCK_SKEW_MS_MAX: i64 = 600_000;
+
 /// Bounds of what a decoder accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
