@@ -135,6 +135,13 @@ fn tell(summary: &ReplaySummary, workers: usize) {
     for (name, count) in &summary.unknown_fields {
         eprintln!("unknown field {name:?} in {count} lines: left out");
     }
+    if summary.unknown_statuses > 0 {
+        eprintln!(
+            "{} receipt{} with a status word that no rule maps: taken as Indeterminate",
+            summary.unknown_statuses,
+            plural(summary.unknown_statuses as usize)
+        );
+    }
     if summary.too_late > 0 {
         eprintln!(
             "{} facts were older than their stream's retention",

@@ -48,6 +48,8 @@ pub struct Decoded {
     pub batch: Batch,
     /// What was not, in line order.
     pub refused: Vec<Refusal>,
+    /// What was taken although something in it is unknown, in line order.
+    pub doubtful: Vec<Refusal>,
     /// Names of fields that nobody knows, each with the number of lines that had it.
     pub unknown_fields: BTreeMap<String, u64>,
 }
@@ -58,6 +60,8 @@ pub struct Decoder {
     layout: Arc<Layout>,
     limits: DecodeLimits,
     tuples: TupleTable,
+    /// The line that is being decoded, from 1.
+    line_number: u64,
 }
 
 /// Why a line is refused: class and words.
@@ -70,6 +74,7 @@ impl Decoder {
             layout,
             limits,
             tuples: TupleTable::default(),
+            line_number: 0,
         }
     }
 
@@ -87,9 +92,11 @@ impl Decoder {
             if line.trim_ascii().is_empty() {
                 continue;
             }
+            let number = index as u64 + 1;
+            self.line_number = number;
             if let Err((class, reason)) = self.line(line, &mut decoded) {
                 decoded.refused.push(Refusal {
-                    line: index as u64 + 1,
+                    line: number,
                     class,
                     reason,
                 });
@@ -272,6 +279,17 @@ impl Decoder {
             city: shared(&event.city),
             submitted_at_ms: in_range("submitted_at", event.submitted_at)?,
         };
+        if !self.layout.knows_status(&record.status) {
+            // Kept raw and mapped to Indeterminate; a word that is mapped later counts then.
+            decoded.doubtful.push(Refusal {
+                line: self.line_number,
+                class: RefusalReason::UnknownStatus,
+                reason: format!(
+                    "status {} is not mapped by the rule book, taken as Indeterminate",
+                    quoted(&record.status)
+                ),
+            });
+        }
         decoded
             .batch
             .advance(Stream::MmsReceipt, text(&event.source), ts_ms);

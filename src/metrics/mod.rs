@@ -51,6 +51,7 @@ pub struct Metrics {
     refused: IntCounterVec,
     duplicates: IntCounter,
     unknown_fields: IntCounterVec,
+    unknown_statuses: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     notify: OnceLock<NotifySource>,
@@ -90,6 +91,11 @@ impl Metrics {
             "Batches that had been acknowledged before and were not counted again.",
         )?;
         registry.register(Box::new(duplicates.clone()))?;
+        let unknown_statuses = IntCounter::new(
+            "chrysalis_mms_unknown_status_total",
+            "Receipts taken as Indeterminate because no rule maps their status word; /v1/quarantine shows the newest.",
+        )?;
+        registry.register(Box::new(unknown_statuses.clone()))?;
         let http = HistogramVec::new(
             HistogramOpts::new(
                 "chrysalis_http_request_duration_seconds",
@@ -112,6 +118,7 @@ impl Metrics {
             refused,
             duplicates,
             unknown_fields,
+            unknown_statuses,
             unknown_names: Mutex::default(),
             http,
             notify: OnceLock::new(),
@@ -173,6 +180,11 @@ impl Metrics {
                 .with_label_values(&[label])
                 .inc_by(*lines);
         }
+    }
+
+    /// Receipts had a status word that no rule maps.
+    pub(crate) fn unknown_statuses(&self, receipts: u64) {
+        self.unknown_statuses.inc_by(receipts);
     }
 
     /// A request was answered.

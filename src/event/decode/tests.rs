@@ -16,6 +16,10 @@ fn layout() -> Arc<Layout> {
         streams,
         services: Some(["sms_hall".to_owned()].into_iter().collect()),
         references: ["subscriber_base".to_owned()].into_iter().collect(),
+        statuses: ["retrieved", "third:user retrieved"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
     })
 }
 
@@ -193,6 +197,43 @@ fn every_class_of_refusal_shows_its_message() {
         BadValue,
         "field `value` is \"9000000000001\", wanted a number within ±9e12",
     );
+}
+
+#[test]
+fn a_receipt_with_an_unmapped_word_is_taken_and_shown() {
+    let receipt = |status: &str| {
+        format!(r#"{{"type":"mms_receipt","ts":1,"message_id":"m","status":{status}}}"#)
+    };
+    let lines = [
+        "\"Retrieved\"",
+        "\"Third:User RETRIEVED\"",
+        "\"Gone fishing\"",
+        "7",
+    ];
+    let decoded = decode(&lines.map(receipt).join("\n"));
+    assert_eq!((decoded.batch.events, decoded.refused.len()), (4, 0));
+    let told: Vec<String> = decoded.doubtful.iter().map(Refusal::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 3: status \"Gone fishing\" is not mapped by the rule book, taken as Indeterminate",
+            "line 4: status \"7\" is not mapped by the rule book, taken as Indeterminate",
+        ]
+    );
+    assert_eq!(decoded.doubtful[0].class, RefusalReason::UnknownStatus);
+}
+
+#[test]
+fn what_is_no_object_is_told_without_our_own_names() {
+    for (line, words) in [
+        ("1", "invalid type: integer `1`, expected a JSON object"),
+        (
+            "\"x\"",
+            "invalid type: string \"x\", expected a JSON object",
+        ),
+    ] {
+        refused(line, RefusalReason::BadValue, words);
+    }
 }
 
 #[test]
