@@ -79,6 +79,7 @@ impl App {
 
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
+            record_bytes_max: config.journal.record_bytes_max,
             ..JournalConfig::default()
         };
         let (journal, recovery) = Journal::open(&config.data.join("journal"), settings)?;

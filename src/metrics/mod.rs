@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
@@ -96,6 +98,9 @@ impl Metrics {
             "Receipts taken as Indeterminate because no rule maps their status word; /v1/quarantine shows the newest.",
         )?;
         registry.register(Box::new(unknown_statuses.clone()))?;
+        // Memory, processor time, open files of this process, by their usual names.
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let http = HistogramVec::new(
             HistogramOpts::new(
                 "chrysalis_http_request_duration_seconds",

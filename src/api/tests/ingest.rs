@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api::testing::{BOOK, Harness, T0, minute};
 use crate::api::{HttpConfig, Lifecycle};
-use crate::journal::JournalConfig;
 use crate::journal::writer::WriterConfig;
+use crate::journal::{FakeDisk, JournalConfig};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -546,4 +546,59 @@ async fn a_sender_that_stops_in_the_middle_is_told_so() {
         harness.get("/v1/status").await.json()["queues"]["ingest_in_flight_bytes"],
         0
     );
+}
+
+fn on_disk(disk: &FakeDisk) -> Harness {
+    Harness::on_disk(
+        disk,
+        BOOK,
+        HttpConfig::default(),
+        JournalConfig::default(),
+        WriterConfig::default(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_the_batch_can_come_again() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    let headers = [("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "1")];
+    let body = minute("news", "长沙", T0, 0, 4);
+    disk.set_capacity_bytes(Some(0));
+    let reply = harness.events(&headers, body.clone()).await;
+    let words = "the journal's disk is full: nothing was kept, try again when there is space";
+    assert_eq!(
+        reply.error(),
+        (507, "disk_full".to_owned(), words.to_owned())
+    );
+    assert_eq!(reply.headers["retry-after"], "1");
+    disk.set_capacity_bytes(None);
+    let again = harness.events(&headers, body).await.json();
+    assert_eq!(
+        again,
+        json!({"accepted": 4, "refused": [], "duplicate": false})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_is_told_and_nothing_is_promised() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    disk.fail_syncs(true);
+    let mut told = Vec::new();
+    // The idle tick may find the failure before a batch does, and then the journal is closed.
+    for _ in 0..2 {
+        let reply = harness.events(&[], minute("news", "长沙", T0, 0, 4)).await;
+        assert_eq!(reply.headers["retry-after"], "1");
+        told.push(reply.error());
+    }
+    let failed = "the journal has failed: whether the batch is kept shows after a restart, \
+                  retry it with the same Chrysalis-Sequence";
+    let closed = "the journal is closed";
+    assert!(
+        told[0] == (503, "journal_failed".to_owned(), failed.to_owned())
+            || told[0] == (503, "stopping".to_owned(), closed.to_owned()),
+        "{told:?}"
+    );
+    assert_eq!(told[1].0, 503);
 }

@@ -224,6 +224,21 @@ fn a_receipt_with_an_unmapped_word_is_taken_and_shown() {
 }
 
 #[test]
+fn numbers_are_read_to_their_last_bit() {
+    // The explaining decoder must read what the fast one reads, and both what was meant.
+    let mut state = 7u64;
+    for _ in 0..20_000 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let value = (state >> 11) as f64 / 1e4;
+        let text = value.to_string();
+        assert_eq!(serde_json::from_str::<f64>(&text).unwrap(), value);
+        assert_eq!(sonic_rs::from_str::<f64>(&text).unwrap(), value);
+    }
+}
+
+#[test]
 fn what_is_no_object_is_told_without_our_own_names() {
     for (line, words) in [
         ("1", "invalid type: integer `1`, expected a JSON object"),

@@ -1,4 +1,5 @@
-//! SIGTERM is heard at any moment: while the engine starts, and while a client holds half a request.
+//! The program as shells and supervisors meet it. SIGTERM is heard at any moment: while the engine
+//! starts, and while a client holds half a request. A replay that could take nothing does not exit 0.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
@@ -6,7 +7,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 fn serve(folder: &Path, listen: &str, rules: Option<&Path>) -> Child {
@@ -80,4 +81,74 @@ fn half_a_request_does_not_hold_up_a_stop() {
     let (status, took) = terminate(child);
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+/// Replays what is on standard input.
+fn replay(folder: &Path, input: &[u8]) -> (Output, String) {
+    let rules = folder.join("book.yaml");
+    let book = "book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}\n";
+    std::fs::write(&rules, book).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(["replay", "--now", "2026-01-01T00:00:00Z", "--rules"])
+        .arg(&rules)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, told)
+}
+
+#[test]
+fn a_replay_that_took_nothing_says_so_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        |ts: &str| format!("{{\"type\":\"gauge\",\"ts\":\"{ts}\",\"name\":\"g\",\"value\":1}}\n");
+    let (past, future) = (line("2025-12-31T23:00:00Z"), line("9998-01-01T00:00:00Z"));
+    let (output, told) = replay(folder.path(), future.as_bytes());
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("-: line 1: ts 9998-01-01T00:00:00Z lies "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("chrysalis: no line of the input could be taken\n"),
+        "{told}"
+    );
+    // One good line is an answer, and so is no line at all.
+    for input in [format!("{future}{past}"), String::new()] {
+        let (output, told) = replay(folder.path(), input.as_bytes());
+        assert!(output.status.success(), "{told}");
+    }
+    // Packed input is known by its bytes: standard input has no name.
+    let packed = zstd::encode_all(past.as_bytes(), 1).unwrap();
+    let (output, told) = replay(folder.path(), &packed);
+    assert!(
+        output.status.success() && told.contains("1 events in"),
+        "{told}"
+    );
+    let (output, told) = replay(folder.path(), &packed[..packed.len() - 2]);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("chrysalis: cannot read -: "), "{told}");
+}
+
+#[test]
+fn an_input_that_is_not_there_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("book.yaml");
+    std::fs::write(&rules, "book: {name: t, version: '1', time_zone: UTC}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(["replay", "/no/such/file", "--rules"])
+        .arg(&rules)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        told,
+        "chrysalis: cannot open /no/such/file: No such file or directory (os error 2)\n"
+    );
 }
