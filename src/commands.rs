@@ -5,7 +5,7 @@
     reason = "this is the terminal's edge"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -80,23 +80,25 @@ pub(crate) fn test(rules: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// `chrysalis replay`.
-pub(crate) fn replay(
-    rules: &Path,
-    workers: usize,
-    out: Option<PathBuf>,
-    alerts_only: bool,
-    inputs: Vec<PathBuf>,
-) -> anyhow::Result<ExitCode> {
+pub(crate) fn replay(rules: &Path, options: &ReplayOptions) -> anyhow::Result<ExitCode> {
     let plan = Arc::new(Plan::new(Arc::new(load_book(rules)?), None)?);
-    let options = ReplayOptions {
-        workers,
-        out,
-        alerts_only,
-        inputs,
-    };
-    let summary = chrysalis::replay::replay(&plan, &options)?;
-    tell(&summary, workers);
+    let summary = chrysalis::replay::replay(&plan, options)?;
+    tell(&summary, options.workers);
+    if summary.events == 0 && summary.refused > 0 {
+        // Whoever scripts this must not take empty windows for an answer.
+        bail!("no line of the input could be taken");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a point in time: RFC 3339 or milliseconds.
+pub(crate) fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(ms) = text.parse() {
+        return Ok(ms);
+    }
+    let time = text.parse::<jiff::Timestamp>();
+    time.map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| "wanted RFC 3339 with an offset, or milliseconds".to_owned())
 }
 
 /// Prints an error with its causes.
@@ -132,6 +134,13 @@ fn tell(summary: &ReplaySummary, workers: usize) {
     }
     for (name, count) in &summary.unknown_fields {
         eprintln!("unknown field {name:?} in {count} lines: left out");
+    }
+    if summary.unknown_statuses > 0 {
+        eprintln!(
+            "{} receipt{} with a status word that no rule maps: taken as Indeterminate",
+            summary.unknown_statuses,
+            plural(summary.unknown_statuses as usize)
+        );
     }
     if summary.too_late > 0 {
         eprintln!(

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::api::HttpConfig;
 use crate::dataflow::Limits;
 use crate::notify::MailConfig;
+use crate::rules::did_you_mean;
 
 /// Dataflow workers that are of any use on one machine.
 pub const WORKERS_MAX: usize = 256;
@@ -47,9 +48,12 @@ pub struct JournalSettings {
     pub segment_bytes_max: u64,
     /// Time that an epoch gathers, ms: shorter is fresher, longer combines better.
     pub epoch_interval_ms: u64,
+    /// Largest record, bytes: a batch unpacked, or a rule book. At most 64 MiB.
+    pub record_bytes_max: usize,
     /// Requests that may wait for the disk; more are told to come back.
     pub queue_requests_max: usize,
-    /// Bytes that may wait for the disk or the dataflow; more are told to come back.
+    /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
+    /// `record_bytes_max`.
     pub queue_bytes_max: usize,
 }
 
@@ -59,6 +63,7 @@ impl Default for JournalSettings {
             segment_bytes_max: 64 * 1024 * 1024,
             // 200 ms: half a second from event to verdict leaves room for the windows' arithmetic.
             epoch_interval_ms: 200,
+            record_bytes_max: 32 * 1024 * 1024,
             queue_requests_max: 1024,
             queue_bytes_max: 256 * 1024 * 1024,
         }
@@ -85,7 +90,7 @@ impl Default for Config {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read configuration {path}: {source}")]
+    #[error("cannot read configuration {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -93,11 +98,11 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not a configuration.
-    #[error("{path}: {reason}")]
+    #[error("{place}: {reason}")]
     Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
+        /// The file, with line and column where one is to blame.
+        place: String,
+        /// What is wrong, with a hint where one is near.
         reason: String,
     },
 }
@@ -112,10 +117,7 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        serde_saphyr::from_str(&text).map_err(|error| ConfigError::Invalid {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        serde_saphyr::from_str(&text).map_err(|error| invalid(path, &error))
     }
 
     /// Worker threads to start, at most [`WORKERS_MAX`].
@@ -125,6 +127,46 @@ impl Config {
             given => given.min(WORKERS_MAX),
         }
     }
+}
+
+/// The reader's complaint as the rule book's are told: `file:line:column: what, a hint`.
+fn invalid(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
+    let place = match error.location() {
+        Some(at) => format!("{}:{}:{}", path.display(), at.line(), at.column()),
+        None => path.display().to_string(),
+    };
+    let told = error.without_snippet().to_string();
+    let told = told.strip_prefix("error: ").unwrap_or(&told);
+    // The place is told already.
+    let told = match told.split_once(": ") {
+        Some((at, rest)) if at.starts_with("line ") => rest,
+        _ => told,
+    };
+    let told = told.lines().next().unwrap_or(told);
+    let reason = unknown_field(told)
+        .or_else(|| {
+            let is_whole = ["invalid u", "invalid i"]
+                .iter()
+                .any(|head| told.starts_with(head));
+            is_whole.then(|| "this is not a whole number within range".to_owned())
+        })
+        .unwrap_or_else(|| told.to_owned());
+    ConfigError::Invalid { place, reason }
+}
+
+/// An unknown field with its nearest neighbour among the known ones, or else all of them.
+fn unknown_field(told: &str) -> Option<String> {
+    let rest = told.strip_prefix("unknown field `")?;
+    let (word, rest) = rest.split_once('`')?;
+    let known: Vec<&str> = rest
+        .strip_prefix(", expected one of ")
+        .or_else(|| rest.strip_prefix(", expected "))?
+        .split([',', ' ', '`'])
+        .filter(|name| !name.is_empty())
+        .collect();
+    let hint = did_you_mean(word, known.iter().copied())
+        .unwrap_or_else(|| format!("known are {}", known.join(", ")));
+    Some(format!("unknown field {word:?}, {hint}"))
 }
 
 #[cfg(test)]
@@ -140,10 +182,48 @@ mod tests {
             "listen: 127.0.0.1:1\njournal:\n  epoch_intervall_ms: 5\n",
         )
         .unwrap();
-        let words = Config::read(&path).unwrap_err().to_string();
-        assert!(words.contains("chrysalis.yaml"), "{words}");
+        let error = Config::read(&path).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{}:3:3: unknown field \"epoch_intervall_ms\", did you mean \"epoch_interval_ms\"?",
+                path.display()
+            )
+        );
+        for (text, words) in [
+            (
+                "mail: {smtp: {host: a, colour: b}}",
+                ":1:24: unknown field \"colour\", known are host, port, security, username, \
+                 password_file, password_env, ca_file, timeout_s",
+            ),
+            (
+                "\nworkers: x",
+                ":2:10: this is not a whole number within range",
+            ),
+            (
+                "workers: -1",
+                ":1:10: this is not a whole number within range",
+            ),
+            ("rules: [", ":1:8: "),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::read(&path).unwrap_err().to_string();
+            let words = format!("{}{words}", path.display());
+            assert!(error.starts_with(&words), "{error}");
+            assert!(
+                !error.contains("<input>") && !error.contains('\n'),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_once() {
+        let error = anyhow::Error::from(Config::read(Path::new("/no/such.yaml")).unwrap_err());
+        let words = format!("{error:#}");
+        assert_eq!(words.matches("No such file").count(), 1, "{words}");
         assert!(
-            words.contains("epoch_intervall_ms") && words.contains('3'),
+            words.starts_with("cannot read configuration /no/such.yaml: "),
             "{words}"
         );
     }

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use chrysalis::replay::ReplayOptions;
+use chrysalis::time::now_ms;
+
 mod commands;
 mod serve;
 
@@ -81,7 +84,11 @@ enum Command {
         /// Write alerts.csv only.
         #[arg(long)]
         alerts_only: bool,
-        /// Files: .ndjson, .ndjson.gz, .ndjson.zst, or - for standard input.
+        /// Present of the replay, RFC 3339 or milliseconds: lines more than ten minutes later are
+        /// refused. The time of the start without it.
+        #[arg(long, value_parser = commands::moment)]
+        now: Option<i64>,
+        /// Files of NDJSON, plain, gzip or zstd, or - for standard input.
         #[arg(required = true)]
         inputs: Vec<PathBuf>,
     },
@@ -115,8 +122,18 @@ fn main() -> ExitCode {
             workers,
             out,
             alerts_only,
+            now,
             inputs,
-        } => commands::replay(&rules, usize::from(workers), out, alerts_only, inputs),
+        } => {
+            let options = ReplayOptions {
+                workers: usize::from(workers),
+                out,
+                alerts_only,
+                now_ms: now.unwrap_or_else(now_ms),
+                inputs,
+            };
+            commands::replay(&rules, &options)
+        }
     };
     result.unwrap_or_else(|error| {
         commands::complain(&error);

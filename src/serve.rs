@@ -36,7 +36,11 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     config.listen = arguments.listen.unwrap_or(config.listen);
     config.rules = arguments.rules.or(config.rules);
     config.workers = arguments.workers.unwrap_or(config.workers);
-    runtime()?.block_on(run(config))
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run(config));
+    // Everything of ours has ended; what still runs are questions of clients that will not be told.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    ended
 }
 
 /// `chrysalis demo`.
@@ -71,7 +75,16 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let stop = stop_signal()?;
     tokio::pin!(stop);
-    let app = App::start(config, rules).await?;
+    // On a thread of its own: opening a large journal takes a while, and a stop must be heard.
+    let starting = tokio::spawn(App::start(config, rules));
+    let app = tokio::select! {
+        () = &mut stop => {
+            tracing::info!("stopped before the start was over");
+            // Nothing has been acknowledged yet, and the journal is safe at any moment.
+            std::process::exit(0);
+        }
+        started = starting => started.context("the start ended badly")??,
+    };
     tracing::info!(address = %app.address, "listening on http://{}", app.address);
     let failure = loop {
         tokio::select! {

@@ -95,6 +95,10 @@ impl From<IngestError> for ApiError {
             IngestError::BodyTooLarge { .. }
             | IngestError::PlainTooLarge { .. }
             | IngestError::TooManyLines { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            IngestError::LineTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "line_too_long"),
+            IngestError::BodyLate { .. } => {
+                return ApiError::retry_later(StatusCode::REQUEST_TIMEOUT, "body_timeout", message);
+            }
             IngestError::Unpack { .. } => (StatusCode::BAD_REQUEST, "bad_encoding"),
             IngestError::Read(_) => (StatusCode::BAD_REQUEST, "body_unreadable"),
             IngestError::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
@@ -125,6 +129,9 @@ impl From<SubmitError> for ApiError {
             ),
             SubmitError::TooLarge(_) => {
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+            }
+            SubmitError::SequenceBack(_) => {
+                ApiError::new(StatusCode::CONFLICT, "sequence_back", message)
             }
             SubmitError::Failed(_) => ApiError::retry_later(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -6,22 +6,48 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
+use crate::api::router::COMMAND_BYTES_MAX;
 
-/// A query string.
+/// A query string. A parameter that the documents do not have is refused: a misspelt filter that was
+/// ignored would answer another question than the one asked.
 pub(super) struct ApiQuery<T>(pub(super) T);
 
 /// A JSON body.
 pub(super) struct ApiJson<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
+impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let refused = |words: String| ApiError::bad_request("bad_query", words);
+        if let Ok(Query(given)) =
+            Query::<Vec<(String, String)>>::from_request_parts(parts, state).await
+        {
+            let known: Vec<String> = T::into_params(|| None)
+                .into_iter()
+                .map(|parameter| parameter.name)
+                .collect();
+            if let Some((name, _)) = given.iter().find(|(name, _)| !known.contains(name)) {
+                let name: String = name.chars().take(80).collect();
+                return Err(refused(format!(
+                    "unknown query parameter {name:?}, known are {}",
+                    known.join(", ")
+                )));
+            }
+        }
         match Query::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(ApiQuery(value)),
-            Err(refused) => Err(ApiError::bad_request("bad_query", refused.body_text())),
+            Err(error) => {
+                let words = error.body_text();
+                let words = words.strip_prefix("Failed to deserialize query string: ");
+                Err(refused(format!(
+                    "the query cannot be read: {}",
+                    words.unwrap_or("it is no list of name=value")
+                )))
+            }
         }
     }
 }
@@ -48,5 +74,28 @@ fn of(refused: &JsonRejection) -> ApiError {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
-    ApiError::new(status, code, refused.body_text())
+    ApiError::new(status, code, words(refused))
+}
+
+/// What is wrong with a body, in words of ours and with the place.
+fn words(refused: &JsonRejection) -> String {
+    let told = refused.body_text();
+    let reason = |prefix: &str| told.strip_prefix(prefix).unwrap_or(&told).to_owned();
+    match refused {
+        JsonRejection::JsonDataError(_) => {
+            let reason = reason("Failed to deserialize the JSON body into the target type: ");
+            format!("the body does not fit: {reason}")
+        }
+        JsonRejection::JsonSyntaxError(_) => {
+            let reason = reason("Failed to parse the request body as JSON: ");
+            format!("the body is not JSON: {reason}")
+        }
+        JsonRejection::MissingJsonContentType(_) => {
+            "the body must come with content-type: application/json".to_owned()
+        }
+        JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(_)) => {
+            format!("the body is larger than the limit of {COMMAND_BYTES_MAX} bytes")
+        }
+        _ => "the body could not be read".to_owned(),
+    }
 }

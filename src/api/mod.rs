@@ -29,7 +29,7 @@ pub(crate) use router::{Server, now_ms};
 pub use standing::Standing;
 pub(crate) use standing::badness;
 pub use state::{HttpConfig, Reload, ReloadProblems, ReloadReport, ServerState};
-pub(crate) use views::words::{number_text, severity_name, unit_text};
+pub(crate) use views::words::{layer_name, number_text, severity_name, unit_text};
 
 #[cfg(test)]
 mod testing;

@@ -20,7 +20,7 @@ use crate::ingest::{Intake, Quarantine};
 use crate::{console, time};
 
 /// Largest JSON body of a command, bytes.
-const COMMAND_BYTES_MAX: usize = 64 * 1024;
+pub(super) const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
 /// The server's state with what only requests need.
 pub(crate) struct Server {
@@ -114,20 +114,43 @@ async fn not_allowed(method: Method, uri: Uri) -> ApiError {
 }
 
 async fn around(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = known(request.method());
+    let mut measured = Measured {
+        state: Arc::clone(&server.state),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        method: known(request.method()),
+        began: Instant::now(),
+        status: None,
+    };
     let limit = server.state.config.request_timeout();
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => late(limit),
     };
-    let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    server
-        .state
-        .metrics
-        .answered(route, method, response.status().as_str(), began.elapsed());
+    measured.status = Some(response.status());
     response
+}
+
+/// A request that counts when it is over, answered or not.
+struct Measured {
+    state: Arc<ServerState>,
+    route: Option<MatchedPath>,
+    method: &'static str,
+    began: Instant,
+    /// The answer; without one the client hung up, and the request was dropped half-way.
+    status: Option<StatusCode>,
+}
+
+/// What servers write for a client that did not wait for its answer.
+const HUNG_UP: &str = "499";
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let route = self.route.as_ref().map_or("other", MatchedPath::as_str);
+        let status = self.status.as_ref().map_or(HUNG_UP, StatusCode::as_str);
+        self.state
+            .metrics
+            .answered(route, self.method, status, self.began.elapsed());
+    }
 }
 
 fn late(limit: Duration) -> Response {

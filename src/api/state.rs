@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Answers, Health};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
+use crate::event::CLOCK_SKEW_MS_MAX;
 use crate::ingest::{Attachment, IngestLimits};
 use crate::journal::writer::Submitter;
 use crate::metrics::Metrics;
@@ -75,12 +76,14 @@ pub struct HttpConfig {
     pub body_bytes_max: usize,
     /// Largest body of events unpacked, bytes; more than the journal's record limit is no use.
     pub plain_bytes_max: usize,
-    /// Longest event line, bytes.
+    /// Longest event line, bytes; a body with a longer one is refused as a whole.
     pub line_bytes_max: usize,
     /// Most lines in a body.
     pub lines_max: usize,
     /// How far an event's time may lie in the future, ms.
     pub clock_skew_ms_max: i64,
+    /// How long the next piece of a body of events may take, ms.
+    pub body_timeout_ms: u64,
     /// Memory of all bodies under way, bytes.
     pub in_flight_bytes_max: usize,
     /// How long a request may take, ms.
@@ -103,7 +106,8 @@ impl Default for HttpConfig {
             plain_bytes_max: 32 << 20,
             line_bytes_max: 64 << 10,
             lines_max: 500_000,
-            clock_skew_ms_max: 600_000,
+            clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
+            body_timeout_ms: 10_000,
             in_flight_bytes_max: 256 << 20,
             request_timeout_ms: 30_000,
             answer_timeout_ms: 10_000,
@@ -123,6 +127,7 @@ impl HttpConfig {
             line_bytes_max: self.line_bytes_max,
             lines_max: self.lines_max,
             clock_skew_ms_max: self.clock_skew_ms_max,
+            body_patience: Duration::from_millis(self.body_timeout_ms),
             in_flight_bytes_max: self.in_flight_bytes_max,
         }
     }

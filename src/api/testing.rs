@@ -13,7 +13,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
-use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{
@@ -23,7 +22,7 @@ use crate::dataflow::{Cuts, Dataflow, DataflowConfig, EpochInput, Feed, Limits, 
 use crate::engine::{Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Writer, WriterConfig};
-use crate::journal::{Epoch, Journal, JournalConfig, Record};
+use crate::journal::{Epoch, FakeDisk, Journal, JournalConfig, Record};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
 
@@ -108,7 +107,6 @@ pub(super) struct Harness {
     gate: Arc<Mutex<()>>,
     writer: Option<Writer<Attachment>>,
     threads: Vec<JoinHandle<()>>,
-    _dir: TempDir,
 }
 
 type Tag = (Option<u64>, Vec<JournaledCommand>);
@@ -129,10 +127,29 @@ impl Harness {
         journal_config: JournalConfig,
         writer_config: WriterConfig,
     ) -> Harness {
+<<<<<<< HEAD
         let dir = tempfile::tempdir().unwrap();
         let (journal, recovery) = Journal::open(dir.path(), journal_config).unwrap();
         // Ten minutes on: event time does not run ahead of the clock.
         let clock_ms = Arc::new(AtomicI64::new(T0 + 600_000));
+=======
+        let disk = FakeDisk::new();
+        Harness::on_disk(&disk, book, config, journal_config, writer_config)
+    }
+
+    /// A harness whose journal is on a disk that can fill up and fail.
+    pub(super) fn on_disk(
+        disk: &FakeDisk,
+        book: &str,
+        config: HttpConfig,
+        journal_config: JournalConfig,
+        writer_config: WriterConfig,
+    ) -> Harness {
+        let disk = Arc::new(disk.clone());
+        let (journal, recovery) =
+            Journal::open_on(disk, "/journal".as_ref(), journal_config).unwrap();
+        let clock_ms = Arc::new(AtomicI64::new(T0));
+>>>>>>> edge
         let clock = {
             let clock_ms = Arc::clone(&clock_ms);
             Arc::new(move || clock_ms.load(Ordering::SeqCst))
@@ -200,7 +217,6 @@ impl Harness {
             gate,
             writer: Some(writer),
             threads: vec![feeding, deciding],
-            _dir: dir,
         }
     }
 

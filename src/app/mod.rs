@@ -3,11 +3,11 @@
 
 mod pipeline;
 mod rulebook;
+mod running;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -31,10 +31,15 @@ use crate::notify::{Mailer, Notifier};
 use crate::store::Ledger;
 use crate::time::now_ms;
 
+use running::Running;
+
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
 const EFFECTS_KEPT: usize = 4096;
+/// How long a shutdown waits for requests under way: a batch needs one sync of the disk. Who is still
+/// sending a body sends it again to the next engine.
+const REQUESTS_GRACE: Duration = Duration::from_secs(2);
 
 /// A running engine.
 pub struct App {
@@ -50,8 +55,7 @@ pub struct App {
     failed: watch::Receiver<Option<String>>,
     stop_http: watch::Sender<bool>,
     http: tokio::task::JoinHandle<()>,
-    writer: Writer<Attachment>,
-    threads: Vec<(&'static str, JoinHandle<()>)>,
+    running: Running,
     notifier: Arc<Notifier>,
     shutdown_deadline: Duration,
 }
@@ -75,6 +79,7 @@ impl App {
 
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
+            record_bytes_max: config.journal.record_bytes_max,
             ..JournalConfig::default()
         };
         let (journal, recovery) = Journal::open(&config.data.join("journal"), settings)?;
@@ -86,6 +91,10 @@ impl App {
             ..WriterConfig::default()
         };
         let (writer, epochs) = Writer::start(journal, recovery, writer_config, Arc::new(now_ms))?;
+        let submitter = writer.submitter();
+        let mut running = Running::new(writer);
+        // Bound again, so that a start that fails here drops it before it waits for the writer.
+        let epochs = epochs;
 
         let ledger = Ledger::open(&config.data).await?;
         let mailer = Mailer::open(&config.mail, &config.data)?;
@@ -123,13 +132,13 @@ impl App {
             queries,
         } = dataflow;
         let feeding = applied.clone();
-        let feeder = thread("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
+        running.spawn("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
         let acting = snapshot.clone();
-        let actor = thread("engine", move || {
+        running.spawn("engine", move || {
             pipeline::act(cuts, engine, &acting, &mut outlet);
         })?;
 
-        let reload = reload_of(rules, writer.submitter(), applied);
+        let reload = reload_of(rules, submitter.clone(), applied);
         if epochs_recovered == 0 {
             // The journal begins with its rule book: without one no event could be judged.
             reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
@@ -152,7 +161,7 @@ impl App {
             }
         }));
         let state = Arc::new(ServerState {
-            submitter: writer.submitter(),
+            submitter,
             snapshot: snapshot.clone(),
             queries,
             answers,
@@ -183,8 +192,7 @@ impl App {
             failed,
             stop_http,
             http,
-            writer,
-            threads: vec![("feed", feeder), ("engine", actor)],
+            running,
             notifier,
             shutdown_deadline: Duration::from_secs(config.shutdown_deadline_s),
         })
@@ -207,7 +215,7 @@ impl App {
     pub async fn failure(&self) -> String {
         let mut failed = self.failed.clone();
         loop {
-            if self.writer.is_finished() {
+            if self.running.has_failed() {
                 return "the journal stopped: see the log".to_owned();
             }
             // A closed channel means the engine thread is gone, which the journal will show.
@@ -229,22 +237,12 @@ impl App {
     pub async fn shutdown(self) -> anyhow::Result<()> {
         self.health.set_lifecycle(Lifecycle::Stopping);
         let _ = self.stop_http.send(true);
-        if tokio::time::timeout(self.shutdown_deadline, self.http)
-            .await
-            .is_err()
-        {
-            tracing::warn!("some requests did not end within the deadline");
+        let grace = REQUESTS_GRACE.min(self.shutdown_deadline);
+        if tokio::time::timeout(grace, self.http).await.is_err() {
+            tracing::warn!("some requests did not end in time and are cut off");
         }
-        let closed = tokio::task::spawn_blocking(move || {
-            let closed = self.writer.shutdown();
-            for (name, thread) in self.threads {
-                if thread.join().is_err() {
-                    tracing::error!(name, "a thread ended badly");
-                }
-            }
-            closed
-        })
-        .await?;
+        let running = self.running;
+        let closed = tokio::task::spawn_blocking(move || running.stop()).await?;
         let left = self.notifier.shutdown(self.shutdown_deadline).await?;
         if left.queued > 0 {
             tracing::warn!(
@@ -350,6 +348,9 @@ fn apply_after_replay(health: Arc<Health>, reload: Reload) {
         while matches!(health.now().lifecycle, Lifecycle::Starting { .. }) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        if health.now().lifecycle == Lifecycle::Stopping {
+            return;
+        }
         if let Err(problems) = reload().await {
             tracing::error!(
                 ?problems,
@@ -357,16 +358,6 @@ fn apply_after_replay(health: Arc<Health>, reload: Reload) {
             );
         }
     });
-}
-
-fn thread(
-    name: &'static str,
-    work: impl FnOnce() + Send + 'static,
-) -> anyhow::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .with_context(|| format!("cannot start the {name} thread"))
 }
 
 fn rule_problems(error: RuleBookError) -> anyhow::Error {
@@ -377,3 +368,6 @@ fn rule_problems(error: RuleBookError) -> anyhow::Error {
     }
     anyhow!(words)
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,11 @@ pub type RuleFiles = Vec<(String, String)>;
 
 /// A rule book cannot be used.
 #[derive(Clone, Debug, Error)]
-#[error("the rule book has {} problem(s)", problems.len())]
+#[error(
+    "the rule book has {} problem{}",
+    problems.len(),
+    if problems.len() == 1 { "" } else { "s" }
+)]
 pub struct RuleBookError {
     /// Every problem, errors and warnings, in file order.
     pub problems: Vec<Problem>,

@@ -1,6 +1,7 @@
 //! Keys of the dataflow: groups, panes and the updates that travel between operators.
 
 use std::cmp::Ordering;
+use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::event::Tuple;
 /// leaks into results.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Group {
-    /// `dim=value;dim=value` in the KQI's own order; `;` and `%` in values are percent-encoded.
+    /// `dim=value;dim=value` in the KQI's own order; `;`, `%` and control characters in values are
+    /// percent-encoded, so that a label is one line.
     pub label: String,
     /// Dimension and value, in the KQI's own order.
     pub values: Vec<(String, String)>,
@@ -33,11 +35,7 @@ impl Group {
             }
             label.push_str(dimension);
             label.push('=');
-            if value.contains([';', '%']) {
-                label.push_str(&value.replace('%', "%25").replace(';', "%3B"));
-            } else {
-                label.push_str(value);
-            }
+            push_value(&mut label, value);
         }
         let mut hasher = FxHasher::default();
         label.hash(&mut hasher);
@@ -97,6 +95,24 @@ pub struct GroupPane {
     pub pane_ms: i64,
 }
 
+/// Adds a value so that a label can be taken apart again and stays on one line, wherever it is shown:
+/// what separates is written as in URLs, and so are line ends and other control characters.
+fn push_value(label: &mut String, value: &str) {
+    let is_special = |c: char| c == ';' || c == '%' || c.is_control();
+    let mut rest = value;
+    while let Some(at) = rest.find(is_special) {
+        let (plain, special) = rest.split_at(at);
+        label.push_str(plain);
+        let length = special.chars().next().map_or(0, char::len_utf8);
+        for byte in special[..length].bytes() {
+            // Writing to a string cannot fail.
+            let _ = write!(label, "%{byte:02X}");
+        }
+        rest = &special[length..];
+    }
+    label.push_str(rest);
+}
+
 /// Start of the pane that holds a time.
 ///
 /// ```
@@ -118,5 +134,13 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(two.label, "a=x;b=y");
         assert_eq!(two.get("b"), Some("y"));
+    }
+
+    #[test]
+    fn a_label_is_one_line() {
+        let value = "50%\r\n长沙;\u{85}x".to_owned();
+        let group = Group::new(vec![("city".into(), value.clone())]);
+        assert_eq!(group.label, "city=50%25%0D%0A长沙%3B%C2%85x");
+        assert_eq!(group.get("city"), Some(value.as_str()));
     }
 }

@@ -143,7 +143,11 @@ pub struct Cuts<T> {
     early: BTreeMap<Epoch, Vec<Report>>,
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
+<<<<<<< HEAD
     state: Option<DataflowState>,
+=======
+    unknown_statuses: u64,
+>>>>>>> edge
     _guards: timely::communication::WorkerGuards<()>,
 }
 
@@ -225,7 +229,11 @@ impl<T: Send + 'static> Dataflow<T> {
                 early: BTreeMap::new(),
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
+<<<<<<< HEAD
                 state: None,
+=======
+                unknown_statuses: 0,
+>>>>>>> edge
                 _guards: guards,
             },
         })
@@ -327,6 +335,7 @@ impl<T> Cuts<T> {
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
             }
+            self.unknown_statuses += report.notes.unknown_statuses;
             // Every worker computes the same.
             cut.watermarks = report.notes.watermarks;
         }
@@ -354,6 +363,11 @@ impl<T> Cuts<T> {
     /// Unknown fields met by the workers' own decoding, by name.
     pub fn unknown_fields(&self) -> &BTreeMap<String, u64> {
         &self.unknown_fields
+    }
+
+    /// Receipts with unmapped status words met by the workers' own decoding.
+    pub fn unknown_statuses(&self) -> u64 {
+        self.unknown_statuses
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) struct Notes {
     pub(super) events: u64,
     pub(super) refused: Vec<Refusal>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
+    pub(super) unknown_statuses: u64,
     pub(super) watermarks: Watermarks,
 }
 
@@ -188,6 +189,7 @@ impl Desk {
                     refusal.line += first_line - 1;
                 }
                 notes.refused.append(&mut decoded.refused);
+                notes.unknown_statuses += decoded.doubtful.len() as u64;
                 for (name, count) in decoded.unknown_fields {
                     *notes.unknown_fields.entry(name).or_default() += count;
                 }

@@ -19,6 +19,10 @@ const TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Distinct unknown field names that a batch reports; more are only counted together.
 const UNKNOWN_NAMES_MAX: usize = 64;
 
+/// How far a time may lie after the present unless a configuration says otherwise, ms: clocks of
+/// probes run ahead by minutes, and by more only when they are wrong.
+pub const CLOCK_SKEW_MS_MAX: i64 = 600_000;
+
 /// Bounds of what a decoder accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
@@ -44,6 +48,8 @@ pub struct Decoded {
     pub batch: Batch,
     /// What was not, in line order.
     pub refused: Vec<Refusal>,
+    /// What was taken although something in it is unknown, in line order.
+    pub doubtful: Vec<Refusal>,
     /// Names of fields that nobody knows, each with the number of lines that had it.
     pub unknown_fields: BTreeMap<String, u64>,
 }
@@ -54,6 +60,8 @@ pub struct Decoder {
     layout: Arc<Layout>,
     limits: DecodeLimits,
     tuples: TupleTable,
+    /// The line that is being decoded, from 1.
+    line_number: u64,
 }
 
 /// Why a line is refused: class and words.
@@ -66,6 +74,7 @@ impl Decoder {
             layout,
             limits,
             tuples: TupleTable::default(),
+            line_number: 0,
         }
     }
 
@@ -83,9 +92,11 @@ impl Decoder {
             if line.trim_ascii().is_empty() {
                 continue;
             }
+            let number = index as u64 + 1;
+            self.line_number = number;
             if let Err((class, reason)) = self.line(line, &mut decoded) {
                 decoded.refused.push(Refusal {
-                    line: index as u64 + 1,
+                    line: number,
                     class,
                     reason,
                 });
@@ -268,6 +279,17 @@ impl Decoder {
             city: shared(&event.city),
             submitted_at_ms: in_range("submitted_at", event.submitted_at)?,
         };
+        if !self.layout.knows_status(&record.status) {
+            // Kept raw and mapped to Indeterminate; a word that is mapped later counts then.
+            decoded.doubtful.push(Refusal {
+                line: self.line_number,
+                class: RefusalReason::UnknownStatus,
+                reason: format!(
+                    "status {} is not mapped by the rule book, taken as Indeterminate",
+                    quoted(&record.status)
+                ),
+            });
+        }
         decoded
             .batch
             .advance(Stream::MmsReceipt, text(&event.source), ts_ms);

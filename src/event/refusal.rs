@@ -34,10 +34,13 @@ pub enum RefusalReason {
     UnknownService,
     /// The time lies too far in the future.
     FutureTime,
+    /// No rule maps the status of a receipt. Not a refusal: the receipt is taken as indeterminate,
+    /// and only shown to people, who may want to map the word.
+    UnknownStatus,
 }
 
 impl RefusalReason {
-    /// Every class, for metrics that start at zero.
+    /// Every class that refuses, for metrics that start at zero.
     pub const ALL: [RefusalReason; 7] = [
         RefusalReason::Syntax,
         RefusalReason::TooLong,
@@ -58,6 +61,7 @@ impl RefusalReason {
             RefusalReason::BadValue => "bad_value",
             RefusalReason::UnknownService => "unknown_service",
             RefusalReason::FutureTime => "future_time",
+            RefusalReason::UnknownStatus => "unknown_status",
         }
     }
 }

@@ -108,12 +108,22 @@ pub struct Layout {
     pub services: Option<FxHashSet<String>>,
     /// Names of gauges that rates refer to.
     pub references: FxHashSet<String>,
+    /// Status words of receipts that mean something; case does not matter.
+    pub statuses: FxHashSet<String>,
 }
 
 impl Layout {
     /// The layout of one stream.
     pub fn of(&self, stream: Stream) -> &StreamLayout {
         &self.streams[stream.index()]
+    }
+
+    /// Whether a receipt's status word means something.
+    pub fn knows_status(&self, word: &str) -> bool {
+        let word = word.trim();
+        self.statuses
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word))
     }
 }
 

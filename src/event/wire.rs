@@ -266,6 +266,7 @@ wire! {
 
 /// Only the type of a line.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "a JSON object")]
 pub(super) struct TypeOnly<'a> {
     #[serde(borrow, default, rename = "type")]
     pub(super) kind: Option<Text<'a>>,

@@ -16,6 +16,8 @@ pub(super) struct Judged {
     pub(super) lines: Bytes,
     /// What was refused.
     pub(super) refused: Vec<Refusal>,
+    /// What was taken, although something in it is unknown.
+    pub(super) doubtful: Vec<Refusal>,
     /// Fields nobody knows.
     pub(super) unknown_fields: BTreeMap<String, u64>,
 }
@@ -32,6 +34,7 @@ pub(super) fn judge(plain: &Bytes, layout: Arc<Layout>, limits: DecodeLimits) ->
         batch: decoded.batch,
         lines,
         refused: decoded.refused,
+        doubtful: decoded.doubtful,
         unknown_fields: decoded.unknown_fields,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
@@ -38,11 +39,13 @@ impl Encoding {
     }
 }
 
-/// Reads a body of at most `bytes_max`, paying for it from `lease` as it comes.
+/// Reads a body of at most `bytes_max`, paying for it from `lease` as it comes, and waiting at most
+/// `patience` for each piece: a slow sender is served, one that has stopped is not waited for.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
+    patience: Duration,
     lease: &mut Lease,
 ) -> Result<Bytes, IngestError> {
     let announced = headers
@@ -55,7 +58,17 @@ pub(super) async fn read(
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     let mut total = 0;
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let Ok(next) = tokio::time::timeout(patience, next).await else {
+            return Err(IngestError::BodyLate {
+                waited_s: patience.as_secs_f64(),
+                bytes: total,
+            });
+        };
+        let Some(frame) = next else {
+            break;
+        };
         let frame = frame.map_err(|error| IngestError::Read(error.to_string()))?;
         let Ok(data) = frame.into_data() else {
             continue;

@@ -30,6 +30,19 @@ pub enum IngestError {
         /// The limit.
         lines_max: usize,
     },
+    /// A line is over its limit. Nothing of the body was taken, so that it can be sent again whole.
+    #[error(
+        "line {line} has {bytes} bytes, more than the limit of {bytes_max}: nothing of the body was \
+         taken, send it without that line"
+    )]
+    LineTooLong {
+        /// The first such line, from 1.
+        line: usize,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The body is not what its content coding says.
     #[error("the body does not unpack as {encoding}: {reason}")]
     Unpack {
@@ -41,6 +54,16 @@ pub enum IngestError {
     /// The connection broke while the body came.
     #[error("the body could not be read: {0}")]
     Read(String),
+    /// The sender stopped in the middle of the body.
+    #[error(
+        "nothing more of the body came for {waited_s} s, {bytes} bytes were there: send it again"
+    )]
+    BodyLate {
+        /// How long was waited, seconds.
+        waited_s: f64,
+        /// Bytes that had come.
+        bytes: usize,
+    },
     /// A header is not what it should be.
     #[error("{0}")]
     Header(String),

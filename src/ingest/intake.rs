@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -34,12 +35,14 @@ pub struct IngestLimits {
     pub body_bytes_max: usize,
     /// Largest body unpacked, bytes; more is refused with 413. At most the journal's record limit.
     pub plain_bytes_max: usize,
-    /// Longest line, bytes; a longer one is refused alone.
+    /// Longest line, bytes; a body with a longer one is refused with 413.
     pub line_bytes_max: usize,
     /// Most lines in a body; more is refused with 413.
     pub lines_max: usize,
     /// How far a time may lie in the future, ms; a line beyond is refused alone.
     pub clock_skew_ms_max: i64,
+    /// How long the next piece of a body may take; beyond it the answer is 408.
+    pub body_patience: Duration,
     /// Memory of all bodies under way, bytes; beyond it the answer is 429.
     pub in_flight_bytes_max: usize,
 }
@@ -82,6 +85,8 @@ struct Work {
 struct Outcome {
     receipt: Receipt,
     refused: Vec<Refusal>,
+    /// Taken, and shown to people all the same.
+    doubtful: Vec<Refusal>,
     plain: Bytes,
     unknown_fields: std::collections::BTreeMap<String, u64>,
     batch: Attachment,
@@ -130,7 +135,12 @@ impl Intake {
         let producer = producer::of(headers)?;
         let name = producer.as_ref().map(|(name, _)| name.clone());
         let mut lease = self.budget.lease();
-        let packed = body::read(headers, body, self.limits.body_bytes_max, &mut lease).await?;
+        let IngestLimits {
+            body_bytes_max,
+            body_patience,
+            ..
+        } = self.limits;
+        let packed = body::read(headers, body, body_bytes_max, body_patience, &mut lease).await?;
         let turn = Arc::clone(&self.judges)
             .acquire_owned()
             .await
@@ -165,8 +175,12 @@ impl Intake {
         }
         self.metrics.refused(&outcome.refused);
         self.metrics.unknown_fields(&outcome.unknown_fields);
+        self.metrics.unknown_statuses(outcome.doubtful.len() as u64);
+        let mut kept = outcome.refused;
+        kept.append(&mut outcome.doubtful);
+        kept.sort_by_key(|refusal| refusal.line);
         self.quarantine
-            .keep(now_ms, name.as_deref(), &outcome.plain, &outcome.refused);
+            .keep(now_ms, name.as_deref(), &outcome.plain, &kept);
         Ok(outcome.receipt)
     }
 }
@@ -190,6 +204,13 @@ impl Work {
             return Err(IngestError::TooManyLines {
                 lines,
                 lines_max: limits.lines_max,
+            });
+        }
+        if let Some((line, bytes)) = too_long(&plain, limits.line_bytes_max) {
+            return Err(IngestError::LineTooLong {
+                line,
+                bytes,
+                bytes_max: limits.line_bytes_max,
             });
         }
         let decode_limits = DecodeLimits {
@@ -226,6 +247,7 @@ impl Work {
         Ok(Outcome {
             receipt,
             refused: judged.refused,
+            doubtful: judged.doubtful,
             plain,
             unknown_fields: judged.unknown_fields,
             batch,
@@ -233,4 +255,12 @@ impl Work {
             _lease: self.lease,
         })
     }
+}
+
+/// The first line over the limit, from 1, and its length; blank lines are nothing, however long.
+fn too_long(plain: &[u8], bytes_max: usize) -> Option<(usize, usize)> {
+    let mut lines = (1..).zip(plain.split(|byte| *byte == b'\n'));
+    lines
+        .find(|(_, line)| line.len() > bytes_max && !line.trim_ascii().is_empty())
+        .map(|(number, line)| (number, line.len()))
 }

@@ -11,6 +11,10 @@ const SEQUENCE: &str = "chrysalis-sequence";
 /// Longest name, bytes. The journal remembers thousands of them.
 const NAME_BYTES_MAX: usize = 128;
 
+/// Highest sequence: one of all ones, as a counter that was never set may hold, would leave its
+/// producer no number above it.
+const SEQUENCE_MAX: u64 = i64::MAX as u64;
+
 /// Name and sequence, or neither.
 pub(super) fn of(headers: &HeaderMap) -> Result<Option<(String, u64)>, IngestError> {
     let refused = |words: String| Err(IngestError::Header(words));
@@ -40,11 +44,11 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<(String, u64)>, IngestErr
     }
     let sequence = String::from_utf8_lossy(sequence.as_bytes());
     match sequence.trim().parse::<u64>() {
-        Ok(sequence) => Ok(Some((name.to_owned(), sequence))),
-        Err(_) => {
+        Ok(sequence) if sequence <= SEQUENCE_MAX => Ok(Some((name.to_owned(), sequence))),
+        _ => {
             let shown: String = sequence.chars().take(40).collect();
             refused(format!(
-                "header Chrysalis-Sequence is {shown:?}, wanted a whole number from 0"
+                "header Chrysalis-Sequence is {shown:?}, wanted a whole number from 0 to {SEQUENCE_MAX}"
             ))
         }
     }

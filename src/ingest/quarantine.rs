@@ -1,11 +1,12 @@
 //! The newest refused lines, for people who look after the producers. Bounded: the oldest go first.
-//! In memory only: a line that was refused is no fact, and nothing is derived from it.
+//! In memory only: a line that was refused is no fact, and nothing is derived from it. Receipts whose
+//! status word no rule maps are shown here as well, although they are taken.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Refusal, RefusalReason};
-use crate::ingest::mask::mask;
+use crate::ingest::mask::{mask, mask_quoted};
 
 /// Lines kept.
 const LINES_MAX: usize = 1_000;
@@ -23,7 +24,7 @@ pub struct Quarantined {
     pub line: u64,
     /// Class of the reason.
     pub class: RefusalReason,
-    /// The reason in words, numbers of subscribers masked.
+    /// The reason in words; what it quotes of the line is masked, its own numbers are not.
     pub reason: String,
     /// The line: its beginning, numbers of subscribers masked.
     pub text: String,
@@ -70,7 +71,7 @@ impl Quarantine {
                 producer: producer.map(str::to_owned),
                 line: number,
                 class: refusal.class,
-                reason: mask(&refusal.reason),
+                reason: mask_quoted(&refusal.reason),
                 text: mask(String::from_utf8_lossy(shown).trim()),
             });
         }

@@ -1,7 +1,8 @@
 //! Decides what goes into the journal in one group and which epochs that closes. No threads and no
 //! clock: a simulation can step it. `writer` is the thread around it.
 //!
-//! * A batch whose sequence its producer has already had acknowledged is not appended again.
+//! * A batch whose sequence its producer has already had acknowledged is not appended again, and one
+//!   that goes back to a sequence nobody remembers is refused: it may never have been seen.
 //! * An epoch is handed over whole, in order, once, and only after its tick has been committed
 //!   (an idle one, if so configured, after it has been written).
 //! * Ticks never go back, whatever the clock does.
@@ -197,8 +198,14 @@ impl<A: Default> Epochs<A> {
                 let in_group = sequences.get(name).copied();
                 let newest = in_group.or_else(|| self.producers.newest(name));
                 if let Some(newest) = newest.filter(|newest| *sequence <= newest.sequence) {
-                    duplicates += 1;
-                    answers.push(Answer::Duplicate(newest.position, in_group.is_some()));
+                    answers.push(if newest.has(*sequence) {
+                        duplicates += 1;
+                        Answer::Duplicate(newest.position, in_group.is_some())
+                    } else {
+                        let (sequence, newest) = (*sequence, newest.sequence);
+                        let error = JournalError::SequenceBack { sequence, newest };
+                        Answer::Back(error, in_group.is_some())
+                    });
                     continue;
                 }
             }
@@ -210,13 +217,15 @@ impl<A: Default> Epochs<A> {
                 }
             };
             if let Some((name, sequence)) = producer {
-                sequences.insert(
-                    name.clone(),
-                    Newest {
-                        sequence: *sequence,
-                        position,
-                    },
+                let before = sequences
+                    .get(name)
+                    .copied()
+                    .or_else(|| self.producers.newest(name));
+                let newest = before.map_or_else(
+                    || Newest::first(*sequence, position),
+                    |before| before.then(*sequence, position),
                 );
+                sequences.insert(name.clone(), newest);
             }
             events += prepared.record.events();
             bytes += prepared.record.weight_bytes();
@@ -368,6 +377,8 @@ enum Answer {
     Appended(Position),
     /// Where the newest is, and whether that one is only in this group.
     Duplicate(Position, bool),
+    /// The sequence goes back, and whether only because of one in this group.
+    Back(JournalError, bool),
     Refused(JournalError),
 }
 
@@ -379,7 +390,10 @@ impl Answer {
     ) -> Result<Ack, JournalError> {
         match (self, failure) {
             (Self::Refused(error), _) => Err(error),
-            (Self::Appended(_) | Self::Duplicate(_, true), Some(failure)) => Err(failure.clone()),
+            (Self::Appended(_) | Self::Duplicate(_, true) | Self::Back(_, true), Some(failure)) => {
+                Err(failure.clone())
+            }
+            (Self::Back(error, _), _) => Err(error),
             (Self::Appended(position), None) => Ok(Ack {
                 position,
                 duplicate: false,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::producers::REMEMBERED;
 use super::record::Position;
 
 /// Why the journal could not be opened, read or written.
@@ -67,6 +68,19 @@ pub enum JournalError {
         bytes: usize,
         /// The limit.
         bytes_max: usize,
+    },
+    /// The producer's sequence went back to one that is not known to have been appended. Nothing was
+    /// appended.
+    #[error(
+        "sequence {sequence} is below {newest}, the newest of this producer, and not among the \
+         {REMEMBERED} before it that are remembered: nothing was kept; number batches upwards, or \
+         begin again under another name"
+    )]
+    SequenceBack {
+        /// The sequence that came.
+        sequence: u64,
+        /// The newest that was appended.
+        newest: u64,
     },
     /// The position asked for has been cut away by retention.
     #[error("journal position {asked} is gone: the oldest kept is {first}")]
@@ -138,7 +152,10 @@ impl JournalError {
     /// True when the journal that returned this must not be used again: only restarting, which
     /// reads back what the disk really holds, tells what is durable.
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Full { .. } | Self::TooLarge { .. })
+        !matches!(
+            self,
+            Self::Full { .. } | Self::TooLarge { .. } | Self::SequenceBack { .. }
+        )
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {

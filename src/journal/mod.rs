@@ -37,6 +37,6 @@ pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
 pub use log::{Journal, JournalConfig, LogStats, Recovery};
-pub use producers::{Newest, Producers};
+pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};

@@ -1,5 +1,9 @@
-//! Remembers the last sequence number of each producer, so that a retried batch counts once.
+//! Remembers the newest sequence numbers of each producer, so that a retried batch counts once.
 //! Not journaled by itself: rebuilt from the batches in the journal.
+//!
+//! * Of each producer the newest sequence is known, and which of the [`REMEMBERED`] below it were
+//!   appended: a repeat of one of them is a repeat, and anything else that goes back is not, so it
+//!   must not be answered as if it had been kept.
 //!
 //! * At most `producers_max` producers are remembered; the one whose last *appended* batch is oldest
 //!   is forgotten first. A repeated batch does not count as use: the map is a function of the
@@ -10,13 +14,56 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::record::Position;
 
-/// The newest batch of a producer.
+/// Sequences below the newest that are remembered one by one: far more than a producer that keeps to
+/// one batch in flight can need, and eight bytes.
+pub const REMEMBERED: u64 = u64::BITS as u64;
+
+/// The newest batch of a producer, and what came shortly before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newest {
     /// Its sequence number.
     pub sequence: u64,
     /// Where it is in the journal.
     pub position: Position,
+    /// Bit `i` is set if `sequence - 1 - i` was appended as well.
+    before: u64,
+}
+
+impl Newest {
+    /// A producer's first batch, as far as is known.
+    pub fn first(sequence: u64, position: Position) -> Newest {
+        Newest {
+            sequence,
+            position,
+            before: 0,
+        }
+    }
+
+    /// The newest after a batch with a higher sequence; after a lower one, which the writer does not
+    /// append, counting begins again.
+    #[must_use]
+    pub fn then(self, sequence: u64, position: Position) -> Newest {
+        let ahead = match sequence.checked_sub(self.sequence) {
+            Some(ahead @ 1..) => u32::try_from(ahead).unwrap_or(u32::MAX),
+            _ => return Newest::first(sequence, position),
+        };
+        let older = self.before.checked_shl(ahead).unwrap_or(0);
+        let last = 1u64.checked_shl(ahead - 1).unwrap_or(0);
+        Newest {
+            sequence,
+            position,
+            before: older | last,
+        }
+    }
+
+    /// Whether a sequence is known to have been appended.
+    pub fn has(&self, sequence: u64) -> bool {
+        match self.sequence.checked_sub(sequence) {
+            Some(0) => true,
+            Some(back @ 1..=REMEMBERED) => self.before >> (back - 1) & 1 == 1,
+            _ => false,
+        }
+    }
 }
 
 /// The bounded map.
@@ -45,15 +92,15 @@ impl Producers {
 
     /// Notes that the batch `sequence` of a producer was appended at `position`.
     pub fn note(&mut self, name: &str, sequence: u64, position: Position) {
-        let newest = Newest { sequence, position };
         let name_kept = match self.newest.get_mut(name) {
             Some(known) => {
                 let kept = self.by_age.remove(&known.position);
-                *known = newest;
+                *known = known.then(sequence, position);
                 kept.unwrap_or_else(|| name.to_owned())
             }
             None => {
-                self.newest.insert(name.to_owned(), newest);
+                self.newest
+                    .insert(name.to_owned(), Newest::first(sequence, position));
                 name.to_owned()
             }
         };
@@ -91,11 +138,26 @@ mod tests {
         assert_eq!(producers.newest("b"), None);
         assert_eq!(
             producers.newest("a"),
-            Some(Newest {
-                sequence: 2,
-                position: Position(2)
-            })
+            Some(Newest::first(1, Position(0)).then(2, Position(2)))
         );
         assert_eq!((producers.len(), producers.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn what_was_appended_below_the_newest_is_told_from_what_was_not() {
+        // Against a plain set, with steps of every size around the width of the memory.
+        let mut newest = Newest::first(1_000, Position(0));
+        let mut appended = vec![1_000];
+        for step in [1, 1, 3, 60, 1, 2, 63, 64, 65, 1, 7, 200, 1, u64::MAX / 4] {
+            let sequence = newest.sequence + step;
+            newest = newest.then(sequence, Position(0));
+            appended.push(sequence);
+            for back in 0..200 {
+                let asked = sequence.saturating_sub(back);
+                let known = back <= REMEMBERED && appended.contains(&asked);
+                assert_eq!(newest.has(asked), known, "{step} {back}");
+            }
+            assert!(!newest.has(sequence + 1));
+        }
     }
 }

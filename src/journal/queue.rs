@@ -137,6 +137,10 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     pub(super) fn depth(&self) -> Depth {
         self.state().depth
     }

@@ -28,6 +28,9 @@ pub enum SubmitError {
     /// The record is over the limit and always will be.
     #[error(transparent)]
     TooLarge(JournalError),
+    /// The producer's sequence went back, and not to a batch that is known: nothing was kept.
+    #[error(transparent)]
+    SequenceBack(JournalError),
     /// Only the writer makes ticks.
     #[error("a tick cannot be submitted: the journal makes its own")]
     Tick,
@@ -44,6 +47,7 @@ impl From<JournalError> for SubmitError {
         match error {
             JournalError::Full { .. } => Self::Full(error),
             JournalError::TooLarge { .. } => Self::TooLarge(error),
+            JournalError::SequenceBack { .. } => Self::SequenceBack(error),
             _ => Self::Failed(error),
         }
     }
@@ -155,7 +159,8 @@ impl<A: Send + Default + 'static> Submitter<A> {
     /// [`Submitter::try_submit`], and waits for the answer.
     ///
     /// # Errors
-    /// As [`Submitter::try_submit`], and [`SubmitError::Full`], [`SubmitError::Failed`].
+    /// As [`Submitter::try_submit`], and [`SubmitError::Full`], [`SubmitError::SequenceBack`],
+    /// [`SubmitError::Failed`].
     pub async fn submit(&self, submit: Submit<A>) -> Result<Ack, SubmitError> {
         self.try_submit(submit)?
             .await

@@ -140,7 +140,7 @@ impl<A: Send + Default + 'static> Writer<A> {
     }
 
     /// Takes nothing more, commits and answers what waits, closes the last epoch, hands it over and
-    /// ends. The next stage must go on taking epochs meanwhile, or drop its receiver.
+    /// ends; a replay that is under way is broken off. The next stage must go on taking epochs meanwhile, or drop its receiver.
     ///
     /// # Errors
     /// Why the thread ended, if not by this.
@@ -169,7 +169,10 @@ struct Serving<A> {
 
 impl<A: Send + Default + 'static> Serving<A> {
     fn run(&mut self) -> Result<(), WriterError> {
-        let ended = self.replay().and_then(|()| self.serve());
+        let ended = self.replay().and_then(|flow| match flow {
+            ControlFlow::Continue(()) => self.serve(),
+            ControlFlow::Break(()) => Ok(()),
+        });
         // However it ended, nobody is left waiting.
         self.shared.queue.close();
         let answer = match &ended {
@@ -185,10 +188,15 @@ impl<A: Send + Default + 'static> Serving<A> {
         ended
     }
 
-    fn replay(&mut self) -> Result<(), WriterError> {
+    /// Breaks off when the queue is closed meanwhile: the journal is as it was, and whoever stops the
+    /// engine does not wait for the past to be told once more.
+    fn replay(&mut self) -> Result<ControlFlow<()>, WriterError> {
         let (out, shared) = (&self.out, &self.shared);
         let flow = self.epochs.replay(self.config.replay_from, |epoch| {
             let next = epoch.next;
+            if shared.queue.is_closed() {
+                return ControlFlow::Break(());
+            }
             if out.send(epoch).is_err() {
                 return ControlFlow::Break(());
             }
@@ -196,14 +204,17 @@ impl<A: Send + Default + 'static> Serving<A> {
             ControlFlow::Continue(())
         })?;
         if flow.is_break() {
-            return Err(WriterError::ConsumerGone);
+            return match self.shared.queue.is_closed() {
+                true => Ok(flow),
+                false => Err(WriterError::ConsumerGone),
+            };
         }
         // They count from here on, as all that wait to be handed over do.
         self.shared.queue.charge(self.epochs.open_bytes());
         if self.epochs.has_open() {
             self.group(Vec::new(), 0, true)?;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn serve(&mut self) -> Result<(), WriterError> {

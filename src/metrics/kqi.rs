@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use prometheus::proto::MetricFamily;
 
-use crate::api::{GroupNow, KqiNow};
+use crate::api::{GroupNow, KqiNow, layer_name, unit_text};
 use crate::metrics::Scrape;
 use crate::metrics::family::Family;
 use crate::rules::{Kqi, Severity, Unit, Verdict};
@@ -64,6 +64,23 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         }
     }
     limit.finish(page);
+
+    let mut info = Family::gauge(
+        "kqi_info",
+        "1 for every KQI of the book in force, with what belongs to it.",
+        &["kqi", "service", "unit", "layer", "department"],
+    );
+    for kqi in &book.kqis {
+        let labels = [
+            kqi.id.as_str(),
+            kqi.service.as_deref().unwrap_or_default(),
+            unit_text(&kqi.unit),
+            layer_name(kqi.layer),
+            kqi.department.as_deref().unwrap_or_default(),
+        ];
+        info.add(labels, 1.0);
+    }
+    info.finish(page);
 
     let mut counts: BTreeMap<(&str, Verdict), u64> = BTreeMap::new();
     let services = book.services.iter().map(|service| service.id.as_str());

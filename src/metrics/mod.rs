@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
@@ -51,6 +53,7 @@ pub struct Metrics {
     refused: IntCounterVec,
     duplicates: IntCounter,
     unknown_fields: IntCounterVec,
+    unknown_statuses: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     notify: OnceLock<NotifySource>,
@@ -90,6 +93,14 @@ impl Metrics {
             "Batches that had been acknowledged before and were not counted again.",
         )?;
         registry.register(Box::new(duplicates.clone()))?;
+        let unknown_statuses = IntCounter::new(
+            "chrysalis_mms_unknown_status_total",
+            "Receipts taken as Indeterminate because no rule maps their status word; /v1/quarantine shows the newest.",
+        )?;
+        registry.register(Box::new(unknown_statuses.clone()))?;
+        // Memory, processor time, open files of this process, by their usual names.
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let http = HistogramVec::new(
             HistogramOpts::new(
                 "chrysalis_http_request_duration_seconds",
@@ -112,6 +123,7 @@ impl Metrics {
             refused,
             duplicates,
             unknown_fields,
+            unknown_statuses,
             unknown_names: Mutex::default(),
             http,
             notify: OnceLock::new(),
@@ -173,6 +185,11 @@ impl Metrics {
                 .with_label_values(&[label])
                 .inc_by(*lines);
         }
+    }
+
+    /// Receipts had a status word that no rule maps.
+    pub(crate) fn unknown_statuses(&self, receipts: u64) {
+        self.unknown_statuses.inc_by(receipts);
     }
 
     /// A request was answered.

@@ -19,7 +19,7 @@ const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum InputError {
     /// The file cannot be opened.
-    #[error("cannot open {path}: {source}")]
+    #[error("cannot open {path}")]
     Open {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum InputError {
         source: io::Error,
     },
     /// Reading or decompressing failed.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -168,23 +168,59 @@ fn fill(file: &mut dyn Read, buffer: &mut Vec<u8>, size: usize) -> io::Result<bo
     Ok(read < size)
 }
 
-/// Opens a file by the compression that its name tells; `-` is standard input.
-fn open(path: &Path) -> Result<Box<dyn Read + Send>, InputError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin()));
+/// How a file is packed.
+enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// Bytes that tell gzip (RFC 1952).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Bytes that tell zstd (RFC 8878).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+impl Packing {
+    /// What the first bytes say, and where they say nothing, the name: a packed file that was cut to
+    /// nothing must not pass for an empty plain one.
+    fn of(head: &[u8], path: &Path) -> Packing {
+        if head.starts_with(&GZIP_MAGIC) {
+            return Packing::Gzip;
+        }
+        if head.starts_with(&ZSTD_MAGIC) {
+            return Packing::Zstd;
+        }
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Packing::Gzip,
+            Some("zst") => Packing::Zstd,
+            _ => Packing::Plain,
+        }
     }
+}
+
+/// Opens a file, packed or not; `-` is standard input.
+fn open(path: &Path) -> Result<Box<dyn Read + Send>, InputError> {
     let failed = |source| InputError::Open {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
-    Ok(
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
-            Some("zst") => Box::new(zstd::Decoder::new(file).map_err(failed)?),
-            _ => Box::new(file),
-        },
-    )
+    let mut file: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(failed)?)
+    };
+    let mut head = Vec::with_capacity(ZSTD_MAGIC.len());
+    file.by_ref()
+        .take(ZSTD_MAGIC.len() as u64)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
+    let packing = Packing::of(&head, path);
+    let whole = io::Cursor::new(head).chain(file);
+    Ok(match packing {
+        Packing::Plain => Box::new(whole),
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        Packing::Zstd => Box::new(zstd::Decoder::new(whole).map_err(failed)?),
+    })
 }
 
 #[cfg(test)]
@@ -247,10 +283,45 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let mut input = Input::new(vec![PathBuf::from("/no/such/file.ndjson")]);
-        let error = input.next_chunk().err().unwrap().to_string();
-        assert!(
-            error.starts_with("cannot open /no/such/file.ndjson: "),
-            "{error}"
-        );
+        let error = input.next_chunk().err().unwrap();
+        // The cause is told by whoever prints the chain: once.
+        assert_eq!(error.to_string(), "cannot open /no/such/file.ndjson");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn packed_content_is_known_by_its_first_bytes_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        gz.write_all(b"1\n").unwrap();
+        let packed = [
+            ("a.ndjson", gz.finish().unwrap()),
+            ("b.ndjson", zstd::encode_all(&b"2\n"[..], 1).unwrap()),
+            ("c", b"3".to_vec()),
+            ("d", Vec::new()),
+        ];
+        let paths = packed.map(|(name, bytes)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        });
+        assert_eq!(read_all(paths.to_vec()).0, b"1\n2\n3");
+    }
+
+    #[test]
+    fn a_packed_file_that_was_cut_is_an_error_however_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        gz.write_all(b"1\n2\n").unwrap();
+        let whole = gz.finish().unwrap();
+        for length in [0, 1, 5, whole.len() - 1] {
+            let path = folder.path().join("a.gz");
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = Input::new(vec![path]).next_chunk().err();
+            assert!(
+                matches!(error, Some(InputError::Read { .. })),
+                "{length}: {error:?}"
+            );
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Files through the same dataflow and engine as live events, on their own time axis, without
 //! effects: backtests, bulk checks, benchmarks.
 //!
-//! Same input and rules give the same bytes, whatever the number of workers: the input is cut into
-//! epochs by size alone, and both files are written in an order that only contents decide.
+//! Same input, rules and `now` give the same bytes, whatever the number of workers: the input is cut
+//! into epochs by size alone, and both files are written in an order that only contents decide.
+//!
+//! A line whose time lies beyond `now` is refused, as ingest refuses it: one bad clock would move the
+//! watermark to the end of time, and what came after it would be too late.
 
 mod input;
 mod output;
@@ -10,18 +13,19 @@ mod output;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::dataflow::{Dataflow, DataflowConfig, DataflowError, EpochInput, Limits, Work};
+use crate::dataflow::{
+    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Limits, Work,
+};
 use crate::engine::{Effect, Engine};
-use crate::event::{DecodeLimits, Refusal};
+use crate::event::{CLOCK_SKEW_MS_MAX, DecodeLimits, Refusal};
 use crate::rules::Plan;
 
 pub use input::InputError;
-use input::{Chunk, Input};
+use input::{Chunk, Input, Places};
 use output::{TransitionFile, WindowFile};
 
 /// Refusals that a summary quotes.
@@ -38,6 +42,8 @@ pub struct ReplayOptions {
     pub out: Option<PathBuf>,
     /// Leave `windows.csv` out.
     pub alerts_only: bool,
+    /// The present of the replay, ms: what lies more than ten minutes after it is refused.
+    pub now_ms: i64,
     /// Files in order; `-` is standard input.
     pub inputs: Vec<PathBuf>,
 }
@@ -57,6 +63,8 @@ pub struct ReplaySummary {
     pub refusals: Vec<(PathBuf, Refusal)>,
     /// Names of unknown fields, with the number of lines.
     pub unknown_fields: Vec<(String, u64)>,
+    /// Receipts taken as Indeterminate because no rule maps their status word.
+    pub unknown_statuses: u64,
     /// Facts that were older than their stream's retention.
     pub too_late: u64,
     /// Time from the first byte to the last row.
@@ -89,92 +97,142 @@ pub enum ReplayError {
 /// Replays files under a plan.
 ///
 /// # Errors
-/// Input that cannot be read, output that cannot be written; refused lines are no error.
+/// Input that cannot be read, output that cannot be written; refused lines are no error. After an
+/// error there are no output files of this replay, complete or not.
 pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary, ReplayError> {
     let started = Instant::now();
     // Before the workers start: a folder that cannot be written must not leave them running.
-    let (mut windows, mut transitions) = open_outputs(options)?;
+    let (windows, transitions) = open_outputs(options)?;
     let config = DataflowConfig {
         workers: options.workers,
         keeps_history: false,
         limits: Limits::default(),
     };
     let Dataflow {
-        mut feed, mut cuts, ..
+        feed,
+        mut cuts,
+        queries,
     } = Dataflow::<()>::start(config)?;
-    let mut input = Input::new(options.inputs.clone());
-    let places = input.places();
-
-    let (failed_in, failed) = sync_channel(1);
+    // Nobody asks about windows here.
+    drop(queries);
+    let input = Input::new(options.inputs.clone());
+    let mut taking = Taking {
+        plan,
+        places: input.places(),
+        engine: Engine::new(plan.clone()),
+        windows,
+        transitions,
+        summary: ReplaySummary::default(),
+    };
+    let limits = DecodeLimits {
+        ts_ms_max: Some(options.now_ms.saturating_add(CLOCK_SKEW_MS_MAX)),
+        ..DecodeLimits::default()
+    };
     let first_plan = plan.clone();
-    let feeder = std::thread::spawn(move || {
-        let mut plan = Some(first_plan);
-        loop {
-            let mut work = Vec::with_capacity(CHUNKS_PER_EPOCH);
-            let mut end = false;
-            while work.len() < CHUNKS_PER_EPOCH && !end {
-                match input.next_chunk() {
-                    Ok(Some(Chunk { lines, first_line })) => {
-                        let limits = Some(DecodeLimits::default());
-                        work.push(Work::Lines {
-                            lines,
-                            first_line,
-                            limits,
-                        });
-                    }
-                    Ok(None) => end = true,
-                    Err(error) => {
-                        let _ = failed_in.send(error);
-                        return;
-                    }
-                }
-            }
-            let epoch = EpochInput {
-                now_ms: 0,
-                plan: plan.take(),
-                work,
-                end,
-                checkpoint: false,
-            };
-            if !feed.submit(epoch, ()) || end {
-                return;
-            }
-        }
-    });
-
-    let mut engine = Engine::new(plan.clone());
-    let mut summary = ReplaySummary::default();
+    let feeder = std::thread::spawn(move || feed_all(input, limits, first_plan, feed));
     while let Some((cut, ())) = cuts.next_cut() {
-        summary.events += cut.events;
-        for refusal in &cut.refused {
-            summary.refused += 1;
-            if summary.refusals.len() < REFUSALS_SHOWN_MAX {
-                summary.refusals.push(places.locate(refusal));
-            }
-        }
-        for effect in engine.step(&cut, &[]) {
-            if let Effect::Transition(transition) = effect {
-                transitions.add(transition);
-            }
-        }
-        if let Some(windows) = &mut windows {
-            windows.take(plan, cut)?;
+        if let Err(error) = taking.take(cut) {
+            // Dropping the cuts waits for the workers, and they for the reader, and that may be
+            // waiting for a pipe that says nothing more. The error does not wait for all of them.
+            std::thread::spawn(move || drop(cuts));
+            return Err(error);
         }
     }
-    feeder.join().map_err(|_| ReplayError::Thread("reading"))?;
-    if let Ok(error) = failed.try_recv() {
-        return Err(error.into());
-    }
-    summary.windows = windows.map_or(Ok(0), |windows| windows.finish(plan))?;
-    summary.transitions = transitions.finish()?;
+    feeder
+        .join()
+        .map_err(|_| ReplayError::Thread("reading"))??;
+    let mut summary = taking.finish()?;
     summary.too_late = cuts.counts().facts_too_late;
     summary.unknown_fields = cuts
         .unknown_fields()
         .iter()
         .map(|(name, count)| (name.clone(), *count))
         .collect();
+    summary.unknown_statuses = cuts.unknown_statuses();
     summary.elapsed = started.elapsed();
     Ok(summary)
+}
+
+/// Feeds all input, and ends event time behind it; input that fails ends the feed without.
+fn feed_all(
+    mut input: Input,
+    limits: DecodeLimits,
+    plan: Arc<Plan>,
+    mut feed: Feed<()>,
+) -> Result<(), InputError> {
+    let mut plan = Some(plan);
+    loop {
+        let mut work = Vec::with_capacity(CHUNKS_PER_EPOCH);
+        let mut end = false;
+        while work.len() < CHUNKS_PER_EPOCH && !end {
+            match input.next_chunk()? {
+                Some(Chunk { lines, first_line }) => work.push(Work::Lines {
+                    lines,
+                    first_line,
+                    limits: Some(limits),
+                }),
+                None => end = true,
+            }
+        }
+        let epoch = EpochInput {
+            now_ms: 0,
+            plan: plan.take(),
+            work,
+            end,
+            checkpoint: false,
+        };
+        if !feed.submit(epoch, ()) || end {
+            return Ok(());
+        }
+    }
+}
+
+/// What becomes of cuts.
+struct Taking<'a> {
+    plan: &'a Plan,
+    places: Places,
+    engine: Engine,
+    windows: Option<WindowFile>,
+    transitions: TransitionFile,
+    summary: ReplaySummary,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, cut: Cut) -> Result<(), ReplayError> {
+        self.summary.events += cut.events;
+        for refusal in &cut.refused {
+            self.summary.refused += 1;
+            if self.summary.refusals.len() < REFUSALS_SHOWN_MAX {
+                self.summary.refusals.push(self.places.locate(refusal));
+            }
+        }
+        for effect in self.engine.step(&cut, &[]) {
+            if let Effect::Transition(transition) = effect {
+                self.transitions.add(transition);
+            }
+        }
+        match &mut self.windows {
+            Some(windows) => windows.take(self.plan, cut),
+            None => Ok(()),
+        }
+    }
+
+    /// Both files get their names only when both are complete.
+    fn finish(mut self) -> Result<ReplaySummary, ReplayError> {
+        let mut complete = Vec::new();
+        if let Some(windows) = self.windows {
+            let (rows, file) = windows.finish(self.plan)?;
+            self.summary.windows = rows;
+            complete.push(file);
+        }
+        let (rows, file) = self.transitions.finish()?;
+        self.summary.transitions = rows;
+        complete.extend(file);
+        for file in complete {
+            file.publish()?;
+        }
+        Ok(self.summary)
+    }
 }
 
 fn open_outputs(
@@ -196,23 +254,4 @@ fn open_outputs(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rules::testing::{MINIMAL, plan};
-
-    #[test]
-    fn an_output_folder_that_is_a_file_is_refused_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let (out, input) = (folder.path().join("out"), folder.path().join("in.ndjson"));
-        std::fs::write(&out, "").unwrap();
-        std::fs::write(&input, "").unwrap();
-        let options = ReplayOptions {
-            workers: 2,
-            out: Some(out.clone()),
-            alerts_only: false,
-            inputs: vec![input],
-        };
-        let error = replay(&plan(MINIMAL), &options).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot write {}", out.display()));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::alerting::Transition;
 use crate::dataflow::{Cut, Standing, WindowUpdate};
@@ -15,20 +15,16 @@ use crate::rules::Plan;
 ///
 /// A row can still be corrected until its stream's retention has passed, and waits for that.
 pub(super) struct WindowFile {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: OutputFile,
     waiting: BTreeMap<i64, Vec<WindowUpdate>>,
     rows: u64,
 }
 
 impl WindowFile {
     pub(super) fn create(path: PathBuf) -> Result<WindowFile, ReplayError> {
-        let mut file = create(&path)?;
-        let header = b"kqi,group,window_start_ms,window_end_ms,count,value,score,verdict\n";
-        file.write_all(header)
-            .map_err(|source| failed(&path, source))?;
+        let mut file = OutputFile::create(path)?;
+        file.write("kqi,group,window_start_ms,window_end_ms,count,value,score,verdict\n")?;
         Ok(WindowFile {
-            path,
             file,
             waiting: BTreeMap::new(),
             rows: 0,
@@ -69,15 +65,13 @@ impl WindowFile {
         Ok(())
     }
 
-    /// Writes the rest; returns the number of rows.
-    pub(super) fn finish(mut self, plan: &Plan) -> Result<u64, ReplayError> {
+    /// Writes the rest; returns the number of rows, and the file to publish.
+    pub(super) fn finish(mut self, plan: &Plan) -> Result<(u64, OutputFile), ReplayError> {
         for (_, updates) in std::mem::take(&mut self.waiting) {
             self.write(plan, updates)?;
         }
-        self.file
-            .flush()
-            .map_err(|source| failed(&self.path, source))?;
-        Ok(self.rows)
+        self.file.flush()?;
+        Ok((self.rows, self.file))
     }
 
     fn write(&mut self, plan: &Plan, mut updates: Vec<WindowUpdate>) -> Result<(), ReplayError> {
@@ -103,23 +97,20 @@ impl WindowFile {
                 self.rows += 1;
             }
         }
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(|source| failed(&self.path, source))
+        self.file.write(&text)
     }
 }
 
 /// Every transition of every alert, by time, alert and group.
 pub(super) struct TransitionFile {
-    target: Option<(PathBuf, BufWriter<File>)>,
+    target: Option<OutputFile>,
     transitions: Vec<Transition>,
 }
 
 impl TransitionFile {
     pub(super) fn create(path: PathBuf) -> Result<TransitionFile, ReplayError> {
-        let file = create(&path)?;
         Ok(TransitionFile {
-            target: Some((path, file)),
+            target: Some(OutputFile::create(path)?),
             transitions: Vec::new(),
         })
     }
@@ -136,13 +127,14 @@ impl TransitionFile {
         self.transitions.push(transition);
     }
 
-    /// Writes the file; returns the number of rows.
-    pub(super) fn finish(mut self) -> Result<u64, ReplayError> {
+    /// Writes the file; returns the number of rows, and the file to publish.
+    pub(super) fn finish(mut self) -> Result<(u64, Option<OutputFile>), ReplayError> {
         // Streams progress at different paces; the order in which cuts told must not show.
         self.transitions
             .sort_by(|a, b| (a.at_ms, &a.alert, &a.group).cmp(&(b.at_ms, &b.alert, &b.group)));
-        let Some((path, mut file)) = self.target else {
-            return Ok(self.transitions.len() as u64);
+        let rows = self.transitions.len() as u64;
+        let Some(mut file) = self.target else {
+            return Ok((rows, None));
         };
         let mut text = String::from("alert,group,severity,state,at_ms,value,reason\n");
         for transition in &self.transitions {
@@ -165,19 +157,59 @@ impl TransitionFile {
             push_number(&mut text, *value);
             let _ = writeln!(text, ",{}", reason.name());
         }
-        file.write_all(text.as_bytes())
-            .map_err(|source| failed(&path, source))?;
-        file.flush().map_err(|source| failed(&path, source))?;
-        Ok(self.transitions.len() as u64)
+        file.write(&text)?;
+        file.flush()?;
+        Ok((rows, Some(file)))
     }
 }
 
-fn create(path: &PathBuf) -> Result<BufWriter<File>, ReplayError> {
-    let file = File::create(path).map_err(|source| failed(path, source))?;
-    Ok(BufWriter::with_capacity(1 << 20, file))
+/// A file that has its name only when it is complete: until then it is `NAME.partial`, and a replay
+/// that fails takes that away again.
+pub(super) struct OutputFile {
+    path: PathBuf,
+    partial: PathBuf,
+    file: BufWriter<File>,
 }
 
-fn failed(path: &std::path::Path, source: std::io::Error) -> ReplayError {
+impl OutputFile {
+    fn create(path: PathBuf) -> Result<OutputFile, ReplayError> {
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(|source| failed(&path, source))?;
+        Ok(OutputFile {
+            path,
+            partial,
+            file: BufWriter::with_capacity(1 << 20, file),
+        })
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), ReplayError> {
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|source| failed(&self.path, source))
+    }
+
+    fn flush(&mut self) -> Result<(), ReplayError> {
+        self.file
+            .flush()
+            .map_err(|source| failed(&self.path, source))
+    }
+
+    /// Gives the complete file its name; one of an earlier replay goes.
+    pub(super) fn publish(self) -> Result<(), ReplayError> {
+        std::fs::rename(&self.partial, &self.path).map_err(|source| failed(&self.path, source))
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        // Gone already when it was published; and where it cannot be removed, its name tells.
+        let _ = std::fs::remove_file(&self.partial);
+    }
+}
+
+fn failed(path: &Path, source: std::io::Error) -> ReplayError {
     ReplayError::Output {
         path: path.to_owned(),
         source,

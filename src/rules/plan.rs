@@ -283,11 +283,13 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
             .map(|service| service.id.clone())
             .collect()
     });
+    let statuses: FxHashSet<String> = book.mms.statuses.keys().cloned().collect();
     Layout {
-        version: fingerprint(&streams, services.as_ref(), &references),
+        version: fingerprint(&streams, services.as_ref(), &references, &statuses),
         streams,
         services,
         references,
+        statuses,
     }
 }
 
@@ -297,6 +299,7 @@ fn fingerprint(
     streams: &[StreamLayout],
     services: Option<&FxHashSet<String>>,
     references: &FxHashSet<String>,
+    statuses: &FxHashSet<String>,
 ) -> u64 {
     let sorted = |names: &FxHashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -307,6 +310,7 @@ fn fingerprint(
     format!("{streams:?}").hash(&mut hasher);
     services.map(sorted).hash(&mut hasher);
     sorted(references).hash(&mut hasher);
+    sorted(statuses).hash(&mut hasher);
     hasher.finish()
 }
 

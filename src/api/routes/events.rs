@@ -18,9 +18,15 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
 /// Takes events: one JSON object a line.
 ///
 /// The answer comes when the accepted lines are durable. A line that cannot be taken is refused
-/// alone. With both headers a batch can be sent again safely: a producer numbers its batches
-/// upwards, and a number that is not above its newest is answered `accepted: 0, duplicate: true`
-/// and counted once.
+/// alone; only a line over the size limit refuses the whole body, so that nothing of it is counted
+/// and it can be sent again without that line. A receipt whose status word no rule maps is taken as
+/// Indeterminate, counted and shown in the quarantine. An event older than its stream's retention is
+/// accepted and kept in the journal, and changes no window: `facts_too_late` counts its facts.
+///
+/// With both headers a batch can be sent again safely: a producer numbers its batches upwards. A
+/// number equal to the newest, or among the 64 before it and known, is answered
+/// `accepted: 0, duplicate: true` and counted once. Any other number below the newest may never have
+/// been seen, and is refused with 409.
 #[utoipa::path(
     post,
     path = "/v1/events",
@@ -28,13 +34,15 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
     params(
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
         ("Chrysalis-Producer" = Option<String>, Header, description = "name of the producer, up to 128 bytes"),
-        ("Chrysalis-Sequence" = Option<u64>, Header, description = "the producer's own number for the batch, counting upwards"),
+        ("Chrysalis-Sequence" = Option<u64>, Header, description = "the producer's own number for the batch, counting upwards, 0 to 9223372036854775807", minimum = 0, maximum = 9223372036854775807i64),
     ),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, description = "judged, and what was accepted is durable", body = ReceiptView),
         (status = 400, description = "the body cannot be read, or a header is wrong", body = ErrorBody),
-        (status = 413, description = "the body is too large, packed or unpacked", body = ErrorBody),
+        (status = 408, description = "nothing more of the body came for a while", body = ErrorBody),
+        (status = 409, description = "the sequence goes back to one that is not known; the message says which is the newest", body = ErrorBody),
+        (status = 413, description = "the body is too large, packed or unpacked, or has too many lines, or a line over the limit", body = ErrorBody),
         (status = 415, description = "the content coding is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind; Retry-After says when to come back", body = ErrorBody),
         (status = 503, description = "starting, stopping, or no answer in time", body = ErrorBody),
@@ -72,7 +80,8 @@ pub(in crate::api) struct QuarantineQuery {
     limit: Option<usize>,
 }
 
-/// The newest refused lines, numbers of subscribers masked.
+/// The newest refused lines, and receipts whose status word no rule maps (class `unknown_status`);
+/// numbers of subscribers masked.
 #[utoipa::path(
     get,
     path = "/v1/quarantine",

@@ -29,10 +29,10 @@ pub(in crate::api) async fn reload(
     match (server.state.reload)().await {
         Ok(report) => Ok(Json((&report).into())),
         Err(ReloadProblems::Rules(problems)) => {
-            let words = format!(
-                "the rule book has {} problems, the one in force stays",
-                problems.len()
-            );
+            let count = problems.len();
+            let plural = if count == 1 { "" } else { "s" };
+            let words =
+                format!("the rule book has {count} problem{plural}, the one in force stays");
             let listed = problems.iter().map(ToString::to_string).collect();
             Err(
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rules", words)

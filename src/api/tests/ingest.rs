@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api::testing::{BOOK, Harness, T0, minute};
 use crate::api::{HttpConfig, Lifecycle};
-use crate::journal::JournalConfig;
 use crate::journal::writer::WriterConfig;
+use crate::journal::{FakeDisk, JournalConfig};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -66,7 +66,7 @@ async fn nothing_and_blank_lines_are_fine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_lines_are_refused_alone_and_quarantined() {
-    let harness = small(|config| config.line_bytes_max = 400);
+    let harness = Harness::new();
     let future = crate::time::now_ms() + 3_600_000;
     let good = minute("news", "长沙", T0, 0, 1);
     let lines = [
@@ -79,7 +79,7 @@ async fn bad_lines_are_refused_alone_and_quarantined() {
         format!("{{\"type\":\"dial_test\",\"ts\":{T0},\"service\":\"news\"}}"),
         format!("{{\"type\":\"dial_test\",\"ts\":{T0},\"service\":\"news\",\"ok\":\"maybe\"}}"),
         format!("{{\"type\":\"dial_test\",\"ts\":{future},\"service\":\"news\",\"ok\":true}}"),
-        "x".repeat(401),
+        "1".to_owned(),
         format!(
             "{{\"type\":\"dial_test\",\"ts\":{T0},\"service\":\"news\",\"ok\":true,\"colour\":\"red\"}}"
         ),
@@ -108,7 +108,7 @@ async fn bad_lines_are_refused_alone_and_quarantined() {
         (5, "field `ok` is missing"),
         (6, "field `ok`: invalid type: string \"maybe\""),
         (7, "ts "),
-        (8, "line of 401 bytes is longer than the limit of 400"),
+        (8, "invalid type: integer `1`, expected a JSON object"),
     ];
     assert_eq!(told.len(), want.len(), "{told:?}");
     for ((line, reason), (want_line, want_reason)) in told.iter().zip(want) {
@@ -127,7 +127,7 @@ async fn bad_lines_are_refused_alone_and_quarantined() {
     assert_eq!(quarantine["total"], 7);
     let lines = quarantine["lines"].as_array().unwrap();
     assert_eq!(lines.len(), 5);
-    assert_eq!(lines[0]["class"], "too_long");
+    assert_eq!(lines[0]["class"], "bad_value");
     assert_eq!(lines[4]["class"], "unknown_service");
     let text = lines[4]["text"].as_str().unwrap();
     assert!(
@@ -147,6 +147,68 @@ async fn bad_lines_are_refused_alone_and_quarantined() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_a_line_over_the_limit_is_refused_whole_and_can_be_sent_again() {
+    let harness = small(|config| config.line_bytes_max = 400);
+    let first = [("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "1")];
+    let good = minute("news", "长沙", T0, 0, 2);
+    // A long blank line is none.
+    let (blank, long) = (" ".repeat(500), "x".repeat(401));
+    let body = format!("{good}{blank}\nnonsense\n{long}\n{good}");
+    let reply = harness.events(&first, body).await;
+    let words = "line 5 has 401 bytes, more than the limit of 400: \
+                 nothing of the body was taken, send it without that line";
+    assert_eq!(
+        reply.error(),
+        (413, "line_too_long".to_owned(), words.to_owned())
+    );
+    assert_eq!(harness.get("/v1/quarantine").await.json()["total"], 0);
+    let again = harness.events(&first, format!("{good}{good}")).await.json();
+    assert_eq!(
+        again,
+        json!({"accepted": 4, "refused": [], "duplicate": false})
+    );
+    let status = harness.get("/v1/status").await.json();
+    assert_eq!(status["journal"]["events_total"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_with_unmapped_words_are_taken_counted_and_quarantined() {
+    let harness = Harness::new();
+    let receipt = |status: &str| {
+        format!(
+            "{{\"type\":\"mms_receipt\",\"ts\":{T0},\"message_id\":\"m\",\"service\":\"news\",\
+             \"recipient\":\"13812345678\",\"status\":\"{status}\"}}"
+        )
+    };
+    let body = [receipt("Retrieved"), "no".to_owned(), receipt("2001")].join("\n");
+    let headers = [("Chrysalis-Producer", "mmsc"), ("Chrysalis-Sequence", "1")];
+    for repeat in [false, true] {
+        let reply = harness.events(&headers, body.clone()).await.json();
+        let accepted = if repeat { 0 } else { 2 };
+        assert_eq!(reply["accepted"], accepted);
+        assert_eq!(reply["refused"].as_array().unwrap().len(), 1);
+    }
+    let quarantine = harness.get("/v1/quarantine").await.json();
+    assert_eq!(quarantine["total"], 2, "repeats are not counted again");
+    let line = &quarantine["lines"][0];
+    assert_eq!(
+        (&line["class"], &line["line"]),
+        (&json!("unknown_status"), &json!(3))
+    );
+    assert_eq!(
+        line["reason"],
+        "status \"2001\" is not mapped by the rule book, taken as Indeterminate"
+    );
+    assert!(line["text"].as_str().unwrap().contains("138******78"));
+    let metrics = harness.get("/metrics").await.text;
+    assert!(
+        metrics.contains("chrysalis_mms_unknown_status_total 1"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("chrysalis_events_accepted_total{type=\"mms_receipt\"} 2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +261,40 @@ async fn a_repeated_sequence_is_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sequence_that_goes_back_is_no_repeat() {
+    let harness = Harness::new();
+    let body = minute("news", "长沙", T0, 0, 1);
+    let send = |sequence: &'static str| {
+        let headers = [
+            ("Chrysalis-Producer", "p"),
+            ("Chrysalis-Sequence", sequence),
+        ];
+        let body = body.clone();
+        let harness = &harness;
+        async move { harness.events(&headers, body).await }
+    };
+    for sequence in ["40", "41", "500"] {
+        assert_eq!(send(sequence).await.json()["accepted"], 1, "{sequence}");
+    }
+    assert_eq!(send("500").await.json()["duplicate"], true);
+    for lost in ["41", "499", "0"] {
+        let words = format!(
+            "sequence {lost} is below 500, the newest of this producer, and not among the 64 before \
+             it that are remembered: nothing was kept; number batches upwards, or begin again under \
+             another name"
+        );
+        let reply = send(lost).await;
+        assert_eq!(reply.error(), (409, "sequence_back".to_owned(), words));
+    }
+    let status = harness.get("/v1/status").await.json();
+    assert_eq!(status["journal"]["events_total"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sequence_headers_that_cannot_be_meant_are_refused() {
     let harness = Harness::new();
     let long = "p".repeat(129);
-    let cases: [(&[(&str, &str)], &str); 5] = [
+    let cases: [(&[(&str, &str)], &str); 7] = [
         (
             &[("Chrysalis-Producer", "p")],
             "header Chrysalis-Producer came without Chrysalis-Sequence: send both or neither",
@@ -213,7 +305,22 @@ async fn sequence_headers_that_cannot_be_meant_are_refused() {
         ),
         (
             &[("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "-1")],
-            "header Chrysalis-Sequence is \"-1\", wanted a whole number from 0",
+            "header Chrysalis-Sequence is \"-1\", wanted a whole number from 0 to 9223372036854775807",
+        ),
+        (
+            // It would leave no number above it.
+            &[
+                ("Chrysalis-Producer", "p"),
+                ("Chrysalis-Sequence", "18446744073709551615"),
+            ],
+            "header Chrysalis-Sequence is \"18446744073709551615\", wanted a whole number from 0 to 9223372036854775807",
+        ),
+        (
+            &[
+                ("Chrysalis-Producer", "p"),
+                ("Chrysalis-Sequence", "9223372036854775808"),
+            ],
+            "header Chrysalis-Sequence is \"9223372036854775808\", wanted a whole number from 0 to 9223372036854775807",
         ),
         (
             &[("Chrysalis-Producer", " "), ("Chrysalis-Sequence", "1")],
@@ -403,9 +510,8 @@ async fn nothing_is_taken_before_the_replay_is_over_or_after_the_end() {
     assert_eq!(harness.get("/ready").await.status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_never_ends_does_not_hold_the_server() {
-    let harness = small(|config| config.request_timeout_ms = 100);
+/// What a client gets that announces more of a body than it sends.
+async fn half_a_body(harness: &Harness) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = harness.router();
@@ -415,9 +521,84 @@ async fn a_body_that_never_ends_does_not_hold_the_server() {
     client.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 1_000];
     let length = client.read(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]);
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("no answer within 0.1 s"), "{answer}");
     serving.abort();
     let _ = serving.await;
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_ends_does_not_hold_the_server() {
+    let harness = small(|config| config.request_timeout_ms = 100);
+    let answer = half_a_body(&harness).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("no answer within 0.1 s"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_stops_in_the_middle_is_told_so() {
+    let harness = small(|config| config.body_timeout_ms = 100);
+    let answer = half_a_body(&harness).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
+    let words = "nothing more of the body came for 0.1 s, 3 bytes were there: send it again";
+    assert!(answer.contains(words), "{answer}");
+    assert_eq!(
+        harness.get("/v1/status").await.json()["queues"]["ingest_in_flight_bytes"],
+        0
+    );
+}
+
+fn on_disk(disk: &FakeDisk) -> Harness {
+    Harness::on_disk(
+        disk,
+        BOOK,
+        HttpConfig::default(),
+        JournalConfig::default(),
+        WriterConfig::default(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_the_batch_can_come_again() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    let headers = [("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "1")];
+    let body = minute("news", "长沙", T0, 0, 4);
+    disk.set_capacity_bytes(Some(0));
+    let reply = harness.events(&headers, body.clone()).await;
+    let words = "the journal's disk is full: nothing was kept, try again when there is space";
+    assert_eq!(
+        reply.error(),
+        (507, "disk_full".to_owned(), words.to_owned())
+    );
+    assert_eq!(reply.headers["retry-after"], "1");
+    disk.set_capacity_bytes(None);
+    let again = harness.events(&headers, body).await.json();
+    assert_eq!(
+        again,
+        json!({"accepted": 4, "refused": [], "duplicate": false})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_is_told_and_nothing_is_promised() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    disk.fail_syncs(true);
+    let mut told = Vec::new();
+    // The idle tick may find the failure before a batch does, and then the journal is closed.
+    for _ in 0..2 {
+        let reply = harness.events(&[], minute("news", "长沙", T0, 0, 4)).await;
+        assert_eq!(reply.headers["retry-after"], "1");
+        told.push(reply.error());
+    }
+    let failed = "the journal has failed: whether the batch is kept shows after a restart, \
+                  retry it with the same Chrysalis-Sequence";
+    let closed = "the journal is closed";
+    assert!(
+        told[0] == (503, "journal_failed".to_owned(), failed.to_owned())
+            || told[0] == (503, "stopping".to_owned(), closed.to_owned()),
+        "{told:?}"
+    );
+    assert_eq!(told[1].0, 503);
 }

@@ -176,6 +176,30 @@ async fn questions_that_make_no_sense_are_refused() {
             ),
         ),
         (
+            "/v1/alerts?sate=firing",
+            (
+                400,
+                "bad_query",
+                "unknown query parameter \"sate\", known are state, service, severity",
+            ),
+        ),
+        (
+            "/v1/kqis/news_success/windows?From=5",
+            (
+                400,
+                "bad_query",
+                "unknown query parameter \"From\", known are from, to, group",
+            ),
+        ),
+        (
+            "/v1/kqis?limit=many",
+            (
+                400,
+                "bad_query",
+                "the query cannot be read: limit: invalid digit found in string",
+            ),
+        ),
+        (
             "/v1/alerts/0000",
             (404, "not_found", "there is no alert \"0000\""),
         ),

@@ -82,7 +82,7 @@ async fn bad_rules_are_all_listed_and_the_schema_is_served() {
     assert_eq!((status, &*code), (422, "bad_rules"));
     assert_eq!(
         message,
-        "the rule book has 1 problems, the one in force stays"
+        "the rule book has 1 problem, the one in force stays"
     );
     assert_eq!(
         reply.json()["error"]["problems"][0],
@@ -113,7 +113,15 @@ async fn the_metrics_page_is_what_prometheus_reads() {
     );
     let page = reply.text;
     check_text(&page);
-    assert!(page.contains("chrysalis_notices_total{outcome=\"dead\"} 4"));
+    for line in [
+        "chrysalis_notices_total{outcome=\"dead\"} 4",
+        "chrysalis_kqi_info{kqi=\"news_success\",service=\"news\",unit=\"%\",layer=\"platform\",department=\"NET\"} 1",
+        "chrysalis_kqi_info{kqi=\"mail_latency\",service=\"mail\",unit=\"ms\",layer=\"network\",department=\"\"} 1",
+        "process_resident_memory_bytes ",
+        "process_cpu_seconds_total ",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
     assert!(page.contains("chrysalis_http_request_duration_seconds_bucket{method=\"POST\",route=\"/v1/events\",status=\"200\",le=\"0.001\"}"));
     promtool(&page);
 }
@@ -126,7 +134,8 @@ fn check_text(page: &str) {
         if let Some(rest) = line.strip_prefix("# ") {
             let mut words = rest.split(' ');
             let (kind, name) = (words.next().unwrap(), words.next().unwrap());
-            assert!(name.starts_with("chrysalis_"), "{line}");
+            let is_usual = name.starts_with("chrysalis_") || name.starts_with("process_");
+            assert!(is_usual, "{line}");
             if kind == "TYPE" {
                 assert!(
                     families.insert(name.to_owned()),

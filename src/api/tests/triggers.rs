@@ -1,12 +1,20 @@
 //! A KQI breaks, a trigger opens, operators move it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::api::testing::{Harness, T0, minute};
+use crate::api::HttpConfig;
+use crate::api::testing::{BOOK, Harness, T0, minute};
+use crate::journal::JournalConfig;
+use crate::journal::writer::WriterConfig;
 
 /// A harness in which one alert fires and one trigger is open.
 async fn broken() -> Harness {
-    let harness = Harness::new();
+    broken_in(Harness::new()).await
+}
+
+async fn broken_in(harness: Harness) -> Harness {
     let body = minute("news", "长沙", T0, 3, 4) + &minute("news", "长沙", T0 + 60_000, 0, 1);
     assert_eq!(harness.events(&[], body).await.json()["accepted"], 5);
     harness.until(|snapshot| !snapshot.triggers.is_empty());
@@ -124,23 +132,92 @@ async fn moves_that_cannot_be_are_refused_with_what_can() {
         let reply = harness.post(path, &body.to_string()).await;
         assert_eq!(reply.error(), (status, code.to_owned(), message.to_owned()));
     }
-    let reply = harness.post(path, "{\"to\": 1}").await;
-    assert_eq!(reply.error().0, 400);
+    for (body, words) in [
+        (
+            "{\"to\": 1}",
+            "the body does not fit: to: invalid type: integer `1`, expected a string at line 1 column 8",
+        ),
+        (
+            "{\"to\": \"done\"}",
+            "the body does not fit: missing field `actor` at line 1 column 14",
+        ),
+        (
+            "7",
+            "the body does not fit: invalid type: integer `7`, expected a JSON object at line 1 column 1",
+        ),
+        (
+            "{\"to\"",
+            "the body is not JSON: EOF while parsing an object at line 1 column 5",
+        ),
+    ] {
+        let reply = harness.post(path, body).await;
+        assert_eq!(
+            reply.error(),
+            (400, "bad_body".to_owned(), words.to_owned())
+        );
+    }
     let reply = harness
         .post(path, &format!("\"{}\"", "x".repeat(70_000)))
         .await;
+    let words = "the body is larger than the limit of 65536 bytes";
     assert_eq!(
-        (reply.error().0, &*reply.error().1),
-        (413, "body_too_large")
+        reply.error(),
+        (413, "body_too_large".to_owned(), words.to_owned())
     );
     let plain = axum::http::Request::post(path)
         .body(axum::body::Body::from("{}"))
         .unwrap();
     let reply = harness.send(plain).await;
+    let words = "the body must come with content-type: application/json";
     assert_eq!(
-        (reply.error().0, &*reply.error().1),
-        (415, "unsupported_media_type")
+        reply.error(),
+        (415, "unsupported_media_type".to_owned(), words.to_owned())
     );
     let trigger = harness.get("/v1/triggers/T-000001").await.json();
     assert_eq!(trigger["history"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the guard is the stall; only the engine's own thread waits for it"
+)]
+async fn a_move_that_the_engine_has_not_answered_yet_is_told_to_be_journaled() {
+    let config = HttpConfig {
+        answer_timeout_ms: 100,
+        ..HttpConfig::default()
+    };
+    let (journal, writer) = (JournalConfig::default(), WriterConfig::default());
+    let harness = broken_in(Harness::with(BOOK, config, journal, writer)).await;
+    let stalled = harness.stall();
+    let body = json!({"to": "accepted", "actor": "王工"}).to_string();
+    let reply = harness.post("/v1/triggers/T-000001/moves", &body).await;
+    let (status, code, message) = reply.error();
+    assert_eq!((status, &*code), (504, "answer_late"));
+    assert!(
+        message.starts_with("the move is journaled at position ")
+            && message.ends_with(", the trigger's history will show what came of it"),
+        "{message}"
+    );
+    drop(stalled);
+    // And so it does.
+    harness.until(|snapshot| snapshot.triggers[0].history.len() == 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the guard is the stall; only the engine's own thread waits for it"
+)]
+async fn a_client_that_hangs_up_is_measured_as_well() {
+    let harness = broken().await;
+    let stalled = harness.stall();
+    let body = json!({"to": "accepted", "actor": "王工"}).to_string();
+    let asked = harness.post("/v1/triggers/T-000001/moves", &body);
+    let gone = tokio::time::timeout(Duration::from_millis(100), asked).await;
+    assert!(gone.is_err());
+    drop(stalled);
+    let metrics = harness.get("/metrics").await.text;
+    let line = "chrysalis_http_request_duration_seconds_count{method=\"POST\",route=\"/v1/triggers/{id}/moves\",status=\"499\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
 }

@@ -55,7 +55,7 @@ impl From<&Receipt> for ReceiptView {
 /// The newest refused lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct QuarantineView {
-    /// Lines refused since the start.
+    /// Lines put here since the start: refused ones, and receipts with unmapped status words.
     pub total: u64,
     /// The newest of them first; at most 1,000 are kept.
     pub lines: Vec<QuarantinedView>,

@@ -109,7 +109,7 @@ pub struct MoveView {
 
 /// A move that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct MoveRequest {
     /// State that the trigger shall have.
     #[schema(example = "accepted")]

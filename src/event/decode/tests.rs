@@ -16,6 +16,10 @@ fn layout() -> Arc<Layout> {
         streams,
         services: Some(["sms_hall".to_owned()].into_iter().collect()),
         references: ["subscriber_base".to_owned()].into_iter().collect(),
+        statuses: ["retrieved", "third:user retrieved"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
     })
 }
 
@@ -193,6 +197,58 @@ fn every_class_of_refusal_shows_its_message() {
         BadValue,
         "field `value` is \"9000000000001\", wanted a number within ±9e12",
     );
+}
+
+#[test]
+fn a_receipt_with_an_unmapped_word_is_taken_and_shown() {
+    let receipt = |status: &str| {
+        format!(r#"{{"type":"mms_receipt","ts":1,"message_id":"m","status":{status}}}"#)
+    };
+    let lines = [
+        "\"Retrieved\"",
+        "\"Third:User RETRIEVED\"",
+        "\"Gone fishing\"",
+        "7",
+    ];
+    let decoded = decode(&lines.map(receipt).join("\n"));
+    assert_eq!((decoded.batch.events, decoded.refused.len()), (4, 0));
+    let told: Vec<String> = decoded.doubtful.iter().map(Refusal::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 3: status \"Gone fishing\" is not mapped by the rule book, taken as Indeterminate",
+            "line 4: status \"7\" is not mapped by the rule book, taken as Indeterminate",
+        ]
+    );
+    assert_eq!(decoded.doubtful[0].class, RefusalReason::UnknownStatus);
+}
+
+#[test]
+fn numbers_are_read_to_their_last_bit() {
+    // The explaining decoder must read what the fast one reads, and both what was meant.
+    let mut state = 7u64;
+    for _ in 0..20_000 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let value = (state >> 11) as f64 / 1e4;
+        let text = value.to_string();
+        assert_eq!(serde_json::from_str::<f64>(&text).unwrap(), value);
+        assert_eq!(sonic_rs::from_str::<f64>(&text).unwrap(), value);
+    }
+}
+
+#[test]
+fn what_is_no_object_is_told_without_our_own_names() {
+    for (line, words) in [
+        ("1", "invalid type: integer `1`, expected a JSON object"),
+        (
+            "\"x\"",
+            "invalid type: string \"x\", expected a JSON object",
+        ),
+    ] {
+        refused(line, RefusalReason::BadValue, words);
+    }
 }
 
 #[test]

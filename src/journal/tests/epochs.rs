@@ -2,7 +2,8 @@
 
 use super::{batch, batch_from, open, open_with};
 use crate::journal::{
-    Ack, Committed, EpochConfig, Epochs, FakeDisk, JournalConfig, Position, Record, Submit,
+    Ack, Committed, EpochConfig, Epochs, FakeDisk, JournalConfig, JournalError, Position, Record,
+    Submit,
 };
 
 fn start(disk: &FakeDisk, config: EpochConfig) -> Epochs<u32> {
@@ -45,7 +46,7 @@ fn a_repeated_sequence_counts_once_also_after_a_restart() {
         acks(commit(&mut epochs, group, false, 1)),
         [(0, false, 2), (0, true, 2), (1, false, 2)]
     );
-    let group = vec![batch_from("p", 4), batch_from("p", 6), batch_from("q", 5)];
+    let group = vec![batch_from("p", 5), batch_from("p", 6), batch_from("q", 5)];
     assert_eq!(
         acks(commit(&mut epochs, group, false, 1)),
         [(0, true, 3), (2, false, 3), (1, true, 3)]
@@ -58,6 +59,64 @@ fn a_repeated_sequence_counts_once_also_after_a_restart() {
         acks(commit(&mut epochs, group, false, 1)),
         [(2, true, 4), (3, false, 4)]
     );
+}
+
+/// What each answer says: a repeat, a new one, or why not.
+fn words(committed: Committed<u32>) -> Vec<String> {
+    let word = |answer: Result<Ack, _>| match answer {
+        Ok(ack) if ack.duplicate => "repeat".to_owned(),
+        Ok(_) => "new".to_owned(),
+        Err(JournalError::SequenceBack { newest, .. }) => format!("below {newest}"),
+        Err(error) => error.to_string(),
+    };
+    committed.answers.into_iter().map(word).collect()
+}
+
+#[test]
+fn a_sequence_that_goes_back_is_a_repeat_only_if_it_is_remembered_also_after_a_restart() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk, EpochConfig::default());
+    let of = |sequences: &[u64]| sequences.iter().map(|at| batch_from("p", *at)).collect();
+    let answers = words(commit(&mut epochs, of(&[5, 7, 6, 5, 7]), false, 1));
+    assert_eq!(answers, ["new", "new", "below 7", "repeat", "repeat"]);
+    let asked = [4, 5, 6, 7];
+    let wanted = ["below 7", "repeat", "below 7", "repeat"];
+    assert_eq!(words(commit(&mut epochs, of(&asked), false, 1)), wanted);
+    drop(epochs);
+    let mut epochs = start(&disk, EpochConfig::default());
+    assert_eq!(words(commit(&mut epochs, of(&asked), false, 1)), wanted);
+    // Beyond what is remembered nobody can say any more.
+    let answers = words(commit(&mut epochs, of(&[71, 7, 72, 7, 1]), true, 1));
+    let wanted = ["new", "repeat", "new", "below 72", "below 72"];
+    assert_eq!(answers, wanted);
+    let text = JournalError::SequenceBack {
+        sequence: 1,
+        newest: 72,
+    };
+    assert_eq!(
+        text.to_string(),
+        "sequence 1 is below 72, the newest of this producer, and not among the 64 before it that \
+         are remembered: nothing was kept; number batches upwards, or begin again under another name"
+    );
+}
+
+#[test]
+fn a_sequence_below_one_that_was_not_kept_is_not_said_to_be_below_it() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk, EpochConfig::default());
+    disk.set_capacity_bytes(Some(0));
+    let done = commit(
+        &mut epochs,
+        vec![batch_from("p", 9), batch_from("p", 3)],
+        true,
+        1,
+    );
+    for answer in done.answers {
+        assert!(
+            matches!(answer, Err(JournalError::Full { .. })),
+            "{answer:?}"
+        );
+    }
 }
 
 #[test]

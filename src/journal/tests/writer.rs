@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::{DIR, batch, batch_from, open};
 use crate::journal::writer::{Clock, SubmitError, Submitter, Writer, WriterConfig, WriterError};
 use crate::journal::{
-    Ack, Epoch, EpochConfig, FakeDisk, Journal, JournalConfig, Position, RealDisk, Record, Submit,
+    Ack, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Position, RealDisk, Record,
+    Submit,
 };
 
 fn fixed(now_ms: i64) -> Clock {
@@ -274,6 +275,39 @@ fn a_failed_disk_ends_the_writer_and_everybody_is_told() {
         thread::sleep(Duration::from_millis(1));
     }
     assert!(matches!(writer.shutdown(), Err(WriterError::Journal(error)) if error.is_fatal()));
+}
+
+#[test]
+fn a_replay_is_broken_off_by_a_shutdown_and_the_next_one_is_whole() {
+    let disk = FakeDisk::new();
+    let (journal, recovery) = open(&disk).unwrap();
+    let mut epochs: Epochs<u32> = Epochs::new(journal, recovery.producers, EpochConfig::default());
+    for _ in 0..1_000 {
+        let submit = Submit {
+            record: batch("a"),
+            attachment: 0,
+        };
+        epochs.commit(vec![submit.prepare(1 << 20).unwrap()], true, 1);
+    }
+    drop(epochs);
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    // Whoever takes the epochs is slow: the whole journal would take ten seconds.
+    let taking = thread::spawn(move || {
+        epochs
+            .into_iter()
+            .inspect(|_| thread::sleep(Duration::from_millis(10)))
+            .count()
+    });
+    thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    writer.shutdown().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(taking.join().unwrap() < 500);
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let all: Vec<_> = epochs.iter().take(1_000).map(|epoch| epoch.epoch).collect();
+    assert_eq!(all, (0..1_000).collect::<Vec<u64>>());
+    drop(epochs);
+    drop(writer);
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Starts that fail, and what they leave behind.
+
+use super::*;
+fn config(folder: &std::path::Path) -> Config {
+    Config {
+        data: folder.to_owned(),
+        listen: "127.0.0.1:0".to_owned(),
+        workers: 1,
+        ..Config::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_leaves_nothing_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut failing = config(folder.path());
+    let smtp = "{host: localhost, username: u, password_file: /no/such/password}";
+    failing.mail.smtp = serde_saphyr::from_str(smtp).unwrap();
+    let failed = App::start(failing, RuleSource::Shipped).await;
+    let words = format!("{:#}", failed.err().unwrap());
+    assert!(words.contains("/no/such/password"), "{words}");
+    // The lock of the journal is free at once.
+    let app = App::start(config(folder.path()), RuleSource::Shipped);
+    app.await.unwrap().shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_read_again_over_http_and_a_bad_book_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("book.yaml");
+    let book = |version: &str, more: &str| {
+        format!("book: {{name: t, version: '{version}', time_zone: Asia/Shanghai{more}}}\n")
+    };
+    std::fs::write(&rules, book("1", "")).unwrap();
+    let source = RuleSource::Path(rules.clone());
+    let app = App::start(config(folder.path()), source).await.unwrap();
+    let url = format!("http://{}/v1/rules/reload", app.address);
+    let client = reqwest::Client::new();
+    let reload = || async {
+        let answer = client.post(&url).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let json: serde_json::Value = answer.json().await.unwrap();
+        (status, json)
+    };
+    std::fs::write(&rules, book("2", "")).unwrap();
+    let (status, json) = reload().await;
+    assert_eq!(
+        (status, &json["name"], &json["version"]),
+        (200, &"t".into(), &"2".into())
+    );
+    std::fs::write(&rules, book("3", ", pnae: 1m")).unwrap();
+    let (status, json) = reload().await;
+    assert_eq!((status, &json["error"]["code"]), (422, &"bad_rules".into()));
+    let words = "the rule book has 1 problem, the one in force stays";
+    assert_eq!(json["error"]["message"], words);
+    let problem = json["error"]["problems"][0].as_str().unwrap();
+    let wanted = "book.yaml:1:57: unknown field \"pnae\", did you mean \"pane\"?";
+    assert!(problem.ends_with(wanted), "{problem}");
+    std::fs::remove_file(&rules).unwrap();
+    let (status, json) = reload().await;
+    assert_eq!(status, 422);
+    let problem = json["error"]["problems"][0].as_str().unwrap();
+    assert!(
+        problem.contains("book.yaml") && problem.contains("cannot be read"),
+        "{problem}"
+    );
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while app.snapshot.load().plan.book.version != "2" {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_queue_goes_with_a_small_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut small = config(folder.path());
+    small.journal.queue_bytes_max = 8 << 20;
+    let refused = App::start(small.clone(), RuleSource::Shipped).await;
+    let words = format!("{:#}", refused.err().unwrap());
+    assert!(words.contains("at least twice record_bytes_max"), "{words}");
+    small.journal.record_bytes_max = 4 << 20;
+    let app = App::start(small, RuleSource::Shipped).await.unwrap();
+    app.shutdown().await.unwrap();
+}

@@ -1,0 +1,154 @@
+//! The program as shells and supervisors meet it. SIGTERM is heard at any moment: while the engine
+//! starts, and while a client holds half a request. A replay that could take nothing does not exit 0.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn serve(folder: &Path, listen: &str, rules: Option<&Path>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+    command.args(["serve", "--workers", "1", "--listen", listen]);
+    command.arg("--data").arg(folder.join("data"));
+    if let Some(rules) = rules {
+        command.arg("--rules").arg(rules);
+    }
+    command.stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Asks it to stop; the status, and how long it took.
+fn terminate(mut child: Child) -> (ExitStatus, Duration) {
+    let began = Instant::now();
+    let asked = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(asked.unwrap().success());
+    while began.elapsed() < Duration::from_secs(30) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status, began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    (child.wait().unwrap(), began.elapsed())
+}
+
+#[test]
+fn a_stop_during_the_start_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    // Rules from a pipe that nobody writes to: the start never ends.
+    let pipe = folder.path().join("rules.yaml");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let mut child = serve(folder.path(), "127.0.0.1:0", Some(&pipe));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none());
+    let (status, took) = terminate(child);
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn half_a_request_does_not_hold_up_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    // The port is free again when the listener is dropped.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let child = serve(folder.path(), &address.to_string(), None);
+    let began = Instant::now();
+    let ready = || {
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream
+            .write_all(b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    };
+    while ready().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "never ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut body = TcpStream::connect(address).unwrap();
+    body.write_all(b"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        .unwrap();
+    let mut head = TcpStream::connect(address).unwrap();
+    head.write_all(b"GET /v1/sta").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let (status, took) = terminate(child);
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+/// Replays what is on standard input.
+fn replay(folder: &Path, input: &[u8]) -> (Output, String) {
+    let rules = folder.join("book.yaml");
+    let book = "book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}\n";
+    std::fs::write(&rules, book).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(["replay", "--now", "2026-01-01T00:00:00Z", "--rules"])
+        .arg(&rules)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, told)
+}
+
+#[test]
+fn a_replay_that_took_nothing_says_so_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        |ts: &str| format!("{{\"type\":\"gauge\",\"ts\":\"{ts}\",\"name\":\"g\",\"value\":1}}\n");
+    let (past, future) = (line("2025-12-31T23:00:00Z"), line("9998-01-01T00:00:00Z"));
+    let (output, told) = replay(folder.path(), future.as_bytes());
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("-: line 1: ts 9998-01-01T00:00:00Z lies "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("chrysalis: no line of the input could be taken\n"),
+        "{told}"
+    );
+    // One good line is an answer, and so is no line at all.
+    for input in [format!("{future}{past}"), String::new()] {
+        let (output, told) = replay(folder.path(), input.as_bytes());
+        assert!(output.status.success(), "{told}");
+    }
+    // Packed input is known by its bytes: standard input has no name.
+    let packed = zstd::encode_all(past.as_bytes(), 1).unwrap();
+    let (output, told) = replay(folder.path(), &packed);
+    assert!(
+        output.status.success() && told.contains("1 events in"),
+        "{told}"
+    );
+    let (output, told) = replay(folder.path(), &packed[..packed.len() - 2]);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("chrysalis: cannot read -: "), "{told}");
+}
+
+#[test]
+fn an_input_that_is_not_there_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("book.yaml");
+    std::fs::write(&rules, "book: {name: t, version: '1', time_zone: UTC}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(["replay", "/no/such/file", "--rules"])
+        .arg(&rules)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        told,
+        "chrysalis: cannot open /no/such/file: No such file or directory (os error 2)\n"
+    );
+}
