@@ -205,7 +205,6 @@ fn an_ending_says_what_kind_of_ending_it_is() {
         (TransitionReason::NoData, "no proof of health"),
         (TransitionReason::RuleChanged, "rule was changed or removed"),
         (TransitionReason::SourceBack, "speaks again after 15 min"),
-        (TransitionReason::Corrected, "Late data shows"),
     ] {
         ending.alert.reason = reason;
         let eml = eml(&ending);
@@ -238,35 +237,4 @@ fn settings_that_are_no_addresses_are_named() {
         error,
         "mail setting from is not an address: \"not an address\""
     );
-}
-
-#[test]
-fn a_correction_says_what_was_told_and_what_is_true() {
-    let mut corrected = later(NoticeReason::Corrected, Language::En);
-    for (state, told, now) in [
-        (
-            AlertState::Resolved,
-            "Abnormal since 2026-11-21 10:15",
-            "it was not abnormal",
-        ),
-        (
-            AlertState::Firing,
-            "its verdict no longer holds",
-            "It is abnormal since",
-        ),
-        (
-            AlertState::Pending,
-            "Abnormal since 2026-11-21 10:15",
-            "but not for long enough",
-        ),
-    ] {
-        corrected.alert.state = state;
-        let eml = eml(&corrected);
-        let body = parse(&eml).body_text(0).unwrap().into_owned();
-        assert!(body.contains("You were told") && body.contains("True now"));
-        assert!(
-            body.contains(told) && body.contains(now),
-            "{state:?}: {body}"
-        );
-    }
 }
