@@ -135,7 +135,7 @@ impl Timeline {
 
     /// Judges the empty windows up to `at_ms`.
     fn pass(&mut self, reading: &Reading, at_ms: i64, changes: &mut Vec<Change>) {
-        let Some(through_ms) = self.through_ms else {
+        let Some(through_ms) = self.through_ms.filter(|ms| *ms < at_ms) else {
             return;
         };
         let mut next_ms = through_ms + reading.lifecycle.hop_ms;

@@ -5,7 +5,7 @@
 use super::number::{Clock, duration, limit, quantity};
 use super::view::{Correction, value};
 use super::words::{self, Label, pick};
-use crate::alerting::{Alert, Limit, Notice, Statement, TransitionReason, Truth};
+use crate::alerting::{Limit, Notice, Statement, TransitionReason, Truth};
 use crate::rules::Language;
 
 /// What had been told and what is true now, where that is another thing.
@@ -108,7 +108,7 @@ fn now(
     clock: &Clock,
 ) -> String {
     let alert = &notice.alert;
-    let newest = newest(language, alert, clock);
+    let newest = newest(language, notice, clock);
     let severity = words::severity(language, alert.severity).main;
     let worst = worst_words(language, alert.worst_value, &alert.unit);
     let story = Span {
@@ -196,9 +196,9 @@ fn worst_words(language: Language, worst: Option<f64>, unit: &str) -> String {
 }
 
 /// The newest value, and of when: it need not be of the incident.
-fn newest(language: Language, alert: &Alert, clock: &Clock) -> String {
-    let value = value(language, alert);
-    let at = clock.full(alert.window_ms.1);
+fn newest(language: Language, notice: &Notice, clock: &Clock) -> String {
+    let value = value(language, &notice.alert);
+    let at = clock.short(notice.alert.window_ms.1, notice.decided_at_ms);
     match language {
         Language::Zh => format!("最新值 {value}（{at}）"),
         Language::En => format!("the newest value is {value} ({at})"),
