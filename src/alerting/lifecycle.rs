@@ -3,6 +3,12 @@
 //! The semantics are Prometheus' with event time in place of evaluation time: it fires when
 //! `t - active_since >= for`, at once for `for = 0`; `keep_firing_for` starts at the first window
 //! that is not abnormal and starts again after each abnormal one.
+//!
+//! Windows that cannot be judged are no evidence, neither of health nor of trouble. Under
+//! `missing: hold` a firing alert goes on through them for ever: whoever was told must not be told
+//! that all is well. A pending one waits, but they do not count toward `for`, and when a stretch of
+//! them gets longer than `for` (or than one hop, where that is more), what was seen before it is too
+//! old to be added to: it lapses, and nobody hears of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +49,10 @@ pub enum Phase {
         since_ms: i64,
         /// Worst severity so far.
         severity: Severity,
+        /// End of the newest abnormal window, ms.
+        seen_ms: i64,
+        /// Time between abnormal windows that could not be judged, ms.
+        unseen_ms: i64,
     },
     /// Told.
     Firing {
@@ -77,15 +87,18 @@ pub struct Lifecycle {
     pub keep_firing_for_ms: i64,
     /// See [`AlertRule::missing`].
     pub missing: Missing,
+    /// Distance of windows, ms.
+    pub hop_ms: i64,
 }
 
 impl Lifecycle {
-    /// The life cycle of a rule.
-    pub fn of(rule: &AlertRule) -> Lifecycle {
+    /// The life cycle of a rule whose windows are `hop_ms` apart.
+    pub fn of(rule: &AlertRule, hop_ms: i64) -> Lifecycle {
         Lifecycle {
             for_ms: rule.for_ms,
             keep_firing_for_ms: rule.keep_firing_for_ms,
             missing: rule.missing,
+            hop_ms,
         }
     }
 
@@ -95,19 +108,34 @@ impl Lifecycle {
             Mark::Breach(severity) => self.breach(phase, at_ms, severity),
             Mark::Clear => self.calm(phase, at_ms, TransitionReason::Cleared),
             Mark::Missing => match self.missing {
+                Missing::Hold if self.is_too_old(phase, at_ms) => {
+                    self.calm(phase, at_ms, TransitionReason::NoData)
+                }
                 Missing::Hold => (phase, None),
                 Missing::Resolve => self.calm(phase, at_ms, TransitionReason::NoData),
             },
         }
     }
 
+    /// Whether a pending alert has seen nothing for longer than it may wait.
+    fn is_too_old(&self, phase: Phase, at_ms: i64) -> bool {
+        matches!(phase, Phase::Pending { seen_ms, .. }
+            if at_ms - seen_ms > self.for_ms.max(self.hop_ms))
+    }
+
     fn breach(&self, phase: Phase, at_ms: i64, severity: Severity) -> (Phase, Option<Step>) {
-        let (since_ms, worst) = match phase {
-            Phase::Quiet => (at_ms, severity),
+        let (since_ms, worst, unseen_ms) = match phase {
+            Phase::Quiet => (at_ms, severity, 0),
             Phase::Pending {
                 since_ms,
                 severity: worst,
-            } => (since_ms, worst.max(severity)),
+                seen_ms,
+                unseen_ms,
+            } => {
+                // A judged window in between was abnormal too, or it would not be pending any more.
+                let gap_ms = at_ms - seen_ms - self.hop_ms;
+                (since_ms, worst.max(severity), unseen_ms + gap_ms)
+            }
             Phase::Firing {
                 since_ms,
                 fired_at_ms,
@@ -129,7 +157,7 @@ impl Lifecycle {
                 return (phase, step);
             }
         };
-        if at_ms - since_ms >= self.for_ms {
+        if at_ms - since_ms - unseen_ms >= self.for_ms {
             let reason = match phase {
                 Phase::Quiet => TransitionReason::Breach,
                 _ => TransitionReason::Persisted,
@@ -158,6 +186,8 @@ impl Lifecycle {
             Phase::Pending {
                 since_ms,
                 severity: worst,
+                seen_ms: at_ms,
+                unseen_ms,
             },
             step,
         )
@@ -218,6 +248,7 @@ mod tests {
             for_ms: for_min * 60_000,
             keep_firing_for_ms: keep_min * 60_000,
             missing,
+            hop_ms: 60_000,
         };
         let mut phase = Phase::Quiet;
         let mut got = Vec::new();
@@ -292,14 +323,48 @@ mod tests {
             "M?",
             "0:firing:breach:Minor 1:resolved:no_data:Minor",
         );
+        check(0, 0, Missing::Resolve, "??", "");
+    }
+
+    #[test]
+    fn what_cannot_be_judged_does_not_count_toward_the_time() {
+        check(3, 0, Missing::Hold, "M??M", "0:pending:breach:Minor");
         check(
             3,
             0,
             Missing::Hold,
-            "M??M",
+            "M??M?MM",
+            "0:pending:breach:Minor 6:firing:persisted:Minor",
+        );
+        // The same four bad windows as without the gaps.
+        check(
+            3,
+            0,
+            Missing::Hold,
+            "MMMM",
             "0:pending:breach:Minor 3:firing:persisted:Minor",
         );
-        check(0, 0, Missing::Resolve, "??", "");
+    }
+
+    #[test]
+    fn a_pending_alert_that_sees_nothing_for_too_long_lapses() {
+        check(3, 0, Missing::Hold, "M???M", "0:pending:breach:Minor");
+        check(
+            3,
+            0,
+            Missing::Hold,
+            "MM????M",
+            "0:pending:breach:Minor 5:resolved:no_data:Minor 6:pending:breach:Minor",
+        );
+        // Two bad windows hours apart are not a trouble that lasts for hours.
+        let apart = format!("M{}M", "?".repeat(180));
+        check(
+            2,
+            0,
+            Missing::Hold,
+            &apart,
+            "0:pending:breach:Minor 3:resolved:no_data:Minor 181:pending:breach:Minor",
+        );
     }
 
     #[test]

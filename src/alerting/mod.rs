@@ -5,10 +5,17 @@
 
 mod alert;
 mod lifecycle;
-mod notice;
+
+mod change;
 mod timeline;
+mod windows;
+
+mod notice;
 
 pub use alert::{Alert, AlertState, Transition, TransitionReason};
+pub use change::{Change, Episode};
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};
-pub use notice::{ChartPoint, Notice, NoticeReason, TriggerBrief};
-pub use timeline::{Change, Episode, Reading, Timeline};
+pub use notice::{
+    ChartPoint, Correction, Limit, Notice, NoticeReason, Statement, TriggerBrief, Truth,
+};
+pub use timeline::{Reading, Timeline};

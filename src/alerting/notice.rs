@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alerting::Alert;
-use crate::rules::{Contact, Text};
+use crate::alerting::{Alert, AlertState};
+use crate::rules::{Contact, Severity, Text};
 
 /// Why somebody is told something; shown in the mail, and the label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,15 +17,18 @@ pub enum NoticeReason {
     Resolved,
     /// Late data changed what had been told.
     Corrected,
+    /// The rule was changed or removed, and what had been told is judged otherwise.
+    RuleChanged,
 }
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 4] = [
+    pub const ALL: [NoticeReason; 5] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
         NoticeReason::Corrected,
+        NoticeReason::RuleChanged,
     ];
 
     /// The name in metrics and the API.
@@ -35,6 +38,7 @@ impl NoticeReason {
             NoticeReason::Escalated => "escalated",
             NoticeReason::Resolved => "resolved",
             NoticeReason::Corrected => "corrected",
+            NoticeReason::RuleChanged => "rule_changed",
         }
     }
 }
@@ -61,6 +65,87 @@ pub struct TriggerBrief {
     pub role: Text,
 }
 
+/// The reasonable interval of a KQI as people read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Smallest reasonable value.
+    pub min: Option<f64>,
+    /// Largest reasonable value.
+    pub max: Option<f64>,
+    /// Unit of both.
+    pub unit: String,
+}
+
+/// What a notice said of an incident, so that a later one can quote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// When it was said, by the journal's clock, ms.
+    pub decided_at_ms: i64,
+    /// State.
+    pub state: AlertState,
+    /// Severity.
+    pub severity: Severity,
+    /// End of the first abnormal window, ms.
+    pub since_ms: i64,
+    /// When it fired, event time, ms.
+    pub fired_at_ms: Option<i64>,
+    /// When it ended, event time, ms.
+    pub resolved_at_ms: Option<i64>,
+    /// Newest value, in the limit's unit.
+    pub value: Option<f64>,
+    /// Worst value, in the limit's unit.
+    pub worst_value: Option<f64>,
+    /// Limit that it was judged by.
+    pub limit: Limit,
+}
+
+/// How an incident reads now that had been told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Truth {
+    /// It fires.
+    Fires,
+    /// It ended.
+    Ended,
+    /// It never was.
+    NeverWas,
+    /// It is a part of another incident of the same alert and object.
+    PartOf {
+        /// When that one began: end of its first abnormal window, ms.
+        since_ms: i64,
+    },
+}
+
+/// What is taken back, and what holds instead. Why is the alert's reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// What the notice before this one had said.
+    pub told: Statement,
+    /// What is true now; its numbers are the alert's.
+    pub truth: Truth,
+}
+
+impl Statement {
+    /// What a notice of this alert says.
+    pub fn of(alert: &Alert, decided_at_ms: i64) -> Statement {
+        Statement {
+            decided_at_ms,
+            state: alert.state,
+            severity: alert.severity,
+            since_ms: alert.active_since_ms,
+            fired_at_ms: alert.fired_at_ms,
+            resolved_at_ms: alert.resolved_at_ms,
+            value: alert.value,
+            worst_value: alert.worst_value,
+            limit: Limit {
+                min: alert.limit_min,
+                max: alert.limit_max,
+                unit: alert.unit.clone(),
+            },
+        }
+    }
+}
+
 /// What one recipient is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
@@ -79,6 +164,12 @@ pub struct Notice {
     pub decided_at_ms: i64,
     /// The alert at that moment.
     pub alert: Alert,
+    /// What this notice takes back; only where it takes something back.
+    #[serde(default)]
+    pub correction: Option<Correction>,
+    /// The limit before the rule was changed; only where that is why, and the limit is another now.
+    #[serde(default)]
+    pub limit_before: Option<Limit>,
     /// Newest windows, oldest first.
     pub chart: Vec<ChartPoint>,
     /// Complaints counted for the same service and place: KQI name and count.

@@ -7,56 +7,18 @@
 //! * a window that nobody told counts as `empty`;
 //! * an episode keeps its number through corrections, so that its incident keeps its identity.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::alerting::{AlertState, Lifecycle, Mark, Phase, Step, TransitionReason};
-use crate::rules::Severity;
-
-/// One firing of an alert, from its first abnormal window to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Episode {
-    /// Counts the firings of one alert, from 1.
-    pub number: u32,
-    /// End of the first abnormal window, ms.
-    pub since_ms: i64,
-    /// End of the window at which it fired, ms.
-    pub fired_at_ms: i64,
-    /// End of the window at which it ended, ms; `None` while it fires.
-    pub resolved_at_ms: Option<i64>,
-    /// Worst severity.
-    pub severity: Severity,
-}
-
-/// What a told window changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The life cycle moved on, at the window that ends at `at_ms`.
-    Moved {
-        /// End of the window, ms.
-        at_ms: i64,
-        /// The step.
-        step: Step,
-        /// The episode that it concerns; none while pending.
-        episode: Option<Episode>,
-    },
-    /// The past reads differently.
-    Corrected {
-        /// What had been told.
-        was: Option<Episode>,
-        /// What is true now.
-        now: Option<Episode>,
-    },
-}
+use crate::alerting::change::{Past, differences};
+use crate::alerting::windows::Windows;
+use crate::alerting::{Change, Episode, Lifecycle, Mark, Phase, TransitionReason};
+use crate::rules::Missing;
 
 /// How windows become an alert, for one timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Life cycle of the rule.
+    /// Life cycle of the rule, which knows the distance of windows.
     pub lifecycle: Lifecycle,
-    /// Distance of windows, ms.
-    pub hop_ms: i64,
     /// What a window that nobody told means: nothing to judge, or a count of zero.
     pub empty: Mark,
 }
@@ -64,10 +26,7 @@ pub struct Reading {
 /// The windows of one alert on one object.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Timeline {
-    /// Runs of told windows, first and last end, ms; clear unless marked otherwise.
-    told: Vec<(i64, i64)>,
-    /// Told windows that are not clear.
-    marks: BTreeMap<i64, Mark>,
+    windows: Windows,
     phase: Phase,
     /// End of the newest window that has been judged, ms.
     through_ms: Option<i64>,
@@ -86,18 +45,28 @@ impl Timeline {
         &self.episodes
     }
 
-    /// A window's first mark, or a new one, or (`None`) nothing is left in it.
+    /// Whether a window has been judged already: another mark for it corrects the past.
+    pub fn is_past(&self, at_ms: i64) -> bool {
+        self.through_ms
+            .is_some_and(|through_ms| at_ms <= through_ms)
+    }
+
+    /// The first mark of a window that is not past yet; with `None` there is nothing in it.
     pub fn tell(&mut self, reading: &Reading, at_ms: i64, mark: Option<Mark>) -> Vec<Change> {
         let mut changes = Vec::new();
-        if self.through_ms.is_none_or(|through_ms| at_ms > through_ms) {
-            self.pass(reading, at_ms - reading.hop_ms, &mut changes);
-            self.set(reading.hop_ms, at_ms, mark);
-            self.judge(reading, at_ms, mark.unwrap_or(reading.empty), &mut changes);
-            self.through_ms = Some(at_ms);
-        } else if self.set(reading.hop_ms, at_ms, mark) {
-            self.refold(reading, &mut changes);
-        }
+        let hop_ms = reading.lifecycle.hop_ms;
+        self.pass(reading, at_ms - hop_ms, &mut changes);
+        self.windows.set(hop_ms, at_ms, mark);
+        self.judge(reading, at_ms, mark.unwrap_or(reading.empty), &mut changes);
+        self.through_ms = Some(at_ms);
         changes
+    }
+
+    /// A new mark for a window that is past, or (`None`) nothing is left in it. Tells whether that
+    /// is news; if so, the timeline is right again after [`Timeline::reread`], which can wait until
+    /// all corrections are in.
+    pub fn amend(&mut self, reading: &Reading, at_ms: i64, mark: Option<Mark>) -> bool {
+        self.windows.set(reading.lifecycle.hop_ms, at_ms, mark)
     }
 
     /// Event time has passed every window that ends at or before `at_ms`.
@@ -107,49 +76,80 @@ impl Timeline {
         changes
     }
 
-    /// The rule reads windows differently from now on: judges everything again.
-    pub fn rejudge(&mut self, reading: &Reading) -> Vec<Change> {
-        let mut changes = Vec::new();
-        self.refold(reading, &mut changes);
+    /// Judges everything again, after corrections or under another rule, and tells how it reads now.
+    pub fn reread(&mut self, reading: &Reading, reason: TransitionReason) -> Vec<Change> {
+        let Some(through_ms) = self.through_ms else {
+            return Vec::new();
+        };
+        let mut again = Timeline {
+            windows: std::mem::take(&mut self.windows),
+            ..Timeline::default()
+        };
+        let mut ignored = Vec::new();
+        let hop_ms = reading.lifecycle.hop_ms;
+        let runs = again.windows.runs().to_vec();
+        for (first_ms, last_ms) in runs {
+            again.pass(reading, first_ms - hop_ms, &mut ignored);
+            let mut at_ms = first_ms;
+            while at_ms <= last_ms {
+                let mark = again.windows.mark(at_ms);
+                again.judge(reading, at_ms, mark, &mut ignored);
+                again.through_ms = Some(at_ms);
+                at_ms += hop_ms;
+            }
+        }
+        again.pass(reading, through_ms, &mut ignored);
+        again.through_ms = Some(through_ms);
+        again.renumber(&self.episodes, self.episodes_total);
+        let changes = differences(self.past(), again.past(), reason);
+        *self = again;
         changes
     }
 
-    /// Forgets windows that end at or before `horizon_ms`, except those of what still goes on.
-    pub fn forget(&mut self, horizon_ms: i64) {
-        let keep_ms = match self.phase {
-            Phase::Quiet => horizon_ms,
-            Phase::Pending { since_ms, .. } | Phase::Firing { since_ms, .. } => {
-                horizon_ms.min(since_ms - 1)
-            }
-        };
-        self.marks = self.marks.split_off(&(keep_ms.saturating_add(1)));
-        self.told.retain(|(_, last_ms)| *last_ms > keep_ms);
+    /// Forgets windows that end at or before `horizon_ms`, except those of what still goes on, and of
+    /// episodes that are remembered: without their first windows they would read differently.
+    pub fn forget(&mut self, reading: &Reading, horizon_ms: i64) {
         self.episodes
-            .retain(|episode| episode.resolved_at_ms.is_none_or(|ms| ms > keep_ms));
+            .retain(|episode| episode.resolved_at_ms.is_none_or(|ms| ms > horizon_ms));
+        let goes_on = match self.phase {
+            Phase::Quiet => None,
+            Phase::Pending { since_ms, .. } | Phase::Firing { since_ms, .. } => Some(since_ms),
+        };
+        let first = self.episodes.first().map(|episode| episode.since_ms);
+        let needed_ms = goes_on.into_iter().chain(first).min();
+        let keep_ms = needed_ms.map_or(horizon_ms, |ms| horizon_ms.min(ms - 1));
+        self.windows.forget(reading.lifecycle.hop_ms, keep_ms);
     }
 
     /// True when nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.phase == Phase::Quiet && self.episodes.is_empty()
+        self.windows.is_empty() && self.phase == Phase::Quiet && self.episodes.is_empty()
+    }
+
+    fn past(&self) -> Past<'_> {
+        Past {
+            episodes: &self.episodes,
+            phase: self.phase,
+        }
     }
 
     /// Judges the empty windows up to `at_ms`.
     fn pass(&mut self, reading: &Reading, at_ms: i64, changes: &mut Vec<Change>) {
-        let Some(through_ms) = self.through_ms else {
+        let Some(through_ms) = self.through_ms.filter(|ms| *ms < at_ms) else {
             return;
         };
-        let mut next_ms = through_ms + reading.hop_ms;
+        let mut next_ms = through_ms + reading.lifecycle.hop_ms;
         // Empty windows do nothing to an alert that is quiet, so long gaps cost nothing.
         while next_ms <= at_ms && self.phase != Phase::Quiet {
             let before = self.phase;
             self.judge(reading, next_ms, reading.empty, changes);
             self.through_ms = Some(next_ms);
-            next_ms += reading.hop_ms;
-            if self.phase == before && reading.holds_for_ever() {
+            next_ms += reading.lifecycle.hop_ms;
+            if self.phase == before && self.holds_for_ever(reading) {
                 break;
             }
         }
-        let behind_ms = (at_ms - through_ms).rem_euclid(reading.hop_ms);
+        let behind_ms = (at_ms - through_ms).rem_euclid(reading.lifecycle.hop_ms);
         if at_ms - behind_ms > through_ms {
             self.through_ms = Some(at_ms - behind_ms);
         }
@@ -195,35 +195,6 @@ impl Timeline {
         }));
     }
 
-    /// Judges everything again and tells how it reads now.
-    fn refold(&mut self, reading: &Reading, changes: &mut Vec<Change>) {
-        let Some(through_ms) = self.through_ms else {
-            return;
-        };
-        let mut again = Timeline {
-            told: std::mem::take(&mut self.told),
-            marks: std::mem::take(&mut self.marks),
-            ..Timeline::default()
-        };
-        let mut ignored = Vec::new();
-        let runs = again.told.clone();
-        for (first_ms, last_ms) in runs {
-            again.pass(reading, first_ms - reading.hop_ms, &mut ignored);
-            let mut at_ms = first_ms;
-            while at_ms <= last_ms {
-                let mark = again.marks.get(&at_ms).copied().unwrap_or(Mark::Clear);
-                again.judge(reading, at_ms, mark, &mut ignored);
-                again.through_ms = Some(at_ms);
-                at_ms += reading.hop_ms;
-            }
-        }
-        again.pass(reading, through_ms, &mut ignored);
-        again.through_ms = Some(through_ms);
-        again.renumber(&self.episodes, self.episodes_total);
-        compare(self, &again, changes);
-        *self = again;
-    }
-
     /// Gives episodes that were told before their numbers back; where one fell apart, its first
     /// part keeps the number.
     fn renumber(&mut self, told: &[Episode], mut total: u32) {
@@ -240,119 +211,11 @@ impl Timeline {
         self.episodes_total = total;
     }
 
-    /// Sets or unsets the mark of a window; tells whether that changed anything.
-    fn set(&mut self, hop_ms: i64, at_ms: i64, mark: Option<Mark>) -> bool {
-        let run = self
-            .told
-            .iter()
-            .position(|(first, last)| (*first..=*last).contains(&at_ms));
-        let before = run.map(|_| self.marks.get(&at_ms).copied().unwrap_or(Mark::Clear));
-        if before == mark {
-            return false;
-        }
-        match (run, mark) {
-            (None, Some(_)) => self.join(hop_ms, at_ms),
-            (Some(run), None) => {
-                let (first, last) = self.told.remove(run);
-                let parts = [(first, at_ms - hop_ms), (at_ms + hop_ms, last)];
-                let parts = parts.into_iter().filter(|(first, last)| first <= last);
-                self.told.splice(run..run, parts);
-            }
-            _ => {}
-        }
-        match mark {
-            Some(mark) if mark != Mark::Clear => self.marks.insert(at_ms, mark),
-            _ => self.marks.remove(&at_ms),
-        };
-        true
-    }
-
-    /// Adds a window to the runs.
-    fn join(&mut self, hop_ms: i64, at_ms: i64) {
-        let after = self.told.partition_point(|(first, _)| *first <= at_ms);
-        let touches_before = after > 0 && self.told[after - 1].1 + hop_ms == at_ms;
-        let touches_after = self
-            .told
-            .get(after)
-            .is_some_and(|(first, _)| at_ms + hop_ms == *first);
-        match (touches_before, touches_after) {
-            (true, true) => {
-                self.told[after - 1].1 = self.told[after].1;
-                self.told.remove(after);
-            }
-            (true, false) => self.told[after - 1].1 = at_ms,
-            (false, true) => self.told[after].0 = at_ms,
-            (false, false) => self.told.insert(after, (at_ms, at_ms)),
-        }
-    }
-}
-
-impl Reading {
-    /// Whether empty windows never change anything.
-    fn holds_for_ever(&self) -> bool {
-        self.empty == Mark::Missing && self.lifecycle.missing == crate::rules::Missing::Hold
-    }
-}
-
-impl Episode {
-    /// Whether two readings of the past speak of the same firing: they overlap.
-    fn is_same(&self, other: &Episode) -> bool {
-        let end_ms = |episode: &Episode| episode.resolved_at_ms.unwrap_or(i64::MAX);
-        self.since_ms < end_ms(other) && other.since_ms < end_ms(self)
-    }
-}
-
-/// Tells the differences between two readings of the past.
-fn compare(before: &Timeline, after: &Timeline, changes: &mut Vec<Change>) {
-    for was in &before.episodes {
-        let now = after.episodes.iter().find(|now| now.number == was.number);
-        if now != Some(was) {
-            changes.push(Change::Corrected {
-                was: Some(*was),
-                now: now.copied(),
-            });
-        }
-    }
-    for now in &after.episodes {
-        if !before.episodes.iter().any(|was| was.number == now.number) {
-            changes.push(Change::Corrected {
-                was: None,
-                now: Some(*now),
-            });
-        }
-    }
-    let pending = |timeline: &Timeline| match timeline.phase {
-        Phase::Pending { since_ms, severity } => Some((since_ms, severity)),
-        _ => None,
-    };
-    let firing = |timeline: &Timeline| matches!(timeline.phase, Phase::Firing { .. });
-    let reason = TransitionReason::Corrected;
-    match (pending(before), pending(after)) {
-        (None, Some((at_ms, severity))) if !firing(before) => {
-            let step = Step {
-                state: AlertState::Pending,
-                severity,
-                reason,
-            };
-            changes.push(Change::Moved {
-                at_ms,
-                step,
-                episode: None,
-            });
-        }
-        (Some((at_ms, severity)), None) if !firing(after) => {
-            let step = Step {
-                state: AlertState::Resolved,
-                severity,
-                reason,
-            };
-            changes.push(Change::Moved {
-                at_ms,
-                step,
-                episode: None,
-            });
-        }
-        _ => {}
+    /// Whether empty windows change nothing from here on, however many.
+    fn holds_for_ever(&self, reading: &Reading) -> bool {
+        let holds = reading.lifecycle.missing == Missing::Hold;
+        let fires = matches!(self.phase, Phase::Firing { .. });
+        reading.empty == Mark::Missing && holds && fires
     }
 }
 
@@ -360,8 +223,10 @@ fn compare(before: &Timeline, after: &Timeline, changes: &mut Vec<Change>) {
 mod tests {
     use proptest::prelude::*;
 
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::rules::Missing;
+    use crate::rules::Severity;
 
     const HOP: i64 = 60_000;
 
@@ -372,8 +237,8 @@ mod tests {
                 for_ms,
                 keep_firing_for_ms,
                 missing,
+                hop_ms: HOP,
             },
-            hop_ms: HOP,
             empty,
         }
     }
@@ -430,6 +295,7 @@ mod tests {
             keep_hops in 0i64..3,
             resolve in any::<bool>(),
             zero in any::<bool>(),
+            batch in 1usize..6,
         ) {
             let missing = if resolve { Missing::Resolve } else { Missing::Hold };
             let empty = if zero { Mark::Clear } else { Mark::Missing };
@@ -438,23 +304,40 @@ mod tests {
             let mut windows = BTreeMap::new();
             let mut open: BTreeMap<u32, Episode> = BTreeMap::new();
             let mut through = 0;
-            for (index, mark) in told {
-                through = through.max(index);
-                match mark {
-                    Some(mark) => windows.insert(index, mark),
-                    None => windows.remove(&index),
-                };
-                for change in timeline.tell(&reading, index * HOP, mark) {
+            for batch in told.chunks(batch) {
+                // As the engine does: corrections first, all of them, and then what is new.
+                let is_past = |index: &i64| timeline.is_past(index * HOP);
+                let (past, new): (Vec<_>, Vec<_>) =
+                    batch.iter().partition(|(index, _)| is_past(index));
+                let mut is_news = false;
+                for (index, mark) in past {
+                    is_news |= timeline.amend(&reading, index * HOP, mark);
+                    note(&mut windows, index, mark);
+                }
+                let mut changes = Vec::new();
+                if is_news {
+                    changes = timeline.reread(&reading, TransitionReason::Corrected);
+                }
+                let mut new: Vec<_> = new.into_iter().collect();
+                new.sort_by_key(|(index, _)| *index);
+                new.dedup_by_key(|(index, _)| *index);
+                for (index, mark) in new {
+                    through = through.max(index);
+                    changes.extend(timeline.tell(&reading, index * HOP, mark));
+                    note(&mut windows, index, mark);
+                }
+                for change in changes {
                     // Whoever only listens to changes must know what is true.
                     match change {
                         Change::Moved { episode: Some(episode), .. }
-                        | Change::Corrected { now: Some(episode), .. } => {
+                        | Change::Corrected { now: episode, .. }
+                        | Change::Appeared(episode) => {
                             open.insert(episode.number, episode);
                         }
-                        Change::Corrected { was: Some(episode), now: None } => {
-                            open.remove(&episode.number);
+                        Change::Vanished { was, .. } => {
+                            open.remove(&was.number);
                         }
-                        _ => {}
+                        Change::Moved { episode: None, .. } => {}
                     }
                 }
                 let (phase, episodes) = naive(&reading, &windows, through);
@@ -471,6 +354,56 @@ mod tests {
                 prop_assert_eq!(heard, told);
             }
         }
+    }
+
+    fn note(windows: &mut BTreeMap<i64, Mark>, index: i64, mark: Option<Mark>) {
+        match mark {
+            Some(mark) => windows.insert(index, mark),
+            None => windows.remove(&index),
+        };
+    }
+
+    const BAD: Option<Mark> = Some(Mark::Breach(Severity::Major));
+    const GOOD: Option<Mark> = Some(Mark::Clear);
+
+    #[test]
+    fn two_firings_that_turn_out_to_be_one_are_told_as_such() {
+        let reading = reading(0, 0, Missing::Hold, Mark::Missing);
+        let mut timeline = Timeline::default();
+        for (index, mark) in [(1, BAD), (2, GOOD), (3, BAD)] {
+            timeline.tell(&reading, index * HOP, mark);
+        }
+        assert!(timeline.amend(&reading, 2 * HOP, BAD));
+        let changes = timeline.reread(&reading, TransitionReason::Corrected);
+        let [
+            Change::Corrected { now, .. },
+            Change::Vanished { was, within },
+        ] = changes[..]
+        else {
+            panic!("{changes:?}");
+        };
+        assert_eq!((now.number, now.resolved_at_ms), (1, None));
+        assert_eq!((was.number, within), (2, Some(now)));
+    }
+
+    #[test]
+    fn what_is_remembered_reads_the_same_after_forgetting() {
+        let reading = reading(0, 0, Missing::Hold, Mark::Missing);
+        let mut timeline = Timeline::default();
+        for (index, mark) in [
+            (1, GOOD),
+            (2, BAD),
+            (3, BAD),
+            (4, BAD),
+            (5, GOOD),
+            (6, GOOD),
+        ] {
+            timeline.tell(&reading, index * HOP, mark);
+        }
+        timeline.forget(&reading, 3 * HOP);
+        assert!(timeline.amend(&reading, 6 * HOP, Some(Mark::Missing)));
+        let changes = timeline.reread(&reading, TransitionReason::Corrected);
+        assert_eq!(changes, [], "the episode is as it was told");
     }
 
     #[test]
@@ -494,10 +427,10 @@ mod tests {
         let mut timeline = Timeline::default();
         timeline.tell(&reading, HOP, Some(Mark::Clear));
         timeline.tell(&reading, 2 * HOP, Some(Mark::Breach(Severity::Major)));
-        timeline.forget(100 * HOP);
+        timeline.forget(&reading, 100 * HOP);
         assert_eq!(timeline.episodes().len(), 1);
         timeline.tell(&reading, 3 * HOP, Some(Mark::Clear));
-        timeline.forget(100 * HOP);
+        timeline.forget(&reading, 100 * HOP);
         assert!(timeline.is_empty());
     }
 }

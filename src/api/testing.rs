@@ -127,12 +127,6 @@ impl Harness {
         journal_config: JournalConfig,
         writer_config: WriterConfig,
     ) -> Harness {
-<<<<<<< HEAD
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, recovery) = Journal::open(dir.path(), journal_config).unwrap();
-        // Ten minutes on: event time does not run ahead of the clock.
-        let clock_ms = Arc::new(AtomicI64::new(T0 + 600_000));
-=======
         let disk = FakeDisk::new();
         Harness::on_disk(&disk, book, config, journal_config, writer_config)
     }
@@ -148,8 +142,8 @@ impl Harness {
         let disk = Arc::new(disk.clone());
         let (journal, recovery) =
             Journal::open_on(disk, "/journal".as_ref(), journal_config).unwrap();
-        let clock_ms = Arc::new(AtomicI64::new(T0));
->>>>>>> edge
+        // Ten minutes on: event time does not run ahead of the clock.
+        let clock_ms = Arc::new(AtomicI64::new(T0 + 600_000));
         let clock = {
             let clock_ms = Arc::clone(&clock_ms);
             Arc::new(move || clock_ms.load(Ordering::SeqCst))

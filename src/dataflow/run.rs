@@ -143,11 +143,8 @@ pub struct Cuts<T> {
     early: BTreeMap<Epoch, Vec<Report>>,
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
-<<<<<<< HEAD
     state: Option<DataflowState>,
-=======
     unknown_statuses: u64,
->>>>>>> edge
     _guards: timely::communication::WorkerGuards<()>,
 }
 
@@ -229,11 +226,8 @@ impl<T: Send + 'static> Dataflow<T> {
                 early: BTreeMap::new(),
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
-<<<<<<< HEAD
                 state: None,
-=======
                 unknown_statuses: 0,
->>>>>>> edge
                 _guards: guards,
             },
         })

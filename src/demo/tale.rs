@@ -214,6 +214,7 @@ impl Teller {
             NoticeReason::Escalated => "⏫",
             NoticeReason::Resolved => "▽",
             NoticeReason::Corrected => "≠",
+            NoticeReason::RuleChanged => "§",
         };
         let service = alert
             .service_name

@@ -1,15 +1,15 @@
-//! What alerts ask of departments: triggers with their evidence, and the complaints beside them.
+//! What alerts demand of departments: triggers, their evidence, and the complaints beside them.
 
-use std::collections::BTreeMap;
-
-use crate::alerting::Episode;
+use crate::alerting::{Episode, Phase, TransitionReason};
 use crate::dataflow::{Cell, Standing, WindowUpdate};
-use crate::engine::instance::{Object, unit_text};
+use crate::engine::instance::unit_text;
 use crate::engine::step::Engine;
-use crate::rules::{Severity, Text};
+use crate::engine::watchlist::Object;
+use crate::rules::{Kqi, Text, Verdict};
 use crate::triggers::{Evidence, Opening};
 
 impl Engine {
+    /// An alert fires, or fires again after all: its trigger opens or is joined.
     pub(super) fn demand(&mut self, object: Object<'_>, episode: Episode, now_ms: i64) {
         let Object { watch, rule, label } = object;
         let complaints = self.complaints_for(object);
@@ -29,7 +29,7 @@ impl Engine {
             .roles
             .first()
             .map_or(&department.name, |role| &role.name);
-        let (start_ms, end_ms, cell) = instance.newest.unwrap_or((0, 0, Cell::absent(0)));
+        let (start_ms, end_ms, cell) = instance.values.newest();
         let opening = Opening {
             kqi: watch.kqi.id.clone(),
             name: watch.kqi.name.clone(),
@@ -49,14 +49,15 @@ impl Engine {
             limit_max: watch.kqi.interval.max,
             unit: unit_text(&watch.kqi.unit),
             since_ms: episode.since_ms,
-            evidence: Evidence {
+            // An alert that fires by a correction may fire while its newest window is normal.
+            evidence: matches!(cell.verdict, Verdict::Abnormal(_)).then(|| Evidence {
                 incident: instance.incident(&watch.rule.id, episode.number),
                 start_ms,
                 end_ms,
                 value: cell.value,
                 score: cell.score,
                 samples: cell.samples,
-            },
+            }),
             complaints,
         };
         self.triggers.demand(opening, now_ms);
@@ -68,65 +69,103 @@ impl Engine {
         &mut self,
         object: Object<'_>,
         update: &WindowUpdate,
-        severity: Severity,
+        cell: &Cell,
     ) {
         let Object { watch, rule, label } = object;
-        let complaints = self.complaints_for(object);
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let number = instance
-            .timeline
-            .episodes()
-            .last()
-            .map_or(0, |episode| episode.number);
-        let Some(cell) = update.cells.iter().find(|cell| {
-            self.plan
-                .book
-                .kqis
-                .get(cell.kqi)
-                .is_some_and(|kqi| kqi.id == watch.kqi.id)
-        }) else {
+        let (Verdict::Abnormal(_), Phase::Firing { since_ms, .. }) =
+            (cell.verdict, instance.timeline.phase())
+        else {
+            return;
+        };
+        let episode = instance.timeline.episodes().last();
+        let Some(episode) = episode.filter(|_| update.end_ms >= since_ms) else {
             return;
         };
         let evidence = Evidence {
-            incident: instance.incident(&watch.rule.id, number),
+            incident: instance.incident(&watch.rule.id, episode.number),
             start_ms: update.start_ms,
             end_ms: update.end_ms,
             value: cell.value,
             score: cell.score,
             samples: cell.samples,
         };
+        let severity = episode.severity;
+        let complaints = self.complaints_for(object);
         self.triggers
             .support_open(&watch.kqi.id, label, evidence, severity, complaints);
         self.triggers_changed = true;
     }
 
-    /// Remembers the newest count of a complaint KQI for a service and city.
-    pub(super) fn count_complaints(
+    /// A window of the past was corrected: what it says for the object's trigger is said anew, or
+    /// taken back.
+    pub(super) fn amend_evidence(
         &mut self,
+        object: Object<'_>,
         update: &WindowUpdate,
-        service: Option<&str>,
-        kqi: &str,
-        name: &Text,
+        cell: &Cell,
     ) {
-        let service = service
-            .or_else(|| update.group.get("service"))
-            .unwrap_or_default()
-            .to_owned();
-        let city = update.group.get("city").unwrap_or_default().to_owned();
+        let Object { watch, label, .. } = object;
+        let numbers = matches!(cell.verdict, Verdict::Abnormal(_)).then_some((
+            cell.value,
+            cell.score,
+            cell.samples,
+        ));
+        let window_ms = (update.start_ms, update.end_ms);
+        self.triggers
+            .amend(&watch.kqi.id, label, window_ms, numbers);
+        self.triggers_changed = true;
+        self.support_trigger(object, update, cell);
+    }
+
+    /// An episode is no incident any more: its trigger loses this cause, or has it under the name of
+    /// the incident that holds it now.
+    pub(super) fn withdraw_cause(
+        &mut self,
+        object: Object<'_>,
+        was: Episode,
+        within: Option<Episode>,
+        reason: TransitionReason,
+        now_ms: i64,
+    ) {
+        let Object { watch, rule, label } = object;
+        let Some(instance) = self.instances[rule].get(label) else {
+            return;
+        };
+        let kqi = &watch.kqi.id;
+        let incident = instance.incident(&watch.rule.id, was.number);
+        if let Some(within) = within {
+            let within = instance.incident(&watch.rule.id, within.number);
+            self.triggers.reassign(kqi, label, &incident, &within);
+        } else {
+            let why = match reason {
+                TransitionReason::RuleChanged => "under the changed rule the alert never was",
+                _ => "late data showed that the alert never was",
+            };
+            self.triggers.withdraw(kqi, label, &incident, why, now_ms);
+        }
+        self.triggers_changed = true;
+    }
+
+    /// Remembers the newest count of a complaint KQI for a service and city.
+    pub(super) fn count_complaints(&mut self, update: &WindowUpdate, kqi: &Kqi) {
+        let service = kqi.service.as_deref().or(update.group.get("service"));
+        let city = update.group.get("city").unwrap_or_default();
         let count = if update.standing == Standing::Removed {
             0
         } else {
             update.count
         };
-        let counts = self.complaints.entry((service, city)).or_default();
-        let known = counts
-            .entry(kqi.to_owned())
-            .or_insert((update.end_ms, name.clone(), count));
-        if known.0 <= update.end_ms {
-            *known = (update.end_ms, name.clone(), count);
-        }
+        self.complaints.note(
+            service.unwrap_or_default(),
+            city,
+            &kqi.id,
+            &kqi.name,
+            update.end_ms,
+            count,
+        );
     }
 
     pub(super) fn complaints_for(&self, object: Object<'_>) -> Vec<(Text, i64)> {
@@ -134,23 +173,8 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return Vec::new();
         };
-        let service = watch
-            .kqi
-            .service
-            .as_deref()
-            .or_else(|| instance.group.get("service"));
-        let city = instance.group.get("city");
-        let mut sums: BTreeMap<&String, (Text, i64)> = BTreeMap::new();
-        for ((of_service, of_city), counts) in &self.complaints {
-            if service.is_some_and(|service| service != of_service)
-                || city.is_some_and(|city| city != of_city)
-            {
-                continue;
-            }
-            for (kqi, (_, name, count)) in counts {
-                sums.entry(kqi).or_insert((name.clone(), 0)).1 += count;
-            }
-        }
-        sums.into_values().filter(|(_, count)| *count > 0).collect()
+        let service = watch.kqi.service.as_deref();
+        let service = service.or_else(|| instance.group.get("service"));
+        self.complaints.of(service, instance.group.get("city"))
     }
 }

@@ -1,135 +1,96 @@
-//! One alert rule on one object: its timeline, its newest window, and whom it told.
+//! One alert rule on one object: its timeline, its values, and whom it told what.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
-use crate::alerting::{
-    Alert, AlertState, ChartPoint, Episode, Lifecycle, Mark, Phase, Reading, Timeline,
-    TransitionReason,
-};
-use crate::dataflow::{Cell, Group, Standing, WindowUpdate};
-use crate::rules::{Aggregate, AlertRule, Contact, Kqi, Plan, RuleBook, Unit, Verdict};
-
-/// Windows kept for the chart of a notice.
-const CHART_WINDOWS_MAX: usize = 60;
+use crate::alerting::{Alert, AlertState, Episode, Phase, Statement, Timeline, TransitionReason};
+use crate::dataflow::{Cell, Group, WindowUpdate};
+use crate::engine::values::{Values, worse};
+use crate::engine::watchlist::Watch;
+use crate::rules::{Contact, Interval, Severity, Unit, Verdict};
 
 /// One alert rule on one object.
 pub(super) struct Instance {
     pub(super) group: Arc<Group>,
+    /// The group's label, to name the object by.
+    pub(super) label: Arc<str>,
     /// Plan under which it began, and the end of its first window: after a rule came back, or the
     /// past was forgotten, numbers begin anew, and incidents must not.
     born: (u64, i64),
     pub(super) timeline: Timeline,
-    pub(super) recent: VecDeque<ChartPoint>,
-    pub(super) newest: Option<(i64, i64, Cell)>,
-    /// Worst value of the present episode.
-    pub(super) worst: Option<f64>,
+    pub(super) values: Values,
+    /// Worst value of what goes on: kept, because every reader of the alerts asks for it.
+    worst: Option<f64>,
+    /// Why it is in its present state.
     pub(super) reason: TransitionReason,
-    /// Whom its episodes were told to, by number: a correction may concern any that is remembered.
+    /// What was told of its episodes, by number: a correction may concern any that is remembered.
     pub(super) told: BTreeMap<u32, Told>,
 }
 
-/// Whom an incident was told to, and how often.
-#[derive(Default)]
+/// Whom an incident was told to, how often, and what was said last.
 pub(super) struct Told {
     pub(super) revision: u32,
     pub(super) recipients: Vec<Contact>,
-}
-
-/// A rule with everything that reading its windows needs.
-#[derive(Clone, Copy)]
-pub(super) struct Watch<'a> {
-    pub(super) rule: &'a AlertRule,
-    pub(super) kqi: &'a Kqi,
-    pub(super) book: &'a RuleBook,
-}
-
-/// A rule on one object.
-#[derive(Clone, Copy)]
-pub(super) struct Object<'a> {
-    pub(super) watch: Watch<'a>,
-    /// Number of the rule in the book.
-    pub(super) rule: usize,
-    /// Label of the group.
-    pub(super) label: &'a Arc<str>,
-}
-
-impl<'a> Watch<'a> {
-    /// The rule of that number, with its KQI.
-    pub(super) fn of(plan: &'a Plan, rule: usize) -> Option<Watch<'a>> {
-        let book = &*plan.book;
-        let rule = book.alerts.get(rule)?;
-        let kqi = book.kqis.iter().find(|kqi| kqi.id == rule.kqi)?;
-        Some(Watch { rule, kqi, book })
-    }
-
-    /// How its windows become an alert.
-    pub(super) fn reading(&self) -> Reading {
-        // Nothing to count is an answer: zero. Nothing to measure is none.
-        let counts = matches!(
-            self.kqi.aggregate,
-            Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Change { .. }
-        );
-        Reading {
-            lifecycle: Lifecycle::of(self.rule),
-            hop_ms: self.kqi.window.hop_ms,
-            empty: if counts { Mark::Clear } else { Mark::Missing },
-        }
-    }
+    pub(super) said: Statement,
 }
 
 impl Instance {
     pub(super) fn new(group: Arc<Group>, plan_version: u64, first_end_ms: i64) -> Instance {
         Instance {
+            label: group.label.as_str().into(),
             group,
             born: (plan_version, first_end_ms),
             timeline: Timeline::default(),
-            recent: VecDeque::new(),
-            newest: None,
+            values: Values::default(),
             worst: None,
             reason: TransitionReason::Breach,
             told: BTreeMap::new(),
         }
     }
 
-    /// Notes a window's value for charts and texts.
-    pub(super) fn note(&mut self, update: &WindowUpdate, cell: &Cell, kqi: &Kqi) {
-        let value = cell
-            .value
-            .filter(|_| cell.verdict.is_judged() || cell.verdict == Verdict::Suppressed);
-        let point = ChartPoint {
-            end_ms: update.end_ms,
-            value,
-        };
-        match self
-            .recent
-            .binary_search_by_key(&update.end_ms, |point| point.end_ms)
-        {
-            Ok(at) => self.recent[at] = point,
-            Err(at) => self.recent.insert(at, point),
-        }
-        if self.recent.len() > CHART_WINDOWS_MAX {
-            self.recent.pop_front();
-        }
-        if update.standing == Standing::Removed {
-            return;
-        }
-        if self
-            .newest
-            .is_none_or(|(_, end_ms, _)| end_ms <= update.end_ms)
-        {
-            self.newest = Some((update.start_ms, update.end_ms, *cell));
-        }
+    /// Takes a window's values.
+    pub(super) fn note(&mut self, update: &WindowUpdate, cell: &Cell, interval: Interval) {
+        self.values.note(update, cell);
         if let (Verdict::Abnormal(_), Some(value)) = (cell.verdict, cell.value) {
-            let low_is_bad = kqi.interval.min.is_some_and(|min| value < min);
-            self.worst = Some(match self.worst {
-                Some(worst) if low_is_bad => worst.min(value),
-                Some(worst) => worst.max(value),
-                None => value,
-            });
+            let worst = self.worst.map(|worst| worse(interval, worst, value));
+            self.worst = worst.or(Some(value));
+        }
+    }
+
+    /// Begins the values anew: the KQI is another one, and nothing may be compared with it.
+    pub(super) fn forget_values(&mut self) {
+        self.values = Values::default();
+        self.worst = None;
+    }
+
+    /// Forgets values of windows that the timeline does not remember; what goes on is needed.
+    pub(super) fn forget_values_before(&mut self, horizon_ms: i64) {
+        let episodes = self.timeline.episodes();
+        let first_ms = episodes.first().map(|episode| episode.since_ms);
+        let needed_ms = match self.timeline.phase() {
+            Phase::Pending { since_ms, .. } => first_ms.or(Some(since_ms)),
+            Phase::Quiet | Phase::Firing { .. } => first_ms,
+        };
+        let keep_ms = needed_ms.map_or(horizon_ms, |ms| horizon_ms.min(ms - 1));
+        self.values.forget(keep_ms);
+    }
+
+    /// Looks for the worst value again, after corrections.
+    pub(super) fn find_worst(&mut self, interval: Interval) {
+        let since_ms = match self.timeline.phase() {
+            Phase::Quiet => i64::MAX,
+            Phase::Pending { since_ms, .. } | Phase::Firing { since_ms, .. } => since_ms,
+        };
+        self.worst = self.values.worst(interval, since_ms, i64::MAX);
+    }
+
+    /// When nothing goes on, nothing is worst.
+    pub(super) fn settle(&mut self) {
+        if self.timeline.phase() == Phase::Quiet {
+            self.worst = None;
         }
     }
 
@@ -138,16 +99,22 @@ impl Instance {
         incident_of(alert, &self.group.label, self.born, number)
     }
 
-    /// The alert as people see it; `episode` is the firing that it speaks of, if any.
+    /// What had been said of an episode.
+    pub(super) fn said(&self, number: u32) -> Option<&Statement> {
+        self.told.get(&number).map(|told| &told.said)
+    }
+
+    /// The alert as people see it; `episode` is the firing that it speaks of, if any, and `reason`
+    /// why that is as it is.
     pub(super) fn alert(
         &self,
         watch: Watch<'_>,
         episode: Option<Episode>,
+        reason: TransitionReason,
         trigger: Option<String>,
     ) -> Alert {
         let Watch { rule, kqi, book } = watch;
-        let phase = self.timeline.phase();
-        let (state, since_ms, severity) = match (episode, phase) {
+        let (state, since_ms, severity) = match (episode, self.timeline.phase()) {
             (Some(episode), _) => {
                 let over = episode.resolved_at_ms.is_some();
                 let state = if over {
@@ -157,17 +124,25 @@ impl Instance {
                 };
                 (state, episode.since_ms, episode.severity)
             }
-            (None, Phase::Pending { since_ms, severity }) => {
-                (AlertState::Pending, since_ms, severity)
-            }
-            (None, _) => (AlertState::Resolved, 0, crate::rules::Severity::Warning),
+            (
+                None,
+                Phase::Pending {
+                    since_ms, severity, ..
+                },
+            ) => (AlertState::Pending, since_ms, severity),
+            (None, _) => (AlertState::Resolved, 0, Severity::Warning),
+        };
+        let ended = episode.and_then(|episode| Some((episode, episode.resolved_at_ms?)));
+        let worst_value = match ended {
+            Some((episode, end_ms)) => self.values.worst(kqi.interval, episode.since_ms, end_ms),
+            None => self.worst,
         };
         let service = kqi.service.as_deref().or_else(|| self.group.get("service"));
         let service_name = book
             .services
             .iter()
             .find(|known| Some(known.id.as_str()) == service);
-        let (start_ms, end_ms, cell) = self.newest.unwrap_or((0, 0, Cell::absent(0)));
+        let (start_ms, end_ms, cell) = self.values.newest();
         Alert {
             alert: rule.id.clone(),
             incident: self.incident(&rule.id, episode.map_or(0, |episode| episode.number)),
@@ -184,9 +159,9 @@ impl Instance {
             active_since_ms: since_ms,
             fired_at_ms: episode.map(|episode| episode.fired_at_ms),
             resolved_at_ms: episode.and_then(|episode| episode.resolved_at_ms),
-            reason: self.reason,
+            reason,
             value: cell.value,
-            worst_value: self.worst,
+            worst_value,
             score: cell.score,
             samples: cell.samples,
             limit_min: kqi.interval.min,
@@ -216,11 +191,4 @@ pub(super) fn unit_text(unit: &Unit) -> String {
         Unit::Per10k => "per 10k".to_owned(),
         Unit::Other(text) => text.clone(),
     }
-}
-
-/// Whether two rules read windows alike, so that a timeline can go on under the other.
-pub(super) fn reads_alike(old: Watch<'_>, new: Watch<'_>) -> bool {
-    old.kqi.window == new.kqi.window
-        && old.kqi.group_by == new.kqi.group_by
-        && old.rule.kqi == new.rule.kqi
 }

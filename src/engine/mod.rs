@@ -6,12 +6,21 @@ mod snapshot;
 
 mod step;
 
+mod complaints;
+mod correct;
 mod demand;
+mod ended;
 mod incident;
 mod instance;
 mod replan;
 mod show;
 mod silence;
+mod tell;
+mod values;
+mod watchlist;
+
+#[cfg(test)]
+mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
 pub use snapshot::Snapshot;

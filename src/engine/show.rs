@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::alerting::Alert;
 use crate::dataflow::Cut;
-use crate::engine::instance::Watch;
 use crate::engine::step::Engine;
 
 impl Engine {
@@ -12,7 +11,8 @@ impl Engine {
     pub(super) fn show(&mut self, cut: &Cut) {
         self.snapshot.epoch = Some(cut.epoch);
         self.snapshot.now_ms = cut.now_ms;
-        self.snapshot.plan = self.plan.clone();
+        self.snapshot.plan = self.watchlist.plan.clone();
+        self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
@@ -28,7 +28,7 @@ impl Engine {
     pub(super) fn shown_alerts(&self) -> Vec<Arc<Alert>> {
         let mut alerts: Vec<Arc<Alert>> = self.silences.alerts().cloned().map(Arc::new).collect();
         for (rule, label) in &self.restless {
-            let Some(watch) = Watch::of(&self.plan, *rule) else {
+            let Some(watch) = self.watchlist.watch(*rule) else {
                 continue;
             };
             let Some(instance) = self.instances[*rule].get(label) else {
@@ -39,7 +39,8 @@ impl Engine {
             let trigger = self.triggers.newest(&watch.kqi.id, label);
             let trigger = trigger.filter(|trigger| !trigger.state.is_final());
             let trigger = trigger.map(|trigger| trigger.id.clone());
-            alerts.push(Arc::new(instance.alert(watch, episode, trigger)));
+            let alert = instance.alert(watch, episode, instance.reason, trigger);
+            alerts.push(Arc::new(alert));
         }
         alerts.sort_by(|a, b| {
             let key = |alert: &Alert| (alert.severity, alert.active_since_ms);
@@ -48,7 +49,7 @@ impl Engine {
                 .then_with(|| a.alert.cmp(&b.alert))
                 .then_with(|| a.group_label.cmp(&b.group_label))
         });
-        alerts.extend(self.ended.iter().cloned());
+        alerts.extend(self.ended.alerts().cloned());
         alerts
     }
 
@@ -60,17 +61,18 @@ impl Engine {
             return;
         }
         for (rule, instances) in self.instances.iter_mut().enumerate() {
-            let Some(watch) = Watch::of(&self.plan, rule) else {
+            let Some(watch) = self.watchlist.watch(rule) else {
                 continue;
             };
-            let rule = self.plan.book.streams.get(&watch.kqi.stream);
+            let rule = watch.book.streams.get(&watch.kqi.stream);
             let retention_ms = rule.map_or(0, |rule| rule.retention_ms);
             let horizon_ms = cut.watermarks.horizon(watch.kqi.stream, retention_ms);
             if horizon_ms == i64::MIN {
                 continue;
             }
             instances.retain(|_, instance| {
-                instance.timeline.forget(horizon_ms);
+                instance.timeline.forget(&watch.reading(), horizon_ms);
+                instance.forget_values_before(horizon_ms);
                 let kept = instance.timeline.episodes();
                 let is_kept = |number: u32| kept.iter().any(|episode| episode.number == number);
                 instance.told.retain(|number, _| is_kept(*number));

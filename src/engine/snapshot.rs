@@ -22,4 +22,6 @@ pub struct Snapshot {
     pub alerts: Arc<Vec<Arc<Alert>>>,
     /// Triggers, oldest first.
     pub triggers: Arc<Vec<Trigger>>,
+    /// Triggers that were not opened because too many were open.
+    pub triggers_refused_total: u64,
 }

@@ -1,24 +1,23 @@
 //! One step: a cut and its commands in, effects out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::alerting::{
-    Alert, AlertState, Change, Mark, Notice, NoticeReason, Phase, Transition, TransitionReason,
-};
+use crate::alerting::{Change, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
-use crate::engine::instance::{Instance, Object, Watch};
+use crate::engine::complaints::Complaints;
+use crate::engine::correct::Corrections;
+use crate::engine::ended::Ended;
+use crate::engine::instance::Instance;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::watchlist::{Object, Watchlist};
 use crate::event::Stream;
-use crate::rules::{Plan, Text, Verdict};
+use crate::rules::Plan;
 use crate::triggers::{TriggerBook, TriggerRules};
-
-/// Ended alerts that are still shown; the oldest go first.
-pub(super) const ENDED_MAX: usize = 5_000;
 
 /// What the engine wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,26 +35,49 @@ pub enum Effect {
     },
 }
 
-/// By service and city, then by KQI: end of the window, name of the KQI, count.
-pub(super) type Complaints = BTreeMap<(String, String), BTreeMap<String, (i64, Text, i64)>>;
-
 /// The engine.
 pub struct Engine {
-    pub(super) plan: Arc<Plan>,
-    /// For each KQI of the book, the numbers of the rules that watch it.
-    pub(super) watchers: Vec<Vec<usize>>,
+    pub(super) watchlist: Arc<Watchlist>,
     /// For each rule of the book, its objects by label.
-    pub(super) instances: Vec<FxHashMap<Arc<str>, Instance>>,
+    pub(super) instances: Vec<Instances>,
     /// Objects that are pending or firing: rule and label.
     pub(super) restless: BTreeSet<(usize, Arc<str>)>,
-    pub(super) ended: VecDeque<Arc<Alert>>,
+    pub(super) ended: Ended,
     pub(super) triggers: TriggerBook,
-    /// Complaints counted last for a service and city: KQI name and count, with the window's end.
     pub(super) complaints: Complaints,
     pub(super) silences: Silences,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
+}
+
+/// The objects of one rule, by label.
+pub(super) type Instances = FxHashMap<Arc<str>, Instance>;
+
+/// What one step works with.
+pub(super) struct Turn<'a> {
+    pub(super) cut: &'a Cut,
+    pub(super) watchlist: Arc<Watchlist>,
+    /// Rules that judge otherwise since this cut, with the limit before where that is another now.
+    pub(super) changed: BTreeMap<usize, Option<Limit>>,
+}
+
+impl Turn<'_> {
+    /// Why the past of a rule's objects reads differently in this cut.
+    pub(super) fn why(&self, rule: usize) -> TransitionReason {
+        if self.changed.contains_key(&rule) {
+            TransitionReason::RuleChanged
+        } else {
+            TransitionReason::Corrected
+        }
+    }
+
+    /// The limit before the rule was changed, for what happened because of that.
+    pub(super) fn limit_before(&self, rule: usize, why: TransitionReason) -> Option<Limit> {
+        let changed = self.changed.get(&rule);
+        let changed = changed.filter(|_| why == TransitionReason::RuleChanged);
+        changed.cloned().flatten()
+    }
 }
 
 impl Engine {
@@ -68,20 +90,18 @@ impl Engine {
             watermarks: Arc::default(),
             alerts: Arc::default(),
             triggers: Arc::default(),
+            triggers_refused_total: 0,
         };
+        let watchlist = Watchlist::new(plan);
         Engine {
-            watchers: watchers_of(&plan),
-            instances: plan
-                .book
-                .alerts
-                .iter()
-                .map(|_| FxHashMap::default())
+            instances: (0..watchlist.rules())
+                .map(|_| Instances::default())
                 .collect(),
-            plan,
+            watchlist: Arc::new(watchlist),
             restless: BTreeSet::new(),
-            ended: VecDeque::new(),
+            ended: Ended::default(),
             triggers: TriggerBook::new(TriggerRules::default()),
-            complaints: BTreeMap::new(),
+            complaints: Complaints::default(),
             silences: Silences::default(),
             snapshot,
             alerts_changed: false,
@@ -92,17 +112,27 @@ impl Engine {
     /// Takes a cut and the commands of its epoch.
     pub fn step(&mut self, cut: &Cut, commands: &[JournaledCommand]) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if let Some(plan) = &cut.plan {
-            self.replan(plan.clone(), cut, &mut effects);
-        }
-        let plan = self.plan.clone();
+        let mut corrections = Corrections::new();
+        let changed = match &cut.plan {
+            Some(plan) => self.replan(plan.clone(), cut, &mut corrections, &mut effects),
+            None => BTreeMap::new(),
+        };
+        let turn = Turn {
+            cut,
+            watchlist: self.watchlist.clone(),
+            changed,
+        };
+        self.count(&turn);
+        self.gather(&turn, &mut corrections);
+        self.correct(&turn, corrections, &mut effects);
         for update in &cut.updates {
-            self.tell(&plan, update, cut, &mut effects);
+            self.tell(update, &turn, &mut effects);
         }
-        self.pass(&plan, cut, &mut effects);
-        for (alert, transition, reason) in self.silences.look(&plan, &cut.watermarks) {
+        self.pass(&turn, &mut effects);
+        let plan = &turn.watchlist.plan;
+        for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
             effects.push(Effect::Transition(transition));
-            self.notify_own(&plan, alert, reason, cut, &mut effects);
+            self.tell_of_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;
         }
         for command in commands {
@@ -117,107 +147,101 @@ impl Engine {
         &self.snapshot
     }
 
-    pub(super) fn tell(
-        &mut self,
-        plan: &Plan,
-        update: &WindowUpdate,
-        cut: &Cut,
-        effects: &mut Vec<Effect>,
-    ) {
-        for cell in &update.cells {
-            let Some(kqi) = plan.book.kqis.get(cell.kqi) else {
-                continue;
-            };
-            if kqi.stream == Stream::Complaint {
-                self.count_complaints(update, kqi.service.as_deref(), &kqi.id, &kqi.name);
+    /// Counts complaints, before anything is said that quotes them.
+    fn count(&mut self, turn: &Turn<'_>) {
+        for update in &turn.cut.updates {
+            for cell in &update.cells {
+                let kqi = turn.watchlist.plan.book.kqis.get(cell.kqi);
+                if let Some(kqi) = kqi.filter(|kqi| kqi.stream == Stream::Complaint) {
+                    self.count_complaints(update, kqi);
+                }
             }
-            let watchers = self.watchers.get(cell.kqi).cloned().unwrap_or_default();
-            for rule in watchers {
-                let Some(watch) = Watch::of(plan, rule) else {
+        }
+    }
+
+    /// Tells a window to every rule that watches it and for which it is new.
+    fn tell(&mut self, update: &WindowUpdate, turn: &Turn<'_>, effects: &mut Vec<Effect>) {
+        for cell in &update.cells {
+            for &rule in turn.watchlist.watchers(cell.kqi) {
+                let Some(watch) = turn.watchlist.watch(rule) else {
                     continue;
                 };
-                let label: Arc<str> = update.group.label.as_str().into();
-                let instance = self.instances[rule]
-                    .entry(label.clone())
-                    .or_insert_with(|| {
-                        Instance::new(update.group.clone(), plan.version, update.end_ms)
-                    });
-                instance.note(update, cell, kqi);
+                let instances = &mut self.instances[rule];
+                if !instances.contains_key(update.group.label.as_str()) {
+                    let version = turn.watchlist.plan.version;
+                    let instance = Instance::new(update.group.clone(), version, update.end_ms);
+                    instances.insert(instance.label.clone(), instance);
+                }
+                let Some(instance) = instances.get_mut(update.group.label.as_str()) else {
+                    continue;
+                };
+                if instance.timeline.is_past(update.end_ms) {
+                    // It has been told as a correction.
+                    continue;
+                }
+                let label = &instance.label.clone();
+                let object = Object { watch, rule, label };
+                instance.note(update, cell, watch.kqi.interval);
                 let mark = (!cell.is_absent()).then(|| Mark::of(cell.verdict, watch.rule));
                 let changes = instance
                     .timeline
                     .tell(&watch.reading(), update.end_ms, mark);
-                if let (Verdict::Abnormal(_), Phase::Firing { severity, .. }) =
-                    (cell.verdict, instance.timeline.phase())
-                {
-                    let object = Object {
-                        watch,
-                        rule,
-                        label: &label,
-                    };
-                    self.support_trigger(object, update, severity);
-                }
-                self.react(plan, rule, &label, changes, cut, effects);
+                instance.settle();
+                self.support_trigger(object, update, cell);
+                self.react(object, changes, turn, effects);
             }
         }
     }
 
     /// Lets event time pass for every object that is pending or firing.
-    pub(super) fn pass(&mut self, plan: &Plan, cut: &Cut, effects: &mut Vec<Effect>) {
-        for (rule, label) in self.restless.clone() {
-            let Some(watch) = Watch::of(plan, rule) else {
+    fn pass(&mut self, turn: &Turn<'_>, effects: &mut Vec<Effect>) {
+        let mut moved = Vec::new();
+        for (rule, label) in &self.restless {
+            let Some(watch) = turn.watchlist.watch(*rule) else {
                 continue;
             };
-            let to_ms = cut.watermarks.clock(watch.kqi.stream);
-            let Some(instance) = self.instances[rule].get_mut(&label) else {
+            let to_ms = turn.cut.watermarks.clock(watch.kqi.stream);
+            let Some(instance) = self.instances[*rule].get_mut(label) else {
                 continue;
             };
             let changes = instance.timeline.pass_to(&watch.reading(), to_ms);
-            self.react(plan, rule, &label, changes, cut, effects);
+            if !changes.is_empty() {
+                instance.settle();
+                moved.push((*rule, label.clone(), changes));
+            }
+        }
+        for (rule, label, changes) in moved {
+            let label = &label;
+            if let Some(watch) = turn.watchlist.watch(rule) {
+                self.react(Object { watch, rule, label }, changes, turn, effects);
+            }
         }
     }
 
     /// Turns the changes of one object's timeline into effects.
     pub(super) fn react(
         &mut self,
-        plan: &Plan,
-        rule: usize,
-        label: &Arc<str>,
+        object: Object<'_>,
         changes: Vec<Change>,
-        cut: &Cut,
+        turn: &Turn<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(watch) = Watch::of(plan, rule) else {
+        if changes.is_empty() {
             return;
-        };
-        let object = Object { watch, rule, label };
+        }
+        self.alerts_changed = true;
         for change in changes {
-            self.alerts_changed = true;
             match change {
                 Change::Moved {
                     at_ms,
                     step,
                     episode,
-                } => {
-                    self.transition(object, at_ms, step, effects);
-                    let told = match (step.state, step.reason) {
-                        (AlertState::Pending, _) => None,
-                        (AlertState::Firing, TransitionReason::Escalated) => {
-                            Some(NoticeReason::Escalated)
-                        }
-                        (AlertState::Firing, _) => Some(NoticeReason::First),
-                        (AlertState::Resolved, _) => Some(NoticeReason::Resolved),
-                    };
-                    if let (Some(episode), Some(reason)) = (episode, told) {
-                        self.incident(object, episode, reason, cut, effects);
-                    }
-                }
-                Change::Corrected { was, now } => {
-                    self.corrected(object, was, now, cut, effects);
-                }
+                } => self.moved(object, at_ms, step, episode, turn, effects),
+                change => self.corrected(object, change, turn, effects),
             }
         }
-        let Some(instance) = self.instances[rule].get_mut(label) else {
+        let Object { rule, label, .. } = object;
+        let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
         let key = (rule, label.clone());
@@ -228,7 +252,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn carry_out(&mut self, command: &JournaledCommand) -> Effect {
+    fn carry_out(&mut self, command: &JournaledCommand) -> Effect {
         let Command::MoveTrigger { id, to, reason } = &command.command;
         let result = self
             .triggers
@@ -241,15 +265,4 @@ impl Engine {
             result: Box::new(result),
         }
     }
-}
-
-pub(super) fn watchers_of(plan: &Plan) -> Vec<Vec<usize>> {
-    let of_kqi = |id: &String| {
-        let rules = plan.book.alerts.iter().enumerate();
-        rules
-            .filter(|(_, rule)| rule.kqi == *id)
-            .map(|(number, _)| number)
-            .collect()
-    };
-    plan.book.kqis.iter().map(|kqi| of_kqi(&kqi.id)).collect()
 }

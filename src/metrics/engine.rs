@@ -366,6 +366,13 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         family.add([state, department], count as f64);
     }
     family.finish(page);
+    Family::counter(
+        "triggers_refused_total",
+        "Triggers that were not opened because too many were open; the alerts were mailed all the same.",
+        &[],
+    )
+    .with(snapshot.triggers_refused_total as f64)
+    .finish(page);
 }
 
 /// What the mail room has done.

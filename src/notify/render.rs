@@ -1,6 +1,7 @@
 //! A notice as texts and a picture. No headers, no MIME, no sending.
 
 mod chart;
+mod correction;
 mod digits;
 mod lists;
 mod number;
@@ -65,7 +66,12 @@ impl Renderer {
         content_id: &str,
     ) -> Result<Rendered, RenderError> {
         let clock = number::Clock::of(&notice.time_zone);
-        let chart = chart::draw(&notice.chart, &notice.alert, &clock);
+        let chart = chart::draw(
+            &notice.chart,
+            &notice.alert,
+            correction::moments(notice),
+            &clock,
+        );
         let mut view = View::of(notice);
         if chart.is_none() {
             view.chart = None;

@@ -1,7 +1,8 @@
 //! Notices for tests: the story of the experience card (domain facts H21 and H22).
 
 use crate::alerting::{
-    Alert, AlertState, ChartPoint, Notice, NoticeReason, TransitionReason, TriggerBrief,
+    Alert, AlertState, ChartPoint, Correction, Limit, Notice, NoticeReason, Statement,
+    TransitionReason, TriggerBrief, Truth,
 };
 use crate::rules::{Contact, Language, Layer, Severity, Text};
 
@@ -67,6 +68,8 @@ pub(crate) fn notice() -> Notice {
             window_ms: (START_MS + 14 * MINUTE_MS, START_MS + 19 * MINUTE_MS),
             trigger: Some("T-000017".to_owned()),
         },
+        correction: None,
+        limit_before: None,
         chart: points(&values),
         complaints: vec![
             (
@@ -131,10 +134,15 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
         }
         NoticeReason::Corrected => {
             notice.revision = 4;
+            notice.correction = Some(Correction {
+                told: Statement::of(alert, notice.decided_at_ms),
+                truth: Truth::NeverWas,
+            });
             alert.state = AlertState::Resolved;
             alert.reason = TransitionReason::Corrected;
+            alert.fired_at_ms = None;
             alert.resolved_at_ms = Some(START_MS + 19 * MINUTE_MS);
-            (alert.value, alert.worst_value) = (Some(46.2), Some(49.8));
+            (alert.value, alert.worst_value) = (Some(46.2), None);
             alert.score = Some(3.1);
             notice.chart = points(&[
                 8.2, 9.1, 8.8, 10.4, 9.7, 9.9, 12.6, 14.1, 18.3, 16.9, 22.7, 31.0, 36.4, 44.2,
@@ -142,6 +150,23 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             ]);
             notice.complaints.clear();
             notice.annotations.clear();
+        }
+        NoticeReason::RuleChanged => {
+            notice.revision = 5;
+            notice.correction = Some(Correction {
+                told: Statement::of(alert, notice.decided_at_ms),
+                truth: Truth::Ended,
+            });
+            notice.limit_before = Some(Limit {
+                min: None,
+                max: Some(50.0),
+                unit: "s".to_owned(),
+            });
+            alert.state = AlertState::Resolved;
+            alert.reason = TransitionReason::RuleChanged;
+            alert.limit_max = Some(65.0);
+            alert.resolved_at_ms = Some(START_MS + 18 * MINUTE_MS);
+            alert.worst_value = Some(66.8);
         }
     }
     notice.id = format!("n-{}", notice.revision);

@@ -286,7 +286,7 @@ pub struct AlertRule {
     pub for_ms: i64,
     /// Event time for which windows must stay normal before it resolves, ms.
     pub keep_firing_for_ms: i64,
-    /// What windows without a judgement (insufficient, no traffic, silent source) do to a firing alert.
+    /// What windows without a judgement (insufficient, no traffic, silent source) do.
     pub missing: Missing,
 }
 
@@ -294,7 +294,8 @@ pub struct AlertRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
-    /// Nothing: it goes on as it was. No data is never healthy.
+    /// A firing alert goes on: no data is never healthy. A pending one waits, but such windows do
+    /// not count toward `for`, and after a stretch of them longer than `for` it lapses.
     Hold,
     /// It ends like a normal window would.
     Resolve,

@@ -312,7 +312,7 @@ static POLICY: Record = Record {
         may(
             "missing",
             Shape::Word(MISSING),
-            "What a window without judgement does to a firing alert; hold unless given.",
+            "What windows without judgement do. hold (default): a firing alert goes on; a pending one waits, they do not count toward `for`, and it lapses when they go on for longer than `for`. resolve: they end both, as normal windows do.",
         ),
     ],
 };
@@ -346,7 +346,7 @@ static ALERT: Record = Record {
         may(
             "missing",
             Shape::Word(MISSING),
-            "What a window without judgement does to a firing alert.",
+            "What windows without judgement do; see the policies' field of that name.",
         ),
     ],
 };

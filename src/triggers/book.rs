@@ -2,6 +2,8 @@
 //!
 //! Invariants:
 //! * at most one trigger that is not final for one (KQI, object);
+//! * at most `open_max` that are not final: beyond it none opens, and that is counted. The alert is
+//!   mailed all the same, and its next incident asks again;
 //! * identifiers count up and are never used again.
 
 use std::collections::BTreeMap;
@@ -9,10 +11,8 @@ use std::collections::BTreeMap;
 use crate::rules::{Layer, Severity, Text};
 use crate::triggers::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};
 
-/// Windows of evidence kept with a trigger; the first and the newest ones stay.
-const EVIDENCE_MAX: usize = 50;
 /// Actor of moves that the engine makes itself.
-const ENGINE: &str = "chrysalis";
+pub(super) const ENGINE: &str = "chrysalis";
 
 /// Judgement numbers of triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct TriggerRules {
     pub not_optimised_rest_ms: i64,
     /// Final triggers kept for reading; the oldest go first.
     pub final_max: usize,
+    /// Triggers that are not final; beyond it none is opened.
+    pub open_max: usize,
 }
 
 impl Default for TriggerRules {
@@ -28,6 +30,7 @@ impl Default for TriggerRules {
         TriggerRules {
             not_optimised_rest_ms: 7 * 86_400_000,
             final_max: 10_000,
+            open_max: 20_000,
         }
     }
 }
@@ -63,8 +66,8 @@ pub struct Opening {
     pub unit: String,
     /// Event time of the deciding window, ms.
     pub since_ms: i64,
-    /// The window that speaks for it.
-    pub evidence: Evidence,
+    /// The window that speaks for it, where the newest one does.
+    pub evidence: Option<Evidence>,
     /// Complaints counted for the same service and place.
     pub complaints: Vec<(Text, i64)>,
 }
@@ -76,6 +79,9 @@ pub struct TriggerBook {
     triggers: BTreeMap<String, Trigger>,
     newest: BTreeMap<(String, String), String>,
     opened_total: u64,
+    /// Triggers that are not final.
+    open: usize,
+    refused_total: u64,
 }
 
 impl TriggerBook {
@@ -92,6 +98,11 @@ impl TriggerBook {
         self.triggers.values()
     }
 
+    /// Triggers that were not opened because too many were open.
+    pub fn refused_total(&self) -> u64 {
+        self.refused_total
+    }
+
     /// The newest trigger of an object, final or not.
     pub fn newest(&self, kqi: &str, group_label: &str) -> Option<&Trigger> {
         let id = self.newest.get(&(kqi.to_owned(), group_label.to_owned()))?;
@@ -99,7 +110,7 @@ impl TriggerBook {
     }
 
     /// An alert fired: joins the open trigger of its object, or opens one. Returns its identifier,
-    /// or `None` while a decision not to optimise rests.
+    /// or `None` while a decision not to optimise rests, and when too many are open.
     pub fn demand(&mut self, opening: Opening, now_ms: i64) -> Option<String> {
         let key = (opening.kqi.clone(), opening.group_label.clone());
         let earlier = self.newest.get(&key).and_then(|id| self.triggers.get(id));
@@ -115,11 +126,18 @@ impl TriggerBook {
                 }
                 TriggerState::Done | TriggerState::NotOptimised => recurrence_of = Some(id),
                 TriggerState::Open | TriggerState::Accepted | TriggerState::InProgress => {
-                    self.support(&id, opening.evidence, opening.severity, opening.complaints);
+                    if let Some(trigger) = self.triggers.get_mut(&id) {
+                        trigger.support(opening.evidence, opening.severity, opening.complaints);
+                    }
                     return Some(id);
                 }
             }
         }
+        if self.open >= self.rules.open_max {
+            self.refused_total += 1;
+            return None;
+        }
+        self.open += 1;
         self.opened_total += 1;
         let id = format!("T-{:06}", self.opened_total);
         let opened = TriggerMove {
@@ -148,7 +166,7 @@ impl TriggerBook {
             limit_max: opening.limit_max,
             unit: opening.unit,
             alert_firing: true,
-            evidence: vec![opening.evidence],
+            evidence: opening.evidence.into_iter().collect(),
             complaints: opening.complaints,
             recurrence_of,
             history: vec![opened],
@@ -157,51 +175,6 @@ impl TriggerBook {
         self.newest.insert(key, id.clone());
         self.forget();
         Some(id)
-    }
-
-    /// One more window speaks for the open trigger of an object.
-    pub fn support_open(
-        &mut self,
-        kqi: &str,
-        group_label: &str,
-        evidence: Evidence,
-        severity: Severity,
-        complaints: Vec<(Text, i64)>,
-    ) {
-        let key = (kqi.to_owned(), group_label.to_owned());
-        let id = self.newest.get(&key).filter(|id| {
-            self.triggers
-                .get(*id)
-                .is_some_and(|trigger| !trigger.state.is_final())
-        });
-        if let Some(id) = id.cloned() {
-            self.support(&id, evidence, severity, complaints);
-        }
-    }
-
-    fn support(
-        &mut self,
-        id: &str,
-        evidence: Evidence,
-        severity: Severity,
-        complaints: Vec<(Text, i64)>,
-    ) {
-        let Some(trigger) = self.triggers.get_mut(id) else {
-            return;
-        };
-        trigger.alert_firing = true;
-        trigger.severity = trigger.severity.max(severity);
-        trigger.complaints = complaints;
-        let same = |known: &&mut Evidence| {
-            (known.start_ms, known.end_ms) == (evidence.start_ms, evidence.end_ms)
-        };
-        match trigger.evidence.iter_mut().find(same) {
-            Some(known) => *known = evidence,
-            None => trigger.evidence.push(evidence),
-        }
-        if trigger.evidence.len() > EVIDENCE_MAX {
-            trigger.evidence.remove(1);
-        }
     }
 
     /// The alert of an object is over; the trigger stays with its department.
@@ -229,30 +202,42 @@ impl TriggerBook {
             .get_mut(id)
             .ok_or_else(|| MoveError::Unknown { id: id.to_owned() })?;
         trigger.advance(to, at_ms, actor, reason)?;
+        if trigger.state.is_final() {
+            self.open -= 1;
+        }
         Ok(trigger)
+    }
+
+    /// The trigger of an object that is not final.
+    pub(super) fn open_mut(&mut self, kqi: &str, group_label: &str) -> Option<&mut Trigger> {
+        let id = self.newest.get(&(kqi.to_owned(), group_label.to_owned()))?;
+        let trigger = self.triggers.get_mut(id)?;
+        (!trigger.state.is_final()).then_some(trigger)
+    }
+
+    /// Triggers of a KQI that are not final.
+    pub(super) fn open_of_mut(&mut self, kqi: &str) -> impl Iterator<Item = &mut Trigger> {
+        self.triggers
+            .values_mut()
+            .filter(move |trigger| trigger.kqi == kqi && !trigger.state.is_final())
     }
 
     /// Keeps the number of final triggers within bounds.
     fn forget(&mut self) {
-        let ended = |trigger: &&Trigger| trigger.state.is_final();
-        let excess = self
-            .triggers
-            .values()
-            .filter(ended)
-            .count()
-            .saturating_sub(self.rules.final_max);
-        let old: Vec<String> = self
-            .triggers
-            .values()
-            .filter(ended)
-            .take(excess)
-            .map(|t| t.id.clone())
-            .collect();
-        for id in old {
-            self.triggers.remove(&id);
+        let excess = (self.triggers.len() - self.open).saturating_sub(self.rules.final_max);
+        if excess == 0 {
+            return;
         }
-        let triggers = &self.triggers;
-        self.newest.retain(|_, id| triggers.contains_key(id));
+        let ended = self.triggers.values().filter(|t| t.state.is_final());
+        let old: Vec<String> = ended.take(excess).map(|t| t.id.clone()).collect();
+        for id in old {
+            if let Some(trigger) = self.triggers.remove(&id) {
+                let key = (trigger.kqi, trigger.group_label);
+                if self.newest.get(&key) == Some(&id) {
+                    self.newest.remove(&key);
+                }
+            }
+        }
     }
 }
 
@@ -280,14 +265,14 @@ mod tests {
             limit_max: Some(50.0),
             unit: "s".to_owned(),
             since_ms: end_ms,
-            evidence: Evidence {
+            evidence: Some(Evidence {
                 incident: "i".to_owned(),
                 start_ms: end_ms - 5,
                 end_ms,
                 value: Some(60.0),
                 score: Some(2.5),
                 samples: 30,
-            },
+            }),
             complaints: Vec::new(),
         }
     }
@@ -324,6 +309,65 @@ mod tests {
             (trigger.id.as_str(), trigger.recurrence_of.as_ref()),
             (&*second, Some(&first))
         );
+    }
+
+    #[test]
+    fn beyond_the_limit_none_opens_until_one_is_closed() {
+        let mut book = TriggerBook::new(TriggerRules {
+            open_max: 1,
+            final_max: 1,
+            ..TriggerRules::default()
+        });
+        let first = book.demand(opening("长沙", 10), 100).unwrap();
+        assert_eq!(book.demand(opening("永州", 10), 100), None);
+        assert_eq!(book.refused_total(), 1);
+        // Evidence for what is open is no new trigger.
+        assert_eq!(book.demand(opening("长沙", 20), 100), Some(first.clone()));
+        for (id, place) in [(&*first, "永州"), ("T-000002", "常德")] {
+            book.advance(id, TriggerState::NotOptimised, 150, "李", Some("r"))
+                .unwrap();
+            assert!(book.demand(opening(place, 30), 200).is_some());
+        }
+        assert_eq!(book.refused_total(), 1);
+        let left: Vec<&str> = book.triggers().map(|trigger| &*trigger.id).collect();
+        assert_eq!(left, ["T-000002", "T-000003"], "one final one is kept");
+        assert!(book.newest("k", "长沙").is_none());
+    }
+
+    #[test]
+    fn evidence_follows_corrections_while_the_trigger_is_open() {
+        let mut book = TriggerBook::new(TriggerRules::default());
+        let id = book.demand(opening("长沙", 10), 100).unwrap();
+        for end_ms in [30, 20] {
+            let evidence = opening("长沙", end_ms).evidence.unwrap();
+            book.support_open("k", "长沙", evidence, Severity::Major, Vec::new());
+        }
+        let ends = |book: &TriggerBook| {
+            let evidence = book.newest("k", "长沙").unwrap().evidence.iter();
+            evidence
+                .map(|e| (e.end_ms, e.value.unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ends(&book), [(10, 60.0), (20, 60.0), (30, 60.0)]);
+        book.amend("k", "长沙", (15, 20), Some((Some(70.0), None, 3)));
+        book.amend("k", "长沙", (5, 10), None);
+        assert_eq!(ends(&book), [(20, 70.0), (30, 60.0)]);
+        book.withdraw("k", "长沙", "another", "x", 400);
+        assert_eq!(book.newest("k", "长沙").unwrap().history.len(), 1);
+        book.withdraw("k", "长沙", "i", "it never was", 400);
+        assert_eq!(ends(&book), []);
+        let last = book.newest("k", "长沙").unwrap().history.last().unwrap();
+        assert_eq!(
+            (last.at_ms, &*last.actor, last.reason.as_deref()),
+            (400, "chrysalis", Some("cause withdrawn: it never was"))
+        );
+        let moved = book.advance(&id, TriggerState::Accepted, 500, "王工", None);
+        assert_eq!(moved.unwrap().history.len(), 3);
+        book.advance(&id, TriggerState::NotOptimised, 600, "王工", Some("r"))
+            .unwrap();
+        book.amend("k", "长沙", (25, 30), None);
+        book.withdraw("k", "长沙", "i", "x", 700);
+        assert_eq!(book.newest("k", "长沙").unwrap().history.len(), 4);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the table of moves in `flow.rs` is where it grows.
 
 mod book;
+mod evidence;
 mod flow;
 
 pub use book::{Opening, TriggerBook, TriggerRules};

@@ -56,6 +56,7 @@ fn fold(truth: &Truth, rule: &AlertRule, rows: &BTreeMap<i64, &Row>) -> Course {
     let (first_ms, last_ms) = (*rows.keys().next().unwrap(), *rows.keys().last().unwrap());
     let mut course = Course::default();
     let mut calm_ms: Option<i64> = None;
+    let mut waiting = Waiting::default();
     let mut end_ms = first_ms;
     while end_ms <= last_ms.max(truth.clocks.clock(kqi.stream)) {
         let verdict =
@@ -69,13 +70,24 @@ fn fold(truth: &Truth, rule: &AlertRule, rows: &BTreeMap<i64, &Row>) -> Course {
             Some(Verdict::Abnormal(severity)) => {
                 let severity = rule.severity.unwrap_or(severity);
                 calm_ms = None;
-                breach(&mut course, rule, end_ms, severity);
+                if course.stands.is_none() {
+                    waiting = Waiting::default();
+                }
+                waiting.bad += 1;
+                waiting.blind = 0;
+                let waited_ms = (waiting.bad - 1) * hop_ms;
+                breach(&mut course, rule, end_ms, severity, waited_ms);
             }
             Some(Verdict::Normal | Verdict::Suppressed) => {
                 calm(&mut course, &mut calm_ms, rule, end_ms);
             }
             None if zero_is_an_answer => calm(&mut course, &mut calm_ms, rule, end_ms),
-            _ if holds => {}
+            _ if holds => {
+                waiting.blind += 1;
+                if waiting.blind * hop_ms > rule.for_ms.max(hop_ms) {
+                    lapse(&mut course, end_ms);
+                }
+            }
             _ => calm(&mut course, &mut calm_ms, rule, end_ms),
         }
         end_ms += hop_ms;
@@ -83,7 +95,23 @@ fn fold(truth: &Truth, rule: &AlertRule, rows: &BTreeMap<i64, &Row>) -> Course {
     course
 }
 
-fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity) {
+/// Bad windows since an alert began to wait, and windows in a row, up to now, that nobody could
+/// judge: `for` is so many bad windows, and blind ones are none of them.
+#[derive(Default)]
+struct Waiting {
+    bad: i64,
+    blind: i64,
+}
+
+/// Nothing can be said for longer than the rule would wait: what waits is dropped.
+fn lapse(course: &mut Course, end_ms: i64) {
+    if let Some((AlertState::Pending, severity, _, _)) = course.stands {
+        course.moves.push((AlertState::Resolved, end_ms, severity));
+        course.stands = None;
+    }
+}
+
+fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity, waited_ms: i64) {
     let (state, worst, since_ms, fired_ms) = course.stands.unwrap_or_else(|| {
         if rule.for_ms > 0 {
             course.moves.push((AlertState::Pending, end_ms, severity));
@@ -91,7 +119,7 @@ fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity
         (AlertState::Pending, severity, end_ms, None)
     });
     let severity = severity.max(worst);
-    let fires = state == AlertState::Pending && end_ms - since_ms >= rule.for_ms;
+    let fires = state == AlertState::Pending && waited_ms >= rule.for_ms;
     if fires || (state == AlertState::Firing && severity > worst) {
         course.moves.push((AlertState::Firing, end_ms, severity));
     }

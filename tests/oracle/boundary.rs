@@ -253,5 +253,5 @@ fn alerts_of_rules_that_vanish_are_resolved_and_told() {
         .filter(|notice| gone(&notice.alert.alert))
         .last()
         .unwrap();
-    assert_eq!(told.reason, NoticeReason::Resolved);
+    assert_eq!(told.reason, NoticeReason::RuleChanged);
 }

@@ -38,8 +38,13 @@ pub(super) const ENDED: [u8; 3] = [0x2f, 0x8f, 0x3f];
 const GRID: [u8; 3] = [0xe3, 0xe6, 0xea];
 const FIGURES: [u8; 3] = [0x46, 0x4e, 0x58];
 
-/// Draws a chart as PNG; `None` where no window has a value.
-pub(super) fn draw(points: &[ChartPoint], alert: &Alert, clock: &Clock) -> Option<Vec<u8>> {
+/// Draws a chart as PNG, with the moments of firing and ending; `None` where no window has a value.
+pub(super) fn draw(
+    points: &[ChartPoint],
+    alert: &Alert,
+    moments: [Option<i64>; 2],
+    clock: &Clock,
+) -> Option<Vec<u8>> {
     let points = &points[points.len().saturating_sub(POINTS_MAX)..];
     let frame = Frame::of(points, alert)?;
     let size = |css: u32| css * SCALE as u32;
@@ -50,7 +55,7 @@ pub(super) fn draw(points: &[ChartPoint], alert: &Alert, clock: &Clock) -> Optio
     for limit in [alert.limit_min, alert.limit_max].into_iter().flatten() {
         picture.level(frame.y(limit), LIMIT, 1.5, &[7.0, 5.0]);
     }
-    for (at_ms, colour) in [(alert.fired_at_ms, FIRED), (alert.resolved_at_ms, ENDED)] {
+    for (at_ms, colour) in moments.into_iter().zip([FIRED, ENDED]) {
         if let Some(at_ms) = at_ms.filter(|at_ms| frame.holds(*at_ms)) {
             picture.moment(frame.x(at_ms), colour);
         }
@@ -316,7 +321,12 @@ mod tests {
 
     fn size_of(points: &[ChartPoint]) -> Option<usize> {
         let notice = notice();
-        let png = draw(points, &notice.alert, &Clock::of("Asia/Shanghai"))?;
+        let png = draw(
+            points,
+            &notice.alert,
+            [notice.alert.fired_at_ms, None],
+            &Clock::of("Asia/Shanghai"),
+        )?;
         let picture = Pixmap::decode_png(&png).unwrap();
         assert_eq!((picture.width(), picture.height()), (2 * WIDTH, 2 * HEIGHT));
         Some(png.len())

@@ -1,7 +1,8 @@
 //! The sentences of a mail: what it is about, why it comes now, how it ended, what to do.
 
+use super::correction;
 use super::number::{Clock, duration, limit, quantity};
-use super::view::{Correction, Fact, clean, value};
+use super::view::{Fact, clean, value};
 use super::words::{self, Label, name, pick};
 use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
 use crate::rules::Language;
@@ -55,6 +56,9 @@ pub(super) fn against(language: Language, alert: &Alert) -> Option<String> {
 
 /// Since when, or from when to when.
 pub(super) fn since(language: Language, notice: &Notice, clock: &Clock) -> String {
+    if let Some(told) = correction::told_since(language, notice, clock) {
+        return told;
+    }
     let alert = &notice.alert;
     let since = clock.full(alert.active_since_ms);
     match (alert.resolved_at_ms, language) {
@@ -80,9 +84,11 @@ pub(super) fn complained(language: Language, notice: &Notice) -> Option<String> 
     }
 }
 
-/// Before the severity: that of an alert which is over was its worst, and is no longer.
-pub(super) fn was(language: Language, alert: &Alert) -> &'static str {
-    match alert.state {
+/// Before the severity: that of an alert which is over was its worst, and is no longer; that of one
+/// which never was had only been told.
+pub(super) fn was(language: Language, notice: &Notice) -> &'static str {
+    match notice.alert.state {
+        _ if correction::is_none(notice) => pick(language, "曾通知为", "told as"),
         AlertState::Resolved => pick(language, "曾为", "was"),
         AlertState::Pending | AlertState::Firing => "",
     }
@@ -95,9 +101,11 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
         label: Label::new(language, zh, en),
         value,
     };
-    let end_ms = alert.resolved_at_ms;
+    let is_none = correction::is_none(notice);
     let mut facts = Vec::new();
-    if let Some(end_ms) = end_ms {
+    if is_none {
+        // What was not, did not last.
+    } else if let Some(end_ms) = alert.resolved_at_ms {
         let lasted = duration(language, end_ms - alert.active_since_ms);
         facts.push(fact("持续", "Lasted", lasted));
     } else if alert.window_ms.1 > alert.active_since_ms {
@@ -106,7 +114,7 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     }
     if let Some(worst) = alert
         .worst_value
-        .filter(|worst| Some(*worst) != alert.value)
+        .filter(|worst| Some(*worst) != alert.value && !is_none)
     {
         facts.push(fact("最差值", "Worst", quantity(worst, &alert.unit)));
     }
@@ -130,12 +138,11 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         NoticeReason::First => first(language, notice, clock),
         NoticeReason::Escalated => escalated(language, notice),
         NoticeReason::Resolved => resolved(language, notice),
-        NoticeReason::Corrected => pick(
-            language,
-            "迟到的数据改变了已经通知过的结论。",
-            "Late data changed what you had been told.",
-        )
-        .to_owned(),
+        NoticeReason::Corrected => correction::why(language, notice),
+        NoticeReason::RuleChanged if notice.correction.is_some() => {
+            correction::why(language, notice)
+        }
+        NoticeReason::RuleChanged => resolved(language, notice),
     }
 }
 
@@ -158,6 +165,24 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
         (TransitionReason::SourceLagging, Language::En) => {
             "The source sends only old data: the service cannot be judged now, and its windows wait."
                 .to_owned()
+        }
+        (TransitionReason::RuleChanged, _) => {
+            let changed = correction::rule_changed(language, notice);
+            let since = clock.full(alert.active_since_ms);
+            match language {
+                Language::Zh => {
+                    format!("{changed}；按新规则自 {since} 起异常。此前未通知过您。")
+                }
+                Language::En => format!(
+                    "{changed}. Under the new one it is abnormal since {since}. You had not been told before."
+                ),
+            }
+        }
+        (TransitionReason::Corrected, Language::Zh) => {
+            format!("迟到的数据表明它已于 {at} 触发；此前未通知过您。")
+        }
+        (TransitionReason::Corrected, Language::En) => {
+            format!("Late data shows that it fired at {at}. You had not been told before.")
         }
         (TransitionReason::Persisted, Language::Zh) => {
             format!("连续异常 {lasted}，达到规则要求的持续时间，于 {at} 触发；此前未通知过您。")
@@ -207,56 +232,11 @@ fn resolved(language: Language, notice: &Notice) -> String {
         (TransitionReason::SourceBack, Language::En) => {
             format!("The source speaks again after {lasted}.")
         }
-        (TransitionReason::Corrected, Language::Zh) => {
-            format!("迟到的数据表明它在 {lasted} 后已经结束。")
-        }
-        (TransitionReason::Corrected, Language::En) => {
-            format!("Late data shows that it ended after {lasted}.")
-        }
         (_, Language::Zh) => format!("指标回到合理区间（{value}），历时 {lasted}。"),
         (_, Language::En) => {
             format!("The value is back in the reasonable interval ({value}) after {lasted}.")
         }
     }
-}
-
-/// What had been told and what is true now. Only a correction has it.
-pub(super) fn correction(language: Language, notice: &Notice, clock: &Clock) -> Option<Correction> {
-    if notice.reason != NoticeReason::Corrected {
-        return None;
-    }
-    let alert = &notice.alert;
-    let since = clock.full(alert.active_since_ms);
-    let value = value(language, alert);
-    // A correction that ends an alert was told as firing; one that leaves it firing was told
-    // otherwise, and how is in the mail before this one.
-    let told = match (alert.state, language) {
-        (AlertState::Firing, Language::Zh) => {
-            "见本邮件线索中的上一封：其中的结论已不成立。".to_owned()
-        }
-        (AlertState::Firing, Language::En) => {
-            "See the mail before this one in the thread: its verdict no longer holds.".to_owned()
-        }
-        (_, Language::Zh) => format!("自 {since} 起异常。"),
-        (_, Language::En) => format!("Abnormal since {since}."),
-    };
-    let state = words::state(language, alert.state);
-    let now = match (alert.state, language) {
-        (AlertState::Firing, Language::Zh) => format!("自 {since} 起{state}，最新值 {value}。"),
-        (AlertState::Firing, Language::En) => {
-            format!("It is {state} since {since}; the newest value is {value}.")
-        }
-        (_, Language::Zh) => format!("补齐数据后，当时{state}；最新值 {value}。"),
-        (_, Language::En) => {
-            format!("With all data in, it was {state}; the newest value is {value}.")
-        }
-    };
-    Some(Correction {
-        told_label: Label::new(language, "此前通知", "You were told"),
-        told,
-        now_label: Label::new(language, "现在确认", "True now"),
-        now,
-    })
 }
 
 /// The next steps.
@@ -287,10 +267,10 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
             (false, _, Language::Zh) => format!("{owner}：请在触发单 {id} 上更新进展。"),
             (false, _, Language::En) => format!("{owner}: please keep trigger {id} up to date."),
             (true, "done" | "not_optimised", _) => return finish(language, notice, todo),
-            (true, _, Language::Zh) if notice.reason == NoticeReason::Corrected => {
+            (true, _, Language::Zh) if notice.correction.is_some() => {
                 format!("{owner}：触发单 {id} 的依据已改变，请核对后关闭。")
             }
-            (true, _, Language::En) if notice.reason == NoticeReason::Corrected => {
+            (true, _, Language::En) if notice.correction.is_some() => {
                 format!(
                     "{owner}: the ground for trigger {id} has changed; please review and close it."
                 )

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
-use super::{lists, story};
+use super::{correction, lists, story};
 use crate::alerting::{Alert, Notice, NoticeReason};
 use crate::rules::{Language, Severity};
 
@@ -132,7 +132,7 @@ impl View {
             lang: pick(language, "zh-CN", "en"),
             preheader,
             status,
-            was: story::was(language, alert),
+            was: story::was(language, notice),
             severity,
             colour: colour(notice.reason, alert.severity),
             object,
@@ -144,7 +144,7 @@ impl View {
             facts: story::facts(language, notice, &clock),
             why_label: label("为何现在通知", "Why now"),
             why: story::why(language, notice, &clock),
-            correction: story::correction(language, notice, &clock),
+            correction: correction::correction(language, notice, &clock),
             chart: chart_view(language, notice, &clock),
             sections: lists::sections(language, notice),
             todo_label: label("建议处理", "What to do"),
@@ -219,7 +219,7 @@ fn object(language: Language, alert: &Alert, between: &str) -> String {
 const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
     match (reason, severity) {
         (NoticeReason::Resolved, _) => "#2e7d32",
-        (NoticeReason::Corrected, _) => "#5b4b8a",
+        (NoticeReason::Corrected | NoticeReason::RuleChanged, _) => "#5b4b8a",
         (_, Severity::Critical) => "#b71c1c",
         (_, Severity::Major) => "#b84a00",
         (_, Severity::Minor) => "#806200",
@@ -250,9 +250,10 @@ fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<Char
             text,
         });
     }
+    let [fired_ms, ended_ms] = correction::moments(notice);
     for (at_ms, zh, en, colour) in [
-        (alert.fired_at_ms, "触发", "fired", chart::FIRED),
-        (alert.resolved_at_ms, "恢复", "ended", chart::ENDED),
+        (fired_ms, "触发", "fired", chart::FIRED),
+        (ended_ms, "恢复", "ended", chart::ENDED),
     ] {
         let shown = at_ms.filter(|at_ms| (first.end_ms..=last.end_ms).contains(at_ms));
         if let Some(at_ms) = shown {

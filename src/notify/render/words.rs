@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::alerting::{AlertState, NoticeReason};
+use crate::alerting::NoticeReason;
 use crate::rules::{Language, Layer, Severity, Text};
 
 /// A label: in Chinese mails the English word stands small beside it, for mixed teams.
@@ -60,20 +60,9 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Escalated => ("已升级", "Escalated"),
         NoticeReason::Resolved => ("已恢复", "Resolved"),
         NoticeReason::Corrected => ("更正", "Corrected"),
+        NoticeReason::RuleChanged => ("规则变更", "Rule changed"),
     };
     Label::new(language, zh, en)
-}
-
-/// State of an alert.
-pub(super) fn state(language: Language, state: AlertState) -> &'static str {
-    match (language, state) {
-        (Language::Zh, AlertState::Pending) => "异常但未满持续时间",
-        (Language::Zh, AlertState::Firing) => "异常",
-        (Language::Zh, AlertState::Resolved) => "不异常",
-        (Language::En, AlertState::Pending) => "abnormal, but not for long enough",
-        (Language::En, AlertState::Firing) => "abnormal",
-        (Language::En, AlertState::Resolved) => "not abnormal",
-    }
 }
 
 /// Layer of a KQI.

@@ -2,8 +2,8 @@
 
 use mail_parser::{Message, MessageParser, MimeHeaders};
 
-use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason};
-use crate::notify::testing::{later, notice, text};
+use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason, Truth};
+use crate::notify::testing::{START_MS, later, notice, text};
 use crate::notify::{Composer, MailConfig};
 use crate::rules::Language;
 
@@ -132,6 +132,7 @@ fn one_incident_is_one_thread_with_one_subject() {
         NoticeReason::Escalated,
         NoticeReason::Resolved,
         NoticeReason::Corrected,
+        NoticeReason::RuleChanged,
     ] {
         let eml = eml(&later(reason, Language::Zh));
         let message = parse(&eml);
@@ -205,7 +206,6 @@ fn an_ending_says_what_kind_of_ending_it_is() {
         (TransitionReason::NoData, "no proof of health"),
         (TransitionReason::RuleChanged, "rule was changed or removed"),
         (TransitionReason::SourceBack, "speaks again after 15 min"),
-        (TransitionReason::Corrected, "Late data shows"),
     ] {
         ending.alert.reason = reason;
         let eml = eml(&ending);
@@ -240,33 +240,108 @@ fn settings_that_are_no_addresses_are_named() {
     );
 }
 
+/// A correction of the story, told as firing, that reads so now.
+fn corrected(truth: Truth, language: Language) -> Notice {
+    let mut notice = later(NoticeReason::Corrected, language);
+    notice.correction.as_mut().unwrap().truth = truth;
+    if truth == Truth::Fires || truth == Truth::Ended {
+        let told = &notice.correction.as_ref().unwrap().told;
+        (notice.alert.fired_at_ms, notice.alert.worst_value) = (told.fired_at_ms, Some(57.1));
+    }
+    if truth == Truth::Fires {
+        notice.alert.state = AlertState::Firing;
+        let ended_ms = notice.alert.resolved_at_ms.take();
+        notice.correction.as_mut().unwrap().told.resolved_at_ms = ended_ms;
+    }
+    notice
+}
+
 #[test]
-fn a_correction_says_what_was_told_and_what_is_true() {
-    let mut corrected = later(NoticeReason::Corrected, Language::En);
-    for (state, told, now) in [
+fn a_correction_says_what_was_mailed_and_what_is_true() {
+    let since_ms = START_MS;
+    for (truth, english, chinese) in [
         (
-            AlertState::Resolved,
-            "Abnormal since 2026-11-21 10:15",
-            "it was not abnormal",
+            Truth::NeverWas,
+            "With all data in, it never was an alert",
+            "补齐数据后，当时不构成告警",
         ),
         (
-            AlertState::Firing,
-            "its verdict no longer holds",
-            "It is abnormal since",
+            Truth::Ended,
+            "It is over: abnormal from 10:15 to 10:19 (4 min), Major, worst 57.1 s",
+            "已经结束：10:15 至 10:19 异常（4 分钟），重要，最差值 57.1 s",
         ),
         (
-            AlertState::Pending,
-            "Abnormal since 2026-11-21 10:15",
-            "but not for long enough",
+            Truth::Fires,
+            "It is not over: abnormal since 10:15, Major, worst 57.1 s",
+            "并未结束：自 10:15 起异常，重要，最差值 57.1 s",
+        ),
+        (
+            Truth::PartOf { since_ms },
+            "It is a part of the alert that began at 2026-11-21 10:00",
+            "它属于自 2026-11-21 10:00 (UTC+08:00) 起的那次告警",
         ),
     ] {
-        corrected.alert.state = state;
-        let eml = eml(&corrected);
-        let body = parse(&eml).body_text(0).unwrap().into_owned();
-        assert!(body.contains("You were told") && body.contains("True now"));
-        assert!(
-            body.contains(told) && body.contains(now),
-            "{state:?}: {body}"
-        );
+        for (language, now, told) in [
+            (Language::En, english, "Mail of 2026-11-21 10:20"),
+            (Language::Zh, chinese, "2026-11-21 10:20 (UTC+08:00) 的邮件"),
+        ] {
+            let eml = eml(&corrected(truth, language));
+            let message = parse(&eml);
+            let text = message.body_text(0).unwrap().into_owned();
+            let html = message.body_html(0).unwrap().into_owned();
+            for body in [&text, &html] {
+                assert!(
+                    body.contains(told) && body.contains(now),
+                    "{truth:?}: {body}"
+                );
+                assert!(
+                    body.contains("62.43 s"),
+                    "the worst value that was mailed: {body}"
+                );
+            }
+            // What was not, has no beginning, no end and no worst value of its own.
+            let is_none = !matches!(truth, Truth::Fires | Truth::Ended);
+            for word in ["Lasted", "触发 ", "fired "] {
+                assert!(
+                    !is_none || !text.contains(word),
+                    "{truth:?}, {word}: {text}"
+                );
+            }
+        }
     }
+}
+
+#[test]
+fn a_changed_rule_is_named_with_both_limits() {
+    for (language, limits, unchanged) in [
+        (
+            Language::En,
+            "limit ≤ 50 s before, ≤ 65 s now",
+            "its limit was not",
+        ),
+        (Language::Zh, "限值由 ≤ 50 s 改为 ≤ 65 s", "限值未变"),
+    ] {
+        let mut notice = later(NoticeReason::RuleChanged, language);
+        let body = |notice: &Notice| parse(&eml(notice)).body_text(0).unwrap().into_owned();
+        assert!(body(&notice).contains(limits), "{}", body(&notice));
+        for late in ["Late data", "迟到"] {
+            assert!(!body(&notice).contains(late), "{}", body(&notice));
+        }
+        notice.reason = NoticeReason::First;
+        notice.correction = None;
+        notice.alert.state = AlertState::Firing;
+        notice.alert.resolved_at_ms = None;
+        assert!(body(&notice).contains(limits), "{}", body(&notice));
+        notice.limit_before = None;
+        assert!(body(&notice).contains(unchanged), "{}", body(&notice));
+    }
+}
+
+#[test]
+fn a_notice_of_an_older_program_can_be_read() {
+    let mut json = serde_json::to_value(notice()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    assert!(fields.remove("correction").is_some() && fields.remove("limit_before").is_some());
+    let read: Notice = serde_json::from_value(json).unwrap();
+    assert_eq!(read, notice());
 }

@@ -1,0 +1,159 @@
+//! How many complained, by service, city and KQI, in the newest window of each: what notices and
+//! triggers set beside a KQI.
+//!
+//! Invariant: at most `COMPLAINTS_MAX` counts; beyond it those go whose windows ended first, because
+//! old complaints say least about what happens now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::rules::Text;
+
+/// Counts that are kept.
+const COMPLAINTS_MAX: usize = 20_000;
+
+/// Service, city, KQI.
+type Key = (String, String, String);
+
+/// The newest count of a complaint KQI in one place.
+struct Count {
+    end_ms: i64,
+    name: Text,
+    count: i64,
+}
+
+/// The newest counts.
+pub(super) struct Complaints {
+    counts: BTreeMap<Key, Count>,
+    by_end: BTreeSet<(i64, Key)>,
+    counts_max: usize,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Complaints::with_limit(COMPLAINTS_MAX)
+    }
+}
+
+impl Complaints {
+    fn with_limit(counts_max: usize) -> Complaints {
+        Complaints {
+            counts: BTreeMap::new(),
+            by_end: BTreeSet::new(),
+            counts_max,
+        }
+    }
+
+    /// Takes the count of a window; an older one than the newest says nothing new.
+    pub(super) fn note(
+        &mut self,
+        service: &str,
+        city: &str,
+        kqi: &str,
+        name: &Text,
+        end_ms: i64,
+        count: i64,
+    ) {
+        let key = (service.to_owned(), city.to_owned(), kqi.to_owned());
+        if let Some(known) = self.counts.get(&key) {
+            if known.end_ms > end_ms {
+                return;
+            }
+            self.by_end.remove(&(known.end_ms, key.clone()));
+        }
+        self.by_end.insert((end_ms, key.clone()));
+        let name = name.clone();
+        let count = Count {
+            end_ms,
+            name,
+            count,
+        };
+        self.counts.insert(key, count);
+        if self.counts.len() > self.counts_max
+            && let Some((_, oldest)) = self.by_end.pop_first()
+        {
+            self.counts.remove(&oldest);
+        }
+    }
+
+    /// Forgets KQIs that nobody counts any more.
+    pub(super) fn retain(&mut self, is_counted: impl Fn(&str) -> bool) {
+        self.counts.retain(|(_, _, kqi), _| is_counted(kqi));
+        self.by_end.retain(|(_, (_, _, kqi))| is_counted(kqi));
+    }
+
+    /// Complaints by KQI of a service and a city, or of all where one is not given.
+    pub(super) fn of(&self, service: Option<&str>, city: Option<&str>) -> Vec<(Text, i64)> {
+        let from = (
+            service.unwrap_or_default().to_owned(),
+            service.and(city).unwrap_or_default().to_owned(),
+            String::new(),
+        );
+        let mut sums: BTreeMap<&str, (Text, i64)> = BTreeMap::new();
+        let of_service = self
+            .counts
+            .range(from..)
+            .take_while(|((of, _, _), _)| service.is_none_or(|service| service == of));
+        for ((_, of, kqi), count) in of_service {
+            match city {
+                // In order: behind the city of one service there is no more of it.
+                Some(city) if service.is_some() && of.as_str() > city => break,
+                Some(city) if city != of => continue,
+                _ => {}
+            }
+            let sum = sums.entry(kqi).or_insert_with(|| (count.name.clone(), 0));
+            sum.1 += count.count;
+        }
+        sums.into_values().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(kqi: &str) -> Text {
+        Text {
+            zh: kqi.to_owned(),
+            en: kqi.to_owned(),
+        }
+    }
+
+    fn note(complaints: &mut Complaints, place: (&str, &str), kqi: &str, end_ms: i64, count: i64) {
+        complaints.note(place.0, place.1, kqi, &name(kqi), end_ms, count);
+    }
+
+    #[test]
+    fn sums_what_is_asked_for() {
+        let mut complaints = Complaints::default();
+        note(&mut complaints, ("mail", "长沙"), "slow", 10, 3);
+        note(&mut complaints, ("mail", "长沙"), "slow", 5, 99);
+        note(&mut complaints, ("mail", "永州"), "slow", 10, 4);
+        note(&mut complaints, ("mail", "永州"), "login", 10, 0);
+        note(&mut complaints, ("news", "长沙"), "late", 10, 5);
+        let of = |service, city| {
+            let sums = complaints.of(service, city).into_iter();
+            sums.map(|(name, count)| format!("{}:{count}", name.en))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(of(Some("mail"), Some("长沙")), "slow:3");
+        assert_eq!(of(Some("mail"), None), "slow:7");
+        assert_eq!(of(None, Some("长沙")), "late:5 slow:3");
+        assert_eq!(of(None, None), "late:5 slow:7");
+        assert_eq!(of(Some("m"), None), "");
+    }
+
+    #[test]
+    fn beyond_the_limit_the_oldest_window_goes() {
+        let mut complaints = Complaints::with_limit(2);
+        note(&mut complaints, ("s", "a"), "k", 30, 1);
+        note(&mut complaints, ("s", "b"), "k", 10, 2);
+        // Counted again: it is not the oldest any more.
+        note(&mut complaints, ("s", "b"), "k", 40, 2);
+        note(&mut complaints, ("s", "c"), "k", 20, 4);
+        assert_eq!((complaints.counts.len(), complaints.by_end.len()), (2, 2));
+        assert_eq!(complaints.of(Some("s"), None), [(name("k"), 3)]);
+        complaints.retain(|kqi| kqi != "k");
+        assert!(complaints.counts.is_empty() && complaints.by_end.is_empty());
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine against cuts written by hand: what people are told, and what lists and triggers show.
+
+mod bench;
+mod corrections;
+mod replans;

@@ -1,0 +1,172 @@
+//! An engine with one KQI on one object, told window by window.
+
+use std::sync::Arc;
+
+use crate::alerting::{Alert, AlertState, Notice, Transition};
+use crate::dataflow::{Cell, Cut, Group, Standing, Watermarks, WindowUpdate};
+use crate::engine::{Command, Effect, Engine, JournaledCommand};
+use crate::rules::testing::book;
+use crate::rules::{Plan, judge};
+use crate::triggers::{Trigger, TriggerState};
+
+pub(super) const MINUTE_MS: i64 = 60_000;
+
+/// Seconds, at most 50; fires at once; one person to tell.
+pub(super) const BOOK: &str = "
+book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+departments:
+  - {id: D, name: d, roles: [{id: r, name: r, contacts: [{name: a, email: a@example.com}]}]}
+alert_policies:
+  default: {for: 0s, keep_firing_for: 0s, missing: hold}
+kqis:
+  - {id: slow, name: n, layer: platform, stream: dial_test, aggregate: mean, group_by: [city], window: 1m, unit: s, interval: {max: 50}, department: D}
+";
+
+pub(super) struct Bench {
+    engine: Engine,
+    plan: Arc<Plan>,
+    group: Arc<Group>,
+    epoch: u64,
+}
+
+/// Effects of one cut, by kind.
+pub(super) struct Told {
+    pub(super) notices: Vec<Notice>,
+    pub(super) transitions: Vec<Transition>,
+}
+
+impl Bench {
+    pub(super) fn new(text: &str) -> Bench {
+        let plan = Arc::new(Plan::new(Arc::new(book(text)), None).unwrap());
+        Bench {
+            engine: Engine::new(plan.clone()),
+            plan,
+            group: Arc::new(Group::new(vec![("city".into(), "长沙".into())])),
+            epoch: 0,
+        }
+    }
+
+    /// One cut with these windows: the minute at which each ends, and its value.
+    pub(super) fn cut(&mut self, windows: &[(i64, Option<f64>)]) -> Told {
+        self.step(None, windows, &[])
+    }
+
+    /// The same, and another book with it.
+    pub(super) fn reload(&mut self, text: &str, windows: &[(i64, Option<f64>)]) -> Told {
+        let plan = Plan::new(Arc::new(book(text)), Some(&self.plan)).unwrap();
+        self.plan = Arc::new(plan);
+        let plan = self.plan.clone();
+        self.step(Some(plan), windows, &[])
+    }
+
+    pub(super) fn advance(&mut self, id: &str, to: TriggerState) {
+        let command = JournaledCommand {
+            position: 1,
+            at_ms: self.epoch as i64,
+            actor: "王工".to_owned(),
+            command: Command::MoveTrigger {
+                id: id.to_owned(),
+                to,
+                reason: None,
+            },
+        };
+        self.step(None, &[], &[command]);
+        assert_eq!(self.trigger().state, to);
+    }
+
+    fn step(
+        &mut self,
+        plan: Option<Arc<Plan>>,
+        windows: &[(i64, Option<f64>)],
+        commands: &[JournaledCommand],
+    ) -> Told {
+        self.epoch += 1;
+        let updates = windows.iter().map(|(minute, value)| {
+            let kqi = &self.plan.book.kqis[0];
+            let samples = i64::from(value.is_some()) * 9;
+            let (score, verdict) = judge(kqi, samples as u64, *value);
+            let cell = Cell {
+                kqi: 0,
+                samples,
+                value: *value,
+                score,
+                verdict,
+            };
+            WindowUpdate {
+                group: self.group.clone(),
+                start_ms: (minute - 1) * MINUTE_MS,
+                end_ms: minute * MINUTE_MS,
+                count: samples,
+                good: samples,
+                standing: Standing::Sealed,
+                cells: vec![cell],
+            }
+        });
+        let cut = Cut {
+            epoch: self.epoch,
+            now_ms: self.now_ms(),
+            plan,
+            watermarks: Watermarks::default(),
+            updates: updates.collect(),
+            refused: Vec::new(),
+            events: 0,
+        };
+        let mut told = Told {
+            notices: Vec::new(),
+            transitions: Vec::new(),
+        };
+        for effect in self.engine.step(&cut, commands) {
+            match effect {
+                Effect::Notice(notice) => told.notices.push(*notice),
+                Effect::Transition(transition) => told.transitions.push(transition),
+                Effect::Answer { .. } => {}
+            }
+        }
+        told
+    }
+
+    /// The tick of the last cut, ms.
+    pub(super) fn now_ms(&self) -> i64 {
+        1_000_000_000 + self.epoch as i64
+    }
+
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        let alerts = self.engine.snapshot().alerts.iter();
+        alerts.map(|alert| (**alert).clone()).collect()
+    }
+
+    /// State, since and end in minutes, of each alert that is shown.
+    pub(super) fn shown(&self) -> Vec<(AlertState, i64, Option<i64>)> {
+        let alerts = self.alerts().into_iter();
+        let minute = |ms: i64| ms / MINUTE_MS;
+        alerts
+            .map(|a| {
+                let since = minute(a.active_since_ms);
+                (a.state, since, a.resolved_at_ms.map(minute))
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    pub(super) fn trigger(&self) -> Trigger {
+        self.engine.snapshot().triggers.last().unwrap().clone()
+    }
+
+    /// End in minutes and value of each window that speaks for the trigger.
+    #[track_caller]
+    pub(super) fn evidence(&self) -> Vec<(i64, f64)> {
+        let evidence = self.trigger().evidence.into_iter();
+        evidence
+            .map(|known| (known.end_ms / MINUTE_MS, known.value.unwrap()))
+            .collect()
+    }
+}
+
+impl Told {
+    /// The only notice.
+    #[track_caller]
+    pub(super) fn notice(self) -> Notice {
+        let [notice] = <[Notice; 1]>::try_from(self.notices).unwrap();
+        notice
+    }
+}

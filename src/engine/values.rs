@@ -1,0 +1,96 @@
+//! The values of one object's windows: for charts, texts, and the worst of an episode.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::alerting::ChartPoint;
+use crate::dataflow::{Cell, WindowUpdate};
+use crate::rules::{Interval, Verdict};
+
+/// Windows kept for the chart of a notice.
+const CHART_WINDOWS_MAX: usize = 60;
+
+/// Values under one definition of the KQI; with another, they begin anew.
+#[derive(Default)]
+pub(super) struct Values {
+    recent: VecDeque<ChartPoint>,
+    /// The newest window, start and end, ms, and what is in it.
+    newest: Option<(i64, i64, Cell)>,
+    /// Values of abnormal windows by their end; as long as the timeline remembers them.
+    abnormal: BTreeMap<i64, f64>,
+}
+
+impl Values {
+    /// Takes a window's newest values.
+    pub(super) fn note(&mut self, update: &WindowUpdate, cell: &Cell) {
+        let (start_ms, end_ms) = (update.start_ms, update.end_ms);
+        let value = cell
+            .value
+            .filter(|_| cell.verdict.is_judged() || cell.verdict == Verdict::Suppressed);
+        let point = ChartPoint { end_ms, value };
+        match self.recent.binary_search_by_key(&end_ms, |p| p.end_ms) {
+            Ok(at) => self.recent[at] = point,
+            Err(at) => self.recent.insert(at, point),
+        }
+        if self.recent.len() > CHART_WINDOWS_MAX {
+            self.recent.pop_front();
+        }
+        if self.newest.is_none_or(|(_, newest, _)| newest <= end_ms) {
+            self.newest = Some((start_ms, end_ms, *cell));
+        }
+        match (cell.verdict, cell.value) {
+            (Verdict::Abnormal(_), Some(value)) => self.abnormal.insert(end_ms, value),
+            _ => self.abnormal.remove(&end_ms),
+        };
+    }
+
+    /// The newest windows, oldest first.
+    pub(super) fn chart(&self) -> Vec<ChartPoint> {
+        self.recent.iter().copied().collect()
+    }
+
+    /// The newest window, start and end, ms, and what is in it.
+    pub(super) fn newest(&self) -> (i64, i64, Cell) {
+        self.newest.unwrap_or((0, 0, Cell::absent(0)))
+    }
+
+    /// End of the newest window, ms.
+    pub(super) fn newest_end_ms(&self) -> Option<i64> {
+        self.newest.map(|(_, end_ms, _)| end_ms)
+    }
+
+    /// A window's value, while the chart has it.
+    pub(super) fn at(&self, end_ms: i64) -> Option<f64> {
+        let at = self.recent.binary_search_by_key(&end_ms, |p| p.end_ms);
+        self.recent[at.ok()?].value
+    }
+
+    /// The abnormal value that is farthest outside the interval, of windows that end in a span.
+    pub(super) fn worst(&self, interval: Interval, from_ms: i64, to_ms: i64) -> Option<f64> {
+        if from_ms > to_ms {
+            return None;
+        }
+        let abnormal = self.abnormal.range(from_ms..=to_ms);
+        abnormal
+            .map(|(_, value)| *value)
+            .reduce(|worst, value| worse(interval, worst, value))
+    }
+
+    /// Forgets what ends at or before a time; the chart has its own limit.
+    pub(super) fn forget(&mut self, at_ms: i64) {
+        self.abnormal = self.abnormal.split_off(&at_ms.saturating_add(1));
+    }
+}
+
+/// The one of two values that is farther outside the interval.
+pub(super) fn worse(interval: Interval, one: f64, other: f64) -> f64 {
+    let outside = |value: f64| {
+        let under = interval.min.map(|min| min - value);
+        let over = interval.max.map(|max| value - max);
+        under.into_iter().chain(over).fold(f64::MIN, f64::max)
+    };
+    if outside(other) > outside(one) {
+        other
+    } else {
+        one
+    }
+}

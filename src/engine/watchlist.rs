@@ -1,0 +1,132 @@
+//! Who watches what: the rules of the book in force, by number, with the KQIs that they read.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::alerting::{Lifecycle, Limit, Mark, Reading};
+use crate::engine::instance::unit_text;
+use crate::rules::{Aggregate, AlertRule, Kqi, Plan, RuleBook};
+
+/// The plan in force, with an index from rules to KQIs and back.
+pub(super) struct Watchlist {
+    pub(super) plan: Arc<Plan>,
+    /// For each rule of the book, the number of its KQI.
+    kqis: Vec<Option<usize>>,
+    /// For each KQI of the book, the numbers of the rules that watch it.
+    watchers: Vec<Vec<usize>>,
+}
+
+/// A rule with everything that reading its windows needs.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub(super) rule: &'a AlertRule,
+    pub(super) kqi: &'a Kqi,
+    pub(super) book: &'a RuleBook,
+}
+
+/// A rule on one object.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub(super) watch: Watch<'a>,
+    /// Number of the rule in the book.
+    pub(super) rule: usize,
+    /// Label of the group.
+    pub(super) label: &'a Arc<str>,
+}
+
+impl Watchlist {
+    pub(super) fn new(plan: Arc<Plan>) -> Watchlist {
+        let book = &plan.book;
+        let numbers: FxHashMap<&str, usize> = book
+            .kqis
+            .iter()
+            .enumerate()
+            .map(|(number, kqi)| (kqi.id.as_str(), number))
+            .collect();
+        let mut watchers = vec![Vec::new(); book.kqis.len()];
+        let mut kqis = Vec::with_capacity(book.alerts.len());
+        for (rule, alert) in book.alerts.iter().enumerate() {
+            let kqi = numbers.get(alert.kqi.as_str()).copied();
+            if let Some(kqi) = kqi {
+                watchers[kqi].push(rule);
+            }
+            kqis.push(kqi);
+        }
+        Watchlist {
+            plan,
+            kqis,
+            watchers,
+        }
+    }
+
+    /// Number of rules.
+    pub(super) fn rules(&self) -> usize {
+        self.kqis.len()
+    }
+
+    /// Numbers of the rules that watch a KQI.
+    pub(super) fn watchers(&self, kqi: usize) -> &[usize] {
+        self.watchers.get(kqi).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rule of that number, with its KQI.
+    pub(super) fn watch(&self, rule: usize) -> Option<Watch<'_>> {
+        let book = &*self.plan.book;
+        let kqi = book.kqis.get((*self.kqis.get(rule)?)?)?;
+        let rule = book.alerts.get(rule)?;
+        Some(Watch { rule, kqi, book })
+    }
+}
+
+impl Watch<'_> {
+    /// How its windows become an alert.
+    pub(super) fn reading(&self) -> Reading {
+        // Nothing to count is an answer: zero. Nothing to measure is none.
+        let counts = matches!(
+            self.kqi.aggregate,
+            Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Change { .. }
+        );
+        Reading {
+            lifecycle: Lifecycle::of(self.rule, self.kqi.window.hop_ms),
+            empty: if counts { Mark::Clear } else { Mark::Missing },
+        }
+    }
+
+    /// The limit that it judges by.
+    pub(super) fn limit(&self) -> Limit {
+        Limit {
+            min: self.kqi.interval.min,
+            max: self.kqi.interval.max,
+            unit: unit_text(&self.kqi.unit),
+        }
+    }
+
+    /// Whether it is about the same windows of the same objects, so that a timeline can go on.
+    pub(super) fn reads_alike(&self, new: &Watch<'_>) -> bool {
+        self.kqi.window == new.kqi.window
+            && self.kqi.group_by == new.kqi.group_by
+            && self.kqi.stream == new.kqi.stream
+            && self.rule.kqi == new.rule.kqi
+    }
+
+    /// Whether its windows have the same values: everything but what only people read is the same.
+    pub(super) fn measures_alike(&self, new: &Watch<'_>) -> bool {
+        let relabelled = Kqi {
+            name: new.kqi.name.clone(),
+            layer: new.kqi.layer,
+            department: new.kqi.department.clone(),
+            provenance: new.kqi.provenance.clone(),
+            ..self.kqi.clone()
+        };
+        relabelled == *new.kqi
+    }
+
+    /// Whether it comes to the same verdicts: the values, the rule, and what bears on all rules.
+    pub(super) fn judges_alike(&self, new: &Watch<'_>) -> bool {
+        self.measures_alike(new)
+            && self.rule == new.rule
+            && self.book.mms == new.book.mms
+            && self.book.suppressing_annotations == new.book.suppressing_annotations
+    }
+}

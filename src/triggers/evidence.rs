@@ -1,0 +1,137 @@
+//! The windows that speak for open triggers: they come, change with late data, and go.
+//!
+//! Invariant: what a final trigger was decided on stays as it was.
+
+use std::cmp::Ordering;
+
+use crate::rules::{Severity, Text};
+use crate::triggers::book::ENGINE;
+use crate::triggers::{Evidence, Trigger, TriggerBook, TriggerMove};
+
+/// Windows of evidence kept with a trigger; the first and the newest ones stay.
+const EVIDENCE_MAX: usize = 50;
+
+impl TriggerBook {
+    /// One more window speaks for the open trigger of an object.
+    pub fn support_open(
+        &mut self,
+        kqi: &str,
+        group_label: &str,
+        evidence: Evidence,
+        severity: Severity,
+        complaints: Vec<(Text, i64)>,
+    ) {
+        if let Some(trigger) = self.open_mut(kqi, group_label) {
+            trigger.support(Some(evidence), severity, complaints);
+        }
+    }
+
+    /// A window of an object has other numbers, or (`None`) does not speak for anything any more.
+    pub fn amend(
+        &mut self,
+        kqi: &str,
+        group_label: &str,
+        window_ms: (i64, i64),
+        numbers: Option<(Option<f64>, Option<f64>, i64)>,
+    ) {
+        let Some(trigger) = self.open_mut(kqi, group_label) else {
+            return;
+        };
+        trigger.evidence.retain_mut(|known| {
+            if (known.start_ms, known.end_ms) != window_ms {
+                return true;
+            }
+            if let Some((value, score, samples)) = numbers {
+                (known.value, known.score, known.samples) = (value, score, samples);
+            }
+            numbers.is_some()
+        });
+    }
+
+    /// An incident never was: its windows speak for nothing, and the history says so. What becomes
+    /// of the trigger is for its department to decide.
+    pub fn withdraw(
+        &mut self,
+        kqi: &str,
+        group_label: &str,
+        incident: &str,
+        why: &str,
+        now_ms: i64,
+    ) {
+        let Some(trigger) = self.open_mut(kqi, group_label) else {
+            return;
+        };
+        let before = trigger.evidence.len();
+        trigger.evidence.retain(|known| known.incident != incident);
+        if trigger.evidence.len() == before {
+            return;
+        }
+        trigger.history.push(TriggerMove {
+            from: Some(trigger.state),
+            to: trigger.state,
+            at_ms: now_ms,
+            actor: ENGINE.to_owned(),
+            reason: Some(format!("cause withdrawn: {why}")),
+        });
+    }
+
+    /// An incident turned out to be a part of another one.
+    pub fn reassign(&mut self, kqi: &str, group_label: &str, incident: &str, within: &str) {
+        let Some(trigger) = self.open_mut(kqi, group_label) else {
+            return;
+        };
+        for known in &mut trigger.evidence {
+            if known.incident == incident {
+                within.clone_into(&mut known.incident);
+            }
+        }
+        trigger.evidence.sort_by(order);
+        trigger
+            .evidence
+            .dedup_by(|a, b| order(a, b) == Ordering::Equal);
+    }
+
+    /// A KQI is judged by another limit: open triggers show that one. Values in another unit cannot
+    /// stand beside it, and go.
+    pub fn set_limit(&mut self, kqi: &str, min: Option<f64>, max: Option<f64>, unit: &str) {
+        for trigger in self.open_of_mut(kqi) {
+            (trigger.limit_min, trigger.limit_max) = (min, max);
+            if trigger.unit != unit {
+                trigger.evidence.clear();
+                unit.clone_into(&mut trigger.unit);
+            }
+        }
+    }
+}
+
+impl Trigger {
+    pub(super) fn support(
+        &mut self,
+        evidence: Option<Evidence>,
+        severity: Severity,
+        complaints: Vec<(Text, i64)>,
+    ) {
+        self.alert_firing = true;
+        self.severity = self.severity.max(severity);
+        self.complaints = complaints;
+        let Some(evidence) = evidence else {
+            return;
+        };
+        let place = self
+            .evidence
+            .binary_search_by(|known| order(known, &evidence));
+        match place {
+            Ok(at) => self.evidence[at] = evidence,
+            Err(at) => self.evidence.insert(at, evidence),
+        }
+        if self.evidence.len() > EVIDENCE_MAX {
+            self.evidence.remove(1);
+        }
+    }
+}
+
+/// The newest windows last; one window may speak for the incidents of several rules.
+fn order(a: &Evidence, b: &Evidence) -> Ordering {
+    let windows = (a.end_ms, a.start_ms).cmp(&(b.end_ms, b.start_ms));
+    windows.then_with(|| a.incident.cmp(&b.incident))
+}
