@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::key::Group;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::event::Refusal;
@@ -21,7 +23,7 @@ pub enum Standing {
 }
 
 /// One KQI's value in one window.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Index into [`crate::rules::RuleBook::kqis`] of the plan in force.
     pub kqi: usize,

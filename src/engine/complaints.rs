@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::Text;
 
 /// Counts that are kept.
@@ -15,6 +17,7 @@ const COMPLAINTS_MAX: usize = 20_000;
 type Key = (String, String, String);
 
 /// The newest count of a complaint KQI in one place.
+#[derive(Serialize, Deserialize)]
 struct Count {
     end_ms: i64,
     name: Text,
@@ -22,6 +25,7 @@ struct Count {
 }
 
 /// The newest counts.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Complaints {
     counts: BTreeMap<Key, Count>,
     by_end: BTreeSet<(i64, Key)>,

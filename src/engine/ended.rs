@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::alerting::Alert;
 
@@ -11,7 +12,7 @@ use crate::alerting::Alert;
 const ENDED_MAX: usize = 5_000;
 
 /// Ended alerts in the order in which their ends became known.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Ended {
     alerts: BTreeMap<u64, Arc<Alert>>,
     /// Place of an incident.

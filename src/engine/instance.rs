@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState, Episode, Phase, Statement, Timeline, TransitionReason};
 use crate::dataflow::{Cell, Group, WindowUpdate};
@@ -13,6 +14,7 @@ use crate::engine::watchlist::Watch;
 use crate::rules::{Contact, Interval, Severity, Unit, Verdict};
 
 /// One alert rule on one object.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Instance {
     pub(super) group: Arc<Group>,
     /// The group's label, to name the object by.
@@ -31,6 +33,7 @@ pub(super) struct Instance {
 }
 
 /// Whom an incident was told to, how often, and what was said last.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) revision: u32,
     pub(super) recipients: Vec<Contact>,

@@ -13,6 +13,7 @@ mod ended;
 mod incident;
 mod instance;
 mod replan;
+mod save;
 mod show;
 mod silence;
 mod tell;
@@ -23,5 +24,6 @@ mod watchlist;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use save::SaveError;
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

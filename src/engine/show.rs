@@ -24,6 +24,13 @@ impl Engine {
         }
     }
 
+    /// Makes the lists of the snapshot, whatever changed.
+    pub(super) fn show_all(&mut self) {
+        self.snapshot.triggers_refused_total = self.triggers.refused_total();
+        self.snapshot.alerts = Arc::new(self.shown_alerts());
+        self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+    }
+
     /// Alerts that go on, the most severe and newest first, and then those that ended.
     pub(super) fn shown_alerts(&self) -> Vec<Arc<Alert>> {
         let mut alerts: Vec<Arc<Alert>> = self.silences.alerts().cloned().map(Arc::new).collect();

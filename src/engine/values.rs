@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::alerting::ChartPoint;
 use crate::dataflow::{Cell, WindowUpdate};
 use crate::rules::{Interval, Verdict};
@@ -10,7 +12,7 @@ use crate::rules::{Interval, Verdict};
 const CHART_WINDOWS_MAX: usize = 60;
 
 /// Values under one definition of the KQI; with another, they begin anew.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Values {
     recent: VecDeque<ChartPoint>,
     /// The newest window, start and end, ms, and what is in it.

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::{Layer, Severity, Text};
 use crate::triggers::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};
 
@@ -15,7 +17,7 @@ use crate::triggers::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};
 pub(super) const ENGINE: &str = "chrysalis";
 
 /// Judgement numbers of triggers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerRules {
     /// After `not_optimised` the same cause opens nothing for this long, ms (domain fact H25).
     pub not_optimised_rest_ms: i64,
@@ -73,7 +75,7 @@ pub struct Opening {
 }
 
 /// All triggers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TriggerBook {
     rules: TriggerRules,
     triggers: BTreeMap<String, Trigger>,

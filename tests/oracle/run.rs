@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrysalis::dataflow::{
     Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Queries, RestoredState, Work,
 };
-use chrysalis::engine::{Effect, Engine, Snapshot};
+use chrysalis::engine::{Effect, Engine, SaveError, Snapshot};
 use chrysalis::event::{DecodeLimits, Decoder};
 use chrysalis::rules::Plan;
 
@@ -71,16 +71,28 @@ pub(crate) fn run_restarting(
         };
         assert!(feed.submit(input, ()));
         let (cut, ()) = cuts.next_cut().unwrap();
-        let engine = engine.get_or_insert_with(|| Engine::new(plan.clone()));
-        effects.push(engine.step(&cut, &[]));
+        let acting = engine.get_or_insert_with(|| Engine::new(plan.clone()));
+        effects.push(acting.step(&cut, &[]));
         after(index, &cut, &plan, &queries);
         told.push(cut);
         if let Some(state) = cuts.take_state() {
             // The same epoch counts on, and the plan keeps its numbers.
             assert_eq!(state.epoch(), index as u64);
             let again = Plan::after(plan.book.clone(), &plan.own_lineage()).unwrap();
-            let mut restored = RestoredState::new(state.epoch(), Arc::new(again));
+            let again = Arc::new(again);
+            let mut restored = RestoredState::new(state.epoch(), again.clone());
             state.pieces(|piece| restored.take(&piece)).unwrap();
+            let mut pieces = Vec::new();
+            let acting = engine.as_ref().unwrap();
+            let keep = |piece| {
+                pieces.push(piece);
+                Ok::<(), SaveError>(())
+            };
+            acting.pieces(keep).unwrap();
+            let saved = Engine::restored(again, pieces.iter().map(Vec::as_slice)).unwrap();
+            assert_eq!(saved.snapshot().alerts, acting.snapshot().alerts);
+            assert_eq!(saved.snapshot().triggers, acting.snapshot().triggers);
+            engine = Some(saved);
             // In this order, as a running dataflow is dropped.
             drop((feed, queries));
             drop(cuts);
