@@ -3,5 +3,6 @@
 mod ingest;
 mod page;
 mod reading;
+mod refusing;
 mod shape;
 mod triggers;

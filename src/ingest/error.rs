@@ -37,7 +37,7 @@ pub enum IngestError {
     )]
     LineTooLong {
         /// The first such line, from 1.
-        line: usize,
+        line: u64,
         /// Its length.
         bytes: usize,
         /// The limit.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::engine::Snapshot;
-use crate::event::{DecodeLimits, Refusal};
+use crate::event::{DecodeLimits, Refusal, RefusalReason};
 use crate::ingest::accept::judge;
 use crate::ingest::budget::{Budget, Lease};
 use crate::ingest::unpack::unpack;
@@ -206,18 +206,19 @@ impl Work {
                 lines_max: limits.lines_max,
             });
         }
-        if let Some((line, bytes)) = too_long(&plain, limits.line_bytes_max) {
-            return Err(IngestError::LineTooLong {
-                line,
-                bytes,
-                bytes_max: limits.line_bytes_max,
-            });
-        }
         let decode_limits = DecodeLimits {
             line_bytes_max: limits.line_bytes_max,
             ts_ms_max: Some(self.now_ms.saturating_add(limits.clock_skew_ms_max)),
         };
         let judged = judge(&plain, layout, decode_limits);
+        let is_long = |refusal: &&Refusal| refusal.class == RefusalReason::TooLong;
+        if let Some(long) = judged.refused.iter().find(is_long) {
+            return Err(IngestError::LineTooLong {
+                line: long.line,
+                bytes: line_bytes(&plain, long.line),
+                bytes_max: limits.line_bytes_max,
+            });
+        }
         let receipt = Receipt {
             accepted: judged.batch.events,
             refused_total: judged.refused.len() as u64,
@@ -257,10 +258,10 @@ impl Work {
     }
 }
 
-/// The first line over the limit, from 1, and its length; blank lines are nothing, however long.
-fn too_long(plain: &[u8], bytes_max: usize) -> Option<(usize, usize)> {
+/// Length of a line by its number, from 1.
+fn line_bytes(plain: &[u8], number: u64) -> usize {
     let mut lines = (1..).zip(plain.split(|byte| *byte == b'\n'));
     lines
-        .find(|(_, line)| line.len() > bytes_max && !line.trim_ascii().is_empty())
-        .map(|(number, line)| (number, line.len()))
+        .find(|(at, _)| *at == number)
+        .map_or(0, |(_, line)| line.len())
 }

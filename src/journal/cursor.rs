@@ -197,7 +197,11 @@ impl Cursor {
 }
 
 /// Reads until `into` is full or the file ends; returns how much.
-fn read_up_to(file: &dyn DiskFile, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
+pub(super) fn read_up_to(
+    file: &dyn DiskFile,
+    into: &mut [u8],
+    offset: u64,
+) -> std::io::Result<usize> {
     let mut done = 0;
     while done < into.len() {
         match file.read_at(&mut into[done..], offset + done as u64)? {

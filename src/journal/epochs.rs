@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::JournalError;
 use super::log::Journal;
@@ -72,6 +72,8 @@ pub struct Epoch<A> {
     pub records: Vec<(Position, Arc<Record>, A)>,
     /// Where the next epoch begins: what a checkpoint as of this epoch replays from.
     pub next: Position,
+    /// The journal closes with it: the writer was told to end.
+    pub last: bool,
 }
 
 /// How epochs close.
@@ -120,7 +122,7 @@ pub struct Committed<A> {
 /// The journal with the epoch that is open in it.
 pub struct Epochs<A> {
     journal: Journal,
-    producers: Producers,
+    producers: Arc<Mutex<Producers>>,
     config: EpochConfig,
     open: Open<A>,
     duplicates_total: u64,
@@ -148,7 +150,7 @@ impl<A: Default> Epochs<A> {
     pub fn new(journal: Journal, producers: Producers, config: EpochConfig) -> Self {
         Self {
             journal,
-            producers,
+            producers: Arc::new(Mutex::new(producers)),
             config,
             open: Open::new(),
             duplicates_total: 0,
@@ -196,7 +198,7 @@ impl<A: Default> Epochs<A> {
             if let Some((name, sequence)) = producer {
                 // A repeat of a batch in this same group waits for the same commit as the batch.
                 let in_group = sequences.get(name).copied();
-                let newest = in_group.or_else(|| self.producers.newest(name));
+                let newest = in_group.or_else(|| self.remembered().newest(name));
                 if let Some(newest) = newest.filter(|newest| *sequence <= newest.sequence) {
                     answers.push(if newest.has(*sequence) {
                         duplicates += 1;
@@ -220,7 +222,7 @@ impl<A: Default> Epochs<A> {
                 let before = sequences
                     .get(name)
                     .copied()
-                    .or_else(|| self.producers.newest(name));
+                    .or_else(|| self.remembered().newest(name));
                 let newest = before.map_or_else(
                     || Newest::first(*sequence, position),
                     |before| before.then(*sequence, position),
@@ -286,9 +288,21 @@ impl<A: Default> Epochs<A> {
         &self.journal
     }
 
+    fn remembered(&self) -> MutexGuard<'_, Producers> {
+        // Whole between any two statements, so a panic elsewhere does not spoil it.
+        self.producers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many producers are remembered.
-    pub fn producers(&self) -> usize {
-        self.producers.len()
+    pub fn producers_total(&self) -> usize {
+        self.remembered().len()
+    }
+
+    /// The producers as of the last commit, for who wants to copy them.
+    pub fn producers(&self) -> Arc<Mutex<Producers>> {
+        self.producers.clone()
     }
 
     /// Repeated batches answered since the start.
@@ -329,7 +343,7 @@ impl<A: Default> Epochs<A> {
                         ..
                     } = &*record
                     {
-                        self.producers.note(name, *sequence, position);
+                        self.remembered().note(name, *sequence, position);
                     }
                     self.open.add(position, record, attachment);
                 }
@@ -368,6 +382,7 @@ impl<A> Open<A> {
             now_ms,
             records: open.records,
             next,
+            last: false,
         }
     }
 }

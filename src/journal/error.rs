@@ -90,6 +90,20 @@ pub enum JournalError {
         /// The oldest record kept.
         first: Position,
     },
+    /// The journal ends before what is known to have been in it: it is not the one that the checkpoint
+    /// is of, or its newest segments are missing.
+    #[error(
+        "journal {dir} ends below record {next}, but the checkpoint is of record {asked}: its newest \
+         segments are missing, or it is another journal; put them back, or restore both from one backup"
+    )]
+    Short {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// Where the checkpoint ends.
+        asked: Position,
+        /// Where the journal ends.
+        next: Position,
+    },
     /// A limit in the configuration cannot work.
     #[error("journal setting {name} = {value} must be {rule}")]
     Setting {

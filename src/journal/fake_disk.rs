@@ -96,6 +96,14 @@ impl FakeDisk {
         self.state().syncs_fail = fail;
     }
 
+    /// The system drops what it could not write from its list and keeps showing it, as after a failed
+    /// sync: only what is written from now on can become durable.
+    pub fn forget_dirty(&self) {
+        for file in self.state().files.values_mut() {
+            file.dirty_from = file.now.len();
+        }
+    }
+
     /// After this many more changes the disk stands still: the next one is done by half and fails,
     /// and so does everything after, until [`FakeDisk::kill`] or [`FakeDisk::crash`].
     pub fn halt_after(&self, changes: u64) {

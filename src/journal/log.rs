@@ -7,6 +7,7 @@
 //!   returns the same error until the process starts again and looks.
 //! * One `Journal` at a time holds a directory.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,6 +65,49 @@ pub struct Recovery {
     pub producers: Producers,
 }
 
+/// From where a journal is opened by who has a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// Where an epoch begins; everything below is known.
+    pub next: Position,
+    /// The producers as of there, or later.
+    pub producers: Producers,
+}
+
+/// Where the frames of the last segment begin that nothing says are on stable storage.
+///
+/// The process before may have died of a failed sync. The system then has dropped the error, and
+/// perhaps the bytes, and still shows them in its cache: a sync now would succeed and prove nothing.
+/// So what is not known to be durable is written again before it is synced.
+#[derive(Default)]
+struct Unsure {
+    /// The last segment met.
+    path: PathBuf,
+    /// Positions and offsets of its frames, oldest first.
+    frames: VecDeque<(Position, u64)>,
+}
+
+impl Unsure {
+    fn note(&mut self, path: &Path, offset: u64, frame: &Frame<'_>) {
+        if path != self.path {
+            // The segment before was synced before this one was made.
+            path.clone_into(&mut self.path);
+            self.frames.clear();
+        }
+        self.frames.push_back((frame.position, offset));
+        let sure = |(position, _): &(Position, u64)| *position < frame.durable_below;
+        while self.frames.front().is_some_and(sure) {
+            self.frames.pop_front();
+        }
+    }
+
+    /// Where they begin in the last segment, which may have no frame yet.
+    fn from(&self, path: &Path, end: u64) -> u64 {
+        let first = self.frames.front().filter(|_| path == self.path);
+        first.map_or(end, |(_, offset)| *offset)
+    }
+}
+
 /// Counts of one `Journal`, since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogStats {
@@ -119,6 +163,20 @@ impl Journal {
         dir: &Path,
         config: JournalConfig,
     ) -> Result<(Self, Recovery), JournalError> {
+        Self::resume_on(disk, dir, config, None)
+    }
+
+    /// [`Journal::open_on`] for who knows what came before `from` and needs no look at it: only what
+    /// lies from there on is checked, so the time it takes does not grow with the journal.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], and [`JournalError::Gone`], [`JournalError::Short`].
+    pub fn resume_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: JournalConfig,
+        from: Option<Resume>,
+    ) -> Result<(Self, Recovery), JournalError> {
         if config.record_bytes_max > RECORD_BYTES_MAX {
             return Err(JournalError::Setting {
                 name: "record_bytes_max",
@@ -133,10 +191,18 @@ impl Journal {
             .first()
             .map_or(Position(0), |(first, _)| *first);
 
-        let mut producers = Producers::new(config.producers_max);
-        let mut scan = Scan::new(Arc::clone(&disk), dir, None)?;
+        let asked = from.as_ref().map(|from| from.next);
+        let mut producers = from.map_or_else(
+            || Producers::new(config.producers_max),
+            |from| from.producers.at_most(config.producers_max),
+        );
+        let mut scan = Scan::new(Arc::clone(&disk), dir, asked)?;
+        let mut unsure = Unsure::default();
         while scan.advance()? {
             let Some(frame) = scan.frame() else { break };
+            if let Some((path, offset)) = scan.end() {
+                unsure.note(path, offset, &frame);
+            }
             // The scan has peeked already and would have refused a body that cannot be.
             if let Ok(peeked) = record::peek(frame.body)
                 && let Some((name, sequence)) = peeked.producer
@@ -149,9 +215,16 @@ impl Journal {
             segment::give_up_unborn(&*disk, dir, unborn, scan.tally())?;
         }
         let tally = scan.tally().unwrap_or(Tally::START);
+        if let Some(asked) = asked.filter(|asked| *asked > tally.next) {
+            return Err(JournalError::Short {
+                dir: dir.to_owned(),
+                asked,
+                next: tally.next,
+            });
+        }
         let (path, file, written_bytes) = match scan.end() {
             Some((path, end)) => {
-                let file = segment::reopen(&*disk, path, end, scan.torn())?;
+                let file = segment::reopen(&*disk, path, unsure.from(path, end)..end, scan.torn())?;
                 // The process before may have died between making a segment and syncing its name.
                 disk.sync_dir(dir)
                     .map_err(|e| JournalError::io("sync", dir, e))?;

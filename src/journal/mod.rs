@@ -21,6 +21,8 @@ mod read;
 
 mod producers;
 
+mod retention;
+
 mod log;
 
 mod epochs;
@@ -36,7 +38,8 @@ pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
-pub use log::{Journal, JournalConfig, LogStats, Recovery};
+pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
 pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
+pub use retention::{Cut, Retention, cut};

@@ -12,6 +12,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::record::Position;
 
 /// Sequences below the newest that are remembered one by one: far more than a producer that keeps to
@@ -19,7 +21,7 @@ use super::record::Position;
 pub const REMEMBERED: u64 = u64::BITS as u64;
 
 /// The newest batch of a producer, and what came shortly before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Newest {
     /// Its sequence number.
     pub sequence: u64,
@@ -67,9 +69,11 @@ impl Newest {
 }
 
 /// The bounded map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Producers {
     producers_max: usize,
+    /// Every batch below has been noted; to note one again changes nothing.
+    noted_below: Position,
     newest: HashMap<String, Newest>,
     /// The same producers by the position of their newest batch: the first is forgotten first.
     by_age: BTreeMap<Position, String>,
@@ -80,6 +84,7 @@ impl Producers {
     pub fn new(producers_max: usize) -> Self {
         Self {
             producers_max: producers_max.max(1),
+            noted_below: Position(0),
             newest: HashMap::new(),
             by_age: BTreeMap::new(),
         }
@@ -92,6 +97,10 @@ impl Producers {
 
     /// Notes that the batch `sequence` of a producer was appended at `position`.
     pub fn note(&mut self, name: &str, sequence: u64, position: Position) {
+        if position < self.noted_below {
+            return;
+        }
+        self.noted_below = position.next();
         let name_kept = match self.newest.get_mut(name) {
             Some(known) => {
                 let kept = self.by_age.remove(&known.position);
@@ -105,6 +114,18 @@ impl Producers {
             }
         };
         self.by_age.insert(position, name_kept);
+        self.forget_oldest();
+    }
+
+    /// The same producers under another limit.
+    #[must_use]
+    pub fn at_most(mut self, producers_max: usize) -> Self {
+        self.producers_max = producers_max.max(1);
+        self.forget_oldest();
+        self
+    }
+
+    fn forget_oldest(&mut self) {
         while self.newest.len() > self.producers_max {
             let Some((_, oldest)) = self.by_age.pop_first() else {
                 break;
@@ -159,5 +180,21 @@ mod tests {
             }
             assert!(!newest.has(sequence + 1));
         }
+    }
+
+    #[test]
+    fn noting_again_what_a_checkpoint_knew_changes_nothing() {
+        let batches = [("a", 1), ("b", 7), ("a", 2), ("b", 9), ("c", 1)];
+        let mut once = Producers::new(2);
+        let note = |producers: &mut Producers| {
+            for (at, (name, sequence)) in batches.iter().enumerate() {
+                producers.note(name, *sequence, Position(at as u64));
+            }
+        };
+        note(&mut once);
+        let mut again = once.clone();
+        note(&mut again);
+        assert_eq!(again, once);
+        assert_eq!(once.at_most(1).len(), 1);
     }
 }

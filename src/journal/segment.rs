@@ -11,9 +11,10 @@
 //!   program can tell a newer segment from a damaged one.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::cursor::TornTail;
+use super::cursor::{self, TornTail};
 use super::disk::{Disk, DiskFile};
 use super::error::{self, Damage, JournalError};
 use super::frame::{u32_at, u64_at};
@@ -139,18 +140,23 @@ pub(super) fn read_header(
 pub(super) fn reopen(
     disk: &dyn Disk,
     path: &Path,
-    end: u64,
+    unsure: Range<u64>,
     torn: Option<&TornTail>,
 ) -> Result<Box<dyn DiskFile>, JournalError> {
     let mut file = disk
         .open(path, true)
         .map_err(|e| JournalError::io("open", path, e))?;
     if torn.is_some() {
-        file.truncate(end)
+        file.truncate(unsure.end)
             .map_err(|e| JournalError::io("truncate", path, e))?;
     }
     // Records that the process before wrote but never synced have been read as whole, and from now
-    // on count as durable: so make them.
+    // on count as durable: so make them, from our own copy of them.
+    let mut bytes = vec![0; usize::try_from(unsure.end - unsure.start).unwrap_or(0)];
+    let read = cursor::read_up_to(&*file, &mut bytes, unsure.start);
+    read.map_err(|e| JournalError::io("read", path, e))?;
+    file.write_at(&bytes, unsure.start)
+        .map_err(|e| JournalError::io("write", path, e))?;
     file.sync().map_err(|e| JournalError::io("sync", path, e))?;
     Ok(file)
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::epochs::{Ack, Prepared, Submit};
 use super::error::JournalError;
 use super::log::LogStats;
+use super::producers::Producers;
 use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
 
@@ -92,6 +93,7 @@ pub(super) struct Job<A> {
 
 /// What the submitting side and the thread have in common.
 pub(super) struct Shared<A> {
+    pub(super) producers: Arc<Mutex<Producers>>,
     pub(super) queue: Queue<Job<A>>,
     pub(super) stats: Mutex<WriterStats>,
     pub(super) record_bytes_max: usize,
@@ -165,6 +167,15 @@ impl<A: Send + Default + 'static> Submitter<A> {
         self.try_submit(submit)?
             .await
             .unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// The producers as they are remembered now: at least those of every batch that is acknowledged.
+    pub fn producers(&self) -> Producers {
+        let producers = &self.shared.producers;
+        producers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The counts now.

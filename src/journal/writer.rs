@@ -100,12 +100,13 @@ impl<A: Send + Default + 'static> Writer<A> {
         let record_bytes_max = journal.config().record_bytes_max;
         check(&config, record_bytes_max)?;
         let (out, epochs_in) = sync_channel(config.epochs_ahead_max);
+        let epochs = Epochs::new(journal, recovery.producers, config.epoch);
         let shared = Arc::new(Shared {
+            producers: epochs.producers(),
             queue: Queue::new(config.queue_requests_max, config.queue_bytes_max),
             stats: Mutex::new(WriterStats::default()),
             record_bytes_max,
         });
-        let epochs = Epochs::new(journal, recovery.producers, config.epoch);
         let mut serving = Serving {
             epochs,
             shared: Arc::clone(&shared),
@@ -212,7 +213,7 @@ impl<A: Send + Default + 'static> Serving<A> {
         // They count from here on, as all that wait to be handed over do.
         self.shared.queue.charge(self.epochs.open_bytes());
         if self.epochs.has_open() {
-            self.group(Vec::new(), 0, true)?;
+            self.group(Vec::new(), 0, true, false)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -239,7 +240,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             if taken.items.is_empty() && !due && !ending {
                 continue;
             }
-            let group = self.group(taken.items, taken.bytes, due || ending)?;
+            let group = self.group(taken.items, taken.bytes, due || ending, ending)?;
             if ending {
                 return group.failure.map_or(Ok(()), |error| Err(error.into()));
             }
@@ -256,6 +257,7 @@ impl<A: Send + Default + 'static> Serving<A> {
         jobs: Vec<Job<A>>,
         bytes: usize,
         close: bool,
+        ending: bool,
     ) -> Result<GroupDone, WriterError> {
         let requests = jobs.len();
         let open_bytes_before = self.epochs.open_bytes();
@@ -263,7 +265,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             .into_iter()
             .map(|job| (job.prepared, job.reply))
             .unzip();
-        let done = self.epochs.commit(prepared, close, (self.clock)());
+        let mut done = self.epochs.commit(prepared, close, (self.clock)());
         self.note_group(requests, done.failure.as_ref());
         // Repeats and refused records are held no longer. Before the answers, so that who has one
         // finds the room given back.
@@ -280,6 +282,9 @@ impl<A: Send + Default + 'static> Serving<A> {
             return Err(error.into());
         }
         let ticked = !done.epochs.is_empty();
+        if let Some(epoch) = done.epochs.last_mut().filter(|_| ending) {
+            epoch.last = true;
+        }
         for epoch in done.epochs {
             let (bytes, next) = (epoch.weight_bytes(), epoch.next);
             self.out
@@ -322,7 +327,7 @@ impl<A: Send + Default + 'static> Serving<A> {
         stats.epochs_total = epochs_total;
         stats.next = next;
         stats.duplicates_total = self.epochs.duplicates_total();
-        stats.producers = self.epochs.producers();
+        stats.producers = self.epochs.producers_total();
     }
 }
 

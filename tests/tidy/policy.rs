@@ -36,8 +36,9 @@ const BANNED: &[(&str, &str)] = &[
     ("serde_yaml", "unmaintained; YAML is serde-saphyr's"),
     ("rdkafka-sys", "no C client in the default build"),
 ];
-/// Crates in two incompatible versions, as many as there were; let it shrink.
-const DUPLICATES_MAX: usize = 13;
+/// Crates in two incompatible versions, as many as there were; let it shrink. Two of them (rustix and
+/// linux-raw-sys) are prometheus's, which reads `/proc` for the process metrics with an older procfs.
+const DUPLICATES_MAX: usize = 14;
 
 /// Everything that breaks the policy.
 pub(crate) fn problems() -> Vec<String> {

@@ -43,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "alerting", "api", "engine", "event", "journal", "rules", "triggers",
         ],
     ),
-    ("config", &["api", "dataflow", "notify"]),
+    ("config", &["api", "dataflow", "notify", "rules"]),
     (
         "replay",
         &["alerting", "dataflow", "engine", "event", "rules"],

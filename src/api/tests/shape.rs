@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::api::router::table;
 use crate::api::testing::{Harness, T0, minute};
+use crate::api::{ReloadProblems, ServerState, router};
 use crate::metrics::NotifyCounts;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +94,34 @@ async fn bad_rules_are_all_listed_and_the_schema_is_served() {
     );
     let schema = harness.get("/v1/rules/schema").await.json();
     assert!(schema["$schema"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
+    let harness = Harness::new();
+    let state = harness.state();
+    let failing = Arc::new(ServerState {
+        submitter: state.submitter.clone(),
+        snapshot: Arc::clone(&state.snapshot),
+        queries: state.queries.clone(),
+        answers: Arc::clone(&state.answers),
+        metrics: Arc::clone(&state.metrics),
+        health: Arc::clone(&state.health),
+        reload: Arc::new(|| {
+            Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })
+        }),
+        config: state.config,
+    });
+    let request = Request::post("/v1/rules/reload").body(Body::empty());
+    let answer = router(failing).oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let bytes = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let json: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        json["error"],
+        json!({"code": "reload_failed", "message": "the journal is closed"})
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod damage;
 mod epochs;
 mod format;
 mod log;
+mod resume;
 mod writer;
 
 use std::path::Path;

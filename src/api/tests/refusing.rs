@@ -1,0 +1,325 @@
+//! Bodies that are refused whole: every reason, with the words that the producer gets.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::api::testing::{BOOK, Harness, T0, minute};
+use crate::api::tests::ingest::{gzip, small};
+use crate::api::{HttpConfig, Lifecycle};
+use crate::journal::writer::WriterConfig;
+use crate::journal::{FakeDisk, JournalConfig};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequence_headers_that_cannot_be_meant_are_refused() {
+    let harness = Harness::new();
+    let long = "p".repeat(129);
+    let cases: [(&[(&str, &str)], &str); 7] = [
+        (
+            &[("Chrysalis-Producer", "p")],
+            "header Chrysalis-Producer came without Chrysalis-Sequence: send both or neither",
+        ),
+        (
+            &[("Chrysalis-Sequence", "1")],
+            "header Chrysalis-Sequence came without Chrysalis-Producer: send both or neither",
+        ),
+        (
+            &[("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "-1")],
+            "header Chrysalis-Sequence is \"-1\", wanted a whole number from 0 to 9223372036854775807",
+        ),
+        (
+            // It would leave no number above it.
+            &[
+                ("Chrysalis-Producer", "p"),
+                ("Chrysalis-Sequence", "18446744073709551615"),
+            ],
+            "header Chrysalis-Sequence is \"18446744073709551615\", wanted a whole number from 0 to 9223372036854775807",
+        ),
+        (
+            &[
+                ("Chrysalis-Producer", "p"),
+                ("Chrysalis-Sequence", "9223372036854775808"),
+            ],
+            "header Chrysalis-Sequence is \"9223372036854775808\", wanted a whole number from 0 to 9223372036854775807",
+        ),
+        (
+            &[("Chrysalis-Producer", " "), ("Chrysalis-Sequence", "1")],
+            "header Chrysalis-Producer has 0 bytes, wanted 1 to 128",
+        ),
+        (
+            &[("Chrysalis-Producer", &long), ("Chrysalis-Sequence", "1")],
+            "header Chrysalis-Producer has 129 bytes, wanted 1 to 128",
+        ),
+    ];
+    for (headers, message) in cases {
+        let reply = harness.events(headers, "").await;
+        assert_eq!(
+            reply.error(),
+            (400, "bad_header".to_owned(), message.to_owned())
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_too_large_are_refused_however_they_come() {
+    let harness = small(|config| {
+        config.body_bytes_max = 6_000;
+        config.plain_bytes_max = 10_000;
+        config.lines_max = 50;
+    });
+    let too_large = |message: &str| (413, "body_too_large".to_owned(), message.to_owned());
+    let announced = harness
+        .events(&[("content-length", "6001")], "x".repeat(6_001))
+        .await;
+    let words = "the body is larger than the limit of 6000 bytes: send smaller batches";
+    assert_eq!(announced.error(), too_large(words));
+    let unannounced = harness.events(&[], "x".repeat(6_001)).await;
+    assert_eq!(unannounced.error(), too_large(words));
+
+    // Bombs: a few kilobytes that unpack to a megabyte.
+    let zeros = vec![b'\n'; 1 << 20];
+    let bombs = [
+        ("gzip", gzip(&zeros)),
+        ("zstd", zstd::encode_all(&*zeros, 19).unwrap()),
+    ];
+    for (encoding, bomb) in bombs {
+        assert!(bomb.len() <= 6_000, "{encoding}: {}", bomb.len());
+        let reply = harness
+            .events(&[("content-encoding", encoding)], bomb)
+            .await;
+        let words = "the body unpacks to more than the limit of 10000 bytes: send smaller batches";
+        assert_eq!(reply.error(), too_large(words), "{encoding}");
+    }
+    let lines = harness.events(&[], "\n".repeat(50)).await;
+    assert_eq!(
+        lines.error(),
+        too_large("the body has 51 lines, more than the limit of 50: send smaller batches")
+    );
+    // Nothing of all this still holds memory.
+    let status = harness.get("/v1/status").await.json();
+    assert_eq!(status["queues"]["ingest_in_flight_bytes"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_journal_would_not_take_is_too_large_as_well() {
+    let journal = JournalConfig {
+        record_bytes_max: 1_000,
+        ..JournalConfig::default()
+    };
+    let harness = Harness::with(
+        BOOK,
+        HttpConfig::default(),
+        journal,
+        WriterConfig::default(),
+    );
+    let reply = harness.events(&[], minute("news", "长沙", T0, 0, 20)).await;
+    let (status, code, message) = reply.error();
+    assert_eq!((status, &*code), (413, "body_too_large"));
+    assert!(message.ends_with("is over the limit of 1000"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packings_that_are_unknown_or_broken_are_refused() {
+    let harness = Harness::new();
+    let reply = harness.events(&[("content-encoding", "br")], "x").await;
+    let words = "content-encoding \"br\" is not supported: send the lines plain, gzip or zstd";
+    assert_eq!(
+        reply.error(),
+        (415, "unsupported_encoding".to_owned(), words.to_owned())
+    );
+    let cut = gzip(minute("news", "长沙", T0, 0, 4).as_bytes());
+    for (encoding, body) in [
+        ("gzip", b"not gzip at all".to_vec()),
+        ("gzip", cut[..cut.len() / 2].to_vec()),
+        ("zstd", b"not zstd at all".to_vec()),
+    ] {
+        let reply = harness
+            .events(&[("content-encoding", encoding)], body)
+            .await;
+        let (status, code, message) = reply.error();
+        assert_eq!((status, &*code), (400, "bad_encoding"));
+        let words = format!("the body does not unpack as {encoding}: ");
+        assert!(message.starts_with(&words), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the guard is the stall; only the engine's own thread waits for it"
+)]
+async fn a_stalled_engine_is_answered_with_429_and_then_all_goes_on() {
+    let journal = JournalConfig {
+        record_bytes_max: 2_000,
+        ..JournalConfig::default()
+    };
+    let writer = WriterConfig {
+        queue_bytes_max: 20_000,
+        epochs_ahead_max: 1,
+        ..WriterConfig::default()
+    };
+    let harness = Harness::with(
+        BOOK,
+        HttpConfig {
+            request_timeout_ms: 500,
+            ..HttpConfig::default()
+        },
+        journal,
+        writer,
+    );
+    let body = minute("news", "长沙", T0, 0, 10);
+    let stalled = harness.stall();
+    let mut busy = None;
+    for _ in 0..200 {
+        let reply = harness.events(&[], body.clone()).await;
+        match reply.status.as_u16() {
+            429 => {
+                busy = Some(reply);
+                break;
+            }
+            200 | 503 => {}
+            other => panic!("{other}: {}", reply.text),
+        }
+    }
+    let busy = busy.expect("never busy");
+    assert_eq!(busy.headers["retry-after"], "1");
+    let (_, code, message) = busy.error();
+    assert_eq!(code, "busy");
+    assert!(message.starts_with("the journal is behind: "), "{message}");
+    drop(stalled);
+    for _ in 0..100 {
+        if harness.events(&[], body.clone()).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still busy after the stall");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_under_way_have_a_budget() {
+    let harness = small(|config| config.in_flight_bytes_max = 1_000);
+    let reply = harness.events(&[], "x".repeat(1_001)).await;
+    let (status, code, message) = reply.error();
+    assert_eq!((status, &*code), (429, "busy"));
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert!(
+        message.contains("are under way, as many as may be"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_before_the_replay_is_over_or_after_the_end() {
+    let harness = Harness::new();
+    let health = &harness.state().health;
+    health.set_lifecycle(Lifecycle::Starting { percent: 40 });
+    let reply = harness.events(&[], "").await;
+    let words = "the engine is starting, 40 % of the journal is replayed";
+    assert_eq!(
+        reply.error(),
+        (503, "not_ready".to_owned(), words.to_owned())
+    );
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert_eq!(harness.get("/ready").await.status, 503);
+    assert_eq!(harness.get("/healthz").await.status, 200);
+    health.set_lifecycle(Lifecycle::Stopping);
+    let reply = harness.events(&[], "").await;
+    assert_eq!(reply.error().2, "the engine is stopping");
+    health.set_lifecycle(Lifecycle::Ready);
+    assert_eq!(harness.get("/ready").await.status, 200);
+}
+
+/// What a client gets that announces more of a body than it sends.
+async fn half_a_body(harness: &Harness) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = harness.router();
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1_000];
+    let length = client.read(&mut answer).await.unwrap();
+    serving.abort();
+    let _ = serving.await;
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_ends_does_not_hold_the_server() {
+    let harness = small(|config| config.request_timeout_ms = 100);
+    let answer = half_a_body(&harness).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("no answer within 0.1 s"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_stops_in_the_middle_is_told_so() {
+    let harness = small(|config| config.body_timeout_ms = 100);
+    let answer = half_a_body(&harness).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
+    let words = "nothing more of the body came for 0.1 s, 3 bytes were there: send it again";
+    assert!(answer.contains(words), "{answer}");
+    assert_eq!(
+        harness.get("/v1/status").await.json()["queues"]["ingest_in_flight_bytes"],
+        0
+    );
+}
+
+fn on_disk(disk: &FakeDisk) -> Harness {
+    Harness::on_disk(
+        disk,
+        BOOK,
+        HttpConfig::default(),
+        JournalConfig::default(),
+        WriterConfig::default(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_the_batch_can_come_again() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    let headers = [("Chrysalis-Producer", "p"), ("Chrysalis-Sequence", "1")];
+    let body = minute("news", "长沙", T0, 0, 4);
+    disk.set_capacity_bytes(Some(0));
+    let reply = harness.events(&headers, body.clone()).await;
+    let words = "the journal's disk is full: nothing was kept, try again when there is space";
+    assert_eq!(
+        reply.error(),
+        (507, "disk_full".to_owned(), words.to_owned())
+    );
+    assert_eq!(reply.headers["retry-after"], "1");
+    disk.set_capacity_bytes(None);
+    let again = harness.events(&headers, body).await.json();
+    assert_eq!(
+        again,
+        json!({"accepted": 4, "refused": [], "duplicate": false})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_is_told_and_nothing_is_promised() {
+    let disk = FakeDisk::new();
+    let harness = on_disk(&disk);
+    disk.fail_syncs(true);
+    let mut told = Vec::new();
+    // The idle tick may find the failure before a batch does, and then the journal is closed.
+    for _ in 0..2 {
+        let reply = harness.events(&[], minute("news", "长沙", T0, 0, 4)).await;
+        assert_eq!(reply.headers["retry-after"], "1");
+        told.push(reply.error());
+    }
+    let failed = "the journal has failed: whether the batch is kept shows after a restart, \
+                  retry it with the same Chrysalis-Sequence";
+    let closed = "the journal is closed";
+    assert!(
+        told[0] == (503, "journal_failed".to_owned(), failed.to_owned())
+            || told[0] == (503, "stopping".to_owned(), closed.to_owned()),
+        "{told:?}"
+    );
+    assert_eq!(told[1].0, 503);
+}

@@ -1,0 +1,97 @@
+//! Fields of a line, one at a time: present, of the right kind, within range, or the words why not.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::event::{RefusalReason, wire};
+use crate::measure::VALUE_MAX;
+
+/// Latest time that is taken for one, ms: the end of the year 9999.
+const TIME_MS_MAX: i64 = 253_402_300_799_999;
+
+/// Why a line is refused: class and words.
+pub(super) type Reject = (RefusalReason, String);
+
+/// Parses with the fast decoder, and once more with the explaining one when that fails.
+pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reject> {
+    match sonic_rs::from_str(line) {
+        Ok(event) => Ok(event),
+        Err(fast) => {
+            let words = match serde_json::from_str::<T>(line) {
+                Ok(event) => return Ok(event),
+                Err(error) if error.is_data() => {
+                    let words = error.to_string();
+                    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+                    return Err((RefusalReason::BadValue, words));
+                }
+                Err(error) => format!("not JSON: {error}"),
+            };
+            tracing::trace!(%fast, "refused by the fast decoder as well");
+            Err((RefusalReason::Syntax, words))
+        }
+    }
+}
+
+pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
+    value.ok_or_else(|| {
+        (
+            RefusalReason::MissingField,
+            format!("field `{field}` is missing"),
+        )
+    })
+}
+
+pub(super) fn measured(field: &str, value: f64, least: f64) -> Result<f64, Reject> {
+    if value.is_finite() && (least..=VALUE_MAX).contains(&value) {
+        Ok(value)
+    } else {
+        let wanted = if least < 0.0 {
+            "a number within ±9e12"
+        } else {
+            "a number from 0 to 9e12"
+        };
+        Err(bad_value(field, &value.to_string(), wanted))
+    }
+}
+
+pub(super) fn in_range(field: &str, time: Option<wire::Time>) -> Result<Option<i64>, Reject> {
+    match time {
+        Some(wire::Time(ms)) if !(0..=TIME_MS_MAX).contains(&ms) => Err(bad_value(
+            field,
+            &ms.to_string(),
+            "a time from 1970 to 9999",
+        )),
+        time => Ok(time.map(|time| time.0)),
+    }
+}
+
+pub(super) fn bad_value(field: &str, value: &str, wanted: &str) -> Reject {
+    (
+        RefusalReason::BadValue,
+        format!("field `{field}` is {}, wanted {wanted}", quoted(value)),
+    )
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("\"{}…\"", &text[..end]),
+        None => format!("\"{text}\""),
+    }
+}
+
+pub(super) fn iso(ts_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ts_ms).map_or_else(|_| ts_ms.to_string(), |t| t.to_string())
+}
+
+pub(super) fn text<'a>(field: &'a Option<wire::Text<'_>>) -> Option<&'a str> {
+    field
+        .as_ref()
+        .map(|text| text.0.as_ref())
+        .filter(|text| !text.is_empty())
+}
+
+pub(super) fn shared(field: &Option<wire::Text<'_>>) -> Option<Arc<str>> {
+    text(field).map(Arc::from)
+}
