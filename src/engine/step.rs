@@ -132,7 +132,7 @@ impl Engine {
         let plan = &turn.watchlist.plan;
         for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
             effects.push(Effect::Transition(transition));
-            self.tell_of_own(plan, alert, reason, cut, &mut effects);
+            self.notify_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;
         }
         for command in commands {
