@@ -81,20 +81,13 @@ impl Instance {
         self.values.forget(keep_ms);
     }
 
-    /// Looks for the worst value again, after corrections.
+    /// Looks for the worst value of what goes on again: its windows changed, or another thing does.
     pub(super) fn find_worst(&mut self, interval: Interval) {
         let since_ms = match self.timeline.phase() {
             Phase::Quiet => i64::MAX,
             Phase::Pending { since_ms, .. } | Phase::Firing { since_ms, .. } => since_ms,
         };
         self.worst = self.values.worst(interval, since_ms, i64::MAX);
-    }
-
-    /// When nothing goes on, nothing is worst.
-    pub(super) fn settle(&mut self) {
-        if self.timeline.phase() == Phase::Quiet {
-            self.worst = None;
-        }
     }
 
     /// Identity of one of its incidents.
@@ -145,7 +138,12 @@ impl Instance {
             .services
             .iter()
             .find(|known| Some(known.id.as_str()) == service);
-        let (start_ms, end_ms, cell) = self.values.newest();
+        let (start_ms, end_ms, cell) = match ended {
+            Some((_, end_ms)) if reason == TransitionReason::Cleared => {
+                self.values.newest_by(watch.kqi, end_ms)
+            }
+            _ => self.values.newest(),
+        };
         Alert {
             alert: rule.id.clone(),
             incident: self.incident(&rule.id, episode.map_or(0, |episode| episode.number)),

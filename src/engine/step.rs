@@ -132,7 +132,7 @@ impl Engine {
         let plan = &turn.watchlist.plan;
         for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
             effects.push(Effect::Transition(transition));
-            self.tell_of_own(plan, alert, reason, cut, &mut effects);
+            self.notify_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;
         }
         for command in commands {
@@ -181,12 +181,17 @@ impl Engine {
                 }
                 let label = &instance.label.clone();
                 let object = Object { watch, rule, label };
+                let reading = watch.reading();
+                // What ended before this window must not be told with its numbers.
+                let before_ms = update.end_ms - watch.kqi.window.hop_ms;
+                let passed = instance.timeline.pass_to(&reading, before_ms);
+                self.react(object, passed, turn, effects);
+                let Some(instance) = self.instances[rule].get_mut(label) else {
+                    continue;
+                };
                 instance.note(update, cell, watch.kqi.interval);
                 let mark = (!cell.is_absent()).then(|| Mark::of(cell.verdict, watch.rule));
-                let changes = instance
-                    .timeline
-                    .tell(&watch.reading(), update.end_ms, mark);
-                instance.settle();
+                let changes = instance.timeline.tell(&reading, update.end_ms, mark);
                 self.support_trigger(object, update, cell);
                 self.react(object, changes, turn, effects);
             }
@@ -206,7 +211,6 @@ impl Engine {
             };
             let changes = instance.timeline.pass_to(&watch.reading(), to_ms);
             if !changes.is_empty() {
-                instance.settle();
                 moved.push((*rule, label.clone(), changes));
             }
         }
@@ -230,6 +234,10 @@ impl Engine {
             return;
         }
         self.alerts_changed = true;
+        let interval = object.watch.kqi.interval;
+        if let Some(instance) = self.instances[object.rule].get_mut(object.label) {
+            instance.find_worst(interval);
+        }
         for change in changes {
             match change {
                 Change::Moved {

@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Tells of one of the engine's own alerts.
-    pub(super) fn tell_of_own(
+    pub(super) fn notify_own(
         &mut self,
         plan: &Plan,
         alert: Alert,

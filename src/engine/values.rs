@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alerting::ChartPoint;
 use crate::dataflow::{Cell, WindowUpdate};
-use crate::rules::{Interval, Verdict};
+use crate::rules::{Aggregate, Interval, Kqi, Verdict};
 
 /// Windows kept for the chart of a notice.
 const CHART_WINDOWS_MAX: usize = 60;
@@ -53,6 +53,24 @@ impl Values {
     /// The newest window, start and end, ms, and what is in it.
     pub(super) fn newest(&self) -> (i64, i64, Cell) {
         self.newest.unwrap_or((0, 0, Cell::absent(0)))
+    }
+
+    /// The newest window when one that ends at `end_ms` has cleared an alert. Nobody tells a window in
+    /// which there is nothing to count; it clears by its zero, and is newer than any that was told.
+    pub(super) fn newest_by(&self, kqi: &Kqi, end_ms: i64) -> (i64, i64, Cell) {
+        let newest = self.newest();
+        if newest.1 >= end_ms {
+            return newest;
+        }
+        let is_zero = matches!(
+            kqi.aggregate,
+            Aggregate::Count | Aggregate::RatePer10k { .. }
+        );
+        let cell = Cell {
+            value: is_zero.then_some(0.0),
+            ..Cell::absent(newest.2.kqi)
+        };
+        (end_ms - kqi.window.size_ms, end_ms, cell)
     }
 
     /// End of the newest window, ms.

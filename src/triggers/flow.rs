@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! * a trigger has a department and a role from the moment it opens;
-//! * the history is only ever appended to, and its last entry is the current state;
+//! * the history is only ever appended to, and its last entry is the current state; where an entry's
+//!   states are the same, the engine only remarks something ("cause withdrawn");
 //! * `not_optimised` has a reason (domain fact H25); `done` and `not_optimised` are final.
 
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ pub struct Evidence {
 /// One move, kept for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerMove {
-    /// State before; `None` for the opening.
+    /// State before; `None` for the opening, the state after for a remark of the engine.
     pub from: Option<TriggerState>,
     /// State after.
     pub to: TriggerState,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrysalis::alerting::{AlertState, NoticeReason, TransitionReason};
+use chrysalis::alerting::{AlertState, Notice, NoticeReason, TransitionReason, Truth as Reading};
+use chrysalis::engine::Effect;
 use chrysalis::rules::{Aggregate, AlertRule, Missing, Severity, Verdict, judge};
 
 use crate::naive::{Row, Truth};
@@ -211,6 +212,7 @@ pub(crate) struct Told {
     pub(crate) incidents: usize,
     pub(crate) endings: usize,
     pub(crate) corrections: usize,
+    pub(crate) rule_changes: usize,
 }
 
 /// Every incident is told from 1 without gaps, first as `First`, and each that is over has been
@@ -242,7 +244,7 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
     };
     for ((incident, _), notices) in &threads {
         let words = || {
-            let line = |notice: &&chrysalis::alerting::Notice| {
+            let line = |notice: &&Notice| {
                 let alert = &notice.alert;
                 let (state, label) = (alert.state, &alert.group_label);
                 format!(
@@ -278,7 +280,15 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
             .iter()
             .filter(|notice| notice.reason == NoticeReason::Corrected);
         told.corrections += corrected.count();
+        let changed = notices
+            .iter()
+            .filter(|notice| notice.reason == NoticeReason::RuleChanged);
+        told.rule_changes += changed.count();
+        for pair in notices.windows(2) {
+            check_quote(seed, pair[0], pair[1], &words());
+        }
     }
+    check_stories(seed, outcome);
     for (incident, alert) in &firing {
         let heard = threads.keys().any(|(known, _)| known == incident);
         assert!(
@@ -287,4 +297,108 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         );
     }
     told
+}
+
+/// A correction quotes the mail before it in the thread, and says something else.
+#[track_caller]
+fn check_quote(seed: u64, before: &Notice, notice: &Notice, words: &str) {
+    let takes_back = notice.reason == NoticeReason::Corrected;
+    assert!(
+        !takes_back || notice.correction.is_some(),
+        "seed {seed}: takes back nothing\n  {words}"
+    );
+    let Some(correction) = &notice.correction else {
+        return;
+    };
+    let (said, told) = (&before.alert, &correction.told);
+    assert_eq!(
+        (told.decided_at_ms, told.state, told.severity, told.since_ms),
+        (
+            before.decided_at_ms,
+            said.state,
+            said.severity,
+            said.active_since_ms
+        ),
+        "seed {seed}: quotes another mail\n  {words}"
+    );
+    assert_eq!(
+        (
+            told.fired_at_ms,
+            told.resolved_at_ms,
+            told.value,
+            told.worst_value
+        ),
+        (
+            said.fired_at_ms,
+            said.resolved_at_ms,
+            said.value,
+            said.worst_value
+        ),
+        "seed {seed}: quotes another mail\n  {words}"
+    );
+    let is_over = notice.alert.state == AlertState::Resolved;
+    let says_so = correction.truth != Reading::Fires;
+    assert_eq!(
+        is_over, says_so,
+        "seed {seed}: contradicts itself\n  {words}"
+    );
+}
+
+/// A cut makes at most one story of an incident by corrections, and lists show an incident once.
+#[track_caller]
+fn check_stories(seed: u64, outcome: &Outcome) {
+    for (epoch, effects) in outcome.effects.iter().enumerate() {
+        let mut stories = BTreeSet::new();
+        for effect in effects {
+            if let Effect::Notice(notice) = effect
+                && notice.correction.is_some()
+            {
+                let story = (&notice.alert.incident, &notice.recipient.email);
+                assert!(
+                    stories.insert(story),
+                    "seed {seed}, epoch {epoch}: two stories of {}",
+                    notice.id
+                );
+            }
+        }
+    }
+    let mut shown = BTreeSet::new();
+    for alert in outcome.snapshot.alerts.iter() {
+        let pending = alert.state == AlertState::Pending;
+        assert!(
+            pending || shown.insert(&alert.incident),
+            "seed {seed}: shown twice: {alert:?}"
+        );
+    }
+}
+
+/// Windows that speak for a trigger are abnormal in truth, with those numbers. For one book only.
+#[track_caller]
+pub(crate) fn check_evidence(seed: u64, truth: &Truth, outcome: &Outcome) -> usize {
+    let mut windows = 0;
+    for trigger in outcome.snapshot.triggers.iter() {
+        let kqi = truth.book.kqis.iter().find(|kqi| kqi.id == trigger.kqi);
+        for evidence in &trigger.evidence {
+            let label = trigger.group_label.clone();
+            let row = truth
+                .rows
+                .get(&(trigger.kqi.clone(), label, evidence.start_ms));
+            let abnormal = row.is_some_and(|row| {
+                let verdict = judge(kqi.unwrap(), row.samples as u64, row.value).1;
+                row.sealed && !row.suppressible && matches!(verdict, Verdict::Abnormal(_))
+            });
+            assert!(
+                abnormal,
+                "seed {seed}: {evidence:?} speaks for {}",
+                trigger.id
+            );
+            assert_eq!(
+                row.map(|row| row.samples),
+                Some(evidence.samples),
+                "seed {seed}"
+            );
+            windows += 1;
+        }
+    }
+    windows
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrysalis::rules::Verdict;
 
-use crate::alerts::{check_moves, check_notices, check_standing, moves};
+use crate::alerts::{check_evidence, check_moves, check_notices, check_standing, moves};
 use crate::generate::{Journal, Manner, arrivals, cut, journal, rearranged, redistributed};
 use crate::naive::{Answers, Truth, truth};
 use crate::rng::Rng;
@@ -39,6 +39,8 @@ struct Coverage {
     incidents: usize,
     endings: usize,
     corrected_notices: usize,
+    rule_changed_notices: usize,
+    evidence: usize,
 }
 
 impl Coverage {
@@ -143,6 +145,10 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
         coverage.incidents += told.incidents;
         coverage.endings += told.endings;
         coverage.corrected_notices += told.corrections;
+        coverage.rule_changed_notices += told.rule_changes;
+        if edits == 0 {
+            coverage.evidence += check_evidence(seed, &truth, &one);
+        }
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         let other = redistributed(seed, &journal);
         same(seed, "4 workers", &one, &run(&other, 4, |_, _, _, _| {}));

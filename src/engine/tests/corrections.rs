@@ -191,3 +191,31 @@ fn a_value_that_is_gone_is_not_shown() {
     assert_eq!((alert.value, alert.samples), (None, 0));
     assert_eq!(alert.worst_value, BAD);
 }
+
+#[test]
+fn an_end_by_nothing_to_count_is_told_with_its_own_numbers() {
+    let counting = BOOK.replace("aggregate: mean", "aggregate: count");
+    let mut bench = Bench::new(&counting.replace("unit: s", "unit: count"));
+    // One cut, as in a replay: the gap ends the first alert before the second begins.
+    let told = bench.cut(&[(1, Some(90.0)), (5, Some(70.0))]).notices;
+    let stories: Vec<_> = told
+        .iter()
+        .map(|notice| {
+            let alert = &notice.alert;
+            (
+                notice.reason,
+                alert.value,
+                alert.worst_value,
+                alert.window_ms.1 / MINUTE_MS,
+            )
+        })
+        .collect();
+    assert_eq!(
+        stories,
+        [
+            (NoticeReason::First, Some(90.0), Some(90.0), 1),
+            (NoticeReason::Resolved, Some(0.0), Some(90.0), 2),
+            (NoticeReason::First, Some(70.0), Some(70.0), 5),
+        ]
+    );
+}
