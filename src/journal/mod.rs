@@ -19,6 +19,8 @@ mod scan;
 
 mod read;
 
+mod audit;
+
 mod producers;
 
 mod retention;
@@ -33,6 +35,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Contents, ProducerAudit, SegmentAudit};
 pub use cursor::TornTail;
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
