@@ -55,6 +55,9 @@ pub struct JournalSettings {
     /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
     /// `record_bytes_max`.
     pub queue_bytes_max: usize,
+    /// New batches are refused with 507 while the journal's file system has less free than this, bytes;
+    /// 0 takes them until it is full. Commands and notices go on.
+    pub disk_free_bytes_min: u64,
 }
 
 impl Default for JournalSettings {
@@ -66,6 +69,9 @@ impl Default for JournalSettings {
             record_bytes_max: 32 * 1024 * 1024,
             queue_requests_max: 1024,
             queue_bytes_max: 256 * 1024 * 1024,
+            // Judgement: room for three checkpoints of a million keys (about 200 MiB each) and a day of
+            // ticks, commands and mails, while somebody makes room.
+            disk_free_bytes_min: 1 << 30,
         }
     }
 }

@@ -29,6 +29,7 @@ mod log;
 
 mod epochs;
 mod queue;
+mod space;
 mod submit;
 pub mod writer;
 
@@ -46,3 +47,4 @@ pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut};
+pub use space::SpaceNow;
