@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::event::decode::Parser;
 use crate::event::{RefusalReason, wire};
 use crate::measure::VALUE_MAX;
 
@@ -13,23 +14,21 @@ const TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Why a line is refused: class and words.
 pub(super) type Reject = (RefusalReason, String);
 
-/// Parses with the fast decoder, and once more with the explaining one when that fails.
-pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reject> {
-    match sonic_rs::from_str(line) {
+/// Parses with the fast parser, and once more with the plain one, which explains, when that fails.
+pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str, parser: Parser) -> Result<T, Reject> {
+    if parser == Parser::Fast
+        && let Ok(event) = sonic_rs::from_str(line)
+    {
+        return Ok(event);
+    }
+    match serde_json::from_str::<T>(line) {
         Ok(event) => Ok(event),
-        Err(fast) => {
-            let words = match serde_json::from_str::<T>(line) {
-                Ok(event) => return Ok(event),
-                Err(error) if error.is_data() => {
-                    let words = error.to_string();
-                    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-                    return Err((RefusalReason::BadValue, words));
-                }
-                Err(error) => format!("not JSON: {error}"),
-            };
-            tracing::trace!(%fast, "refused by the fast decoder as well");
-            Err((RefusalReason::Syntax, words))
+        Err(error) if error.is_data() => {
+            let words = error.to_string();
+            let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+            Err((RefusalReason::BadValue, words))
         }
+        Err(error) => Err((RefusalReason::Syntax, format!("not JSON: {error}"))),
     }
 }
 
