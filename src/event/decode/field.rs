@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::event::decode::Parser;
 use crate::event::{RefusalReason, wire};
@@ -21,15 +22,23 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str, parser: Parser) -> Re
     {
         return Ok(event);
     }
-    match serde_json::from_str::<T>(line) {
-        Ok(event) => Ok(event),
-        Err(error) if error.is_data() => {
-            let words = error.to_string();
-            let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-            Err((RefusalReason::BadValue, words))
-        }
-        Err(error) => Err((RefusalReason::Syntax, format!("not JSON: {error}"))),
+    let error = match serde_json::from_str::<T>(line) {
+        Ok(event) => return Ok(event),
+        Err(error) => error,
+    };
+    // A field's own complaint hides that the line is no JSON, which is the reason then, whatever field it
+    // is met in.
+    let syntax = match serde_json::from_str::<IgnoredAny>(line) {
+        Err(syntax) => Some(syntax.to_string()),
+        Ok(_) if !error.is_data() => Some(error.to_string()),
+        Ok(_) => None,
+    };
+    if let Some(words) = syntax {
+        return Err((RefusalReason::Syntax, format!("not JSON: {words}")));
     }
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    Err((RefusalReason::BadValue, words))
 }
 
 pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
@@ -43,7 +52,8 @@ pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
 
 pub(super) fn measured(field: &str, value: f64, least: f64) -> Result<f64, Reject> {
     if value.is_finite() && (least..=VALUE_MAX).contains(&value) {
-        Ok(value)
+        // There is one zero: parsers differ about the sign of -0.0, and nothing is measured by it.
+        Ok(value + 0.0)
     } else {
         let wanted = if least < 0.0 {
             "a number within ±9e12"

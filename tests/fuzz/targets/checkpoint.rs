@@ -56,13 +56,13 @@ fn sections(folder: &Folder, path: &Path) -> Result<Vec<(Section, Vec<u8>)>, Che
 
 /// Sets the checksums of the sections, as far as their lengths lead.
 fn mend(file: &mut [u8]) {
-    let mut at = 12;
+    let (mut at, mut checksum) = (12, 0);
     while let Some(head) = file.get(at..at + 13) {
         let packed = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
         let Some(bytes) = file.get(at + 13..at + 13 + packed) else {
             return;
         };
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&file[at..at + 9]), bytes);
+        checksum = crc32c::crc32c_append(crc32c::crc32c_append(checksum, &file[at..at + 9]), bytes);
         file[at + 9..at + 13].copy_from_slice(&checksum.to_le_bytes());
         at += 13 + packed;
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use chrysalis::event::{DecodeLimits, Decoded, Decoder, Layout, Parser};
+use chrysalis::event::{DecodeLimits, Decoded, Decoder, Layout, Parser, RefusalReason};
 use chrysalis::rules::{Plan, parse};
 
 use crate::harness::Case;
@@ -23,7 +23,13 @@ pub(crate) fn check(case: &mut Case<'_>) -> Result<(), String> {
         let plain = decode(line, Parser::Plain);
         // Through their words: a fact without a value holds a NaN, which equals nothing.
         let (told, plain_told) = (format!("{fast:?}"), format!("{plain:?}"));
-        if told != plain_told {
+        // The fast parser passes over values that nobody reads without a close look, so it may take what
+        // is no JSON there. What is JSON, both must read the same.
+        let is_json = |decoded: &Decoded| {
+            let mut refused = decoded.refused.iter();
+            refused.all(|refusal| refusal.class != RefusalReason::Syntax)
+        };
+        if told != plain_told && is_json(&plain) {
             return Err(format!(
                 "the parsers differ on {:?}:\nfast:  {told}\nplain: {plain_told}",
                 String::from_utf8_lossy(line)
@@ -67,9 +73,14 @@ fn decode(input: &[u8], parser: Parser) -> Decoded {
     decoder.parsing(parser).decode(input)
 }
 
-fn classes(decoded: &Decoded) -> Vec<String> {
+/// Lines and classes; which of two faults of a line is met first does not matter.
+fn classes(decoded: &Decoded) -> Vec<(u64, RefusalReason)> {
     let refusals = decoded.refused.iter().chain(&decoded.doubtful);
+    let class = |class| match class {
+        RefusalReason::Syntax => RefusalReason::BadValue,
+        other => other,
+    };
     refusals
-        .map(|refusal| format!("{} {:?}", refusal.line, refusal.class))
+        .map(|refusal| (refusal.line, class(refusal.class)))
         .collect()
 }

@@ -172,15 +172,15 @@ pub(crate) fn write_corpus() {
         journal.commit().unwrap();
     }
     let dir = corpus_dir("journal");
-    for (number, path) in disk
-        .paths()
-        .iter()
-        .filter(|path| path.extension().is_some_and(|end| end == "journal"))
-        .enumerate()
-    {
+    let is_segment = |path: &&PathBuf| path.extension().is_some_and(|end| end == "journal");
+    for (number, path) in disk.paths().iter().filter(is_segment).enumerate() {
         let file = disk.open(path, false).unwrap();
         let mut bytes = vec![0; file.bytes().unwrap() as usize];
         file.read_at(&mut bytes, 0).unwrap();
-        std::fs::write(dir.join(format!("v1-{number}.journal")), bytes).unwrap();
+        std::fs::write(dir.join(format!("v1-{number}.journal")), &bytes).unwrap();
+        // Found by fuzzing: numbers at their end.
+        bytes[16..40].fill(0xff);
+        mend(&mut bytes);
+        std::fs::write(dir.join(format!("v1-{number}-last.journal")), &bytes).unwrap();
     }
 }
