@@ -56,13 +56,16 @@ pub(crate) fn run(
         return;
     }
     for (name, original) in &corpus {
-        let mut case = Case {
-            name,
-            original,
-            input: original.clone(),
-            rng: Rng::new(0),
-        };
-        report.case(&mut check, &mut case, 0);
+        // As it is, under some of what a target chooses itself.
+        for choice in 0..8 {
+            let mut case = Case {
+                name,
+                original,
+                input: original.clone(),
+                rng: Rng::new(choice),
+            };
+            report.case(&mut check, &mut case, 0);
+        }
     }
     // Two seconds find little, and keep the harness and the corpus alive.
     let length = Duration::from_secs(number("FUZZ_SECONDS").unwrap_or(2));

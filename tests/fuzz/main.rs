@@ -8,7 +8,10 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests: a panic is how a test says that it cannot go on"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests: a panic is how a test says that it cannot go on, and a print how it \
+              says what it did"
 )]
 
 mod harness;

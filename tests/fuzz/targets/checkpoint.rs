@@ -83,15 +83,15 @@ pub(crate) fn write_corpus() {
             rules: vec![("book.yaml".to_owned(), "book: {name: t}\n".to_owned())],
             lineage: chrysalis::rules::Lineage::default(),
         };
-        let fill = |add: &mut dyn FnMut(Section, &[u8]) -> Result<(), CheckpointError>| {
+        let written = folder.write(&head, |add| {
             for number in 0..sections {
                 let kind = [Section::Producers, Section::Engine, Section::Dataflow];
                 let bytes: Vec<u8> = (0..200).map(|at| at / 7 * number).collect();
                 add(kind[usize::from(number) % 3], &bytes)?;
             }
             Ok(())
-        };
-        folder.write(&head, fill).unwrap();
+        });
+        written.unwrap();
         let file = disk.open(&folder.path_of(7), false).unwrap();
         let mut bytes = vec![0; file.bytes().unwrap() as usize];
         file.read_at(&mut bytes, 0).unwrap();

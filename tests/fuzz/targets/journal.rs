@@ -90,8 +90,10 @@ fn disk_with(bytes: &[u8], first: u64) -> FakeDisk {
     disk
 }
 
+type Records = Vec<(Position, Record)>;
+
 /// All records up to the end, and the damage that ended them early.
-fn read(disk: &FakeDisk) -> (Vec<(Position, Record)>, Option<String>) {
+fn read(disk: &FakeDisk) -> (Records, Option<String>) {
     let mut records = Vec::new();
     for read in Reader::open_on(Arc::new(disk.clone()), Path::new(DIR), None).unwrap() {
         match read {
@@ -102,7 +104,7 @@ fn read(disk: &FakeDisk) -> (Vec<(Position, Record)>, Option<String>) {
     (records, None)
 }
 
-fn records_of(segment: &[u8], first: u64) -> Vec<(Position, Record)> {
+fn records_of(segment: &[u8], first: u64) -> Records {
     read(&disk_with(segment, first)).0
 }
 
