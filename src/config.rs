@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::api::HttpConfig;
 use crate::dataflow::Limits;
+use crate::journal::Retention;
 use crate::notify::MailConfig;
 use crate::rules::did_you_mean;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub workers: usize,
     /// Journal.
     pub journal: JournalSettings,
+    /// Checkpoints.
+    pub checkpoint: CheckpointSettings,
     /// HTTP limits.
     pub http: HttpConfig,
     /// Mail.
@@ -55,6 +58,37 @@ pub struct JournalSettings {
     /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
     /// `record_bytes_max`.
     pub queue_bytes_max: usize,
+    /// Segments younger than this are kept although a checkpoint covers them, hours.
+    pub retention_h: u32,
+    /// As much of the journal is kept although a checkpoint covers it and it is older, bytes.
+    pub retention_bytes: u64,
+}
+
+/// Checkpoint settings.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSettings {
+    /// Time between two, ms: what a start has to replay at most, and what it costs to have less.
+    pub interval_ms: u64,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        // Judgement: a minute of journal is replayed in a few seconds.
+        CheckpointSettings {
+            interval_ms: 60_000,
+        }
+    }
+}
+
+impl JournalSettings {
+    /// What is kept of the journal although no start needs it.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            age_ms: i64::from(self.retention_h).saturating_mul(3_600_000),
+            bytes: self.retention_bytes,
+        }
+    }
 }
 
 impl Default for JournalSettings {
@@ -66,6 +100,10 @@ impl Default for JournalSettings {
             record_bytes_max: 32 * 1024 * 1024,
             queue_requests_max: 1024,
             queue_bytes_max: 256 * 1024 * 1024,
+            // Judgement: a day and a gigabyte to look into what was said and heard, and to replay it
+            // under another rule book.
+            retention_h: 24,
+            retention_bytes: 1 << 30,
         }
     }
 }
@@ -78,6 +116,7 @@ impl Default for Config {
             rules: None,
             workers: 0,
             journal: JournalSettings::default(),
+            checkpoint: CheckpointSettings::default(),
             http: HttpConfig::default(),
             mail: MailConfig::default(),
             limits: Limits::default(),

@@ -43,6 +43,25 @@ pub struct HealthNow {
     pub counts: Counts,
     /// When the server started, wall clock, ms.
     pub started_at_ms: i64,
+    /// The newest checkpoint that this process wrote.
+    pub checkpoint: Option<CheckpointNow>,
+    /// Checkpoints that could not be written since the start.
+    pub checkpoint_failures: u64,
+}
+
+/// A checkpoint that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointNow {
+    /// The epoch that it is the end of.
+    pub epoch: Epoch,
+    /// When it was complete, wall clock, ms.
+    pub at_ms: i64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Keys in it: entities, tuples and groups.
+    pub keys: u64,
+    /// How long encoding and writing took, beside the engine, ms.
+    pub took_ms: u64,
 }
 
 impl HealthNow {
@@ -68,6 +87,8 @@ impl Health {
                 epoch: None,
                 counts: Counts::default(),
                 started_at_ms,
+                checkpoint: None,
+                checkpoint_failures: 0,
             }),
         }
     }
@@ -82,6 +103,22 @@ impl Health {
         self.now.rcu(|now| HealthNow {
             epoch: Some(epoch),
             counts,
+            ..**now
+        });
+    }
+
+    /// A checkpoint was written.
+    pub fn note_checkpoint(&self, checkpoint: CheckpointNow) {
+        self.now.rcu(|now| HealthNow {
+            checkpoint: Some(checkpoint),
+            ..**now
+        });
+    }
+
+    /// A checkpoint could not be written.
+    pub fn note_checkpoint_failure(&self) {
+        self.now.rcu(|now| HealthNow {
+            checkpoint_failures: now.checkpoint_failures + 1,
             ..**now
         });
     }

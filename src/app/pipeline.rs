@@ -10,7 +10,9 @@ use std::sync::mpsc::Receiver;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::alerting::Notice;
+use crate::app::checkpoints::{Due, Keeper, head_of};
 use crate::app::rulebook::{RuleFiles, plan_of};
+use crate::checkpoint::Head;
 use crate::dataflow::{Counts, Cuts, EpochInput, Feed, Work};
 use crate::engine::{Command, CommandResult, Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
@@ -20,6 +22,8 @@ use crate::rules::Plan;
 /// What travels with an epoch to its cut.
 pub(super) struct EpochTag {
     pub(super) commands: Vec<JournaledCommand>,
+    /// A checkpoint is wanted as of this epoch.
+    pub(super) checkpoint: Option<Head>,
 }
 
 /// Where effects go.
@@ -33,14 +37,23 @@ pub(super) trait Outlet {
 }
 
 /// Feeds journaled epochs to the dataflow until the journal closes; `applied` always holds the texts
-/// of the book in force.
+/// of the book in force, `plan` begins as what was in force before the first epoch.
 pub(super) fn feed(
     epochs: &Receiver<Epoch<Attachment>>,
     mut feed: Feed<EpochTag>,
     applied: &ArcSwapOption<RuleFiles>,
+    mut plan: Option<Arc<Plan>>,
+    mut due: Due,
 ) {
-    let mut plan: Option<Arc<Plan>> = None;
     while let Ok(epoch) = epochs.recv() {
+        if epoch.epoch != feed.next_epoch() {
+            tracing::error!(
+                epoch = epoch.epoch,
+                expected = feed.next_epoch(),
+                "the journal's epochs do not follow the checkpoint"
+            );
+            return;
+        }
         let mut work = Vec::new();
         let mut commands = Vec::new();
         let mut changed = false;
@@ -84,14 +97,26 @@ pub(super) fn feed(
                 Record::Tick { .. } => {}
             }
         }
+        let checkpoint = match (&plan, &*applied.load()) {
+            (Some(plan), Some(files)) if due.now(epoch.last) => {
+                let files = files.as_ref().clone();
+                let head = head_of(epoch.epoch, epoch.now_ms, epoch.next, files, plan);
+                Some(head)
+            }
+            _ => None,
+        };
         let input = EpochInput {
             now_ms: epoch.now_ms,
             plan: plan.clone().filter(|_| changed),
             work,
             end: false,
-            checkpoint: false,
+            checkpoint: checkpoint.is_some(),
         };
-        if !feed.submit(input, EpochTag { commands }) {
+        let tag = EpochTag {
+            commands,
+            checkpoint,
+        };
+        if !feed.submit(input, tag) {
             return;
         }
     }
@@ -103,6 +128,7 @@ pub(super) fn act(
     mut engine: Engine,
     snapshots: &ArcSwap<Snapshot>,
     outlet: &mut impl Outlet,
+    keeper: &Keeper,
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
@@ -123,5 +149,8 @@ pub(super) fn act(
             }
         }
         outlet.done(engine.snapshot(), effects, cuts.counts());
+        if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
+            keeper.keep(head, &engine, state);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::rules::{Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
+use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
 const SHIPPED: [(&str, &str); 9] = [
@@ -113,9 +113,20 @@ pub fn plan_of(
     files: &[(String, String)],
     previous: Option<&Plan>,
 ) -> Result<Arc<Plan>, RuleBookError> {
+    plan_after(files, &previous.map(Plan::lineage).unwrap_or_default())
+}
+
+/// Makes the plan of checked texts again, as its lineage says.
+///
+/// # Errors
+/// As [`plan_of`].
+pub(super) fn plan_after(
+    files: &[(String, String)],
+    lineage: &Lineage,
+) -> Result<Arc<Plan>, RuleBookError> {
     let book = Arc::new(book_of(files)?);
     // `check` has looked the zone up already.
-    Plan::new(book, previous)
+    Plan::after(book, lineage)
         .map(Arc::new)
         .map_err(|_| RuleBookError {
             problems: Vec::new(),

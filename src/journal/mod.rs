@@ -42,4 +42,4 @@ pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
 pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
-pub use retention::{Cut, Retention, cut};
+pub use retention::{Cut, Retention, cut, oldest};

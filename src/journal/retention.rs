@@ -73,6 +73,15 @@ pub fn cut(
     Ok(cut)
 }
 
+/// The oldest record kept in `dir`, or where it will be; `None` without any segment.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn oldest(disk: &dyn Disk, dir: &Path) -> Result<Option<Position>, JournalError> {
+    let segments = segment::list(disk, dir)?;
+    Ok(segments.first().map(|(first, _)| *first))
+}
+
 fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, JournalError> {
     disk.open(path, false)
         .map_err(|e| JournalError::io("open", path, e))
