@@ -47,6 +47,8 @@ pub struct HealthNow {
     pub checkpoint: Option<CheckpointNow>,
     /// Checkpoints that could not be written since the start.
     pub checkpoint_failures: u64,
+    /// Segments that were cut off the journal since the start.
+    pub segments_cut: u64,
 }
 
 /// A checkpoint that was written.
@@ -65,6 +67,17 @@ pub struct CheckpointNow {
 }
 
 impl HealthNow {
+    /// How long the start still takes if it goes on as so far, ms; `None` before that can be told.
+    pub fn starting_left_ms(&self, now_ms: i64) -> Option<i64> {
+        match self.lifecycle {
+            Lifecycle::Starting { percent } if percent > 0 => {
+                let took_ms = now_ms - self.started_at_ms;
+                Some(took_ms.max(0) * i64::from(100 - percent.min(100)) / i64::from(percent))
+            }
+            _ => None,
+        }
+    }
+
     /// Epochs closed in the journal that the engine has not acted on.
     pub fn epochs_behind(&self, journal: &WriterStats) -> u64 {
         let done = self.epoch.map_or(0, |epoch| epoch + 1);
@@ -89,6 +102,7 @@ impl Health {
                 started_at_ms,
                 checkpoint: None,
                 checkpoint_failures: 0,
+                segments_cut: 0,
             }),
         }
     }
@@ -107,10 +121,11 @@ impl Health {
         });
     }
 
-    /// A checkpoint was written.
-    pub fn note_checkpoint(&self, checkpoint: CheckpointNow) {
+    /// A checkpoint was written, and segments cut off the journal.
+    pub fn note_checkpoint(&self, checkpoint: CheckpointNow, segments_cut: u64) {
         self.now.rcu(|now| HealthNow {
             checkpoint: Some(checkpoint),
+            segments_cut: now.segments_cut + segments_cut,
             ..**now
         });
     }

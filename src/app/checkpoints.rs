@@ -149,13 +149,14 @@ impl Scribe {
                 Ok((bytes, cut_segments)) => {
                     let took = began.elapsed();
                     tracing::debug!(epoch, keys, bytes, cut_segments, ?took, "checkpoint");
-                    self.health.note_checkpoint(CheckpointNow {
+                    let written = CheckpointNow {
                         epoch,
                         at_ms: now_ms(),
                         bytes,
                         keys: keys as u64,
                         took_ms: took.as_millis() as u64,
-                    });
+                    };
+                    self.health.note_checkpoint(written, cut_segments);
                 }
                 Err(error) => {
                     self.health.note_checkpoint_failure();
