@@ -5,6 +5,8 @@
     reason = "this is the terminal's edge"
 )]
 
+pub(crate) mod journal;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -58,6 +58,9 @@ pub struct JournalSettings {
     /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
     /// `record_bytes_max`.
     pub queue_bytes_max: usize,
+    /// New batches are refused with 507 while the journal's file system has less free than this, bytes;
+    /// 0 takes them until it is full. Commands and notices go on.
+    pub disk_free_bytes_min: u64,
     /// Segments younger than this are kept although a checkpoint covers them, hours.
     pub retention_h: u32,
     /// As much of the journal is kept although a checkpoint covers it and it is older, bytes.
@@ -104,6 +107,9 @@ impl Default for JournalSettings {
             // under another rule book.
             retention_h: 24,
             retention_bytes: 1 << 30,
+            // Judgement: room for three checkpoints of a million keys (about 200 MiB each) and a day of
+            // ticks, commands and mails, while somebody makes room.
+            disk_free_bytes_min: 1 << 30,
         }
     }
 }

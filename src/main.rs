@@ -1,4 +1,4 @@
-//! The commands of Chrysalis: `serve | demo | check | test | replay`; nothing else.
+//! The commands of Chrysalis: `serve | demo | check | test | replay | journal`; nothing else.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +92,11 @@ enum Command {
         #[arg(required = true)]
         inputs: Vec<PathBuf>,
     },
+    /// Look into a journal; changes nothing and needs no engine to be stopped.
+    Journal {
+        #[command(subcommand)]
+        command: commands::journal::JournalCommand,
+    },
 }
 
 fn main() -> ExitCode {
@@ -134,6 +139,7 @@ fn main() -> ExitCode {
             };
             commands::replay(&rules, &options)
         }
+        Command::Journal { command } => commands::journal::run(&command),
     };
     result.unwrap_or_else(|error| {
         commands::complain(&error);

@@ -127,6 +127,9 @@ impl From<SubmitError> for ApiError {
                 // The path is the operator's business; it is in the log.
                 "the journal's disk is full: nothing was kept, try again when there is space",
             ),
+            SubmitError::Low { .. } => {
+                ApiError::retry_later(StatusCode::INSUFFICIENT_STORAGE, "disk_low", message)
+            }
             SubmitError::TooLarge(_) => {
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             }

@@ -162,7 +162,11 @@ impl Folder {
             .map_err(|error| CheckpointError::io("list", &self.dir, error))
     }
 
-    fn check(&self, path: &Path) -> Result<Opened, CheckpointError> {
+    /// Opens a checkpoint of which every byte is as it was written.
+    ///
+    /// # Errors
+    /// The file is damaged, of a newer format, or cannot be read.
+    pub fn check(&self, path: &Path) -> Result<Opened, CheckpointError> {
         let mut opened = self.open_file(path)?;
         while opened.next()?.is_some() {}
         self.open_file(path)

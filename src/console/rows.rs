@@ -226,6 +226,13 @@ fn headline(
             "the disk is full, nothing is taken",
         );
     }
+    if stats.space.is_low() {
+        return chip(
+            "critical",
+            "磁盘空间不足，暂停接收新数据",
+            "the disk runs low, no new events are taken",
+        );
+    }
     match health.lifecycle {
         Lifecycle::Starting { percent } => {
             return chip(
@@ -372,6 +379,13 @@ fn facts(
                 (Some(checkpoint), 0) => ago(now_ms - checkpoint.at_ms),
                 (None, 0) => "—".to_owned(),
             },
+        ),
+        row(
+            "日志磁盘剩余",
+            "disk left",
+            stats.space.free_bytes.map_or("—".to_owned(), |bytes| {
+                format!("{} MiB", thousands(bytes >> 20))
+            }),
         ),
         row(
             "上次落盘",

@@ -8,7 +8,7 @@ const TIME_DIGITS: usize = 13;
 
 /// Replaces the middle of long runs of digits by `*`; a 13-digit number right after `"ts":` is a
 /// time and stays.
-pub(super) fn mask(text: &str) -> String {
+pub fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {

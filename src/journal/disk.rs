@@ -51,6 +51,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the file system says.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that may still be written to the file system of a directory; `None` if it does not say.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>>;
 }
 
 /// An open file.
@@ -151,6 +156,13 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        let told = rustix::fs::statvfs(dir)?;
+        // Without the blocks that are kept for the superuser. Some file systems tell no size at all.
+        let free = told.f_bavail.saturating_mul(told.f_frsize);
+        Ok((told.f_blocks > 0).then_some(free))
     }
 }
 

@@ -305,6 +305,12 @@ impl Disk for FakeDisk {
             .retain(|_, file| file.named_now || file.named_durable);
         Ok(())
     }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<Option<u64>> {
+        let state = self.state();
+        let left = |capacity: u64| capacity.saturating_sub(state.used_bytes());
+        Ok(state.capacity_bytes.map(left))
+    }
 }
 
 struct FakeHandle {

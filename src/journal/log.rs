@@ -372,6 +372,11 @@ impl Journal {
         &self.config
     }
 
+    /// The disk and the folder on it.
+    pub(super) fn place(&self) -> (Arc<dyn Disk>, PathBuf) {
+        (Arc::clone(&self.disk), self.dir.clone())
+    }
+
     /// What everything appended adds up to.
     pub(super) fn tally(&self) -> Tally {
         self.appended

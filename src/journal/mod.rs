@@ -19,6 +19,8 @@ mod scan;
 
 mod read;
 
+mod audit;
+
 mod producers;
 
 mod retention;
@@ -27,12 +29,14 @@ mod log;
 
 mod epochs;
 mod queue;
+mod space;
 mod submit;
 pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Contents, ProducerAudit, SegmentAudit};
 pub use cursor::TornTail;
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
@@ -43,3 +47,4 @@ pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut, oldest};
+pub use space::SpaceNow;

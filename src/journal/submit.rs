@@ -11,6 +11,7 @@ use super::log::LogStats;
 use super::producers::Producers;
 use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
+use super::space::SpaceNow;
 
 /// Why a submission was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,6 +27,17 @@ pub enum SubmitError {
     /// The disk is full. Nothing was kept: try again when there is space.
     #[error(transparent)]
     Full(JournalError),
+    /// The file system has less room than is kept free. Nothing was kept: try again when there is more.
+    #[error(
+        "{free_bytes} bytes are free for the journal, less than the {free_bytes_min} that are kept for \
+         commands and notices: nothing was kept, try again when there is room"
+    )]
+    Low {
+        /// Bytes free.
+        free_bytes: u64,
+        /// Bytes that are kept free.
+        free_bytes_min: u64,
+    },
     /// The record is over the limit and always will be.
     #[error(transparent)]
     TooLarge(JournalError),
@@ -77,6 +89,10 @@ pub struct WriterStats {
     pub refused_full_total: u64,
     /// The last group failed for lack of space.
     pub full: bool,
+    /// The room that is left; while it is low, batches are refused.
+    pub space: SpaceNow,
+    /// Batches refused since the start because the room was low.
+    pub refused_low_total: u64,
     /// Submissions refused since the start because the queue was full.
     pub refused_busy_total: u64,
     /// Submissions waiting for their answer.
@@ -133,7 +149,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
     /// is dropped, the writer died.
     ///
     /// # Errors
-    /// [`SubmitError::Busy`], [`SubmitError::TooLarge`], [`SubmitError::Tick`],
+    /// [`SubmitError::Busy`], [`SubmitError::Low`], [`SubmitError::TooLarge`], [`SubmitError::Tick`],
     /// [`SubmitError::Closed`].
     pub fn try_submit(
         &self,
@@ -141,6 +157,10 @@ impl<A: Send + Default + 'static> Submitter<A> {
     ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
         if matches!(submit.record, Record::Tick { .. }) {
             return Err(SubmitError::Tick);
+        }
+        // What remains is for what cannot wait: commands are few and small.
+        if matches!(submit.record, Record::Batch { .. }) {
+            self.room()?;
         }
         let queue = &self.shared.queue;
         let bytes = submit.record.weight_bytes();
@@ -181,6 +201,23 @@ impl<A: Send + Default + 'static> Submitter<A> {
     /// The counts now.
     pub fn stats(&self) -> WriterStats {
         self.shared.snapshot()
+    }
+
+    /// Whether there is room for batches, as far as the journal's thread knows.
+    fn room(&self) -> Result<(), SubmitError> {
+        let mut stats = self.shared.stats();
+        let SpaceNow {
+            free_bytes,
+            free_bytes_min,
+        } = stats.space;
+        if !stats.space.is_low() {
+            return Ok(());
+        }
+        stats.refused_low_total += 1;
+        Err(SubmitError::Low {
+            free_bytes: free_bytes.unwrap_or_default(),
+            free_bytes_min,
+        })
     }
 
     fn refused(&self, refusal: Refusal) -> SubmitError {

@@ -19,6 +19,7 @@ use super::error::JournalError;
 use super::log::{Journal, Recovery};
 use super::queue::Queue;
 use super::record::Position;
+use super::space::Space;
 use super::submit::{Job, Shared};
 pub use super::submit::{SubmitError, Submitter, WriterStats};
 
@@ -42,6 +43,8 @@ pub struct WriterConfig {
     pub group_bytes_max: usize,
     /// Closed epochs that may wait for the next stage.
     pub epochs_ahead_max: usize,
+    /// Batches are refused while the file system has fewer bytes free than this; 0 never does.
+    pub disk_free_bytes_min: u64,
     /// Where to begin handing over: where an epoch begins, or `None` for the oldest record kept.
     pub replay_from: Option<Position>,
 }
@@ -56,6 +59,7 @@ impl Default for WriterConfig {
             queue_bytes_max: 128 << 20,
             group_bytes_max: 16 << 20,
             epochs_ahead_max: 4,
+            disk_free_bytes_min: 0,
             replay_from: None,
         }
     }
@@ -100,6 +104,8 @@ impl<A: Send + Default + 'static> Writer<A> {
         let record_bytes_max = journal.config().record_bytes_max;
         check(&config, record_bytes_max)?;
         let (out, epochs_in) = sync_channel(config.epochs_ahead_max);
+        let (disk, dir) = journal.place();
+        let space = Space::new(disk, dir, config.disk_free_bytes_min);
         let epochs = Epochs::new(journal, recovery.producers, config.epoch);
         let shared = Arc::new(Shared {
             producers: epochs.producers(),
@@ -109,12 +115,14 @@ impl<A: Send + Default + 'static> Writer<A> {
         });
         let mut serving = Serving {
             epochs,
+            space,
             shared: Arc::clone(&shared),
             config,
             clock,
             out,
         };
         serving.note_stats();
+        serving.note_space();
         let thread = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || serving.run())
@@ -162,6 +170,7 @@ impl<A> Drop for Writer<A> {
 /// The thread's own side.
 struct Serving<A> {
     epochs: Epochs<A>,
+    space: Space,
     shared: Arc<Shared<A>>,
     config: WriterConfig,
     clock: Clock,
@@ -233,6 +242,7 @@ impl<A: Send + Default + 'static> Serving<A> {
                 .queue
                 .take(ticked + wait, self.config.group_bytes_max);
             let now = Instant::now();
+            self.note_space();
             // After a lull the first group closes its epoch at once: one sync, and no delay.
             let holds = self.epochs.has_open() || !taken.items.is_empty();
             let due = now >= ticked + if holds { interval } else { idle };
@@ -317,6 +327,12 @@ impl<A: Send + Default + 'static> Serving<A> {
                 tracing::info!("there is space for the journal again");
             }
         }
+    }
+
+    /// Here and not where batches come in: this thread waits for that file system anyway.
+    fn note_space(&mut self) {
+        let space = self.space.look(Instant::now());
+        self.shared.stats().space = space;
     }
 
     fn note_stats(&self) {

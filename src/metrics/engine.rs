@@ -97,6 +97,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             "Submissions refused because the disk was full.",
             stats.refused_full_total,
         ),
+        (
+            "journal_refused_low_total",
+            "Batches refused because the disk had less room than is kept free.",
+            stats.refused_low_total,
+        ),
     ];
     for (name, help, value) in counters {
         Family::counter(name, help, &[])
@@ -138,6 +143,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             f64::from(u8::from(stats.full)),
         ),
         (
+            "journal_refusing",
+            "1 while batches are refused because the disk has less room than is kept free.",
+            f64::from(u8::from(stats.space.is_low())),
+        ),
+        (
             "journal_epochs_behind",
             "Epochs closed in the journal that the engine has not acted on.",
             scrape.health.epochs_behind(scrape.journal) as f64,
@@ -145,6 +155,12 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     ];
     for (name, help, value) in gauges {
         Family::gauge(name, help, &[]).with(value).finish(page);
+    }
+    if let Some(free_bytes) = stats.space.free_bytes {
+        let help = "Bytes free on the journal's file system.";
+        Family::gauge("journal_disk_free_bytes", help, &[])
+            .with(free_bytes as f64)
+            .finish(page);
     }
 }
 

@@ -46,7 +46,7 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
         (status = 415, description = "the content coding is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind; Retry-After says when to come back", body = ErrorBody),
         (status = 503, description = "starting, stopping, or no answer in time", body = ErrorBody),
-        (status = 507, description = "the disk is full", body = ErrorBody),
+        (status = 507, description = "the disk is full, or has less room than is kept free", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn post(

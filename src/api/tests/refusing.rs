@@ -302,6 +302,52 @@ async fn a_full_disk_is_told_and_the_batch_can_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_runs_low_refuses_batches_and_says_so_everywhere() {
+    let disk = FakeDisk::new();
+    disk.set_capacity_bytes(Some(1 << 20));
+    let harness = Harness::on_disk(
+        &disk,
+        BOOK,
+        HttpConfig::default(),
+        JournalConfig::default(),
+        WriterConfig {
+            disk_free_bytes_min: 1 << 30,
+            ..WriterConfig::default()
+        },
+    );
+    let reply = harness.events(&[], minute("news", "长沙", T0, 0, 4)).await;
+    let (status, code, message) = reply.error();
+    assert_eq!((status, &*code), (507, "disk_low"));
+    assert!(
+        message.contains(" bytes are free for the journal, less than the 1073741824 that are kept"),
+        "{message}"
+    );
+    assert_eq!(reply.headers["retry-after"], "1");
+    let journal = harness.get("/v1/status").await.json()["journal"].clone();
+    assert_eq!(journal["refusing"], true);
+    assert_eq!(journal["disk_free_bytes_min"], 1 << 30);
+    assert!(journal["disk_free_bytes"].as_u64().unwrap() < 1 << 20);
+    let page = harness.get("/metrics").await.text;
+    for line in [
+        "chrysalis_journal_refusing 1\n",
+        "chrysalis_journal_refused_low_total 1\n",
+        "chrysalis_journal_disk_free_bytes 10",
+    ] {
+        assert!(page.contains(line), "{line:?} in {page}");
+    }
+    let page = harness.get("/").await.text;
+    assert!(page.contains("磁盘空间不足，暂停接收新数据"), "{page}");
+    // Reads and commands are answered: only events are not taken.
+    let answer = harness
+        .post(
+            "/v1/triggers/none/moves",
+            r#"{"to":"accepted","actor":"a"}"#,
+        )
+        .await;
+    assert_eq!(answer.status, 404, "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_is_told_and_nothing_is_promised() {
     let disk = FakeDisk::new();
     let harness = on_disk(&disk);

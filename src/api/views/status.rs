@@ -128,6 +128,12 @@ pub struct JournalView {
     pub producers: usize,
     /// The disk is full: nothing is acknowledged.
     pub full: bool,
+    /// Bytes free for the journal; null if its file system does not say.
+    pub disk_free_bytes: Option<u64>,
+    /// Bytes that are kept free.
+    pub disk_free_bytes_min: u64,
+    /// Less than that is free: new batches are refused, all else goes on.
+    pub refusing: bool,
 }
 
 /// What waits.
@@ -236,6 +242,9 @@ impl From<&WriterStats> for JournalView {
             duplicates: stats.duplicates_total,
             producers: stats.producers,
             full: stats.full,
+            disk_free_bytes: stats.space.free_bytes,
+            disk_free_bytes_min: stats.space.free_bytes_min,
+            refusing: stats.space.is_low(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod epochs;
 mod format;
 mod log;
 mod resume;
+mod space;
 mod writer;
 
 use std::path::Path;
