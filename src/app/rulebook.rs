@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 21] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -24,8 +24,32 @@ const SHIPPED: [(&str, &str); 9] = [
     ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     (
+        "rules/services/crbt.yaml",
+        include_str!("../../rules/services/crbt.yaml"),
+    ),
+    (
         "rules/services/experience_card.yaml",
         include_str!("../../rules/services/experience_card.yaml"),
+    ),
+    (
+        "rules/services/fetion.yaml",
+        include_str!("../../rules/services/fetion.yaml"),
+    ),
+    (
+        "rules/services/gprs.yaml",
+        include_str!("../../rules/services/gprs.yaml"),
+    ),
+    (
+        "rules/services/hotline.yaml",
+        include_str!("../../rules/services/hotline.yaml"),
+    ),
+    (
+        "rules/services/mms.yaml",
+        include_str!("../../rules/services/mms.yaml"),
+    ),
+    (
+        "rules/services/mobile_game.yaml",
+        include_str!("../../rules/services/mobile_game.yaml"),
     ),
     (
         "rules/services/mobile_mail.yaml",
@@ -36,8 +60,32 @@ const SHIPPED: [(&str, &str); 9] = [
         include_str!("../../rules/services/mobile_newspaper.yaml"),
     ),
     (
+        "rules/services/mobile_stock.yaml",
+        include_str!("../../rules/services/mobile_stock.yaml"),
+    ),
+    (
+        "rules/services/monternet_sms.yaml",
+        include_str!("../../rules/services/monternet_sms.yaml"),
+    ),
+    (
+        "rules/services/sms.yaml",
+        include_str!("../../rules/services/sms.yaml"),
+    ),
+    (
         "rules/services/sms_hall.yaml",
         include_str!("../../rules/services/sms_hall.yaml"),
+    ),
+    (
+        "rules/services/wap.yaml",
+        include_str!("../../rules/services/wap.yaml"),
+    ),
+    (
+        "rules/services/wap_hall.yaml",
+        include_str!("../../rules/services/wap_hall.yaml"),
+    ),
+    (
+        "rules/services/web_hall.yaml",
+        include_str!("../../rules/services/web_hall.yaml"),
     ),
 ];
 
