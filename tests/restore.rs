@@ -143,7 +143,11 @@ impl Drop for Server {
 }
 
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("data/checkpoints"))
+    checkpoints_of(&folder.join("data"))
+}
+
+fn checkpoints_of(data: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(data.join("checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -278,4 +282,70 @@ async fn a_checkpoint_of_another_journal_or_of_a_newer_program_is_refused_by_nam
         words.contains("format version 200") && words.contains("newer program"),
         "{words}"
     );
+}
+
+fn run(what: &str, paths: [&Path; 2]) -> (Option<i32>, String) {
+    let mut command = chrysalis();
+    let output = command
+        .arg(what)
+        .arg(paths[0])
+        .arg("--data")
+        .arg(paths[1])
+        .output()
+        .unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(words).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_live_engine_starts_elsewhere_with_everything_that_was_acknowledged_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), 2).await;
+    server.send(0..40).await;
+    let want = server.state(40).await;
+    let sending = server.send(40..60);
+    let taking = async {
+        let (data, to) = (folder.path().join("data"), folder.path().join("backup"));
+        tokio::task::spawn_blocking(move || run("backup", [&to, &data]))
+            .await
+            .unwrap()
+    };
+    let ((), (code, words)) = tokio::join!(sending, taking);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("read through and whole"), "{words}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().join("data");
+    let backup = folder.path().join("backup");
+    let (code, words) = run("restore", [&backup, &data]);
+    assert_eq!(code, Some(0), "{words}");
+    let restored = Server::start(elsewhere.path(), 1).await;
+    let end = T0 + 39 * 60_000;
+    let windows = restored
+        .json(&format!("/v1/kqis/tests/windows?from={T0}&to={end}"))
+        .await;
+    let of = |windows: &Value| {
+        let rows = windows["windows"].as_array().unwrap().iter();
+        rows.map(|row| (row["window_start_ms"].to_string(), row["count"].to_string()))
+            .filter(|(start, _)| start.parse::<i64>().unwrap() < T0 + 39 * 60_000)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&windows), of(&want.0));
+    drop(restored);
+
+    // A folder that holds something is left alone, and what is no backup is said to be none.
+    let (code, words) = run("restore", [&backup, &data]);
+    assert!(
+        code == Some(1) && words.contains("is not empty: nothing was written"),
+        "{words}"
+    );
+    let (code, words) = run("restore", [folder.path(), &elsewhere.path().join("other")]);
+    assert!(code == Some(1) && words.contains("is no backup"), "{words}");
+    spoil(&checkpoints_of(&backup).pop().unwrap());
+    let (code, words) = run("restore", [&backup, &elsewhere.path().join("third")]);
+    assert!(
+        code == Some(1) && words.contains("damaged at offset"),
+        "{words}"
+    );
+    assert!(!elsewhere.path().join("third").exists());
 }

@@ -1,6 +1,7 @@
 //! The running engine: opens the edges, wires them to the pure core in one straight line, and stops
 //! them in reverse order.
 
+mod backup;
 mod checkpoints;
 mod pipeline;
 mod rulebook;
@@ -35,6 +36,7 @@ use crate::time::now_ms;
 
 use running::Running;
 
+pub use backup::{Copied, backup, restore};
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.

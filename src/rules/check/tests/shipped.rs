@@ -34,7 +34,11 @@ const CATALOGUE: [(&str, [usize; 3]); 16] = [
 #[test]
 fn h2_the_shipped_book_has_exactly_sixteen_services_with_all_their_kqis_by_layer() {
     let book = shipped("rules");
-    let mut services: Vec<&str> = book.services.iter().map(|known| known.id.as_str()).collect();
+    let mut services: Vec<&str> = book
+        .services
+        .iter()
+        .map(|known| known.id.as_str())
+        .collect();
     let mut wanted = CATALOGUE.map(|(service, _)| service);
     services.sort_unstable();
     wanted.sort_unstable();
@@ -65,7 +69,11 @@ fn every_shipped_kqi_is_scored_answered_for_and_says_where_its_numbers_come_from
         assert!(kqi.department.is_some(), "{}", kqi.id);
         assert!(vouched(&["anchors", "b3"]), "{}: anchors", kqi.id);
         assert!(vouched(&["window"]), "{}: window", kqi.id);
-        assert_ne!(kqi.name.zh, kqi.name.en, "{}: one name for two languages", kqi.id);
+        assert_ne!(
+            kqi.name.zh, kqi.name.en,
+            "{}: one name for two languages",
+            kqi.id
+        );
     }
 }
 
