@@ -20,24 +20,24 @@ use crate::dataflow::{DataflowState, RestoredState};
 use crate::engine::Engine;
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
-use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut};
+use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut, oldest};
 use crate::rules::Plan;
 use crate::time::now_ms;
 
 /// Where a start begins.
-pub(super) struct Beginning {
+pub struct Beginning {
     /// The plan in force.
-    pub(super) plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     /// Its texts.
-    pub(super) files: RuleFiles,
+    pub files: RuleFiles,
     /// The engine as of the checkpoint.
-    pub(super) engine: Engine,
+    pub engine: Engine,
     /// The dataflow as of the checkpoint.
-    pub(super) dataflow: RestoredState,
+    pub dataflow: RestoredState,
     /// Where the journal goes on.
-    pub(super) resume: Resume,
+    pub resume: Resume,
     /// The next epoch.
-    pub(super) epoch: u64,
+    pub epoch: u64,
 }
 
 /// Says when a checkpoint is due.
@@ -176,14 +176,8 @@ impl Scribe {
             engine,
             dataflow,
         } = job;
-        let producers = postcard::to_allocvec(&self.submitter.producers())?;
-        let bytes = self.folder.write(&head, |add| {
-            add(Section::Producers, &producers)?;
-            for piece in &engine {
-                add(Section::Engine, piece)?;
-            }
-            dataflow.pieces(|piece| add(Section::Dataflow, &piece))
-        })?;
+        let producers = self.submitter.producers();
+        let bytes = keep(&self.folder, &head, &producers, &engine, &dataflow)?;
         // The operators need not clone what they touch any more.
         drop(dataflow);
         let Some((below, _)) = self.folder.oldest()? else {
@@ -202,14 +196,31 @@ impl Scribe {
     }
 }
 
+/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the pieces of the
+/// engine and of the dataflow. Returns its size in bytes.
+///
+/// # Errors
+/// As [`Folder::write`].
+pub fn keep(
+    folder: &Folder,
+    head: &Head,
+    producers: &Producers,
+    engine: &[Vec<u8>],
+    dataflow: &DataflowState,
+) -> Result<u64, CheckpointError> {
+    let producers = postcard::to_allocvec(producers)
+        .map_err(|error| CheckpointError::content("the journal's producers", error))?;
+    folder.write(head, |add| {
+        add(Section::Producers, &producers)?;
+        for piece in engine {
+            add(Section::Engine, piece)?;
+        }
+        dataflow.pieces(|piece| add(Section::Dataflow, &piece))
+    })
+}
+
 /// What the head of a marked epoch's checkpoint says.
-pub(super) fn head_of(
-    epoch: u64,
-    epoch_ms: i64,
-    next: Position,
-    rules: RuleFiles,
-    plan: &Plan,
-) -> Head {
+pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan: &Plan) -> Head {
     Head {
         epoch,
         now_ms: epoch_ms,
@@ -226,13 +237,17 @@ pub(super) fn head_of(
 /// # Errors
 /// There are checkpoints and none can be read while the journal alone is not enough; or the newest is of
 /// a newer program. Never a fresh start in place of an error.
-pub(super) fn find(folder: &Folder, journal: &Path) -> anyhow::Result<Option<Beginning>> {
+pub fn begin(
+    folder: &Folder,
+    disk: &dyn Disk,
+    journal: &Path,
+) -> anyhow::Result<Option<Beginning>> {
     let found = folder.newest()?;
     for error in &found.passed_over {
         tracing::error!("{error}: passed over for the checkpoint before, more is replayed");
     }
     let Some(opened) = found.newest else {
-        let first = oldest_of(&RealDisk, journal)?;
+        let first = oldest(disk, journal)?;
         return match (found.passed_over.is_empty(), first) {
             (_, None | Some(Position(0))) => Ok(None),
             (damaged, Some(first)) => Err(no_beginning(journal, first, damaged)),
@@ -261,13 +276,6 @@ fn no_beginning(journal: &Path, first: Position, none: bool) -> anyhow::Error {
          Nothing was changed",
         journal.display()
     )
-}
-
-fn oldest_of(disk: &dyn Disk, journal: &Path) -> anyhow::Result<Option<Position>> {
-    if !journal.exists() {
-        return Ok(None);
-    }
-    Ok(crate::journal::oldest(disk, journal)?)
 }
 
 fn read(mut opened: Opened) -> anyhow::Result<Beginning> {

@@ -3,6 +3,7 @@
 
 mod backup;
 mod checkpoints;
+mod interpret;
 mod pipeline;
 mod rulebook;
 mod running;
@@ -37,6 +38,8 @@ use crate::time::now_ms;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
+pub use checkpoints::{Beginning, begin, head_of, keep};
+pub use interpret::{Interpreter, Meaning};
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
@@ -88,7 +91,7 @@ impl App {
         };
         let journal_dir = config.data.join("journal");
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
-        let beginning = checkpoints::find(&folder, &journal_dir)?;
+        let beginning = begin(&folder, &RealDisk, &journal_dir)?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
@@ -123,13 +126,13 @@ impl App {
         };
         let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
         let epochs_before = beginning.as_ref().map_or(0, |beginning| beginning.epoch);
-        let (plan, engine, restored) = match beginning {
+        let (interpreter, engine, restored) = match beginning {
             Some(beginning) => {
-                applied.store(Some(Arc::new(beginning.files)));
-                let plan = Some(beginning.plan);
-                (plan, beginning.engine, Some(beginning.dataflow))
+                applied.store(Some(Arc::new(beginning.files.clone())));
+                let interpreter = Interpreter::with(beginning.plan, beginning.files);
+                (interpreter, beginning.engine, Some(beginning.dataflow))
             }
-            None => (None, Engine::new(first_plan), None),
+            None => (Interpreter::default(), Engine::new(first_plan), None),
         };
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
@@ -162,7 +165,7 @@ impl App {
             health.clone(),
         );
         running.spawn("feed", move || {
-            pipeline::feed(&epochs, feed, &feeding, plan, due);
+            pipeline::feed(&epochs, feed, &feeding, interpreter, due);
         })?;
         let acting = snapshot.clone();
         running.spawn("engine", move || {

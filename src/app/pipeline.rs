@@ -11,13 +11,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::alerting::Notice;
 use crate::app::checkpoints::{Due, Keeper, head_of};
-use crate::app::rulebook::{RuleFiles, plan_of};
+use crate::app::interpret::{Interpreter, Meaning};
+use crate::app::rulebook::RuleFiles;
 use crate::checkpoint::Head;
-use crate::dataflow::{Counts, Cuts, EpochInput, Feed, Work};
-use crate::engine::{Command, CommandResult, Effect, Engine, JournaledCommand, Snapshot};
+use crate::dataflow::{Counts, Cuts, Feed};
+use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
-use crate::journal::{Epoch, Record};
-use crate::rules::Plan;
+use crate::journal::Epoch;
 
 /// What travels with an epoch to its cut.
 pub(super) struct EpochTag {
@@ -37,12 +37,12 @@ pub(super) trait Outlet {
 }
 
 /// Feeds journaled epochs to the dataflow until the journal closes; `applied` always holds the texts
-/// of the book in force, `plan` begins as what was in force before the first epoch.
+/// of the book in force.
 pub(super) fn feed(
     epochs: &Receiver<Epoch<Attachment>>,
     mut feed: Feed<EpochTag>,
     applied: &ArcSwapOption<RuleFiles>,
-    mut plan: Option<Arc<Plan>>,
+    mut interpreter: Interpreter,
     mut due: Due,
 ) {
     while let Ok(epoch) = epochs.recv() {
@@ -54,64 +54,19 @@ pub(super) fn feed(
             );
             return;
         }
-        let mut work = Vec::new();
-        let mut commands = Vec::new();
-        let mut changed = false;
-        for (position, record, attachment) in epoch.records {
-            match &*record {
-                Record::Batch { lines, .. } => work.push(match attachment {
-                    Some(batch) => Work::Decoded {
-                        batch,
-                        lines: lines.clone(),
-                    },
-                    None => Work::Lines {
-                        lines: lines.clone(),
-                        first_line: 1,
-                        limits: None,
-                    },
-                }),
-                Record::Command { at_ms, actor, body } => {
-                    match serde_json::from_slice::<Command>(body) {
-                        Ok(command) => commands.push(JournaledCommand {
-                            position: position.0,
-                            at_ms: *at_ms,
-                            actor: actor.clone(),
-                            command,
-                        }),
-                        Err(error) => {
-                            tracing::error!(position = position.0, %error, "a journaled command is not understood by this version, it is left out");
-                        }
-                    }
-                }
-                // The last book of an epoch is in force for the whole of it.
-                Record::RuleBook { files, .. } => match plan_of(files, plan.as_deref()) {
-                    Ok(new) => {
-                        plan = Some(new);
-                        changed = true;
-                        applied.store(Some(Arc::new(files.clone())));
-                    }
-                    Err(error) => {
-                        tracing::error!(position = position.0, %error, "a journaled rule book is not accepted by this version, the one before stays");
-                    }
-                },
-                Record::Tick { .. } => {}
-            }
+        let (number, now_ms, next, last) = (epoch.epoch, epoch.now_ms, epoch.next, epoch.last);
+        let Meaning {
+            mut input,
+            commands,
+        } = interpreter.read(epoch);
+        let in_force = interpreter.in_force();
+        if let (Some(_), Some((_, files))) = (&input.plan, in_force) {
+            applied.store(Some(files.clone()));
         }
-        let checkpoint = match (&plan, &*applied.load()) {
-            (Some(plan), Some(files)) if due.now(epoch.last) => {
-                let files = files.as_ref().clone();
-                let head = head_of(epoch.epoch, epoch.now_ms, epoch.next, files, plan);
-                Some(head)
-            }
-            _ => None,
-        };
-        let input = EpochInput {
-            now_ms: epoch.now_ms,
-            plan: plan.clone().filter(|_| changed),
-            work,
-            end: false,
-            checkpoint: checkpoint.is_some(),
-        };
+        let checkpoint = in_force
+            .filter(|_| due.now(last))
+            .map(|(plan, files)| head_of(number, now_ms, next, files.as_ref().clone(), plan));
+        input.checkpoint = checkpoint.is_some();
         let tag = EpochTag {
             commands,
             checkpoint,
