@@ -28,6 +28,7 @@ pub mod console;
 pub mod metrics;
 
 pub mod config;
+pub mod supervisor;
 
 pub mod app;
 pub mod demo;

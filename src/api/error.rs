@@ -105,6 +105,9 @@ impl From<IngestError> for ApiError {
             IngestError::Crowded { .. } => {
                 return ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "busy", message);
             }
+            IngestError::Share { .. } => {
+                return ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "over_share", message);
+            }
             IngestError::Submit(error) => return error.into(),
             IngestError::Stopping => {
                 return ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "stopping", message);
@@ -120,6 +123,9 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Busy { .. } => {
                 ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "busy", message)
+            }
+            SubmitError::Share { .. } => {
+                ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "over_share", message)
             }
             SubmitError::Full(_) => ApiError::retry_later(
                 StatusCode::INSUFFICIENT_STORAGE,

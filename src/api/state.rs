@@ -84,6 +84,8 @@ pub struct HttpConfig {
     pub clock_skew_ms_max: i64,
     /// How long the next piece of a body of events may take, ms.
     pub body_timeout_ms: u64,
+    /// Bodies of events under way at once.
+    pub in_flight_requests_max: usize,
     /// Memory of all bodies under way, bytes.
     pub in_flight_bytes_max: usize,
     /// How long a request may take, ms.
@@ -108,6 +110,8 @@ impl Default for HttpConfig {
             lines_max: 500_000,
             clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
             body_timeout_ms: 10_000,
+            // Judgement: a thousand collectors with two bodies under way each.
+            in_flight_requests_max: 2_048,
             in_flight_bytes_max: 256 << 20,
             request_timeout_ms: 30_000,
             answer_timeout_ms: 10_000,
@@ -128,6 +132,7 @@ impl HttpConfig {
             lines_max: self.lines_max,
             clock_skew_ms_max: self.clock_skew_ms_max,
             body_patience: Duration::from_millis(self.body_timeout_ms),
+            in_flight_requests_max: self.in_flight_requests_max,
             in_flight_bytes_max: self.in_flight_bytes_max,
         }
     }

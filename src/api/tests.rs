@@ -1,5 +1,6 @@
 //! The router as producers, operators and Prometheus meet it.
 
+mod fairness;
 mod ingest;
 mod page;
 mod reading;

@@ -21,7 +21,8 @@ use tokio::sync::{broadcast, watch};
 
 use crate::alerting::Notice;
 use crate::api::{
-    Answers, Health, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, router,
+    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
+    router,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
@@ -236,6 +237,11 @@ impl App {
     /// Effects as they are decided, from now on.
     pub fn effects(&self) -> broadcast::Receiver<Arc<Vec<Effect>>> {
         self.effects.subscribe()
+    }
+
+    /// Where the engine stands now.
+    pub fn health(&self) -> HealthNow {
+        *self.health.now()
     }
 
     /// Reads the rule book again.

@@ -1,8 +1,10 @@
 //! The format of one file: a header, then sections, each with its length and checksum, then an end that
 //! counts them. Written and read in one pass, a section at a time.
+//! Each checksum goes on from the one before, so that sections of two files, or in another order, are no
+//! checkpoint; behind the end nothing may stand.
 //!
 //! Numbers are little-endian. Header: 8 bytes of magic, `u32` version. Section: `u8` kind, `u32` packed
-//! bytes, `u32` unpacked bytes, `u32` CRC-32C of the packed bytes and what stands before them, then the
+//! bytes, `u32` unpacked bytes, `u32` CRC-32C of the packed bytes and all that stands before them, then the
 //! bytes (one LZ4 block). The last section is [`Section::End`] with the number of the others.
 
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ pub(super) struct FileWriter {
     buffer: Vec<u8>,
     written_bytes: u64,
     sections: u64,
+    /// Of all sections up to here.
+    checksum: u32,
 }
 
 impl FileWriter {
@@ -94,6 +98,7 @@ impl FileWriter {
             buffer,
             written_bytes: 0,
             sections: 0,
+            checksum: 0,
         }
     }
 
@@ -107,8 +112,8 @@ impl FileWriter {
         head[0] = kind.code();
         head[1..5].copy_from_slice(&(packed.len() as u32).to_le_bytes());
         head[5..9].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&head[..9]), &packed);
-        head[9..].copy_from_slice(&checksum.to_le_bytes());
+        self.checksum = checksum(self.checksum, &head, &packed);
+        head[9..].copy_from_slice(&self.checksum.to_le_bytes());
         self.buffer.extend(head);
         self.buffer.extend(packed);
         self.sections += 1;
@@ -145,6 +150,8 @@ pub(super) struct FileReader {
     file: Box<dyn DiskFile>,
     offset: u64,
     sections: u64,
+    /// Of all sections up to here.
+    checksum: u32,
 }
 
 impl FileReader {
@@ -155,6 +162,7 @@ impl FileReader {
             file,
             offset: 0,
             sections: 0,
+            checksum: 0,
         };
         let header = reader.read(HEADER_BYTES)?;
         let version = header[8..].try_into().map(u32::from_le_bytes);
@@ -195,8 +203,8 @@ impl FileReader {
             return damaged("a section's length cannot be");
         }
         let packed = self.read(packed_bytes)?;
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&head[..9]), &packed);
-        if checksum != number(9) {
+        self.checksum = checksum(self.checksum, &head, &packed);
+        if self.checksum != number(9) {
             return damaged("a section's checksum does not fit");
         }
         let Some(kind) = Section::of(head[0]) else {
@@ -211,6 +219,10 @@ impl FileReader {
         }
         if unpacked != self.sections.to_le_bytes() {
             return damaged("sections are missing");
+        }
+        let length = self.file.bytes();
+        if length.map_err(|error| CheckpointError::io("measure", &path, error))? != self.offset {
+            return damaged("something stands behind its end");
         }
         Ok(None)
     }
@@ -246,4 +258,9 @@ impl FileReader {
         self.offset += bytes as u64;
         Ok(into)
     }
+}
+
+/// Of a section, going on from that of the one before.
+fn checksum(before: u32, head: &[u8], packed: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c_append(before, &head[..9]), packed)
 }

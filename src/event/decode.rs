@@ -53,11 +53,22 @@ pub struct Decoded {
     pub unknown_fields: BTreeMap<String, u64>,
 }
 
+/// What reads the JSON of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parser {
+    /// The fast parser, and the plain one for what it does not take.
+    #[default]
+    Fast,
+    /// The plain one alone: what the fast one is held against.
+    Plain,
+}
+
 /// Decodes NDJSON by a layout.
 #[derive(Debug)]
 pub struct Decoder {
     layout: Arc<Layout>,
     limits: DecodeLimits,
+    parser: Parser,
     tuples: TupleTable,
     /// The line that is being decoded, from 1.
     line_number: u64,
@@ -69,9 +80,16 @@ impl Decoder {
         Decoder {
             layout,
             limits,
+            parser: Parser::default(),
             tuples: TupleTable::default(),
             line_number: 0,
         }
+    }
+
+    /// The same decoder with another parser.
+    #[must_use]
+    pub fn parsing(self, parser: Parser) -> Decoder {
+        Decoder { parser, ..self }
     }
 
     /// The layout that it decodes with.
@@ -117,7 +135,7 @@ impl Decoder {
         if line.starts_with(r#"{"type":"dial_test","#) {
             return self.dial_test(line, decoded);
         }
-        let kind = parse::<wire::TypeOnly<'_>>(line)?.kind;
+        let kind = parse::<wire::TypeOnly<'_>>(line, self.parser)?.kind;
         match kind.as_ref().map(|kind| kind.0.as_ref()) {
             Some("dial_test") => self.dial_test(line, decoded),
             Some("boss_call") => self.boss_call(line, decoded),
@@ -139,7 +157,7 @@ impl Decoder {
     }
 
     fn dial_test(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::DialTest<'_> = parse(line)?;
+        let event: wire::DialTest<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         self.known_service(Some(required("service", text(&event.service))?))?;
         let ok = required("ok", event.ok)?;
@@ -175,7 +193,7 @@ impl Decoder {
     }
 
     fn boss_call(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::BossCall<'_> = parse(line)?;
+        let event: wire::BossCall<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         required("host", text(&event.host))?;
         required("interface", text(&event.interface))?;
@@ -203,7 +221,7 @@ impl Decoder {
     }
 
     fn gauge(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Gauge<'_> = parse(line)?;
+        let event: wire::Gauge<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         let name = required("name", text(&event.name))?;
         let value = measured("value", required("value", event.value)?, -VALUE_MAX)?;
@@ -239,7 +257,7 @@ impl Decoder {
     }
 
     fn mms_submit(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::MmsSubmit<'_> = parse(line)?;
+        let event: wire::MmsSubmit<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         let service = required("service", text(&event.service))?;
         self.known_service(Some(service))?;
@@ -262,7 +280,7 @@ impl Decoder {
     }
 
     fn mms_receipt(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::MmsReceipt<'_> = parse(line)?;
+        let event: wire::MmsReceipt<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         self.known_service(text(&event.service))?;
         let record = MmsReceipt {
@@ -295,7 +313,7 @@ impl Decoder {
     }
 
     fn boss_connection(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::BossConnection<'_> = parse(line)?;
+        let event: wire::BossConnection<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         let state = match required("state", text(&event.state))? {
             "acquired" => ConnectionState::Acquired,
@@ -321,7 +339,7 @@ impl Decoder {
     }
 
     fn complaint(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Complaint<'_> = parse(line)?;
+        let event: wire::Complaint<'_> = parse(line, self.parser)?;
         let ts_ms = self.time("ts", event.ts)?;
         self.known_service(text(&event.service))?;
         let word = text(&event.state).unwrap_or("filed");
@@ -360,7 +378,7 @@ impl Decoder {
     }
 
     fn annotation(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Annotation<'_> = parse(line)?;
+        let event: wire::Annotation<'_> = parse(line, self.parser)?;
         // An annotation may speak of the future: planned work is announced.
         let start_ms = required("start", in_range("start", event.start)?)?;
         let end_ms = required("end", in_range("end", event.end)?)?;

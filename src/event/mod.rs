@@ -13,7 +13,7 @@ mod value;
 mod wire;
 
 pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
-pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder};
+pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
 pub use record::{
     Annotation, BossConnection, Complaint, ConnectionState, MmsReceipt, MmsSubmit, Reading, Record,
     TicketState,

@@ -175,6 +175,7 @@ macro_rules! wire {
 
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name<'de>, A::Error> {
                         let mut wire = $name::default();
+                        let mut is_typed = false;
                         while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
                             match key.as_ref() {
                                 $(stringify!($field) => {
@@ -184,7 +185,16 @@ macro_rules! wire {
                                         ))
                                     })?;
                                 })*
-                                "type" $(| $ignored)* => { map.next_value::<IgnoredAny>()?; }
+                                // Which of two would be meant? Other fields may come twice: the last
+                                // stays.
+                                "type" if is_typed => {
+                                    return Err(A::Error::duplicate_field("type"));
+                                }
+                                "type" => {
+                                    is_typed = true;
+                                    map.next_value::<IgnoredAny>()?;
+                                }
+                                $($ignored => { map.next_value::<IgnoredAny>()?; })*
                                 _ => {
                                     map.next_value::<IgnoredAny>()?;
                                     wire.unknown.push(key);

@@ -1,65 +1,83 @@
-//! The memory that bodies under way may use, together. What does not fit is refused at once: a body
-//! that waited half-read would hold what the others need to finish.
+//! The bodies that may be under way, together: how many, and their memory. What does not fit is refused at
+//! once: a body that waited half-read would hold what the others need to finish. Nobody keeps the others
+//! out by sending many, or slowly: see [`Shares`].
 
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ingest::IngestError;
+use crate::journal::{Amount, Holder, NoMore, Shares};
 
-/// Bytes for all bodies under way.
+/// Room for all bodies under way.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
-    left: Arc<Semaphore>,
-    bytes_max: usize,
+    shares: Arc<Mutex<Shares>>,
 }
 
-/// A body's share; given back on drop.
+/// A body's part; given back on drop.
 #[derive(Debug)]
 pub(super) struct Lease {
     budget: Budget,
-    held: Option<OwnedSemaphorePermit>,
+    holder: Holder,
+    held: Amount,
 }
 
 impl Budget {
-    /// A budget of so many bytes.
-    pub(super) fn new(bytes_max: usize) -> Budget {
-        let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
+    /// A budget of so much.
+    pub(super) fn new(limit: Amount) -> Budget {
         Budget {
-            left: Arc::new(Semaphore::new(bytes_max)),
-            bytes_max,
+            shares: Arc::new(Mutex::new(Shares::new(limit))),
         }
     }
 
-    /// An empty share.
-    pub(super) fn lease(&self) -> Lease {
-        Lease {
+    /// Room for one more body, which has no bytes yet.
+    pub(super) fn lease(&self, holder: Holder) -> Result<Lease, IngestError> {
+        let held = Amount::request(0);
+        let mut shares = self.shares();
+        let taken = shares.take(&holder, held);
+        taken.map_err(|no_more| refused(no_more, &shares))?;
+        Ok(Lease {
             budget: self.clone(),
-            held: None,
-        }
+            holder,
+            held,
+        })
     }
 
     /// Bytes held now.
     pub(super) fn used(&self) -> usize {
-        self.bytes_max.saturating_sub(self.left.available_permits())
+        self.shares().total().bytes
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        // Whole between any two statements, so a panic elsewhere does not spoil it.
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lease {
     /// Takes more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), IngestError> {
-        let crowded = || IngestError::Crowded {
-            bytes: self.budget.used(),
-        };
-        let wanted = u32::try_from(bytes).map_err(|_| crowded())?;
-        let more = Arc::clone(&self.budget.left)
-            .try_acquire_many_owned(wanted)
-            .map_err(|_| crowded())?;
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            None => self.held = Some(more),
-        }
+        let more = Amount::bytes(bytes);
+        let mut shares = self.budget.shares();
+        let taken = shares.grow(&self.holder, self.held, more);
+        taken.map_err(|no_more| refused(no_more, &shares))?;
+        self.held = self.held.plus(more);
         Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.budget.shares().give_back(&self.holder, self.held);
+    }
+}
+
+fn refused(no_more: NoMore, shares: &Shares) -> IngestError {
+    match no_more {
+        NoMore::Full => {
+            let Amount { requests, bytes } = shares.total();
+            IngestError::Crowded { requests, bytes }
+        }
+        NoMore::Share(Amount { requests, bytes }) => IngestError::Share { requests, bytes },
     }
 }
 
@@ -67,20 +85,47 @@ impl Lease {
 mod tests {
     use super::*;
 
+    fn budget(requests: usize, bytes: usize) -> Budget {
+        Budget::new(Amount { requests, bytes })
+    }
+
     #[test]
     fn what_is_held_comes_back_and_no_more_than_all_is_given() {
-        let budget = Budget::new(100);
-        let mut one = budget.lease();
+        let budget = budget(10, 100);
+        let lease = || budget.lease(Holder::Peer(None));
+        let mut one = budget.lease(Holder::Producer("one".into())).unwrap();
         one.grow(60).unwrap();
         one.grow(20).unwrap();
         assert_eq!(budget.used(), 80);
-        let refused = budget.lease().grow(30).unwrap_err();
+        let refused = lease().unwrap().grow(30).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "bodies of 80 bytes are under way, as many as may be: come back in a second"
+            "2 bodies of 80 bytes are under way, as many as may be: come back in a second"
         );
         drop(one);
         assert_eq!(budget.used(), 0);
-        budget.lease().grow(100).unwrap();
+        lease().unwrap().grow(100).unwrap();
+    }
+
+    #[test]
+    fn one_sender_of_many_bodies_leaves_room_for_the_others() {
+        let budget = budget(10, 1_000);
+        let flood = Holder::Producer("flood".into());
+        let mut held = Vec::new();
+        let refused = loop {
+            match budget.lease(flood.clone()) {
+                Ok(lease) => held.push(lease),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(held.len(), 5);
+        assert_eq!(
+            refused.to_string(),
+            "many bodies are under way, and this producer's fair share is used up: 5 bodies of 0 \
+             bytes are its own; come back in a second"
+        );
+        budget.lease(Holder::Peer(None)).unwrap().grow(900).unwrap();
+        drop(held);
+        budget.lease(flood).unwrap();
     }
 }

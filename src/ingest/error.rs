@@ -68,9 +68,24 @@ pub enum IngestError {
     #[error("{0}")]
     Header(String),
     /// Bodies under way have used up the memory set aside for them.
-    #[error("bodies of {bytes} bytes are under way, as many as may be: come back in a second")]
+    #[error(
+        "{requests} bodies of {bytes} bytes are under way, as many as may be: come back in a second"
+    )]
     Crowded {
+        /// Bodies under way.
+        requests: usize,
         /// Bytes under way.
+        bytes: usize,
+    },
+    /// Many bodies are under way, and their sender has its share of them.
+    #[error(
+        "many bodies are under way, and this producer's fair share is used up: {requests} bodies of \
+         {bytes} bytes are its own; come back in a second"
+    )]
+    Share {
+        /// Bodies of this sender.
+        requests: usize,
+        /// Their bytes.
         bytes: usize,
     },
     /// The journal did not take the batch.

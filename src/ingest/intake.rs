@@ -5,6 +5,7 @@
 //! * A batch of which every line was refused is not journaled; its retry is judged afresh, and
 //!   nothing of it can have been counted before.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::ingest::budget::{Budget, Lease};
 use crate::ingest::unpack::unpack;
 use crate::ingest::{Attachment, Encoding, IngestError, Quarantine, body, producer};
 use crate::journal::writer::{SubmitError, Submitter};
-use crate::journal::{Ack, LineFormat, Record, Submit};
+use crate::journal::{Ack, Amount, Holder, LineFormat, Record, Submit};
 use crate::metrics::Metrics;
 
 /// Refusals listed in an answer; the rest are only counted.
@@ -43,6 +44,8 @@ pub struct IngestLimits {
     pub clock_skew_ms_max: i64,
     /// How long the next piece of a body may take; beyond it the answer is 408.
     pub body_patience: Duration,
+    /// Bodies under way at once; beyond it the answer is 429.
+    pub in_flight_requests_max: usize,
     /// Memory of all bodies under way, bytes; beyond it the answer is 429.
     pub in_flight_bytes_max: usize,
 }
@@ -77,6 +80,7 @@ struct Work {
     encoding: Encoding,
     packed: Bytes,
     lease: Lease,
+    holder: Holder,
     producer: Option<(String, u64)>,
     now_ms: i64,
 }
@@ -111,7 +115,10 @@ impl Intake {
             metrics,
             quarantine,
             limits,
-            budget: Budget::new(limits.in_flight_bytes_max),
+            budget: Budget::new(Amount {
+                requests: limits.in_flight_requests_max,
+                bytes: limits.in_flight_bytes_max,
+            }),
             judges: Arc::new(Semaphore::new(cores.max(2))),
         }
     }
@@ -121,12 +128,14 @@ impl Intake {
         self.budget.used()
     }
 
-    /// Takes a body and answers when it is durable.
+    /// Takes a body and answers when it is durable. Shares are counted by the producer's name, or else
+    /// by its address.
     ///
     /// # Errors
     /// The body as a whole cannot be taken.
     pub async fn take(
         &self,
+        peer: Option<IpAddr>,
         headers: &HeaderMap,
         body: Body,
         now_ms: i64,
@@ -134,7 +143,11 @@ impl Intake {
         let encoding = Encoding::of(headers)?;
         let producer = producer::of(headers)?;
         let name = producer.as_ref().map(|(name, _)| name.clone());
-        let mut lease = self.budget.lease();
+        let holder = match &name {
+            Some(name) => Holder::Producer(name.as_str().into()),
+            None => Holder::Peer(peer),
+        };
+        let mut lease = self.budget.lease(holder.clone())?;
         let IngestLimits {
             body_bytes_max,
             body_patience,
@@ -149,6 +162,7 @@ impl Intake {
             encoding,
             packed,
             lease,
+            holder,
             producer,
             now_ms,
         };
@@ -233,7 +247,7 @@ impl Work {
         let (mut batch, mut answer) = (None, None);
         if judged.batch.events > 0 {
             let decoded = Arc::new(judged.batch);
-            answer = Some(submitter.try_submit(Submit {
+            let submit = Submit {
                 record: Record::Batch {
                     producer: self.producer,
                     received_ms: self.now_ms,
@@ -242,7 +256,8 @@ impl Work {
                     lines: judged.lines,
                 },
                 attachment: Some(Arc::clone(&decoded)),
-            })?);
+            };
+            answer = Some(submitter.try_submit_for(self.holder, submit)?);
             batch = Some(decoded);
         }
         Ok(Outcome {

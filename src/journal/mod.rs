@@ -29,6 +29,7 @@ mod log;
 
 mod epochs;
 mod queue;
+mod shares;
 mod space;
 mod submit;
 pub mod writer;
@@ -47,4 +48,5 @@ pub use producers::{Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut, oldest};
+pub use shares::{Amount, Holder, NoMore, Shares};
 pub use space::SpaceNow;

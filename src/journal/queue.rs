@@ -1,6 +1,7 @@
 //! The bounded queue in front of the journal's thread.
 //!
 //! * Never holds more requests or bytes than its limits; what does not fit is refused, not delayed.
+//! * Nobody keeps the others out by filling it: see [`Shares`].
 //! * Bytes count from before they are queued until they are released, which is when their epoch has
 //!   been handed over: what the thread holds on to is within the same limit.
 //! * After `close` nothing comes in, and everything that is in can still be taken.
@@ -9,11 +10,15 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::shares::{Amount, Holder, NoMore, Shares};
+
 /// Why the queue takes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// A limit is reached.
     Busy,
+    /// The holder has its share: so much of it.
+    Share(Amount),
     /// It has been closed.
     Closed,
 }
@@ -24,72 +29,78 @@ pub(super) struct Depth {
     pub(super) requests: usize,
     pub(super) bytes: usize,
     pub(super) refused_busy_total: u64,
+    pub(super) refused_share_total: u64,
 }
 
 pub(super) struct Queue<T> {
-    requests_max: usize,
-    bytes_max: usize,
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
 struct State<T> {
     items: VecDeque<(usize, T)>,
-    depth: Depth,
+    shares: Shares,
+    refused_busy_total: u64,
+    refused_share_total: u64,
     closed: bool,
 }
 
 /// What was waiting.
 pub(super) struct Taken<T> {
     pub(super) items: Vec<T>,
-    /// What the items count for.
-    pub(super) bytes: usize,
     /// Nothing more will come after what is in the queue.
     pub(super) closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
+        let limit = Amount {
+            requests: requests_max,
+            bytes: bytes_max,
+        };
         let state = State {
             items: VecDeque::new(),
-            depth: Depth::default(),
+            shares: Shares::new(limit),
+            refused_busy_total: 0,
+            refused_share_total: 0,
             closed: false,
         };
         Self {
-            requests_max,
-            bytes_max,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
     }
 
     /// Makes room for a request of this size; [`Queue::push`] or [`Queue::release`] must follow.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn reserve(&self, holder: &Holder, bytes: usize) -> Result<(), Refusal> {
         let mut state = self.state();
         if state.closed {
             return Err(Refusal::Closed);
         }
-        let depth = &mut state.depth;
-        if depth.requests >= self.requests_max || depth.bytes + bytes > self.bytes_max {
-            depth.refused_busy_total += 1;
-            return Err(Refusal::Busy);
+        match state.shares.take(holder, Amount::request(bytes)) {
+            Ok(()) => Ok(()),
+            Err(NoMore::Full) => {
+                state.refused_busy_total += 1;
+                Err(Refusal::Busy)
+            }
+            Err(NoMore::Share(held)) => {
+                state.refused_share_total += 1;
+                Err(Refusal::Share(held))
+            }
         }
-        depth.requests += 1;
-        depth.bytes += bytes;
-        Ok(())
     }
 
     /// Counts bytes that came from elsewhere, whatever the limit.
     pub(super) fn charge(&self, bytes: usize) {
-        self.state().depth.bytes += bytes;
+        let mut state = self.state();
+        state.shares.charge(&Holder::Engine, Amount::bytes(bytes));
     }
 
-    /// Queues an item for which room was reserved.
-    pub(super) fn push(&self, bytes: usize, item: T) -> Result<(), Refusal> {
+    /// Queues an item for which room was reserved; the room is given back if the queue is closed.
+    pub(super) fn push(&self, holder: &Holder, bytes: usize, item: T) -> Result<(), Refusal> {
         let mut state = self.state();
         if state.closed {
-            drop(state);
-            self.release(1, bytes);
+            state.shares.give_back(holder, Amount::request(bytes));
             return Err(Refusal::Closed);
         }
         state.items.push_back((bytes, item));
@@ -99,10 +110,11 @@ impl<T> Queue<T> {
     }
 
     /// Gives room back.
-    pub(super) fn release(&self, requests: usize, bytes: usize) {
+    pub(super) fn release<'a>(&self, amounts: impl IntoIterator<Item = (&'a Holder, Amount)>) {
         let mut state = self.state();
-        state.depth.requests = state.depth.requests.saturating_sub(requests);
-        state.depth.bytes = state.depth.bytes.saturating_sub(bytes);
+        for (holder, amount) in amounts {
+            state.shares.give_back(holder, amount);
+        }
     }
 
     /// Takes everything that waits, up to a size but at least one item; waits for the first until
@@ -119,14 +131,14 @@ impl<T> Queue<T> {
         }
         let mut taken = Taken {
             items: Vec::new(),
-            bytes: 0,
             closed: state.closed,
         };
+        let mut taken_bytes = 0;
         while let Some((bytes, item)) = state
             .items
-            .pop_front_if(|(bytes, _)| taken.items.is_empty() || taken.bytes + *bytes <= bytes_max)
+            .pop_front_if(|(bytes, _)| taken.items.is_empty() || taken_bytes + *bytes <= bytes_max)
         {
-            taken.bytes += bytes;
+            taken_bytes += bytes;
             taken.items.push(item);
         }
         taken
@@ -142,7 +154,14 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn depth(&self) -> Depth {
-        self.state().depth
+        let state = self.state();
+        let Amount { requests, bytes } = state.shares.total();
+        Depth {
+            requests,
+            bytes,
+            refused_busy_total: state.refused_busy_total,
+            refused_share_total: state.refused_share_total,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {

@@ -29,10 +29,10 @@ pub struct Position(
 );
 
 impl Position {
-    /// The position after this one.
+    /// The position after this one. A number from a damaged file may be the last there is.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

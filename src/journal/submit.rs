@@ -11,6 +11,7 @@ use super::log::LogStats;
 use super::producers::Producers;
 use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
+use super::shares::{Amount, Holder};
 use super::space::SpaceNow;
 
 /// Why a submission was not taken.
@@ -22,6 +23,17 @@ pub enum SubmitError {
         /// Submissions waiting.
         requests: usize,
         /// Bytes not handed over yet.
+        bytes: usize,
+    },
+    /// Much waits, and whoever sent this has its share of it. Nothing was kept: try again later.
+    #[error(
+        "the journal is behind, and this producer's fair share of what may wait is used up: {requests} \
+         requests and {bytes} bytes of it wait already"
+    )]
+    Share {
+        /// Its submissions that wait.
+        requests: usize,
+        /// Its bytes that are not handed over yet.
         bytes: usize,
     },
     /// The disk is full. Nothing was kept: try again when there is space.
@@ -95,6 +107,8 @@ pub struct WriterStats {
     pub refused_low_total: u64,
     /// Submissions refused since the start because the queue was full.
     pub refused_busy_total: u64,
+    /// Submissions refused since the start because their producer had its share of the queue.
+    pub refused_share_total: u64,
     /// Submissions waiting for their answer.
     pub queue_requests: usize,
     /// Weight of the records not handed over yet.
@@ -103,6 +117,9 @@ pub struct WriterStats {
 
 /// A submission on its way to the thread.
 pub(super) struct Job<A> {
+    pub(super) holder: Holder,
+    /// What it counts for.
+    pub(super) bytes: usize,
     pub(super) prepared: Prepared<A>,
     pub(super) reply: oneshot::Sender<Result<Ack, SubmitError>>,
 }
@@ -126,6 +143,7 @@ impl<A> Shared<A> {
             queue_requests: depth.requests,
             queue_bytes: depth.bytes,
             refused_busy_total: depth.refused_busy_total,
+            refused_share_total: depth.refused_share_total,
             ..*self.stats()
         }
     }
@@ -145,14 +163,26 @@ impl<A> Clone for Submitter<A> {
 }
 
 impl<A: Send + Default + 'static> Submitter<A> {
+    /// [`Submitter::try_submit_for`] the engine itself: no share is held against it.
+    ///
+    /// # Errors
+    /// As [`Submitter::try_submit_for`].
+    pub fn try_submit(
+        &self,
+        submit: Submit<A>,
+    ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
+        self.try_submit_for(Holder::Engine, submit)
+    }
+
     /// Queues a record without waiting; the answer comes when it is durable. If the answer's sender
     /// is dropped, the writer died.
     ///
     /// # Errors
-    /// [`SubmitError::Busy`], [`SubmitError::Low`], [`SubmitError::TooLarge`], [`SubmitError::Tick`],
-    /// [`SubmitError::Closed`].
-    pub fn try_submit(
+    /// [`SubmitError::Busy`], [`SubmitError::Share`], [`SubmitError::Low`], [`SubmitError::TooLarge`],
+    /// [`SubmitError::Tick`], [`SubmitError::Closed`].
+    pub fn try_submit_for(
         &self,
+        holder: Holder,
         submit: Submit<A>,
     ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
         if matches!(submit.record, Record::Tick { .. }) {
@@ -166,14 +196,20 @@ impl<A: Send + Default + 'static> Submitter<A> {
         let bytes = submit.record.weight_bytes();
         // Room first: compressing what is then refused would cost most when there is least to spare.
         queue
-            .reserve(bytes)
+            .reserve(&holder, bytes)
             .map_err(|refusal| self.refused(refusal))?;
         let prepared = submit
             .prepare(self.shared.record_bytes_max)
-            .inspect_err(|_| queue.release(1, bytes))?;
+            .inspect_err(|_| queue.release([(&holder, Amount::request(bytes))]))?;
         let (reply, answer) = oneshot::channel();
+        let job = Job {
+            holder: holder.clone(),
+            bytes,
+            prepared,
+            reply,
+        };
         queue
-            .push(bytes, Job { prepared, reply })
+            .push(&holder, bytes, job)
             .map_err(|refusal| self.refused(refusal))?;
         Ok(answer)
     }
@@ -223,6 +259,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
     fn refused(&self, refusal: Refusal) -> SubmitError {
         match refusal {
             Refusal::Closed => SubmitError::Closed,
+            Refusal::Share(Amount { requests, bytes }) => SubmitError::Share { requests, bytes },
             Refusal::Busy => {
                 let depth = self.shared.queue.depth();
                 SubmitError::Busy {

@@ -8,6 +8,7 @@
 //! * Waiting is measured on the machine's steady clock and ticks are stamped by the wall clock, so a
 //!   jump of the wall clock neither stops nor hurries the epochs.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,7 @@ use super::error::JournalError;
 use super::log::{Journal, Recovery};
 use super::queue::Queue;
 use super::record::Position;
+use super::shares::{Amount, Holder};
 use super::space::Space;
 use super::submit::{Job, Shared};
 pub use super::submit::{SubmitError, Submitter, WriterStats};
@@ -117,6 +119,7 @@ impl<A: Send + Default + 'static> Writer<A> {
             epochs,
             space,
             shared: Arc::clone(&shared),
+            waiting: VecDeque::new(),
             config,
             clock,
             out,
@@ -172,6 +175,8 @@ struct Serving<A> {
     epochs: Epochs<A>,
     space: Space,
     shared: Arc<Shared<A>>,
+    /// Records that are not handed over yet: where they are, whose, and what they count for.
+    waiting: VecDeque<(Position, Holder, usize)>,
     config: WriterConfig,
     clock: Clock,
     out: SyncSender<Epoch<A>>,
@@ -190,8 +195,9 @@ impl<A: Send + Default + 'static> Serving<A> {
             _ => SubmitError::Closed,
         };
         let left = self.shared.queue.take(Instant::now(), usize::MAX);
-        self.shared.queue.release(left.items.len(), left.bytes);
         for job in left.items {
+            let amount = Amount::request(job.bytes);
+            self.shared.queue.release([(&job.holder, amount)]);
             // A producer that no longer waits has nothing to lose by not being told.
             let _ = job.reply.send(Err(answer.clone()));
         }
@@ -220,9 +226,12 @@ impl<A: Send + Default + 'static> Serving<A> {
             };
         }
         // They count from here on, as all that wait to be handed over do.
-        self.shared.queue.charge(self.epochs.open_bytes());
+        let open_bytes = self.epochs.open_bytes();
         if self.epochs.has_open() {
-            self.group(Vec::new(), 0, true, false)?;
+            self.shared.queue.charge(open_bytes);
+            self.waiting
+                .push_back((Position(0), Holder::Engine, open_bytes));
+            self.group(Vec::new(), true, false)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -250,7 +259,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             if taken.items.is_empty() && !due && !ending {
                 continue;
             }
-            let group = self.group(taken.items, taken.bytes, due || ending, ending)?;
+            let group = self.group(taken.items, due || ending, ending)?;
             if ending {
                 return group.failure.map_or(Ok(()), |error| Err(error.into()));
             }
@@ -265,26 +274,29 @@ impl<A: Send + Default + 'static> Serving<A> {
     fn group(
         &mut self,
         jobs: Vec<Job<A>>,
-        bytes: usize,
         close: bool,
         ending: bool,
     ) -> Result<GroupDone, WriterError> {
         let requests = jobs.len();
-        let open_bytes_before = self.epochs.open_bytes();
-        let (prepared, replies): (Vec<_>, Vec<_>) = jobs
+        let (prepared, rest): (Vec<_>, Vec<_>) = jobs
             .into_iter()
-            .map(|job| (job.prepared, job.reply))
+            .map(|job| (job.prepared, (job.holder, job.bytes, job.reply)))
             .unzip();
         let mut done = self.epochs.commit(prepared, close, (self.clock)());
         self.note_group(requests, done.failure.as_ref());
         // Repeats and refused records are held no longer. Before the answers, so that who has one
         // finds the room given back.
-        let held: usize = done.epochs.iter().map(Epoch::weight_bytes).sum();
-        let held = held + self.epochs.open_bytes();
+        let answers = rest.iter().zip(&done.answers);
         self.shared
             .queue
-            .release(requests, (open_bytes_before + bytes).saturating_sub(held));
-        for (reply, answer) in replies.into_iter().zip(done.answers) {
+            .release(answers.map(|((holder, bytes, _), answer)| match answer {
+                Ok(ack) if !ack.duplicate => (holder, Amount::request(0)),
+                _ => (holder, Amount::request(*bytes)),
+            }));
+        for ((holder, bytes, reply), answer) in rest.into_iter().zip(done.answers) {
+            if let Some(ack) = answer.as_ref().ok().filter(|ack| !ack.duplicate) {
+                self.waiting.push_back((ack.position, holder, bytes));
+            }
             // The producer may have given up waiting; the record is kept all the same.
             let _ = reply.send(answer.map_err(SubmitError::from));
         }
@@ -296,11 +308,16 @@ impl<A: Send + Default + 'static> Serving<A> {
             epoch.last = true;
         }
         for epoch in done.epochs {
-            let (bytes, next) = (epoch.weight_bytes(), epoch.next);
+            let next = epoch.next;
             self.out
                 .send(epoch)
                 .map_err(|_| WriterError::ConsumerGone)?;
-            self.shared.queue.release(0, bytes);
+            let gone = self.waiting.partition_point(|(at, ..)| *at < next);
+            let gone: Vec<_> = self.waiting.drain(..gone).collect();
+            let amounts = gone
+                .iter()
+                .map(|(_, holder, bytes)| (holder, Amount::bytes(*bytes)));
+            self.shared.queue.release(amounts);
             self.shared.stats().handed_over_below = next;
         }
         Ok(GroupDone {

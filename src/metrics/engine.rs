@@ -93,6 +93,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             stats.refused_busy_total,
         ),
         (
+            "journal_refused_share_total",
+            "Submissions refused because much waited and their producer had its share of it.",
+            stats.refused_share_total,
+        ),
+        (
             "journal_refused_full_total",
             "Submissions refused because the disk was full.",
             stats.refused_full_total,

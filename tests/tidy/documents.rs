@@ -16,6 +16,7 @@ const FOLDERS: &[&str] = &[
     "benches",
     "dashboards",
     "grafana",
+    "contrib",
     ".ci",
 ];
 

@@ -7,6 +7,7 @@ use crate::sources::{Source, sources};
 /// Rooms of `src/` in reading order, each with the rooms that its code (not its tests) may name.
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("supervisor", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),

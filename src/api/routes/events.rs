@@ -1,10 +1,12 @@
 //! `POST /v1/events` and the refused lines.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -44,13 +46,14 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
         (status = 409, description = "the sequence goes back to one that is not known; the message says which is the newest", body = ErrorBody),
         (status = 413, description = "the body is too large, packed or unpacked, or has too many lines, or a line over the limit", body = ErrorBody),
         (status = 415, description = "the content coding is not known", body = ErrorBody),
-        (status = 429, description = "the engine or the disk is behind; Retry-After says when to come back", body = ErrorBody),
+        (status = 429, description = "the engine or the disk is behind, or much waits and this producer has its fair share of it; Retry-After says when to come back", body = ErrorBody),
         (status = 503, description = "starting, stopping, or no answer in time", body = ErrorBody),
         (status = 507, description = "the disk is full, or has less room than is kept free", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn post(
     State(server): State<Arc<Server>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReceiptView>, ApiError> {
@@ -68,7 +71,8 @@ pub(in crate::api) async fn post(
             words,
         ));
     }
-    let receipt = server.intake.take(&headers, body, now_ms()).await?;
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let receipt = server.intake.take(peer, &headers, body, now_ms()).await?;
     Ok(Json((&receipt).into()))
 }
 

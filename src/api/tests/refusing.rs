@@ -171,8 +171,11 @@ async fn a_stalled_engine_is_answered_with_429_and_then_all_goes_on() {
     let body = minute("news", "长沙", T0, 0, 10);
     let stalled = harness.stall();
     let mut busy = None;
-    for _ in 0..200 {
-        let reply = harness.events(&[], body.clone()).await;
+    for producer in 0..200 {
+        // Each from another: one alone would be told of its share before the queue is full.
+        let name = format!("p{producer}");
+        let headers = [("chrysalis-producer", &*name), ("chrysalis-sequence", "1")];
+        let reply = harness.events(&headers, body.clone()).await;
         match reply.status.as_u16() {
             429 => {
                 busy = Some(reply);

@@ -145,6 +145,8 @@ pub struct QueuesView {
     pub journal_bytes: usize,
     /// Submissions refused since the start because of that.
     pub journal_refused_busy: u64,
+    /// Submissions refused since the start because their producer had its share of the queue.
+    pub journal_refused_share: u64,
     /// Memory of bodies under way, bytes.
     pub ingest_in_flight_bytes: usize,
 }
@@ -323,6 +325,7 @@ impl StatusView {
                 journal_requests: stats.queue_requests,
                 journal_bytes: stats.queue_bytes,
                 journal_refused_busy: stats.refused_busy_total,
+                journal_refused_share: stats.refused_share_total,
                 ingest_in_flight_bytes: in_flight_bytes,
             },
             streams: Stream::ALL

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
+use crate::event::decode::Parser;
 use crate::event::{RefusalReason, wire};
 use crate::measure::VALUE_MAX;
 
@@ -13,24 +15,30 @@ const TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Why a line is refused: class and words.
 pub(super) type Reject = (RefusalReason, String);
 
-/// Parses with the fast decoder, and once more with the explaining one when that fails.
-pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reject> {
-    match sonic_rs::from_str(line) {
-        Ok(event) => Ok(event),
-        Err(fast) => {
-            let words = match serde_json::from_str::<T>(line) {
-                Ok(event) => return Ok(event),
-                Err(error) if error.is_data() => {
-                    let words = error.to_string();
-                    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-                    return Err((RefusalReason::BadValue, words));
-                }
-                Err(error) => format!("not JSON: {error}"),
-            };
-            tracing::trace!(%fast, "refused by the fast decoder as well");
-            Err((RefusalReason::Syntax, words))
-        }
+/// Parses with the fast parser, and once more with the plain one, which explains, when that fails.
+pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str, parser: Parser) -> Result<T, Reject> {
+    if parser == Parser::Fast
+        && let Ok(event) = sonic_rs::from_str(line)
+    {
+        return Ok(event);
     }
+    let error = match serde_json::from_str::<T>(line) {
+        Ok(event) => return Ok(event),
+        Err(error) => error,
+    };
+    // A field's own complaint hides that the line is no JSON, which is the reason then, whatever field it
+    // is met in.
+    let syntax = match serde_json::from_str::<IgnoredAny>(line) {
+        Err(syntax) => Some(syntax.to_string()),
+        Ok(_) if !error.is_data() => Some(error.to_string()),
+        Ok(_) => None,
+    };
+    if let Some(words) = syntax {
+        return Err((RefusalReason::Syntax, format!("not JSON: {words}")));
+    }
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    Err((RefusalReason::BadValue, words))
 }
 
 pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
@@ -44,7 +52,8 @@ pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Reject> {
 
 pub(super) fn measured(field: &str, value: f64, least: f64) -> Result<f64, Reject> {
     if value.is_finite() && (least..=VALUE_MAX).contains(&value) {
-        Ok(value)
+        // There is one zero: parsers differ about the sign of -0.0, and nothing is measured by it.
+        Ok(value + 0.0)
     } else {
         let wanted = if least < 0.0 {
             "a number within ±9e12"

@@ -276,3 +276,21 @@ fn garbage_never_panics() {
         }
     }
 }
+
+#[test]
+fn a_line_of_two_types_is_refused_whichever_comes_first() {
+    for first in ["", " "] {
+        let line = r#"{"type":"dial_test","ts":1,"service":"news","ok":true,"type":"gauge"}"#;
+        refused(
+            &format!("{first}{line}"),
+            RefusalReason::BadValue,
+            "duplicate field `type`",
+        );
+    }
+}
+
+#[test]
+fn there_is_one_zero() {
+    let decoded = decode(r#"{"type":"gauge","ts":1,"name":"a","value":-0.0}"#);
+    assert!(decoded.batch.facts[0].value.is_sign_positive());
+}

@@ -9,6 +9,7 @@
 mod crash;
 mod damage;
 mod epochs;
+mod fairness;
 mod format;
 mod log;
 mod resume;
