@@ -1,6 +1,7 @@
 //! The router as producers, operators and Prometheus meet it.
 
 mod ingest;
+mod mm7;
 mod page;
 mod reading;
 mod refusing;
