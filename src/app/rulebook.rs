@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 21] = [
+const SHIPPED: [(&str, &str); 23] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -19,10 +19,15 @@ const SHIPPED: [(&str, &str); 21] = [
     ),
     ("rules/book.yaml", include_str!("../../rules/book.yaml")),
     (
+        "rules/complaints.yaml",
+        include_str!("../../rules/complaints.yaml"),
+    ),
+    (
         "rules/departments.yaml",
         include_str!("../../rules/departments.yaml"),
     ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
+    ("rules/places.yaml", include_str!("../../rules/places.yaml")),
     (
         "rules/services/crbt.yaml",
         include_str!("../../rules/services/crbt.yaml"),

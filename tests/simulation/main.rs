@@ -5,7 +5,6 @@
 //! `SIMULATION_SEEDS=2000 cargo test --test simulation` tries more; `SIMULATION_SEED=17` repeats one.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::panic,
     reason = "a test may fail loudly, and says what it did"
 )]
