@@ -47,7 +47,7 @@ alert_policies:
 /// Checkpoints and segments as often as can be, and nothing kept that no start needs.
 const CONFIG: &str = "
 checkpoint: {interval_ms: 40}
-journal: {segment_bytes_max: 65536, retention_h: 0, retention_bytes: 0}
+journal: {segment_bytes_max: 8192, retention_h: 0, retention_bytes: 0}
 ";
 /// Lines in a batch.
 const BATCH: u64 = 100;

@@ -40,7 +40,7 @@ mod tests;
 pub use audit::{Audit, Contents, ProducerAudit, SegmentAudit};
 pub use cursor::TornTail;
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
-pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Submit};
+pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Replay, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
 pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};

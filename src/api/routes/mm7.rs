@@ -30,7 +30,7 @@ use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
         (status = 200, description = "`DeliveryReportRsp`; its StatusCode says whether the report was taken", body = String, content_type = "text/xml"),
         (status = 413, description = "the message is larger than 64 KiB", body = String, content_type = "text/xml"),
         (status = 500, description = "a SOAP fault: the message is not a delivery report", body = String, content_type = "text/xml"),
-        (status = 503, description = "starting, stopping or behind; Retry-After says when to come back", body = String, content_type = "text/xml"),
+        (status = 503, description = "stopping or behind; Retry-After says when to come back", body = String, content_type = "text/xml"),
     )
 )]
 pub(in crate::api) async fn post(
@@ -72,8 +72,8 @@ async fn take(
     request: &Request,
     bytes: &[u8],
 ) -> Result<(), (Status, String)> {
-    if server.state.health.now().lifecycle != Lifecycle::Ready {
-        let words = "the engine is starting or stopping".to_owned();
+    if server.state.health.now().lifecycle == Lifecycle::Stopping {
+        let words = "the engine is stopping".to_owned();
         return Err((Status::ServiceUnavailable, words));
     }
     let line = line_of(server, request).inspect_err(|(_, words)| {
