@@ -5,6 +5,7 @@
     reason = "this is the terminal's edge"
 )]
 
+pub(crate) mod backup;
 pub(crate) mod journal;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::api::HttpConfig;
 use crate::dataflow::Limits;
+use crate::journal::Retention;
 use crate::notify::MailConfig;
 use crate::rules::did_you_mean;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub workers: usize,
     /// Journal.
     pub journal: JournalSettings,
+    /// Checkpoints.
+    pub checkpoint: CheckpointSettings,
     /// HTTP limits.
     pub http: HttpConfig,
     /// Mail.
@@ -58,6 +61,37 @@ pub struct JournalSettings {
     /// New batches are refused with 507 while the journal's file system has less free than this, bytes;
     /// 0 takes them until it is full. Commands and notices go on.
     pub disk_free_bytes_min: u64,
+    /// Segments younger than this are kept although a checkpoint covers them, hours.
+    pub retention_h: u32,
+    /// As much of the journal is kept although a checkpoint covers it and it is older, bytes.
+    pub retention_bytes: u64,
+}
+
+/// Checkpoint settings.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSettings {
+    /// Time between two, ms: what a start has to replay at most, and what it costs to have less.
+    pub interval_ms: u64,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        // Judgement: a minute of journal is replayed in a few seconds.
+        CheckpointSettings {
+            interval_ms: 60_000,
+        }
+    }
+}
+
+impl JournalSettings {
+    /// What is kept of the journal although no start needs it.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            age_ms: i64::from(self.retention_h).saturating_mul(3_600_000),
+            bytes: self.retention_bytes,
+        }
+    }
 }
 
 impl Default for JournalSettings {
@@ -69,6 +103,10 @@ impl Default for JournalSettings {
             record_bytes_max: 32 * 1024 * 1024,
             queue_requests_max: 1024,
             queue_bytes_max: 256 * 1024 * 1024,
+            // Judgement: a day and a gigabyte to look into what was said and heard, and to replay it
+            // under another rule book.
+            retention_h: 24,
+            retention_bytes: 1 << 30,
             // Judgement: room for three checkpoints of a million keys (about 200 MiB each) and a day of
             // ticks, commands and mails, while somebody makes room.
             disk_free_bytes_min: 1 << 30,
@@ -84,6 +122,7 @@ impl Default for Config {
             rules: None,
             workers: 0,
             journal: JournalSettings::default(),
+            checkpoint: CheckpointSettings::default(),
             http: HttpConfig::default(),
             mail: MailConfig::default(),
             limits: Limits::default(),

@@ -21,6 +21,7 @@ pub mod store;
 pub mod checkpoint;
 
 pub mod ingest;
+pub mod mm7;
 pub mod notify;
 
 pub mod api;

@@ -1,4 +1,4 @@
-//! The commands of Chrysalis: `serve | demo | check | test | replay | journal`; nothing else.
+//! The commands of Chrysalis: `serve | demo | check | test | replay | journal | backup | restore`; nothing else.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +44,22 @@ enum Command {
         /// Dataflow worker threads; 0 takes one for each core.
         #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
         workers: Option<u16>,
+    },
+    /// Copy everything that a start needs; the engine may run meanwhile.
+    Backup {
+        /// Where to, a folder that is empty or not there.
+        to: PathBuf,
+        /// Data folder of the engine.
+        #[arg(long, default_value = "chrysalis-data")]
+        data: PathBuf,
+    },
+    /// Put a backup into an empty data folder.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// Data folder to fill, empty or not there.
+        #[arg(long, default_value = "chrysalis-data")]
+        data: PathBuf,
     },
     /// Start everything embedded and tell two stories at speed.
     Demo {
@@ -120,6 +136,8 @@ fn main() -> ExitCode {
             exit,
             seed,
         } => serve::demo(listen, data, exit, seed),
+        Command::Backup { to, data } => commands::backup::take(&data, &to),
+        Command::Restore { from, data } => commands::backup::put_back(&from, &data),
         Command::Check { rules } => commands::check(&rules),
         Command::Test { rules } => commands::test(&rules),
         Command::Replay {

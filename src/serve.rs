@@ -6,14 +6,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
-use chrysalis::api::ReloadProblems;
+use chrysalis::api::{Lifecycle, ReloadProblems};
 use chrysalis::app::{App, RuleSource};
 use chrysalis::config::Config;
 use chrysalis::demo::{self, DemoOptions};
+use chrysalis::supervisor::Supervisor;
 
 /// What `serve` was told on the command line.
 pub(crate) struct ServeArguments {
@@ -39,7 +41,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     let ended = runtime.block_on(run(config));
     // Everything of ours has ended; what still runs are questions of clients that will not be told.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     ended
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn demo(
 
 async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let rules = RuleSource::find(config.rules.as_deref());
+    let supervisor = Supervisor::find().context("the supervisor cannot be reached")?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let stop = stop_signal()?;
     tokio::pin!(stop);
@@ -86,13 +89,16 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         started = starting => started.context("the start ended badly")??,
     };
     tracing::info!(address = %app.address, "listening on http://{}", app.address);
+    let mut watch = Watch::new(&supervisor);
     let failure = loop {
         tokio::select! {
             () = &mut stop => break None,
+            () = watch.look(&app) => {}
             reason = app.failure() => break Some(reason),
             _ = hang_up.recv() => reload(&app).await,
         }
     };
+    supervisor.stopping();
     if failure.is_none() {
         tracing::info!("stopping; a second signal stops at once, and loses nothing acknowledged");
         tokio::spawn(async {
@@ -106,6 +112,60 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     match failure {
         Some(reason) => Err(anyhow!(reason)),
         None => stopped.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// How often the engine is looked at where nobody asks for it oftener.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells the supervisor what it sees the engine do.
+struct Watch<'a> {
+    supervisor: &'a Supervisor,
+    every: Duration,
+    ready: bool,
+    told_percent: u8,
+    epoch: Option<u64>,
+}
+
+impl Watch<'_> {
+    fn new(supervisor: &Supervisor) -> Watch<'_> {
+        let every = supervisor.alive_every().unwrap_or(LOOK_EVERY);
+        Watch {
+            supervisor,
+            every: every.min(LOOK_EVERY),
+            ready: false,
+            told_percent: 0,
+            epoch: None,
+        }
+    }
+
+    /// Waits a while, and looks. Alive is an engine that has acted on another epoch: the journal ticks at
+    /// least once a second.
+    async fn look(&mut self, app: &App) {
+        tokio::time::sleep(self.every).await;
+        let health = app.health();
+        if health.epoch != self.epoch {
+            self.epoch = health.epoch;
+            self.supervisor.alive();
+        }
+        match health.lifecycle {
+            Lifecycle::Starting { percent } => {
+                // The watchdog only watches from `READY=1` on.
+                self.supervisor.extend_start(self.every * 10);
+                self.supervisor.status(&format!("replaying, {percent} %"));
+                if percent / 10 > self.told_percent / 10 {
+                    self.told_percent = percent;
+                    tracing::info!("replaying the journal, {percent} %");
+                }
+            }
+            _ if !self.ready => {
+                self.ready = true;
+                self.supervisor.ready();
+                self.supervisor.status("serving");
+                tracing::info!("ready");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -44,6 +44,11 @@ kqis:
 alert_policies:
   default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
 ";
+/// Checkpoints and segments as often as can be, and nothing kept that no start needs.
+const CONFIG: &str = "
+checkpoint: {interval_ms: 40}
+journal: {segment_bytes_max: 8192, retention_h: 0, retention_bytes: 0}
+";
 /// Lines in a batch.
 const BATCH: u64 = 100;
 
@@ -73,6 +78,8 @@ impl Server {
             .arg(folder.join("data"))
             .arg("--rules")
             .arg(folder.join("rules.yaml"))
+            .arg("--config")
+            .arg(folder.join("config.yaml"))
             .stderr(Stdio::from(
                 std::fs::OpenOptions::new()
                     .create(true)
@@ -161,9 +168,14 @@ fn now_ms() -> i64 {
     now.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
+fn set_up(folder: &Path) {
+    std::fs::write(folder.join("rules.yaml"), RULES).unwrap();
+    std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
+}
+
 async fn survive(workers: usize, kills: u64, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();
+    set_up(folder.path());
     let base_ms = (now_ms() - 12 * 3_600_000) / 60_000 * 60_000;
     let client = Client::builder()
         .timeout(Duration::from_secs(10))
@@ -173,6 +185,8 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     let mut acknowledged = 0;
     let mut sequence = 1;
     for _ in 0..kills {
+        // A checkpoint is begun from at any number of workers.
+        let workers = [workers, 1, 2, 4][dice.roll(4) as usize];
         let server = Server::start(folder.path(), workers).await;
         let url = format!("{}/v1/events", server.url);
         let die_at = Instant::now() + Duration::from_millis(30 + dice.roll(700));
@@ -224,11 +238,68 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         counted, acknowledged,
         "workers {workers} seed {seed}: {status:#}"
     );
+    let checkpoints = std::fs::read_dir(folder.path().join("data/checkpoints")).unwrap();
+    assert!(checkpoints.count() > 0, "no checkpoint was ever written");
+    let first = std::fs::read_dir(folder.path().join("data/journal")).unwrap();
+    let first = first.map(|entry| entry.unwrap().file_name()).min().unwrap();
+    assert_ne!(first, "00000000000000000000.journal", "nothing was cut");
+    let undisturbed = undisturbed(workers, sequence, base_ms).await;
+    assert!(!undisturbed.is_empty(), "no alert at all");
+    assert_eq!(
+        course(&server).await,
+        undisturbed,
+        "workers {workers} seed {seed}"
+    );
     let alerts = server.json("/v1/alerts").await;
     check_mails(&folder.path().join("data/outbox"), &alerts).await;
     println!(
         "{workers} workers: {kills} kills, {acknowledged} events acknowledged, all counted once"
     );
+}
+
+/// What became of every alert, in event time.
+async fn course(server: &Server) -> Vec<String> {
+    let alerts = server.json("/v1/alerts").await;
+    let alerts = alerts["alerts"].as_array().unwrap();
+    let mut course: Vec<String> = alerts
+        .iter()
+        .map(|alert| {
+            let of = |name: &str| alert[name].to_string();
+            [
+                "alert",
+                "group_label",
+                "state",
+                "severity",
+                "active_since_ms",
+                "fired_at_ms",
+                "resolved_at_ms",
+                "worst_value",
+            ]
+            .map(of)
+            .join(" ")
+        })
+        .collect();
+    course.sort();
+    course
+}
+
+/// The course of alerts in an engine that nobody killed.
+async fn undisturbed(workers: usize, batches: u64, base_ms: i64) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    let server = Server::start(folder.path(), workers).await;
+    for sequence in 1..=batches {
+        let answer = Client::new()
+            .post(format!("{}/v1/events", server.url))
+            .body(batch(sequence, base_ms))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let all = batches * BATCH;
+    assert_eq!(count_all(&server, all, base_ms).await, all);
+    course(&server).await
 }
 
 /// Sums the counts of all windows, waiting for the last epoch to be through.

@@ -127,7 +127,6 @@ fn checkpoint(data: &Path, epoch: u64, next: u64) {
         epoch,
         now_ms: START_MS,
         next: Position(next),
-        events_total: 0,
         created_at_ms: START_MS,
         program: "0".to_owned(),
         rules: Vec::new(),

@@ -43,9 +43,41 @@ pub struct HealthNow {
     pub counts: Counts,
     /// When the server started, wall clock, ms.
     pub started_at_ms: i64,
+    /// The newest checkpoint that this process wrote.
+    pub checkpoint: Option<CheckpointNow>,
+    /// Checkpoints that could not be written since the start.
+    pub checkpoint_failures: u64,
+    /// Segments that were cut off the journal since the start.
+    pub segments_cut: u64,
+}
+
+/// A checkpoint that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointNow {
+    /// The epoch that it is the end of.
+    pub epoch: Epoch,
+    /// When it was complete, wall clock, ms.
+    pub at_ms: i64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Keys in it: entities, tuples and groups.
+    pub keys: u64,
+    /// How long encoding and writing took, beside the engine, ms.
+    pub took_ms: u64,
 }
 
 impl HealthNow {
+    /// How long the start still takes if it goes on as so far, ms; `None` before that can be told.
+    pub fn starting_left_ms(&self, now_ms: i64) -> Option<i64> {
+        match self.lifecycle {
+            Lifecycle::Starting { percent } if percent > 0 => {
+                let took_ms = now_ms - self.started_at_ms;
+                Some(took_ms.max(0) * i64::from(100 - percent.min(100)) / i64::from(percent))
+            }
+            _ => None,
+        }
+    }
+
     /// Epochs closed in the journal that the engine has not acted on.
     pub fn epochs_behind(&self, journal: &WriterStats) -> u64 {
         let done = self.epoch.map_or(0, |epoch| epoch + 1);
@@ -68,6 +100,9 @@ impl Health {
                 epoch: None,
                 counts: Counts::default(),
                 started_at_ms,
+                checkpoint: None,
+                checkpoint_failures: 0,
+                segments_cut: 0,
             }),
         }
     }
@@ -82,6 +117,23 @@ impl Health {
         self.now.rcu(|now| HealthNow {
             epoch: Some(epoch),
             counts,
+            ..**now
+        });
+    }
+
+    /// A checkpoint was written, and segments cut off the journal.
+    pub fn note_checkpoint(&self, checkpoint: CheckpointNow, segments_cut: u64) {
+        self.now.rcu(|now| HealthNow {
+            checkpoint: Some(checkpoint),
+            segments_cut: now.segments_cut + segments_cut,
+            ..**now
+        });
+    }
+
+    /// A checkpoint could not be written.
+    pub fn note_checkpoint_failure(&self) {
+        self.now.rcu(|now| HealthNow {
+            checkpoint_failures: now.checkpoint_failures + 1,
             ..**now
         });
     }

@@ -23,7 +23,7 @@ pub use answers::Answers;
 pub(crate) use clock::{ago, iso};
 pub use current::{Current, GroupNow, KqiNow, WindowNow};
 pub(crate) use error::ApiError;
-pub use health::{Health, HealthNow, Lifecycle};
+pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
 pub use router::router;
 pub(crate) use router::{Server, now_ms};
 pub use standing::Standing;

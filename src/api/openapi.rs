@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use crate::api::routes::{alerts, events, kqis, machine, rules, status, triggers, windows};
+use crate::api::routes::{alerts, events, kqis, machine, mm7, rules, status, triggers, windows};
 use crate::console;
 
 /// Everything that answers over HTTP.
@@ -17,6 +17,7 @@ use crate::console;
         console::page,
         events::post,
         events::quarantine,
+        mm7::post,
         status::status,
         status::ready,
         status::healthz,

@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
-use crate::api::routes::{alerts, events, kqis, machine, rules, status, triggers, windows};
+use crate::api::routes::{alerts, events, kqis, machine, mm7, rules, status, triggers, windows};
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
 use crate::{console, time};
@@ -64,6 +64,7 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/", get(console::page)),
         ("/v1/events", post(events::post)),
         ("/v1/quarantine", get(events::quarantine)),
+        ("/mm7", post(mm7::post)),
         ("/v1/status", get(status::status)),
         ("/v1/services", get(kqis::services)),
         ("/v1/kqis", get(kqis::list)),

@@ -2,6 +2,7 @@
 
 mod fairness;
 mod ingest;
+mod mm7;
 mod page;
 mod reading;
 mod refusing;

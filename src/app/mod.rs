@@ -1,6 +1,9 @@
 //! The running engine: opens the edges, wires them to the pure core in one straight line, and stops
 //! them in reverse order.
 
+mod backup;
+mod checkpoints;
+mod interpret;
 mod pipeline;
 mod rulebook;
 mod running;
@@ -18,14 +21,16 @@ use tokio::sync::{broadcast, watch};
 
 use crate::alerting::Notice;
 use crate::api::{
-    Answers, Health, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, router,
+    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
+    router,
 };
+use crate::checkpoint::Folder;
 use crate::config::Config;
 use crate::dataflow::{Counts, Dataflow, DataflowConfig};
 use crate::engine::{CommandResult, Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
-use crate::journal::{Journal, JournalConfig, Record, Submit};
+use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::{Metrics, NotifyCounts};
 use crate::notify::{Mailer, Notifier};
 use crate::store::Ledger;
@@ -33,6 +38,9 @@ use crate::time::now_ms;
 
 use running::Running;
 
+pub use backup::{Copied, backup, restore};
+pub use checkpoints::{Beginning, begin, head_of, keep};
+pub use interpret::{Interpreter, Meaning};
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
@@ -82,12 +90,19 @@ impl App {
             record_bytes_max: config.journal.record_bytes_max,
             ..JournalConfig::default()
         };
-        let (journal, recovery) = Journal::open(&config.data.join("journal"), settings)?;
+        let journal_dir = config.data.join("journal");
+        let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
+        let beginning = begin(&folder, &RealDisk, &journal_dir)?;
+        let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
+        let replay_from = resume.as_ref().map(|resume| resume.next);
+        let disk = Arc::new(RealDisk);
+        let (journal, recovery) = Journal::resume_on(disk, &journal_dir, settings, resume)?;
         let epochs_recovered = recovery.epochs_total;
         let writer_config = WriterConfig {
             epoch_interval_ms: config.journal.epoch_interval_ms,
             queue_requests_max: config.journal.queue_requests_max,
             queue_bytes_max: config.journal.queue_bytes_max,
+            replay_from,
             ..WriterConfig::default()
         };
         let (writer, epochs) = Writer::start(journal, recovery, writer_config, Arc::new(now_ms))?;
@@ -105,14 +120,23 @@ impl App {
         let notifier =
             Arc::new(Notifier::start(ledger, mailer, config.mail.clone(), Arc::new(now_ms)).await?);
 
-        let dataflow = Dataflow::start(DataflowConfig {
+        let dataflow_config = DataflowConfig {
             workers: config.workers(),
             keeps_history: true,
             limits: config.limits,
-        })?;
-        let engine = Engine::new(first_plan);
-        let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
+        };
         let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
+        let epochs_before = beginning.as_ref().map_or(0, |beginning| beginning.epoch);
+        let (interpreter, engine, restored) = match beginning {
+            Some(beginning) => {
+                applied.store(Some(Arc::new(beginning.files.clone())));
+                let interpreter = Interpreter::with(beginning.plan, beginning.files);
+                (interpreter, beginning.engine, Some(beginning.dataflow))
+            }
+            None => (Interpreter::default(), Engine::new(first_plan), None),
+        };
+        let dataflow = Dataflow::resume(dataflow_config, restored)?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
         let answers = Arc::new(Answers::default());
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
@@ -123,6 +147,7 @@ impl App {
             answers: answers.clone(),
             health: health.clone(),
             effects: effects.clone(),
+            epochs_before,
             epochs_recovered,
             fail,
         };
@@ -132,11 +157,22 @@ impl App {
             queries,
         } = dataflow;
         let feeding = applied.clone();
-        running.spawn("feed", move || pipeline::feed(&epochs, feed, &feeding))?;
+        let (due, keeper, scribe) = checkpoints::keeping(
+            folder,
+            &journal_dir,
+            Duration::from_millis(config.checkpoint.interval_ms),
+            config.journal.retention(),
+            submitter.clone(),
+            health.clone(),
+        );
+        running.spawn("feed", move || {
+            pipeline::feed(&epochs, feed, &feeding, interpreter, due);
+        })?;
         let acting = snapshot.clone();
         running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet);
+            pipeline::act(cuts, engine, &acting, &mut outlet, &keeper);
         })?;
+        running.spawn("checkpoint", move || scribe.run())?;
 
         let reload = reload_of(rules, submitter.clone(), applied);
         if epochs_recovered == 0 {
@@ -203,6 +239,11 @@ impl App {
         self.effects.subscribe()
     }
 
+    /// Where the engine stands now.
+    pub fn health(&self) -> HealthNow {
+        *self.health.now()
+    }
+
     /// Reads the rule book again.
     ///
     /// # Errors
@@ -261,6 +302,8 @@ struct Outlet {
     answers: Arc<Answers>,
     health: Arc<Health>,
     effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    /// Epochs that the checkpoint covers.
+    epochs_before: u64,
     epochs_recovered: u64,
     fail: watch::Sender<Option<String>>,
 }
@@ -290,7 +333,9 @@ impl pipeline::Outlet for Outlet {
                 self.health.set_lifecycle(Lifecycle::Ready);
             }
             Lifecycle::Starting { .. } => {
-                let percent = (done * 100 / self.epochs_recovered.max(1)) as u8;
+                let all = self.epochs_recovered.saturating_sub(self.epochs_before);
+                let done = done.saturating_sub(self.epochs_before);
+                let percent = (done * 100 / all.max(1)) as u8;
                 self.health.set_lifecycle(Lifecycle::Starting { percent });
             }
             _ => {}

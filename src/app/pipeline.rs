@@ -10,16 +10,20 @@ use std::sync::mpsc::Receiver;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::alerting::Notice;
-use crate::app::rulebook::{RuleFiles, plan_of};
-use crate::dataflow::{Counts, Cuts, EpochInput, Feed, Work};
-use crate::engine::{Command, CommandResult, Effect, Engine, JournaledCommand, Snapshot};
+use crate::app::checkpoints::{Due, Keeper, head_of};
+use crate::app::interpret::{Interpreter, Meaning};
+use crate::app::rulebook::RuleFiles;
+use crate::checkpoint::Head;
+use crate::dataflow::{Counts, Cuts, Feed};
+use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
-use crate::journal::{Epoch, Record};
-use crate::rules::Plan;
+use crate::journal::Epoch;
 
 /// What travels with an epoch to its cut.
 pub(super) struct EpochTag {
     pub(super) commands: Vec<JournaledCommand>,
+    /// A checkpoint is wanted as of this epoch.
+    pub(super) checkpoint: Option<Head>,
 }
 
 /// Where effects go.
@@ -38,60 +42,36 @@ pub(super) fn feed(
     epochs: &Receiver<Epoch<Attachment>>,
     mut feed: Feed<EpochTag>,
     applied: &ArcSwapOption<RuleFiles>,
+    mut interpreter: Interpreter,
+    mut due: Due,
 ) {
-    let mut plan: Option<Arc<Plan>> = None;
     while let Ok(epoch) = epochs.recv() {
-        let mut work = Vec::new();
-        let mut commands = Vec::new();
-        let mut changed = false;
-        for (position, record, attachment) in epoch.records {
-            match &*record {
-                Record::Batch { lines, .. } => work.push(match attachment {
-                    Some(batch) => Work::Decoded {
-                        batch,
-                        lines: lines.clone(),
-                    },
-                    None => Work::Lines {
-                        lines: lines.clone(),
-                        first_line: 1,
-                        limits: None,
-                    },
-                }),
-                Record::Command { at_ms, actor, body } => {
-                    match serde_json::from_slice::<Command>(body) {
-                        Ok(command) => commands.push(JournaledCommand {
-                            position: position.0,
-                            at_ms: *at_ms,
-                            actor: actor.clone(),
-                            command,
-                        }),
-                        Err(error) => {
-                            tracing::error!(position = position.0, %error, "a journaled command is not understood by this version, it is left out");
-                        }
-                    }
-                }
-                // The last book of an epoch is in force for the whole of it.
-                Record::RuleBook { files, .. } => match plan_of(files, plan.as_deref()) {
-                    Ok(new) => {
-                        plan = Some(new);
-                        changed = true;
-                        applied.store(Some(Arc::new(files.clone())));
-                    }
-                    Err(error) => {
-                        tracing::error!(position = position.0, %error, "a journaled rule book is not accepted by this version, the one before stays");
-                    }
-                },
-                Record::Tick { .. } => {}
-            }
+        if epoch.epoch != feed.next_epoch() {
+            tracing::error!(
+                epoch = epoch.epoch,
+                expected = feed.next_epoch(),
+                "the journal's epochs do not follow the checkpoint"
+            );
+            return;
         }
-        let input = EpochInput {
-            now_ms: epoch.now_ms,
-            plan: plan.clone().filter(|_| changed),
-            work,
-            end: false,
-            checkpoint: false,
+        let (number, now_ms, next, last) = (epoch.epoch, epoch.now_ms, epoch.next, epoch.last);
+        let Meaning {
+            mut input,
+            commands,
+        } = interpreter.read(epoch);
+        let in_force = interpreter.in_force();
+        if let (Some(_), Some((_, files))) = (&input.plan, in_force) {
+            applied.store(Some(files.clone()));
+        }
+        let checkpoint = in_force
+            .filter(|_| due.now(last))
+            .map(|(plan, files)| head_of(number, now_ms, next, files.as_ref().clone(), plan));
+        input.checkpoint = checkpoint.is_some();
+        let tag = EpochTag {
+            commands,
+            checkpoint,
         };
-        if !feed.submit(input, EpochTag { commands }) {
+        if !feed.submit(input, tag) {
             return;
         }
     }
@@ -103,6 +83,7 @@ pub(super) fn act(
     mut engine: Engine,
     snapshots: &ArcSwap<Snapshot>,
     outlet: &mut impl Outlet,
+    keeper: &Keeper,
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
@@ -123,5 +104,8 @@ pub(super) fn act(
             }
         }
         outlet.done(engine.snapshot(), effects, cuts.counts());
+        if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
+            keeper.keep(head, &engine, state);
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::rules::{Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
+use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 23] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -19,13 +19,42 @@ const SHIPPED: [(&str, &str); 9] = [
     ),
     ("rules/book.yaml", include_str!("../../rules/book.yaml")),
     (
+        "rules/complaints.yaml",
+        include_str!("../../rules/complaints.yaml"),
+    ),
+    (
         "rules/departments.yaml",
         include_str!("../../rules/departments.yaml"),
     ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
+    ("rules/places.yaml", include_str!("../../rules/places.yaml")),
+    (
+        "rules/services/crbt.yaml",
+        include_str!("../../rules/services/crbt.yaml"),
+    ),
     (
         "rules/services/experience_card.yaml",
         include_str!("../../rules/services/experience_card.yaml"),
+    ),
+    (
+        "rules/services/fetion.yaml",
+        include_str!("../../rules/services/fetion.yaml"),
+    ),
+    (
+        "rules/services/gprs.yaml",
+        include_str!("../../rules/services/gprs.yaml"),
+    ),
+    (
+        "rules/services/hotline.yaml",
+        include_str!("../../rules/services/hotline.yaml"),
+    ),
+    (
+        "rules/services/mms.yaml",
+        include_str!("../../rules/services/mms.yaml"),
+    ),
+    (
+        "rules/services/mobile_game.yaml",
+        include_str!("../../rules/services/mobile_game.yaml"),
     ),
     (
         "rules/services/mobile_mail.yaml",
@@ -36,8 +65,32 @@ const SHIPPED: [(&str, &str); 9] = [
         include_str!("../../rules/services/mobile_newspaper.yaml"),
     ),
     (
+        "rules/services/mobile_stock.yaml",
+        include_str!("../../rules/services/mobile_stock.yaml"),
+    ),
+    (
+        "rules/services/monternet_sms.yaml",
+        include_str!("../../rules/services/monternet_sms.yaml"),
+    ),
+    (
+        "rules/services/sms.yaml",
+        include_str!("../../rules/services/sms.yaml"),
+    ),
+    (
         "rules/services/sms_hall.yaml",
         include_str!("../../rules/services/sms_hall.yaml"),
+    ),
+    (
+        "rules/services/wap.yaml",
+        include_str!("../../rules/services/wap.yaml"),
+    ),
+    (
+        "rules/services/wap_hall.yaml",
+        include_str!("../../rules/services/wap_hall.yaml"),
+    ),
+    (
+        "rules/services/web_hall.yaml",
+        include_str!("../../rules/services/web_hall.yaml"),
     ),
 ];
 
@@ -113,9 +166,20 @@ pub fn plan_of(
     files: &[(String, String)],
     previous: Option<&Plan>,
 ) -> Result<Arc<Plan>, RuleBookError> {
+    plan_after(files, &previous.map(Plan::lineage).unwrap_or_default())
+}
+
+/// Makes the plan of checked texts again, as its lineage says.
+///
+/// # Errors
+/// As [`plan_of`].
+pub(super) fn plan_after(
+    files: &[(String, String)],
+    lineage: &Lineage,
+) -> Result<Arc<Plan>, RuleBookError> {
     let book = Arc::new(book_of(files)?);
     // `check` has looked the zone up already.
-    Plan::new(book, previous)
+    Plan::after(book, lineage)
         .map(Arc::new)
         .map_err(|_| RuleBookError {
             problems: Vec::new(),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::dataflow::StateError;
+
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
@@ -49,6 +51,12 @@ pub enum CheckpointError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<StateError> for CheckpointError {
+    fn from(error: StateError) -> Self {
+        Self::content("the dataflow", error)
+    }
 }
 
 impl CheckpointError {

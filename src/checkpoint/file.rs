@@ -34,8 +34,6 @@ pub struct Head {
     pub now_ms: i64,
     /// Where the next epoch begins in the journal.
     pub next: Position,
-    /// Events of all batches before that.
-    pub events_total: u64,
     /// When it was written, ms.
     pub created_at_ms: i64,
     /// Version of the program that wrote it.

@@ -12,7 +12,6 @@ fn head(epoch: u64) -> Head {
         epoch,
         now_ms: 7,
         next: Position(epoch * 10),
-        events_total: 3,
         created_at_ms: 8,
         program: "0".to_owned(),
         rules: vec![("a.yaml".to_owned(), "book: {}".to_owned())],

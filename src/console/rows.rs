@@ -372,6 +372,15 @@ fn facts(
             format!("{} KiB", thousands(stats.queue_bytes as u64 / 1024)),
         ),
         row(
+            "上次检查点",
+            "last checkpoint",
+            match (health.checkpoint, health.checkpoint_failures) {
+                (_, 1..) => format!("{} 次失败 failed", health.checkpoint_failures),
+                (Some(checkpoint), 0) => ago(now_ms - checkpoint.at_ms),
+                (None, 0) => "—".to_owned(),
+            },
+        ),
+        row(
             "日志磁盘剩余",
             "disk left",
             stats.space.free_bytes.map_or("—".to_owned(), |bytes| {

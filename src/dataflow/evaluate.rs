@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
-use crate::event::{Annotation, Reading};
+use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::Total;
-use crate::rules::{Aggregate, Kqi, Verdict, WindowSpec, judge};
+use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, judge};
 
 /// Distinct series of readings kept; more are left out.
 const SERIES_MAX: usize = 100_000;
@@ -56,15 +56,27 @@ impl Surroundings {
 
     /// The base of a rate: the gauge's latest reading before `end_ms` (or its first, before that),
     /// summed over the dimensions that neither the group nor the KQI's service fixes.
-    fn base(&self, gauge: &str, kqi: &Kqi, group: &Group, end_ms: i64) -> Option<f64> {
+    fn base(
+        &self,
+        gauge: &str,
+        kqi: &Kqi,
+        group: &Group,
+        end_ms: i64,
+        places: &Places,
+    ) -> Option<f64> {
         let fits = |dimensions: &BTreeMap<String, String>| {
-            dimensions.iter().all(|(name, value)| {
-                let fixed = group.get(name).or(match name.as_str() {
-                    "service" => kqi.service.as_deref(),
-                    _ => None,
-                });
+            let own = dimensions.iter().all(|(name, value)| {
+                let fixed = known(group, kqi, places, name);
                 fixed.is_none_or(|fixed| fixed == value)
-            })
+            });
+            // A province's base is the sum of those of its cities.
+            let place = DERIVED.iter().all(|name| {
+                let wanted = group.get(name);
+                let city = dimensions.get(CITY);
+                let there = city.map(|city| places.derive(name, city));
+                wanted.is_none() || there.is_none_or(|there| there == wanted)
+            });
+            own && place
         };
         let series = self.readings.get(gauge)?;
         let values = series
@@ -84,25 +96,35 @@ impl Surroundings {
     fn suppresses(
         &self,
         kinds: &[String],
-        group: &Group,
+        window: &Summed<'_>,
         kqi: &Kqi,
-        start_ms: i64,
-        end_ms: i64,
+        places: &Places,
     ) -> bool {
+        let Summed {
+            group,
+            start_ms,
+            end_ms,
+            ..
+        } = *window;
         self.annotations.iter().any(|annotation| {
             annotation.start_ms < end_ms
                 && start_ms < annotation.end_ms
                 && kinds.iter().any(|kind| **kind == *annotation.kind)
                 && annotation.scope.iter().all(|(name, value)| {
                     let own = match name.as_str() {
-                        "service" => group.get(name).or(kqi.service.as_deref()),
                         "kqi" => Some(kqi.id.as_str()),
-                        _ => group.get(name),
+                        _ => known(group, kqi, places, name),
                     };
                     own == Some(value)
                 })
         })
     }
+}
+
+/// What is known of an object: its group's value, what follows from its city, or its KQI's service.
+fn known<'a>(group: &'a Group, kqi: &'a Kqi, places: &'a Places, name: &str) -> Option<&'a str> {
+    let service = || kqi.service.as_deref().filter(|_| name == "service");
+    places.find(name, |name| group.get(name)).or_else(service)
 }
 
 /// A window of one group, summed.
@@ -126,7 +148,7 @@ pub(super) fn evaluate(
     kqi: &Kqi,
     window: Summed<'_>,
     surroundings: &Surroundings,
-    suppressing: &[String],
+    book: &RuleBook,
 ) -> Cell {
     let counted = counted(kqi, window.total);
     let earlier = window.earlier.map_or(0, |total| self::counted(kqi, total));
@@ -139,16 +161,11 @@ pub(super) fn evaluate(
         Aggregate::Change { .. } => counted.max(earlier),
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
     };
-    let value = value(kqi, window, counted, earlier, surroundings);
+    let value = value(kqi, window, counted, earlier, surroundings, &book.places);
     let (score, mut verdict) = judge(kqi, samples.max(0) as u64, value);
-    let Summed {
-        group,
-        start_ms,
-        end_ms,
-        ..
-    } = window;
-    if matches!(verdict, Verdict::Abnormal(_))
-        && surroundings.suppresses(suppressing, group, kqi, start_ms, end_ms)
+    if kqi.suppressible
+        && matches!(verdict, Verdict::Abnormal(_))
+        && surroundings.suppresses(&book.suppressing_annotations, &window, kqi, &book.places)
     {
         verdict = Verdict::Suppressed;
     }
@@ -167,6 +184,7 @@ fn value(
     counted: i64,
     earlier: i64,
     surroundings: &Surroundings,
+    places: &Places,
 ) -> Option<f64> {
     let total = window.total;
     match &kqi.aggregate {
@@ -180,7 +198,7 @@ fn value(
         Aggregate::Max => total.greatest().map(|value| kqi.in_unit(value)),
         Aggregate::Quantile(q) => total.quantile(*q).map(|value| kqi.in_unit(value)),
         Aggregate::RatePer10k { base, per_ms } => {
-            let base = surroundings.base(base, kqi, window.group, window.end_ms)?;
+            let base = surroundings.base(base, kqi, window.group, window.end_ms, places)?;
             let periods = (window.end_ms - window.start_ms) as f64 / *per_ms as f64;
             Some(counted as f64 * 10_000.0 / base / periods)
         }

@@ -153,7 +153,9 @@ fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindo
             .find(|earlier| earlier.spec == window.spec)
     });
     let Some(earlier) = earlier else { return true };
-    let same_kinds = old.book.suppressing_annotations == plan.book.suppressing_annotations;
+    // What suppresses, and whom: a base or a scope may name a province.
+    let same_surroundings = old.book.suppressing_annotations == plan.book.suppressing_annotations
+        && old.book.places == plan.book.places;
     let was = |index: &usize| {
         let kqi = &plan.book.kqis[*index];
         earlier
@@ -173,7 +175,7 @@ fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindo
             .find(|was| old.book.kqis[**was] == plan.book.kqis[*index]);
         earlier.is_some_and(|was| alerts(old, *was) == alerts(plan, *index))
     };
-    !(same_kinds
+    !(same_surroundings
         && window
             .kqis
             .iter()

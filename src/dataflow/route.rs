@@ -17,7 +17,7 @@ use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
 use crate::dataflow::{Counters, Limits, pane_of};
-use crate::event::{DimensionValue, Layout, Stream, Tuple};
+use crate::event::{DimensionValue, Stream, Tuple};
 use crate::measure::{Measure, Parts};
 use crate::rules::{Family, Plan, Predicate};
 
@@ -247,19 +247,14 @@ fn routes_of(plan: &Plan, tuple: &Tuple, counters: &Counters) -> Vec<Route> {
 }
 
 fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) -> Option<Route> {
-    if !holds(family.filter.as_ref(), &plan.layout, tuple, counters) {
+    if !holds(family.filter.as_ref(), plan, tuple, counters) {
         return None;
     }
-    let good = holds(family.good.as_ref(), &plan.layout, tuple, counters)
+    let good = holds(family.good.as_ref(), plan, tuple, counters)
         && family
             .good_within
             .is_none_or(|limit| tuple.bound.is_within(limit));
-    let value = |name: &String| {
-        (
-            name.clone(),
-            value_of(&plan.layout, tuple, name).to_string(),
-        )
-    };
+    let value = |name: &String| (name.clone(), value_of(plan, tuple, name).to_string());
     let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
     Some(Route {
         family: family.number,
@@ -269,17 +264,12 @@ fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) ->
     })
 }
 
-fn holds(
-    predicate: Option<&Predicate>,
-    layout: &Layout,
-    tuple: &Tuple,
-    counters: &Counters,
-) -> bool {
+fn holds(predicate: Option<&Predicate>, plan: &Plan, tuple: &Tuple, counters: &Counters) -> bool {
     let Some(predicate) = predicate else {
         return true;
     };
     predicate
-        .holds(&mut |name| value_of(layout, tuple, name))
+        .holds(&mut |name| value_of(plan, tuple, name))
         .unwrap_or_else(|error| {
             Counters::add(&counters.predicate_errors, 1);
             tracing::debug!(%error, "a condition has no answer for a tuple; it counts as false");
@@ -287,10 +277,25 @@ fn holds(
         })
 }
 
-fn value_of(layout: &Layout, tuple: &Tuple, name: &str) -> DimensionValue {
-    let dimensions = &layout.of(tuple.stream).dimensions;
-    let at = dimensions.iter().position(|dimension| dimension == name);
-    at.and_then(|at| tuple.values.get(at))
-        .cloned()
-        .unwrap_or(DimensionValue::Null)
+/// A dimension's value: the tuple's own, or what follows from its city.
+fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue {
+    let dimensions = &plan.layout.of(tuple.stream).dimensions;
+    let own = |name: &str| {
+        let at = dimensions.iter().position(|dimension| dimension == name);
+        at.and_then(|at| tuple.values.get(at))
+    };
+    let text = |name: &str| match own(name) {
+        Some(DimensionValue::Text(text)) => Some(&**text),
+        _ => None,
+    };
+    match own(name) {
+        Some(DimensionValue::Null) | None => plan
+            .book
+            .places
+            .find(name, text)
+            .map_or(DimensionValue::Null, |text| {
+                DimensionValue::Text(text.into())
+            }),
+        Some(value) => value.clone(),
+    }
 }

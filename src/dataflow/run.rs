@@ -235,6 +235,11 @@ impl<T: Send + 'static> Dataflow<T> {
 }
 
 impl<T> Feed<T> {
+    /// The number that the next epoch gets.
+    pub fn next_epoch(&self) -> Epoch {
+        self.next_epoch
+    }
+
     /// Hands an epoch to the workers and returns its number; waits while too many are in flight.
     ///
     /// False means that the cuts are no longer taken.

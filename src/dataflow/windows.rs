@@ -303,13 +303,12 @@ impl Windows {
             total,
             earlier: window.against_ms.is_some().then_some(&*earlier),
         };
-        let suppressing = &plan.book.suppressing_annotations;
         let cells = window.kqis.iter().filter_map(|index| {
             let kqi = plan.book.kqis.get(*index)?;
             // A window without facts says something only where it is compared with an earlier one.
             let compares = matches!(kqi.aggregate, Aggregate::Change { .. }) && earlier.count > 0;
             Some(if total.count > 0 || compares {
-                evaluate(*index, kqi, summed, &self.surroundings, suppressing)
+                evaluate(*index, kqi, summed, &self.surroundings, &plan.book)
             } else {
                 Cell::absent(*index)
             })

@@ -128,5 +128,6 @@ impl Watch<'_> {
             && self.rule == new.rule
             && self.book.mms == new.book.mms
             && self.book.suppressing_annotations == new.book.suppressing_annotations
+            && self.book.places == new.book.places
     }
 }

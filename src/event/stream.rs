@@ -5,6 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The dimension that places follow from.
+pub const CITY: &str = "city";
+/// The province that a city is in.
+pub const PROVINCE: &str = "province";
+/// The operator's group that a province's branch is of.
+pub const GROUP: &str = "group";
+/// Dimensions that no event has to say: they follow from its city by the rule book's places.
+pub const DERIVED: [&str; 2] = [PROVINCE, GROUP];
+
 /// A stream of facts that a KQI can be computed from.
 ///
 /// These are the wire types of `POST /v1/events` seen from the rules: `mms_submit` and
@@ -184,6 +193,13 @@ impl Stream {
             }
             Stream::Gauge => const { &[text("name")] },
         }
+    }
+
+    /// The dimensions that follow from others: all of [`DERIVED`] where there is a city.
+    pub fn derived_dimensions(self) -> &'static [&'static str] {
+        let has_city =
+            self.has_open_dimensions() || self.dimensions().iter().any(|known| known.name == CITY);
+        if has_city { &DERIVED } else { &[] }
     }
 
     /// Whether the stream accepts dimensions that are not listed in [`Stream::dimensions`].

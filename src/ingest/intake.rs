@@ -128,6 +128,22 @@ impl Intake {
         self.budget.used()
     }
 
+    /// Counts and keeps a message of another protocol that never became a line.
+    pub fn refuse(&self, producer: &str, message: &[u8], reason: &str, now_ms: i64) {
+        let refused = [Refusal {
+            line: 1,
+            class: RefusalReason::BadValue,
+            reason: reason.to_owned(),
+        }];
+        self.metrics.refused(&refused);
+        let in_one_line: Vec<u8> = message
+            .iter()
+            .map(|byte| if *byte == b'\n' { b' ' } else { *byte })
+            .collect();
+        self.quarantine
+            .keep(now_ms, Some(producer), &in_one_line, &refused);
+    }
+
     /// Takes a body and answers when it is durable. Shares are counted by the producer's name, or else
     /// by its address.
     ///

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::error::JournalError;
 use super::log::Journal;
 use super::producers::{Newest, Producers};
+use super::read::Reader;
 use super::record::{self, Encoded, Position, Record};
 
 /// What a producer hands in: a record, and what it has already worked out about it.
@@ -125,7 +126,36 @@ pub struct Epochs<A> {
     producers: Arc<Mutex<Producers>>,
     config: EpochConfig,
     open: Open<A>,
+    /// What the journal held before is still being handed over.
+    replaying: bool,
     duplicates_total: u64,
+}
+
+/// A reading of what the journal held when it began.
+pub struct Replay<A> {
+    reader: Reader,
+    until: Position,
+    open: Open<A>,
+}
+
+impl<A: Default> Replay<A> {
+    /// The next epoch that is closed; `None` when there is no other.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn next_epoch(&mut self) -> Result<Option<Epoch<A>>, JournalError> {
+        for read in self.reader.by_ref() {
+            let (position, record) = read?;
+            if position >= self.until {
+                break;
+            }
+            if let Record::Tick { epoch, now_ms } = record {
+                return Ok(Some(self.open.close(epoch, now_ms, position.next())));
+            }
+            self.open.add(position, Arc::new(record), A::default());
+        }
+        Ok(None)
+    }
 }
 
 /// An epoch without its tick.
@@ -153,6 +183,7 @@ impl<A: Default> Epochs<A> {
             producers: Arc::new(Mutex::new(producers)),
             config,
             open: Open::new(),
+            replaying: false,
             duplicates_total: 0,
         }
     }
@@ -168,19 +199,38 @@ impl<A: Default> Epochs<A> {
         from: Option<Position>,
         mut each: impl FnMut(Epoch<A>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, JournalError> {
-        self.open = Open::new();
-        for read in self.journal.reader(from)? {
-            let (position, record) = read?;
-            if let Record::Tick { epoch, now_ms } = record {
-                let closed = self.open.close(epoch, now_ms, position.next());
-                if each(closed).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            } else {
-                self.open.add(position, Arc::new(record), A::default());
+        let mut replay = self.begin_replay(from)?;
+        while let Some(epoch) = replay.next_epoch()? {
+            if each(epoch).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
+        self.end_replay(replay);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Begins to read what the journal holds now. Until [`Epochs::end_replay`] groups can be committed, but
+    /// no epoch closes: what they hold comes after what is read.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn begin_replay(&mut self, from: Option<Position>) -> Result<Replay<A>, JournalError> {
+        self.replaying = true;
+        Ok(Replay {
+            reader: self.journal.reader(from)?,
+            until: self.journal.tally().next,
+            open: Open::new(),
+        })
+    }
+
+    /// What was read has been handed over: its last records, which no tick closes, and what was committed
+    /// meanwhile are the open epoch. Returns the weight of the former, in bytes.
+    pub fn end_replay(&mut self, replay: Replay<A>) -> usize {
+        self.replaying = false;
+        let later = std::mem::replace(&mut self.open, replay.open);
+        let earlier_bytes = self.open.bytes;
+        self.open.append(later);
+        earlier_bytes
     }
 
     /// Appends a group, and a tick if `close` or where a limit is reached, and commits it all once.
@@ -237,12 +287,14 @@ impl<A: Default> Epochs<A> {
                 prepared.record,
                 prepared.attachment,
             ));
-            if events >= self.config.epoch_events_max || bytes >= self.config.epoch_bytes_max {
+            let is_large =
+                events >= self.config.epoch_events_max || bytes >= self.config.epoch_bytes_max;
+            if is_large && !self.replaying {
                 (events, bytes) = (0, 0);
                 staged.extend(self.append_tick(now_ms));
             }
         }
-        if close {
+        if close && !self.replaying {
             staged.extend(self.append_tick(now_ms));
         }
         let idle = self.open.records.is_empty()
@@ -373,6 +425,12 @@ impl<A> Open<A> {
         self.events += record.events();
         self.bytes += record.weight_bytes();
         self.records.push((position, record, attachment));
+    }
+
+    fn append(&mut self, mut later: Open<A>) {
+        self.records.append(&mut later.records);
+        self.events += later.events;
+        self.bytes += later.bytes;
     }
 
     fn close(&mut self, epoch: u64, now_ms: i64, next: Position) -> Epoch<A> {

@@ -101,10 +101,15 @@ impl Unsure {
         }
     }
 
-    /// Where they begin in the last segment, which may have no frame yet.
-    fn from(&self, path: &Path, end: u64) -> u64 {
+    /// Where they begin in the last segment. Without a frame that is durable its header need not be.
+    fn from(&self, path: &Path) -> u64 {
         let first = self.frames.front().filter(|_| path == self.path);
-        first.map_or(end, |(_, offset)| *offset)
+        let offset = first.map_or(0, |(_, offset)| *offset);
+        if offset <= HEADER_BYTES as u64 {
+            0
+        } else {
+            offset
+        }
     }
 }
 
@@ -224,7 +229,7 @@ impl Journal {
         }
         let (path, file, written_bytes) = match scan.end() {
             Some((path, end)) => {
-                let file = segment::reopen(&*disk, path, unsure.from(path, end)..end, scan.torn())?;
+                let file = segment::reopen(&*disk, path, unsure.from(path)..end, scan.torn())?;
                 // The process before may have died between making a segment and syncing its name.
                 disk.sync_dir(dir)
                     .map_err(|e| JournalError::io("sync", dir, e))?;

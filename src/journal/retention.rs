@@ -4,6 +4,7 @@
 //! retention, and what would be left is still larger than the retention's size. Only whole segments go,
 //! the oldest first, never the last; a crash in between leaves a shorter journal and no hole.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::disk::{Disk, DiskFile};
@@ -71,6 +72,18 @@ pub fn cut(
         cut.bytes += bytes;
     }
     Ok(cut)
+}
+
+/// The oldest record kept in `dir`, or where it will be; `None` without any segment or directory.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn oldest(disk: &dyn Disk, dir: &Path) -> Result<Option<Position>, JournalError> {
+    match segment::list(disk, dir) {
+        Ok(segments) => Ok(segments.first().map(|(first, _)| *first)),
+        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, JournalError> {

@@ -25,7 +25,10 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Starts at the segment that holds `from`, or at the oldest.
+    /// Starts at the segment that holds the record before `from`, or at the oldest.
+    ///
+    /// Not at the one that begins with `from`: a crash may have cut its creation short, and what it
+    /// continues is only known from the one before.
     pub(super) fn new(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -38,7 +41,7 @@ impl Scan {
             }
             let holding = ahead
                 .iter()
-                .rposition(|(first, _)| *first <= asked)
+                .rposition(|(first, _)| *first < asked)
                 .unwrap_or(0);
             ahead.drain(..holding);
         }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ pub struct Writer<A> {
 impl<A: Send + Default + 'static> Writer<A> {
     /// Starts the thread on a journal as it was opened. It first hands over every closed epoch of
     /// the journal with its own tick, then closes what was open when the process ended, then serves.
-    /// Submissions are taken from the start and answered once the replay is over.
+    /// Submissions are taken, made durable and answered from the start; they follow the replay.
     ///
     /// # Errors
     /// [`WriterError::Journal`] with [`JournalError::Setting`]; [`WriterError::Thread`].
@@ -170,6 +170,9 @@ impl<A> Drop for Writer<A> {
     }
 }
 
+/// How long a replay waits for the next stage before it looks again.
+const WAIT_FOR_CONSUMER: Duration = Duration::from_millis(5);
+
 /// The thread's own side.
 struct Serving<A> {
     epochs: Epochs<A>,
@@ -207,33 +210,47 @@ impl<A: Send + Default + 'static> Serving<A> {
     /// Breaks off when the queue is closed meanwhile: the journal is as it was, and whoever stops the
     /// engine does not wait for the past to be told once more.
     fn replay(&mut self) -> Result<ControlFlow<()>, WriterError> {
-        let (out, shared) = (&self.out, &self.shared);
-        let flow = self.epochs.replay(self.config.replay_from, |epoch| {
+        let mut replay = self.epochs.begin_replay(self.config.replay_from)?;
+        while let Some(mut epoch) = replay.next_epoch()? {
             let next = epoch.next;
-            if shared.queue.is_closed() {
-                return ControlFlow::Break(());
+            loop {
+                if self.shared.queue.is_closed() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                match self.out.try_send(epoch) {
+                    Ok(()) => break,
+                    Err(TrySendError::Full(back)) => epoch = back,
+                    Err(TrySendError::Disconnected(_)) => return Err(WriterError::ConsumerGone),
+                }
+                self.keep_meanwhile(WAIT_FOR_CONSUMER)?;
             }
-            if out.send(epoch).is_err() {
-                return ControlFlow::Break(());
-            }
-            shared.stats().handed_over_below = next;
-            ControlFlow::Continue(())
-        })?;
-        if flow.is_break() {
-            return match self.shared.queue.is_closed() {
-                true => Ok(flow),
-                false => Err(WriterError::ConsumerGone),
-            };
+            self.shared.stats().handed_over_below = next;
+            self.keep_meanwhile(Duration::ZERO)?;
         }
         // They count from here on, as all that wait to be handed over do.
-        let open_bytes = self.epochs.open_bytes();
-        if self.epochs.has_open() {
+        let open_bytes = self.epochs.end_replay(replay);
+        if open_bytes > 0 {
             self.shared.queue.charge(open_bytes);
             self.waiting
-                .push_back((Position(0), Holder::Engine, open_bytes));
+                .push_front((Position(0), Holder::Engine, open_bytes));
+        }
+        if self.epochs.has_open() {
             self.group(Vec::new(), true, false)?;
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Makes what comes in during a replay durable and answers it; it is handed over when the replay is
+    /// over, and until then the queue's limits bound it.
+    fn keep_meanwhile(&mut self, wait: Duration) -> Result<(), WriterError> {
+        let taken = self
+            .shared
+            .queue
+            .take(Instant::now() + wait, self.config.group_bytes_max);
+        if !taken.items.is_empty() {
+            self.group(taken.items, false, false)?;
+        }
+        Ok(())
     }
 
     fn serve(&mut self) -> Result<(), WriterError> {

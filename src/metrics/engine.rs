@@ -122,7 +122,10 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         (
             "journal_segments",
             "Segment files.",
-            stats.log.segments as f64,
+            stats
+                .log
+                .segments
+                .saturating_sub(scrape.health.segments_cut) as f64,
         ),
         (
             "journal_producers",

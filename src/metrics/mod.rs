@@ -4,6 +4,7 @@
 //! Conventions: prefix `chrysalis_`, base units, bounded labels, never a subscriber's number. Gauges
 //! of states go to zero and do not vanish; values that are no longer known vanish and do not freeze.
 
+mod checkpoint;
 mod engine;
 mod family;
 mod kqi;

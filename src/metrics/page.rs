@@ -5,7 +5,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, engine, kqi};
+use crate::metrics::{Metrics, checkpoint, engine, kqi};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -35,6 +35,7 @@ impl Metrics {
         let mut families = self.registry.gather();
         engine::state(scrape, &mut families);
         engine::journal(scrape, &mut families);
+        checkpoint::checkpoint(scrape, &mut families);
         engine::event_time(scrape, &mut families);
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);

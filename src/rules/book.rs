@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::rules::Predicate;
+use crate::rules::{Places, Predicate};
 
 /// A name in the two languages that people read here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct RuleBook {
     pub alerts: Vec<AlertRule>,
     /// Departments that answer for KQIs.
     pub departments: Vec<Department>,
+    /// Provinces and groups that cities are in.
+    pub places: Places,
     /// How MMS receipts are read.
     pub mms: MmsRule,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
@@ -126,6 +128,8 @@ pub struct Kqi {
     pub interval: Interval,
     /// Fewer facts than this in a window give the verdict `insufficient`.
     pub min_samples: u64,
+    /// Whether planned work that touches a window suppresses its breach.
+    pub suppressible: bool,
     /// Department that answers for it.
     pub department: Option<String>,
     /// Where each judged number comes from.
@@ -358,6 +362,47 @@ pub struct MmsRule {
     pub editions: Vec<Edition>,
     /// Causes read from `status_text`: the first whose pattern is contained wins (domain fact H18).
     pub causes: Vec<CausePattern>,
+    /// Habits of MM7 gateways that differ from the standard.
+    pub gateways: Vec<Gateway>,
+}
+
+/// How one MM7 gateway writes its delivery reports (domain part B4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its `MMSRelayServerID`.
+    pub relay: String,
+    /// What its times mean.
+    pub date: DateMeaning,
+    /// How it writes hours.
+    pub clock: HourClock,
+}
+
+impl Gateway {
+    /// What the standard says of one that the book does not name.
+    pub const STANDARD: (DateMeaning, HourClock) = (DateMeaning::Handling, HourClock::TwentyFour);
+
+    /// How it writes times.
+    pub fn habits(&self) -> (DateMeaning, HourClock) {
+        (self.date, self.clock)
+    }
+}
+
+/// What the time of a delivery report means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateMeaning {
+    /// When the message was handled, as 3GPP TS 23.140 has it.
+    Handling,
+    /// When the message was submitted, as one operator's manual has it.
+    Submission,
+}
+
+/// How hours are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HourClock {
+    /// 0 to 23.
+    TwentyFour,
+    /// 1 to 12, without a word on which half of the day is meant.
+    Twelve,
 }
 
 /// A regular issue with a time by which it should be on the handset.

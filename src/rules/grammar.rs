@@ -48,6 +48,9 @@ const SEVERITIES: &[&str] = &["by_score", "warning", "minor", "major", "critical
 /// Causes of failure that MMS receipts are sorted into.
 const CAUSES: &[&str] = &["user", "terminal", "coverage", "platform"];
 
+const DATES: &[&str] = &["handling", "submission"];
+const CLOCKS: &[&str] = &["24h", "12h"];
+
 /// A whole rule book, which may be spread over several files.
 pub(crate) static BOOK: Record = Record {
     name: "rule book",
@@ -77,6 +80,11 @@ pub(crate) static BOOK: Record = Record {
             "alert_policies",
             Shape::Table(&Shape::Record(&POLICY)),
             "When abnormal becomes an alert, by name; `default` is used unless a KQI names another.",
+        ),
+        may(
+            "places",
+            Shape::List(&Shape::Record(&PLACE)),
+            "Provinces with their cities, for roll-ups.",
         ),
         may(
             "mms",
@@ -290,6 +298,20 @@ static CONTACT: Record = Record {
     ],
 };
 
+static PLACE: Record = Record {
+    name: "place",
+    doc: "A province: the dimensions `province` and `group` of every fact whose city is one of its own.",
+    fields: &[
+        must("province", Shape::Text, "Name of the province."),
+        must("group", Shape::Text, "Group that its branch is of."),
+        must(
+            "cities",
+            Shape::List(&Shape::Text),
+            "Its cities, as on the wire.",
+        ),
+    ],
+};
+
 static POLICY: Record = Record {
     name: "alert policy",
     doc: "When abnormal windows become an alert.",
@@ -380,6 +402,11 @@ static MMS: Record = Record {
             Shape::List(&Shape::Record(&CAUSE)),
             "Causes read from status_text; the first match wins.",
         ),
+        may(
+            "gateways",
+            Shape::List(&Shape::Record(&GATEWAY)),
+            "Habits of MM7 gateways that differ from the standard.",
+        ),
     ],
 };
 
@@ -392,6 +419,28 @@ static EDITION: Record = Record {
             "deadline",
             Shape::Clock,
             "Time of day, in the book's zone, on the day of submission.",
+        ),
+    ],
+};
+
+static GATEWAY: Record = Record {
+    name: "gateway",
+    doc: "How one MM7 gateway writes its delivery reports.",
+    fields: &[
+        must(
+            "relay",
+            Shape::Text,
+            "Its MMSRelayServerID, in quotes where it is a number.",
+        ),
+        may(
+            "date",
+            Shape::Word(DATES),
+            "What Date or TimeStamp means: handling (default; when the report was made) or submission.",
+        ),
+        may(
+            "clock",
+            Shape::Word(CLOCKS),
+            "24h (default), or 12h where hours are written without their half of the day.",
         ),
     ],
 };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Layout, Stream, StreamLayout};
+use crate::event::{CITY, Layout, Stream, StreamLayout};
 use crate::measure::Parts;
 use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WindowSpec};
 
@@ -257,7 +257,7 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
             .flatten()
             .flat_map(Predicate::variables);
         for name in kqi.group_by.iter().cloned().chain(named) {
-            keep(layout, name);
+            keep(kqi.stream, layout, name);
         }
         if let Some(limit) = kqi.good_within {
             layout.limits.push(limit);
@@ -271,7 +271,7 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
         rule.dimensions
             .iter()
             .cloned()
-            .for_each(|name| keep(&mut streams[stream.index()], name));
+            .for_each(|name| keep(*stream, &mut streams[stream.index()], name));
     }
     for layout in &mut streams {
         layout.limits.sort_by(f64::total_cmp);
@@ -314,8 +314,15 @@ fn fingerprint(
     hasher.finish()
 }
 
-fn keep(layout: &mut StreamLayout, name: String) {
-    if !layout.dimensions.contains(&name) {
-        layout.dimensions.push(name);
+/// Keeps a dimension, and the city for those that follow from it.
+fn keep(stream: Stream, layout: &mut StreamLayout, name: String) {
+    let derived = stream.derived_dimensions().contains(&name.as_str());
+    let city = derived.then(|| CITY.to_owned());
+    // A gauge may say its province itself.
+    let own = (!derived || stream.has_open_dimensions()).then_some(name);
+    for name in city.into_iter().chain(own) {
+        if !layout.dimensions.contains(&name) {
+            layout.dimensions.push(name);
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection, Row, Sqlite, Transaction};
 
 use super::entry::{Attempt, DeliveryState, Due, Entry, Failed, LedgerError, Recorded};
 
@@ -37,9 +37,35 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or creates `ledger.sqlite` in `data_dir`, which must exist.
+    /// Name of the file in the data folder.
+    pub const FILE: &str = "ledger.sqlite";
+
+    /// Copies the ledger in `data_dir` as it is at one moment, also beside an engine that writes it.
+    /// `to` must not be there.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn copy(data_dir: &Path, to: &Path) -> Result<(), LedgerError> {
+        let path = data_dir.join(Ledger::FILE);
+        let open = |source: sqlx::Error| LedgerError::Open {
+            path: path.clone(),
+            source: source.into(),
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await.map_err(open)?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(to.to_string_lossy())
+            .execute(&mut connection)
+            .await
+            .map_err(open)?;
+        connection.close().await.map_err(open)
+    }
+
+    /// Opens or creates [`Ledger::FILE`] in `data_dir`, which must exist.
     pub async fn open(data_dir: &Path) -> Result<Ledger, LedgerError> {
-        let path = data_dir.join("ledger.sqlite");
+        let path = data_dir.join(Ledger::FILE);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)

@@ -24,12 +24,13 @@ const ROOMS: &[(&str, &[&str])] = &[
         "ingest",
         &["engine", "event", "journal", "metrics", "rules"],
     ),
+    ("mm7", &["rules"]),
     ("notify", &["alerting", "rules", "store"]),
     (
         "api",
         &[
             "alerting", "console", "dataflow", "engine", "event", "ingest", "journal", "metrics",
-            "rules", "time", "triggers",
+            "mm7", "rules", "time", "triggers",
         ],
     ),
     (
@@ -81,6 +82,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     ),
     ("lettre::", &["notify"], "mail is notify's"),
     ("sqlx::", &["store"], "SQL is the store's"),
+    ("quick_xml::", &["mm7"], "XML is MM7's"),
     (
         "SystemTime::now",
         &["time"],

@@ -47,7 +47,7 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
         (status = 413, description = "the body is too large, packed or unpacked, or has too many lines, or a line over the limit", body = ErrorBody),
         (status = 415, description = "the content coding is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind, or much waits and this producer has its fair share of it; Retry-After says when to come back", body = ErrorBody),
-        (status = 503, description = "starting, stopping, or no answer in time", body = ErrorBody),
+        (status = 503, description = "stopping, or no answer in time", body = ErrorBody),
         (status = 507, description = "the disk is full, or has less room than is kept free", body = ErrorBody),
     )
 )]
@@ -57,18 +57,12 @@ pub(in crate::api) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReceiptView>, ApiError> {
-    let starting = match server.state.health.now().lifecycle {
-        Lifecycle::Ready => None,
-        Lifecycle::Starting { percent } => Some(format!(
-            "the engine is starting, {percent} % of the journal is replayed"
-        )),
-        Lifecycle::Stopping => Some("the engine is stopping".to_owned()),
-    };
-    if let Some(words) = starting {
+    // While it starts, what comes in is journaled and answered; it is counted after the past.
+    if server.state.health.now().lifecycle == Lifecycle::Stopping {
         return Err(ApiError::retry_later(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",
-            words,
+            "the engine is stopping",
         ));
     }
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());

@@ -9,6 +9,7 @@ pub(super) mod alerts;
 pub(super) mod events;
 pub(super) mod kqis;
 pub(super) mod machine;
+pub(super) mod mm7;
 pub(super) mod rules;
 pub(super) mod status;
 pub(super) mod triggers;

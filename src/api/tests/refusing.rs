@@ -214,22 +214,19 @@ async fn bodies_under_way_have_a_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_taken_before_the_replay_is_over_or_after_the_end() {
+async fn events_are_taken_while_it_starts_and_not_while_it_stops() {
     let harness = Harness::new();
     let health = &harness.state().health;
     health.set_lifecycle(Lifecycle::Starting { percent: 40 });
-    let reply = harness.events(&[], "").await;
-    let words = "the engine is starting, 40 % of the journal is replayed";
-    assert_eq!(
-        reply.error(),
-        (503, "not_ready".to_owned(), words.to_owned())
-    );
-    assert_eq!(reply.headers["retry-after"], "1");
+    let reply = harness.events(&[], minute("news", "长沙", T0, 0, 4)).await;
+    assert_eq!(reply.status, 200);
     assert_eq!(harness.get("/ready").await.status, 503);
     assert_eq!(harness.get("/healthz").await.status, 200);
     health.set_lifecycle(Lifecycle::Stopping);
     let reply = harness.events(&[], "").await;
-    assert_eq!(reply.error().2, "the engine is stopping");
+    let words = "the engine is stopping".to_owned();
+    assert_eq!(reply.error(), (503, "not_ready".to_owned(), words));
+    assert_eq!(reply.headers["retry-after"], "1");
     health.set_lifecycle(Lifecycle::Ready);
     assert_eq!(harness.get("/ready").await.status, 200);
 }

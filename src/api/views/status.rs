@@ -17,6 +17,8 @@ pub struct StatusView {
     pub state: String,
     /// How much of the journal is replayed, while starting.
     pub starting_percent: Option<u8>,
+    /// How long that still takes if it goes on as so far, seconds.
+    pub starting_left_s: Option<f64>,
     /// Version of the engine.
     pub version: String,
     /// Rule book in force.
@@ -41,6 +43,8 @@ pub struct StatusView {
     pub started_at: String,
     /// The journal.
     pub journal: JournalView,
+    /// Checkpoints.
+    pub checkpoint: CheckpointView,
     /// What waits.
     pub queues: QueuesView,
     /// Event time of each stream that has spoken.
@@ -60,6 +64,43 @@ pub struct RuleBookView {
     pub name: String,
     /// Version.
     pub version: String,
+}
+
+/// The newest checkpoint of this process; empty until it has written one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CheckpointView {
+    /// The epoch that it is the end of.
+    pub epoch: Option<u64>,
+    /// When it was complete, ms.
+    pub at_ms: Option<i64>,
+    /// When it was complete.
+    pub at: Option<String>,
+    /// Size of the file.
+    pub bytes: Option<u64>,
+    /// Keys in it: entities, tuples and groups.
+    pub keys: Option<u64>,
+    /// How long encoding and writing took, beside the engine, ms.
+    pub took_ms: Option<u64>,
+    /// Checkpoints that could not be written since the start.
+    pub failures: u64,
+    /// Journal segments cut off since the start.
+    pub segments_cut: u64,
+}
+
+impl CheckpointView {
+    fn of(health: &HealthNow, zone: &TimeZone) -> CheckpointView {
+        let newest = health.checkpoint;
+        CheckpointView {
+            epoch: newest.map(|checkpoint| checkpoint.epoch),
+            at_ms: newest.map(|checkpoint| checkpoint.at_ms),
+            at: newest.map(|checkpoint| iso(checkpoint.at_ms, zone)),
+            bytes: newest.map(|checkpoint| checkpoint.bytes),
+            keys: newest.map(|checkpoint| checkpoint.keys),
+            took_ms: newest.map(|checkpoint| checkpoint.took_ms),
+            failures: health.checkpoint_failures,
+            segments_cut: health.segments_cut,
+        }
+    }
 }
 
 /// The journal.
@@ -261,6 +302,9 @@ impl StatusView {
                 crate::api::Lifecycle::Starting { percent } => Some(percent),
                 _ => None,
             },
+            starting_left_s: health
+                .starting_left_ms(now_ms)
+                .map(|ms| ms as f64 / 1_000.0),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rule_book: RuleBookView {
                 name: snapshot.plan.book.name.clone(),
@@ -276,6 +320,7 @@ impl StatusView {
             started_at_ms: health.started_at_ms,
             started_at: iso(health.started_at_ms, zone),
             journal: stats.into(),
+            checkpoint: CheckpointView::of(health, zone),
             queues: QueuesView {
                 journal_requests: stats.queue_requests,
                 journal_bytes: stats.queue_bytes,

@@ -141,6 +141,66 @@ fn a_stalled_consumer_makes_producers_busy_and_memory_stays_bounded() {
 }
 
 #[test]
+fn what_comes_during_a_replay_is_answered_at_once_and_handed_over_after_it() {
+    let disk = FakeDisk::new();
+    let (mut journal, _) = open(&disk).unwrap();
+    for epoch in 0..50 {
+        journal.append(&batch_from("past", epoch + 1)).unwrap();
+        let now_ms = epoch as i64;
+        journal.append(&Record::Tick { epoch, now_ms }).unwrap();
+    }
+    // What no tick closed.
+    journal.append(&batch_from("past", 51)).unwrap();
+    journal.commit().unwrap();
+    drop(journal);
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    let submitter = writer.submitter();
+    // Nobody takes an epoch yet, so the replay stands still; answers do not wait for it.
+    for sequence in 1..=20 {
+        let ack = submit(&submitter, batch_from("present", sequence)).unwrap();
+        assert_eq!((ack.events_total, ack.duplicate), (51 + sequence, false));
+    }
+    assert!(
+        submit(&submitter, batch_from("past", 51))
+            .unwrap()
+            .duplicate
+    );
+    assert!(submitter.stats().handed_over_below < Position(20));
+    let taking = thread::spawn(move || epochs.iter().collect::<Vec<Epoch<u32>>>());
+    let begun = Instant::now();
+    while submitter.stats().handed_over_below < submitter.stats().next {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(2));
+    }
+    writer.shutdown().unwrap();
+    let taken = taking.join().unwrap();
+    let numbers: Vec<u64> = taken.iter().map(|epoch| epoch.epoch).collect();
+    assert_eq!(numbers, (0..taken.len() as u64).collect::<Vec<_>>());
+    let positions: Vec<u64> = taken
+        .iter()
+        .flat_map(|epoch| epoch.records.iter().map(|(position, ..)| position.0))
+        .collect();
+    assert!(
+        positions.is_sorted() && positions.len() == 71,
+        "{positions:?}"
+    );
+    assert_eq!(submitter.stats().queue_bytes, 0, "all room is given back");
+    // A restart hands over the same.
+    let (journal, recovery) = open(&disk).unwrap();
+    let mut again = Vec::new();
+    let mut core: Epochs<u32> = Epochs::new(journal, recovery.producers, EpochConfig::default());
+    let flow = core.replay(None, |epoch| {
+        again.push((epoch.epoch, epoch.now_ms, epoch.next, epoch.records.len()));
+        std::ops::ControlFlow::Continue(())
+    });
+    assert!(flow.unwrap().is_continue());
+    let first = taken
+        .iter()
+        .map(|epoch| (epoch.epoch, epoch.now_ms, epoch.next, epoch.records.len()));
+    assert_eq!(again, first.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_restart_hands_over_the_same_epochs_and_closes_what_was_open() {
     let disk = FakeDisk::new();
     let (writer, epochs) = start(&disk, WriterConfig::default());

@@ -8,8 +8,9 @@ use super::windows::Clock;
 use super::{
     Ids, Sections, conditions, measures, name_of, streams, text_of, texts_of, units, unknown,
 };
-use crate::event::Stream;
+use crate::event::{DERIVED, Stream};
 use crate::rules::book::{Anchors, Department, Interval, Kqi, Layer, Service, StreamRule};
+use crate::rules::places::Places;
 use crate::rules::problem::{Position, Problems};
 use crate::rules::syntax::Node;
 
@@ -21,6 +22,7 @@ pub(super) struct Context<'a> {
     pub(super) sets: &'a AnchorSets,
     pub(super) streams: &'a BTreeMap<Stream, StreamRule>,
     pub(super) policies: &'a Policies,
+    pub(super) places: &'a Places,
 }
 
 /// The KQIs of a book, and what alert rules want to know of those that did not pass.
@@ -108,6 +110,15 @@ fn read_kqi(
     measures::check_good(&aggregate, node, problems);
     for dimension in node.get("group_by").map(Node::items).unwrap_or_default() {
         streams::check_dimension(stream, dimension, problems);
+        if context.places.cities.is_empty()
+            && let Some(name) = dimension.text().filter(|name| DERIVED.contains(name))
+        {
+            problems.warn(
+                dimension.at,
+                format!("the book has no places, so {name:?} is empty everywhere"),
+                Some("add a section places".to_owned()),
+            );
+        }
     }
     let chosen = anchors::choose(node, context.sets, problems);
     let unit = units::read(stream, &aggregate, chosen.unit.as_ref(), node, problems);
@@ -143,6 +154,10 @@ fn read_kqi(
         interval: read_interval(chosen.anchors.as_ref(), node, problems),
         anchors: chosen.anchors,
         min_samples: min_samples(node),
+        suppressible: node
+            .get("suppressible")
+            .and_then(Node::flag)
+            .unwrap_or(true),
         department: read_department(service, node, context, problems),
         provenance,
     };

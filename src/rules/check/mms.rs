@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Ids, duration_of, text_of};
-use crate::rules::book::{CausePattern, Edition, MmsRule};
+use crate::rules::book::{CausePattern, DateMeaning, Edition, Gateway, HourClock, MmsRule};
 use crate::rules::duration::{MINUTE_MS, parse_clock};
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
@@ -42,6 +42,7 @@ pub(super) fn read(node: Option<&Node>, problems: &mut Problems) -> MmsRule {
         validity_ms,
         editions: read_editions(node, problems),
         causes: read_causes(node, problems),
+        gateways: read_gateways(node, problems),
     }
 }
 
@@ -139,4 +140,30 @@ fn read_causes(node: &Node, problems: &mut Problems) -> Vec<CausePattern> {
         });
     }
     causes
+}
+
+fn read_gateways(node: &Node, problems: &mut Problems) -> Vec<Gateway> {
+    let mut relays = Ids::new("gateway");
+    let mut gateways = Vec::new();
+    for item in node.get("gateways").map(Node::items).unwrap_or_default() {
+        if item
+            .get("relay")
+            .is_none_or(|relay| !relays.claim(relay, problems))
+        {
+            continue;
+        }
+        let word = |field: &str| item.get(field).and_then(Node::text);
+        gateways.push(Gateway {
+            relay: text_of(item, "relay"),
+            date: match word("date") {
+                Some("submission") => DateMeaning::Submission,
+                _ => DateMeaning::Handling,
+            },
+            clock: match word("clock") {
+                Some("12h") => HourClock::Twelve,
+                _ => HourClock::TwentyFour,
+            },
+        });
+    }
+    gateways
 }

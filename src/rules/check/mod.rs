@@ -11,6 +11,7 @@ mod departments;
 mod kqis;
 mod measures;
 mod mms;
+mod places;
 mod streams;
 mod units;
 mod windows;
@@ -102,6 +103,7 @@ struct Sections<'a> {
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
+    places: Vec<&'a Node>,
     services: Vec<&'a Node>,
     kqis: Vec<&'a Node>,
     alerts: Vec<&'a Node>,
@@ -119,6 +121,7 @@ impl<'a> Sections<'a> {
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
+                "places" => sections.places.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
                 "kqis" => sections.kqis.extend(node.items()),
                 "alerts" => sections.alerts.extend(node.items()),
@@ -163,6 +166,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     let sets = anchors::read_sets(&sections.anchor_sets, problems);
     let streams = streams::read(&sections.streams, problems);
     let policies = alerts::read_policies(&sections.policies, problems);
+    let places = places::read(&sections.places, problems);
     let context = kqis::Context {
         clock: &clock,
         departments: &departments,
@@ -170,6 +174,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         sets: &sets,
         streams: &streams,
         policies: &policies,
+        places: &places,
     };
     let kqis = kqis::read(sections, &context, problems);
     let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
@@ -187,6 +192,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         alerts,
         kqis: kqis.checked,
         departments,
+        places,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })

@@ -96,7 +96,8 @@ pub(super) fn has_dimension(stream: Stream, name: &str) -> bool {
 }
 
 pub(super) fn dimension_names(stream: Stream) -> impl Iterator<Item = &'static str> {
-    stream.dimensions().iter().map(|dimension| dimension.name)
+    let own = stream.dimensions().iter().map(|dimension| dimension.name);
+    own.chain(stream.derived_dimensions().iter().copied())
 }
 
 /// Reports a KQI whose windows reach further back than its stream is kept.

@@ -127,6 +127,11 @@ pub(super) static KQI: Record = Record {
             Shape::Natural,
             "Fewer facts than this in a window give `insufficient`; 1 unless given.",
         ),
+        may(
+            "suppressible",
+            Shape::Flag,
+            "Planned work that touches a window suppresses its breach (default). False for windows so long that planned work explains, but does not excuse them.",
+        ),
         may("department", Shape::Id, "Department that answers for it."),
         may(
             "alert",

@@ -35,6 +35,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         unit: Unit::Seconds,
         anchors,
         interval,
+        suppressible: true,
         min_samples: 10,
         department: None,
         provenance: Vec::new(),

@@ -1,0 +1,114 @@
+//! `POST /mm7`: delivery reports of MMSCs over SOAP.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::Lifecycle;
+use crate::api::router::{Server, now_ms};
+use crate::ingest::IngestError;
+use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
+
+/// Takes one delivery report (3GPP TS 23.140, MM7, releases 5 and 6).
+///
+/// The report becomes a line of type `mms_receipt` and goes the way of every event: journaled first,
+/// then answered. `StatusCode` 1000 means that it is durable. Everything else says why not: 2007 for
+/// what is no SOAP, 4003 for other operations (both as a SOAP fault), 4004 for fields that are missing
+/// or cannot be read, 4006 for "not now, send it again". Sending a report twice changes nothing.
+#[utoipa::path(
+    post,
+    path = "/mm7",
+    tag = "events",
+    request_body(content = String, content_type = "text/xml", description = "a SOAP 1.1 envelope with a `DeliveryReportReq`, at most 64 KiB"),
+    responses(
+        (status = 200, description = "`DeliveryReportRsp`; its StatusCode says whether the report was taken", body = String, content_type = "text/xml"),
+        (status = 413, description = "the message is larger than 64 KiB", body = String, content_type = "text/xml"),
+        (status = 500, description = "a SOAP fault: the message is not a delivery report", body = String, content_type = "text/xml"),
+        (status = 503, description = "stopping or behind; Retry-After says when to come back", body = String, content_type = "text/xml"),
+    )
+)]
+pub(in crate::api) async fn post(
+    State(server): State<Arc<Server>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    body: Body,
+) -> Response {
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let Ok(bytes) = to_bytes(body, MESSAGE_BYTES_MAX).await else {
+        let words =
+            format!("the message is not readable, or larger than {MESSAGE_BYTES_MAX} bytes");
+        let nothing = mm7::read(b"");
+        let status = Status::MessageFormatCorrupt;
+        return reply(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &nothing,
+            status,
+            Some(&words),
+        );
+    };
+    let request = mm7::read(&bytes);
+    let (status, words) = match take(&server, peer, &request, &bytes).await {
+        Ok(()) => (Status::Success, None),
+        Err((status, words)) => (status, Some(words)),
+    };
+    let code = match status {
+        Status::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // SOAP 1.1: faults are 500.
+        status if status.is_fault() => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::OK,
+    };
+    reply(code, &request, status, words.as_deref())
+}
+
+/// Journals a request's report.
+async fn take(
+    server: &Server,
+    peer: Option<IpAddr>,
+    request: &Request,
+    bytes: &[u8],
+) -> Result<(), (Status, String)> {
+    if server.state.health.now().lifecycle == Lifecycle::Stopping {
+        let words = "the engine is stopping".to_owned();
+        return Err((Status::ServiceUnavailable, words));
+    }
+    let line = line_of(server, request).inspect_err(|(_, words)| {
+        server.intake.refuse("mm7", bytes, words, now_ms());
+    })?;
+    // The headers are the envelope's, not the line's.
+    let no_headers = HeaderMap::new();
+    let taken = server
+        .intake
+        .take(peer, &no_headers, Body::from(line), now_ms());
+    match taken.await {
+        Ok(receipt) => match receipt.refused.into_iter().next() {
+            None => Ok(()),
+            Some(refusal) => Err((Status::ValidationError, refusal.reason)),
+        },
+        Err(error @ IngestError::LineTooLong { .. }) => {
+            Err((Status::ValidationError, error.to_string()))
+        }
+        Err(error) => Err((Status::ServiceUnavailable, error.to_string())),
+    }
+}
+
+fn line_of(server: &Server, request: &Request) -> Result<String, (Status, String)> {
+    let report = request.report.as_ref().map_err(Clone::clone)?;
+    let plan = &server.snapshot().plan;
+    let skew_ms = server.state.config.clock_skew_ms_max;
+    mm7::line(report, &plan.book.mms, &plan.zone, now_ms(), skew_ms)
+}
+
+fn reply(code: StatusCode, request: &Request, status: Status, words: Option<&str>) -> Response {
+    let body = mm7::answer(request, status, words);
+    let mut response = (code, [(CONTENT_TYPE, "text/xml; charset=utf-8")], body).into_response();
+    if status == Status::ServiceUnavailable {
+        let value = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}

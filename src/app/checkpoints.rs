@@ -1,0 +1,310 @@
+//! Checkpoints of the running engine: when one is due, who writes it, and where a start begins.
+//!
+//! * The feed marks an epoch; the dataflow hands its state over with that epoch's cut, by sharing; the
+//!   engine adds its own; a thread of its own encodes and writes. Nothing waits for the disk.
+//! * One is under way at a time. One that fails is counted and told, and the next is due as ever.
+//! * What a start does not need any more is cut off the journal after a checkpoint, never before.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+
+use crate::api::{CheckpointNow, Health};
+use crate::app::rulebook::{RuleFiles, plan_after};
+use crate::checkpoint::{CheckpointError, Folder, Head, Opened, Section};
+use crate::dataflow::{DataflowState, RestoredState};
+use crate::engine::Engine;
+use crate::ingest::Attachment;
+use crate::journal::writer::Submitter;
+use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut, oldest};
+use crate::rules::Plan;
+use crate::time::now_ms;
+
+/// Where a start begins.
+pub struct Beginning {
+    /// The plan in force.
+    pub plan: Arc<Plan>,
+    /// Its texts.
+    pub files: RuleFiles,
+    /// The engine as of the checkpoint.
+    pub engine: Engine,
+    /// The dataflow as of the checkpoint.
+    pub dataflow: RestoredState,
+    /// Where the journal goes on.
+    pub resume: Resume,
+    /// The next epoch.
+    pub epoch: u64,
+}
+
+/// Says when a checkpoint is due.
+pub(super) struct Due {
+    interval: Duration,
+    last: Instant,
+    under_way: Arc<AtomicBool>,
+}
+
+/// A marked epoch with its state, on the way to the thread that writes it.
+struct Job {
+    head: Head,
+    engine: Vec<Vec<u8>>,
+    dataflow: DataflowState,
+}
+
+/// Takes what is to be written.
+pub(super) struct Keeper {
+    jobs: SyncSender<Job>,
+    under_way: Arc<AtomicBool>,
+}
+
+/// Writes, and cuts the journal.
+pub(super) struct Scribe {
+    jobs: Receiver<Job>,
+    under_way: Arc<AtomicBool>,
+    folder: Folder,
+    journal: PathBuf,
+    retention: Retention,
+    submitter: Submitter<Attachment>,
+    health: Arc<Health>,
+}
+
+/// The three ends of keeping checkpoints of the engine whose journal is in `journal`.
+pub(super) fn keeping(
+    folder: Folder,
+    journal: &Path,
+    interval: Duration,
+    retention: Retention,
+    submitter: Submitter<Attachment>,
+    health: Arc<Health>,
+) -> (Due, Keeper, Scribe) {
+    let under_way = Arc::new(AtomicBool::new(false));
+    let (jobs_in, jobs) = sync_channel(1);
+    let due = Due {
+        interval,
+        last: Instant::now(),
+        under_way: under_way.clone(),
+    };
+    let keeper = Keeper {
+        jobs: jobs_in,
+        under_way: under_way.clone(),
+    };
+    let scribe = Scribe {
+        jobs,
+        under_way,
+        folder,
+        journal: journal.to_owned(),
+        retention,
+        submitter,
+        health,
+    };
+    (due, keeper, scribe)
+}
+
+impl Due {
+    /// Whether to mark an epoch now; `last` is the one that the journal closes with.
+    pub(super) fn now(&mut self, last: bool) -> bool {
+        if !last && self.last.elapsed() < self.interval {
+            return false;
+        }
+        if self.under_way.swap(true, Ordering::AcqRel) && !last {
+            return false;
+        }
+        self.last = Instant::now();
+        true
+    }
+}
+
+impl Keeper {
+    /// Hands over what belongs to a marked epoch.
+    pub(super) fn keep(&self, head: Head, engine: &Engine, dataflow: DataflowState) {
+        let mut pieces = Vec::new();
+        let encoded = engine.pieces(|piece| {
+            pieces.push(piece);
+            Ok::<(), crate::engine::SaveError>(())
+        });
+        let job = Job {
+            head,
+            engine: pieces,
+            dataflow,
+        };
+        if let Err(error) = encoded {
+            tracing::error!(%error, "the engine's state cannot be kept");
+            self.under_way.store(false, Ordering::Release);
+        } else if self.jobs.send(job).is_err() {
+            tracing::error!("nobody writes checkpoints any more");
+        }
+    }
+}
+
+impl Scribe {
+    /// Writes until nobody hands over anything more.
+    pub(super) fn run(self) {
+        for job in &self.jobs {
+            let began = Instant::now();
+            let (epoch, keys) = (job.head.epoch, job.dataflow.keys());
+            match self.write(job) {
+                Ok((bytes, cut_segments)) => {
+                    let took = began.elapsed();
+                    tracing::debug!(epoch, keys, bytes, cut_segments, ?took, "checkpoint");
+                    let written = CheckpointNow {
+                        epoch,
+                        at_ms: now_ms(),
+                        bytes,
+                        keys: keys as u64,
+                        took_ms: took.as_millis() as u64,
+                    };
+                    self.health.note_checkpoint(written, cut_segments);
+                }
+                Err(error) => {
+                    self.health.note_checkpoint_failure();
+                    tracing::error!(
+                        epoch,
+                        "no checkpoint: {error:#}; the one before stays, and the journal is not cut"
+                    );
+                }
+            }
+            self.under_way.store(false, Ordering::Release);
+        }
+    }
+
+    fn write(&self, job: Job) -> anyhow::Result<(u64, u64)> {
+        let Job {
+            head,
+            engine,
+            dataflow,
+        } = job;
+        let producers = self.submitter.producers();
+        let bytes = keep(&self.folder, &head, &producers, &engine, &dataflow)?;
+        // The operators need not clone what they touch any more.
+        drop(dataflow);
+        let Some((below, _)) = self.folder.oldest()? else {
+            return Ok((bytes, 0));
+        };
+        let cut = cut(&RealDisk, &self.journal, below, self.retention, now_ms())?;
+        if cut.segments > 0 {
+            tracing::info!(
+                segments = cut.segments,
+                bytes = cut.bytes,
+                "the journal is cut below record {}",
+                below.0
+            );
+        }
+        Ok((bytes, cut.segments))
+    }
+}
+
+/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the pieces of the
+/// engine and of the dataflow. Returns its size in bytes.
+///
+/// # Errors
+/// As [`Folder::write`].
+pub fn keep(
+    folder: &Folder,
+    head: &Head,
+    producers: &Producers,
+    engine: &[Vec<u8>],
+    dataflow: &DataflowState,
+) -> Result<u64, CheckpointError> {
+    let producers = postcard::to_allocvec(producers)
+        .map_err(|error| CheckpointError::content("the journal's producers", error))?;
+    folder.write(head, |add| {
+        add(Section::Producers, &producers)?;
+        for piece in engine {
+            add(Section::Engine, piece)?;
+        }
+        dataflow.pieces(|piece| add(Section::Dataflow, &piece))
+    })
+}
+
+/// What the head of a marked epoch's checkpoint says.
+pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan: &Plan) -> Head {
+    Head {
+        epoch,
+        now_ms: epoch_ms,
+        next,
+        created_at_ms: now_ms(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        rules,
+        lineage: plan.own_lineage(),
+    }
+}
+
+/// Finds where to begin: the newest checkpoint that can be read, or the journal's beginning.
+///
+/// # Errors
+/// There are checkpoints and none can be read while the journal alone is not enough; or the newest is of
+/// a newer program. Never a fresh start in place of an error.
+pub fn begin(
+    folder: &Folder,
+    disk: &dyn Disk,
+    journal: &Path,
+) -> anyhow::Result<Option<Beginning>> {
+    let found = folder.newest()?;
+    for error in &found.passed_over {
+        tracing::error!("{error}: passed over for the checkpoint before, more is replayed");
+    }
+    let Some(opened) = found.newest else {
+        let first = oldest(disk, journal)?;
+        return match (found.passed_over.is_empty(), first) {
+            (_, None | Some(Position(0))) => Ok(None),
+            (damaged, Some(first)) => Err(no_beginning(journal, first, damaged)),
+        };
+    };
+    let path = opened.path.clone();
+    let beginning =
+        read(opened).with_context(|| format!("cannot begin from {}", path.display()))?;
+    tracing::info!(
+        epoch = beginning.epoch - 1,
+        "beginning from checkpoint {}, record {} of the journal",
+        path.display(),
+        beginning.resume.next.0
+    );
+    Ok(Some(beginning))
+}
+
+fn no_beginning(journal: &Path, first: Position, none: bool) -> anyhow::Error {
+    let what = match none {
+        true => "there is no checkpoint",
+        false => "no checkpoint can be read",
+    };
+    anyhow!(
+        "{what}, and the journal {} begins at record {first}: what came before is in no file here. \
+         Put a checkpoint back, or `chrysalis restore` a backup into an empty data folder. \
+         Nothing was changed",
+        journal.display()
+    )
+}
+
+fn read(mut opened: Opened) -> anyhow::Result<Beginning> {
+    let head = opened.head.clone();
+    let plan = plan_after(&head.rules, &head.lineage)
+        .map_err(|error| anyhow!("its rule book is not accepted by this version: {error}"))?;
+    let mut dataflow = RestoredState::new(head.epoch, plan.clone());
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut producers: Option<Producers> = None;
+    while let Some((section, bytes)) = opened.next()? {
+        match section {
+            Section::Producers => producers = Some(postcard::from_bytes(&bytes)?),
+            Section::Engine => pieces.push(bytes),
+            Section::Dataflow => dataflow.take(&bytes)?,
+            Section::Head | Section::End => {}
+        }
+    }
+    let engine = Engine::restored(plan.clone(), pieces.iter().map(Vec::as_slice))?;
+    let producers = producers
+        .ok_or_else(|| CheckpointError::content("the journal's producers", "they are not there"))?;
+    Ok(Beginning {
+        plan,
+        files: head.rules,
+        engine,
+        dataflow,
+        resume: Resume {
+            next: head.next,
+            producers,
+        },
+        epoch: head.epoch + 1,
+    })
+}

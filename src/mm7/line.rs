@@ -1,0 +1,100 @@
+//! A delivery report → the `mms_receipt` line that is journaled.
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use crate::mm7::report::DeliveryReport;
+use crate::mm7::{Status, time};
+use crate::rules::{DateMeaning, Gateway, MmsRule};
+
+/// The line, without its end. Times are read as the rule book says of the gateway; words are kept.
+///
+/// # Errors
+/// The report has a time that nobody can read.
+pub fn line(
+    report: &DeliveryReport,
+    rule: &MmsRule,
+    zone: &TimeZone,
+    now_ms: i64,
+    clock_skew_ms_max: i64,
+) -> Result<String, (Status, String)> {
+    let relay = report.relay.as_deref();
+    let gateway = rule
+        .gateways
+        .iter()
+        .find(|known| Some(known.relay.as_str()) == relay)
+        .map_or(Gateway::STANDARD, Gateway::habits);
+    let date_ms = report.date.as_deref().map(|date| {
+        time::read(
+            date,
+            zone,
+            gateway.1,
+            now_ms.saturating_add(clock_skew_ms_max),
+        )
+        .ok_or_else(|| {
+            let words = format!("the time {:?} cannot be read", clip(date));
+            (Status::ValidationError, words)
+        })
+    });
+    let date_ms = date_ms.transpose()?;
+    let (ts_ms, submitted_ms) = match gateway.0 {
+        DateMeaning::Handling => (date_ms.unwrap_or(now_ms), None),
+        DateMeaning::Submission => (now_ms, date_ms),
+    };
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    put("type", "mms_receipt".into());
+    put("ts", ts_ms.into());
+    put("message_id", report.message_id.as_str().into());
+    put("status", report.status.as_str().into());
+    if let Some(text) = &report.status_text {
+        put("status_text", text.as_str().into());
+    }
+    if let Some(recipient) = &report.recipient {
+        put("recipient", number(recipient).into());
+    }
+    if let Some(ms) = submitted_ms {
+        put("submitted_at", ms.into());
+    }
+    if let Some(relay) = relay {
+        put("source", relay.into());
+    }
+    Ok(Value::Object(line).to_string())
+}
+
+/// A subscriber's number as everybody else writes it: `+86138…`, `86138…` and `138…/TYPE=PLMN@…` are
+/// eleven digits. What is no Chinese mobile number stays as it is, without the plus.
+fn number(text: &str) -> String {
+    let plain = text.split(['/', '@']).next().unwrap_or_default().trim();
+    let plain = plain.strip_prefix("tel:").unwrap_or(plain);
+    let plain = plain.strip_prefix('+').unwrap_or(plain);
+    let mobile = plain
+        .strip_prefix("86")
+        .filter(|rest| rest.len() == 11 && rest.starts_with('1'));
+    mobile.unwrap_or(plain).to_owned()
+}
+
+/// As much of a text as an answer should repeat.
+fn clip(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_eleven_digits_however_they_are_written() {
+        for written in [
+            "+8613280872320",
+            "8613280872320",
+            "13280872320",
+            " +8613280872320/TYPE=PLMN@mms.example ",
+            "tel:+8613280872320",
+        ] {
+            assert_eq!(number(written), "13280872320", "{written}");
+        }
+        assert_eq!(number("+61400000000/TYPE=PLMN@x"), "61400000000");
+        assert_eq!(number("10658000"), "10658000");
+    }
+}

@@ -1,0 +1,92 @@
+//! BOSS: the experience card's slow replies and the one who holds an interface (S2).
+
+use serde_json::json;
+
+use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+
+const EIGHT: i64 = MONDAY + 8 * HOUR;
+/// Three hosts, five pairs, four services: where S2's addresses and names stand.
+const PAIRS: [(&str, &str); 5] = [
+    ("10.154.50.51", "ITF_CCOSVC"),
+    ("10.154.50.51", "ITF_CCDSVC"),
+    ("10.154.50.52", "ITF_CCOSVC"),
+    ("10.154.50.52", "ITF_SBHSVC"),
+    ("10.154.50.53", "ITF_CCHSVC"),
+];
+const HOLDER: (&str, &str) = ("10.154.50.52", "ITF_CCOSVC");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h21_h22_slow_replies_and_the_pair_that_holds_an_interface_are_told_and_clear() {
+    let engine = Engine::start().await;
+    let probe = |ms: i64| json!({"type": "dial_test", "service": "experience_card", "city": "长沙", "step": "query", "ok": true, "latency_ms": ms});
+    let mut events = series(EIGHT, 20 * SECOND, 90, &probe(80_000));
+    events.extend(series(
+        EIGHT + 30 * MINUTE,
+        20 * SECOND,
+        180,
+        &probe(45_000),
+    ));
+    for (at, (host, interface)) in (1..).zip(PAIRS) {
+        let change = |state: &str| json!({"type": "boss_connection", "host": host, "interface": interface, "connection": "c{n}", "state": state});
+        let mut from = EIGHT + at * 5 * SECOND;
+        if (host, interface) == HOLDER {
+            let released = EIGHT + 30 * MINUTE + 30 * SECOND;
+            events.extend(series(EIGHT + MINUTE, 0, 1, &change("acquired")));
+            events.extend(series(released, 0, 1, &change("released")));
+            // Over the end of a minute, where holds are looked at: without any the alert would go on.
+            from = EIGHT + 31 * MINUTE + 58 * SECOND;
+        }
+        // Everybody else, and afterwards the holder too, gives back within three seconds.
+        let change = |state: &str| json!({"type": "boss_connection", "host": host, "interface": interface, "connection": "short {n}", "state": state});
+        events.extend(series(from, 30 * SECOND, 100, &change("acquired")));
+        events.extend(series(
+            from + 3 * SECOND,
+            30 * SECOND,
+            100,
+            &change("released"),
+        ));
+    }
+    engine.tell(&events).await;
+    engine.pass(EIGHT + 80 * MINUTE).await;
+
+    let slow = engine.alerts("xcard_sms_reply_time_p95", "resolved").await;
+    assert_eq!(slow.len(), 1, "{slow:?}");
+    near(&slow[0]["limit_max"], 50.0, 0.0);
+    let held = engine.alerts("xcard_boss_hold_max", "resolved").await;
+    assert_eq!(held.len(), 1, "one pair of five: {held:?}");
+    assert_eq!(held[0]["group"]["host"], HOLDER.0);
+    assert_eq!(held[0]["group"]["interface"], HOLDER.1);
+    near(&held[0]["worst_value"], 29.0 * 60.0, 0.0);
+
+    let asked = engine.get("/v1/triggers").await;
+    let of = |kqi: &str| {
+        let all = asked["triggers"].as_array().unwrap();
+        let own: Vec<_> = all.iter().filter(|trigger| trigger["kqi"] == kqi).collect();
+        assert_eq!(own.len(), 1, "{kqi}: {own:#?}");
+        own[0].clone()
+    };
+    assert_eq!(of("xcard_boss_hold_max")["department"], "BSC");
+    assert_eq!(of("xcard_sms_reply_time_p95")["department"], "DATA");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h4_refusals_of_the_application_are_not_failures_of_the_system() {
+    let engine = Engine::start().await;
+    let call = |tperrno: i64| json!({"type": "boss_call", "host": HOLDER.0, "interface": HOLDER.1, "client": "experience_card", "latency_ms": 200, "tperrno": tperrno});
+    let mut events = series(EIGHT, SECOND, 170, &call(0));
+    // TPESVCFAIL is an answer; TPETIME and TPESYSTEM are none.
+    events.extend(series(EIGHT, SECOND, 20, &call(11)));
+    events.extend(series(EIGHT, SECOND, 6, &call(13)));
+    events.extend(series(EIGHT, SECOND, 4, &call(12)));
+    engine.tell(&events).await;
+    engine.pass(EIGHT + HOUR).await;
+    let group = "host=10.154.50.52;interface=ITF_CCOSVC";
+    let end = EIGHT + 15 * MINUTE;
+    let row = engine
+        .window("xcard_boss_system_failure_ratio", group, end)
+        .await;
+    near(&row["value"], 5.0, 1e-9);
+    assert_eq!(row["count"], 200);
+    engine.stop().await;
+}

@@ -1,0 +1,282 @@
+//! Complaints by month, week and prefecture (S2, S3).
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+
+/// The prefecture table: complaints of a month and of the month after it.
+///
+/// S2's totals (8002, 6933), how many fall (eleven) and rise (three), and the three that rise (永州
+/// +51.6 %, 常德 +17.1 %, 怀化 +0.6 %) are the document's; its rows were not kept in our notes, so the
+/// counts themselves are ours, chosen to satisfy all of that.
+const PREFECTURES: [(&str, i64, i64); 14] = [
+    ("长沙", 1_480, 1_180),
+    ("株洲", 720, 560),
+    ("湘潭", 520, 410),
+    ("衡阳", 840, 660),
+    ("邵阳", 610, 480),
+    ("岳阳", 690, 540),
+    ("常德", 515, 603),
+    ("张家界", 240, 208),
+    ("益阳", 420, 330),
+    ("郴州", 560, 440),
+    ("永州", 312, 473),
+    ("怀化", 340, 342),
+    ("娄底", 430, 420),
+    ("湘西", 325, 287),
+];
+
+/// End of the second month.
+const END: i64 = MONDAY + 60 * DAY;
+
+fn ticket(serial: &str, city: &str, leaf: &str) -> Value {
+    json!({"type": "complaint", "serial": serial, "state": "filed", "city": city, "path": format!("投诉/数据业务/自有业务/{leaf}")})
+}
+
+/// Both months of the table, spread over the days of each.
+fn two_months() -> Vec<Value> {
+    let mut events = Vec::new();
+    for (city, before, after) in PREFECTURES {
+        for (month, count) in [(0, before), (1, after)] {
+            let serial = format!("{city} {month} {{n}}");
+            let ticket = ticket(&serial, city, "手机报/使用/接收异常/没有收到手机报");
+            events.extend(series(
+                MONDAY + month * 30 * DAY,
+                30 * DAY / count,
+                count,
+                &ticket,
+            ));
+        }
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h30_the_fourteen_prefectures_eleven_fall_three_rise_and_the_province_is_their_sum() {
+    let engine = Engine::start().await;
+    engine.tell(&two_months()).await;
+    engine.pass(END).await;
+    let rows = engine
+        .windows("complaint_city_month_change", "city=永州", END)
+        .await;
+    assert_eq!(rows.len(), 14);
+    for (city, before, after) in PREFECTURES {
+        let row = rows
+            .iter()
+            .find(|row| row["group"] == format!("city={city}"))
+            .unwrap();
+        let (before, after) = (before as f64, after as f64);
+        near(&row["value"], 100.0 * (after - before) / before, 1e-6);
+    }
+    let falls = |row: &&Value| row["value"].as_f64().unwrap() < 0.0;
+    assert_eq!(rows.iter().filter(falls).count(), 11);
+    let of = |city: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row["group"] == format!("city={city}"));
+        row.unwrap()["value"].clone()
+    };
+    near(&of("永州"), 51.6, 0.05);
+    near(&of("常德"), 17.1, 0.05);
+    near(&of("怀化"), 0.6, 0.05);
+    let province = engine
+        .window("complaint_province_month_change", "province=湖南", END)
+        .await;
+    near(
+        &province["value"],
+        100.0 * (6_933.0 - 8_002.0) / 8_002.0,
+        1e-9,
+    );
+    near(&province["value"], -13.36, 0.005);
+    // The larger of both months stands behind the change.
+    assert_eq!(province["count"], 8_002);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h31_two_prefectures_are_flagged_one_is_not_and_the_cut_over_hides_nothing() {
+    let engine = Engine::start().await;
+    let cut_over = json!({"type": "annotation", "start": MONDAY + 40 * DAY, "end": MONDAY + 41 * DAY, "kind": "cut_over", "text": "BOSS系统割接造成手机证券免费三个月的业务收取了费用", "scope": {"province": "湖南"}});
+    engine.tell(&[cut_over]).await;
+    engine.tell(&two_months()).await;
+    engine.pass(END).await;
+    let rows = engine
+        .windows("complaint_city_month_change", "city=永州", END)
+        .await;
+    for (city, verdict) in [
+        ("永州", "abnormal_critical"),
+        ("常德", "abnormal_minor"),
+        ("怀化", "normal"),
+    ] {
+        let row = rows
+            .iter()
+            .find(|row| row["group"] == format!("city={city}"));
+        assert_eq!(row.unwrap()["verdict"], verdict, "{city}");
+    }
+    let alerts = engine.alerts("complaint_city_month_change", "firing").await;
+    let mut firing: Vec<_> = alerts
+        .iter()
+        .filter(|alert| alert["state"] == "firing")
+        .map(|alert| alert["group"]["city"].as_str().unwrap())
+        .collect();
+    firing.sort_unstable();
+    assert_eq!(firing, ["常德", "永州"]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g14_106_98_24_21_are_78_percent_less_over_two_weeks() {
+    let engine = Engine::with_rules(&[("fortnight.yaml", FORTNIGHT)]).await;
+    let mut events = Vec::new();
+    for (week, count) in [(0, 106), (1, 98), (2, 24), (3, 21)] {
+        let mut ticket = ticket(
+            &format!("{week} {{n}}"),
+            "广州",
+            "手机邮箱/使用/登录/无法登录",
+        );
+        ticket["service"] = "mobile_mail".into();
+        ticket["node"] = "O010104".into();
+        events.extend(series(MONDAY + week * 7 * DAY, HOUR, count, &ticket));
+    }
+    engine.tell(&events).await;
+    let end = MONDAY + 28 * DAY;
+    engine.pass(end).await;
+    let row = engine
+        .window("login_complaints_fortnight", "node=O010104", end)
+        .await;
+    near(&row["value"], -77.94, 0.005);
+    near(&row["score"], 5.0, 0.0);
+    engine.stop().await;
+}
+
+/// Two weeks against two weeks: no pair of single weeks gives S3's figure.
+const FORTNIGHT: &str = "
+kqis:
+  - id: login_complaints_fortnight
+    name: {zh: 两周登录投诉变化率, en: Login complaints by fortnight}
+    layer: experience
+    stream: complaint
+    filter: leaf == '无法登录'
+    aggregate: change
+    against: 14d
+    group_by: [node]
+    window: {size: 14d, hop: 1d}
+    anchors: CC
+    min_samples: 40
+    department: CS
+";
+
+/// Shares of S3: how many records are valid, and how many proposals were carried out.
+const FUNNEL: &str = "
+kqis:
+  - {id: valid_share, name: {zh: 有效记录占比, en: Valid share}, layer: experience, stream: complaint, filter: channel == 'record', counted: state == 'confirmed', aggregate: ratio, unit: percent, group_by: [channel], window: 1d, department: CS}
+  - {id: executed_share, name: {zh: 方案执行占比, en: Executed share}, layer: experience, stream: complaint, filter: channel == 'proposal', counted: state == 'closed', aggregate: ratio, unit: percent, group_by: [channel], window: 1d, department: CS}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g10_29_9_percent_of_the_records_are_valid_and_54_9_percent_of_the_proposals_executed() {
+    let engine = Engine::with_rules(&[("funnel.yaml", FUNNEL)]).await;
+    // A hundredth of S3's 157,000 and 47,000 records; its 122 and 67 proposals as they are.
+    for (channel, all, done, state) in [
+        ("record", 1_570, 470, "confirmed"),
+        ("proposal", 122, 67, "closed"),
+    ] {
+        let mut filed = ticket(&format!("{channel} {{n}}"), "广州", "彩信");
+        filed["channel"] = channel.into();
+        engine.tell(&series(MONDAY, SECOND, all, &filed)).await;
+        let after =
+            json!({"type": "complaint", "serial": format!("{channel} {{n}}"), "state": state});
+        engine
+            .tell(&series(MONDAY + HOUR, SECOND, done, &after))
+            .await;
+    }
+    engine.pass(MONDAY + DAY).await;
+    let valid = engine
+        .window("valid_share", "channel=record", MONDAY + DAY)
+        .await;
+    near(&valid["value"], 29.9, 0.05);
+    let executed = engine
+        .window("executed_share", "channel=proposal", MONDAY + DAY)
+        .await;
+    near(&executed["value"], 54.9, 0.05);
+    engine.stop().await;
+}
+
+/// Back-office work of one half-year against the one before, shortened to weeks.
+const BACK_OFFICE: &str = "
+kqis:
+  - {id: back_office_change, name: {zh: 后台处理量变化率, en: Change of back-office work}, layer: experience, stream: complaint, filter: channel == 'back_office', aggregate: change, against: 7d, unit: percent, group_by: [channel], window: 7d, department: CS}
+  - {id: satisfaction, name: {zh: 满意度, en: Satisfaction}, layer: experience, stream: gauge, filter: name == 'cs_satisfaction', aggregate: mean, unit: percent, group_by: [name], window: 1d, department: CS}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g17_4721_became_2278_and_satisfaction_rose_by_5_2_percent() {
+    let engine = Engine::with_rules(&[("back_office.yaml", BACK_OFFICE)]).await;
+    let mut satisfaction = Vec::new();
+    for (week, count, satisfied) in [(0, 4_721, 71.2), (1, 2_278, 74.9)] {
+        let start = MONDAY + week * 7 * DAY;
+        let mut filed = ticket(&format!("{week} {{n}}"), "广州", "彩信");
+        filed["channel"] = "back_office".into();
+        let mut events = series(start, 2 * MINUTE, count, &filed);
+        let survey =
+            json!({"type": "gauge", "name": "cs_satisfaction", "value": satisfied, "dims": {}});
+        events.extend(series(start + 6 * DAY, 0, 1, &survey));
+        engine.tell(&events).await;
+        let end = start + 7 * DAY;
+        engine.pass(end).await;
+        let row = engine.window("satisfaction", "name=cs_satisfaction", end);
+        satisfaction.push(row.await["value"].as_f64().unwrap());
+    }
+    let end = MONDAY + 14 * DAY;
+    let work = engine
+        .window("back_office_change", "channel=back_office", end)
+        .await;
+    near(&work["value"], -51.7, 0.06);
+    let (was, is) = (satisfaction[0], satisfaction[1]);
+    assert!((100.0 * (is - was) / was - 5.2).abs() < 0.05, "{was} {is}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_a_share_of_40_percent_that_went_over_the_first_lines_head_is_the_limit() {
+    let engine = Engine::start().await;
+    let mut events = Vec::new();
+    for (escalated, count) in [(true, 60), (false, 90)] {
+        let mut ticket = ticket(&format!("{escalated} {{n}}"), "广州", "彩信");
+        ticket["escalated"] = escalated.into();
+        events.extend(series(MONDAY, MINUTE, count, &ticket));
+    }
+    engine.tell(&events).await;
+    engine.pass(MONDAY + DAY).await;
+    let row = engine
+        .window("complaint_escalated_ratio", "city=广州", MONDAY + DAY)
+        .await;
+    near(&row["value"], 40.0, 1e-9);
+    assert_eq!(row["verdict"], "normal");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g5_g6_the_stream_and_the_daily_full_file_give_the_same_totals() {
+    let engine = Engine::with_rules(&[("totals.yaml", TOTALS)]).await;
+    let mut ticket = ticket("C-{n}", "永州", "手机报/使用/接收异常/没有收到手机报");
+    ticket["version"] = 1.into();
+    let stream = series(MONDAY + 9 * HOUR, MINUTE, 100, &ticket);
+    engine.tell(&stream).await;
+    // The file of the day has all of them again, in another order, and five that the stream lost.
+    let mut file = series(MONDAY + 9 * HOUR, MINUTE, 105, &ticket);
+    file.reverse();
+    engine.tell(&file).await;
+    engine.pass(MONDAY + DAY).await;
+    let row = engine
+        .window("complaints_total", "city=永州", MONDAY + DAY)
+        .await;
+    near(&row["value"], 105.0, 0.0);
+    engine.stop().await;
+}
+
+const TOTALS: &str = "
+kqis:
+  - {id: complaints_total, name: {zh: 投诉量, en: Complaints}, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1d, department: CS}
+";

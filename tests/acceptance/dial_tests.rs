@@ -1,0 +1,196 @@
+//! Dial tests: patience, parts, failure classes, steps and pages (S0, S1).
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+
+const EIGHT: i64 = MONDAY + 8 * HOUR;
+
+fn probe(service: &str, step: &str, ok: bool, latency_ms: i64) -> Value {
+    json!({"type": "dial_test", "service": service, "city": "长沙", "step": step, "ok": ok, "latency_ms": latency_ms})
+}
+
+fn with(mut event: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_a_reply_after_31_s_is_over_and_one_after_30_s_is_not() {
+    let engine = Engine::start().await;
+    let patient = with(
+        probe("sms_hall", "query", true, 30_000),
+        &json!({"city": "株洲"}),
+    );
+    engine.tell(&series(EIGHT, 20 * SECOND, 60, &patient)).await;
+    let slow = probe("sms_hall", "query", true, 31_000);
+    engine.tell(&series(EIGHT, 20 * SECOND, 60, &slow)).await;
+    engine.pass(EIGHT + 20 * MINUTE).await;
+    let over = engine.window(
+        "shall_reply_time_p95",
+        "service=sms_hall;city=长沙",
+        EIGHT + 10 * MINUTE,
+    );
+    let over = over.await;
+    near(&over["value"], 31.0, 0.62);
+    assert_eq!(over["verdict"], "abnormal_minor");
+    let kept = engine.window(
+        "shall_reply_time_p95",
+        "service=sms_hall;city=株洲",
+        EIGHT + 10 * MINUTE,
+    );
+    let kept = kept.await;
+    near(&kept["value"], 30.0, 0.6);
+    assert_eq!(kept["verdict"], "normal");
+    let alerts = engine.alerts("shall_reply_time_p95", "firing").await;
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(alerts[0]["group_label"], "service=sms_hall;city=长沙");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_an_answer_in_parts_counts_as_whole_only_when_complete_and_in_order() {
+    let engine = Engine::start().await;
+    let parts = |content_ok: bool| {
+        let parts = json!({"parts": 5, "content_ok": content_ok});
+        with(probe("sms_hall", "query", true, 6_000), &parts)
+    };
+    engine.tell(&series(EIGHT, MINUTE, 90, &parts(true))).await;
+    engine.tell(&series(EIGHT, MINUTE, 10, &parts(false))).await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    let group = "service=sms_hall;city=长沙";
+    let row = engine
+        .window("shall_multipart_ok_ratio", group, EIGHT + 3 * HOUR)
+        .await;
+    near(&row["value"], 90.0, 1e-9);
+    assert_eq!(
+        (&row["verdict"], &row["count"]),
+        (&json!("abnormal_major"), &json!(100))
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_busy_no_reply_and_unknown_command_are_three_different_faults() {
+    let engine = Engine::start().await;
+    let mut events = series(
+        EIGHT,
+        10 * SECOND,
+        364,
+        &probe("sms_hall", "query", true, 6_000),
+    );
+    for (code, times) in [("busy", 12), ("no_reply", 16), ("unknown_command", 8)] {
+        let failed = with(
+            probe("sms_hall", "query", false, 200),
+            &json!({"code": code}),
+        );
+        events.extend(series(EIGHT, MINUTE, times, &failed));
+    }
+    engine.tell(&events).await;
+    engine.pass(EIGHT + 6 * HOUR).await;
+    let group = "service=sms_hall;city=长沙";
+    for (kqi, end, value) in [
+        ("shall_busy_ratio", 6 * HOUR, 3.0),
+        ("shall_reply_ratio", 6 * HOUR, 96.0),
+    ] {
+        let row = engine.window(kqi, group, EIGHT + end).await;
+        near(&row["value"], value, 1e-9);
+        assert_eq!(row["count"], 400);
+    }
+    let row = engine
+        .window("shall_unknown_command_ratio", group, EIGHT + HOUR)
+        .await;
+    let probes_of_the_hour = 360 + 12 + 16 + 8;
+    near(&row["value"], 800.0 / f64::from(probes_of_the_hour), 1e-9);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c8_a_call_that_went_well_and_no_sms_after_it_has_failed() {
+    let engine = Engine::start().await;
+    let none = with(
+        probe("hotline", "bill_sms", false, 120_000),
+        &json!({"target": "1008611", "code": "no_reply"}),
+    );
+    engine.tell(&series(EIGHT, 20 * SECOND, 60, &none)).await;
+    engine
+        .tell(&series(
+            EIGHT,
+            20 * SECOND,
+            60,
+            &probe("hotline", "answer", true, 4_000),
+        ))
+        .await;
+    engine.pass(EIGHT + 20 * MINUTE).await;
+    let group = "service=hotline;city=长沙";
+    let sms = engine
+        .window(
+            "hotline_bill_sms_reply_time_p95",
+            group,
+            EIGHT + 10 * MINUTE,
+        )
+        .await;
+    assert_eq!(sms["verdict"], "abnormal_critical");
+    let call = engine
+        .window("hotline_answer_time_p95", group, EIGHT + 10 * MINUTE)
+        .await;
+    assert_eq!(call["verdict"], "normal");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_seven_steps_become_four_and_three() {
+    let engine = Engine::start().await;
+    let steps = |count: i64| json!({"type": "gauge", "name": "steps", "value": count, "dims": {"service": "web_hall", "city": "长沙"}});
+    for (hour, count) in [(0, 7), (1, 4), (2, 3)] {
+        engine
+            .tell(&series(EIGHT + hour * HOUR, MINUTE, 10, &steps(count)))
+            .await;
+    }
+    engine.pass(EIGHT + 3 * HOUR).await;
+    for (hour, value, score) in [(1, 7.0, 1.0), (2, 4.0, 3.0), (3, 3.0, 5.0)] {
+        let group = "service=web_hall;city=长沙";
+        let row = engine
+            .window("whall_step_count_mean", group, EIGHT + hour * HOUR)
+            .await;
+        near(&row["value"], value, 1e-9);
+        near(&row["score"], score, 1e-9);
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e5_pages_brought_from_15_s_to_6_s_are_60_percent_less_and_score_3_after_1() {
+    let engine = Engine::start().await;
+    let page = |ms| probe("web_hall", "page", true, ms);
+    engine
+        .tell(&series(EIGHT, 20 * SECOND, 90, &page(15_000)))
+        .await;
+    engine
+        .tell(&series(EIGHT + DAY / 48, 20 * SECOND, 90, &page(6_000)))
+        .await;
+    engine.pass(EIGHT + HOUR).await;
+    let group = "service=web_hall;city=长沙";
+    let window = |minutes: i64| {
+        engine.window(
+            "whall_page_response_time_mean",
+            group,
+            EIGHT + minutes * MINUTE,
+        )
+    };
+    let (before, after) = (window(10).await, window(40).await);
+    near(&before["score"], 1.0, 1e-9);
+    near(&after["score"], 3.0, 1e-9);
+    let (was, is) = (
+        before["value"].as_f64().unwrap(),
+        after["value"].as_f64().unwrap(),
+    );
+    assert!(((is - was) / was + 0.6).abs() < 1e-9, "{was} {is}");
+    let alerts = engine
+        .alerts("whall_page_response_time_mean", "resolved")
+        .await;
+    assert_eq!((alerts.len(), &alerts[0]["reason"]), (1, &json!("cleared")));
+    engine.stop().await;
+}

@@ -1,0 +1,211 @@
+//! One running engine on a folder of its own, and the few questions that tests ask it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrysalis::app::{App, RuleSource};
+use chrysalis::config::Config;
+use serde_json::{Value, json};
+
+/// Midnight of Monday 2 March 2026 in Shanghai, ms.
+pub(crate) const MONDAY: i64 = 1_772_380_800_000;
+pub(crate) const SECOND: i64 = 1_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// How long an answer may take to become what it should be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running engine.
+pub(crate) struct Engine {
+    app: App,
+    client: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Engine {
+    /// With the shipped rule book.
+    pub(crate) async fn start() -> Engine {
+        Engine::with_rules(&[]).await
+    }
+
+    /// With the shipped rule book and more files: configuration, and nothing else.
+    pub(crate) async fn with_rules(more: &[(&str, &str)]) -> Engine {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = folder.path().join("rules");
+        copy_rules(&rules);
+        for (name, text) in more {
+            std::fs::write(rules.join(name), text).unwrap();
+        }
+        let config = Config {
+            data: folder.path().join("data"),
+            listen: "127.0.0.1:0".to_owned(),
+            workers: 2,
+            ..Config::default()
+        };
+        let app = App::start(config, RuleSource::Path(rules)).await.unwrap();
+        let engine = Engine {
+            app,
+            client: reqwest::Client::new(),
+            _folder: folder,
+        };
+        engine.until_ready().await;
+        engine
+    }
+
+    async fn until_ready(&self) {
+        let began = Instant::now();
+        while !self.ask("/ready").await.0.is_success() {
+            assert!(began.elapsed() < PATIENCE, "never ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.app.address)
+    }
+
+    async fn ask(&self, path: &str) -> (reqwest::StatusCode, String) {
+        let answer = self.client.get(self.url(path)).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// Reads JSON.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (status, text) = self.ask(path).await;
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Posts events, all of which must be taken.
+    pub(crate) async fn tell(&self, events: &[Value]) {
+        for batch in events.chunks(20_000) {
+            let mut body = String::new();
+            for event in batch {
+                writeln!(body, "{event}").unwrap();
+            }
+            let request = self.client.post(self.url("/v1/events")).body(body);
+            let receipt: Value = request.send().await.unwrap().json().await.unwrap();
+            assert_eq!(receipt["accepted"], batch.len(), "{receipt}");
+        }
+    }
+
+    /// Lets event time pass `at_ms` on every stream, with events that no KQI counts.
+    pub(crate) async fn pass(&self, at_ms: i64) {
+        let ts = at_ms + 30 * MINUTE;
+        self.tell(&[
+            json!({"type": "dial_test", "ts": ts, "service": "sms_hall", "step": "clock", "ok": true}),
+            json!({"type": "boss_call", "ts": ts, "host": "clock", "interface": "clock", "latency_ms": 1}),
+            json!({"type": "boss_connection", "ts": ts, "host": "clock", "interface": "clock", "connection": "clock", "state": "released"}),
+            json!({"type": "complaint", "ts": ts, "serial": format!("clock {ts}"), "state": "withdrawn"}),
+            json!({"type": "gauge", "ts": ts, "name": "clock", "value": 1}),
+            json!({"type": "mms_submit", "ts": ts, "message_id": format!("clock {ts}"), "service": "mms"}),
+            json!({"type": "mms_receipt", "ts": ts, "message_id": format!("clock {ts}"), "status": "Forwarded"}),
+        ])
+        .await;
+    }
+
+    /// The same, when a gateway has reported too: no source may hold the receipts back.
+    pub(crate) async fn pass_gateway(&self, at_ms: i64, relay: &str) {
+        let ts = at_ms + 30 * MINUTE;
+        let id = format!("clock {relay}");
+        self.tell(&[json!({"type": "mms_receipt", "ts": ts, "message_id": id, "status": "Forwarded", "source": relay})])
+            .await;
+        self.pass(at_ms).await;
+    }
+
+    /// Posts a body of another kind.
+    pub(crate) async fn post(&self, path: &str, body: String) -> (reqwest::StatusCode, String) {
+        let answer = self.client.post(self.url(path)).body(body).send().await;
+        let answer = answer.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// Asks until the answer is as wished.
+    pub(crate) async fn until(&self, path: &str, wish: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let answer = self.get(path).await;
+            if wish(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < PATIENCE, "{path} stays {answer:#}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The sealed window of an object that ends at `end_ms`.
+    pub(crate) async fn window(&self, kqi: &str, group: &str, end_ms: i64) -> Value {
+        let all = self.windows(kqi, group, end_ms).await;
+        let row = all.into_iter().find(|row| row["group"] == group);
+        row.unwrap_or_else(|| panic!("{kqi} has no window of {group:?}"))
+    }
+
+    /// The sealed windows of a KQI that end at `end_ms`, once the one of `group` is there.
+    pub(crate) async fn windows(&self, kqi: &str, group: &str, end_ms: i64) -> Vec<Value> {
+        let path = format!(
+            "/v1/kqis/{kqi}/windows?from={}&to={end_ms}",
+            end_ms - MINUTE
+        );
+        let ends_then = |row: &&Value| row["window_end_ms"] == end_ms && row["sealed"] == true;
+        let rows = |answer: &Value| -> Vec<Value> {
+            let rows = answer["windows"].as_array().unwrap();
+            rows.iter().filter(ends_then).cloned().collect()
+        };
+        let has_group = |answer: &Value| rows(answer).iter().any(|row| row["group"] == group);
+        rows(&self.until(&path, has_group).await)
+    }
+
+    /// Alerts of a rule, newest first, once one of them is in this state.
+    pub(crate) async fn alerts(&self, alert: &str, state: &str) -> Vec<Value> {
+        let of_rule = |answer: &Value| -> Vec<Value> {
+            let alerts = answer["alerts"].as_array().unwrap();
+            let own = alerts.iter().filter(|row| row["alert"] == alert);
+            own.cloned().collect()
+        };
+        let wish = |answer: &Value| of_rule(answer).iter().any(|row| row["state"] == state);
+        of_rule(&self.until("/v1/alerts", wish).await)
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(self) {
+        self.app.shutdown().await.unwrap();
+    }
+}
+
+/// The shipped book, without its golden cases and benches.
+fn copy_rules(to: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    for folder in ["", "services"] {
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "yaml") {
+                std::fs::copy(&path, to.join(folder).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+}
+
+/// `times` events, `every_ms` apart from `from_ms` on; `{n}` in texts is the number, from 1.
+pub(crate) fn series(from_ms: i64, every_ms: i64, times: i64, event: &Value) -> Vec<Value> {
+    let one = |at: i64| {
+        let text = event.to_string().replace("{n}", &(at + 1).to_string());
+        let mut event: Value = serde_json::from_str(&text).unwrap();
+        event["ts"] = (from_ms + at * every_ms).into();
+        event
+    };
+    (0..times).map(one).collect()
+}
+
+/// Whether two numbers are equal to `within`.
+#[track_caller]
+pub(crate) fn near(got: &Value, want: f64, within: f64) {
+    let got = got.as_f64().unwrap_or_else(|| panic!("{got} is no number"));
+    assert!(
+        (got - want).abs() <= within,
+        "{got}, wanted {want} ± {within}"
+    );
+}

@@ -1,0 +1,19 @@
+//! The method's own numbers, each under its number in the domain notes (`h30`, `g14`, `c3`, …): a real
+//! engine with the shipped rule book is fed events over HTTP and asked over HTTP. Nothing here hands it
+//! a number that it should compute.
+//!
+//! `cargo test --test acceptance`; `./check acceptance`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail the test; clippy.toml allows that only inside #[test]"
+)]
+
+mod boss;
+mod complaints;
+mod dial_tests;
+mod engine;
+mod leaf;
+mod messages;
+mod places;
