@@ -54,6 +54,13 @@ pub(in crate::api) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReceiptView>, ApiError> {
+    check_ready(&server)?;
+    let receipt = server.intake.take(&headers, body, now_ms()).await?;
+    Ok(Json((&receipt).into()))
+}
+
+/// Refuses what would have to wait for the engine's start, or comes after its end.
+pub(super) fn check_ready(server: &Server) -> Result<(), ApiError> {
     let starting = match server.state.health.now().lifecycle {
         Lifecycle::Ready => None,
         Lifecycle::Starting { percent } => Some(format!(
@@ -61,15 +68,14 @@ pub(in crate::api) async fn post(
         )),
         Lifecycle::Stopping => Some("the engine is stopping".to_owned()),
     };
-    if let Some(words) = starting {
-        return Err(ApiError::retry_later(
+    match starting {
+        Some(words) => Err(ApiError::retry_later(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",
             words,
-        ));
+        )),
+        None => Ok(()),
     }
-    let receipt = server.intake.take(&headers, body, now_ms()).await?;
-    Ok(Json((&receipt).into()))
 }
 
 /// How many lines to list.
