@@ -20,6 +20,7 @@ pub mod store;
 
 pub mod checkpoint;
 
+pub mod complaints;
 pub mod ingest;
 pub mod mm7;
 pub mod notify;

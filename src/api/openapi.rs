@@ -2,7 +2,9 @@
 
 use utoipa::OpenApi;
 
-use crate::api::routes::{alerts, events, kqis, machine, mm7, rules, status, triggers, windows};
+use crate::api::routes::{
+    alerts, complaints, events, kqis, machine, mm7, rules, status, triggers, windows,
+};
 use crate::console;
 
 /// Everything that answers over HTTP.
@@ -18,6 +20,9 @@ use crate::console;
         events::post,
         events::quarantine,
         mm7::post,
+        complaints::file,
+        complaints::forms,
+        complaints::form,
         status::status,
         status::ready,
         status::healthz,
@@ -36,6 +41,7 @@ use crate::console;
     ),
     tags(
         (name = "events", description = "What the engine is told"),
+        (name = "complaints", description = "Forms of complaint leaves, and contacts filed by them"),
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),

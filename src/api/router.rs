@@ -14,7 +14,9 @@ use axum::routing::{MethodRouter, get, post};
 use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
-use crate::api::routes::{alerts, events, kqis, machine, mm7, rules, status, triggers, windows};
+use crate::api::routes::{
+    alerts, complaints, events, kqis, machine, mm7, rules, status, triggers, windows,
+};
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
 use crate::{console, time};
@@ -65,6 +67,9 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/events", post(events::post)),
         ("/v1/quarantine", get(events::quarantine)),
         ("/mm7", post(mm7::post)),
+        ("/v1/complaints", post(complaints::file)),
+        ("/v1/complaints/forms", get(complaints::forms)),
+        ("/v1/complaints/forms/{id}", get(complaints::form)),
         ("/v1/status", get(status::status)),
         ("/v1/services", get(kqis::services)),
         ("/v1/kqis", get(kqis::list)),

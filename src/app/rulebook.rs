@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 23] = [
+const SHIPPED: [(&str, &str); 24] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -26,6 +26,7 @@ const SHIPPED: [(&str, &str); 23] = [
         "rules/departments.yaml",
         include_str!("../../rules/departments.yaml"),
     ),
+    ("rules/leaves.yaml", include_str!("../../rules/leaves.yaml")),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     ("rules/places.yaml", include_str!("../../rules/places.yaml")),
     (

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::rules::{Places, Predicate};
+use crate::rules::{Leaf, Places, Predicate};
 
 /// A name in the two languages that people read here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct RuleBook {
     pub departments: Vec<Department>,
     /// Provinces and groups that cities are in.
     pub places: Places,
+    /// Last-level nodes of the complaint tree that have a form.
+    pub leaves: Vec<Leaf>,
     /// How MMS receipts are read.
     pub mms: MmsRule,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).

@@ -4,8 +4,12 @@
 //! the field texts are what an editor shows.
 
 mod kqi;
+mod leaf;
+mod mms;
 
 use crate::rules::grammar::kqi::{KQI, SERVICE};
+use crate::rules::grammar::leaf::LEAF;
+use crate::rules::grammar::mms::MMS;
 use crate::rules::shape::{Field, Record, Shape};
 
 /// A field that must be given.
@@ -45,11 +49,6 @@ const MISSING: &[&str] = &["hold", "resolve"];
 const LANGUAGES: &[&str] = &["zh", "en"];
 /// Severities as rules write them; `by_score` leaves it to the tolerance scale.
 const SEVERITIES: &[&str] = &["by_score", "warning", "minor", "major", "critical"];
-/// Causes of failure that MMS receipts are sorted into.
-const CAUSES: &[&str] = &["user", "terminal", "coverage", "platform"];
-
-const DATES: &[&str] = &["handling", "submission"];
-const CLOCKS: &[&str] = &["24h", "12h"];
 
 /// A whole rule book, which may be spread over several files.
 pub(crate) static BOOK: Record = Record {
@@ -85,6 +84,11 @@ pub(crate) static BOOK: Record = Record {
             "places",
             Shape::List(&Shape::Record(&PLACE)),
             "Provinces with their cities, for roll-ups.",
+        ),
+        may(
+            "leaves",
+            Shape::List(&Shape::Record(&LEAF)),
+            "Last-level nodes of the complaint tree, with their forms.",
         ),
         may(
             "mms",
@@ -370,87 +374,6 @@ static ALERT: Record = Record {
             Shape::Word(MISSING),
             "What windows without judgement do; see the policies' field of that name.",
         ),
-    ],
-};
-
-static MMS: Record = Record {
-    name: "mms rule",
-    doc: "How MMS receipts are read (3GPP TS 23.140 words and what is met in the wild).",
-    fields: &[
-        may(
-            "statuses",
-            Shape::Table(&Shape::List(&Shape::Text)),
-            "For each canonical status the words on the wire that mean it; case does not matter.",
-        ),
-        may(
-            "interim",
-            Shape::List(&Shape::Text),
-            "Canonical statuses that do not decide a message.",
-        ),
-        may(
-            "validity",
-            Shape::Duration,
-            "Time after which a message without a final receipt counts as Expired; 72h unless given.",
-        ),
-        may(
-            "editions",
-            Shape::List(&Shape::Record(&EDITION)),
-            "Regular issues and their deadlines.",
-        ),
-        may(
-            "causes",
-            Shape::List(&Shape::Record(&CAUSE)),
-            "Causes read from status_text; the first match wins.",
-        ),
-        may(
-            "gateways",
-            Shape::List(&Shape::Record(&GATEWAY)),
-            "Habits of MM7 gateways that differ from the standard.",
-        ),
-    ],
-};
-
-static EDITION: Record = Record {
-    name: "edition",
-    doc: "A regular issue with a time by which it should be on the handset.",
-    fields: &[
-        must("id", Shape::Id, "Identifier on the wire."),
-        must(
-            "deadline",
-            Shape::Clock,
-            "Time of day, in the book's zone, on the day of submission.",
-        ),
-    ],
-};
-
-static GATEWAY: Record = Record {
-    name: "gateway",
-    doc: "How one MM7 gateway writes its delivery reports.",
-    fields: &[
-        must(
-            "relay",
-            Shape::Text,
-            "Its MMSRelayServerID, in quotes where it is a number.",
-        ),
-        may(
-            "date",
-            Shape::Word(DATES),
-            "What Date or TimeStamp means: handling (default; when the report was made) or submission.",
-        ),
-        may(
-            "clock",
-            Shape::Word(CLOCKS),
-            "24h (default), or 12h where hours are written without their half of the day.",
-        ),
-    ],
-};
-
-static CAUSE: Record = Record {
-    name: "cause",
-    doc: "One way of telling why a message failed.",
-    fields: &[
-        must("contains", Shape::Text, "Text looked for in status_text."),
-        must("cause", Shape::Word(CAUSES), "Cause it means."),
     ],
 };
 

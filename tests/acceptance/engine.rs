@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Engine {
     app: App,
     client: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Engine {
@@ -49,7 +49,7 @@ impl Engine {
         let engine = Engine {
             app,
             client: reqwest::Client::new(),
-            _folder: folder,
+            folder,
         };
         engine.until_ready().await;
         engine
@@ -61,6 +61,13 @@ impl Engine {
             assert!(began.elapsed() < PATIENCE, "never ready");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Puts one more file into the running engine's rule book.
+    pub(crate) async fn reload_with(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("rules").join(name), text).unwrap();
+        let (status, answer) = self.post("/v1/rules/reload", String::new()).await;
+        assert!(status.is_success(), "{answer}");
     }
 
     fn url(&self, path: &str) -> String {
@@ -116,10 +123,11 @@ impl Engine {
         self.pass(at_ms).await;
     }
 
-    /// Posts a body of another kind.
+    /// Posts a body of another kind: JSON, or SOAP.
     pub(crate) async fn post(&self, path: &str, body: String) -> (reqwest::StatusCode, String) {
-        let answer = self.client.post(self.url(path)).body(body).send().await;
-        let answer = answer.unwrap();
+        let request = self.client.post(self.url(path));
+        let request = request.header("content-type", "application/json");
+        let answer = request.body(body).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 

@@ -100,3 +100,84 @@ const LEAVES: &str = "
 kqis:
   - {id: by_leaf, service: mobile_newspaper, name: {zh: 末级投诉量, en: Complaints by leaf}, layer: experience, stream: complaint, aggregate: count, group_by: [leaf], window: 1d, department: CS}
 ";
+
+/// Files one contact by the form; what was decided.
+async fn file(engine: &Engine, serial: &str, answers: Value) -> Value {
+    let contact = json!({"leaf": "newspaper_not_received", "serial": serial, "city": "永州", "ts": MONDAY + 9 * HOUR, "answers": answers});
+    let (status, answer) = engine.post("/v1/complaints", contact.to_string()).await;
+    assert!(status.is_success(), "{answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_h6_h7_the_form_excludes_with_guidance_and_unclear_never_decides() {
+    let engine = Engine::with_rules(&[("leaves_count.yaml", LEAVES)]).await;
+    let form = engine
+        .get("/v1/complaints/forms/newspaper_not_received")
+        .await;
+    assert_eq!(form["path"], LEAF);
+    // The source has fifteen questions, of which 10 and 11 are not legible.
+    let questions = form["questions"].as_array().unwrap();
+    assert_eq!(questions.len(), 13);
+
+    // A bad answer to 1, 2, 4, 5 or 7 is guidance and no complaint.
+    for (question, bad) in [
+        ("mms_capable", "no"),
+        ("settings_right", "no"),
+        ("ordered_within_a_day", "yes"),
+        ("memory_full", "yes"),
+        ("account_normal", "no"),
+    ] {
+        let answers = json!({question: bad, "coverage_normal": "no"});
+        let decided = file(&engine, question, answers).await;
+        assert_eq!(decided["state"], "excluded", "{question}");
+        assert_eq!(decided["guidance"][0]["question"], question);
+        assert_ne!(decided["guidance"][0]["text"]["zh"], "");
+        assert_eq!(decided["suspicions"], json!([]));
+    }
+    // 不清楚 to 13, or to everything, decides nothing.
+    let decides = questions
+        .iter()
+        .filter(|question| question["role"] != "element");
+    let all = decides.map(|question| question["id"].as_str().unwrap().to_owned());
+    let all: serde_json::Map<String, Value> = all.map(|id| (id, json!("unclear"))).collect();
+    for (serial, answers) in [
+        ("U-1", json!({"product_changed": "不清楚"})),
+        ("U-2", all.into()),
+    ] {
+        let decided = file(&engine, serial, answers).await;
+        assert_eq!(decided["state"], "filed");
+        assert_eq!(decided["suspicions"], json!([]));
+    }
+    // Weak coverage and a changed product point to two departments.
+    let answers = json!({"coverage_normal": "no", "product_changed": "yes", "wish": "尽快解决"});
+    let decided = file(&engine, "F-1", answers).await;
+    for (at, class, department, kqi) in [
+        (0, "网络类", "NET", "mnews_expired_ratio"),
+        (1, "支撑类", "BSC", "mnews_platform_success_ratio"),
+    ] {
+        let suspicion = &decided["suspicions"][at];
+        assert_eq!(suspicion["class_name"], class);
+        assert_eq!(suspicion["department"], department);
+        assert_eq!(suspicion["kqi"], kqi);
+    }
+
+    // Answers that do not fit are refused, and file nothing.
+    for answers in [
+        json!({"no_such": "yes"}),
+        json!({"gprs_open": 1}),
+        json!({"wish": ["x"]}),
+    ] {
+        let contact =
+            json!({"leaf": "newspaper_not_received", "serial": "B-1", "answers": answers});
+        let (status, answer) = engine.post("/v1/complaints", contact.to_string()).await;
+        assert_eq!(status.as_u16(), 400, "{answer}");
+        assert!(answer.contains("bad_answers"), "{answer}");
+    }
+    engine.pass(MONDAY + DAY).await;
+    let row = engine
+        .window("by_leaf", "leaf=没有收到手机报", MONDAY + DAY)
+        .await;
+    near(&row["value"], 3.0, 0.0);
+    engine.stop().await;
+}

@@ -161,3 +161,27 @@ async fn g21_a_second_province_and_a_seventeenth_service_are_configuration_only(
     assert_eq!(row["verdict"], "abnormal_critical");
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c12_a_province_that_the_map_learns_of_later_has_its_cities_history() {
+    let engine = Engine::with_rules(&[("levels.yaml", LEVELS)]).await;
+    let mut events = series(EIGHT, SECOND, 30, &probe("广州", true));
+    events.extend(series(EIGHT, SECOND, 20, &probe("深圳", false)));
+    events.extend(series(EIGHT, SECOND, 10, &probe("长沙", true)));
+    engine.tell(&events).await;
+    let end = EIGHT + 15 * MINUTE;
+    engine.pass(end).await;
+    // A city of no province is in a group without a name, not in somebody else's sum.
+    let nowhere = engine.window("by_province", "province=", end).await;
+    assert_eq!(nowhere["count"], 50);
+    engine.reload_with("guangdong.yaml", GUANGDONG).await;
+    let learnt = engine.window("by_province", "province=广东", end).await;
+    assert_eq!(learnt["count"], 50);
+    near(&learnt["value"], 0.6, 1e-9);
+    let rows = engine.windows("by_province", "province=湖南", end).await;
+    assert!(
+        rows.iter().all(|row| row["group"] != "province="),
+        "{rows:#?}"
+    );
+    engine.stop().await;
+}

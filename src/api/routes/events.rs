@@ -57,17 +57,23 @@ pub(in crate::api) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReceiptView>, ApiError> {
-    // While it starts, what comes in is journaled and answered; it is counted after the past.
-    if server.state.health.now().lifecycle == Lifecycle::Stopping {
-        return Err(ApiError::retry_later(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
-            "the engine is stopping",
-        ));
-    }
+    check_not_stopping(&server)?;
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let receipt = server.intake.take(peer, &headers, body, now_ms()).await?;
     Ok(Json((&receipt).into()))
+}
+
+/// Refuses what comes after the engine's end. What comes while it starts is journaled and answered, and
+/// counted after the past.
+pub(super) fn check_not_stopping(server: &Server) -> Result<(), ApiError> {
+    match server.state.health.now().lifecycle {
+        Lifecycle::Stopping => Err(ApiError::retry_later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            "the engine is stopping",
+        )),
+        Lifecycle::Starting { .. } | Lifecycle::Ready => Ok(()),
+    }
 }
 
 /// How many lines to list.

@@ -6,6 +6,7 @@
 )]
 
 pub(super) mod alerts;
+pub(super) mod complaints;
 pub(super) mod events;
 pub(super) mod kqis;
 pub(super) mod machine;

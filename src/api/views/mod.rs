@@ -5,6 +5,7 @@
 
 mod alert;
 mod event;
+mod form;
 mod kqi;
 mod rule;
 mod status;
@@ -19,6 +20,7 @@ use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
+pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub use rule::ReloadView;
 pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};

@@ -9,6 +9,7 @@ mod anchors;
 mod conditions;
 mod departments;
 mod kqis;
+mod leaves;
 mod measures;
 mod mms;
 mod places;
@@ -104,6 +105,7 @@ struct Sections<'a> {
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
+    leaves: Vec<&'a Node>,
     services: Vec<&'a Node>,
     kqis: Vec<&'a Node>,
     alerts: Vec<&'a Node>,
@@ -122,6 +124,7 @@ impl<'a> Sections<'a> {
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
+                "leaves" => sections.leaves.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
                 "kqis" => sections.kqis.extend(node.items()),
                 "alerts" => sections.alerts.extend(node.items()),
@@ -178,6 +181,12 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     };
     let kqis = kqis::read(sections, &context, problems);
     let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
+    let of_leaves = leaves::Context {
+        departments: &departments,
+        services: &services,
+        kqis: &kqis,
+    };
+    let leaves = leaves::read(&sections.leaves, &of_leaves, problems);
     Some(RuleBook {
         name: text_of(head, "name"),
         version: text_of(head, "version"),
@@ -193,6 +202,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: kqis.checked,
         departments,
         places,
+        leaves,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })
@@ -286,22 +296,22 @@ fn texts_of(node: &Node, field: &str) -> Vec<String> {
         .collect()
 }
 
-/// A display name: two languages, or one text for both.
+/// A display name.
 fn name_of(node: &Node) -> Text {
-    let Some(name) = node.get("name") else {
-        return Text {
-            zh: String::new(),
-            en: String::new(),
-        };
-    };
-    match name.text() {
+    words_of(node, "name")
+}
+
+/// A text in two languages, or one for both.
+fn words_of(node: &Node, field: &str) -> Text {
+    let found = node.get(field);
+    match found.and_then(Node::text) {
         Some(text) => Text {
             zh: text.to_owned(),
             en: text.to_owned(),
         },
         None => Text {
-            zh: text_of(name, "zh"),
-            en: text_of(name, "en"),
+            zh: found.map_or_else(String::new, |found| text_of(found, "zh")),
+            en: found.map_or_else(String::new, |found| text_of(found, "en")),
         },
     }
 }

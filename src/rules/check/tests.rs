@@ -1,6 +1,7 @@
 //! One door for broken books: `check(text, expected problems)`, over a sound book and its variants.
 
 mod kqis;
+mod leaves;
 mod places;
 mod shipped;
 

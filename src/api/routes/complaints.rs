@@ -1,0 +1,118 @@
+//! Forms of complaint leaves, and contacts filed by their answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::api::error::ApiError;
+use crate::api::extract::ApiJson;
+use crate::api::router::{Server, now_ms};
+use crate::api::routes::events::check_not_stopping;
+use crate::api::views::{ContactRequest, ContactView, ErrorBody, FormView, FormsView};
+use crate::complaints::{Contact, decide, line};
+
+/// Every leaf that has a form.
+#[utoipa::path(
+    get,
+    path = "/v1/complaints/forms",
+    tag = "complaints",
+    responses((status = 200, description = "in the order of the rule book", body = FormsView))
+)]
+pub(in crate::api) async fn forms(State(server): State<Arc<Server>>) -> Json<FormsView> {
+    let snapshot = server.snapshot();
+    let leaves = snapshot.plan.book.leaves.iter();
+    Json(FormsView {
+        forms: leaves.map(FormView::from).collect(),
+    })
+}
+
+/// The form of a leaf, made of its exclusion and leaf conditions.
+#[utoipa::path(
+    get,
+    path = "/v1/complaints/forms/{id}",
+    tag = "complaints",
+    params(("id" = String, Path, description = "the leaf, for example `newspaper_not_received`")),
+    responses(
+        (status = 200, description = "the form", body = FormView),
+        (status = 404, description = "the rule book has no such leaf", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn form(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+) -> Result<Json<FormView>, ApiError> {
+    let snapshot = server.snapshot();
+    let mut leaves = snapshot.plan.book.leaves.iter();
+    let leaf = leaves
+        .find(|leaf| leaf.id == id)
+        .ok_or_else(|| unknown(&id))?;
+    Ok(Json(FormView::from(leaf)))
+}
+
+/// Files a contact by its answers.
+///
+/// An answer that excludes gives guidance: the contact is kept as `excluded` and counts nothing.
+/// Otherwise it is a complaint, and the answer says where its causes may lie; "unclear" and missing
+/// answers never decide. The same serial again is the same ticket.
+#[utoipa::path(
+    post,
+    path = "/v1/complaints",
+    tag = "complaints",
+    request_body = ContactRequest,
+    responses(
+        (status = 200, description = "decided, and durable", body = ContactView),
+        (status = 400, description = "the body is wrong, or its answers do not fit the form", body = ErrorBody),
+        (status = 404, description = "the rule book has no such leaf", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        (status = 415, description = "the body is not application/json", body = ErrorBody),
+        (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
+        (status = 503, description = "stopping", body = ErrorBody),
+        (status = 507, description = "the disk is full", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn file(
+    State(server): State<Arc<Server>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    ApiJson(asked): ApiJson<ContactRequest>,
+) -> Result<Json<ContactView>, ApiError> {
+    check_not_stopping(&server)?;
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let snapshot = server.snapshot();
+    let mut leaves = snapshot.plan.book.leaves.iter();
+    let leaf = leaves
+        .find(|leaf| leaf.id == asked.leaf)
+        .ok_or_else(|| unknown(&asked.leaf))?;
+    let bad = |words: String| ApiError::bad_request("bad_answers", words);
+    let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
+    let contact = Contact {
+        serial: asked.serial,
+        ts_ms: asked.ts.unwrap_or_else(now_ms),
+        subscriber: asked.subscriber,
+        city: asked.city,
+        channel: asked.channel,
+        escalated: asked.escalated,
+    };
+    let line = line(leaf, &contact, &decision, &asked.answers);
+    let no_headers = HeaderMap::new();
+    let taken = server
+        .intake
+        .take(peer, &no_headers, Body::from(line), now_ms());
+    if let Some(refusal) = taken.await?.refused.into_iter().next() {
+        return Err(bad(refusal.reason));
+    }
+    Ok(Json(ContactView::of(contact.serial, &decision)))
+}
+
+fn unknown(id: &str) -> ApiError {
+    let id: String = id.chars().take(80).collect();
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("there is no leaf {id:?} with a form in the rule book"),
+    )
+}

@@ -1,0 +1,242 @@
+//! Contacts → tickets: the navigation form of a leaf, decided by its answers (domain facts H6, H7).
+//!
+//! * An excluded contact is helped at once and never counts as a complaint.
+//! * "Unclear", like no answer at all, never decides anything.
+//!
+//! Pure: what is decided becomes a `complaint` line, and the caller has it journaled.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::rules::{Answer, Leaf, Question, QuestionRole, Suspicion};
+
+/// Longest text of an element, characters.
+const ELEMENT_CHARS_MAX: usize = 2_000;
+
+/// What a customer's contact came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<'a> {
+    /// No complaint: these questions say why, and what to tell the customer.
+    Excluded(Vec<&'a Question>),
+    /// A complaint, with the causes that its answers point to.
+    Filed(Vec<(&'a Question, &'a Suspicion)>),
+}
+
+/// Answers that do not fit the form.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AnswerError {
+    /// The form has no such question.
+    #[error("the form has no question {0:?}")]
+    UnknownQuestion(String),
+    /// Not one of the three words.
+    #[error("{question:?} is answered {given}, wanted yes, no or unclear")]
+    NotAnAnswer {
+        /// The question.
+        question: String,
+        /// What was given.
+        given: String,
+    },
+    /// An element is no text, or too long.
+    #[error("{0:?} wants a text of at most {ELEMENT_CHARS_MAX} characters")]
+    NotAText(String),
+}
+
+/// The contact itself, beside its answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// Serial number of the call (投诉来电流水号).
+    pub serial: String,
+    /// When it came, ms.
+    pub ts_ms: i64,
+    /// The customer's number.
+    pub subscriber: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// Channel it came in by.
+    pub channel: Option<String>,
+    /// Whether the customer went over the first line's head.
+    pub escalated: Option<bool>,
+}
+
+/// Decides a contact by its answers.
+///
+/// # Errors
+/// The answers do not fit the leaf's form.
+pub fn decide<'a>(
+    leaf: &'a Leaf,
+    answers: &BTreeMap<String, Value>,
+) -> Result<Decision<'a>, AnswerError> {
+    if let Some(unknown) = answers
+        .keys()
+        .find(|id| !leaf.questions.iter().any(|question| question.id == **id))
+    {
+        return Err(AnswerError::UnknownQuestion(unknown.clone()));
+    }
+    let (mut exclusions, mut suspicions) = (Vec::new(), Vec::new());
+    for question in &leaf.questions {
+        let given = answers.get(&question.id);
+        match &question.role {
+            QuestionRole::Exclude { bad, .. } => {
+                if read(question, given)? == *bad {
+                    exclusions.push(question);
+                }
+            }
+            QuestionRole::Suspect { bad, suspicion } => {
+                if read(question, given)? == *bad {
+                    suspicions.push((question, suspicion));
+                }
+            }
+            QuestionRole::Element => {
+                let fits = |text: &str| text.chars().count() <= ELEMENT_CHARS_MAX;
+                if given.is_some_and(|given| !given.as_str().is_some_and(fits)) {
+                    return Err(AnswerError::NotAText(question.id.clone()));
+                }
+            }
+        }
+    }
+    Ok(if exclusions.is_empty() {
+        Decision::Filed(suspicions)
+    } else {
+        Decision::Excluded(exclusions)
+    })
+}
+
+/// One of the three words; no answer is unclear.
+fn read(question: &Question, given: Option<&Value>) -> Result<Answer, AnswerError> {
+    let Some(given) = given else {
+        return Ok(Answer::Unclear);
+    };
+    match given.as_str() {
+        Some("yes" | "是") => Ok(Answer::Yes),
+        Some("no" | "否") => Ok(Answer::No),
+        Some("unclear" | "不清楚") => Ok(Answer::Unclear),
+        _ => Err(AnswerError::NotAnAnswer {
+            question: question.id.clone(),
+            given: given.to_string().chars().take(40).collect(),
+        }),
+    }
+}
+
+/// The `complaint` line of a decided contact. An excluded one is kept too, and counts nothing.
+pub fn line(
+    leaf: &Leaf,
+    contact: &Contact,
+    decision: &Decision<'_>,
+    answers: &BTreeMap<String, Value>,
+) -> String {
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    put("type", "complaint".into());
+    put("ts", contact.ts_ms.into());
+    put("serial", contact.serial.as_str().into());
+    put("state", state(decision).into());
+    put("path", leaf.path.as_str().into());
+    put("service", leaf.service.as_str().into());
+    let optional = [
+        ("node", &leaf.node),
+        ("subscriber", &contact.subscriber),
+        ("city", &contact.city),
+        ("channel", &contact.channel),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            put(name, value.as_str().into());
+        }
+    }
+    if let Some(escalated) = contact.escalated {
+        put("escalated", escalated.into());
+    }
+    put("answers", answers.clone().into_iter().collect());
+    Value::Object(line).to_string()
+}
+
+/// The ticket's state on the wire.
+pub fn state(decision: &Decision<'_>) -> &'static str {
+    match decision {
+        Decision::Excluded(_) => "excluded",
+        Decision::Filed(_) => "filed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rules::testing::book;
+
+    fn leaf() -> Leaf {
+        let text = "
+book: {name: test, version: '1', time_zone: Asia/Shanghai}
+services: [{id: news, name: 报}]
+leaves:
+  - id: none
+    path: 投诉/手机报/没有收到
+    node: O010104
+    service: news
+    questions:
+      - {id: capable, text: 支持, role: exclude, bad: \"no\", guidance: 换机}
+      - {id: new, text: 新, role: exclude, bad: \"yes\", guidance: 等}
+      - {id: coverage, text: 覆盖, role: suspect, bad: \"no\", cause: 信号, class: network}
+      - {id: other, text: 其他, role: element}
+";
+        book(text).leaves.remove(0)
+    }
+
+    fn answers(given: Value) -> BTreeMap<String, Value> {
+        serde_json::from_value(given).unwrap()
+    }
+
+    #[test]
+    fn one_bad_answer_excludes_whatever_else_was_said() {
+        let leaf = leaf();
+        let given = answers(json!({"new": "yes", "coverage": "no"}));
+        let Ok(Decision::Excluded(questions)) = decide(&leaf, &given) else {
+            panic!("not excluded");
+        };
+        assert_eq!(questions, [&leaf.questions[1]]);
+        let contact = Contact {
+            serial: "S".to_owned(),
+            ts_ms: 7,
+            ..Contact::default()
+        };
+        let line = line(&leaf, &contact, &Decision::Excluded(questions), &given);
+        let want = json!({
+            "type": "complaint", "ts": 7, "serial": "S", "state": "excluded", "path": "投诉/手机报/没有收到",
+            "service": "news", "node": "O010104", "answers": {"new": "yes", "coverage": "no"},
+        });
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), want);
+    }
+
+    #[test]
+    fn unclear_and_unanswered_never_decide_in_either_language() {
+        let leaf = leaf();
+        for given in [
+            json!({}),
+            json!({"capable": "unclear", "new": "不清楚", "coverage": "unclear"}),
+            json!({"capable": "是", "new": "否", "coverage": "yes", "other": "x"}),
+        ] {
+            let decided = decide(&leaf, &answers(given)).unwrap();
+            assert_eq!(decided, Decision::Filed(Vec::new()));
+        }
+        let given = answers(json!({"coverage": "否"}));
+        let decided = decide(&leaf, &given).unwrap();
+        assert!(matches!(decided, Decision::Filed(found) if found.len() == 1));
+    }
+
+    #[test]
+    fn answers_that_do_not_fit_are_told() {
+        let leaf = leaf();
+        for (given, words) in [
+            (json!({"colour": "yes"}), "no question \"colour\""),
+            (json!({"capable": true}), "\"capable\" is answered true"),
+            (json!({"other": 3}), "\"other\" wants a text"),
+            (json!({"other": "x".repeat(2_001)}), "at most 2000"),
+        ] {
+            let error = decide(&leaf, &answers(given)).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Leaves: paths of at most seven levels, codes, and questions that can be decided.
+
+use super::kqis::Kqis;
+use super::{Ids, text_of, unknown, words_of};
+use crate::rules::book::{Department, Service};
+use crate::rules::leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
+use crate::rules::problem::Problems;
+use crate::rules::syntax::Node;
+
+/// S2's tree has seven levels (H9).
+const LEVELS_MAX: usize = 7;
+
+/// What leaves refer to.
+pub(super) struct Context<'a> {
+    pub(super) departments: &'a [Department],
+    pub(super) services: &'a [Service],
+    pub(super) kqis: &'a Kqis,
+}
+
+pub(super) fn read(nodes: &[&Node], context: &Context<'_>, problems: &mut Problems) -> Vec<Leaf> {
+    let mut ids = Ids::new("leaf");
+    let mut leaves = Vec::new();
+    for node in nodes {
+        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
+            continue;
+        };
+        check_path(node, problems);
+        check_reference(
+            "service",
+            node,
+            context.services.iter().map(|known| known.id.as_str()),
+            problems,
+        );
+        leaves.push(Leaf {
+            id: id.text().unwrap_or_default().to_owned(),
+            path: text_of(node, "path"),
+            node: node.get("node").and_then(Node::text).map(str::to_owned),
+            service: text_of(node, "service"),
+            questions: read_questions(node, context, problems),
+        });
+    }
+    leaves
+}
+
+fn check_path(node: &Node, problems: &mut Problems) {
+    if let Some(path) = node.get("path") {
+        let text = path.text().unwrap_or_default();
+        let levels = text.split('/').count();
+        if levels > LEVELS_MAX {
+            problems.error(
+                path.at,
+                format!("a path of {levels} levels, the tree has {LEVELS_MAX}"),
+            );
+        }
+        if text.split('/').any(|level| level.trim().is_empty()) {
+            problems.error(path.at, "a level of the path is empty");
+        }
+    }
+    if let Some(code) = node.get("node") {
+        let digits = code.text().and_then(|text| text.strip_prefix('O'));
+        if !digits.is_some_and(|digits| digits.len() == 6 && digits.parse::<u32>().is_ok()) {
+            problems.error_with(
+                code.at,
+                format!("{:?} is not a node code", code.text().unwrap_or_default()),
+                Some("write for example O010104".to_owned()),
+            );
+        }
+    }
+}
+
+fn read_questions(leaf: &Node, context: &Context<'_>, problems: &mut Problems) -> Vec<Question> {
+    let mut ids = Ids::new("question");
+    let mut questions = Vec::new();
+    for node in leaf.get("questions").map(Node::items).unwrap_or_default() {
+        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
+            continue;
+        };
+        let role = node.get("role").and_then(Node::text).unwrap_or_default();
+        check_fields(role, node, problems);
+        let bad = match node.get("bad").and_then(Node::text) {
+            Some("yes") => Answer::Yes,
+            _ => Answer::No,
+        };
+        let role = match role {
+            "exclude" => QuestionRole::Exclude {
+                bad,
+                guidance: words_of(node, "guidance"),
+            },
+            "suspect" => QuestionRole::Suspect {
+                bad,
+                suspicion: read_suspicion(node, context, problems),
+            },
+            _ => QuestionRole::Element,
+        };
+        questions.push(Question {
+            id: id.text().unwrap_or_default().to_owned(),
+            text: words_of(node, "text"),
+            role,
+        });
+    }
+    questions
+}
+
+/// Each role takes its own fields, and needs those that decide.
+fn check_fields(role: &str, node: &Node, problems: &mut Problems) {
+    let (takes, needs): (&[&str], &[&str]) = match role {
+        "exclude" => (&["bad", "guidance"], &["bad", "guidance"]),
+        "suspect" => (
+            &["bad", "cause", "class", "department", "kqi"],
+            &["bad", "cause", "class"],
+        ),
+        _ => (&[], &[]),
+    };
+    for name in ["bad", "guidance", "cause", "class", "department", "kqi"] {
+        match node.get(name) {
+            Some(field) if !takes.contains(&name) => {
+                problems.error(field.at, format!("role {role:?} takes no {name:?}"));
+            }
+            None if needs.contains(&name) => {
+                problems.error(node.at, format!("role {role:?} needs {name:?}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn read_suspicion(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Suspicion {
+    let departments = context.departments.iter().map(|known| known.id.as_str());
+    check_reference("department", node, departments, problems);
+    let kqis = context.kqis.ids.keys().map(String::as_str);
+    check_reference("kqi", node, kqis, problems);
+    let text = |name: &str| node.get(name).and_then(Node::text).map(str::to_owned);
+    let class = text("class").unwrap_or_default();
+    Suspicion {
+        cause: words_of(node, "cause"),
+        class: ComplaintClass::NAMES
+            .iter()
+            .find(|(name, ..)| *name == class)
+            .map_or(ComplaintClass::Usage, |(.., class)| *class),
+        department: text("department"),
+        kqi: text("kqi"),
+    }
+}
+
+fn check_reference<'a>(
+    name: &str,
+    node: &Node,
+    known: impl Iterator<Item = &'a str> + Clone,
+    problems: &mut Problems,
+) {
+    if let Some(field) = node.get(name)
+        && !known.clone().any(|known| Some(known) == field.text())
+    {
+        unknown(name, field, known, problems);
+    }
+}
