@@ -7,10 +7,7 @@ use chrysalis::app::{Copied, backup, restore};
 
 /// `chrysalis backup`.
 pub(crate) fn take(data: &Path, to: &Path) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let copied = runtime.block_on(backup(data, to))?;
+    let copied = crate::serve::runtime()?.block_on(backup(data, to))?;
     say("backed up", data, to, copied);
     Ok(ExitCode::SUCCESS)
 }

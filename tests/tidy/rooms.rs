@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["alerting", "dataflow", "event", "rules", "triggers"],
     ),
     ("journal", &[]),
+    ("checkpoint", &["dataflow", "journal", "rules"]),
     ("store", &[]),
     (
         "ingest",
@@ -57,7 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "alerting", "api", "engine", "event", "journal", "rules", "triggers",
         ],
     ),
-    ("config", &["api", "dataflow", "notify", "rules"]),
+    ("config", &["api", "dataflow", "journal", "notify", "rules"]),
     (
         "replay",
         &["alerting", "dataflow", "engine", "event", "rules"],
