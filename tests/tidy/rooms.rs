@@ -45,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "alerting", "api", "engine", "event", "journal", "rules", "triggers",
         ],
     ),
-    ("config", &["api", "dataflow", "notify", "rules"]),
+    ("config", &["api", "dataflow", "journal", "notify", "rules"]),
     (
         "replay",
         &["alerting", "dataflow", "engine", "event", "rules"],
@@ -72,7 +72,9 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio::",
-        &["api", "app", "demo", "ingest", "journal", "notify", "serve"],
+        &[
+            "api", "app", "commands", "demo", "ingest", "journal", "notify", "serve",
+        ],
         "pure rooms and workers have no runtime",
     ),
     (
