@@ -22,6 +22,7 @@ mod targets {
     pub(crate) mod checkpoint;
     pub(crate) mod event;
     pub(crate) mod journal;
+    pub(crate) mod mm7;
     pub(crate) mod rules;
 }
 
@@ -42,6 +43,11 @@ fn checkpoint() {
 #[test]
 fn event() {
     harness::run("event", mutate::Kind::Json, targets::event::check);
+}
+
+#[test]
+fn mm7() {
+    harness::run("mm7", mutate::Kind::Xml, targets::mm7::check);
 }
 
 #[test]

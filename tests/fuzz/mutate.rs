@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Json,
     /// A rule book.
     Yaml,
+    /// A SOAP message.
+    Xml,
 }
 
 /// Deterministic chance (splitmix64).
@@ -167,6 +169,57 @@ const YAML: &[&str] = &[
     "\"\\x00\"",
 ];
 
+const XML: &[&str] = &[
+    "<",
+    ">",
+    "/",
+    "</",
+    "/>",
+    "<a>",
+    "</a>",
+    "<a/>",
+    "<a:b>",
+    "=",
+    "\"",
+    "'",
+    "&amp;",
+    "&lt;",
+    "&#0;",
+    "&#x10ffff;",
+    "&#xd800;",
+    "&a;",
+    "&",
+    ";",
+    "<!--",
+    "-->",
+    "--",
+    "<![CDATA[",
+    "]]>",
+    "<?xml",
+    "?>",
+    "<!DOCTYPE a [",
+    "<!ENTITY a 'b'>",
+    "]>",
+    " xmlns=\"a\"",
+    " xmlns:b=\"\"",
+    "\n",
+    "\r",
+    "\t",
+    "\u{0}",
+    "\u{1}",
+    "\u{feff}",
+    "\u{fffe}",
+    "长沙",
+    "<DeliveryReportReq>",
+    "</DeliveryReportReq>",
+    "<Number>",
+    "<MMStatus>",
+    "<TimeStamp>",
+    "2026-13-40T25:61:61Z",
+    "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>",
+    "encoding=\"UTF-16\"",
+];
+
 /// A few changes to `original`; parts may come from `other`.
 pub(crate) fn mutate(original: &[u8], other: &[u8], kind: Kind, rng: &mut Rng) -> Vec<u8> {
     let mut bytes = original.to_vec();
@@ -184,6 +237,7 @@ fn once(bytes: &mut Vec<u8>, other: &[u8], kind: Kind, rng: &mut Rng) {
         Kind::Binary => &[][..],
         Kind::Json => JSON,
         Kind::Yaml => YAML,
+        Kind::Xml => XML,
     };
     // Half of the changes to text speak its language.
     if !words.is_empty() && rng.below(2) == 0 {

@@ -85,7 +85,9 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio::",
-        &["api", "app", "demo", "ingest", "journal", "notify", "serve"],
+        &[
+            "api", "app", "commands", "demo", "ingest", "journal", "notify", "serve",
+        ],
         "pure rooms and workers have no runtime",
     ),
     (
