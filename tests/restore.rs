@@ -276,6 +276,8 @@ async fn a_checkpoint_of_another_journal_or_of_a_newer_program_is_refused_by_nam
     std::fs::rename(&aside, &journal).unwrap();
     let mut bytes = std::fs::read(&newest).unwrap();
     bytes[8] = 200;
+    let checksum = crc32c::crc32c(&bytes[..12]).to_le_bytes();
+    bytes[12..16].copy_from_slice(&checksum);
     std::fs::write(&newest, bytes).unwrap();
     let words = fails(folder.path());
     assert!(

@@ -103,6 +103,7 @@ impl App {
             queue_requests_max: config.journal.queue_requests_max,
             queue_bytes_max: config.journal.queue_bytes_max,
             replay_from,
+            disk_free_bytes_min: config.journal.disk_free_bytes_min,
             ..WriterConfig::default()
         };
         let (writer, epochs) = Writer::start(journal, recovery, writer_config, Arc::new(now_ms))?;
@@ -207,7 +208,9 @@ impl App {
             config: config.http,
         });
         let (stop_http, mut stopping) = watch::channel(false);
-        let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+        // With the addresses of peers: shares of unnamed producers are counted by them.
+        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
             let _ = stopping.wait_for(|stop| *stop).await;
         });
         let http = tokio::spawn(async move {

@@ -3,8 +3,9 @@
 //! Each checksum goes on from the one before, so that sections of two files, or in another order, are no
 //! checkpoint; behind the end nothing may stand.
 //!
-//! Numbers are little-endian. Header: 8 bytes of magic, `u32` version. Section: `u8` kind, `u32` packed
-//! bytes, `u32` unpacked bytes, `u32` CRC-32C of the packed bytes and all that stands before them, then the
+//! Numbers are little-endian. Header: 8 bytes of magic, `u32` version, `u32` CRC-32C of both; these keep
+//! their places in every version, so that a newer file can be told from a damaged one. Section: `u8` kind,
+//! `u32` packed bytes, `u32` unpacked bytes, `u32` CRC-32C of the packed bytes and all that stands before them, then the
 //! bytes (one LZ4 block). The last section is [`Section::End`] with the number of the others.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::rules::Lineage;
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
 pub(super) const FORMAT_VERSION: u32 = 1;
-const HEADER_BYTES: usize = 12;
+const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. Judgement: 4096 keys of 64 KiB each.
 const SECTION_BYTES_MAX: usize = 256 << 20;
@@ -92,6 +93,7 @@ impl FileWriter {
     pub(super) fn new(path: &Path, file: Box<dyn DiskFile>) -> FileWriter {
         let mut buffer = MAGIC.to_vec();
         buffer.extend(FORMAT_VERSION.to_le_bytes());
+        buffer.extend(crc32c::crc32c(&buffer).to_le_bytes());
         FileWriter {
             path: path.to_owned(),
             file,
@@ -165,24 +167,26 @@ impl FileReader {
             checksum: 0,
         };
         let header = reader.read(HEADER_BYTES)?;
-        let version = header[8..].try_into().map(u32::from_le_bytes);
-        match version {
-            Ok(_) if header[..8] != MAGIC => Err(CheckpointError::damaged(
-                path,
-                0,
-                "it does not begin as one",
-            )),
-            Ok(FORMAT_VERSION) => Ok(reader),
-            Ok(found) if found > FORMAT_VERSION => Err(CheckpointError::NewerFormat {
+        let number = |from: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&header[from..from + 4]);
+            u32::from_le_bytes(bytes)
+        };
+        if header[..8] != MAGIC || crc32c::crc32c(&header[..12]) != number(12) {
+            let what = "its header is not one";
+            return Err(CheckpointError::damaged(path, 0, what));
+        }
+        match number(8) {
+            FORMAT_VERSION => Ok(reader),
+            found if found > FORMAT_VERSION => Err(CheckpointError::NewerFormat {
                 path: path.to_owned(),
                 found,
                 supported: FORMAT_VERSION,
             }),
-            _ => Err(CheckpointError::damaged(
-                path,
-                8,
-                "its format version was never used",
-            )),
+            _ => {
+                let what = "its format version was never used";
+                Err(CheckpointError::damaged(path, 8, what))
+            }
         }
     }
 

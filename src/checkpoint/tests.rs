@@ -107,13 +107,7 @@ fn any_damage_is_seen_and_the_one_before_is_taken() {
     for at in 0..bytes {
         let flipped = disk.fork();
         flipped.damage(&path, |bytes| bytes[at] ^= 1 << (at % 8));
-        match folder(&flipped).newest() {
-            Ok(_) => assert_eq!(newest(&flipped), (Some(1), 1), "bit at {at}"),
-            Err(error) => assert!(
-                matches!(error, CheckpointError::NewerFormat { .. }),
-                "{error}"
-            ),
-        }
+        assert_eq!(newest(&flipped), (Some(1), 1), "bit at {at}");
         let cut = disk.fork();
         cut.damage(&path, |bytes| bytes.truncate(at));
         assert_eq!(newest(&cut), (Some(1), 1), "cut at {at}");
@@ -125,7 +119,11 @@ fn a_newer_format_is_refused_by_name() {
     let disk = FakeDisk::new();
     write(&disk, 1).unwrap();
     write(&disk, 2).unwrap();
-    disk.damage(&folder(&disk).path_of(2), |bytes| bytes[8] = 9);
+    disk.damage(&folder(&disk).path_of(2), |bytes| {
+        bytes[8] = 9;
+        let checksum = crc32c::crc32c(&bytes[..12]).to_le_bytes();
+        bytes[12..16].copy_from_slice(&checksum);
+    });
     let Err(error) = folder(&disk).newest() else {
         panic!("it was read");
     };

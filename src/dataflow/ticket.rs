@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
-use crate::event::{Borrowed, Complaint, Stream, TicketState};
+use crate::event::{Borrowed, Complaint, LEVELS, Stream, TicketState};
 
 /// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
 const VERSIONS_MAX: usize = 32;
@@ -84,7 +84,13 @@ impl Ticket {
                 "cause" => ticket.cause.as_deref().into(),
                 "escalated" => ticket.escalated.into(),
                 "state" => Borrowed::Text(ticket.state.name()),
-                _ => Borrowed::Null,
+                level => {
+                    let at = LEVELS.iter().position(|name| *name == level);
+                    let path = ticket.path.as_deref();
+                    path.zip(at)
+                        .and_then(|(path, at)| path.split('/').nth(at))
+                        .into()
+                }
             }),
         );
     }

@@ -14,6 +14,12 @@ pub const GROUP: &str = "group";
 /// Dimensions that no event has to say: they follow from its city by the rule book's places.
 pub const DERIVED: [&str; 2] = [PROVINCE, GROUP];
 
+/// The levels of a complaint's path, the root first: the tree has seven (domain fact H9). Names repeat
+/// under different parents, so a rule groups by a level together with those above it.
+pub const LEVELS: [&str; 7] = [
+    "level_1", "level_2", "level_3", "level_4", "level_5", "level_6", "level_7",
+];
+
 /// A stream of facts that a KQI can be computed from.
 ///
 /// These are the wire types of `POST /v1/events` seen from the rules: `mms_submit` and
@@ -184,6 +190,13 @@ impl Stream {
                         text("channel"),
                         text("path"),
                         text("leaf"),
+                        text(LEVELS[0]),
+                        text(LEVELS[1]),
+                        text(LEVELS[2]),
+                        text(LEVELS[3]),
+                        text(LEVELS[4]),
+                        text(LEVELS[5]),
+                        text(LEVELS[6]),
                         text("node"),
                         text("cause"),
                         flag("escalated"),

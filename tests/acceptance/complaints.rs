@@ -280,3 +280,76 @@ const TOTALS: &str = "
 kqis:
   - {id: complaints_total, name: {zh: 投诉量, en: Complaints}, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1d, department: CS}
 ";
+
+/// The tree at two neighbouring levels, as a rule author counts it.
+const TREE: &str = "
+kqis:
+  - {id: level_4, name: {zh: 四级投诉量, en: Level four}, layer: experience, stream: complaint, aggregate: count, group_by: [level_4], window: 1d, department: CS}
+  - {id: level_6, name: {zh: 六级投诉量, en: Level six}, layer: experience, stream: complaint, aggregate: count, group_by: [level_4, level_5, level_6], window: 1d, department: CS}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h9_each_levels_count_is_the_sum_of_its_children_through_every_change() {
+    let engine = Engine::with_rules(&[("tree.yaml", TREE)]).await;
+    let leaf = |serial: &str, path: &str| ticket(serial, "永州", path);
+    let nine = MONDAY + 9 * HOUR;
+    let mut events = Vec::new();
+    for (serial, path, count) in [
+        ("a {n}", "手机报/使用/接收异常/没有收到手机报", 20),
+        ("b {n}", "手机报/使用/接收时间/接收时间不合理", 10),
+        ("c {n}", "手机报/资费/扣费/误扣费", 7),
+        ("d {n}", "手机邮箱/使用/登录/无法登录", 5),
+    ] {
+        events.extend(series(nine, MINUTE, count, &leaf(serial, path)));
+    }
+    engine.tell(&events).await;
+    let end = MONDAY + DAY;
+    engine.pass(end).await;
+    // After the day is sealed: reclassified within and across, withdrawn, excluded, and filed late.
+    let change =
+        |serial: &str, state: &str| json!({"type": "complaint", "serial": serial, "state": state});
+    let mut within = leaf("a {n}", "手机报/使用/接收时间/接收时间不合理");
+    within["state"] = "reclassified".into();
+    let mut across = leaf("b {n}", "手机邮箱/使用/登录/无法登录");
+    across["state"] = "reclassified".into();
+    let mut events = series(end + HOUR, SECOND, 4, &within);
+    events.extend(series(end + HOUR, SECOND, 3, &across));
+    events.extend(series(end + HOUR, SECOND, 2, &change("c {n}", "withdrawn")));
+    events.extend(series(end + HOUR, SECOND, 1, &change("d {n}", "excluded")));
+    let late = leaf("late {n}", "手机报/资费/扣费/误扣费");
+    events.extend(series(nine, MINUTE, 6, &late));
+    engine.tell(&events).await;
+    engine.pass(end + 2 * HOUR).await;
+    let path = format!("/v1/kqis/level_4/windows?from={}&to={end}", end - MINUTE);
+    let newspaper = 20 + 10 - 3 + 7 - 2 + 6;
+    let settled = |answer: &Value| {
+        let rows = answer["windows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["group"] == "level_4=手机报");
+        row.is_some_and(|row| row["count"] == newspaper)
+    };
+    engine.until(&path, settled).await;
+    let parents = engine.windows("level_4", "level_4=手机报", end).await;
+    let children = engine
+        .windows(
+            "level_6",
+            "level_4=手机报;level_5=使用;level_6=接收异常",
+            end,
+        )
+        .await;
+    assert_eq!(parents.len(), 2, "{parents:#?}");
+    for (name, count) in [("手机报", newspaper), ("手机邮箱", 5 - 1 + 3)] {
+        let group = format!("level_4={name}");
+        let parent = parents.iter().find(|row| row["group"] == group).unwrap();
+        assert_eq!(parent["count"], count, "{name}");
+        let of_parent = |row: &&Value| {
+            row["group"]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("{group};"))
+        };
+        let own = children.iter().filter(of_parent);
+        let sum: i64 = own.map(|row| row["count"].as_i64().unwrap()).sum();
+        assert_eq!(sum, count, "{name}");
+    }
+    engine.stop().await;
+}

@@ -85,6 +85,12 @@ pub(crate) const EDITS: &[Edit] = &[
         extra: "",
     },
     Edit {
+        name: "a city moves to another province",
+        replace: &[("cities: [cs, zz]}", "cities: [cs]}\n  - {province: q, group: g, cities: [zz]}")],
+        without: &[],
+        extra: "",
+    },
+    Edit {
         name: "nothing",
         replace: &[],
         without: &[],
@@ -140,6 +146,8 @@ alert_policies:
   default: {for: 2m, keep_firing_for: 1m}
   quick: {missing: resolve}
   holding: {for: 1m, keep_firing_for: 3m, severity: minor}
+places:
+  - {province: p, group: g, cities: [cs, zz]}
 mms:
   validity: 10m
   statuses:
@@ -168,6 +176,8 @@ services:
       - {id: complaint_rate_b, name: n, layer: experience, stream: complaint, aggregate: rate_per_10k, base: subscriber_base, per: 1h, good: escalated == true, group_by: [city], window: 5m, unit: per_10k, department: D}
 kqis:
   - {id: dial_count, name: n, layer: platform, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 4}, department: D, alert: quick}
+  - {id: dial_province, name: n, layer: platform, stream: dial_test, aggregate: ratio, good: ok, group_by: [province, channel], window: {size: 5m, hop: 1m}, unit: percent, interval: {min: 60}, department: D, alert: quick}
+  - {id: complaint_province, name: n, layer: platform, stream: complaint, aggregate: rate_per_10k, base: subscriber_base, per: 1h, group_by: [province], window: {size: 10m, hop: 5m}, unit: per_10k, interval: {max: 30}, department: D, alert: quick}
   - {id: dial_least, name: n, layer: platform, stream: dial_test, aggregate: min, group_by: [service], window: {size: 5m, hop: 1m}, unit: ms}
   - {id: dial_most, name: n, layer: platform, stream: dial_test, aggregate: max, group_by: [service], window: {size: 5m, hop: 1m}, unit: s}
   - {id: dial_floor, name: n, layer: platform, stream: dial_test, aggregate: min, group_by: [channel], window: 4m, unit: ms}

@@ -64,7 +64,21 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
     tickets
         .values()
         .for_each(|lines| facts.extend(ticket(lines)));
+    facts.iter_mut().for_each(|fact| locate(fact, book));
     facts
+}
+
+/// Province and group of a fact, by its city and the book in force: looked up for every fact anew.
+fn locate(fact: &mut Fact, book: &RuleBook) {
+    let Some(DimensionValue::Text(city)) = fact.dimensions.get("city") else {
+        return;
+    };
+    if let Some(place) = book.places.cities.get(&**city) {
+        for (name, value) in [("province", &place.province), ("group", &place.group)] {
+            let value = DimensionValue::Text(value.as_str().into());
+            fact.dimensions.insert(name.to_owned(), value);
+        }
+    }
 }
 
 fn linear(line: &Value, measured: &str) -> Fact {

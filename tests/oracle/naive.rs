@@ -220,7 +220,7 @@ impl Window<'_> {
             }),
             Aggregate::RatePer10k { base, per_ms } => {
                 samples = count;
-                let base = surroundings.base(base, kqi, group, end_ms);
+                let base = surroundings.base(base, book, kqi, group, end_ms);
                 let periods = (end_ms - start_ms) as f64 / *per_ms as f64;
                 base.map(|base| shown * 10_000.0 / base / periods)
             }
@@ -287,6 +287,7 @@ impl Surroundings {
     fn base(
         &self,
         gauge: &str,
+        book: &RuleBook,
         kqi: &Kqi,
         group: &BTreeMap<String, String>,
         end_ms: i64,
@@ -303,7 +304,17 @@ impl Surroundings {
                     .or(kqi.service.as_ref().filter(|_| name == "service"));
                 own.is_none_or(|own| own == value)
             });
-            if fits {
+            let place = dimensions
+                .get("city")
+                .map(|city| book.places.cities.get(city));
+            // A reading of another province's city, or of a city of none, is no part of a province.
+            let there = place.is_none_or(|place| {
+                let province = place.map(|place| &place.province);
+                group
+                    .get("province")
+                    .is_none_or(|own| Some(own) == province)
+            });
+            if fits && there {
                 let mut times = readings.clone();
                 times.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
                 let first_ms = times[0].0;

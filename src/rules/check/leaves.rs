@@ -2,13 +2,11 @@
 
 use super::kqis::Kqis;
 use super::{Ids, text_of, unknown, words_of};
+use crate::event::LEVELS;
 use crate::rules::book::{Department, Service};
 use crate::rules::leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
 use crate::rules::problem::Problems;
 use crate::rules::syntax::Node;
-
-/// S2's tree has seven levels (H9).
-const LEVELS_MAX: usize = 7;
 
 /// What leaves refer to.
 pub(super) struct Context<'a> {
@@ -46,10 +44,10 @@ fn check_path(node: &Node, problems: &mut Problems) {
     if let Some(path) = node.get("path") {
         let text = path.text().unwrap_or_default();
         let levels = text.split('/').count();
-        if levels > LEVELS_MAX {
+        if levels > LEVELS.len() {
             problems.error(
                 path.at,
-                format!("a path of {levels} levels, the tree has {LEVELS_MAX}"),
+                format!("a path of {levels} levels, the tree has {}", LEVELS.len()),
             );
         }
         if text.split('/').any(|level| level.trim().is_empty()) {
