@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrysalis::alerting::Notice;
 use chrysalis::app::{Interpreter, Meaning, begin, head_of, keep, plan_of};
-use chrysalis::checkpoint::Folder;
+use chrysalis::checkpoint::{CheckpointError, Folder};
 use chrysalis::dataflow::{Cuts, Dataflow, DataflowConfig, Feed, Limits, Queries};
 use chrysalis::engine::{Effect, Engine, SaveError};
 use chrysalis::event::Batch;
@@ -85,6 +85,23 @@ impl Mind {
     /// The plan in force.
     pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
         self.interpreter.in_force().map(|(plan, _)| plan.clone())
+    }
+
+    /// Keys and bytes of the state as of the last epoch, if it asked for a checkpoint.
+    pub(crate) fn state_size(&mut self) -> Option<(u64, usize)> {
+        let state = self.cuts.take_state()?;
+        let mut bytes = 0;
+        let mut count = |piece: Vec<u8>| {
+            bytes += piece.len();
+            Ok::<(), CheckpointError>(())
+        };
+        state.pieces(&mut count).unwrap();
+        let engine = |piece: Vec<u8>| {
+            bytes += piece.len();
+            Ok::<(), SaveError>(())
+        };
+        self.engine.pieces(engine).unwrap();
+        Some((state.keys() as u64, bytes))
     }
 
     /// Takes an epoch and gives its notices.

@@ -12,6 +12,7 @@
 mod chance;
 mod machine;
 mod outside;
+mod soak;
 mod story;
 mod world;
 
