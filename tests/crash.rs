@@ -40,7 +40,7 @@ kqis:
     window: 1m
     department: NET
     # Odd cities send twice as much, so their alerts fire and resolve all the time.
-    interval: {max: 15}
+    interval: {max: 75}
 alert_policies:
   default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
 ";
@@ -133,11 +133,12 @@ impl Drop for Server {
     }
 }
 
-/// Batch number `sequence`: ten seconds of event time a batch, cities in turn busy and calm.
+/// Batch number `sequence`: two seconds of event time a batch, so that twelve hours hold more batches than any
+/// run sends; cities in turn busy and calm.
 fn batch(sequence: u64, base_ms: i64) -> String {
     let mut lines = String::new();
     for n in 0..BATCH {
-        let ts = base_ms + (sequence * 10_000 + n * 100) as i64;
+        let ts = base_ms + (sequence * 2_000 + n * 20) as i64;
         let minute = ts / 60_000;
         let city = if minute % 3 == 0 { n % 20 } else { n % 60 };
         lines.push_str(&format!(

@@ -267,7 +267,7 @@ impl Harness {
     #[track_caller]
     /// Lets the clock run on, as it would with the engine up: in steps that it sees.
     pub(super) fn pass_time(&self, span_ms: i64) {
-        const STEP_MS: i64 = 30_000;
+        const STEP_MS: i64 = 5_000;
         for _ in 0..span_ms / STEP_MS {
             let to_ms = self.clock_ms.fetch_add(STEP_MS, Ordering::SeqCst) + STEP_MS;
             self.until(|snapshot| snapshot.watermarks.now_ms() >= to_ms);

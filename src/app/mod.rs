@@ -9,7 +9,7 @@ mod rulebook;
 mod running;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +112,22 @@ impl App {
         // Bound again, so that a start that fails here drops it before it waits for the writer.
         let epochs = epochs;
 
+        let had_ledger = config.data.join(Ledger::FILE).exists();
         let ledger = Ledger::open(&config.data).await?;
+        if let Some(upto) = ledger
+            .decided_upto()
+            .await?
+            .filter(|upto| *upto >= epochs_recovered)
+        {
+            return Err(ledger_ahead(&config.data, upto, epochs_recovered));
+        }
+        if !had_ledger && epochs_recovered > 0 {
+            tracing::warn!(
+                "there is no {} beside the journal: notices that waited in it are not sent, and what is \
+                 decided again since the checkpoint may be mailed again",
+                Ledger::FILE
+            );
+        }
         let mailer = Mailer::open(&config.mail, &config.data)?;
         let outbox = match &mailer {
             Mailer::Outbox(path) => Some(path.clone()),
@@ -296,6 +311,19 @@ impl App {
         }
         closed.context("the journal did not close in order")
     }
+}
+
+/// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
+/// the same numbers, for sent.
+fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
+    anyhow!(
+        "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
+         one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \
+         backup into an empty data folder, or move the ledger aside: what waits in it is then not sent. \
+         Nothing was changed",
+        data.join(Ledger::FILE).display(),
+        data.join("journal").display()
+    )
 }
 
 /// Hands effects to the edges, from the engine's thread.

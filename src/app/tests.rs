@@ -1,7 +1,7 @@
 //! Starts that fail, and what they leave behind.
 
 use super::*;
-fn config(folder: &std::path::Path) -> Config {
+fn config(folder: &Path) -> Config {
     Config {
         data: folder.to_owned(),
         listen: "127.0.0.1:0".to_owned(),

@@ -20,9 +20,9 @@ use crate::rules::{RuleBook, StreamRule};
 const SOURCES_MAX: usize = 10_000;
 /// Longest step between two ticks that counts as time in which sources could have been heard, ms.
 ///
-/// A running engine ticks at least once a second; after a longer step it was down, or the clock was
-/// set. Judgement: a minute is longer than any stall and shorter than any useful idle time-out.
-const STEP_HEARD_MAX_MS: i64 = 60_000;
+/// A running engine ticks at least once a second; after a longer step it was down, or stalled, or the clock
+/// was set, and nobody could have been heard. Judgement: five missed ticks.
+const STEP_HEARD_MAX_MS: i64 = 5_000;
 
 /// What is known of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +132,11 @@ impl Watermarks {
     /// Moves the clock to a journaled tick and every stream's watermark with it.
     pub fn tick(&mut self, now_ms: i64, book: &RuleBook) {
         let step_ms = now_ms.saturating_sub(self.now_ms).max(0);
-        let heard_ms = step_ms.min(STEP_HEARD_MAX_MS);
+        let heard_ms = if step_ms <= STEP_HEARD_MAX_MS {
+            step_ms
+        } else {
+            0
+        };
         self.now_ms = self.now_ms.max(now_ms);
         // An event of the future must not close windows that others still fill. A replay has no clock.
         let known_ms = match self.now_ms {
@@ -311,7 +315,7 @@ mod tests {
         marks.tick(1_000, &book);
         marks.tick(1_000 + 7_200_000, &book);
         assert!(!state(&marks, "a").idle, "two hours between two ticks");
-        for second in 1..=300 {
+        for second in 1..=301 {
             marks.tick(7_201_000 + second * 1_000, &book);
         }
         assert!(state(&marks, "a").idle, "five minutes of listening");

@@ -205,10 +205,14 @@ impl Teller {
 
     fn sentence(&self, notice: &Notice) -> String {
         let alert = &notice.alert;
-        let at_ms = alert
-            .resolved_at_ms
-            .or(alert.fired_at_ms)
-            .unwrap_or(alert.active_since_ms);
+        let at_ms = match notice.reason {
+            // It fired earlier; what is told is its newest window.
+            NoticeReason::Escalated => alert.window_ms.1,
+            _ => alert
+                .resolved_at_ms
+                .or(alert.fired_at_ms)
+                .unwrap_or(alert.active_since_ms),
+        };
         let sign = match notice.reason {
             NoticeReason::First => "▲",
             NoticeReason::Escalated => "⏫",

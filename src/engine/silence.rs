@@ -65,7 +65,13 @@ impl Silences {
             if let Some(mut alert) = self.firing.remove(&subject) {
                 alert.state = AlertState::Resolved;
                 alert.resolved_at_ms = Some(now_ms);
-                alert.reason = TransitionReason::SourceBack;
+                let silent = |id: &SourceId| Subject::Source(id.clone(), Blindness::Silent);
+                alert.reason = match &subject {
+                    Subject::Source(id, Blindness::Lagging) if blind.contains_key(&silent(id)) => {
+                        TransitionReason::SourceSilent
+                    }
+                    _ => TransitionReason::SourceBack,
+                };
                 changes.push((transition(&alert, now_ms), alert, NoticeReason::Resolved));
             }
         }
@@ -110,10 +116,13 @@ impl Silences {
             .sources()
             .filter(|(id, _)| read.contains(&id.stream))
             .filter_map(|(id, state)| {
-                Some((
-                    Subject::Source(id.clone(), blindness(state)?),
-                    state.ts_ms_max,
-                ))
+                let blindness = blindness(state)?;
+                // On the journal's clock, as the alert is: event time may stand anywhere.
+                let since_ms = match blindness {
+                    Blindness::Silent => state.seen_at_ms,
+                    Blindness::Lagging => watermarks.now_ms(),
+                };
+                Some((Subject::Source(id.clone(), blindness), since_ms))
             })
             .collect();
         let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());
@@ -160,7 +169,7 @@ fn transition(alert: &Alert, at_ms: i64) -> Transition {
     }
 }
 
-fn alert(plan: &Plan, subject: &Subject, number: u32, ts_ms_max: i64, now_ms: i64) -> Alert {
+fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64) -> Alert {
     let (stream, source, reason) = match subject {
         Subject::Source(id, Blindness::Silent) => (
             id.stream,
@@ -212,7 +221,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, ts_ms_max: i64, now_ms: i6
         group,
         severity: Severity::Major,
         state: AlertState::Firing,
-        active_since_ms: ts_ms_max,
+        active_since_ms: since_ms,
         fired_at_ms: Some(now_ms),
         resolved_at_ms: None,
         reason,
@@ -223,7 +232,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, ts_ms_max: i64, now_ms: i6
         limit_min: None,
         limit_max: None,
         unit: String::new(),
-        window_ms: (ts_ms_max, ts_ms_max),
+        window_ms: (since_ms, since_ms),
         trigger: None,
     }
 }

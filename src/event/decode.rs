@@ -131,6 +131,10 @@ impl Decoder {
         }
         let line = str::from_utf8(line)
             .map_err(|error| (RefusalReason::Syntax, format!("not UTF-8: {error}")))?;
+        if depth::nests_too_deep(line.as_bytes()) {
+            let words = format!("values are nested more than {} deep", depth::DEPTH_MAX);
+            return Err((RefusalReason::Syntax, words));
+        }
         // Producers write the type first; then the line is parsed once.
         if line.starts_with(r#"{"type":"dial_test","#) {
             return self.dial_test(line, decoded);
@@ -466,6 +470,7 @@ fn note_unknown(names: &[std::borrow::Cow<'_, str>], decoded: &mut Decoded) {
     }
 }
 
+mod depth;
 mod field;
 #[cfg(test)]
 mod tests;

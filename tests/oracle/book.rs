@@ -10,7 +10,7 @@ use chrysalis::rules::{RuleBook, parse};
 /// Allowed lateness of every stream, ms.
 pub(crate) const LATENESS_MS: i64 = 60_000;
 /// Silence after which a source is idle, ms.
-pub(crate) const IDLE_MS: i64 = 300_000;
+pub(crate) const IDLE_MS: i64 = 30_000;
 
 /// What distinguishes an edition of the book from the first one; see [`EDITS`].
 #[derive(Clone, Copy, Default)]
@@ -133,13 +133,13 @@ pub(crate) fn checked(text: &str) -> Arc<RuleBook> {
 const BOOK: &str = r#"
 book: {name: oracle, version: "1", time_zone: Asia/Shanghai, suppressing_annotations: [planned_work]}
 streams:
-  dial_test: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [service, channel, city, ok, step, source]}
-  mms_submit: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
-  mms_receipt: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
-  boss_call: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [host, interface, client, tperrno]}
-  boss_connection: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [host, interface, state]}
-  complaint: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [service, city, leaf, escalated, state]}
-  gauge: {allowed_lateness: 1m, idle_timeout: 5m, retention: 30d, dimensions: [name, city]}
+  dial_test: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, channel, city, ok, step, source]}
+  mms_submit: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
+  mms_receipt: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
+  boss_call: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, client, tperrno]}
+  boss_connection: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, state]}
+  complaint: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, leaf, escalated, state]}
+  gauge: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [name, city]}
 departments:
   - {id: D, name: d, roles: [{id: r, name: r, contacts: [{name: a, email: a@example.com}, {name: b, email: b@example.com, language: en}]}]}
 alert_policies:

@@ -10,7 +10,7 @@ use crate::naive::accept;
 use crate::story::time_of;
 
 /// A longer step of the clock than this was the engine's absence, ms.
-const STEP_MAX_MS: i64 = 60_000;
+const STEP_MAX_MS: i64 = 5_000;
 
 struct Source {
     ts_ms_max: i64,
@@ -43,7 +43,8 @@ impl Clocks {
                 .checked_sub(1)
                 .map_or(0, |before| epoch.now_ms - epochs[before].now_ms);
             let before_ms = listened_ms.last().copied().unwrap_or(0);
-            listened_ms.push(before_ms + step_ms.min(STEP_MAX_MS));
+            let listened = if step_ms > STEP_MAX_MS { 0 } else { step_ms };
+            listened_ms.push(before_ms + listened);
             book = epoch.book.as_ref().or(book);
             for value in epoch.lines().filter_map(|line| accept(line)) {
                 let Some(stream) = stream_of(&value) else {

@@ -140,8 +140,8 @@ pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journa
             now_ms += book::IDLE_MS + 1_000;
         }
         if manner == Manner::Wild && rng.chance(12) {
-            for _ in 0..=book::IDLE_MS / 50_000 {
-                now_ms += 50_000;
+            for _ in 0..=book::IDLE_MS / 4_000 {
+                now_ms += 4_000;
                 epochs.push(Epoch {
                     now_ms,
                     book: None,

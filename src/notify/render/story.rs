@@ -226,6 +226,23 @@ fn resolved(language: Language, notice: &Notice) -> String {
         (TransitionReason::RuleChanged, Language::En) => format!(
             "The rule was changed or removed, which ended this after {lasted}. The service may be as it was."
         ),
+        (TransitionReason::SourceSilent, Language::Zh) => {
+            "数据源已完全静默，由它的静默告警继续说明；并未恢复。".to_owned()
+        }
+        (TransitionReason::SourceSilent, Language::En) => {
+            "The source has fallen silent, which is an alert of its own. It has not recovered."
+                .to_owned()
+        }
+        (TransitionReason::SourceBack, Language::Zh)
+            if alert.alert == TransitionReason::SourceLagging.name() =>
+        {
+            format!("数据源在 {lasted} 后追上当前时间。")
+        }
+        (TransitionReason::SourceBack, Language::En)
+            if alert.alert == TransitionReason::SourceLagging.name() =>
+        {
+            format!("The source has caught up after {lasted}.")
+        }
         (TransitionReason::SourceBack, Language::Zh) => {
             format!("数据源在 {lasted} 后恢复上报。")
         }
