@@ -16,6 +16,10 @@ type Panes = Vec<(i64, Gathered)>;
 #[derive(Default)]
 pub(super) struct Combiner {
     numbers: FxHashMap<Arc<Tuple>, u32>,
+    /// The same by the address of the tuples in `tuples`, which holds on to them: one decoder gives equal
+    /// tuples as one allocation, and hashing contents again for every batch is dear. Others are found by
+    /// their contents, and not remembered: their address may be another's tomorrow.
+    addresses: FxHashMap<usize, u32>,
     tuples: Vec<(Arc<Tuple>, Parts, Panes)>,
 }
 
@@ -46,6 +50,7 @@ impl Combiner {
     /// Hands out what was gathered and begins anew.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (TuplePane, Measure)> {
         self.numbers.clear();
+        self.addresses.clear();
         std::mem::take(&mut self.tuples)
             .into_iter()
             .flat_map(|(tuple, _, panes)| {
@@ -56,10 +61,15 @@ impl Combiner {
     }
 
     fn number(&mut self, tuple: &Arc<Tuple>, layout: &Layout) -> u32 {
+        let address = Arc::as_ptr(tuple).addr();
+        if let Some(number) = self.addresses.get(&address) {
+            return *number;
+        }
         if let Some(number) = self.numbers.get(tuple) {
             return *number;
         }
         let number = self.tuples.len() as u32;
+        self.addresses.insert(address, number);
         self.numbers.insert(tuple.clone(), number);
         self.tuples
             .push((tuple.clone(), layout.of(tuple.stream).parts, Vec::new()));

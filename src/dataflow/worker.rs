@@ -118,6 +118,8 @@ fn answer(question: Question, graph: &Graph) {
 #[derive(Default)]
 struct Desk {
     plan: Option<Arc<Plan>>,
+    /// The decoder of the lines before: it remembers their tuples.
+    decoder: Option<Decoder>,
     combiner: Combiner,
 }
 
@@ -184,7 +186,11 @@ impl Desk {
                     line_bytes_max: usize::MAX,
                     ts_ms_max: None,
                 });
-                let mut decoded = Decoder::new(plan.layout.clone(), limits).decode(&lines);
+                let decoder = match &mut self.decoder {
+                    Some(decoder) if decoder.is_for(&plan.layout, limits) => decoder,
+                    other => other.insert(Decoder::new(plan.layout.clone(), limits)),
+                };
+                let mut decoded = decoder.decode(&lines);
                 for refusal in &mut decoded.refused {
                     refusal.line += first_line - 1;
                 }

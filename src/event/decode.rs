@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
-use crate::event::batch::{Batch, Borrowed, Fact, TupleTable};
+use crate::event::batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
 use crate::event::decode::field::{
     Reject, bad_value, in_range, iso, measured, parse, quoted, required, shared, text,
 };
@@ -70,6 +70,10 @@ pub struct Decoder {
     limits: DecodeLimits,
     parser: Parser,
     tuples: TupleTable,
+    /// Kept dimensions of `dial_test`.
+    dial_dimensions: Vec<scan::Dimension>,
+    /// Progress of the dial tests that name no source, until the end of the piece.
+    nameless: Option<SourceProgress>,
     /// The line that is being decoded, from 1.
     line_number: u64,
 }
@@ -77,11 +81,17 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for lines that are read with `layout`.
     pub fn new(layout: Arc<Layout>, limits: DecodeLimits) -> Decoder {
+        let dimensions = &layout.of(Stream::DialTest).dimensions;
         Decoder {
+            dial_dimensions: dimensions
+                .iter()
+                .map(|name| scan::Dimension::named(name))
+                .collect(),
             layout,
             limits,
             parser: Parser::default(),
             tuples: TupleTable::default(),
+            nameless: None,
             line_number: 0,
         }
     }
@@ -97,18 +107,33 @@ impl Decoder {
         &self.layout
     }
 
-    /// Decodes lines separated by `\n`; blank ones are skipped.
+    /// Whether it is the decoder for this layout and these limits.
+    pub fn is_for(&self, layout: &Layout, limits: DecodeLimits) -> bool {
+        self.layout.version == layout.version && self.limits == limits
+    }
+
+    /// Decodes lines separated by `\n`; blank ones are skipped. Tuples are remembered from piece to
+    /// piece: equal ones are the same allocation.
     pub fn decode(&mut self, input: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
         decoded.batch.layout = self.layout.version;
         decoded.batch.facts.reserve(input.len() / 160);
-        for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
+        // One look at a long text is cheaper a byte than many short ones; what is wrong is told line by
+        // line.
+        let text = simdutf8::basic::from_utf8(input).ok();
+        let mut begin = 0;
+        let ends = memchr::memchr_iter(b'\n', input).chain([input.len()]);
+        for (index, end) in ends.enumerate() {
+            let range = begin..end;
+            begin = end + 1;
+            let line = &input[range.clone()];
             if line.trim_ascii().is_empty() {
                 continue;
             }
             let number = index as u64 + 1;
             self.line_number = number;
-            if let Err((class, reason)) = self.line(line, &mut decoded) {
+            let text = text.and_then(|text| text.get(range));
+            if let Err((class, reason)) = self.line(line, text, &mut decoded) {
                 decoded.refused.push(Refusal {
                     line: number,
                     class,
@@ -116,11 +141,25 @@ impl Decoder {
                 });
             }
         }
+        if let Some(progress) = self.nameless.take() {
+            decoded.batch.events += progress.events;
+            let id = SourceId {
+                stream: Stream::DialTest,
+                name: None,
+            };
+            decoded.batch.sources.insert(id, progress);
+        }
         decoded.batch.tuples = self.tuples.take();
         decoded
     }
 
-    fn line(&mut self, line: &[u8], decoded: &mut Decoded) -> Result<(), Reject> {
+    /// Takes a line; `text` is it where the whole piece is known to be UTF-8.
+    fn line(
+        &mut self,
+        line: &[u8],
+        text: Option<&str>,
+        decoded: &mut Decoded,
+    ) -> Result<(), Reject> {
         if line.len() > self.limits.line_bytes_max {
             let words = format!(
                 "line of {} bytes is longer than the limit of {}",
@@ -129,14 +168,17 @@ impl Decoder {
             );
             return Err((RefusalReason::TooLong, words));
         }
-        let line = str::from_utf8(line)
-            .map_err(|error| (RefusalReason::Syntax, format!("not UTF-8: {error}")))?;
+        let line = match text {
+            Some(text) => text,
+            None => str::from_utf8(line)
+                .map_err(|error| (RefusalReason::Syntax, format!("not UTF-8: {error}")))?,
+        };
         if depth::nests_too_deep(line.as_bytes()) {
             let words = format!("values are nested more than {} deep", depth::DEPTH_MAX);
             return Err((RefusalReason::Syntax, words));
         }
         // Producers write the type first; then the line is parsed once.
-        if line.starts_with(r#"{"type":"dial_test","#) {
+        if line.starts_with(scan::HEAD) {
             return self.dial_test(line, decoded);
         }
         let kind = parse::<wire::TypeOnly<'_>>(line, self.parser)?.kind;
@@ -158,42 +200,6 @@ impl Decoder {
                 "field `type` is missing".to_owned(),
             )),
         }
-    }
-
-    fn dial_test(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::DialTest<'_> = parse(line, self.parser)?;
-        let ts_ms = self.time("ts", event.ts)?;
-        self.known_service(Some(required("service", text(&event.service))?))?;
-        let ok = required("ok", event.ok)?;
-        let value = event
-            .latency_ms
-            .map(|value| measured("latency_ms", value, 0.0))
-            .transpose()?;
-        self.fact(
-            Stream::DialTest,
-            ts_ms,
-            value,
-            text(&event.source),
-            decoded,
-            |name| match name {
-                "service" => text(&event.service).into(),
-                "channel" => text(&event.channel).into(),
-                "city" => text(&event.city).into(),
-                "network" => text(&event.network).into(),
-                "probe" => text(&event.probe).into(),
-                "target" => text(&event.target).into(),
-                "ok" => Borrowed::Flag(ok),
-                "step" => text(&event.step).into(),
-                "code" => text(&event.code).into(),
-                "content_ok" => event.content_ok.into(),
-                "part" => event.part.into(),
-                "parts" => event.parts.into(),
-                "source" => text(&event.source).into(),
-                _ => Borrowed::Null,
-            },
-        );
-        note_unknown(&event.unknown, decoded);
-        Ok(())
     }
 
     fn boss_call(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
@@ -471,6 +477,8 @@ fn note_unknown(names: &[std::borrow::Cow<'_, str>], decoded: &mut Decoded) {
 }
 
 mod depth;
+mod dial;
 mod field;
+mod scan;
 #[cfg(test)]
 mod tests;

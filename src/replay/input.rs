@@ -126,7 +126,7 @@ impl Input {
                     path: path.clone(),
                     source,
                 })?;
-            let end = match buffer.iter().rposition(|byte| *byte == b'\n') {
+            let end = match memchr::memrchr(b'\n', &buffer) {
                 _ if ended => buffer.len(),
                 Some(at) => at + 1,
                 None if buffer.len() >= LINE_BYTES_MAX => {
@@ -150,7 +150,7 @@ impl Input {
                 continue;
             }
             let first_line = self.next_line;
-            let newlines = buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let newlines = memchr::memchr_iter(b'\n', &buffer).count() as u64;
             // A last line without its end is a line as well.
             self.next_line += newlines + u64::from(buffer.last() != Some(&b'\n'));
             return Ok(Some(Chunk {

@@ -80,7 +80,7 @@ fn a_dial_test_becomes_a_fact_of_its_tuple() {
     let progress: Vec<_> = decoded.batch.sources.values().copied().collect();
     assert_eq!(
         progress,
-        [crate::event::SourceProgress {
+        [SourceProgress {
             ts_ms_max: 2000,
             events: 3
         }]
