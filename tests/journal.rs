@@ -318,7 +318,7 @@ fn checkpoints_that_are_damaged_or_fit_no_journal_are_named() {
     let (code, out, _) = chrysalis(&["verify"], data.path());
     assert_eq!(code, 1);
     for words in [
-        "checkpoint-00000000000000000005.chk is damaged at offset 12: a section's checksum does not fit",
+        "checkpoint-00000000000000000005.chk is damaged at offset 16: a section's checksum does not fit",
         "  USELESS: journal DIR ends below record 16, but the checkpoint is of record 99: ",
     ] {
         assert!(out.contains(words), "{words:?} in {out}");
