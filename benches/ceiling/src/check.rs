@@ -76,7 +76,10 @@ fn open(path: &Path) -> Result<csv::Reader<std::fs::File>> {
     csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn own_windows(path: &Path) -> Result<BTreeMap<Window, (String, [Option<f64>; 3])>> {
+/// Count and values of a window, as the file has them.
+type Row = (String, [Option<f64>; 3]);
+
+fn own_windows(path: &Path) -> Result<BTreeMap<Window, Row>> {
     let mut windows = BTreeMap::new();
     for row in open(path)?.records() {
         let row = row?;
