@@ -40,7 +40,7 @@ kqis:
     window: 1m
     department: NET
     # Odd cities send twice as much, so their alerts fire and resolve all the time.
-    interval: {max: 75}
+    interval: {max: 35}
 alert_policies:
   default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
 ";
@@ -133,12 +133,12 @@ impl Drop for Server {
     }
 }
 
-/// Batch number `sequence`: two seconds of event time a batch, so that twelve hours hold more batches than any
+/// Batch number `sequence`: five seconds of event time a batch, so that a day holds more batches than any
 /// run sends; cities in turn busy and calm.
 fn batch(sequence: u64, base_ms: i64) -> String {
     let mut lines = String::new();
     for n in 0..BATCH {
-        let ts = base_ms + (sequence * 2_000 + n * 20) as i64;
+        let ts = base_ms + (sequence * 5_000 + n * 50) as i64;
         let minute = ts / 60_000;
         let city = if minute % 3 == 0 { n % 20 } else { n % 60 };
         lines.push_str(&format!(
@@ -177,7 +177,7 @@ fn set_up(folder: &Path) {
 async fn survive(workers: usize, kills: u64, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     set_up(folder.path());
-    let base_ms = (now_ms() - 12 * 3_600_000) / 60_000 * 60_000;
+    let base_ms = (now_ms() - 25 * 3_600_000) / 60_000 * 60_000;
     let client = Client::builder()
         .timeout(Duration::from_secs(10))
         .build()
