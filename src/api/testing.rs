@@ -18,11 +18,12 @@ use tower::ServiceExt;
 use crate::api::{
     Answers, Health, HttpConfig, Lifecycle, Reload, ReloadProblems, ServerState, router,
 };
-use crate::dataflow::{Cuts, Dataflow, DataflowConfig, EpochInput, Feed, Limits, Work};
+use crate::app::{Interpreter, Meaning, RuleFiles};
+use crate::dataflow::{Cuts, Dataflow, DataflowConfig, EpochInput, Limits};
 use crate::engine::{Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Writer, WriterConfig};
-use crate::journal::{Epoch, FakeDisk, Journal, JournalConfig, Record};
+use crate::journal::{FakeDisk, Journal, JournalConfig};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
 
@@ -180,6 +181,7 @@ impl Harness {
             config,
         });
         let gate = Arc::new(Mutex::new(()));
+        let mut interpreter = Interpreter::with(plan.clone(), RuleFiles::new());
         let beginning = EpochInput {
             plan: Some(plan),
             ..EpochInput::default()
@@ -190,7 +192,9 @@ impl Harness {
             std::thread::spawn(move || {
                 for epoch in epochs {
                     drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
-                    if !feed_epoch(&mut feed, epoch) {
+                    let number = epoch.epoch;
+                    let Meaning { input, commands } = interpreter.read(epoch);
+                    if !feed.submit(input, (Some(number), commands)) {
                         break;
                     }
                 }
@@ -313,37 +317,6 @@ fn reload_that_fails() -> Reload {
             Err(ReloadProblems::Rules(problems))
         })
     })
-}
-
-fn feed_epoch(feed: &mut Feed<Tag>, epoch: Epoch<Attachment>) -> bool {
-    let mut input = EpochInput {
-        now_ms: epoch.now_ms,
-        ..EpochInput::default()
-    };
-    let mut commands = Vec::new();
-    for (position, record, attachment) in epoch.records {
-        match &*record {
-            Record::Batch { lines, .. } => input.work.push(match attachment {
-                Some(batch) => Work::Decoded {
-                    batch,
-                    lines: lines.clone(),
-                },
-                None => Work::Lines {
-                    lines: lines.clone(),
-                    first_line: 1,
-                    limits: None,
-                },
-            }),
-            Record::Command { at_ms, actor, body } => commands.push(JournaledCommand {
-                position: position.0,
-                at_ms: *at_ms,
-                actor: actor.clone(),
-                command: serde_json::from_slice(body).unwrap(),
-            }),
-            Record::RuleBook { .. } | Record::Tick { .. } => {}
-        }
-    }
-    feed.submit(input, (Some(epoch.epoch), commands))
 }
 
 /// What the deciding thread tells the server.

@@ -3,6 +3,7 @@
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use rustc_hash::{FxHashMap, FxHasher};
 use serde::{Deserialize, Serialize};
 
@@ -79,17 +80,13 @@ impl Batch {
 ///
 /// Judgement: three times the tuples of 100,000 keys, and some tens of megabytes.
 const REMEMBERED_MAX: usize = 1 << 18;
-/// Slots of an empty table; a power of two, and at least twice the tuples ever after.
-const SLOTS: usize = 256;
-/// A slot that holds no tuple.
-const EMPTY: (u32, u32) = (0, u32::MAX);
 
 /// Finds the number of a tuple by its values as they stand in the line: a known tuple costs one look-up
 /// and no allocation, in this batch or a later one.
 #[derive(Clone, Debug, Default)]
 pub struct TupleTable {
-    /// Upper half of the hash, and index into `known`: open addressing.
-    slots: Vec<(u32, u32)>,
+    /// Indices into `known`, by the hash of the key there.
+    numbers: HashTable<u32>,
     known: Vec<Known>,
     /// Encoded values of all known tuples, one after the other.
     keys: Vec<u8>,
@@ -128,23 +125,13 @@ impl TupleTable {
         let mut hasher = FxHasher::default();
         hasher.write(&key);
         let hash = hasher.finish();
-        if self.slots.is_empty() {
-            self.slots = vec![EMPTY; SLOTS];
-        }
-        let mask = self.slots.len() - 1;
-        let (short, mut at) = ((hash >> 32) as u32, hash as usize & mask);
-        let index = loop {
-            let (held, index) = self.slots[at];
-            if index == EMPTY.1 {
-                let made = self.remember(stream, bound, &key, hash);
-                self.slots[at] = (short, made);
-                break made;
-            }
-            let known = &self.known[index as usize];
-            if held == short && self.keys[known.key.clone()] == *key {
-                break index;
-            }
-            at = (at + 1) & mask;
+        let (known, keys) = (&self.known, &self.keys);
+        let found = self.numbers.find(hash, |index| {
+            keys[known[*index as usize].key.clone()] == *key
+        });
+        let index = match found {
+            Some(index) => *index,
+            None => self.remember(stream, bound, &key, hash),
         };
         self.scratch = key;
         let known = &mut self.known[index as usize];
@@ -153,11 +140,7 @@ impl TupleTable {
             known.number = self.tuples.len() as u32;
             self.tuples.push(known.tuple.clone());
         }
-        let number = known.number;
-        if self.known.len() * 2 > self.slots.len() {
-            self.grow();
-        }
-        number
+        known.number
     }
 
     /// Hands out the tuples of this batch, in order of first appearance, and begins the next.
@@ -185,19 +168,10 @@ impl TupleTable {
             batch: u64::MAX,
             number: 0,
         });
-        self.known.len() as u32 - 1
-    }
-
-    fn grow(&mut self) {
-        let mask = self.slots.len() * 2 - 1;
-        self.slots = vec![EMPTY; mask + 1];
-        for (index, known) in self.known.iter().enumerate() {
-            let mut at = known.hash as usize & mask;
-            while self.slots[at].1 != EMPTY.1 {
-                at = (at + 1) & mask;
-            }
-            self.slots[at] = ((known.hash >> 32) as u32, index as u32);
-        }
+        let (index, known) = (self.known.len() as u32 - 1, &self.known);
+        self.numbers
+            .insert_unique(hash, index, |index| known[*index as usize].hash);
+        index
     }
 }
 
@@ -327,7 +301,7 @@ mod tests {
             let values = [Borrowed::Integer(value)].into_iter();
             table.intern(Stream::Gauge, Bound::UNLIMITED, values)
         };
-        // More than the slots at the beginning, so that it grows.
+        // Enough for the table to grow.
         for value in 0..1000 {
             assert_eq!(number(&mut table, value), value as u32);
         }

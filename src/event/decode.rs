@@ -173,10 +173,6 @@ impl Decoder {
             None => str::from_utf8(line)
                 .map_err(|error| (RefusalReason::Syntax, format!("not UTF-8: {error}")))?,
         };
-        if depth::nests_too_deep(line.as_bytes()) {
-            let words = format!("values are nested more than {} deep", depth::DEPTH_MAX);
-            return Err((RefusalReason::Syntax, words));
-        }
         // Producers write the type first; then the line is parsed once.
         if line.starts_with(scan::HEAD) {
             return self.dial_test(line, decoded);

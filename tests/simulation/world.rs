@@ -356,7 +356,7 @@ impl World {
             "seed {seed}: acknowledged and lost: {:?}",
             self.acknowledged.difference(&sequences)
         );
-        let (mut calm, notices) = undisturbed(&self.history);
+        let (calm, notices) = undisturbed(&self.history);
         let machine = self.machine.as_ref().unwrap();
         let mind = machine.mind();
         let (disturbed, wanted) = (mind.engine.snapshot(), calm.engine.snapshot());
@@ -386,7 +386,6 @@ impl World {
         }
         self.happened.notices += notices.len();
         self.happened.twice_in_the_mailbox += self.outside.unmarked.len();
-        drop(std::mem::replace(&mut calm, Mind::new(1)));
     }
 }
 

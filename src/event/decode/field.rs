@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::event::decode::Parser;
+use crate::event::decode::{Parser, depth};
 use crate::event::{RefusalReason, wire};
 use crate::measure::VALUE_MAX;
 
@@ -17,6 +17,11 @@ pub(super) type Reject = (RefusalReason, String);
 
 /// Parses with the fast parser, and once more with the plain one, which explains, when that fails.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str, parser: Parser) -> Result<T, Reject> {
+    // Here and not for every line: the scanner of dial tests does not recurse.
+    if depth::nests_too_deep(line.as_bytes()) {
+        let words = format!("values are nested more than {} deep", depth::DEPTH_MAX);
+        return Err((RefusalReason::Syntax, words));
+    }
     if parser == Parser::Fast
         && let Ok(event) = sonic_rs::from_str(line)
     {
