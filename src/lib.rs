@@ -13,6 +13,7 @@ pub mod dataflow;
 pub mod alerting;
 pub mod triggers;
 
+pub mod effect;
 pub mod engine;
 
 pub mod journal;

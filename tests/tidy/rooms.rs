@@ -14,9 +14,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dataflow", &["event", "measure", "rules"]),
     ("alerting", &["rules"]),
     ("triggers", &["rules"]),
+    ("effect", &[]),
     (
         "engine",
-        &["alerting", "dataflow", "event", "rules", "triggers"],
+        &[
+            "alerting", "dataflow", "effect", "event", "rules", "triggers",
+        ],
     ),
     ("journal", &[]),
     ("checkpoint", &["dataflow", "journal", "rules"]),

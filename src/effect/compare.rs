@@ -1,0 +1,401 @@
+//! Difference in differences, and how sure it is.
+//!
+//! Sources: differences in differences with few treated places and the placebo spread of the others
+//! as its error follow Conley and Taber, "Inference with Difference in Differences with a Small Number
+//! of Policy Changes" (Review of Economics and Statistics, 2011). Counts are compared by their ratio,
+//! conditional on the sum of each pair, with the dispersion taken from the pairs (quasi-likelihood:
+//! McCullagh and Nelder, "Generalized Linear Models", 1989, 4.5).
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use thiserror::Error;
+
+use crate::effect::{EffectRules, Pair, Pairs};
+
+/// Fewer pairs say nothing about the spread. Judgement.
+const PAIRS_MIN: usize = 4;
+
+/// From so many places on their spread is used as an error of its own. Judgement: with fewer, the
+/// factor of the t distribution alone would hide every effect.
+const PLACES_MIN: usize = 4;
+
+/// A place takes part as control when it has this share of the treated place's pairs. Judgement.
+const SHARED_MIN: f64 = 0.8;
+
+/// Dependence of neighbouring pairs is not taken to be stronger than this. Judgement.
+const DEPENDENCE_MAX: f64 = 0.9;
+
+/// Ratios of counts beyond a thousand (e^6.9) are not told apart: they come from counts next to none.
+const LOG_MAX: f64 = 6.9;
+
+/// What changed in the treated place, less what changed in the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Before the work: the sum of a count, else the mean over the pairs, in the KQI's unit.
+    pub before: f64,
+    /// After it.
+    pub after: f64,
+    /// What the controls did meanwhile, in the terms of `effect`; `None` without controls.
+    pub drift: Option<f64>,
+    /// The effect: of counts the relative change (−0.78: 78 % less), else the difference in the KQI's
+    /// unit.
+    pub effect: f64,
+    /// Lower end of the interval around it.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Whether effect, interval and drift are relative.
+    pub relative: bool,
+    /// Pairs of blocks that were compared.
+    pub pairs: usize,
+    /// Places that nobody touched.
+    pub controls: usize,
+    /// Facts before the work.
+    pub samples_before: i64,
+    /// Facts after it.
+    pub samples_after: i64,
+}
+
+impl Estimate {
+    /// The effect as a share of what was before; 0 where that was nothing.
+    pub fn share(&self) -> f64 {
+        match () {
+            () if self.relative => self.effect,
+            () if self.before == 0.0 => 0.0,
+            () => self.effect / self.before.abs(),
+        }
+    }
+}
+
+/// Why there is no estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Error, Serialize, Deserialize)]
+pub enum Incomparable {
+    /// Periods with data on both sides are too few.
+    #[error("{found} matched periods with data on both sides; {PAIRS_MIN} are needed")]
+    Pairs {
+        /// Pairs that there are.
+        found: usize,
+    },
+    /// The counts are too small.
+    #[error("counted {found}, before and after together; {wanted} are needed")]
+    Count {
+        /// The count.
+        found: f64,
+        /// What the rules want.
+        wanted: f64,
+    },
+}
+
+/// Compares before with after, against the controls. `is_count`: whether values add up. `error` is
+/// the share of estimates whose interval may miss the truth.
+///
+/// # Errors
+/// There is too little to compare.
+pub fn compare(
+    treated: &Pairs,
+    controls: &[Pairs],
+    is_count: bool,
+    error: f64,
+    rules: &EffectRules,
+) -> Result<Estimate, Incomparable> {
+    let usable: Vec<(usize, Pair)> = treated
+        .iter()
+        .enumerate()
+        .filter_map(|(at, pair)| Some((at, (*pair)?)))
+        .filter(|(_, pair)| is_count || has_values(pair))
+        .collect();
+    if usable.len() < PAIRS_MIN {
+        let found = usable.len();
+        return Err(Incomparable::Pairs { found });
+    }
+    let controls = comparable(&usable, controls, is_count);
+    let (at, own): (Vec<usize>, Vec<Pair>) = usable.into_iter().unzip();
+    let shared: Vec<Vec<Option<Pair>>> = controls
+        .iter()
+        .map(|control| at.iter().map(|at| control[*at]).collect())
+        .collect();
+    let found = if is_count {
+        ratios(&own, &shared, error, rules)?
+    } else {
+        differences(&own, &shared, error)
+    };
+    let samples = |of: fn(&Pair) -> i64| own.iter().map(of).sum();
+    Ok(Estimate {
+        pairs: own.len(),
+        controls: shared.len(),
+        samples_before: samples(|pair| pair.before.samples),
+        samples_after: samples(|pair| pair.after.samples),
+        ..found
+    })
+}
+
+fn has_values(pair: &Pair) -> bool {
+    pair.before.samples > 0 && pair.after.samples > 0
+}
+
+/// Controls that know nearly all of the treated place's pairs.
+fn comparable<'a>(
+    usable: &[(usize, Pair)],
+    controls: &'a [Pairs],
+    is_count: bool,
+) -> Vec<&'a Pairs> {
+    let knows = |control: &&Pairs| {
+        let known = usable.iter().filter(|(at, _)| {
+            let pair = control.get(*at).copied().flatten();
+            pair.is_some_and(|pair| is_count || has_values(&pair))
+        });
+        known.count() as f64 >= SHARED_MIN * usable.len() as f64
+    };
+    controls.iter().filter(knows).collect()
+}
+
+/// Values that have a mean: the differences of the pairs.
+fn differences(own: &[Pair], controls: &[Vec<Option<Pair>>], error: f64) -> Estimate {
+    let difference = |pair: &Pair| Some(pair.after.mean()? - pair.before.mean()?);
+    let changes: Vec<Vec<Option<f64>>> = controls
+        .iter()
+        .map(|pairs| {
+            let change = |pair: &Option<Pair>| pair.as_ref().and_then(difference);
+            pairs.iter().map(change).collect()
+        })
+        .collect();
+    let net: Vec<f64> = own
+        .iter()
+        .enumerate()
+        .filter_map(|(at, pair)| {
+            let meanwhile: Vec<f64> = changes.iter().filter_map(|of| of[at]).collect();
+            Some(difference(pair)? - mean(&meanwhile).unwrap_or(0.0))
+        })
+        .collect();
+    let effect = mean(&net).unwrap_or(0.0);
+    let places: Vec<f64> = changes
+        .iter()
+        .filter_map(|of| mean(&of.iter().copied().flatten().collect::<Vec<_>>()))
+        .collect();
+    let in_time = deviation(&net).powi(2);
+    let (variance, freedom) = if places.len() < PLACES_MIN {
+        let count = effective(&net);
+        (in_time / count, count - 1.0)
+    } else {
+        // How much other places changed by themselves knows of every dependence in time; the place's
+        // own spread counts where it is rougher than they are.
+        let others = places.len() as f64;
+        let elsewhere = deviation(&places).powi(2) * (1.0 + 1.0 / others);
+        let own = in_time / net.len() as f64;
+        (elsewhere.max(own), others - 1.0)
+    };
+    let half = quantile(error, freedom) * variance.sqrt();
+    let mean_of = |of: fn(&Pair) -> Option<f64>| {
+        mean(&own.iter().filter_map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
+    Estimate {
+        before: mean_of(|pair| pair.before.mean()),
+        after: mean_of(|pair| pair.after.mean()),
+        drift: mean(&places),
+        effect,
+        low: effect - half,
+        high: effect + half,
+        relative: false,
+        ..NOTHING
+    }
+}
+
+/// Counts: the logarithm of their ratio.
+fn ratios(
+    own: &[Pair],
+    controls: &[Vec<Option<Pair>>],
+    error: f64,
+    rules: &EffectRules,
+) -> Result<Estimate, Incomparable> {
+    let own: Vec<(f64, f64)> = own.iter().map(sums).collect();
+    let (before, after) = added(&own);
+    if before + after < rules.count_min {
+        return Err(Incomparable::Count {
+            found: before + after,
+            wanted: rules.count_min,
+        });
+    }
+    let others: Vec<Vec<(f64, f64)>> = controls
+        .iter()
+        .map(|pairs| pairs.iter().flatten().map(sums).collect())
+        .collect();
+    // What all of them counted in a pair, so that no small place weighs as much as a large one.
+    let pooled: Vec<(f64, f64)> = (0..own.len())
+        .map(|at| {
+            let known = controls.iter().filter_map(|pairs| pairs[at].as_ref());
+            added(&known.map(sums).collect::<Vec<_>>())
+        })
+        .collect();
+    let drift = (!controls.is_empty()).then(|| log_ratio(added(&pooled)));
+    let log = log_ratio((before, after)) - drift.unwrap_or(0.0);
+    let places: Vec<(f64, f64)> = others
+        .iter()
+        .map(|of| (log_ratio(added(of)), variance(of)))
+        .collect();
+    let (more, mut freedom) = between(&places);
+    freedom = freedom.min(own.len() as f64 - 1.0);
+    let factor = quantile(error, freedom);
+    let elsewhere = drift.map_or(0.0, |_| variance(&pooled)) + more;
+    let (low, high) = score_interval(&own, factor);
+    let own_log = log_ratio((before, after));
+    // Two errors of different shape are put together by their own limits (Zou and Donner, "Construction
+    // of confidence limits about effect measures", 2008).
+    let towards = |limit: f64| ((own_log - limit).powi(2) + factor.powi(2) * elsewhere).sqrt();
+    Ok(Estimate {
+        before,
+        after,
+        drift: drift.map(f64::exp_m1),
+        effect: if after > 0.0 { log.exp_m1() } else { -1.0 },
+        low: if after > 0.0 {
+            (log - towards(low)).exp_m1()
+        } else {
+            -1.0
+        },
+        high: (log + towards(high)).exp_m1(),
+        relative: true,
+        ..NOTHING
+    })
+}
+
+/// What an estimate is made over.
+const NOTHING: Estimate = Estimate {
+    before: 0.0,
+    after: 0.0,
+    drift: None,
+    effect: 0.0,
+    low: 0.0,
+    high: 0.0,
+    relative: false,
+    pairs: 0,
+    controls: 0,
+    samples_before: 0,
+    samples_after: 0,
+};
+
+fn sums(pair: &Pair) -> (f64, f64) {
+    (pair.before.sum, pair.after.sum)
+}
+
+fn added(pairs: &[(f64, f64)]) -> (f64, f64) {
+    let add = |sum: (f64, f64), pair: &(f64, f64)| (sum.0 + pair.0, sum.1 + pair.1);
+    pairs.iter().fold((0.0, 0.0), add)
+}
+
+/// With half a count more on both sides where one is empty (Haldane and Anscombe).
+fn whole((before, after): (f64, f64)) -> (f64, f64) {
+    if before > 0.0 && after > 0.0 {
+        (before, after)
+    } else {
+        (before + 0.5, after + 0.5)
+    }
+}
+
+fn log_ratio(counts: (f64, f64)) -> f64 {
+    let (before, after) = whole(counts);
+    (after / before).ln()
+}
+
+/// Variance of the logarithm of a ratio of counts.
+fn variance(pairs: &[(f64, f64)]) -> f64 {
+    let (before, after) = whole(added(pairs));
+    dispersion(pairs) * (1.0 / before + 1.0 / after)
+}
+
+/// Variance of the pairs as a multiple of that of Poisson counts, at least 1. What is more than chance
+/// may last from one pair to the next, and weighs accordingly.
+fn dispersion(pairs: &[(f64, f64)]) -> f64 {
+    let residuals = residuals(pairs);
+    let freedom = residuals.len() as f64 - 1.0;
+    if freedom < 1.0 {
+        return 1.0;
+    }
+    let squares: f64 = residuals.iter().map(|residual| residual * residual).sum();
+    let more = (squares / freedom - 1.0).max(0.0);
+    1.0 + more * residuals.len() as f64 / effective(&residuals)
+}
+
+/// Limits of the logarithm of a ratio of counts: Wilson's score interval of the share that came after,
+/// which holds where nothing did.
+fn score_interval(pairs: &[(f64, f64)], factor: f64) -> (f64, f64) {
+    let (before, after) = added(pairs);
+    let count = (before + after) / dispersion(pairs);
+    let share = after / (before + after);
+    let square = factor * factor;
+    let middle = (share + square / (2.0 * count)) / (1.0 + square / count);
+    let half = factor / (1.0 + square / count)
+        * (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
+    let log = |share: f64| (share / (1.0 - share)).ln().clamp(-LOG_MAX, LOG_MAX);
+    (log(middle - half), log(middle + half))
+}
+
+/// How far each pair is from the ratio of all, in standard deviations of a binomial share.
+fn residuals(pairs: &[(f64, f64)]) -> Vec<f64> {
+    let (before, after) = added(pairs);
+    let share = after / (before + after);
+    pairs
+        .iter()
+        .filter(|(before, after)| before + after > 0.0)
+        .map(|(before, after)| {
+            let both = before + after;
+            let spread = (both * share * (1.0 - share)).sqrt();
+            if spread > 0.0 {
+                (after - share * both) / spread
+            } else {
+                0.0
+            }
+        })
+        .collect()
+}
+
+/// How much more the places that nobody touched differ from each other than their own variances
+/// explain (the method of moments of DerSimonian and Laird, 1986), as a variance of one more place,
+/// with its degrees of freedom. Places are their change and its variance.
+fn between(places: &[(f64, f64)]) -> (f64, f64) {
+    if places.len() < PLACES_MIN {
+        return (0.0, f64::INFINITY);
+    }
+    let (changes, own): (Vec<f64>, Vec<f64>) = places.iter().copied().unzip();
+    let others = places.len() as f64;
+    let more = deviation(&changes).powi(2) - mean(&own).unwrap_or(0.0);
+    (more.max(0.0) * (1.0 + 1.0 / others), others - 1.0)
+}
+
+/// As many independent values as a series in time is worth, from the dependence of neighbours, with
+/// the small-sample bias of that taken out (Kendall 1954).
+fn effective(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let Some(middle) = mean(values) else {
+        return 2.0;
+    };
+    let squares: f64 = values.iter().map(|value| (value - middle).powi(2)).sum();
+    if squares <= 0.0 {
+        return count.max(2.0);
+    }
+    let products: f64 = values
+        .windows(2)
+        .map(|two| (two[0] - middle) * (two[1] - middle))
+        .sum();
+    let lag = products / squares;
+    let dependence = (lag + (1.0 + 4.0 * lag) / count).clamp(0.0, DEPENDENCE_MAX);
+    (count * (1.0 - dependence) / (1.0 + dependence)).max(2.0)
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Standard deviation of a sample.
+fn deviation(values: &[f64]) -> f64 {
+    let Some(middle) = mean(values).filter(|_| values.len() > 1) else {
+        return 0.0;
+    };
+    let squares: f64 = values.iter().map(|value| (value - middle).powi(2)).sum();
+    (squares / (values.len() as f64 - 1.0)).sqrt()
+}
+
+/// How many standard errors to either side: Student's t, both tails together `error`.
+fn quantile(error: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| {
+        t.inverse_cdf(1.0 - error.clamp(1e-9, 0.999) / 2.0)
+    })
+}

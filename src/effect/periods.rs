@@ -1,0 +1,115 @@
+//! Which time is compared with which.
+
+use serde::{Deserialize, Serialize};
+
+const DAY_MS: i64 = 86_400_000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+
+/// Lengths of blocks, ms, longest first: all of them divide a day.
+const BLOCKS_MS: [i64; 11] = [
+    DAY_MS,
+    12 * 3_600_000,
+    6 * 3_600_000,
+    2 * 3_600_000,
+    3_600_000,
+    30 * 60_000,
+    15 * 60_000,
+    10 * 60_000,
+    5 * 60_000,
+    2 * 60_000,
+    60_000,
+];
+
+/// A period is cut into at least this many blocks, where the KQI's windows allow: 14 days make 14.
+/// Fewer give an interval that says nothing, more are not independent of each other. Judgement.
+const BLOCKS_MIN: i64 = 12;
+
+/// Where the windows are long, a period still has this many of them. Judgement.
+const WINDOWS_MIN: i64 = 6;
+
+/// When a mend was wanted, worked at and done, all in event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mend {
+    /// End of the window that opened the trigger, ms.
+    pub opened_ms: i64,
+    /// The work began, ms.
+    pub begun_ms: i64,
+    /// The work was done, ms.
+    pub mended_ms: i64,
+}
+
+/// Two periods of the same length, before the work and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Periods {
+    /// Start of the period before, ms.
+    pub before_ms: i64,
+    /// Start of the period after, ms: whole blocks and, from a day on, whole days behind the other,
+    /// from a week on whole weeks.
+    pub after_ms: i64,
+    /// Length of each, ms.
+    pub length_ms: i64,
+    /// Length of a block, ms.
+    pub block_ms: i64,
+}
+
+impl Periods {
+    /// The periods of a mend: at most `longest_ms` each, and no longer than the trouble was known
+    /// before the work began. `window_ms` is the length of the KQI's windows.
+    ///
+    /// Short trouble is compared with at least [`WINDOWS_MIN`] windows. They reach back to before it
+    /// began, when all was well, which can only make a mend look smaller.
+    pub fn of(mend: Mend, longest_ms: i64, window_ms: i64) -> Periods {
+        let window_ms = window_ms.max(1);
+        let known_ms = mend.begun_ms.saturating_sub(mend.opened_ms);
+        let wanted_ms = known_ms.clamp(
+            WINDOWS_MIN * window_ms,
+            longest_ms.max(WINDOWS_MIN * window_ms),
+        );
+        let fits = |block_ms: i64| block_ms >= window_ms && block_ms % window_ms == 0;
+        let block_ms = BLOCKS_MS
+            .into_iter()
+            .find(|&block_ms| fits(block_ms) && wanted_ms / block_ms >= BLOCKS_MIN)
+            .unwrap_or(window_ms);
+        let unit_ms = [WEEK_MS, DAY_MS, block_ms]
+            .into_iter()
+            .find(|&unit_ms| wanted_ms >= unit_ms && unit_ms % block_ms == 0)
+            .unwrap_or(block_ms);
+        let length_ms = wanted_ms / unit_ms * unit_ms;
+        // The end of the work is in neither period, so the next whole block is the first.
+        let after_ms = next_multiple(mend.mended_ms, block_ms);
+        // The same place in the week, day or block.
+        let work_ms = after_ms - (mend.begun_ms - length_ms);
+        let before_ms = after_ms - next_multiple(work_ms, unit_ms);
+        Periods {
+            before_ms,
+            after_ms,
+            length_ms,
+            block_ms,
+        }
+    }
+
+    /// When everything is known that can be compared, ms.
+    pub fn end_ms(&self) -> i64 {
+        self.after_ms + self.length_ms
+    }
+
+    /// Whether a window takes part.
+    pub fn touches(&self, start_ms: i64, end_ms: i64) -> bool {
+        let within = |from_ms: i64| start_ms < from_ms + self.length_ms && end_ms > from_ms;
+        within(self.before_ms) || within(self.after_ms)
+    }
+
+    /// Starts of the blocks, before and after, in pairs.
+    pub fn blocks(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let count = self.length_ms / self.block_ms;
+        (0..count).map(|at| {
+            let into_ms = at * self.block_ms;
+            (self.before_ms + into_ms, self.after_ms + into_ms)
+        })
+    }
+}
+
+/// The smallest multiple that is not smaller.
+fn next_multiple(value: i64, unit: i64) -> i64 {
+    value.div_euclid(unit) * unit + if value.rem_euclid(unit) == 0 { 0 } else { unit }
+}

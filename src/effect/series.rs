@@ -1,0 +1,134 @@
+//! The past of one KQI in one place, long enough to compare weeks.
+//!
+//! Invariants:
+//! * windows do not overlap: of sliding ones those are kept that tile time;
+//! * a corrected window takes the place of what it corrects, as long as windows are kept one by one;
+//! * memory is bounded: behind `fine_ms` windows are added up to hours, and hours go after `keep_ms`.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// Length of what old windows are added up to, ms.
+const HOUR_MS: i64 = 3_600_000;
+
+/// One window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Start, ms.
+    pub start_ms: i64,
+    /// End, ms.
+    pub end_ms: i64,
+    /// The KQI's value; `None` takes the window back.
+    pub value: Option<f64>,
+    /// Facts behind it.
+    pub samples: i64,
+}
+
+/// Windows added up. Of counts the sum is wanted, of everything else the mean that is weighted by
+/// samples (of quantiles: the mean of the windows' quantiles, which is no quantile itself, but moves
+/// with it).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Sum of the values.
+    pub sum: f64,
+    /// Sum of value × samples.
+    pub weighted: f64,
+    /// Sum of the samples.
+    pub samples: i64,
+}
+
+impl Totals {
+    /// Mean, weighted by samples.
+    pub fn mean(&self) -> Option<f64> {
+        (self.samples > 0).then(|| self.weighted / self.samples as f64)
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.sum += other.sum;
+        self.weighted += other.weighted;
+        self.samples += other.samples;
+    }
+}
+
+/// The past of one KQI in one place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Windows by their start.
+    fine: BTreeMap<i64, Totals>,
+    /// Hours by their start.
+    hours: BTreeMap<i64, Totals>,
+    /// From here on the series knows of everything, ms.
+    since_ms: Option<i64>,
+}
+
+impl Series {
+    /// Takes a window. Of overlapping ones only those count whose end is a multiple of their length.
+    pub fn put(&mut self, point: Point) {
+        let size_ms = point.end_ms - point.start_ms;
+        if size_ms <= 0 || point.end_ms.rem_euclid(size_ms) != 0 {
+            return;
+        }
+        if self
+            .hours
+            .last_key_value()
+            .is_some_and(|(hour_ms, _)| point.start_ms < hour_ms + HOUR_MS)
+        {
+            // What it corrects has been added up; the dataflow corrects nothing that old.
+            return;
+        }
+        self.since_ms = Some(self.since_ms.unwrap_or(point.start_ms).min(point.start_ms));
+        match point.value {
+            Some(value) => self.fine.insert(
+                point.start_ms,
+                Totals {
+                    sum: value,
+                    weighted: value * point.samples as f64,
+                    samples: point.samples,
+                },
+            ),
+            None => self.fine.remove(&point.start_ms),
+        };
+    }
+
+    /// Adds up what is older than `fine_ms`, and forgets what is older than `keep_ms`.
+    pub fn forget(&mut self, fine_ms: i64, keep_ms: i64) {
+        let hour_ms = fine_ms.div_euclid(HOUR_MS) * HOUR_MS;
+        let fine = self.fine.split_off(&hour_ms);
+        for (start_ms, totals) in std::mem::replace(&mut self.fine, fine) {
+            let hour_ms = start_ms.div_euclid(HOUR_MS) * HOUR_MS;
+            *self.hours.entry(hour_ms).or_default() += totals;
+        }
+        self.hours = self.hours.split_off(&keep_ms);
+        if let Some(since_ms) = &mut self.since_ms {
+            *since_ms = (*since_ms).max(keep_ms);
+        }
+    }
+
+    /// Everything that starts in a span, added up; `None` where the series does not reach back to it.
+    /// Hours that begin in the span count whole.
+    pub fn totals(&self, from_ms: i64, to_ms: i64) -> Option<Totals> {
+        if self.since_ms.is_none_or(|since_ms| since_ms >= to_ms) || from_ms >= to_ms {
+            return None;
+        }
+        let mut totals = Totals::default();
+        let parts = self.hours.range(from_ms..to_ms);
+        for (_, part) in parts.chain(self.fine.range(from_ms..to_ms)) {
+            totals += *part;
+        }
+        Some(totals)
+    }
+
+    /// Windows and hours that are kept.
+    pub fn len(&self) -> usize {
+        self.fine.len() + self.hours.len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,5 @@
+//! Periods, series, the numbers of the method, and made-up mends.
+
+mod estimates;
+mod periods;
+mod trials;
