@@ -18,6 +18,7 @@
 mod compare;
 mod pairs;
 mod periods;
+mod report;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -26,5 +27,6 @@ mod verdict;
 pub use compare::{Estimate, Incomparable, compare};
 pub use pairs::{Pair, Pairs, pairs};
 pub use periods::{Mend, Periods};
+pub use report::{Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};
 pub use verdict::{Better, EffectRules, EffectVerdict, judge, read};

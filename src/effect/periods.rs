@@ -54,11 +54,12 @@ pub struct Periods {
 
 impl Periods {
     /// The periods of a mend: at most `longest_ms` each, and no longer than the trouble was known
-    /// before the work began. `window_ms` is the length of the KQI's windows.
+    /// before the work began. `window_ms` is the length of the KQI's windows, which begin at
+    /// `offset_ms` or a multiple of their length from it.
     ///
     /// Short trouble is compared with at least [`WINDOWS_MIN`] windows. They reach back to before it
     /// began, when all was well, which can only make a mend look smaller.
-    pub fn of(mend: Mend, longest_ms: i64, window_ms: i64) -> Periods {
+    pub fn of(mend: Mend, longest_ms: i64, window_ms: i64, offset_ms: i64) -> Periods {
         let window_ms = window_ms.max(1);
         let known_ms = mend.begun_ms.saturating_sub(mend.opened_ms);
         let wanted_ms = known_ms.clamp(
@@ -76,7 +77,7 @@ impl Periods {
             .unwrap_or(block_ms);
         let length_ms = wanted_ms / unit_ms * unit_ms;
         // The end of the work is in neither period, so the next whole block is the first.
-        let after_ms = next_multiple(mend.mended_ms, block_ms);
+        let after_ms = next_multiple(mend.mended_ms - offset_ms, block_ms) + offset_ms;
         // The same place in the week, day or block.
         let work_ms = after_ms - (mend.begun_ms - length_ms);
         let before_ms = after_ms - next_multiple(work_ms, unit_ms);

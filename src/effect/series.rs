@@ -1,7 +1,7 @@
 //! The past of one KQI in one place, long enough to compare weeks.
 //!
 //! Invariants:
-//! * windows do not overlap: of sliding ones those are kept that tile time;
+//! * windows do not overlap: of sliding ones the caller gives those that tile time;
 //! * a corrected window takes the place of what it corrects, as long as windows are kept one by one;
 //! * memory is bounded: behind `fine_ms` windows are added up to hours, and hours go after `keep_ms`.
 
@@ -18,8 +18,6 @@ const HOUR_MS: i64 = 3_600_000;
 pub struct Point {
     /// Start, ms.
     pub start_ms: i64,
-    /// End, ms.
-    pub end_ms: i64,
     /// The KQI's value; `None` takes the window back.
     pub value: Option<f64>,
     /// Facts behind it.
@@ -66,12 +64,8 @@ pub struct Series {
 }
 
 impl Series {
-    /// Takes a window. Of overlapping ones only those count whose end is a multiple of their length.
+    /// Takes a window, which must not overlap another one.
     pub fn put(&mut self, point: Point) {
-        let size_ms = point.end_ms - point.start_ms;
-        if size_ms <= 0 || point.end_ms.rem_euclid(size_ms) != 0 {
-            return;
-        }
         if self
             .hours
             .last_key_value()

@@ -6,14 +6,15 @@
 //!   that is watched for long keeps its past;
 //! * a series speaks of one definition of its KQI; with another it begins anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Cell, Group, Standing, WindowUpdate};
 use crate::effect::{Point, Series};
-use crate::rules::Verdict;
+use crate::event::Stream;
+use crate::rules::{Aggregate, Kqi, Verdict};
 
 /// Series that are kept: 71 KQIs in 14 places, four times. One takes up to 60 KB.
 const SERIES_MAX: usize = 4_000;
@@ -28,27 +29,34 @@ pub(super) struct Kept {
     pub(super) series: Series,
 }
 
+/// The objects of a KQI by label, in order: what is added up must not depend on how it came in.
+pub(super) type KeptOfKqi = BTreeMap<Arc<str>, Kept>;
+
 /// Series by KQI and label.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub(super) struct Past {
-    kqis: BTreeMap<String, BTreeMap<Arc<str>, Kept>>,
+    kqis: BTreeMap<String, KeptOfKqi>,
     count: usize,
     refused_total: u64,
-    /// Objects whose past changed since the last look, by KQI: start and end of the windows, ms.
-    changed: BTreeMap<String, BTreeSet<(i64, i64)>>,
+}
+
+/// Whether a KQI's effect is measured by how many facts there were: complaints count, whatever is
+/// made of their number.
+pub(super) fn is_counted(kqi: &Kqi) -> bool {
+    kqi.stream == Stream::Complaint || matches!(kqi.aggregate, Aggregate::Count | Aggregate::Sum)
 }
 
 impl Past {
     /// Takes a window's newest values.
-    pub(super) fn note(&mut self, kqi: &str, update: &WindowUpdate, cell: &Cell) {
-        let size_ms = update.end_ms - update.start_ms;
-        if size_ms <= 0 || update.end_ms.rem_euclid(size_ms) != 0 {
+    pub(super) fn note(&mut self, kqi: &Kqi, update: &WindowUpdate, cell: &Cell) {
+        let window = &kqi.window;
+        if (update.start_ms - window.offset_ms).rem_euclid(window.size_ms.max(1)) != 0 {
             // Of overlapping windows the series takes those that tile time.
             return;
         }
-        let of_kqi = match self.kqis.get_mut(kqi) {
+        let of_kqi = match self.kqis.get_mut(&kqi.id) {
             Some(of_kqi) => of_kqi,
-            None => self.kqis.entry(kqi.to_owned()).or_default(),
+            None => self.kqis.entry(kqi.id.clone()).or_default(),
         };
         let label = update.group.label.as_str();
         if !of_kqi.contains_key(label) {
@@ -66,13 +74,58 @@ impl Past {
         let Some(kept) = of_kqi.get_mut(label) else {
             return;
         };
-        let is_planned = cell.verdict == Verdict::Suppressed;
-        let is_gone = update.standing == Standing::Removed || is_planned;
+        let value = match kqi.stream {
+            Stream::Complaint => Some(update.count as f64),
+            _ => cell.value,
+        };
+        let is_gone = cell.is_absent() || cell.verdict == Verdict::Suppressed;
         kept.series.put(Point {
             start_ms: update.start_ms,
-            end_ms: update.end_ms,
-            value: cell.value.filter(|_| !is_gone),
+            value: value.filter(|_| update.standing != Standing::Removed && !is_gone),
             samples: cell.samples,
         });
+    }
+
+    /// Everything that is kept, KQI by KQI.
+    pub(super) fn kqis(&self) -> impl Iterator<Item = (&str, &KeptOfKqi)> {
+        self.kqis.iter().map(|(kqi, kept)| (kqi.as_str(), kept))
+    }
+
+    /// Takes back what [`Past::kqis`] gave.
+    pub(super) fn put_back(&mut self, kqi: String, kept: KeptOfKqi) {
+        self.count += kept.len();
+        self.kqis.insert(kqi, kept);
+    }
+
+    /// The objects of a KQI, by label.
+    pub(super) fn of(&self, kqi: &str) -> impl Iterator<Item = (&Arc<str>, &Kept)> {
+        self.kqis.get(kqi).into_iter().flatten()
+    }
+
+    /// Objects whose past is not kept because there are too many, counted by window.
+    pub(super) fn refused_total(&self) -> u64 {
+        self.refused_total
+    }
+
+    /// Forgets KQIs that are measured otherwise now, or no more.
+    pub(super) fn retain(&mut self, is_same: impl Fn(&str) -> bool) {
+        self.kqis.retain(|kqi, _| is_same(kqi));
+        self.count = self.kqis.values().map(BTreeMap::len).sum();
+    }
+
+    /// Adds up what the dataflow corrects no more, and forgets what is too old to be compared.
+    /// `horizon` tells of a KQI how far back it is corrected, ms.
+    pub(super) fn forget(&mut self, horizon: impl Fn(&str) -> Option<i64>) {
+        for (kqi, series) in &mut self.kqis {
+            let Some(horizon_ms) = horizon(kqi) else {
+                continue;
+            };
+            for kept in series.values_mut() {
+                kept.series.forget(horizon_ms, horizon_ms - KEEP_MS);
+            }
+            series.retain(|_, kept| !kept.series.is_empty());
+        }
+        self.kqis.retain(|_, series| !series.is_empty());
+        self.count = self.kqis.values().map(BTreeMap::len).sum();
     }
 }

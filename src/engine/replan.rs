@@ -74,6 +74,7 @@ impl Engine {
             let mut kqis = new.plan.book.kqis.iter();
             kqis.any(|kqi| kqi.id == id && kqi.stream == Stream::Complaint)
         });
+        self.past.retain(|id| old.measures_alike_in(&new, id));
         self.alerts_changed = true;
         changed
     }

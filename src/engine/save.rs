@@ -9,6 +9,7 @@ use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::past::KeptOfKqi;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
 use crate::rules::Plan;
@@ -20,9 +21,11 @@ const PIECE_OBJECTS: usize = 1024;
 /// A piece of an engine; postcard, so order and types are the format. The parameters are what is
 /// borrowed on the way out and owned on the way in.
 #[derive(Serialize, Deserialize)]
-enum Piece<I, R> {
+enum Piece<I, P, R> {
     /// Objects of the rule of that number.
     Objects(u32, Vec<I>),
+    /// The past of the objects of a KQI.
+    Past(P),
     /// Everything else, once.
     Rest(R),
 }
@@ -70,7 +73,7 @@ impl Engine {
         &self,
         mut each: impl FnMut(Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut give = |piece: Piece<&Instance, LentRest<'_>>| {
+        let mut give = |piece: Piece<&Instance, (&str, &KeptOfKqi), LentRest<'_>>| {
             each(postcard::to_allocvec(&piece).map_err(SaveError::from)?)
         };
         for (rule, instances) in self.instances.iter().enumerate() {
@@ -82,6 +85,9 @@ impl Engine {
                 }
                 give(Piece::Objects(rule as u32, some))?;
             }
+        }
+        for of_kqi in self.past.kqis() {
+            give(Piece::Past(of_kqi))?;
         }
         give(Piece::Rest(LentRest {
             epoch: self.snapshot.epoch,
@@ -104,7 +110,8 @@ impl Engine {
     ) -> Result<Engine, SaveError> {
         let mut engine = Engine::new(plan);
         for piece in pieces {
-            match postcard::from_bytes::<Piece<Instance, Rest>>(piece)? {
+            match postcard::from_bytes::<Piece<Instance, (String, KeptOfKqi), Rest>>(piece)? {
+                Piece::Past((kqi, kept)) => engine.past.put_back(kqi, kept),
                 Piece::Objects(rule, instances) => {
                     let number = rule as usize;
                     let objects = engine.instances.get_mut(number);

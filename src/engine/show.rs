@@ -13,6 +13,7 @@ impl Engine {
         self.snapshot.now_ms = cut.now_ms;
         self.snapshot.plan = self.watchlist.plan.clone();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
+        self.snapshot.past_refused_total = self.past.refused_total();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
@@ -67,6 +68,13 @@ impl Engine {
         if cut.epoch % EVERY_EPOCHS != EVERY_EPOCHS - 1 {
             return;
         }
+        let plan = &self.watchlist.plan;
+        self.past.forget(|id| {
+            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == id)?;
+            let rule = plan.book.streams.get(&kqi.stream)?;
+            let horizon_ms = cut.watermarks.horizon(kqi.stream, rule.retention_ms);
+            (horizon_ms != i64::MIN).then_some(horizon_ms)
+        });
         for (rule, instances) in self.instances.iter_mut().enumerate() {
             let Some(watch) = self.watchlist.watch(rule) else {
                 continue;

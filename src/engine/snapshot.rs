@@ -24,4 +24,6 @@ pub struct Snapshot {
     pub triggers: Arc<Vec<Trigger>>,
     /// Triggers that were not opened because too many were open.
     pub triggers_refused_total: u64,
+    /// Windows whose past is not kept for measuring effects because too many objects have one.
+    pub past_refused_total: u64,
 }

@@ -12,6 +12,7 @@ use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::past::Past;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
@@ -45,6 +46,7 @@ pub struct Engine {
     pub(super) ended: Ended,
     pub(super) triggers: TriggerBook,
     pub(super) complaints: Complaints,
+    pub(super) past: Past,
     pub(super) silences: Silences,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
@@ -91,6 +93,7 @@ impl Engine {
             alerts: Arc::default(),
             triggers: Arc::default(),
             triggers_refused_total: 0,
+            past_refused_total: 0,
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -102,6 +105,7 @@ impl Engine {
             ended: Ended::default(),
             triggers: TriggerBook::new(TriggerRules::default()),
             complaints: Complaints::default(),
+            past: Past::default(),
             silences: Silences::default(),
             snapshot,
             alerts_changed: false,
@@ -123,6 +127,7 @@ impl Engine {
             changed,
         };
         self.count(&turn);
+        self.remember(&turn);
         self.gather(&turn, &mut corrections);
         self.correct(&turn, corrections, &mut effects);
         for update in &cut.updates {
@@ -154,6 +159,20 @@ impl Engine {
                 let kqi = turn.watchlist.plan.book.kqis.get(cell.kqi);
                 if let Some(kqi) = kqi.filter(|kqi| kqi.stream == Stream::Complaint) {
                     self.count_complaints(update, kqi);
+                }
+            }
+        }
+    }
+
+    /// Keeps the past of what is watched, and of complaints.
+    fn remember(&mut self, turn: &Turn<'_>) {
+        let kqis = &turn.watchlist.plan.book.kqis;
+        for update in &turn.cut.updates {
+            for cell in &update.cells {
+                let is_watched = !turn.watchlist.watchers(cell.kqi).is_empty();
+                let kqi = kqis.get(cell.kqi);
+                if let Some(kqi) = kqi.filter(|kqi| is_watched || kqi.stream == Stream::Complaint) {
+                    self.past.note(kqi, update, cell);
                 }
             }
         }

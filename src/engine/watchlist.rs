@@ -70,6 +70,20 @@ impl Watchlist {
         self.watchers.get(kqi).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a KQI's windows have the same values in another book.
+    pub(super) fn measures_alike_in(&self, new: &Watchlist, kqi: &str) -> bool {
+        let find = |of: &Watchlist| {
+            let kqis = &of.plan.book.kqis;
+            kqis.iter().position(|known| known.id == kqi)
+        };
+        match (find(self), find(new)) {
+            (Some(old), Some(at)) => {
+                measures_alike(&self.plan.book.kqis[old], &new.plan.book.kqis[at])
+            }
+            _ => false,
+        }
+    }
+
     /// The rule of that number, with its KQI.
     pub(super) fn watch(&self, rule: usize) -> Option<Watch<'_>> {
         let book = &*self.plan.book;
@@ -112,14 +126,7 @@ impl Watch<'_> {
 
     /// Whether its windows have the same values: everything but what only people read is the same.
     pub(super) fn measures_alike(&self, new: &Watch<'_>) -> bool {
-        let relabelled = Kqi {
-            name: new.kqi.name.clone(),
-            layer: new.kqi.layer,
-            department: new.kqi.department.clone(),
-            provenance: new.kqi.provenance.clone(),
-            ..self.kqi.clone()
-        };
-        relabelled == *new.kqi
+        measures_alike(self.kqi, new.kqi)
     }
 
     /// Whether it comes to the same verdicts: the values, the rule, and what bears on all rules.
@@ -130,4 +137,16 @@ impl Watch<'_> {
             && self.book.suppressing_annotations == new.book.suppressing_annotations
             && self.book.places == new.book.places
     }
+}
+
+/// Whether two definitions give windows the same values.
+fn measures_alike(old: &Kqi, new: &Kqi) -> bool {
+    let relabelled = Kqi {
+        name: new.name.clone(),
+        layer: new.layer,
+        department: new.department.clone(),
+        provenance: new.provenance.clone(),
+        ..old.clone()
+    };
+    relabelled == *new
 }

@@ -16,7 +16,7 @@ fn mend(opened_ms: i64, begun_ms: i64, mended_ms: i64) -> Mend {
 #[test]
 fn two_weeks_are_set_against_the_same_hours_of_two_weeks() {
     let mend = mend(10 * WEEK, 13 * WEEK + 5 * HOUR, 13 * WEEK + 2 * DAY);
-    let periods = Periods::of(mend, 2 * WEEK, HOUR);
+    let periods = Periods::of(mend, 2 * WEEK, HOUR, 0);
     assert_eq!((periods.length_ms, periods.block_ms), (2 * WEEK, DAY));
     assert_eq!(periods.after_ms, 13 * WEEK + 2 * DAY);
     assert_eq!((periods.after_ms - periods.before_ms) % WEEK, 0);
@@ -27,10 +27,10 @@ fn two_weeks_are_set_against_the_same_hours_of_two_weeks() {
 #[test]
 fn no_longer_than_the_trouble_was_known() {
     // Ten days: one whole week, in twelve-hour blocks.
-    let periods = Periods::of(mend(0, 10 * DAY, 10 * DAY), 2 * WEEK, HOUR);
+    let periods = Periods::of(mend(0, 10 * DAY, 10 * DAY), 2 * WEEK, HOUR, 0);
     assert_eq!((periods.length_ms, periods.block_ms), (WEEK, 12 * HOUR));
     // Five hours of five-minute windows.
-    let periods = Periods::of(mend(0, 5 * HOUR, 6 * HOUR), 2 * WEEK, 5 * MINUTE);
+    let periods = Periods::of(mend(0, 5 * HOUR, 6 * HOUR), 2 * WEEK, 5 * MINUTE, 0);
     assert_eq!(
         (periods.length_ms, periods.block_ms),
         (5 * HOUR, 15 * MINUTE)
@@ -40,7 +40,7 @@ fn no_longer_than_the_trouble_was_known() {
 
 #[test]
 fn short_trouble_still_has_six_windows() {
-    let periods = Periods::of(mend(HOUR, HOUR + MINUTE, 2 * HOUR), 2 * WEEK, 5 * MINUTE);
+    let periods = Periods::of(mend(HOUR, HOUR + MINUTE, 2 * HOUR), 2 * WEEK, 5 * MINUTE, 0);
     assert_eq!(
         (periods.length_ms, periods.block_ms),
         (30 * MINUTE, 5 * MINUTE)
@@ -49,40 +49,43 @@ fn short_trouble_still_has_six_windows() {
     assert_eq!(periods.after_ms, 2 * HOUR);
 }
 
-fn point(start_ms: i64, size_ms: i64, value: f64) -> Point {
+fn point(start_ms: i64, value: f64) -> Point {
     Point {
         start_ms,
-        end_ms: start_ms + size_ms,
         value: Some(value),
         samples: 2,
     }
 }
 
 #[test]
-fn of_sliding_windows_those_are_kept_that_tile_time() {
+fn periods_begin_where_windows_begin() {
+    // Days of Shanghai begin at 16:00 UTC.
+    let periods = Periods::of(mend(0, 15 * DAY, 15 * DAY + HOUR), 2 * WEEK, DAY, 16 * HOUR);
+    assert_eq!(periods.after_ms, 15 * DAY + 16 * HOUR);
+    assert_eq!(periods.before_ms, periods.after_ms - 3 * WEEK);
+}
+
+#[test]
+fn a_window_is_corrected_or_taken_back() {
     let mut series = Series::default();
-    for minute in 0..20 {
-        series.put(point(minute * MINUTE, 5 * MINUTE, 1.0));
+    for at in 0..4 {
+        series.put(point(at * 5 * MINUTE, 1.0));
     }
-    assert_eq!(series.len(), 4);
-    // Corrected and taken back.
-    series.put(point(5 * MINUTE, 5 * MINUTE, 8.0));
+    series.put(point(5 * MINUTE, 8.0));
     series.put(Point {
         value: None,
-        ..point(10 * MINUTE, 5 * MINUTE, 0.0)
+        ..point(10 * MINUTE, 0.0)
     });
     let totals = series.totals(0, 20 * MINUTE).unwrap();
-    assert_eq!(
-        (totals.sum, totals.samples, totals.mean()),
-        (10.0, 6, Some(10.0 / 3.0))
-    );
+    let found = (totals.sum, totals.samples, totals.mean());
+    assert_eq!(found, (10.0, 6, Some(10.0 / 3.0)));
 }
 
 #[test]
 fn old_windows_become_hours_and_hours_go() {
     let mut series = Series::default();
     for at in 0..48 {
-        series.put(point(at * 30 * MINUTE, 30 * MINUTE, at as f64));
+        series.put(point(at * 30 * MINUTE, at as f64));
     }
     let before = series.totals(3 * HOUR, 20 * HOUR);
     series.forget(12 * HOUR + MINUTE, 2 * HOUR);
@@ -90,7 +93,7 @@ fn old_windows_become_hours_and_hours_go() {
     assert_eq!(series.totals(3 * HOUR, 20 * HOUR), before);
     assert_eq!(series.totals(0, 2 * HOUR), None);
     // Nothing corrects what has been added up.
-    series.put(point(3 * HOUR, 30 * MINUTE, 1_000.0));
+    series.put(point(3 * HOUR, 1_000.0));
     assert_eq!(series.totals(3 * HOUR, 20 * HOUR), before);
 }
 
@@ -98,7 +101,7 @@ fn old_windows_become_hours_and_hours_go() {
 fn what_a_series_does_not_reach_back_to_is_no_pair() {
     let mut series = Series::default();
     for at in 2..30 {
-        series.put(point(at * HOUR, HOUR, 1.0));
+        series.put(point(at * HOUR, 1.0));
     }
     let periods = Periods {
         before_ms: 0,

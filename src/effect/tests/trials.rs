@@ -94,7 +94,7 @@ fn trial(seed: u64, kind: Kind, lasting: f64, factor: f64, smallest: usize) -> E
         mended_ms: mended * DAY,
     };
     let rules = EffectRules::default();
-    let periods = Periods::of(mend, rules.longest_ms, DAY);
+    let periods = Periods::of(mend, rules.longest_ms, DAY, 0);
     let places: Vec<_> = values
         .iter()
         .map(|days| {
@@ -105,7 +105,6 @@ fn trial(seed: u64, kind: Kind, lasting: f64, factor: f64, smallest: usize) -> E
                 let value = Some(*value);
                 series.put(Point {
                     start_ms,
-                    end_ms: start_ms + DAY,
                     value,
                     samples,
                 });
