@@ -397,6 +397,13 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     )
     .with(snapshot.triggers_refused_total as f64)
     .finish(page);
+    Family::counter(
+        "past_windows_refused_total",
+        "Windows whose past is not kept for measuring effects, because too many objects have one.",
+        &[],
+    )
+    .with(snapshot.past_refused_total as f64)
+    .finish(page);
 }
 
 /// What the mail room has done.

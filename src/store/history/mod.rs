@@ -1,0 +1,244 @@
+//! The history: everything that was decided, for ever, in SQL. SQLite beside the journal, or a
+//! PostgreSQL server by its URL.
+//!
+//! It is written behind the engine's back and never asked by it. Invariants:
+//! * the rows of an epoch become durable in one transaction with the number of the epoch;
+//! * an epoch is recorded once: a replay that decides it again changes nothing;
+//! * the same SQL runs on both databases.
+
+mod read;
+mod tables;
+
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row};
+use thiserror::Error;
+
+pub use read::{Filter, Page};
+pub use tables::{
+    ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, HistoryRow, NOTICES, TABLES,
+    TRIGGER_MOVES, TRIGGERS, Table, Value,
+};
+
+/// Connections: one writes, the others read.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// How long a connection may take to come.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Values in one statement: well under SQLite's limit of 32,766.
+const VALUES_MAX: usize = 8_000;
+
+/// The history cannot be opened, written or read.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    /// It cannot be opened.
+    #[error("cannot open the history {url}: {source}")]
+    Open {
+        /// Where, without the password.
+        url: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement failed.
+    #[error("cannot {action} the history: {source}")]
+    Statement {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+}
+
+/// The history. Cloning it shares the connections.
+#[derive(Clone, Debug)]
+pub struct History {
+    pool: AnyPool,
+}
+
+impl History {
+    /// Name of the default file in the data folder.
+    pub const FILE: &str = "history.sqlite";
+
+    /// Opens or creates [`History::FILE`] in a folder that exists.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn in_folder(data: &Path) -> Result<History, HistoryError> {
+        let path = data.join(History::FILE);
+        let shown = path.display().to_string();
+        // A path may hold anything; a URL may not.
+        let mut url = String::from("sqlite://");
+        for byte in shown.bytes() {
+            match byte {
+                b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    url.push(char::from(byte));
+                }
+                other => url.push_str(&format!("%{other:02X}")),
+            }
+        }
+        History::open(&format!("{url}?mode=rwc")).await
+    }
+
+    /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn open(url: &str) -> Result<History, HistoryError> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| HistoryError::Open {
+            url: without_password(url),
+            source,
+        };
+        let options: AnyConnectOptions = url
+            .parse()
+            .map_err(|error: sqlx::Error| failed(error.into()))?;
+        let is_sqlite = url.starts_with("sqlite:");
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(CONNECT_PATIENCE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if is_sqlite {
+                        // What is lost with the machine is decided again from the journal.
+                        for pragma in [
+                            "journal_mode = WAL",
+                            "synchronous = NORMAL",
+                            "busy_timeout = 10000",
+                        ] {
+                            let sql = AssertSqlSafe(format!("PRAGMA {pragma}"));
+                            sqlx::query(sql).execute(&mut *connection).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        sqlx::migrate!("src/store/history/migrations")
+            .run(&pool)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        Ok(History { pool })
+    }
+
+    /// The newest epoch that is recorded.
+    ///
+    /// # Errors
+    /// [`HistoryError::Statement`]
+    pub async fn recorded_upto(&self) -> Result<Option<u64>, HistoryError> {
+        let row = sqlx::query("SELECT epoch FROM history_progress WHERE id = 1")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(statement("read"))?;
+        let epoch: i64 = row.try_get(0).map_err(statement("read"))?;
+        Ok(u64::try_from(epoch).ok())
+    }
+
+    /// Records the rows of epochs up to `epoch`; false when that was recorded before, and nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`HistoryError::Statement`]; nothing of it is recorded then.
+    pub async fn record(&self, epoch: u64, rows: &[HistoryRow]) -> Result<bool, HistoryError> {
+        let failed = statement("write");
+        let number = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let mut tx = self.pool.begin().await.map_err(&failed)?;
+        let progress =
+            sqlx::query("UPDATE history_progress SET epoch = $1 WHERE id = 1 AND epoch < $1")
+                .bind(number)
+                .execute(&mut *tx)
+                .await
+                .map_err(&failed)?;
+        if progress.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for table in TABLES {
+            let of_table: Vec<&HistoryRow> = rows.iter().filter(|row| row.table == table).collect();
+            for some in of_table.chunks(VALUES_MAX / table.columns.len()) {
+                let mut query = sqlx::query(AssertSqlSafe(insert(table, some.len())));
+                for row in some {
+                    for (column, value) in table.columns.iter().zip(&row.values) {
+                        query = match column.name {
+                            "epoch" => query.bind(number),
+                            _ => bind(query, column.kind, value),
+                        };
+                    }
+                }
+                query.execute(&mut *tx).await.map_err(&failed)?;
+            }
+        }
+        tx.commit().await.map_err(&failed)?;
+        Ok(true)
+    }
+}
+
+/// A statement that inserts that many rows.
+fn insert(table: &Table, rows: usize) -> String {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let width = names.len();
+    let rows: Vec<String> = (0..rows)
+        .map(|row| {
+            let places: Vec<String> = (1..=width)
+                .map(|at| format!("${}", row * width + at))
+                .collect();
+            format!("({})", places.join(", "))
+        })
+        .collect();
+    let otherwise = if table.replaces {
+        let kept = names.iter().filter(|name| !table.key.contains(name));
+        let sets: Vec<String> = kept
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect();
+        format!("UPDATE SET {}", sets.join(", "))
+    } else {
+        "NOTHING".to_owned()
+    };
+    format!(
+        "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO {otherwise}",
+        table.name,
+        names.join(", "),
+        rows.join(", "),
+        table.key.join(", "),
+    )
+}
+
+/// Binds a value, or a nothing of the column's type: PostgreSQL tells those apart.
+fn bind<'q>(
+    query: Query<'q, Any, AnyArguments>,
+    kind: ColumnKind,
+    value: &Value,
+) -> Query<'q, Any, AnyArguments> {
+    match (kind, value) {
+        (_, Value::Text(text)) => query.bind(text.clone()),
+        (_, Value::Integer(number)) => query.bind(*number),
+        (_, Value::Real(number)) => query.bind(*number),
+        (ColumnKind::Text | ColumnKind::Document, Value::Null) => query.bind(None::<String>),
+        (ColumnKind::Integer, Value::Null) => query.bind(None::<i64>),
+        (ColumnKind::Real, Value::Null) => query.bind(None::<f64>),
+    }
+}
+
+fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> HistoryError {
+    move |source| HistoryError::Statement { action, source }
+}
+
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let name = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{name}:***@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
