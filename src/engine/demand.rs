@@ -5,8 +5,9 @@ use crate::dataflow::{Cell, Standing, WindowUpdate};
 use crate::engine::instance::unit_text;
 use crate::engine::step::Engine;
 use crate::engine::watchlist::Object;
+use crate::engine::withdraw::Gone;
 use crate::rules::{Kqi, Text, Verdict};
-use crate::triggers::{Evidence, Opening};
+use crate::triggers::{EVIDENCE_MAX, Evidence, Opening};
 
 impl Engine {
     /// An alert fires, or fires again after all: its trigger opens or is joined.
@@ -120,17 +121,29 @@ impl Engine {
         self.support_trigger(object, update, cell);
     }
 
+    /// Whether windows of an episode speak for the open trigger of its object.
+    pub(super) fn speaks_for_trigger(&self, object: Object<'_>, episode: Episode) -> bool {
+        let Object { watch, rule, label } = object;
+        let instance = self.instances[rule].get(label);
+        let trigger = self.triggers.newest(&watch.kqi.id, label);
+        instance.zip(trigger).is_some_and(|(instance, trigger)| {
+            let incident = instance.incident(&watch.rule.id, episode.number);
+            let mut evidence = trigger.evidence.iter();
+            evidence.any(|known| known.incident == incident)
+        })
+    }
+
     /// An episode is no incident any more: its trigger loses this cause, or has it under the name of
     /// the incident that holds it now.
     pub(super) fn withdraw_cause(
         &mut self,
         object: Object<'_>,
-        was: Episode,
-        within: Option<Episode>,
+        gone: Gone,
         reason: TransitionReason,
         now_ms: i64,
     ) {
         let Object { watch, rule, label } = object;
+        let Gone { was, within, .. } = gone;
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
@@ -144,8 +157,47 @@ impl Engine {
                 TransitionReason::RuleChanged => "under the changed rule the alert never was",
                 _ => "late data showed that the alert never was",
             };
-            self.triggers.withdraw(kqi, label, &incident, why, now_ms);
+            let had_spoken = gone.had_spoken.unwrap_or(false);
+            self.triggers
+                .withdraw(kqi, label, &incident, had_spoken, why, now_ms);
         }
+        self.triggers_changed = true;
+    }
+
+    /// An episode fires, or was after all: a trigger whose cause had been withdrawn has it again, with
+    /// the windows that speak for it.
+    pub(super) fn confirm_cause(
+        &mut self,
+        object: Object<'_>,
+        episode: Episode,
+        reason: TransitionReason,
+        is_back: bool,
+        now_ms: i64,
+    ) {
+        let Object { watch, rule, label } = object;
+        let Some(instance) = self.instances[rule].get(label) else {
+            return;
+        };
+        let incident = instance.incident(&watch.rule.id, episode.number);
+        let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
+        let evidence = |(end_ms, cell): (i64, &Cell)| Evidence {
+            incident: incident.clone(),
+            start_ms: end_ms - watch.kqi.window.size_ms,
+            end_ms,
+            value: cell.value,
+            score: cell.score,
+            samples: cell.samples,
+        };
+        let windows = instance.values.abnormal(episode.since_ms, until_ms);
+        let newest = windows.rev().take(EVIDENCE_MAX).map(evidence).collect();
+        let why = match reason {
+            _ if !is_back => "another incident of the same object",
+            TransitionReason::RuleChanged => "under the changed rule the alert was after all",
+            TransitionReason::Corrected => "late data showed that the alert was after all",
+            _ => "the alert went on and fires after all",
+        };
+        self.triggers
+            .confirm(&watch.kqi.id, label, newest, why, now_ms);
         self.triggers_changed = true;
     }
 

@@ -19,6 +19,7 @@ mod silence;
 mod tell;
 mod values;
 mod watchlist;
+mod withdraw;
 
 #[cfg(test)]
 mod tests;

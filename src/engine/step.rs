@@ -15,6 +15,7 @@ use crate::engine::instance::Instance;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
+use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
 use crate::rules::Plan;
 use crate::triggers::{TriggerBook, TriggerRules};
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
+    pub(super) unsettled: Unsettled,
 }
 
 /// The objects of one rule, by label.
@@ -106,6 +108,7 @@ impl Engine {
             snapshot,
             alerts_changed: false,
             triggers_changed: false,
+            unsettled: Unsettled::new(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Engine {
             self.tell(update, &turn, &mut effects);
         }
         self.pass(&turn, &mut effects);
+        self.settle(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
         for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
             effects.push(Effect::Transition(transition));
@@ -256,7 +260,10 @@ impl Engine {
         if instance.timeline.phase() == Phase::Quiet {
             self.restless.remove(&key);
         } else {
-            self.restless.insert(key);
+            self.restless.insert(key.clone());
+        }
+        if instance.timeline.withdrawn().next().is_some() {
+            self.unsettled.entry(key).or_default();
         }
     }
 

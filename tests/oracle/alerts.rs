@@ -213,6 +213,8 @@ pub(crate) struct Told {
     pub(crate) endings: usize,
     pub(crate) corrections: usize,
     pub(crate) rule_changes: usize,
+    /// Corrections that take back that an incident never was, or was a part of another.
+    pub(crate) confirmations: usize,
 }
 
 /// Every incident is told from 1 without gaps, first as `First`, and each that is over has been
@@ -287,6 +289,11 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         for pair in notices.windows(2) {
             check_quote(seed, pair[0], pair[1], &words());
         }
+        let confirms = |notice: &&&Notice| {
+            let correction = notice.correction.as_ref();
+            correction.is_some_and(|correction| correction.told.is_withdrawal())
+        };
+        told.confirmations += notices.iter().filter(confirms).count();
     }
     check_stories(seed, outcome);
     for (incident, alert) in &firing {
@@ -336,6 +343,15 @@ fn check_quote(seed: u64, before: &Notice, notice: &Notice, words: &str) {
         ),
         "seed {seed}: quotes another mail\n  {words}"
     );
+    let withdrew = before
+        .correction
+        .as_ref()
+        .map(|correction| correction.truth);
+    assert_eq!(
+        told.truth.filter(|truth| truth.is_none()),
+        withdrew.filter(|truth| truth.is_none()),
+        "seed {seed}: forgets that it was taken back\n  {words}"
+    );
     let is_over = notice.alert.state == AlertState::Resolved;
     let says_so = correction.truth != Reading::Fires;
     assert_eq!(
@@ -369,6 +385,69 @@ fn check_stories(seed: u64, outcome: &Outcome) {
             pending || shown.insert(&alert.incident),
             "seed {seed}: shown twice: {alert:?}"
         );
+    }
+}
+
+/// The last thing that each reader was told is true of the fold over the final windows: what was told
+/// to fire does, what was told to have ended was, what was told to be a part of another lies within
+/// one, and of what was told never to have been there is nothing. For one book only, and where nothing
+/// was too late to be counted.
+#[track_caller]
+pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
+    let courses = courses(truth);
+    let mut last: BTreeMap<(&str, &str), &Notice> = BTreeMap::new();
+    for notice in outcome
+        .notices()
+        .filter(|notice| !is_own(&notice.alert.alert))
+    {
+        let (incident, email) = (&notice.alert.incident, &notice.recipient.email);
+        last.insert((incident, email), notice);
+    }
+    for notice in last.into_values() {
+        let alert = &notice.alert;
+        let object = (alert.alert.clone(), alert.group_label.clone());
+        let firings = courses.get(&object).map_or_else(Vec::new, Course::firings);
+        let truth = notice
+            .correction
+            .as_ref()
+            .map(|correction| correction.truth);
+        let begins = |span: &&Firing| span.since_ms == alert.active_since_ms;
+        let is_true = match (truth, alert.state) {
+            // Only the time at which it began is certain to be told.
+            (Some(Reading::NeverWas), _) => !firings.iter().any(|span| begins(&span)),
+            (Some(Reading::PartOf { .. }), _) => firings.iter().any(|span| {
+                span.since_ms <= alert.active_since_ms
+                    && span.ended_ms.is_none_or(|ms| ms > alert.active_since_ms)
+            }),
+            (_, AlertState::Firing) => firings.iter().any(|span| span.ended_ms.is_none()),
+            (_, AlertState::Resolved) => firings.iter().any(|span| span.ended_ms.is_some()),
+            (_, AlertState::Pending) => false,
+        };
+        assert!(
+            is_true,
+            "seed {seed}: {} says {truth:?} {:?} since {}: {firings:?}",
+            notice.id, alert.state, alert.active_since_ms
+        );
+    }
+}
+
+/// One firing of a course.
+#[derive(Debug)]
+struct Firing {
+    since_ms: i64,
+    ended_ms: Option<i64>,
+}
+
+impl Course {
+    /// Its firings, oldest first.
+    fn firings(&self) -> Vec<Firing> {
+        self.firings
+            .iter()
+            .map(|(since_ms, ended_ms)| Firing {
+                since_ms: *since_ms,
+                ended_ms: *ended_ms,
+            })
+            .collect()
     }
 }
 
