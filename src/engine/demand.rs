@@ -2,9 +2,10 @@
 
 use crate::alerting::{Episode, Phase, TransitionReason};
 use crate::dataflow::{Cell, Standing, WindowUpdate};
-use crate::engine::instance::unit_text;
+use crate::engine::complaints::Counted;
+use crate::engine::instance::{Instance, unit_text};
 use crate::engine::step::Engine;
-use crate::engine::watchlist::Object;
+use crate::engine::watchlist::{Object, Watch};
 use crate::engine::withdraw::Gone;
 use crate::rules::{Kqi, Text, Verdict};
 use crate::triggers::{EVIDENCE_MAX, Evidence, Opening};
@@ -178,18 +179,7 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let incident = instance.incident(&watch.rule.id, episode.number);
-        let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
-        let evidence = |(end_ms, cell): (i64, &Cell)| Evidence {
-            incident: incident.clone(),
-            start_ms: end_ms - watch.kqi.window.size_ms,
-            end_ms,
-            value: cell.value,
-            score: cell.score,
-            samples: cell.samples,
-        };
-        let windows = instance.values.abnormal(episode.since_ms, until_ms);
-        let newest = windows.rev().take(EVIDENCE_MAX).map(evidence).collect();
+        let windows = evidence_of(instance, watch, episode);
         let why = match reason {
             _ if !is_back => "another incident of the same object",
             TransitionReason::RuleChanged => "under the changed rule the alert was after all",
@@ -197,7 +187,23 @@ impl Engine {
             _ => "the alert went on and fires after all",
         };
         self.triggers
-            .confirm(&watch.kqi.id, label, newest, why, now_ms);
+            .confirm(&watch.kqi.id, label, windows, why, now_ms);
+        self.triggers_changed = true;
+    }
+
+    /// The windows of an episode that goes on speak for the open trigger of its object.
+    pub(super) fn support_open_trigger(&mut self, object: Object<'_>, episode: Episode) {
+        let Object { watch, rule, label } = object;
+        let complaints = self.complaints_for(object);
+        let Some(instance) = self.instances[rule].get(label) else {
+            return;
+        };
+        let (kqi, severity) = (&watch.kqi.id, episode.severity);
+        for window in evidence_of(instance, watch, episode) {
+            let complaints = complaints.clone();
+            self.triggers
+                .support_open(kqi, label, window, severity, complaints);
+        }
         self.triggers_changed = true;
     }
 
@@ -210,14 +216,13 @@ impl Engine {
         } else {
             update.count
         };
-        self.complaints.note(
-            service.unwrap_or_default(),
+        self.complaints.note(&Counted {
+            service: service.unwrap_or_default(),
             city,
-            &kqi.id,
-            &kqi.name,
-            update.end_ms,
+            kqi,
+            end_ms: update.end_ms,
             count,
-        );
+        });
     }
 
     pub(super) fn complaints_for(&self, object: Object<'_>) -> Vec<(Text, i64)> {
@@ -229,4 +234,20 @@ impl Engine {
         let service = service.or_else(|| instance.group.get("service"));
         self.complaints.of(service, instance.group.get("city"))
     }
+}
+
+/// The newest abnormal windows of an episode.
+fn evidence_of(instance: &Instance, watch: Watch<'_>, episode: Episode) -> Vec<Evidence> {
+    let incident = instance.incident(&watch.rule.id, episode.number);
+    let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
+    let windows = instance.values.abnormal(episode.since_ms, until_ms);
+    let evidence = |(end_ms, cell): (i64, &Cell)| Evidence {
+        incident: incident.clone(),
+        start_ms: end_ms - watch.kqi.window.size_ms,
+        end_ms,
+        value: cell.value,
+        score: cell.score,
+        samples: cell.samples,
+    };
+    windows.rev().take(EVIDENCE_MAX).map(evidence).collect()
 }

@@ -30,6 +30,10 @@ impl Engine {
     ) {
         self.give_reason(object, step.reason);
         self.transition(object, at_ms, step, effects);
+        if turn.new_rules.contains(&object.rule) {
+            // Told when all of history is known: see `recall`.
+            return;
+        }
         let reason = match (step.state, step.reason) {
             (AlertState::Pending, _) => return,
             (AlertState::Firing, TransitionReason::Escalated) => NoticeReason::Escalated,
@@ -112,7 +116,9 @@ impl Engine {
         let is_back = said.is_some_and(Statement::is_withdrawal);
         let said = said.map(|said| said.state);
         if over {
-            self.cause_ended(object, episode.number);
+            if said.is_some() {
+                self.cause_ended(object, episode.number);
+            }
         } else if said != Some(AlertState::Firing) {
             self.demand(object, episode, turn.cut.now_ms);
         }

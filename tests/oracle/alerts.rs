@@ -21,6 +21,9 @@ pub(crate) struct Course {
     pub(crate) moves: Vec<Move>,
     /// State now, severity, first abnormal window's end, end of the window at which it fired.
     pub(crate) stands: Option<(AlertState, Severity, i64, Option<i64>)>,
+    /// Every firing: end of the first abnormal window, of the window at which it fired, and of the one
+    /// at which it ended.
+    pub(crate) firings: Vec<(i64, i64, Option<i64>)>,
 }
 
 /// Folds the sealed windows of every alert rule and object.
@@ -124,6 +127,9 @@ fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity
     if fires || (state == AlertState::Firing && severity > worst) {
         course.moves.push((AlertState::Firing, end_ms, severity));
     }
+    if fires {
+        course.firings.push((since_ms, end_ms, None));
+    }
     course.stands = match fires {
         true => Some((AlertState::Firing, severity, since_ms, Some(end_ms))),
         false => Some((state, severity, since_ms, fired_ms)),
@@ -139,6 +145,11 @@ fn calm(course: &mut Course, calm_ms: &mut Option<i64>, rule: &AlertRule, end_ms
         course.moves.push((AlertState::Resolved, end_ms, severity));
         course.stands = None;
         *calm_ms = None;
+        if state == AlertState::Firing
+            && let Some((_, _, ended_ms)) = course.firings.last_mut()
+        {
+            *ended_ms = Some(end_ms);
+        }
     }
 }
 
@@ -388,10 +399,9 @@ fn check_stories(seed: u64, outcome: &Outcome) {
     }
 }
 
-/// The last thing that each reader was told is true of the fold over the final windows: what was told
-/// to fire does, what was told to have ended was, what was told to be a part of another lies within
-/// one, and of what was told never to have been there is nothing. For one book only, and where nothing
-/// was too late to be counted.
+/// The last thing that each reader was told is true of the fold over the final windows: what fires is
+/// one that fires, what ended is listed with the times of one that did, what is a part of another lies
+/// within one, and where there never was anything, nothing is. For one book only.
 #[track_caller]
 pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
     let courses = courses(truth);
@@ -406,48 +416,39 @@ pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
     for notice in last.into_values() {
         let alert = &notice.alert;
         let object = (alert.alert.clone(), alert.group_label.clone());
-        let firings = courses.get(&object).map_or_else(Vec::new, Course::firings);
+        let firings = courses
+            .get(&object)
+            .map_or(&[][..], |course| &course.firings);
+        let since_ms = alert.active_since_ms;
+        let lasts_until = |ended_ms: &Option<i64>| ended_ms.unwrap_or(i64::MAX);
         let truth = notice
             .correction
             .as_ref()
             .map(|correction| correction.truth);
-        let begins = |span: &&Firing| span.since_ms == alert.active_since_ms;
         let is_true = match (truth, alert.state) {
-            // Only the time at which it began is certain to be told.
-            (Some(Reading::NeverWas), _) => !firings.iter().any(|span| begins(&span)),
-            (Some(Reading::PartOf { .. }), _) => firings.iter().any(|span| {
-                span.since_ms <= alert.active_since_ms
-                    && span.ended_ms.is_none_or(|ms| ms > alert.active_since_ms)
-            }),
-            (_, AlertState::Firing) => firings.iter().any(|span| span.ended_ms.is_none()),
-            (_, AlertState::Resolved) => firings.iter().any(|span| span.ended_ms.is_some()),
-            (_, AlertState::Pending) => false,
+            (Some(Reading::NeverWas), _) => {
+                let mut firings = firings.iter();
+                !firings.any(|(since, _, ended)| (*since..lasts_until(ended)).contains(&since_ms))
+            }
+            (Some(Reading::PartOf { .. }), _) => firings
+                .iter()
+                .any(|(_, _, ended)| lasts_until(ended) > since_ms),
+            (_, AlertState::Resolved) => {
+                // That it ended otherwise than told is corrected in the lists alone.
+                let mut listed = outcome.snapshot.alerts.iter();
+                let listed = listed
+                    .find(|listed| listed.incident == alert.incident)
+                    .unwrap();
+                let fired_ms = listed.fired_at_ms.unwrap();
+                firings.contains(&(listed.active_since_ms, fired_ms, listed.resolved_at_ms))
+            }
+            (_, _) => firings.iter().any(|(_, _, ended)| ended.is_none()),
         };
         assert!(
             is_true,
-            "seed {seed}: {} says {truth:?} {:?} since {}: {firings:?}",
-            notice.id, alert.state, alert.active_since_ms
+            "seed {seed}: {} ({} {}) says {truth:?} {:?} since {since_ms}; firings are {firings:?}",
+            notice.id, alert.alert, alert.group_label, alert.state
         );
-    }
-}
-
-/// One firing of a course.
-#[derive(Debug)]
-struct Firing {
-    since_ms: i64,
-    ended_ms: Option<i64>,
-}
-
-impl Course {
-    /// Its firings, oldest first.
-    fn firings(&self) -> Vec<Firing> {
-        self.firings
-            .iter()
-            .map(|(since_ms, ended_ms)| Firing {
-                since_ms: *since_ms,
-                ended_ms: *ended_ms,
-            })
-            .collect()
     }
 }
 

@@ -160,6 +160,10 @@ impl Bench {
             .collect()
     }
 
+    pub(super) fn no_trigger(&self) -> bool {
+        self.engine.snapshot().triggers.is_empty()
+    }
+
     #[track_caller]
     pub(super) fn trigger(&self) -> Trigger {
         self.engine.snapshot().triggers.last().unwrap().clone()

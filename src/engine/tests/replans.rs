@@ -224,3 +224,28 @@ fn the_limit_before_is_the_one_that_was_told() {
         (NoticeReason::RuleChanged, None)
     );
 }
+
+#[test]
+fn what_was_over_before_a_rule_existed_is_listed_and_not_mailed() {
+    let other = BOOK.replace("id: slow", "id: quick");
+    let mut bench = Bench::new(&other.replace("max: 50", "max: 900"));
+    bench.cut(&[(1, BAD)]);
+    let history = [(1, BAD), (2, Some(1.0)), (3, Some(70.0)), (4, Some(1.0))];
+    let told = bench.reload(BOOK, &history);
+    assert_eq!(told.notices, []);
+    assert_eq!(told.transitions.len(), 4, "the record has all of it");
+    let over = AlertState::Resolved;
+    assert_eq!(bench.shown(), [(over, 3, Some(4)), (over, 1, Some(2))]);
+    assert!(bench.no_trigger());
+    // What goes on is told, with its windows.
+    let mut bench = Bench::new(&other);
+    let history = [(1, BAD), (2, Some(1.0)), (3, Some(70.0)), (4, BAD)];
+    let notice = bench.reload(BOOK, &history).notice();
+    assert_eq!((notice.reason, notice.revision), (NoticeReason::First, 1));
+    assert_eq!(notice.alert.active_since_ms, 3 * MINUTE_MS);
+    assert_eq!(bench.evidence(), [(3, 70.0), (4, 60.0)]);
+    let over = bench.cut(&[(5, Some(1.0))]).notice();
+    assert_eq!((over.reason, over.revision), (NoticeReason::Resolved, 2));
+    // What comes by itself is mailed as ever, be it over in the same cut.
+    assert_eq!(bench.cut(&[(6, BAD), (7, Some(1.0))]).notices.len(), 2);
+}
