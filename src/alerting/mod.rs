@@ -9,6 +9,7 @@ mod lifecycle;
 mod change;
 mod timeline;
 mod windows;
+mod withdrawn;
 
 mod notice;
 

@@ -97,6 +97,9 @@ pub struct Statement {
     pub worst_value: Option<f64>,
     /// Limit that it was judged by.
     pub limit: Limit,
+    /// How it took back what had been said before it, where it did.
+    #[serde(default)]
+    pub truth: Option<Truth>,
 }
 
 /// How an incident reads now that had been told otherwise.
@@ -125,9 +128,21 @@ pub struct Correction {
     pub truth: Truth,
 }
 
+impl Truth {
+    /// Whether it is no incident, or none of its own.
+    pub fn is_none(self) -> bool {
+        matches!(self, Truth::NeverWas | Truth::PartOf { .. })
+    }
+}
+
 impl Statement {
+    /// Whether it was said that there is no such incident.
+    pub fn is_withdrawal(&self) -> bool {
+        self.truth.is_some_and(Truth::is_none)
+    }
+
     /// What a notice of this alert says.
-    pub fn of(alert: &Alert, decided_at_ms: i64) -> Statement {
+    pub fn of(alert: &Alert, decided_at_ms: i64, truth: Option<Truth>) -> Statement {
         Statement {
             decided_at_ms,
             state: alert.state,
@@ -142,6 +157,7 @@ impl Statement {
                 max: alert.limit_max,
                 unit: alert.unit.clone(),
             },
+            truth,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! How many complained, by service, city and KQI, in the newest window of each: what notices and
 //! triggers set beside a KQI.
 //!
-//! Invariant: at most `COMPLAINTS_MAX` counts; beyond it those go whose windows ended first, because
-//! old complaints say least about what happens now.
+//! Invariants:
+//! * the newest window is that as of the stream's clock. Nobody tells a window in which there is
+//!   nothing to count, so a count reads zero once the window after its own has passed untold;
+//! * at most `COMPLAINTS_MAX` counts; beyond it those go whose windows ended first, because old
+//!   complaints say least about what happens now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Text;
+use crate::rules::{Kqi, Text};
 
 /// Counts that are kept.
 const COMPLAINTS_MAX: usize = 20_000;
@@ -20,6 +23,8 @@ type Key = (String, String, String);
 #[derive(Serialize, Deserialize)]
 struct Count {
     end_ms: i64,
+    /// When the next window has passed, ms: from then on nothing is counted here.
+    until_ms: i64,
     name: Text,
     count: i64,
 }
@@ -30,6 +35,20 @@ pub(super) struct Complaints {
     counts: BTreeMap<Key, Count>,
     by_end: BTreeSet<(i64, Key)>,
     counts_max: usize,
+    /// How far event time has come on the complaints' stream, ms.
+    clock_ms: i64,
+}
+
+/// One window of a complaint KQI in one place.
+pub(super) struct Counted<'a> {
+    /// Service; empty where the KQI is of none.
+    pub(super) service: &'a str,
+    /// City; empty where the KQI is of all.
+    pub(super) city: &'a str,
+    pub(super) kqi: &'a Kqi,
+    /// End of the window, ms.
+    pub(super) end_ms: i64,
+    pub(super) count: i64,
 }
 
 impl Default for Complaints {
@@ -44,20 +63,22 @@ impl Complaints {
             counts: BTreeMap::new(),
             by_end: BTreeSet::new(),
             counts_max,
+            clock_ms: i64::MIN,
         }
     }
 
+    /// Event time goes on.
+    pub(super) fn pass_to(&mut self, clock_ms: i64) {
+        self.clock_ms = clock_ms;
+    }
+
     /// Takes the count of a window; an older one than the newest says nothing new.
-    pub(super) fn note(
-        &mut self,
-        service: &str,
-        city: &str,
-        kqi: &str,
-        name: &Text,
-        end_ms: i64,
-        count: i64,
-    ) {
-        let key = (service.to_owned(), city.to_owned(), kqi.to_owned());
+    pub(super) fn note(&mut self, counted: &Counted<'_>) {
+        let &Counted {
+            kqi, end_ms, count, ..
+        } = counted;
+        let (service, city) = (counted.service.to_owned(), counted.city.to_owned());
+        let key = (service, city, kqi.id.clone());
         if let Some(known) = self.counts.get(&key) {
             if known.end_ms > end_ms {
                 return;
@@ -65,10 +86,10 @@ impl Complaints {
             self.by_end.remove(&(known.end_ms, key.clone()));
         }
         self.by_end.insert((end_ms, key.clone()));
-        let name = name.clone();
         let count = Count {
             end_ms,
-            name,
+            until_ms: end_ms.saturating_add(kqi.window.hop_ms),
+            name: kqi.name.clone(),
             count,
         };
         self.counts.insert(key, count);
@@ -105,7 +126,9 @@ impl Complaints {
                 _ => {}
             }
             let sum = sums.entry(kqi).or_insert_with(|| (count.name.clone(), 0));
-            sum.1 += count.count;
+            if self.clock_ms < count.until_ms {
+                sum.1 += count.count;
+            }
         }
         sums.into_values().filter(|(_, count)| *count > 0).collect()
     }
@@ -115,6 +138,8 @@ impl Complaints {
 mod tests {
     use super::*;
 
+    use crate::rules::testing::book;
+
     fn name(kqi: &str) -> Text {
         Text {
             zh: kqi.to_owned(),
@@ -122,8 +147,22 @@ mod tests {
         }
     }
 
-    fn note(complaints: &mut Complaints, place: (&str, &str), kqi: &str, end_ms: i64, count: i64) {
-        complaints.note(place.0, place.1, kqi, &name(kqi), end_ms, count);
+    /// Counts windows of ten milliseconds.
+    fn note(complaints: &mut Complaints, place: (&str, &str), id: &str, end_ms: i64, count: i64) {
+        let text = "
+book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+kqis:
+  - {id: k, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1m, unit: count}
+";
+        let mut kqi = book(text).kqis[0].clone();
+        (kqi.id, kqi.name, kqi.window.hop_ms) = (id.to_owned(), name(id), 10);
+        complaints.note(&Counted {
+            service: place.0,
+            city: place.1,
+            kqi: &kqi,
+            end_ms,
+            count,
+        });
     }
 
     #[test]
@@ -145,6 +184,25 @@ mod tests {
         assert_eq!(of(None, Some("长沙")), "late:5 slow:3");
         assert_eq!(of(None, None), "late:5 slow:7");
         assert_eq!(of(Some("m"), None), "");
+    }
+
+    #[test]
+    fn a_window_that_passed_without_complaints_reads_zero() {
+        let mut complaints = Complaints::default();
+        note(&mut complaints, ("s", "a"), "k", 30, 8);
+        let of = |complaints: &Complaints| complaints.of(Some("s"), Some("a"));
+        complaints.pass_to(39);
+        assert_eq!(of(&complaints), [(name("k"), 8)], "its next window is open");
+        complaints.pass_to(40);
+        assert_eq!(of(&complaints), []);
+        // A late complaint in a window of the past is not of the newest one; one in that is.
+        note(&mut complaints, ("s", "a"), "k", 30, 9);
+        assert_eq!(of(&complaints), []);
+        note(&mut complaints, ("s", "a"), "k", 40, 1);
+        assert_eq!(of(&complaints), [(name("k"), 1)]);
+        // Withdrawn: the newest window is empty, whatever was before it.
+        note(&mut complaints, ("s", "a"), "k", 40, 0);
+        assert_eq!(of(&complaints), []);
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alerting::{
-    AlertState, Change, Episode, Mark, NoticeReason, Phase, Step, TransitionReason, Truth,
+    AlertState, Change, Episode, Mark, NoticeReason, Phase, Statement, Step, TransitionReason,
+    Truth,
 };
 use crate::engine::incident::News;
 use crate::engine::step::{Effect, Engine, Turn};
-use crate::engine::tell::Story;
 use crate::engine::watchlist::Object;
 
 /// Objects whose past changes in a cut, by rule and label.
@@ -108,7 +108,7 @@ impl Engine {
             Change::Moved { .. } => {}
             Change::Corrected { was, now } => self.reads_otherwise(object, was, now, turn, effects),
             Change::Appeared(now) => self.appeared(object, now, turn, effects),
-            Change::Vanished { was, within } => self.vanished(object, was, within, turn, effects),
+            Change::Vanished { was, .. } => self.vanished(object, was, turn, effects),
         }
     }
 
@@ -169,6 +169,7 @@ impl Engine {
         let said = instance.said(now.number);
         let was_over = said.map(|said| said.state == AlertState::Resolved);
         let is_over = now.resolved_at_ms.is_some();
+        let is_back = said.is_some_and(Statement::is_withdrawal);
         let is_worse = said.is_some_and(|said| now.severity > said.severity);
         let news = |reason: NoticeReason, truth: Option<Truth>| News {
             episode: now,
@@ -176,13 +177,12 @@ impl Engine {
             why,
             truth,
         };
-        let is_corrected = match why {
-            TransitionReason::RuleChanged => NoticeReason::RuleChanged,
-            _ => NoticeReason::Corrected,
-        };
+        let is_corrected = notice_reason(why);
         let news = match (was_over, is_over) {
             (None, false) => news(NoticeReason::First, None),
             (Some(false), true) => news(is_corrected, Some(Truth::Ended)),
+            // People were told that it never was, which is as wrong when it is over.
+            (Some(true), true) if is_back => news(is_corrected, Some(Truth::Ended)),
             (Some(true), false) => news(is_corrected, Some(Truth::Fires)),
             (Some(false), false) if is_worse && why == TransitionReason::RuleChanged => {
                 news(is_corrected, Some(Truth::Fires))
@@ -199,56 +199,22 @@ impl Engine {
         self.incident(object, news, turn, effects);
     }
 
-    /// An episode never was, or is part of another. Whoever was told hears so, as its end.
+    /// An episode never was, or is part of another. Whoever was told hears so at the end of the cut:
+    /// what waits since before may yet fire in it, and then nothing need be taken back.
     fn vanished(
         &mut self,
         object: Object<'_>,
         was: Episode,
-        within: Option<Episode>,
         turn: &Turn<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let Object { watch, rule, label } = object;
-        let why = turn.why(rule);
         let ended_ms = was.resolved_at_ms.unwrap_or(was.fired_at_ms);
         self.say(object, was, ended_ms, AlertState::Resolved, turn, effects);
-        self.withdraw_cause(object, was, within, why, turn.cut.now_ms);
-        self.cause_ended(object, was.number);
-        let Some(instance) = self.instances[rule].get(label) else {
-            return;
-        };
-        let gone = Episode {
-            resolved_at_ms: Some(ended_ms),
-            ..was
-        };
-        let trigger = self.triggers.newest(&watch.kqi.id, label);
-        let trigger = trigger.map(|trigger| trigger.id.clone());
-        let mut alert = instance.alert(watch, Some(gone), why, trigger);
-        let Some(said) = instance.said(was.number) else {
-            self.ended.remove(&alert.incident);
-            return;
-        };
-        alert.severity = said.severity;
-        let truth = match within {
-            Some(Episode { since_ms, .. }) => Truth::PartOf { since_ms },
-            None => {
-                alert.fired_at_ms = None;
-                Truth::NeverWas
-            }
-        };
-        self.ended.put(alert.clone());
-        let reason = match why {
-            TransitionReason::RuleChanged => NoticeReason::RuleChanged,
-            _ => NoticeReason::Corrected,
-        };
-        let story = Story {
-            number: was.number,
-            alert,
-            reason,
-            truth: Some(truth),
-            limit_before: turn.limit_before(rule, why),
-        };
-        self.tell_people(object, story, turn, effects);
+        // Asked now: its windows stop to speak for a trigger before the cut is at its end.
+        let had_spoken = self.speaks_for_trigger(object, was);
+        let key = (object.rule, object.label.clone());
+        let withdrawn = self.unsettled.entry(key).or_default();
+        withdrawn.insert(was.number, had_spoken);
     }
 
     /// Writes a transition that corrects the record.
@@ -283,5 +249,13 @@ impl Engine {
                 .resolved_at_ms
                 .is_none_or(|end_ms| end_ms >= since_ms),
         })
+    }
+}
+
+/// Why people are told of what reads otherwise.
+pub(super) fn notice_reason(why: TransitionReason) -> NoticeReason {
+    match why {
+        TransitionReason::RuleChanged => NoticeReason::RuleChanged,
+        _ => NoticeReason::Corrected,
     }
 }

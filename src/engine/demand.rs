@@ -2,11 +2,13 @@
 
 use crate::alerting::{Episode, Phase, TransitionReason};
 use crate::dataflow::{Cell, Standing, WindowUpdate};
-use crate::engine::instance::unit_text;
+use crate::engine::complaints::Counted;
+use crate::engine::instance::{Instance, unit_text};
 use crate::engine::step::Engine;
-use crate::engine::watchlist::Object;
+use crate::engine::watchlist::{Object, Watch};
+use crate::engine::withdraw::Gone;
 use crate::rules::{Kqi, Text, Verdict};
-use crate::triggers::{Evidence, Opening};
+use crate::triggers::{EVIDENCE_MAX, Evidence, Opening};
 
 impl Engine {
     /// An alert fires, or fires again after all: its trigger opens or is joined.
@@ -120,17 +122,29 @@ impl Engine {
         self.support_trigger(object, update, cell);
     }
 
+    /// Whether windows of an episode speak for the open trigger of its object.
+    pub(super) fn speaks_for_trigger(&self, object: Object<'_>, episode: Episode) -> bool {
+        let Object { watch, rule, label } = object;
+        let instance = self.instances[rule].get(label);
+        let trigger = self.triggers.newest(&watch.kqi.id, label);
+        instance.zip(trigger).is_some_and(|(instance, trigger)| {
+            let incident = instance.incident(&watch.rule.id, episode.number);
+            let mut evidence = trigger.evidence.iter();
+            evidence.any(|known| known.incident == incident)
+        })
+    }
+
     /// An episode is no incident any more: its trigger loses this cause, or has it under the name of
     /// the incident that holds it now.
     pub(super) fn withdraw_cause(
         &mut self,
         object: Object<'_>,
-        was: Episode,
-        within: Option<Episode>,
+        gone: Gone,
         reason: TransitionReason,
         now_ms: i64,
     ) {
         let Object { watch, rule, label } = object;
+        let Gone { was, within, .. } = gone;
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
@@ -144,7 +158,51 @@ impl Engine {
                 TransitionReason::RuleChanged => "under the changed rule the alert never was",
                 _ => "late data showed that the alert never was",
             };
-            self.triggers.withdraw(kqi, label, &incident, why, now_ms);
+            let had_spoken = gone.had_spoken.unwrap_or(false);
+            self.triggers
+                .withdraw(kqi, label, &incident, had_spoken, why, now_ms);
+        }
+        self.triggers_changed = true;
+    }
+
+    /// An episode fires, or was after all: a trigger whose cause had been withdrawn has it again, with
+    /// the windows that speak for it.
+    pub(super) fn confirm_cause(
+        &mut self,
+        object: Object<'_>,
+        episode: Episode,
+        reason: TransitionReason,
+        is_back: bool,
+        now_ms: i64,
+    ) {
+        let Object { watch, rule, label } = object;
+        let Some(instance) = self.instances[rule].get(label) else {
+            return;
+        };
+        let windows = evidence_of(instance, watch, episode);
+        let why = match reason {
+            _ if !is_back => "another incident of the same object",
+            TransitionReason::RuleChanged => "under the changed rule the alert was after all",
+            TransitionReason::Corrected => "late data showed that the alert was after all",
+            _ => "the alert went on and fires after all",
+        };
+        self.triggers
+            .confirm(&watch.kqi.id, label, windows, why, now_ms);
+        self.triggers_changed = true;
+    }
+
+    /// The windows of an episode that goes on speak for the open trigger of its object.
+    pub(super) fn support_open_trigger(&mut self, object: Object<'_>, episode: Episode) {
+        let Object { watch, rule, label } = object;
+        let complaints = self.complaints_for(object);
+        let Some(instance) = self.instances[rule].get(label) else {
+            return;
+        };
+        let (kqi, severity) = (&watch.kqi.id, episode.severity);
+        for window in evidence_of(instance, watch, episode) {
+            let complaints = complaints.clone();
+            self.triggers
+                .support_open(kqi, label, window, severity, complaints);
         }
         self.triggers_changed = true;
     }
@@ -158,14 +216,13 @@ impl Engine {
         } else {
             update.count
         };
-        self.complaints.note(
-            service.unwrap_or_default(),
+        self.complaints.note(&Counted {
+            service: service.unwrap_or_default(),
             city,
-            &kqi.id,
-            &kqi.name,
-            update.end_ms,
+            kqi,
+            end_ms: update.end_ms,
             count,
-        );
+        });
     }
 
     pub(super) fn complaints_for(&self, object: Object<'_>) -> Vec<(Text, i64)> {
@@ -177,4 +234,20 @@ impl Engine {
         let service = service.or_else(|| instance.group.get("service"));
         self.complaints.of(service, instance.group.get("city"))
     }
+}
+
+/// The newest abnormal windows of an episode.
+fn evidence_of(instance: &Instance, watch: Watch<'_>, episode: Episode) -> Vec<Evidence> {
+    let incident = instance.incident(&watch.rule.id, episode.number);
+    let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
+    let windows = instance.values.abnormal(episode.since_ms, until_ms);
+    let evidence = |(end_ms, cell): (i64, &Cell)| Evidence {
+        incident: incident.clone(),
+        start_ms: end_ms - watch.kqi.window.size_ms,
+        end_ms,
+        value: cell.value,
+        score: cell.score,
+        samples: cell.samples,
+    };
+    windows.rev().take(EVIDENCE_MAX).map(evidence).collect()
 }

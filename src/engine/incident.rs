@@ -1,7 +1,7 @@
 //! Incidents: an alert that fires, changes or ends, and what that means for triggers and lists.
 
 use crate::alerting::{
-    AlertState, Episode, NoticeReason, Step, Transition, TransitionReason, Truth,
+    AlertState, Episode, NoticeReason, Statement, Step, Transition, TransitionReason, Truth,
 };
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::tell::Story;
@@ -30,6 +30,10 @@ impl Engine {
     ) {
         self.give_reason(object, step.reason);
         self.transition(object, at_ms, step, effects);
+        if turn.new_rules.contains(&object.rule) {
+            // Told when all of history is known: see `recall`.
+            return;
+        }
         let reason = match (step.state, step.reason) {
             (AlertState::Pending, _) => return,
             (AlertState::Firing, TransitionReason::Escalated) => NoticeReason::Escalated,
@@ -43,17 +47,25 @@ impl Engine {
         let said = self.instances[object.rule]
             .get(object.label)
             .and_then(|instance| instance.said(episode.number));
-        if reason == NoticeReason::Escalated
-            && said.is_some_and(|said| said.severity >= episode.severity)
-        {
-            // A correction had lowered it without a mail: to the reader it is no news.
-            return;
-        }
+        let (reason, truth) = match (reason, said) {
+            // What people were told is over, or never was, fires after all.
+            (NoticeReason::First, Some(said)) if said.state == AlertState::Resolved => {
+                (NoticeReason::Corrected, Some(Truth::Fires))
+            }
+            (NoticeReason::First | NoticeReason::Escalated, Some(said)) => {
+                if said.severity >= episode.severity {
+                    // A correction had changed it without a mail: to the reader it is no news.
+                    return;
+                }
+                (NoticeReason::Escalated, None)
+            }
+            (reason, _) => (reason, None),
+        };
         let news = News {
             episode,
             reason,
             why: step.reason,
-            truth: None,
+            truth,
         };
         self.incident(object, news, turn, effects);
     }
@@ -100,11 +112,18 @@ impl Engine {
         };
         let episode = news.episode;
         let over = episode.resolved_at_ms.is_some();
-        let said = instance.said(episode.number).map(|said| said.state);
+        let said = instance.said(episode.number);
+        let is_back = said.is_some_and(Statement::is_withdrawal);
+        let said = said.map(|said| said.state);
         if over {
-            self.cause_ended(object, episode.number);
+            if said.is_some() {
+                self.cause_ended(object, episode.number);
+            }
         } else if said != Some(AlertState::Firing) {
             self.demand(object, episode, turn.cut.now_ms);
+        }
+        if is_back || (!over && said.is_none()) {
+            self.confirm_cause(object, episode, news.why, is_back, turn.cut.now_ms);
         }
         let Some(instance) = self.instances[rule].get(label) else {
             return;

@@ -20,6 +20,7 @@ mod silence;
 mod tell;
 mod values;
 mod watchlist;
+mod withdraw;
 
 #[cfg(test)]
 mod tests;

@@ -17,27 +17,38 @@ use crate::engine::watchlist::{Object, Watch, Watchlist};
 use crate::event::Stream;
 use crate::rules::Plan;
 
+/// What a new book changes about rules.
+#[derive(Default)]
+pub(super) struct Replanned {
+    /// Rules that judge otherwise from now on, with their limits before where those are others now.
+    pub(super) changed: BTreeMap<usize, Option<Limit>>,
+    /// Rules that watch other windows than any before.
+    pub(super) new_rules: BTreeSet<usize>,
+}
+
 impl Engine {
-    /// Takes over what the new book still watches, and ends what it does not. Tells which rules judge
-    /// otherwise from now on, with their limits before; their objects are added to `corrections`.
+    /// Takes over what the new book still watches, and ends what it does not. The objects of rules that
+    /// judge otherwise from now on are added to `corrections`.
     pub(super) fn replan(
         &mut self,
         plan: Arc<Plan>,
         cut: &Cut,
         corrections: &mut Corrections,
         effects: &mut Vec<Effect>,
-    ) -> BTreeMap<usize, Option<Limit>> {
-        let mut changed = BTreeMap::new();
+    ) -> Replanned {
         if Arc::ptr_eq(&self.watchlist.plan, &plan) {
-            return changed;
+            return Replanned::default();
         }
+        let mut changed = BTreeMap::new();
         let new = Arc::new(Watchlist::new(plan));
         let old = std::mem::replace(&mut self.watchlist, new.clone());
         let turn = Turn {
             cut,
             watchlist: old.clone(),
             changed: BTreeMap::new(),
+            new_rules: BTreeSet::new(),
         };
+        let mut new_rules: BTreeSet<usize> = (0..new.rules()).collect();
         let rules = new.plan.book.alerts.iter().enumerate();
         let numbers: FxHashMap<&str, usize> =
             rules.map(|(number, rule)| (&*rule.id, number)).collect();
@@ -54,6 +65,7 @@ impl Engine {
                 self.end_all(before, rule, &turn, effects);
                 continue;
             };
+            new_rules.remove(&number);
             let mut taken = std::mem::take(&mut self.instances[rule]);
             let still = self.restless.iter().filter(|(of, _)| *of == rule);
             restless.extend(still.map(|(_, label)| (number, label.clone())));
@@ -70,13 +82,53 @@ impl Engine {
         }
         self.instances = instances;
         self.restless = restless;
-        self.complaints.retain(|id| {
-            let mut kqis = new.plan.book.kqis.iter();
-            kqis.any(|kqi| kqi.id == id && kqi.stream == Stream::Complaint)
-        });
+        // Those that are counted otherwise come with this cut, all of them.
+        let before = &old.plan.book.kqis;
+        let kqis = new.plan.book.kqis.iter();
+        let alike: BTreeSet<&str> = kqis
+            .filter(|kqi| kqi.stream == Stream::Complaint && before.contains(kqi))
+            .map(|kqi| &*kqi.id)
+            .collect();
+        self.complaints.retain(|id| alike.contains(id));
         self.past.retain(|id| old.measures_alike_in(&new, id));
         self.alerts_changed = true;
-        changed
+        Replanned { changed, new_rules }
+    }
+
+    /// Tells what rules that came with this cut found in history: what goes on; what was over before
+    /// anybody asked is listed, for the record.
+    pub(super) fn recall(&mut self, turn: &Turn<'_>, effects: &mut Vec<Effect>) {
+        for &rule in &turn.new_rules {
+            let Some(watch) = turn.watchlist.watch(rule) else {
+                continue;
+            };
+            let mut labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            labels.sort_unstable();
+            for label in &labels {
+                let object = Object { watch, rule, label };
+                let Some(instance) = self.instances[rule].get(label) else {
+                    continue;
+                };
+                let present = instance.reason;
+                for episode in instance.timeline.episodes().to_vec() {
+                    let goes_on = episode.resolved_at_ms.is_none();
+                    let news = News {
+                        episode,
+                        reason: NoticeReason::First,
+                        why: if goes_on {
+                            present
+                        } else {
+                            TransitionReason::RuleChanged
+                        },
+                        truth: None,
+                    };
+                    self.incident(object, news, turn, effects);
+                    if goes_on {
+                        self.support_open_trigger(object, episode);
+                    }
+                }
+            }
+        }
     }
 
     /// Drops what cannot stand beside the new rule.

@@ -88,9 +88,8 @@ impl Engine {
             instances.retain(|_, instance| {
                 instance.timeline.forget(&watch.reading(), horizon_ms);
                 instance.forget_values_before(horizon_ms);
-                let kept = instance.timeline.episodes();
-                let is_kept = |number: u32| kept.iter().any(|episode| episode.number == number);
-                instance.told.retain(|number, _| is_kept(*number));
+                let timeline = &instance.timeline;
+                instance.told.retain(|number, _| timeline.knows(*number));
                 !instance.timeline.is_empty()
             });
         }

@@ -13,9 +13,11 @@ use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
 use crate::engine::past::Past;
+use crate::engine::replan::Replanned;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
+use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
 use crate::rules::Plan;
 use crate::triggers::{TriggerBook, TriggerRules};
@@ -51,6 +53,7 @@ pub struct Engine {
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
+    pub(super) unsettled: Unsettled,
 }
 
 /// The objects of one rule, by label.
@@ -62,6 +65,8 @@ pub(super) struct Turn<'a> {
     pub(super) watchlist: Arc<Watchlist>,
     /// Rules that judge otherwise since this cut, with the limit before where that is another now.
     pub(super) changed: BTreeMap<usize, Option<Limit>>,
+    /// Rules that came with this cut; what they find is history.
+    pub(super) new_rules: BTreeSet<usize>,
 }
 
 impl Turn<'_> {
@@ -110,6 +115,7 @@ impl Engine {
             snapshot,
             alerts_changed: false,
             triggers_changed: false,
+            unsettled: Unsettled::new(),
         }
     }
 
@@ -117,14 +123,15 @@ impl Engine {
     pub fn step(&mut self, cut: &Cut, commands: &[JournaledCommand]) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut corrections = Corrections::new();
-        let changed = match &cut.plan {
+        let Replanned { changed, new_rules } = match &cut.plan {
             Some(plan) => self.replan(plan.clone(), cut, &mut corrections, &mut effects),
-            None => BTreeMap::new(),
+            None => Replanned::default(),
         };
         let turn = Turn {
             cut,
             watchlist: self.watchlist.clone(),
             changed,
+            new_rules,
         };
         self.count(&turn);
         self.remember(&turn);
@@ -134,6 +141,8 @@ impl Engine {
             self.tell(update, &turn, &mut effects);
         }
         self.pass(&turn, &mut effects);
+        self.recall(&turn, &mut effects);
+        self.settle(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
         for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
             effects.push(Effect::Transition(transition));
@@ -154,6 +163,8 @@ impl Engine {
 
     /// Counts complaints, before anything is said that quotes them.
     fn count(&mut self, turn: &Turn<'_>) {
+        let clock_ms = turn.cut.watermarks.clock(Stream::Complaint);
+        self.complaints.pass_to(clock_ms);
         for update in &turn.cut.updates {
             for cell in &update.cells {
                 let kqi = turn.watchlist.plan.book.kqis.get(cell.kqi);
@@ -211,7 +222,9 @@ impl Engine {
                 instance.note(update, cell, watch.kqi.interval);
                 let mark = (!cell.is_absent()).then(|| Mark::of(cell.verdict, watch.rule));
                 let changes = instance.timeline.tell(&reading, update.end_ms, mark);
-                self.support_trigger(object, update, cell);
+                if !turn.new_rules.contains(&rule) {
+                    self.support_trigger(object, update, cell);
+                }
                 self.react(object, changes, turn, effects);
             }
         }
@@ -275,7 +288,10 @@ impl Engine {
         if instance.timeline.phase() == Phase::Quiet {
             self.restless.remove(&key);
         } else {
-            self.restless.insert(key);
+            self.restless.insert(key.clone());
+        }
+        if instance.timeline.withdrawn().next().is_some() {
+            self.unsettled.entry(key).or_default();
         }
     }
 

@@ -6,7 +6,8 @@
 //! * a notice that takes something back quotes what was mailed, not what was thought since.
 
 use crate::alerting::{
-    Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TriggerBrief, Truth,
+    Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TransitionReason,
+    TriggerBrief, Truth,
 };
 use crate::dataflow::Cut;
 use crate::engine::instance::Told;
@@ -22,7 +23,7 @@ pub(super) struct Story {
     pub(super) reason: NoticeReason,
     /// How what was told reads now, where this takes it back.
     pub(super) truth: Option<Truth>,
-    /// The limit before the rule was changed, where that is why.
+    /// The limit before the rule was changed, where that is why; for those who were told of none.
     pub(super) limit_before: Option<Limit>,
 }
 
@@ -51,13 +52,18 @@ impl Engine {
         let alert = story.alert;
         let over = alert.state == AlertState::Resolved;
         let now_ms = turn.cut.now_ms;
-        let said = Statement::of(&alert, now_ms);
+        let said = Statement::of(&alert, now_ms, story.truth);
         let before = instance.told.remove(&story.number);
         let correction = before.as_ref().zip(story.truth);
         let correction = correction.map(|(before, truth)| Correction {
             told: before.said.clone(),
             truth,
         });
+        // The rule may have been changed more than once since the reader was told a limit.
+        let by_rule = alert.reason == TransitionReason::RuleChanged;
+        let limit_told = before.as_ref().map(|before| &before.said.limit);
+        let limit_told = limit_told.filter(|limit| by_rule && **limit != said.limit);
+        let limit_told = limit_told.cloned();
         let mut told = before.unwrap_or_else(|| Told {
             revision: 0,
             recipients: Vec::new(),
@@ -70,10 +76,10 @@ impl Engine {
         for (at, recipient) in told.recipients.iter().enumerate() {
             // To somebody who never heard of it, any story is news.
             let is_new = at >= newcomers;
-            let reason = if is_new {
-                NoticeReason::First
+            let (reason, limit_before) = if is_new {
+                (NoticeReason::First, story.limit_before.clone())
             } else {
-                story.reason
+                (story.reason, limit_told.clone())
             };
             effects.push(Effect::Notice(Box::new(Notice {
                 id: format!("{}.{}.{}", alert.incident, told.revision, recipient.email),
@@ -84,7 +90,7 @@ impl Engine {
                 decided_at_ms: now_ms,
                 alert: alert.clone(),
                 correction: correction.clone().filter(|_| !is_new),
-                limit_before: story.limit_before.clone(),
+                limit_before,
                 chart: chart.clone(),
                 complaints: complaints.clone(),
                 trigger: brief.clone(),

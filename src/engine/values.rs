@@ -17,8 +17,8 @@ pub(super) struct Values {
     recent: VecDeque<ChartPoint>,
     /// The newest window, start and end, ms, and what is in it.
     newest: Option<(i64, i64, Cell)>,
-    /// Values of abnormal windows by their end; as long as the timeline remembers them.
-    abnormal: BTreeMap<i64, f64>,
+    /// Abnormal windows by their end; as long as the timeline remembers them.
+    abnormal: BTreeMap<i64, Cell>,
 }
 
 impl Values {
@@ -40,7 +40,7 @@ impl Values {
             self.newest = Some((start_ms, end_ms, *cell));
         }
         match (cell.verdict, cell.value) {
-            (Verdict::Abnormal(_), Some(value)) => self.abnormal.insert(end_ms, value),
+            (Verdict::Abnormal(_), Some(_)) => self.abnormal.insert(end_ms, *cell),
             _ => self.abnormal.remove(&end_ms),
         };
     }
@@ -91,8 +91,19 @@ impl Values {
         }
         let abnormal = self.abnormal.range(from_ms..=to_ms);
         abnormal
-            .map(|(_, value)| *value)
+            .filter_map(|(_, cell)| cell.value)
             .reduce(|worst, value| worse(interval, worst, value))
+    }
+
+    /// Abnormal windows that end in a span, by their ends, oldest first.
+    pub(super) fn abnormal(
+        &self,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> impl DoubleEndedIterator<Item = (i64, &Cell)> {
+        let to_ms = to_ms.max(from_ms);
+        let abnormal = self.abnormal.range(from_ms..=to_ms);
+        abnormal.map(|(end_ms, cell)| (*end_ms, cell))
     }
 
     /// Forgets what ends at or before a time; the chart has its own limit.

@@ -135,7 +135,7 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
         NoticeReason::Corrected => {
             notice.revision = 4;
             notice.correction = Some(Correction {
-                told: Statement::of(alert, notice.decided_at_ms),
+                told: Statement::of(alert, notice.decided_at_ms, None),
                 truth: Truth::NeverWas,
             });
             alert.state = AlertState::Resolved;
@@ -154,7 +154,7 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
         NoticeReason::RuleChanged => {
             notice.revision = 5;
             notice.correction = Some(Correction {
-                told: Statement::of(alert, notice.decided_at_ms),
+                told: Statement::of(alert, notice.decided_at_ms, None),
                 truth: Truth::Ended,
             });
             notice.limit_before = Some(Limit {

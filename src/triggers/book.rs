@@ -168,6 +168,7 @@ impl TriggerBook {
             limit_max: opening.limit_max,
             unit: opening.unit,
             alert_firing: true,
+            cause_withdrawn: false,
             evidence: opening.evidence.into_iter().collect(),
             complaints: opening.complaints,
             recurrence_of,
@@ -354,9 +355,9 @@ mod tests {
         book.amend("k", "长沙", (15, 20), Some((Some(70.0), None, 3)));
         book.amend("k", "长沙", (5, 10), None);
         assert_eq!(ends(&book), [(20, 70.0), (30, 60.0)]);
-        book.withdraw("k", "长沙", "another", "x", 400);
+        book.withdraw("k", "长沙", "another", false, "x", 400);
         assert_eq!(book.newest("k", "长沙").unwrap().history.len(), 1);
-        book.withdraw("k", "长沙", "i", "it never was", 400);
+        book.withdraw("k", "长沙", "i", true, "it never was", 400);
         assert_eq!(ends(&book), []);
         let last = book.newest("k", "长沙").unwrap().history.last().unwrap();
         assert_eq!(
@@ -368,7 +369,7 @@ mod tests {
         book.advance(&id, TriggerState::NotOptimised, 600, "王工", Some("r"))
             .unwrap();
         book.amend("k", "长沙", (25, 30), None);
-        book.withdraw("k", "长沙", "i", "x", 700);
+        book.withdraw("k", "长沙", "i", true, "x", 700);
         assert_eq!(book.newest("k", "长沙").unwrap().history.len(), 4);
     }
 

@@ -9,7 +9,7 @@ use crate::triggers::book::ENGINE;
 use crate::triggers::{Evidence, Trigger, TriggerBook, TriggerMove};
 
 /// Windows of evidence kept with a trigger; the first and the newest ones stay.
-const EVIDENCE_MAX: usize = 50;
+pub const EVIDENCE_MAX: usize = 50;
 
 impl TriggerBook {
     /// One more window speaks for the open trigger of an object.
@@ -49,12 +49,14 @@ impl TriggerBook {
     }
 
     /// An incident never was: its windows speak for nothing, and the history says so. What becomes
-    /// of the trigger is for its department to decide.
+    /// of the trigger is for its department to decide. `had_spoken` says whether windows of it spoke
+    /// before this cut, which may have taken them already.
     pub fn withdraw(
         &mut self,
         kqi: &str,
         group_label: &str,
         incident: &str,
+        had_spoken: bool,
         why: &str,
         now_ms: i64,
     ) {
@@ -63,16 +65,32 @@ impl TriggerBook {
         };
         let before = trigger.evidence.len();
         trigger.evidence.retain(|known| known.incident != incident);
-        if trigger.evidence.len() == before {
+        if trigger.evidence.len() == before && !had_spoken {
             return;
         }
-        trigger.history.push(TriggerMove {
-            from: Some(trigger.state),
-            to: trigger.state,
-            at_ms: now_ms,
-            actor: ENGINE.to_owned(),
-            reason: Some(format!("cause withdrawn: {why}")),
-        });
+        trigger.cause_withdrawn = true;
+        trigger.remark(now_ms, format!("cause withdrawn: {why}"));
+    }
+
+    /// An incident of the object fires, or was after all: where the engine's last word on the
+    /// trigger's cause is that it never was, the history says that it is one, and these windows
+    /// speak for it.
+    pub fn confirm(
+        &mut self,
+        kqi: &str,
+        group_label: &str,
+        evidence: Vec<Evidence>,
+        why: &str,
+        now_ms: i64,
+    ) {
+        let Some(trigger) = self.open_mut(kqi, group_label) else {
+            return;
+        };
+        if !std::mem::take(&mut trigger.cause_withdrawn) {
+            return;
+        }
+        evidence.into_iter().for_each(|window| trigger.add(window));
+        trigger.remark(now_ms, format!("cause confirmed again: {why}"));
     }
 
     /// An incident turned out to be a part of another one.
@@ -114,9 +132,12 @@ impl Trigger {
         self.alert_firing = true;
         self.severity = self.severity.max(severity);
         self.complaints = complaints;
-        let Some(evidence) = evidence else {
-            return;
-        };
+        if let Some(evidence) = evidence {
+            self.add(evidence);
+        }
+    }
+
+    fn add(&mut self, evidence: Evidence) {
         let place = self
             .evidence
             .binary_search_by(|known| order(known, &evidence));
@@ -127,6 +148,17 @@ impl Trigger {
         if self.evidence.len() > EVIDENCE_MAX {
             self.evidence.remove(1);
         }
+    }
+
+    /// The engine remarks something that moves nothing.
+    fn remark(&mut self, now_ms: i64, reason: String) {
+        self.history.push(TriggerMove {
+            from: Some(self.state),
+            to: self.state,
+            at_ms: now_ms,
+            actor: ENGINE.to_owned(),
+            reason: Some(reason),
+        });
     }
 }
 

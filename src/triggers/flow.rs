@@ -3,7 +3,8 @@
 //! Invariants:
 //! * a trigger has a department and a role from the moment it opens;
 //! * the history is only ever appended to, and its last entry is the current state; where an entry's
-//!   states are the same, the engine only remarks something ("cause withdrawn");
+//!   states are the same, the engine only remarks something ("cause withdrawn",
+//!   "cause confirmed again");
 //! * `not_optimised` has a reason (domain fact H25); `done` and `not_optimised` are final.
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,8 @@ pub struct Trigger {
     pub unit: String,
     /// Whether its alert still fires.
     pub alert_firing: bool,
+    /// Whether the engine's last word on its cause is that it never was.
+    pub cause_withdrawn: bool,
     /// Windows that speak for it, the newest last; bounded.
     pub evidence: Vec<Evidence>,
     /// Complaints counted for the same service and place when it last gained evidence.

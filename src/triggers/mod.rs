@@ -8,4 +8,5 @@ mod evidence;
 mod flow;
 
 pub use book::{Opening, TriggerBook, TriggerRules};
+pub use evidence::EVIDENCE_MAX;
 pub use flow::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};

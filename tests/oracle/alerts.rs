@@ -21,6 +21,9 @@ pub(crate) struct Course {
     pub(crate) moves: Vec<Move>,
     /// State now, severity, first abnormal window's end, end of the window at which it fired.
     pub(crate) stands: Option<(AlertState, Severity, i64, Option<i64>)>,
+    /// Every firing: end of the first abnormal window, of the window at which it fired, and of the one
+    /// at which it ended.
+    pub(crate) firings: Vec<(i64, i64, Option<i64>)>,
 }
 
 /// Folds the sealed windows of every alert rule and object.
@@ -124,6 +127,9 @@ fn breach(course: &mut Course, rule: &AlertRule, end_ms: i64, severity: Severity
     if fires || (state == AlertState::Firing && severity > worst) {
         course.moves.push((AlertState::Firing, end_ms, severity));
     }
+    if fires {
+        course.firings.push((since_ms, end_ms, None));
+    }
     course.stands = match fires {
         true => Some((AlertState::Firing, severity, since_ms, Some(end_ms))),
         false => Some((state, severity, since_ms, fired_ms)),
@@ -139,6 +145,11 @@ fn calm(course: &mut Course, calm_ms: &mut Option<i64>, rule: &AlertRule, end_ms
         course.moves.push((AlertState::Resolved, end_ms, severity));
         course.stands = None;
         *calm_ms = None;
+        if state == AlertState::Firing
+            && let Some((_, _, ended_ms)) = course.firings.last_mut()
+        {
+            *ended_ms = Some(end_ms);
+        }
     }
 }
 
@@ -213,6 +224,8 @@ pub(crate) struct Told {
     pub(crate) endings: usize,
     pub(crate) corrections: usize,
     pub(crate) rule_changes: usize,
+    /// Corrections that take back that an incident never was, or was a part of another.
+    pub(crate) confirmations: usize,
 }
 
 /// Every incident is told from 1 without gaps, first as `First`, and each that is over has been
@@ -287,6 +300,11 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         for pair in notices.windows(2) {
             check_quote(seed, pair[0], pair[1], &words());
         }
+        let confirms = |notice: &&&Notice| {
+            let correction = notice.correction.as_ref();
+            correction.is_some_and(|correction| correction.told.is_withdrawal())
+        };
+        told.confirmations += notices.iter().filter(confirms).count();
     }
     check_stories(seed, outcome);
     for (incident, alert) in &firing {
@@ -336,6 +354,15 @@ fn check_quote(seed: u64, before: &Notice, notice: &Notice, words: &str) {
         ),
         "seed {seed}: quotes another mail\n  {words}"
     );
+    let withdrew = before
+        .correction
+        .as_ref()
+        .map(|correction| correction.truth);
+    assert_eq!(
+        told.truth.filter(|truth| truth.is_none()),
+        withdrew.filter(|truth| truth.is_none()),
+        "seed {seed}: forgets that it was taken back\n  {words}"
+    );
     let is_over = notice.alert.state == AlertState::Resolved;
     let says_so = correction.truth != Reading::Fires;
     assert_eq!(
@@ -368,6 +395,59 @@ fn check_stories(seed: u64, outcome: &Outcome) {
         assert!(
             pending || shown.insert(&alert.incident),
             "seed {seed}: shown twice: {alert:?}"
+        );
+    }
+}
+
+/// The last thing that each reader was told is true of the fold over the final windows: what fires is
+/// one that fires, what ended is listed with the times of one that did, what is a part of another lies
+/// within one, and where there never was anything, nothing is. For one book only.
+#[track_caller]
+pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
+    let courses = courses(truth);
+    let mut last: BTreeMap<(&str, &str), &Notice> = BTreeMap::new();
+    for notice in outcome
+        .notices()
+        .filter(|notice| !is_own(&notice.alert.alert))
+    {
+        let (incident, email) = (&notice.alert.incident, &notice.recipient.email);
+        last.insert((incident, email), notice);
+    }
+    for notice in last.into_values() {
+        let alert = &notice.alert;
+        let object = (alert.alert.clone(), alert.group_label.clone());
+        let firings = courses
+            .get(&object)
+            .map_or(&[][..], |course| &course.firings);
+        let since_ms = alert.active_since_ms;
+        let lasts_until = |ended_ms: &Option<i64>| ended_ms.unwrap_or(i64::MAX);
+        let truth = notice
+            .correction
+            .as_ref()
+            .map(|correction| correction.truth);
+        let is_true = match (truth, alert.state) {
+            (Some(Reading::NeverWas), _) => {
+                let mut firings = firings.iter();
+                !firings.any(|(since, _, ended)| (*since..lasts_until(ended)).contains(&since_ms))
+            }
+            (Some(Reading::PartOf { .. }), _) => firings
+                .iter()
+                .any(|(_, _, ended)| lasts_until(ended) > since_ms),
+            (_, AlertState::Resolved) => {
+                // That it ended otherwise than told is corrected in the lists alone.
+                let mut listed = outcome.snapshot.alerts.iter();
+                let listed = listed
+                    .find(|listed| listed.incident == alert.incident)
+                    .unwrap();
+                let fired_ms = listed.fired_at_ms.unwrap();
+                firings.contains(&(listed.active_since_ms, fired_ms, listed.resolved_at_ms))
+            }
+            (_, _) => firings.iter().any(|(_, _, ended)| ended.is_none()),
+        };
+        assert!(
+            is_true,
+            "seed {seed}: {} ({} {}) says {truth:?} {:?} since {since_ms}; firings are {firings:?}",
+            notice.id, alert.alert, alert.group_label, alert.state
         );
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use chrysalis::rules::Verdict;
 
-use crate::alerts::{check_evidence, check_moves, check_notices, check_standing, moves};
+use crate::alerts::{
+    check_evidence, check_last_words, check_moves, check_notices, check_standing, moves,
+};
 use crate::generate::{Journal, Manner, arrivals, cut, journal, rearranged, redistributed};
 use crate::naive::{Answers, Truth, truth};
 use crate::rng::Rng;
@@ -40,6 +42,7 @@ struct Coverage {
     endings: usize,
     corrected_notices: usize,
     rule_changed_notices: usize,
+    confirmed_notices: usize,
     evidence: usize,
 }
 
@@ -146,8 +149,10 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
         coverage.endings += told.endings;
         coverage.corrected_notices += told.corrections;
         coverage.rule_changed_notices += told.rule_changes;
+        coverage.confirmed_notices += told.confirmations;
         if edits == 0 {
             coverage.evidence += check_evidence(seed, &truth, &one);
+            check_last_words(seed, &truth, &one);
         }
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         let other = redistributed(seed, &journal);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alerting::{Alert, AlertState, Notice, Transition};
 use crate::dataflow::{Cell, Cut, Group, Standing, Watermarks, WindowUpdate};
-use crate::engine::{Command, Effect, Engine, JournaledCommand};
+use crate::engine::{Command, Effect, Engine, JournaledCommand, SaveError};
 use crate::rules::testing::book;
 use crate::rules::{Plan, judge};
 use crate::triggers::{Trigger, TriggerState};
@@ -57,6 +57,19 @@ impl Bench {
         self.plan = Arc::new(plan);
         let plan = self.plan.clone();
         self.step(Some(plan), windows, &[])
+    }
+
+    /// The same, from a checkpoint.
+    pub(super) fn restarted(self) -> Bench {
+        let mut pieces = Vec::new();
+        let keep = |piece| {
+            pieces.push(piece);
+            Ok::<(), SaveError>(())
+        };
+        self.engine.pieces(keep).unwrap();
+        let pieces = pieces.iter().map(Vec::as_slice);
+        let engine = Engine::restored(self.plan.clone(), pieces).unwrap();
+        Bench { engine, ..self }
     }
 
     pub(super) fn advance(&mut self, id: &str, to: TriggerState) {
@@ -145,6 +158,10 @@ impl Bench {
                 (a.state, since, a.resolved_at_ms.map(minute))
             })
             .collect()
+    }
+
+    pub(super) fn no_trigger(&self) -> bool {
+        self.engine.snapshot().triggers.is_empty()
     }
 
     #[track_caller]

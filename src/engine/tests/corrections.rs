@@ -1,7 +1,7 @@
 //! Late data: what had been told is taken back, once, and as it had been told.
 
 use super::bench::{BOOK, Bench, MINUTE_MS};
-use crate::alerting::{AlertState, NoticeReason, TransitionReason, Truth};
+use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason, Truth};
 use crate::triggers::TriggerState;
 
 const BAD: Option<f64> = Some(60.0);
@@ -217,5 +217,138 @@ fn an_end_by_nothing_to_count_is_told_with_its_own_numbers() {
             (NoticeReason::Resolved, Some(0.0), Some(90.0), 2),
             (NoticeReason::First, Some(70.0), Some(70.0), 5),
         ]
+    );
+}
+
+/// An alert that was told, and then that it never was.
+fn withdrawn(book: &str) -> (Bench, Notice) {
+    let mut bench = Bench::new(book);
+    bench.cut(&[(1, BAD), (2, BAD)]);
+    let never = bench.cut(&[(1, GOOD), (2, GOOD)]).notice();
+    let truth = never.correction.as_ref().unwrap().truth;
+    assert_eq!((never.revision, truth), (2, Truth::NeverWas));
+    (bench, never)
+}
+
+#[test]
+fn what_never_was_and_fires_after_all_goes_on_in_its_thread() {
+    let (bench, never) = withdrawn(&patient());
+    let mut bench = bench.restarted();
+    let again = bench.cut(&[(2, Some(70.0))]).notice();
+    assert_eq!(again.alert.incident, never.alert.incident);
+    assert_eq!((again.reason, again.revision), (NoticeReason::Corrected, 3));
+    assert_eq!(again.alert.state, AlertState::Firing);
+    let correction = again.correction.unwrap();
+    assert_eq!(correction.truth, Truth::Fires);
+    assert_eq!(correction.told.truth, Some(Truth::NeverWas));
+    assert_eq!(correction.told.decided_at_ms, never.decided_at_ms);
+    assert_eq!(bench.shown(), [(AlertState::Firing, 2, None)]);
+    // And once more: never was, and was.
+    let never = bench.cut(&[(2, GOOD)]).notice();
+    assert_eq!(never.revision, 4);
+    assert_eq!(never.correction.unwrap().truth, Truth::NeverWas);
+    let again = bench.cut(&[(1, BAD)]).notice();
+    assert_eq!(again.revision, 5);
+    assert_eq!(again.correction.unwrap().truth, Truth::Fires);
+}
+
+#[test]
+fn what_never_was_and_was_after_all_is_told_when_it_is_over() {
+    let (mut bench, never) = withdrawn(BOOK);
+    assert_eq!(bench.cut(&[(3, GOOD)]).notices, []);
+    let again = bench.cut(&[(1, BAD)]).notice();
+    assert_eq!(again.alert.incident, never.alert.incident);
+    assert_eq!((again.reason, again.revision), (NoticeReason::Corrected, 3));
+    let correction = again.correction.unwrap();
+    assert_eq!(correction.truth, Truth::Ended);
+    assert_eq!(correction.told.truth, Some(Truth::NeverWas));
+    assert_eq!(again.alert.resolved_at_ms, Some(2 * MINUTE_MS));
+    assert_eq!(bench.shown(), [(AlertState::Resolved, 1, Some(2))]);
+    assert!(!bench.trigger().alert_firing);
+}
+
+#[test]
+fn a_cause_that_was_after_all_is_confirmed_with_its_evidence() {
+    for (book, fires) in [(patient(), true), (BOOK.to_owned(), false)] {
+        let (mut bench, _) = withdrawn(&book);
+        assert_eq!(bench.evidence(), []);
+        bench.cut(&[(3, GOOD), (2, Some(70.0)), (1, Some(80.0))]);
+        let trigger = bench.trigger();
+        assert_eq!(trigger.alert_firing, fires);
+        let remarks: Vec<_> = trigger
+            .history
+            .iter()
+            .filter_map(|m| m.reason.as_deref())
+            .collect();
+        assert_eq!(
+            remarks,
+            [
+                "cause withdrawn: late data showed that the alert never was",
+                "cause confirmed again: late data showed that the alert was after all",
+            ]
+        );
+        assert_eq!(bench.evidence(), [(1, 80.0), (2, 70.0)]);
+    }
+}
+
+#[test]
+fn a_window_that_was_bad_all_the_while_speaks_again() {
+    let book = BOOK.replace("{for: 0s", "{for: 1m");
+    let mut bench = Bench::new(&book);
+    bench.cut(&[(1, BAD), (2, BAD), (3, GOOD)]);
+    bench.cut(&[(1, GOOD)]);
+    assert_eq!(bench.evidence(), []);
+    bench.cut(&[(1, Some(80.0))]);
+    assert_eq!(bench.evidence(), [(1, 80.0), (2, 60.0)]);
+}
+
+#[test]
+fn what_is_taken_back_and_fires_in_the_same_cut_bothers_nobody() {
+    let book = BOOK.replace("{for: 0s", "{for: 1m");
+    let mut bench = Bench::new(&book);
+    let first = bench.cut(&[(1, BAD), (2, BAD)]).notice();
+    let told = bench.cut(&[(1, GOOD), (3, BAD)]);
+    assert_eq!(told.notices, [], "it fires, as people know");
+    let alert = &bench.alerts()[0];
+    assert_eq!(
+        (&alert.incident, alert.state),
+        (&first.alert.incident, AlertState::Firing)
+    );
+    assert_eq!(bench.trigger().history.len(), 1);
+    assert!(bench.trigger().alert_firing);
+    let over = bench.cut(&[(4, GOOD)]).notice();
+    assert_eq!((over.reason, over.revision), (NoticeReason::Resolved, 2));
+}
+
+#[test]
+fn parts_of_another_are_told_what_became_of_that() {
+    let mut bench = Bench::new(BOOK);
+    let one = bench.cut(&[(1, BAD)]).notice();
+    bench.cut(&[(2, GOOD)]);
+    let other = bench.cut(&[(3, BAD)]).notice();
+    bench.cut(&[(2, BAD)]);
+    let stories = |told: Vec<Notice>| {
+        let story = |notice: &Notice| {
+            let truth = notice.correction.as_ref().unwrap().truth;
+            (notice.alert.incident.clone(), notice.revision, truth)
+        };
+        told.iter().map(story).collect::<Vec<_>>()
+    };
+    let (one, other) = (one.alert.incident, other.alert.incident);
+    // They fall apart again: the second is one of its own after all.
+    let told = stories(bench.cut(&[(2, GOOD)]).notices);
+    assert_eq!(
+        told,
+        [
+            (one.clone(), 4, Truth::Ended),
+            (other.clone(), 3, Truth::Fires)
+        ]
+    );
+    bench.cut(&[(2, BAD)]);
+    // What it was a part of never was: neither was it.
+    let told = stories(bench.cut(&[(1, GOOD), (2, GOOD), (3, GOOD)]).notices);
+    assert_eq!(
+        told,
+        [(other, 5, Truth::NeverWas), (one, 6, Truth::NeverWas)]
     );
 }

@@ -164,3 +164,88 @@ fn who_joins_later_hears_the_story_from_the_beginning() {
         ]
     );
 }
+
+#[test]
+fn a_rule_that_is_changed_back_says_that_it_was_after_all() {
+    let mut bench = Bench::new(BOOK);
+    let first = bench.cut(&[(1, BAD), (2, BAD)]).notice();
+    bench.reload(&with_limit(65), &[(1, BAD), (2, BAD)]);
+    let notice = bench.reload(BOOK, &[(1, BAD), (2, BAD)]).notice();
+    assert_eq!(notice.alert.incident, first.alert.incident);
+    assert_eq!(
+        (notice.reason, notice.revision),
+        (NoticeReason::RuleChanged, 3)
+    );
+    assert_eq!(notice.limit_before, Some(limit(65.0)));
+    let correction = notice.correction.unwrap();
+    assert_eq!(
+        (correction.truth, correction.told.truth),
+        (Truth::Fires, Some(Truth::NeverWas))
+    );
+    assert_eq!(bench.evidence(), [(1, 60.0), (2, 60.0)]);
+    assert_eq!(
+        bench.trigger().history.last().unwrap().reason.as_deref(),
+        Some("cause confirmed again: under the changed rule the alert was after all")
+    );
+}
+
+#[test]
+fn what_must_wait_longer_by_the_new_rule_fires_in_its_thread() {
+    let mut bench = Bench::new(BOOK);
+    let first = bench.cut(&[(1, BAD)]).notice();
+    bench.reload(&BOOK.replace("for: 0s", "for: 1m"), &[(1, BAD)]);
+    let notice = bench.cut(&[(2, BAD)]).notice();
+    assert_eq!(notice.alert.incident, first.alert.incident);
+    assert_eq!(
+        (notice.reason, notice.revision),
+        (NoticeReason::Corrected, 3)
+    );
+    assert_eq!(notice.alert.reason, TransitionReason::Persisted);
+    assert_eq!(notice.correction.unwrap().truth, Truth::Fires);
+    assert_eq!(bench.evidence(), [(1, 60.0), (2, 60.0)]);
+}
+
+#[test]
+fn the_limit_before_is_the_one_that_was_told() {
+    let mut bench = Bench::new(&with_limit(50));
+    bench.cut(&[(1, BAD)]);
+    // It fires by this one too, so nobody hears of it.
+    assert_eq!(bench.reload(&with_limit(55), &[(1, BAD)]).notices, []);
+    let notice = bench.reload(&with_limit(65), &[(1, BAD)]).notice();
+    assert_eq!(notice.limit_before, Some(limit(50.0)));
+    // Back to what was told last: to the reader no limit was changed.
+    let mut bench = Bench::new(&with_limit(50));
+    bench.cut(&[(1, BAD)]);
+    bench.reload(&with_limit(55), &[(1, BAD)]);
+    let other = with_limit(50).replace("for: 0s", "for: 5m");
+    let notice = bench.reload(&other, &[(1, BAD)]).notice();
+    assert_eq!(
+        (notice.reason, notice.limit_before),
+        (NoticeReason::RuleChanged, None)
+    );
+}
+
+#[test]
+fn what_was_over_before_a_rule_existed_is_listed_and_not_mailed() {
+    let other = BOOK.replace("id: slow", "id: quick");
+    let mut bench = Bench::new(&other.replace("max: 50", "max: 900"));
+    bench.cut(&[(1, BAD)]);
+    let history = [(1, BAD), (2, Some(1.0)), (3, Some(70.0)), (4, Some(1.0))];
+    let told = bench.reload(BOOK, &history);
+    assert_eq!(told.notices, []);
+    assert_eq!(told.transitions.len(), 4, "the record has all of it");
+    let over = AlertState::Resolved;
+    assert_eq!(bench.shown(), [(over, 3, Some(4)), (over, 1, Some(2))]);
+    assert!(bench.no_trigger());
+    // What goes on is told, with its windows.
+    let mut bench = Bench::new(&other);
+    let history = [(1, BAD), (2, Some(1.0)), (3, Some(70.0)), (4, BAD)];
+    let notice = bench.reload(BOOK, &history).notice();
+    assert_eq!((notice.reason, notice.revision), (NoticeReason::First, 1));
+    assert_eq!(notice.alert.active_since_ms, 3 * MINUTE_MS);
+    assert_eq!(bench.evidence(), [(3, 70.0), (4, 60.0)]);
+    let over = bench.cut(&[(5, Some(1.0))]).notice();
+    assert_eq!((over.reason, over.revision), (NoticeReason::Resolved, 2));
+    // What comes by itself is mailed as ever, be it over in the same cut.
+    assert_eq!(bench.cut(&[(6, BAD), (7, Some(1.0))]).notices.len(), 2);
+}

@@ -25,7 +25,7 @@ pub(super) fn is_none(notice: &Notice) -> bool {
         .correction
         .as_ref()
         .map(|correction| correction.truth);
-    matches!(truth, Some(Truth::NeverWas | Truth::PartOf { .. }))
+    truth.is_some_and(Truth::is_none)
 }
 
 /// When it fired and when it ended, to be marked in the chart.
@@ -48,6 +48,11 @@ pub(super) fn told_since(language: Language, notice: &Notice, clock: &Clock) -> 
 
 /// Why what had been told is taken back.
 pub(super) fn why(language: Language, notice: &Notice) -> String {
+    let told = notice
+        .correction
+        .as_ref()
+        .map(|correction| &correction.told);
+    let is_back = told.is_some_and(Statement::is_withdrawal);
     match (notice.alert.reason, language) {
         (TransitionReason::RuleChanged, Language::Zh) => {
             format!(
@@ -59,8 +64,24 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
             "{}, so what you had been told is judged again.",
             rule_changed(language, notice)
         ),
-        (_, Language::Zh) => "迟到的数据改变了已经通知过的结论。".to_owned(),
-        (_, Language::En) => "Late data changed what you had been told.".to_owned(),
+        (TransitionReason::Corrected, Language::Zh) if is_back => {
+            "此前的更正又被更晚到达的数据推翻。".to_owned()
+        }
+        (TransitionReason::Corrected, Language::En) if is_back => {
+            "Still later data overturned the correction that you had been sent.".to_owned()
+        }
+        (TransitionReason::Corrected, Language::Zh) => {
+            "迟到的数据改变了已经通知过的结论。".to_owned()
+        }
+        (TransitionReason::Corrected, Language::En) => {
+            "Late data changed what you had been told.".to_owned()
+        }
+        (_, Language::Zh) => {
+            "通知过的结论作出以后，异常仍在持续，现已达到规则的触发条件。".to_owned()
+        }
+        (_, Language::En) => {
+            "It went on after what you had been told, and is now what the rule asks for.".to_owned()
+        }
     }
 }
 
@@ -85,19 +106,44 @@ pub(super) fn rule_changed(language: Language, notice: &Notice) -> String {
 /// What the mail before this one said.
 fn told(language: Language, said: &Statement, clock: &Clock) -> String {
     let at = clock.full(said.decided_at_ms);
-    let story = Span {
-        since_ms: said.since_ms,
-        ended_ms: said.resolved_at_ms,
-        beside_ms: said.decided_at_ms,
+    let mail = match language {
+        Language::Zh => format!("{at} 的邮件："),
+        Language::En => format!("Mail of {at}: "),
     };
-    let story = story.words(language, clock);
     let severity = words::severity(language, said.severity).main;
-    let worst = said.worst_value.or(said.value);
-    let worst = worst_words(language, worst, &said.limit.unit);
-    match language {
-        Language::Zh => format!("{at} 的邮件：{story}，{severity}{worst}。"),
-        Language::En => format!("Mail of {at}: {story}, {severity}{worst}."),
-    }
+    let since = clock.short(said.since_ms, said.decided_at_ms);
+    let said = match (said.truth, language) {
+        (Some(Truth::NeverWas), Language::Zh) => {
+            format!("自 {since} 起的异常（{severity}）当时不构成告警。")
+        }
+        (Some(Truth::NeverWas), Language::En) => {
+            format!("what had been told as abnormal since {since} ({severity}) never was an alert.")
+        }
+        (Some(Truth::PartOf { since_ms }), Language::Zh) => format!(
+            "自 {since} 起的异常（{severity}）属于自 {} 起的那次告警。",
+            clock.full(since_ms)
+        ),
+        (Some(Truth::PartOf { since_ms }), Language::En) => format!(
+            "what had been told as abnormal since {since} ({severity}) is a part of the alert that \
+             began at {}.",
+            clock.full(since_ms)
+        ),
+        (_, language) => {
+            let story = Span {
+                since_ms: said.since_ms,
+                ended_ms: said.resolved_at_ms,
+                beside_ms: said.decided_at_ms,
+            };
+            let story = story.words(language, clock);
+            let worst = said.worst_value.or(said.value);
+            let worst = worst_words(language, worst, &said.limit.unit);
+            match language {
+                Language::Zh => format!("{story}，{severity}{worst}。"),
+                Language::En => format!("{story}, {severity}{worst}."),
+            }
+        }
+    };
+    format!("{mail}{said}")
 }
 
 fn now(
@@ -124,21 +170,27 @@ fn now(
     let by_rule = alert.reason == TransitionReason::RuleChanged;
     match (truth, language) {
         (Truth::Fires, Language::Zh) => {
-            let not_over = if said.resolved_at_ms.is_some() {
-                "并未结束："
-            } else {
-                ""
+            let not_over = match said.resolved_at_ms {
+                _ if said.is_withdrawal() => "确有其事，仍在持续：",
+                Some(_) => "并未结束：",
+                None => "",
             };
             format!("{not_over}{story}，{severity}{worst}；{newest}。")
         }
         (Truth::Fires, Language::En) => {
-            let not_over = if said.resolved_at_ms.is_some() {
-                "It is not over: "
-            } else {
-                "It is "
+            let not_over = match said.resolved_at_ms {
+                _ if said.is_withdrawal() => "It fires after all: ",
+                Some(_) => "It is not over: ",
+                None => "It is ",
             };
             format!("{not_over}{story}, {severity}{worst}; {newest}.")
         }
+        (Truth::Ended, Language::Zh) if said.is_withdrawal() => {
+            format!("确有其事，现已结束：{story}（{lasted}），{severity}{worst}；{newest}。")
+        }
+        (Truth::Ended, Language::En) if said.is_withdrawal() => format!(
+            "It was after all, and is over: {story} ({lasted}), {severity}{worst}; {newest}."
+        ),
         (Truth::Ended, Language::Zh) => {
             format!("已经结束：{story}（{lasted}），{severity}{worst}；{newest}。")
         }

@@ -312,6 +312,54 @@ fn a_correction_says_what_was_mailed_and_what_is_true() {
 }
 
 #[test]
+fn a_correction_of_a_correction_quotes_it() {
+    let since_ms = START_MS;
+    let part_of = Truth::PartOf { since_ms };
+    let never = [
+        "what had been told as abnormal since 10:15 (Major) never was an alert.",
+        "自 10:15 起的异常（重要）当时不构成告警。",
+    ];
+    let part = [
+        "(Major) is a part of the alert that began at 2026-11-21 10:00",
+        "（重要）属于自 2026-11-21 10:00 (UTC+08:00) 起的那次告警。",
+    ];
+    let fires = [
+        "It fires after all: abnormal since 10:15, Major, worst 57.1 s",
+        "确有其事，仍在持续：自 10:15 起异常，重要，最差值 57.1 s",
+    ];
+    let ended = [
+        "It was after all, and is over: abnormal from 10:15 to 10:19 (4 min), Major",
+        "确有其事，现已结束：10:15 至 10:19 异常（4 分钟），重要",
+    ];
+    for (said, told, truth, now) in [
+        (Truth::NeverWas, never, Truth::Fires, fires),
+        (Truth::NeverWas, never, Truth::Ended, ended),
+        (part_of, part, Truth::Fires, fires),
+        (part_of, part, Truth::Ended, ended),
+    ] {
+        for (at, language) in [Language::En, Language::Zh].into_iter().enumerate() {
+            let mut notice = corrected(truth, language);
+            let correction = notice.correction.as_mut().unwrap();
+            correction.told.truth = Some(said);
+            correction.told.fired_at_ms = None;
+            correction.told.resolved_at_ms = notice.alert.resolved_at_ms;
+            let eml = eml(&notice);
+            let message = parse(&eml);
+            let why = ["overturned the correction", "此前的更正又被"];
+            for body in [message.body_text(0), message.body_html(0)] {
+                let body = body.unwrap();
+                for wanted in [told[at], now[at], why[at]] {
+                    assert!(body.contains(wanted), "{wanted}: {body}");
+                }
+                for wrong in ["You had not been told", "此前未通知过您"] {
+                    assert!(!body.contains(wrong), "{body}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_changed_rule_is_named_with_both_limits() {
     for (language, limits, unchanged) in [
         (
