@@ -365,7 +365,7 @@ async fn what_is_refused_for_good_is_a_dead_letter() {
     // An operator mends the address, and sends it again.
     drop(refusing);
     let healthy = sink(port, dump.path(), &[]);
-    notifier.resend(&dead.id).await.unwrap();
+    notifier.resend(&dead.id, "duty", None).await.unwrap();
     until(&ledger, DeliveryState::Sent, 1, String::new).await;
     assert_eq!(taken(dump.path()), 1);
     drop(healthy);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
+use crate::store::DIGEST;
 
 /// Counts since the start of the process; each only grows. What waits now is the ledger's `counts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -24,7 +25,11 @@ pub struct NotifyCounts {
     pub failed: Vec<(&'static str, u64)>,
     /// Mails given up after attempts.
     pub dead: u64,
-    /// Times that a mail was held for the next minute by a recipient's cap.
+    /// Digests sent.
+    pub digests: u64,
+    /// Notices that are told by a digest and not by a mail of their own.
+    pub folded: u64,
+    /// Times that a notice was held for the next minute by a recipient's cap.
     pub held: u64,
     /// Mails given up because too many were waiting.
     pub shed: u64,
@@ -43,6 +48,8 @@ pub(super) struct Counters {
     sent: [AtomicU64; NoticeReason::ALL.len()],
     failed: [AtomicU64; 3],
     pub(super) dead: AtomicU64,
+    digests: AtomicU64,
+    pub(super) folded: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) requeued: AtomicU64,
@@ -54,6 +61,9 @@ const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Per
 impl Counters {
     /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
     pub(super) fn sent(&self, reason: &str) {
+        if reason == DIGEST {
+            add(&self.digests, 1);
+        }
         let at = NoticeReason::ALL
             .iter()
             .position(|known| known.name() == reason);
@@ -87,6 +97,8 @@ impl Counters {
                 .zip(self.failed.iter().map(get))
                 .collect(),
             dead: get(&self.dead),
+            digests: get(&self.digests),
+            folded: get(&self.folded),
             held: get(&self.held),
             shed: get(&self.shed),
             requeued: get(&self.requeued),

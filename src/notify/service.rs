@@ -152,9 +152,16 @@ impl Notifier {
         Ok(recorded)
     }
 
-    /// Sends a dead letter again.
-    pub async fn resend(&self, id: &str) -> Result<Resent, NotifyError> {
-        let resent = self.ledger.resend(id).await?;
+    /// Sends a dead letter again, as somebody wished, and keeps who and why.
+    pub async fn resend(
+        &self,
+        id: &str,
+        actor: &str,
+        why: Option<&str>,
+    ) -> Result<Resent, NotifyError> {
+        let now_ms = (self.clock)();
+        let resent = self.ledger.resend(id, actor, why, now_ms).await?;
+        info!(notice.id = id, actor, why, outcome = ?resent, "resend of a notice asked for");
         self.wake.notify_one();
         Ok(resent)
     }
