@@ -8,7 +8,7 @@ use super::backend::Failure;
 use crate::alerting::NoticeReason;
 use crate::store::DIGEST;
 
-/// Counts since the start of the process; each only grows. What waits now is the ledger's `counts`.
+/// Counts since the start of the process; each but `waiting` and `dead_letters` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotifyCounts {
     /// Notices recorded to be sent.
@@ -35,6 +35,10 @@ pub struct NotifyCounts {
     pub shed: u64,
     /// Attempts left open by an earlier process or a failing ledger; their mails may have two copies.
     pub requeued: u64,
+    /// Notices that wait now.
+    pub waiting: u64,
+    /// Dead letters now.
+    pub dead_letters: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
 }
@@ -53,6 +57,8 @@ pub(super) struct Counters {
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) requeued: AtomicU64,
+    pub(super) waiting: AtomicU64,
+    pub(super) dead_letters: AtomicU64,
     pub(super) ledger_failures: AtomicU64,
 }
 
@@ -102,6 +108,8 @@ impl Counters {
             held: get(&self.held),
             shed: get(&self.shed),
             requeued: get(&self.requeued),
+            waiting: get(&self.waiting),
+            dead_letters: get(&self.dead_letters),
             ledger_failures: get(&self.ledger_failures),
         }
     }

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lettre::Address;
@@ -37,6 +38,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 const SLEEP_MIN: Duration = Duration::from_millis(20);
 /// Sleep after the ledger failed.
 const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+/// Distance between two countings of what waits.
+const COUNT_EVERY_MS: i64 = 1_000;
 /// Distance between rounds of forgetting.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 
@@ -54,6 +57,7 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    pub(super) counted_at_ms: i64,
     /// A round ended early, so rows may say `sending` though nothing is on its way.
     pub(super) uncertain: bool,
 }
@@ -95,7 +99,12 @@ impl Delivery {
             let mut failed = false;
             let pause = match self.round().await {
                 Ok(0) if deadline.is_some() => break,
-                Ok(0) => self.until_due().await,
+                Ok(0) => {
+                    // What the rounds before changed; a failure is met and counted by the next round.
+                    self.counted_at_ms = i64::MIN / 2;
+                    let _ = self.count((self.clock)()).await;
+                    self.until_due().await
+                }
                 Ok(_) => continue,
                 Err(failure) => {
                     add(&self.counters.ledger_failures, 1);
@@ -127,6 +136,7 @@ impl Delivery {
             self.uncertain = false;
         }
         self.tidy(now_ms).await?;
+        self.count(now_ms).await?;
         let due = self
             .ledger
             .due(now_ms, self.config.in_flight_max.max(1))
@@ -317,6 +327,18 @@ impl Delivery {
                 warn!(%error, "cannot clear the outbox of old mails");
             }
         }
+        Ok(())
+    }
+
+    /// Tells the metrics what waits and what is dead: at most once a second while there is much to do.
+    async fn count(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        if (now_ms - self.counted_at_ms).abs() < COUNT_EVERY_MS {
+            return Ok(());
+        }
+        self.counted_at_ms = now_ms;
+        let (waiting, dead) = self.ledger.unsettled().await?;
+        self.counters.waiting.store(waiting, Ordering::Relaxed);
+        self.counters.dead_letters.store(dead, Ordering::Relaxed);
         Ok(())
     }
 

@@ -197,8 +197,6 @@ pub struct Wanted {
     pub incident: Option<String>,
     /// Told by this digest.
     pub digest: Option<String>,
-    /// Told to this address, in letters of either case.
-    pub recipient: Option<String>,
     /// Most rows.
     pub limit: u32,
     /// Rows to leave out before the first.

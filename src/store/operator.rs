@@ -99,13 +99,12 @@ impl Ledger {
         let rows = sqlx::query(concat!(
             columns!(),
             " WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR incident = ?2)
-               AND (?3 IS NULL OR digest = ?3) AND (?4 IS NULL OR recipient = ?4 COLLATE NOCASE)
-             ORDER BY sequence DESC LIMIT ?5 OFFSET ?6"
+               AND (?3 IS NULL OR digest = ?3)
+             ORDER BY sequence DESC LIMIT ?4 OFFSET ?5"
         ))
         .bind(wanted.state.map(DeliveryState::name))
         .bind(&wanted.incident)
         .bind(&wanted.digest)
-        .bind(&wanted.recipient)
         .bind(wanted.limit)
         .bind(wanted.offset)
         .fetch_all(&self.pool)
@@ -121,6 +120,21 @@ impl Ledger {
             .fetch_optional(&self.pool)
             .await
             .map_err(statement("read a message"))
+    }
+
+    /// How many wait or are on their way, and how many are dead letters. Does not look at what was sent.
+    pub async fn unsettled(&self) -> Result<(u64, u64), LedgerError> {
+        let row = sqlx::query(
+            "SELECT (SELECT count(*) FROM notices WHERE state IN ('queued', 'sending')) AS waiting,
+                    (SELECT count(*) FROM notices WHERE state = 'dead') AS dead",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(statement("count what waits"))?;
+        Ok((
+            unsigned("count", row.get("waiting"))?,
+            unsigned("count", row.get("dead"))?,
+        ))
     }
 
     /// How many rows there are in each state.

@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "metrics",
             "mm7",
             "rules",
+            "store",
             "time",
             "triggers",
         ],
@@ -49,7 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "console",
         &[
-            "alerting", "api", "dataflow", "engine", "event", "journal", "rules", "triggers",
+            "alerting", "api", "dataflow", "engine", "event", "journal", "metrics", "rules",
+            "triggers",
         ],
     ),
     (

@@ -69,6 +69,14 @@ impl Bench {
         }
     }
 
+    /// Sends a dead letter again, as an operator does.
+    pub(super) async fn resend(&self, notifier: &Notifier, id: &str) -> Resent {
+        let now_ms = self.now_ms.load(Ordering::SeqCst);
+        let resent = self.ledger.resend(id, "王工", Some("mended"), now_ms).await;
+        notifier.wake();
+        resent.unwrap()
+    }
+
     /// Waits until so many attempts have failed.
     pub(super) async fn until_failed(&self, notifier: &Notifier, attempts: u64) {
         for _ in 0..500 {
@@ -197,10 +205,7 @@ async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
         (dead.attempts, dead.last_error.as_deref()),
         (1, Some("scripted Permanent"))
     );
-    assert_eq!(
-        notifier.resend(&dead.id, "duty", None).await.unwrap(),
-        Resent::Queued
-    );
+    assert_eq!(bench.resend(&notifier, &dead.id).await, Resent::Queued);
     bench.until(DeliveryState::Sent, 1).await;
 
     // Passing failures end after `attempts_max`, a wrong set-up never.

@@ -242,7 +242,7 @@ async fn a_digest_that_dies_takes_its_notices_along_and_is_resent_whole_or_singl
                 && row.last_error.as_deref() == Some("scripted Permanent"))
     );
     // One of them alone, then the digest with the others.
-    let resend = async |id: &str| notifier.resend(id, "王工", Some("mended")).await.unwrap();
+    let resend = async |id: &str| bench.resend(&notifier, id).await;
     assert_eq!(resend("n-2").await, Resent::Queued);
     bench.advance(&notifier, 60_000);
     bench.until(DeliveryState::Sent, 2).await;
