@@ -15,6 +15,7 @@ mod servers;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrysalis::alerting::{AlertState, Notice, NoticeReason, TransitionReason};
@@ -361,12 +362,101 @@ async fn what_is_refused_for_good_is_a_dead_letter() {
         "{:?}",
         dead.last_error
     );
+    assert_eq!(dead.failure.as_deref(), Some("permanent"));
 
     // An operator mends the address, and sends it again.
     drop(refusing);
     let healthy = sink(port, dump.path(), &[]);
-    notifier.resend(&dead.id).await.unwrap();
+    ledger
+        .resend(&dead.id, "duty", None, chrysalis::time::now_ms())
+        .await
+        .unwrap();
+    notifier.wake();
     until(&ledger, DeliveryState::Sent, 1, String::new).await;
     assert_eq!(taken(dump.path()), 1);
     drop(healthy);
+}
+
+/// A clock that stands until it is set: minutes end when the test says so.
+fn standing_clock() -> (Arc<AtomicI64>, Clock) {
+    let now_ms = Arc::new(AtomicI64::new(chrysalis::time::now_ms()));
+    let reading = Arc::clone(&now_ms);
+    (now_ms, Arc::new(move || reading.load(Ordering::SeqCst)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_gets_one_digest_for_a_flood_also_over_a_restart() {
+    let server = MailServer::start(&[CHINESE, ENGLISH]);
+    let config = MailConfig {
+        per_recipient_minute_max: 4,
+        ..config(protected(&server, ACCOUNT.1))
+    };
+    let data = tempfile::tempdir().unwrap();
+    let (now_ms, clock) = standing_clock();
+    let start = async |ledger: &Ledger| {
+        let mailer = Mailer::open(&config, data.path()).unwrap();
+        Notifier::start(ledger.clone(), mailer, config.clone(), Arc::clone(&clock))
+            .await
+            .unwrap()
+    };
+    let flood = || {
+        let of = |language: Language| {
+            (0..30).map(move |n| {
+                let mut notice = notice(1, NoticeReason::First, language);
+                notice.id = format!("{n}-{language:?}");
+                notice.alert.incident = format!("flood-{n}");
+                // The last comes last, and is the one that must not wait.
+                notice.alert.severity = if n == 29 {
+                    Severity::Critical
+                } else {
+                    Severity::Minor
+                };
+                notice
+            })
+        };
+        of(Language::Zh).chain(of(Language::En)).collect()
+    };
+    let ledger = Ledger::open(data.path()).await.unwrap();
+    let notifier = start(&ledger).await;
+    notifier.decide(1, flood()).await.unwrap();
+    until(&ledger, DeliveryState::Sent, 6, || server.logs()).await;
+    for mailbox in [CHINESE, ENGLISH] {
+        let incidents: Vec<String> = server
+            .read_back(mailbox, 3)
+            .iter()
+            .map(|mail| mail["message_id"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(
+            incidents.iter().any(|id| id.starts_with("<flood-29.")),
+            "{incidents:?}"
+        );
+    }
+    // The process dies; the next one replays the journal and decides the same again.
+    drop(notifier);
+    ledger.close().await;
+    let ledger = Ledger::open(data.path()).await.unwrap();
+    let notifier = start(&ledger).await;
+    notifier.decide(1, flood()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    now_ms.fetch_add(60_000, Ordering::SeqCst);
+    notifier.wake();
+    // Of each: three mails, the digest, and what it tells.
+    until(&ledger, DeliveryState::Sent, 62, || server.logs()).await;
+    for (mailbox, subject, row) in [
+        (CHINESE, "[告警汇总] 27 条通知", "| 异常 | 次要 |"),
+        (ENGLISH, "[Alert digest] 27 notices", "| Abnormal | Minor |"),
+    ] {
+        let mails = server.read_back(mailbox, 4);
+        assert_eq!(mails.len(), 4, "three and one digest");
+        let digest = mails
+            .iter()
+            .find(|mail| mail["reason"] == "digest")
+            .unwrap();
+        assert_eq!(digest["subject"], subject);
+        let text = digest["text"].as_str().unwrap();
+        assert_eq!(text.matches(row).count(), 27, "{text}");
+        assert!(digest["html"].as_str().unwrap().contains("<!DOCTYPE html>"));
+        assert_eq!(digest["defects"], serde_json::json!([]));
+        assert_eq!(digest["in_reply_to"], "");
+    }
 }

@@ -7,6 +7,7 @@
 
 mod answers;
 mod current;
+mod deliveries;
 mod health;
 mod standing;
 mod state;
@@ -22,6 +23,7 @@ pub mod views;
 pub use answers::Answers;
 pub(crate) use clock::{ago, iso};
 pub use current::{Current, GroupNow, KqiNow, WindowNow};
+pub use deliveries::Deliveries;
 pub(crate) use error::ApiError;
 pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
 pub use router::router;

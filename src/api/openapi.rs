@@ -3,7 +3,7 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, complaints, events, kqis, machine, mm7, rules, status, triggers, windows,
+    alerts, complaints, events, kqis, machine, mm7, notices, rules, status, triggers, windows,
 };
 use crate::console;
 
@@ -34,6 +34,8 @@ use crate::console;
         triggers::list,
         triggers::one,
         triggers::advance,
+        notices::list,
+        notices::resend,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -45,6 +47,7 @@ use crate::console;
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),
+        (name = "notices", description = "Mails, and those that could not be delivered"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )

@@ -15,7 +15,7 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, complaints, events, kqis, machine, mm7, rules, status, triggers, windows,
+    alerts, complaints, events, kqis, machine, mm7, notices, rules, status, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -79,6 +79,8 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/triggers", get(triggers::list)),
         ("/v1/triggers/{id}", get(triggers::one)),
         ("/v1/triggers/{id}/moves", post(triggers::advance)),
+        ("/v1/notices", get(notices::list)),
+        ("/v1/notices/{id}/resend", post(notices::resend)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),

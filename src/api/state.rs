@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Answers, Health};
+use crate::api::{Answers, Deliveries, Health};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
 use crate::event::CLOCK_SKEW_MS_MAX;
@@ -31,6 +31,8 @@ pub struct ServerState {
     pub metrics: Arc<Metrics>,
     /// Life cycle and dataflow counts.
     pub health: Arc<Health>,
+    /// What was told to whom, and what could not be.
+    pub deliveries: Deliveries,
     /// Reads the rule book again and puts it in force.
     pub reload: Reload,
     /// Settings.

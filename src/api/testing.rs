@@ -13,10 +13,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{
-    Answers, Health, HttpConfig, Lifecycle, Reload, ReloadProblems, ServerState, router,
+    Answers, Deliveries, Health, HttpConfig, Lifecycle, Reload, ReloadProblems, ServerState, router,
 };
 use crate::app::{Interpreter, Meaning, RuleFiles};
 use crate::dataflow::{Cuts, Dataflow, DataflowConfig, EpochInput, Limits};
@@ -26,6 +27,7 @@ use crate::journal::writer::{Writer, WriterConfig};
 use crate::journal::{FakeDisk, Journal, JournalConfig};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
+use crate::store::Ledger;
 
 /// Midnight in Shanghai, a multiple of every window used here, ms.
 pub(super) const T0: i64 = 1_764_000_000_000;
@@ -108,6 +110,7 @@ pub(super) struct Harness {
     gate: Arc<Mutex<()>>,
     writer: Option<Writer<Attachment>>,
     threads: Vec<JoinHandle<()>>,
+    _ledger_folder: TempDir,
 }
 
 type Tag = (Option<u64>, Vec<JournaledCommand>);
@@ -170,6 +173,7 @@ impl Harness {
         } = dataflow;
         let health = Arc::new(Health::new(T0));
         health.set_lifecycle(Lifecycle::Ready);
+        let ledger_folder = tempfile::tempdir().unwrap();
         let state = Arc::new(ServerState {
             submitter: writer.submitter(),
             snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
@@ -177,6 +181,7 @@ impl Harness {
             answers: Arc::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
             health,
+            deliveries: deliveries(&ledger_folder),
             reload: reload_that_fails(),
             config,
         });
@@ -215,6 +220,7 @@ impl Harness {
             gate,
             writer: Some(writer),
             threads: vec![feeding, deciding],
+            _ledger_folder: ledger_folder,
         }
     }
 
@@ -304,6 +310,22 @@ impl Drop for Harness {
                 panic!("a thread of the engine panicked");
             }
         }
+    }
+}
+
+/// An empty ledger, and nobody who delivers. In a folder: connections of the runtime that opens it are
+/// gone with that, and a ledger in memory with them.
+fn deliveries(folder: &TempDir) -> Deliveries {
+    let path = folder.path().to_owned();
+    let opening = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(Ledger::open(&path)).unwrap()
+    });
+    Deliveries {
+        ledger: opening.join().unwrap(),
+        wake: Arc::new(|| {}),
     }
 }
 

@@ -3,6 +3,7 @@
 mod fairness;
 mod ingest;
 mod mm7;
+mod notices;
 mod page;
 mod reading;
 mod refusing;

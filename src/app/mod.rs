@@ -4,6 +4,7 @@
 mod backup;
 mod checkpoints;
 mod interpret;
+mod mails;
 mod pipeline;
 mod rulebook;
 mod running;
@@ -31,7 +32,7 @@ use crate::engine::{CommandResult, Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::{Metrics, NotifyCounts};
+use crate::metrics::Metrics;
 use crate::notify::{Mailer, Notifier};
 use crate::store::Ledger;
 use crate::time::now_ms;
@@ -133,8 +134,15 @@ impl App {
             Mailer::Outbox(path) => Some(path.clone()),
             _ => None,
         };
-        let notifier =
-            Arc::new(Notifier::start(ledger, mailer, config.mail.clone(), Arc::new(now_ms)).await?);
+        let notifier = Arc::new(
+            Notifier::start(
+                ledger.clone(),
+                mailer,
+                config.mail.clone(),
+                Arc::new(now_ms),
+            )
+            .await?,
+        );
 
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
@@ -196,22 +204,7 @@ impl App {
             reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
         }
         let metrics = Arc::new(Metrics::new()?);
-        metrics.set_notify_source(Box::new({
-            let notifier = notifier.clone();
-            move || {
-                let counts = notifier.counts();
-                let sum = |of: &[(&'static str, u64)]| of.iter().map(|(_, count)| count).sum();
-                let sent: u64 = sum(&counts.sent);
-                NotifyCounts {
-                    queued: counts
-                        .recorded
-                        .saturating_sub(sent + counts.dead + counts.shed),
-                    sent,
-                    failed: sum(&counts.failed),
-                    dead: counts.dead,
-                }
-            }
-        }));
+        metrics.set_notify_source(mails::counts(&notifier));
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -219,6 +212,7 @@ impl App {
             answers,
             metrics,
             health: health.clone(),
+            deliveries: mails::deliveries(ledger, &notifier),
             reload: reload.clone(),
             config: config.http,
         });

@@ -38,6 +38,7 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Result<impl IntoR
         &current,
         &server.state.health.now(),
         &server.state.submitter.stats(),
+        server.state.metrics.notify_counts().as_ref(),
         now_ms(),
     );
     let html = page::render(&view)

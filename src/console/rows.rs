@@ -13,6 +13,7 @@ use crate::dataflow::Watermarks;
 use crate::engine::Snapshot;
 use crate::event::Stream;
 use crate::journal::writer::WriterStats;
+use crate::metrics::NotifyCounts;
 use crate::rules::{Text, Verdict};
 use crate::triggers::Trigger;
 
@@ -30,6 +31,9 @@ pub(super) struct PageView {
     pub(super) version: &'static str,
     pub(super) book: String,
     pub(super) facts: Vec<FactRow>,
+    /// Notices that were given up: an operator has to look.
+    pub(super) dead_letters: u64,
+    pub(super) notices_queued: u64,
     pub(super) services: Vec<ServiceRow>,
     pub(super) alerts: Vec<AlertRow>,
     pub(super) alerts_total: usize,
@@ -284,6 +288,7 @@ impl PageView {
         current: &Current,
         health: &HealthNow,
         stats: &WriterStats,
+        mails: Option<&NotifyCounts>,
         now_ms: i64,
     ) -> PageView {
         let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
@@ -314,6 +319,8 @@ impl PageView {
             version: env!("CARGO_PKG_VERSION"),
             book: format!("{} {}", book.name, book.version),
             facts: facts(snapshot, health, stats, now_ms),
+            dead_letters: mails.map_or(0, |mails| mails.dead_letters),
+            notices_queued: mails.map_or(0, |mails| mails.queued),
             services,
             alerts_total: firing.len(),
             pending_total: pending.count(),

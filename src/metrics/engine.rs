@@ -8,8 +8,8 @@ use prometheus::proto::MetricFamily;
 use crate::alerting::{Alert, AlertState};
 use crate::api::{Lifecycle, severity_name};
 use crate::event::Stream;
+use crate::metrics::Scrape;
 use crate::metrics::family::Family;
-use crate::metrics::{NotifyCounts, Scrape};
 use crate::triggers::TriggerState;
 
 /// Alert, service, severity, state.
@@ -404,24 +404,4 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     )
     .with(snapshot.past_refused_total as f64)
     .finish(page);
-}
-
-/// What the mail room has done.
-pub(super) fn notify(counts: NotifyCounts, page: &mut Vec<MetricFamily>) {
-    Family::gauge("notices_queued", "Notices that wait to be sent.", &[])
-        .with(counts.queued as f64)
-        .finish(page);
-    let mut family = Family::counter(
-        "notices_total",
-        "Notices by what became of them: sent, failed (an attempt that will be repeated), dead (given up).",
-        &["outcome"],
-    );
-    for (outcome, value) in [
-        ("sent", counts.sent),
-        ("failed", counts.failed),
-        ("dead", counts.dead),
-    ] {
-        family.add([outcome], value as f64);
-    }
-    family.finish(page);
 }

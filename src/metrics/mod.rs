@@ -8,6 +8,7 @@ mod checkpoint;
 mod engine;
 mod family;
 mod kqi;
+mod notify;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,16 +33,24 @@ const LATENCY_BOUNDS_S: [f64; 13] = [
 ];
 
 /// What the mail room has done, as it tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotifyCounts {
-    /// Notices that wait.
+    /// Notices that wait now.
     pub queued: u64,
-    /// Notices delivered.
+    /// Dead letters now, until they are sent again or forgotten.
+    pub dead_letters: u64,
+    /// Mails delivered since the start.
     pub sent: u64,
-    /// Attempts that failed and will be repeated.
-    pub failed: u64,
-    /// Notices given up.
+    /// Attempts that failed since the start, by what that means.
+    pub failed: Vec<(&'static str, u64)>,
+    /// Mails given up since the start.
     pub dead: u64,
+    /// Notices given up since the start because too many waited.
+    pub shed: u64,
+    /// Digests among the mails delivered.
+    pub digests: u64,
+    /// Notices that are told by a digest.
+    pub folded: u64,
 }
 
 /// Where the mail room's counts are read.
@@ -200,7 +209,8 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    fn notify_counts(&self) -> Option<NotifyCounts> {
+    /// What the mail room tells; nothing before it is there.
+    pub(crate) fn notify_counts(&self) -> Option<NotifyCounts> {
         self.notify.get().map(|source| source())
     }
 }

@@ -5,7 +5,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, kqi};
+use crate::metrics::{Metrics, checkpoint, engine, kqi, notify};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -41,7 +41,7 @@ impl Metrics {
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
         if let Some(counts) = self.notify_counts() {
-            engine::notify(counts, &mut families);
+            notify::notify(&counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);

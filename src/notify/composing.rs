@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::counters::{Counters, add};
 use super::email::{Composer, Message};
-use crate::store::Due;
+use crate::store::{DIGEST, Due, Ledger, LedgerError, Members};
+
+/// Notices that a digest lists; it says how many more it tells. Judgement: what a person still reads, and
+/// well under the 100 KB at which mail programs cut.
+const DIGEST_ROWS_MAX: u32 = 100;
 
 /// A due notice and what it became.
 pub(super) struct Composed {
@@ -26,20 +30,25 @@ pub(super) enum Made {
 /// the end of the runtime cuts off is left out, and waits in the ledger as it did.
 pub(super) async fn compose(
     composer: &Arc<Composer>,
+    ledger: &Ledger,
     counters: &Counters,
     due: Vec<Due>,
-) -> Vec<Composed> {
-    let begun: Vec<_> = due
-        .into_iter()
-        .map(|mut due| {
-            let (message_id, notice) = (due.message_id.clone(), std::mem::take(&mut due.notice));
-            let composing = due.eml.is_none().then(|| {
-                let composer = Arc::clone(composer);
-                tokio::task::spawn_blocking(move || composer.compose(&message_id, &notice))
-            });
-            (due, composing)
-        })
-        .collect();
+) -> Result<Vec<Composed>, LedgerError> {
+    let mut begun = Vec::with_capacity(due.len());
+    for mut due in due {
+        let composing = match &due.eml {
+            Some(_) => None,
+            None => {
+                let what = what_to_compose(ledger, &mut due).await?;
+                let (message_id, composer) = (due.message_id.clone(), Arc::clone(composer));
+                Some(tokio::task::spawn_blocking(move || match what {
+                    What::Notice(notice) => composer.compose(&message_id, &notice),
+                    What::Digest(members) => composer.compose_digest(&message_id, &members),
+                }))
+            }
+        };
+        begun.push((due, composing));
+    }
     let mut composed = Vec::with_capacity(begun.len());
     for (mut due, composing) in begun {
         let made = match composing {
@@ -59,7 +68,22 @@ pub(super) async fn compose(
         };
         composed.push(Composed { due, made });
     }
-    composed
+    Ok(composed)
+}
+
+/// What a message is made of.
+enum What {
+    Notice(Vec<u8>),
+    Digest(Members),
+}
+
+async fn what_to_compose(ledger: &Ledger, due: &mut Due) -> Result<What, LedgerError> {
+    if due.reason == DIGEST {
+        return Ok(What::Digest(
+            ledger.members(&due.id, DIGEST_ROWS_MAX).await?,
+        ));
+    }
+    Ok(What::Notice(std::mem::take(&mut due.notice)))
 }
 
 fn with_cause(error: &dyn std::error::Error) -> String {

@@ -18,7 +18,8 @@ pub struct MailConfig {
     pub smtp: Option<SmtpConfig>,
     /// Folder of `.eml` files, used without `smtp`; `outbox` in the data folder where it is left out.
     pub outbox: Option<PathBuf>,
-    /// Mails to one recipient within one minute of the clock; the rest wait for the next minute.
+    /// Mails to one recipient within one minute of the clock, the last quarter of them only for what is
+    /// critical; what is beyond is told by one digest when the minute is over.
     pub per_recipient_minute_max: u32,
     /// Attempts after which a passing failure is given up: a dead letter.
     pub attempts_max: u32,
@@ -42,6 +43,7 @@ impl Default for MailConfig {
             domain: None,
             smtp: None,
             outbox: None,
+            // Judgement: one every two seconds is more than anybody reads one by one.
             per_recipient_minute_max: 30,
             attempts_max: 12,
             backoff_ms_min: 5_000,

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
+use crate::store::DIGEST;
 
-/// Counts since the start of the process; each only grows. What waits now is the ledger's `counts`.
+/// Counts since the start of the process; each but `waiting` and `dead_letters` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotifyCounts {
     /// Notices recorded to be sent.
@@ -24,12 +25,20 @@ pub struct NotifyCounts {
     pub failed: Vec<(&'static str, u64)>,
     /// Mails given up after attempts.
     pub dead: u64,
-    /// Times that a mail was held for the next minute by a recipient's cap.
+    /// Digests sent.
+    pub digests: u64,
+    /// Notices that are told by a digest and not by a mail of their own.
+    pub folded: u64,
+    /// Times that a notice was held for the next minute by a recipient's cap.
     pub held: u64,
     /// Mails given up because too many were waiting.
     pub shed: u64,
     /// Attempts left open by an earlier process or a failing ledger; their mails may have two copies.
     pub requeued: u64,
+    /// Notices that wait now.
+    pub waiting: u64,
+    /// Dead letters now.
+    pub dead_letters: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
 }
@@ -43,9 +52,13 @@ pub(super) struct Counters {
     sent: [AtomicU64; NoticeReason::ALL.len()],
     failed: [AtomicU64; 3],
     pub(super) dead: AtomicU64,
+    digests: AtomicU64,
+    pub(super) folded: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) requeued: AtomicU64,
+    pub(super) waiting: AtomicU64,
+    pub(super) dead_letters: AtomicU64,
     pub(super) ledger_failures: AtomicU64,
 }
 
@@ -54,6 +67,9 @@ const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Per
 impl Counters {
     /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
     pub(super) fn sent(&self, reason: &str) {
+        if reason == DIGEST {
+            add(&self.digests, 1);
+        }
         let at = NoticeReason::ALL
             .iter()
             .position(|known| known.name() == reason);
@@ -87,9 +103,13 @@ impl Counters {
                 .zip(self.failed.iter().map(get))
                 .collect(),
             dead: get(&self.dead),
+            digests: get(&self.digests),
+            folded: get(&self.folded),
             held: get(&self.held),
             shed: get(&self.shed),
             requeued: get(&self.requeued),
+            waiting: get(&self.waiting),
+            dead_letters: get(&self.dead_letters),
             ledger_failures: get(&self.ledger_failures),
         }
     }

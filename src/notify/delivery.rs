@@ -5,10 +5,12 @@
 //! * an attempt and its bytes are in the ledger before the mailer is called, and its outcome after;
 //! * every attempt for a notice sends the bytes of the first;
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
-//! * no recipient is sent more than the cap within one minute of the clock (by one process).
+//! * no recipient is sent more than the cap within one minute of the clock (by one process);
+//! * what is beyond the cap waits for the end of the minute, and is told by one digest then.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lettre::Address;
@@ -21,10 +23,11 @@ use super::backend::{DeliveryError, Failure, Mail, Mailer};
 use super::composing::{Composed, Made, compose};
 use super::config::MailConfig;
 use super::counters::{Counters, add};
-use super::email::Composer;
+use super::email::{Composer, urgency};
 use super::identity;
 use super::service::Clock;
-use crate::store::{Attempt, Due, Failed, Ledger, LedgerError};
+use crate::rules::Severity;
+use crate::store::{Attempt, DIGEST, Due, Failed, Fold, Ledger, LedgerError};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
@@ -35,6 +38,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 const SLEEP_MIN: Duration = Duration::from_millis(20);
 /// Sleep after the ledger failed.
 const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+/// Distance between two countings of what waits.
+const COUNT_EVERY_MS: i64 = 1_000;
 /// Distance between rounds of forgetting.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 
@@ -52,6 +57,7 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    pub(super) counted_at_ms: i64,
     /// A round ended early, so rows may say `sending` though nothing is on its way.
     pub(super) uncertain: bool,
 }
@@ -64,8 +70,10 @@ pub(super) struct Minute {
 }
 
 impl Minute {
-    /// Counts one more, unless that is over the cap.
-    fn take(&mut self, recipient: &str, now_ms: i64, cap: u32) -> bool {
+    /// Counts one more, unless that is over the cap. The last quarter of the cap is for what is
+    /// critical: a flood of lesser notices must not make that wait.
+    fn take(&mut self, recipient: &str, now_ms: i64, cap: u32, is_critical: bool) -> bool {
+        let cap = if is_critical { cap } else { cap - cap / 4 };
         let number = now_ms.div_euclid(MINUTE_MS);
         if number != self.number {
             self.number = number;
@@ -91,7 +99,12 @@ impl Delivery {
             let mut failed = false;
             let pause = match self.round().await {
                 Ok(0) if deadline.is_some() => break,
-                Ok(0) => self.until_due().await,
+                Ok(0) => {
+                    // What the rounds before changed; a failure is met and counted by the next round.
+                    self.counted_at_ms = i64::MIN / 2;
+                    let _ = self.count((self.clock)()).await;
+                    self.until_due().await
+                }
                 Ok(_) => continue,
                 Err(failure) => {
                     add(&self.counters.ledger_failures, 1);
@@ -123,6 +136,7 @@ impl Delivery {
             self.uncertain = false;
         }
         self.tidy(now_ms).await?;
+        self.count(now_ms).await?;
         let due = self
             .ledger
             .due(now_ms, self.config.in_flight_max.max(1))
@@ -131,23 +145,71 @@ impl Delivery {
         let cap = self.config.per_recipient_minute_max.max(1);
         let (mut free, mut held) = (Vec::with_capacity(looked_at), Vec::new());
         for due in due {
-            if self.minute.take(&due.recipient, now_ms, cap) {
+            let is_critical = due.urgency >= urgency(Severity::Critical);
+            if self.minute.take(&due.recipient, now_ms, cap, is_critical) {
                 free.push(due);
             } else {
-                held.push(due.id);
+                held.push(due);
             }
         }
-        if !held.is_empty() {
-            add(&self.counters.held, held.len() as u64);
-            let next_minute_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
-            self.ledger.hold(&held, next_minute_ms).await?;
-        }
-        let composed = compose(&self.composer, &self.counters, free).await;
+        let composed = compose(&self.composer, &self.ledger, &self.counters, free).await?;
         self.uncertain = !composed.is_empty();
         let claimed = self.claim(composed).await?;
+        // After the claim: what is sent alone must not be told by a digest as well.
+        self.hold(held, now_ms).await?;
         self.attempt(claimed).await?;
         self.uncertain = false;
         Ok(looked_at)
+    }
+
+    /// Lets what is over a recipient's cap wait for the next minute: in a digest, unless it is a message
+    /// already.
+    async fn hold(&self, held: Vec<Due>, now_ms: i64) -> Result<(), LedgerError> {
+        let until_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+        let mut waits = Vec::new();
+        for due in held {
+            let folded = match (due.reason == DIGEST, &due.eml) {
+                (false, None) => self.fold(&due, now_ms, until_ms).await?,
+                _ => None,
+            };
+            match folded {
+                Some(folded) => {
+                    add(&self.counters.held, folded);
+                    add(&self.counters.folded, folded);
+                }
+                None => waits.push(due.id),
+            }
+        }
+        if waits.is_empty() {
+            return Ok(());
+        }
+        add(&self.counters.held, waits.len() as u64);
+        self.ledger.hold(&waits, until_ms).await
+    }
+
+    /// Folds all that waits for the recipient of a notice, as far as it is no more urgent.
+    async fn fold(
+        &self,
+        due: &Due,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<Option<u64>, LedgerError> {
+        let (id, message_id) = self.composer.digest_identity(&due.recipient, &due.id);
+        let critical = urgency(Severity::Critical);
+        let fold = Fold {
+            id: &id,
+            message_id: &message_id,
+            recipient: &due.recipient,
+            // Where something critical is over the cap, everything is; else what is critical is sent.
+            urgency_max: if due.urgency >= critical {
+                critical
+            } else {
+                critical - 1
+            },
+            now_ms,
+            until_ms,
+        };
+        self.ledger.fold(&fold).await
     }
 
     /// Puts the attempts and their new messages into the ledger, and what cannot be sent aside.
@@ -231,7 +293,7 @@ impl Delivery {
         self.counters.failed(failed.failure);
         let next = next_attempt(&self.config, &due.id, attempt, failed.failure, now_ms);
         self.ledger
-            .mark_failed(&due.id, next, &failed.message)
+            .mark_failed(&due.id, next, &failed.message, failed.failure.name())
             .await?;
         let kind = failed.failure.name();
         match next {
@@ -265,6 +327,18 @@ impl Delivery {
                 warn!(%error, "cannot clear the outbox of old mails");
             }
         }
+        Ok(())
+    }
+
+    /// Tells the metrics what waits and what is dead: at most once a second while there is much to do.
+    async fn count(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        if (now_ms - self.counted_at_ms).abs() < COUNT_EVERY_MS {
+            return Ok(());
+        }
+        self.counted_at_ms = now_ms;
+        let (waiting, dead) = self.ledger.unsettled().await?;
+        self.counters.waiting.store(waiting, Ordering::Relaxed);
+        self.counters.dead_letters.store(dead, Ordering::Relaxed);
         Ok(())
     }
 
@@ -337,8 +411,16 @@ mod tests {
     #[test]
     fn a_recipient_has_so_many_mails_a_minute() {
         let mut minute = Minute::default();
-        let takes = [0, 1, 2, 60_000].map(|now_ms| minute.take("A@b.c", now_ms, 2));
+        let takes = [0, 1, 2, 60_000].map(|now_ms| minute.take("A@b.c", now_ms, 2, false));
         assert_eq!(takes, [true, true, false, true]);
-        assert!(minute.take("other@b.c", 60_000, 2));
+        assert!(minute.take("other@b.c", 60_000, 2, false));
+    }
+
+    #[test]
+    fn a_quarter_of_the_cap_is_for_what_is_critical() {
+        let mut minute = Minute::default();
+        let mut takes = |critical| (0..9).filter(|_| minute.take("a", 0, 8, critical)).count();
+        assert_eq!((takes(false), takes(true)), (6, 2));
+        assert_eq!(takes(false), 0);
     }
 }

@@ -10,14 +10,15 @@ use lettre::address::AddressError;
 use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use super::config::MailConfig;
 use super::identity;
-use super::render::{RenderError, Renderer};
+use super::render::{RenderError, Rendered, Renderer};
 use crate::alerting::Notice;
-use crate::store::Entry;
+use crate::rules::Severity;
+use crate::store::{DIGEST, Entry, Members};
 
 /// Why a notice cannot become a message.
 #[derive(Debug, Error)]
@@ -42,6 +43,9 @@ pub enum EmailError {
     /// What the ledger keeps is no notice of this program.
     #[error("cannot read the stored notice")]
     Stored(#[source] serde_json::Error),
+    /// A digest without a notice: its notices have ended otherwise.
+    #[error("nothing is left to tell in this digest")]
+    Nothing,
     /// lettre refused what was put together.
     #[error("cannot put the message together")]
     Build(#[source] lettre::error::Error),
@@ -101,6 +105,7 @@ impl Composer {
             revision: notice.revision,
             reason: notice.reason.name().to_owned(),
             recipient: notice.recipient.email.clone(),
+            urgency: urgency(notice.alert.severity),
             message_id: identity::message_id(notice, &self.domain),
             // Plain data always has a JSON form. Should it ever not, the mail is refused when it is due,
             // with a reason, and the others of the epoch are recorded.
@@ -116,13 +121,30 @@ impl Composer {
         self.message(message_id, &notice)
     }
 
+    /// Makes the message of a digest, by its Message-ID and the notices that it tells.
+    pub fn compose_digest(
+        &self,
+        message_id: &str,
+        members: &Members,
+    ) -> Result<Message, EmailError> {
+        let read = |stored: &Vec<u8>| serde_json::from_slice(stored).map_err(EmailError::Stored);
+        let notices: Vec<Notice> = members.notices.iter().map(read).collect::<Result<_, _>>()?;
+        let first = notices.first().ok_or(EmailError::Nothing)?;
+        let rendered = self.renderer.digest(&notices, members.total)?;
+        let rendered = rendered.ok_or(EmailError::Nothing)?;
+        let message = self
+            .addressed(message_id, first, &rendered.subject, members.newest_at_ms)?
+            .raw_header(header("X-Chrysalis-Reason", DIGEST.to_owned()))
+            .raw_header(header("X-Chrysalis-Notices", members.total.to_string()));
+        finish(message, rendered, message_id, "")
+    }
+
+    /// Identity and Message-ID of the digest that begins with a notice.
+    pub(super) fn digest_identity(&self, recipient: &str, first_id: &str) -> (String, String) {
+        identity::digest(recipient, first_id, &self.domain)
+    }
+
     fn message(&self, message_id: &str, notice: &Notice) -> Result<Message, EmailError> {
-        let address = notice
-            .recipient
-            .email
-            .parse()
-            .map_err(|source| EmailError::Recipient(notice.recipient.email.clone(), source))?;
-        let to = Mailbox::new(Some(one_line(&notice.recipient.name)), address);
         // A thread keeps the domain that its notices were decided under.
         let domain = message_id
             .rsplit_once('@')
@@ -130,20 +152,45 @@ impl Composer {
         let root_id = identity::root_id(notice, domain);
         let content_id = format!("chart.{message_id}");
         let rendered = self.renderer.render(notice, &content_id)?;
-
-        let mut message = lettre::Message::builder()
-            .from(self.from.clone())
-            .to(to)
-            .subject(rendered.subject.as_str())
-            .date(date(notice.decided_at_ms))
-            .message_id(Some(format!("<{message_id}>")));
-        if let Some(reply_to) = &self.reply_to {
-            message = message.reply_to(reply_to.clone());
-        }
+        let mut message =
+            self.addressed(message_id, notice, &rendered.subject, notice.decided_at_ms)?;
         if message_id != root_id {
             message = message
                 .in_reply_to(format!("<{root_id}>"))
                 .references(format!("<{root_id}>"));
+        }
+        for (name, value) in [
+            ("X-Chrysalis-Incident", one_line(&notice.alert.incident)),
+            ("X-Chrysalis-Reason", notice.reason.name().to_owned()),
+            ("X-Chrysalis-Revision", notice.revision.to_string()),
+        ] {
+            message = message.raw_header(header(name, value));
+        }
+        finish(message, rendered, message_id, &content_id)
+    }
+
+    /// The headers that every message has.
+    fn addressed(
+        &self,
+        message_id: &str,
+        notice: &Notice,
+        subject: &str,
+        at_ms: i64,
+    ) -> Result<MessageBuilder, EmailError> {
+        let address = notice
+            .recipient
+            .email
+            .parse()
+            .map_err(|source| EmailError::Recipient(notice.recipient.email.clone(), source))?;
+        let to = Mailbox::new(Some(one_line(&notice.recipient.name)), address);
+        let mut message = lettre::Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(subject)
+            .date(date(at_ms))
+            .message_id(Some(format!("<{message_id}>")));
+        if let Some(reply_to) = &self.reply_to {
+            message = message.reply_to(reply_to.clone());
         }
         let sender = &self.from.email;
         for (name, value) in [
@@ -157,37 +204,57 @@ impl Composer {
                 "List-Unsubscribe",
                 format!("<mailto:{sender}?subject=unsubscribe>"),
             ),
-            ("X-Chrysalis-Incident", one_line(&notice.alert.incident)),
-            ("X-Chrysalis-Reason", notice.reason.name().to_owned()),
-            ("X-Chrysalis-Revision", notice.revision.to_string()),
         ] {
-            let name = HeaderName::new_from_ascii_str(name);
-            message = message.raw_header(HeaderValue::new(name, value));
+            message = message.raw_header(header(name, value));
         }
-        let boundary = |part: &str| format!("{:016x}", identity::hash(&[message_id, part]));
-        let text = SinglePart::plain(rendered.text);
-        let html = SinglePart::html(rendered.html);
-        let texts = MultiPart::alternative()
-            .boundary(boundary("alternative"))
-            .singlepart(text);
-        let texts = match rendered.chart {
-            None => texts.singlepart(html),
-            Some(png) => {
-                let chart = SinglePart::builder()
-                    .header(ContentType::parse("image/png").unwrap_or(ContentType::TEXT_PLAIN))
-                    .header(ContentDisposition::inline_with_name("chart.png"))
-                    .header(ContentId::from(format!("<{content_id}>")))
-                    .header(ContentTransferEncoding::Base64)
-                    .body(png);
-                let related = MultiPart::related().boundary(boundary("related"));
-                texts.multipart(related.singlepart(html).singlepart(chart))
-            }
-        };
-        let message = message.multipart(texts).map_err(EmailError::Build)?;
-        Ok(Message {
-            subject: rendered.subject,
-            eml: message.formatted(),
-        })
+        Ok(message)
+    }
+}
+
+fn header(name: &'static str, value: String) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
+}
+
+/// Puts the texts, and the chart where there is one, below the headers.
+fn finish(
+    message: MessageBuilder,
+    rendered: Rendered,
+    message_id: &str,
+    content_id: &str,
+) -> Result<Message, EmailError> {
+    let boundary = |part: &str| format!("{:016x}", identity::hash(&[message_id, part]));
+    let text = SinglePart::plain(rendered.text);
+    let html = SinglePart::html(rendered.html);
+    let texts = MultiPart::alternative()
+        .boundary(boundary("alternative"))
+        .singlepart(text);
+    let texts = match rendered.chart {
+        None => texts.singlepart(html),
+        Some(png) => {
+            let chart = SinglePart::builder()
+                .header(ContentType::parse("image/png").unwrap_or(ContentType::TEXT_PLAIN))
+                .header(ContentDisposition::inline_with_name("chart.png"))
+                .header(ContentId::from(format!("<{content_id}>")))
+                .header(ContentTransferEncoding::Base64)
+                .body(png);
+            let related = MultiPart::related().boundary(boundary("related"));
+            texts.multipart(related.singlepart(html).singlepart(chart))
+        }
+    };
+    let message = message.multipart(texts).map_err(EmailError::Build)?;
+    Ok(Message {
+        subject: rendered.subject,
+        eml: message.formatted(),
+    })
+}
+
+/// What comes first where not all can be sent at once: the rank of the severity.
+pub(super) const fn urgency(severity: Severity) -> u8 {
+    match severity {
+        Severity::Warning => 0,
+        Severity::Minor => 1,
+        Severity::Major => 2,
+        Severity::Critical => 3,
     }
 }
 

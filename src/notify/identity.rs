@@ -39,6 +39,15 @@ fn revision_id(notice: &Notice, revision: u32, domain: &str) -> String {
     format!("{readable}.{revision}.{hash:016x}@{domain}")
 }
 
+/// Identity and Message-ID (without angle brackets) of the digest that begins with a notice. A notice
+/// begins one digest at most, so the name is used once.
+pub(super) fn digest(recipient: &str, first_id: &str, domain: &str) -> (String, String) {
+    let recipient = recipient.to_ascii_lowercase();
+    let id = format!("digest.{:016x}", hash(&["digest", first_id, &recipient]));
+    let message_id = format!("{id}@{domain}");
+    (id, message_id)
+}
+
 /// FNV-1a, 64 bits, over parts that stay apart. Not for secrets: it tells mails apart.
 pub(super) fn hash(parts: &[&str]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;

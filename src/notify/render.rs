@@ -1,7 +1,8 @@
-//! A notice as texts and a picture. No headers, no MIME, no sending.
+//! A notice as texts and a picture; many of them as a table. No headers, no MIME, no sending.
 
 mod chart;
 mod correction;
+mod digest;
 mod digits;
 mod lists;
 mod number;
@@ -15,6 +16,7 @@ use minijinja::{Environment, Value, context};
 use thiserror::Error;
 
 use crate::alerting::Notice;
+use digest::DigestView;
 use view::View;
 
 /// A notice in the recipient's language.
@@ -56,6 +58,8 @@ impl Renderer {
         // The names' endings decide about escaping: `.html` is, `.txt` is not.
         templates.add_template("mail.txt", include_str!("templates/mail.txt"))?;
         templates.add_template("mail.html", include_str!("templates/mail.html"))?;
+        templates.add_template("digest.txt", include_str!("templates/digest.txt"))?;
+        templates.add_template("digest.html", include_str!("templates/digest.html"))?;
         Ok(Renderer { templates })
     }
 
@@ -83,5 +87,27 @@ impl Renderer {
             html: self.templates.get_template("mail.html")?.render(&view)?,
             chart,
         })
+    }
+
+    /// Renders notices of one recipient, the most urgent first, as one table; `total` of them are told.
+    /// None of no notice.
+    pub(super) fn digest(
+        &self,
+        notices: &[Notice],
+        total: u64,
+    ) -> Result<Option<Rendered>, RenderError> {
+        let Some(view) = DigestView::of(notices, total) else {
+            return Ok(None);
+        };
+        let values = Value::from(Serde(&view));
+        Ok(Some(Rendered {
+            text: self.templates.get_template("digest.txt")?.render(&values)?,
+            html: self
+                .templates
+                .get_template("digest.html")?
+                .render(&values)?,
+            subject: view.subject,
+            chart: None,
+        }))
     }
 }

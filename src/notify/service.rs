@@ -19,7 +19,7 @@ use super::counters::{Counters, NotifyCounts, add};
 use super::delivery::{Delivery, Minute};
 use super::email::{Composer, EmailError};
 use crate::alerting::Notice;
-use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded, Resent};
+use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded};
 
 /// Reads the wall clock, ms.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -97,6 +97,7 @@ impl Notifier {
             stop: stopping,
             minute: Minute::default(),
             forgot_at_ms: i64::MIN / 2,
+            counted_at_ms: i64::MIN / 2,
             uncertain: false,
         };
         Ok(Notifier {
@@ -152,14 +153,7 @@ impl Notifier {
         Ok(recorded)
     }
 
-    /// Sends a dead letter again.
-    pub async fn resend(&self, id: &str) -> Result<Resent, NotifyError> {
-        let resent = self.ledger.resend(id).await?;
-        self.wake.notify_one();
-        Ok(resent)
-    }
-
-    /// Looks at the ledger now, for instance after the clock was set.
+    /// Looks at the ledger now, for instance after the clock was set or a dead letter is to be sent again.
     pub fn wake(&self) {
         self.wake.notify_one();
     }

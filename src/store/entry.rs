@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// The reason of a row that is a digest: one mail that tells many notices of one recipient.
+pub const DIGEST: &str = "digest";
+
 /// A notice to be told: the ledger keeps it and does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -18,6 +21,8 @@ pub struct Entry {
     pub reason: String,
     /// Mail address.
     pub recipient: String,
+    /// What comes first where not all can be sent at once: higher is more urgent.
+    pub urgency: u8,
     /// Message-ID, without angle brackets.
     pub message_id: String,
     /// The notice itself, of which a message will be made when it is due.
@@ -87,9 +92,11 @@ pub struct Due {
     pub reason: String,
     /// See [`Entry::recipient`].
     pub recipient: String,
+    /// See [`Entry::urgency`].
+    pub urgency: u8,
     /// See [`Entry::message_id`].
     pub message_id: String,
-    /// See [`Entry::notice`].
+    /// See [`Entry::notice`]; empty for a digest.
     pub notice: Vec<u8>,
     /// The message as it goes on the wire, once an attempt was made.
     pub eml: Option<Vec<u8>>,
@@ -105,6 +112,34 @@ pub struct Attempt<'a> {
     /// Subject and message, where they were made for this attempt. A message that the ledger has
     /// already stays.
     pub message: Option<(&'a str, &'a [u8])>,
+}
+
+/// What waits for a recipient and is to be told by one mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fold<'a> {
+    /// Identity of the digest, should a new one be made.
+    pub id: &'a str,
+    /// Its Message-ID.
+    pub message_id: &'a str,
+    /// See [`Entry::recipient`]; in letters of either case.
+    pub recipient: &'a str,
+    /// The most urgent that are folded.
+    pub urgency_max: u8,
+    /// Notices that may be sent now, ms.
+    pub now_ms: i64,
+    /// When a new digest is due, ms.
+    pub until_ms: i64,
+}
+
+/// The notices that a digest tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// See [`Entry::notice`], the most urgent first, up to a limit.
+    pub notices: Vec<Vec<u8>>,
+    /// How many there are.
+    pub total: u64,
+    /// When the newest of all was decided, by the journal's clock, ms.
+    pub newest_at_ms: i64,
 }
 
 /// What follows from an attempt that failed.
@@ -141,10 +176,31 @@ pub struct Delivery {
     pub next_attempt_at_ms: i64,
     /// What the last failed attempt said.
     pub last_error: Option<String>,
+    /// What that means, by its name in metrics: `transient`, `setup` or `permanent`.
+    pub failure: Option<String>,
+    /// The digest that tells it, if not a mail of its own.
+    pub digest: Option<String>,
+    /// Who had it sent again last, and when, ms.
+    pub resent: Option<(String, i64)>,
     /// When it was decided, by the journal's clock, ms.
     pub decided_at_ms: i64,
     /// When it was sent or given up, by the wall clock, ms.
     pub settled_at_ms: Option<i64>,
+}
+
+/// Which rows to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// Told by this digest.
+    pub digest: Option<String>,
+    /// Most rows.
+    pub limit: u32,
+    /// Rows to leave out before the first.
+    pub offset: u32,
 }
 
 /// Rows by state.
@@ -165,7 +221,9 @@ pub struct Counts {
 pub enum Resent {
     /// It waits for its attempts as if it were new.
     Queued,
-    /// It is not dead, so nothing was done.
+    /// It was sent again before and is no dead letter now: nothing was done.
+    Before(DeliveryState),
+    /// It never was a dead letter, so nothing was done.
     NotDead(DeliveryState),
     /// The ledger has no such notice.
     Unknown,

@@ -19,16 +19,13 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Row, Sqlite, Transaction};
 
-use super::entry::{Attempt, DeliveryState, Due, Entry, Failed, LedgerError, Recorded};
+use super::entry::{Attempt, DeliveryState, Due, Entry, LedgerError, Recorded};
 
 /// Time that a statement waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
-
-/// Characters of an error that are kept.
-const ERROR_CHARS_MAX: usize = 500;
 
 /// The delivery ledger. Cloning it shares the connections.
 #[derive(Clone, Debug)]
@@ -152,12 +149,12 @@ impl Ledger {
         })
     }
 
-    /// Notices whose time has come, oldest decision first, at most `limit`.
+    /// Notices whose time has come, the most urgent first, then the oldest decision; at most `limit`.
     pub async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<Due>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, incident, reason, recipient, message_id, notice, eml, attempts FROM sendable
-             WHERE next_attempt_at_ms <= ?
-             ORDER BY sequence LIMIT ?",
+            "SELECT id, incident, reason, recipient, urgency, message_id, notice, eml, attempts
+             FROM sendable WHERE next_attempt_at_ms <= ?
+             ORDER BY urgency DESC, sequence LIMIT ?",
         )
         .bind(now_ms)
         .bind(limit)
@@ -171,6 +168,7 @@ impl Ledger {
                 incident: row.get("incident"),
                 reason: row.get("reason"),
                 recipient: row.get("recipient"),
+                urgency: row.get("urgency"),
                 message_id: row.get("message_id"),
                 notice: row.get("notice"),
                 eml: row.get("eml"),
@@ -211,67 +209,6 @@ impl Ledger {
         Ok(marked)
     }
 
-    /// Makes a dead letter of a waiting notice of which no message can be made. False if it does not
-    /// wait.
-    pub async fn mark_refused(
-        &self,
-        id: &str,
-        reason: &str,
-        now_ms: i64,
-    ) -> Result<bool, LedgerError> {
-        let done = sqlx::query(
-            "UPDATE notices SET state = 'dead', settled_at_ms = ?, last_error = ?
-             WHERE id = ? AND state = 'queued'",
-        )
-        .bind(now_ms)
-        .bind(shortened(reason))
-        .bind(id)
-        .execute(&self.pool)
-        .await
-        .map_err(statement("mark a notice as refused"))?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Says that the mailer took it. False if no attempt was under way.
-    pub async fn mark_sent(&self, id: &str, now_ms: i64) -> Result<bool, LedgerError> {
-        let done = sqlx::query(
-            "UPDATE notices SET state = 'sent', settled_at_ms = ?, last_error = NULL
-             WHERE id = ? AND state = 'sending'",
-        )
-        .bind(now_ms)
-        .bind(id)
-        .execute(&self.pool)
-        .await
-        .map_err(statement("mark a notice as sent"))?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Says that the attempt under way failed. False if there was none.
-    pub async fn mark_failed(
-        &self,
-        id: &str,
-        failed: Failed,
-        error: &str,
-    ) -> Result<bool, LedgerError> {
-        let (state, next_ms, settled_ms) = match failed {
-            Failed::RetryAt(at_ms) => (DeliveryState::Queued, at_ms, None),
-            Failed::Dead(at_ms) => (DeliveryState::Dead, 0, Some(at_ms)),
-        };
-        let done = sqlx::query(
-            "UPDATE notices SET state = ?, next_attempt_at_ms = ?, settled_at_ms = ?, last_error = ?
-             WHERE id = ? AND state = 'sending'",
-        )
-        .bind(state.name())
-        .bind(next_ms)
-        .bind(settled_ms)
-        .bind(shortened(error))
-        .bind(id)
-        .execute(&self.pool)
-        .await
-        .map_err(statement("mark a notice as failed"))?;
-        Ok(done.rows_affected() == 1)
-    }
-
     /// Lets waiting notices wait longer, without counting an attempt.
     pub async fn hold(&self, ids: &[String], until_ms: i64) -> Result<(), LedgerError> {
         let failed = statement("hold notices");
@@ -304,14 +241,16 @@ impl Ledger {
     }
 
     /// Makes dead letters of the oldest waiting notices beyond `queued_max`, and says how many: what
-    /// is newest matters most, and nothing vanishes.
+    /// is newest matters most, and nothing vanishes. What a digest will tell does not count: however
+    /// many they are, they are one mail.
     pub async fn shed(&self, queued_max: u64, now_ms: i64) -> Result<u64, LedgerError> {
         let queued_max = signed("queue limit", queued_max)?;
         let done = sqlx::query(
             "UPDATE notices SET state = 'dead', settled_at_ms = ?,
                     last_error = 'the delivery queue was over its limit of ' || ?
              WHERE sequence IN (
-                 SELECT sequence FROM notices WHERE state = 'queued'
+                 SELECT sequence FROM notices
+                 WHERE state = 'queued' AND digest IS NULL AND reason <> 'digest'
                  ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
         )
         .bind(now_ms)
@@ -326,13 +265,20 @@ impl Ledger {
     /// Forgets notices that were sent or given up before a time, and says how many. Epochs up to
     /// `decided_upto` are never decided again, so no second copy can follow from it.
     pub async fn forget(&self, before_ms: i64) -> Result<u64, LedgerError> {
+        let failed = statement("forget old notices");
+        let mut tx = self.begin().await?;
         let done = sqlx::query(
             "DELETE FROM notices WHERE state IN ('sent', 'dead') AND settled_at_ms < ?",
         )
         .bind(before_ms)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
-        .map_err(statement("forget old notices"))?;
+        .map_err(&failed)?;
+        sqlx::query("DELETE FROM resends WHERE notice NOT IN (SELECT id FROM notices)")
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+        tx.commit().await.map_err(&failed)?;
         Ok(done.rows_affected())
     }
 
@@ -361,9 +307,9 @@ impl Ledger {
 // the same program inside one transaction.
 async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
-        "INSERT INTO notices (id, incident, revision, reason, recipient, message_id, notice,
-                              state, decided_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)
+        "INSERT INTO notices (id, incident, revision, reason, recipient, urgency, message_id,
+                              notice, state, decided_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -371,16 +317,13 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
     .bind(entry.revision)
     .bind(&entry.reason)
     .bind(&entry.recipient)
+    .bind(entry.urgency)
     .bind(&entry.message_id)
     .bind(&entry.notice)
     .bind(entry.decided_at_ms)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected())
-}
-
-fn shortened(error: &str) -> String {
-    error.chars().take(ERROR_CHARS_MAX).collect()
 }
 
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {

@@ -2,15 +2,18 @@
 //!
 //! Only this room names SQL. Others see plain values, so that another database can take its place.
 
+mod digest;
 mod entry;
 mod history;
 mod ledger;
 mod operator;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{
-    Attempt, Counts, Delivery, DeliveryState, Due, Entry, Failed, LedgerError, Recorded, Resent,
+    Attempt, Counts, DIGEST, Delivery, DeliveryState, Due, Entry, Failed, Fold, LedgerError,
+    Members, Recorded, Resent, Wanted,
 };
 pub use history::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, Filter, History, HistoryError,

@@ -3,39 +3,79 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::entry::{Counts, Delivery, DeliveryState, LedgerError, Resent};
+use super::entry::{Counts, Delivery, DeliveryState, LedgerError, Resent, Wanted};
 use super::ledger::{Ledger, state_named, statement, unsigned};
 
+/// The columns of a [`Delivery`].
+macro_rules! columns {
+    () => {
+        "SELECT id, incident, revision, reason, recipient, subject, message_id, state, attempts,
+                next_attempt_at_ms, last_error, failure, digest, decided_at_ms, settled_at_ms,
+                (SELECT actor FROM resends WHERE notice = id ORDER BY rowid DESC LIMIT 1) AS resent_by,
+                (SELECT at_ms FROM resends WHERE notice = id ORDER BY rowid DESC LIMIT 1) AS resent_at
+         FROM notices"
+    };
+}
+
 impl Ledger {
-    /// Gives a dead letter its attempts back. One that never became a message is made into one again,
-    /// for a later program may be able to.
-    pub async fn resend(&self, id: &str) -> Result<Resent, LedgerError> {
+    /// Gives a dead letter its attempts back, and keeps who wished that and why. One that never became a
+    /// message is made into one again, for a later program may be able to. A digest goes with what it
+    /// tells; one of its notices goes alone. Wishing twice changes nothing.
+    pub async fn resend(
+        &self,
+        id: &str,
+        actor: &str,
+        why: Option<&str>,
+        now_ms: i64,
+    ) -> Result<Resent, LedgerError> {
         let failed = statement("resend a notice");
         let mut tx = self.begin().await?;
-        let row = sqlx::query("SELECT state FROM notices WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(&failed)?;
+        let row = sqlx::query(
+            "SELECT state, EXISTS (SELECT 1 FROM resends WHERE notice = ?1) AS before
+             FROM notices WHERE id = ?1",
+        )
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(&failed)?;
         let Some(row) = row else {
             return Ok(Resent::Unknown);
         };
-        match state_named(row.get("state"))? {
-            DeliveryState::Dead => {
-                sqlx::query(
-                    "UPDATE notices SET state = 'queued', attempts = 0, next_attempt_at_ms = 0,
-                            settled_at_ms = NULL
-                     WHERE id = ?",
-                )
-                .bind(id)
-                .execute(&mut *tx)
-                .await
-                .map_err(&failed)?;
-                tx.commit().await.map_err(&failed)?;
-                Ok(Resent::Queued)
-            }
-            state => Ok(Resent::NotDead(state)),
+        match (state_named(row.get("state"))?, row.get("before")) {
+            (DeliveryState::Dead, _) => {}
+            (state, true) => return Ok(Resent::Before(state)),
+            (state, false) => return Ok(Resent::NotDead(state)),
         }
+        sqlx::query(
+            "UPDATE notices SET state = 'queued', next_attempt_at_ms = 0, settled_at_ms = NULL,
+                    attempts = CASE WHEN id = ?1 THEN 0 ELSE attempts END,
+                    digest = CASE WHEN id = ?1 THEN NULL ELSE digest END
+             WHERE id = ?1 OR (digest = ?1 AND state = 'dead')",
+        )
+        .bind(id)
+        .execute(&mut *tx)
+        .await
+        .map_err(&failed)?;
+        sqlx::query("INSERT INTO resends (notice, at_ms, actor, why) VALUES (?, ?, ?, ?)")
+            .bind(id)
+            .bind(now_ms)
+            .bind(actor)
+            .bind(why)
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+        tx.commit().await.map_err(&failed)?;
+        Ok(Resent::Queued)
+    }
+
+    /// One row.
+    pub async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError> {
+        let row = sqlx::query(concat!(columns!(), " WHERE id = ?"))
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(statement("read a notice"))?;
+        row.as_ref().map(delivery).transpose()
     }
 
     /// Rows in a state (or all), newest decision first.
@@ -45,15 +85,28 @@ impl Ledger {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, incident, revision, reason, recipient, subject, message_id, state, attempts,
-                    next_attempt_at_ms, last_error, decided_at_ms, settled_at_ms
-             FROM notices WHERE ?1 IS NULL OR state = ?1
-             ORDER BY sequence DESC LIMIT ?2 OFFSET ?3",
-        )
-        .bind(state.map(DeliveryState::name))
-        .bind(limit)
-        .bind(offset)
+        self.find(&Wanted {
+            state,
+            limit,
+            offset,
+            ..Wanted::default()
+        })
+        .await
+    }
+
+    /// The rows that are wanted, newest decision first.
+    pub async fn find(&self, wanted: &Wanted) -> Result<Vec<Delivery>, LedgerError> {
+        let rows = sqlx::query(concat!(
+            columns!(),
+            " WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR incident = ?2)
+               AND (?3 IS NULL OR digest = ?3)
+             ORDER BY sequence DESC LIMIT ?4 OFFSET ?5"
+        ))
+        .bind(wanted.state.map(DeliveryState::name))
+        .bind(&wanted.incident)
+        .bind(&wanted.digest)
+        .bind(wanted.limit)
+        .bind(wanted.offset)
         .fetch_all(&self.pool)
         .await
         .map_err(statement("list notices"))?;
@@ -67,6 +120,21 @@ impl Ledger {
             .fetch_optional(&self.pool)
             .await
             .map_err(statement("read a message"))
+    }
+
+    /// How many wait or are on their way, and how many are dead letters. Does not look at what was sent.
+    pub async fn unsettled(&self) -> Result<(u64, u64), LedgerError> {
+        let row = sqlx::query(
+            "SELECT (SELECT count(*) FROM notices WHERE state IN ('queued', 'sending')) AS waiting,
+                    (SELECT count(*) FROM notices WHERE state = 'dead') AS dead",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(statement("count what waits"))?;
+        Ok((
+            unsigned("count", row.get("waiting"))?,
+            unsigned("count", row.get("dead"))?,
+        ))
     }
 
     /// How many rows there are in each state.
@@ -102,6 +170,11 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, LedgerError> {
         attempts: row.get("attempts"),
         next_attempt_at_ms: row.get("next_attempt_at_ms"),
         last_error: row.get("last_error"),
+        failure: row.get("failure"),
+        digest: row.get("digest"),
+        resent: row
+            .get::<Option<String>, _>("resent_by")
+            .zip(row.get("resent_at")),
         decided_at_ms: row.get("decided_at_ms"),
         settled_at_ms: row.get("settled_at_ms"),
     })

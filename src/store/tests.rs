@@ -9,6 +9,7 @@ fn entry(id: &str, incident: &str, revision: u32) -> Entry {
         revision,
         reason: "first".to_owned(),
         recipient: "noc@example.com".to_owned(),
+        urgency: 1,
         message_id: format!("{id}@example.com"),
         notice: format!("notice {id}").into_bytes(),
         decided_at_ms: 1_000,
@@ -100,7 +101,7 @@ async fn retries_at_the_time_given_and_dies_when_told() {
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
     sending(&ledger, "a").await;
     ledger
-        .mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000))
+        .mark_failed("a", Failed::RetryAt(9_000), &"x".repeat(2_000), "permanent")
         .await
         .unwrap();
     assert_eq!(due_ids(&ledger, 8_999).await, Vec::<String>::new());
@@ -108,7 +109,7 @@ async fn retries_at_the_time_given_and_dies_when_told() {
     assert_eq!(due_ids(&ledger, 9_000).await, ["a"]);
     sending(&ledger, "a").await;
     ledger
-        .mark_failed("a", Failed::Dead(9_500), "550 no such user")
+        .mark_failed("a", Failed::Dead(9_500), "550 no such user", "permanent")
         .await
         .unwrap();
     let row = &ledger.list(Some(DeliveryState::Dead), 10, 0).await.unwrap()[0];
@@ -126,17 +127,23 @@ async fn retries_at_the_time_given_and_dies_when_told() {
 async fn only_dead_letters_are_resent() {
     let ledger = Ledger::in_memory().await.unwrap();
     ledger.record(1, &[entry("a", "i", 1)]).await.unwrap();
-    assert_eq!(ledger.resend("nobody").await.unwrap(), Resent::Unknown);
     assert_eq!(
-        ledger.resend("a").await.unwrap(),
+        ledger.resend("nobody", "duty", None, 5).await.unwrap(),
+        Resent::Unknown
+    );
+    assert_eq!(
+        ledger.resend("a", "duty", None, 5).await.unwrap(),
         Resent::NotDead(DeliveryState::Queued)
     );
     sending(&ledger, "a").await;
     ledger
-        .mark_failed("a", Failed::Dead(1), "550")
+        .mark_failed("a", Failed::Dead(1), "550", "permanent")
         .await
         .unwrap();
-    assert_eq!(ledger.resend("a").await.unwrap(), Resent::Queued);
+    assert_eq!(
+        ledger.resend("a", "duty", None, 5).await.unwrap(),
+        Resent::Queued
+    );
     assert_eq!(ledger.due(0, 1).await.unwrap()[0].attempts, 0);
 }
 
@@ -153,7 +160,10 @@ async fn what_cannot_become_a_message_is_a_dead_letter_and_can_be_resent() {
         (0, Some(70), Some("no address"))
     );
     assert_eq!(row.subject, None);
-    assert_eq!(ledger.resend("a").await.unwrap(), Resent::Queued);
+    assert_eq!(
+        ledger.resend("a", "duty", None, 5).await.unwrap(),
+        Resent::Queued
+    );
     let due = &ledger.due(0, 1).await.unwrap()[0];
     assert_eq!((due.notice.as_slice(), &due.eml), (&b"notice a"[..], &None));
 }
@@ -209,7 +219,7 @@ async fn a_thread_is_sent_in_order_and_others_do_not_wait_for_it() {
     assert_eq!(due_ids(&ledger, 0).await, ["j1"]);
     // A dead letter does not hold back the end of its incident.
     ledger
-        .mark_failed("i1", Failed::Dead(0), "550")
+        .mark_failed("i1", Failed::Dead(0), "550", "permanent")
         .await
         .unwrap();
     assert_eq!(due_ids(&ledger, 0).await, ["i2", "j1"]);

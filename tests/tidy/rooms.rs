@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "metrics",
             "mm7",
             "rules",
+            "store",
             "time",
             "triggers",
         ],
@@ -52,7 +53,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "console",
         &[
-            "alerting", "api", "dataflow", "engine", "event", "journal", "rules", "triggers",
+            "alerting", "api", "dataflow", "engine", "event", "journal", "metrics", "rules",
+            "triggers",
         ],
     ),
     (

@@ -163,21 +163,33 @@ fn judged(asked: &MoveRequest) -> Result<(TriggerState, String), ApiError> {
             format!("to is {:?}, wanted {}", asked.to, names.join(", ")),
         )
     })?;
-    let actor = asked.actor.trim();
+    let actor = actor_of(&asked.actor)?;
+    reason_of(asked.reason.as_deref())?;
+    Ok((to, actor))
+}
+
+/// The name of who acts, within bounds.
+pub(super) fn actor_of(given: &str) -> Result<String, ApiError> {
+    let actor = given.trim();
     if actor.is_empty() || actor.chars().count() > ACTOR_CHARS_MAX {
         return Err(ApiError::bad_request(
             "bad_body",
             format!("actor must have 1 to {ACTOR_CHARS_MAX} characters"),
         ));
     }
-    let reason = asked.reason.as_deref().unwrap_or_default();
+    Ok(actor.to_owned())
+}
+
+/// Refuses a reason that is out of bounds.
+pub(super) fn reason_of(given: Option<&str>) -> Result<(), ApiError> {
+    let reason = given.unwrap_or_default();
     if reason.chars().count() > REASON_CHARS_MAX {
         return Err(ApiError::bad_request(
             "bad_body",
             format!("reason must have at most {REASON_CHARS_MAX} characters"),
         ));
     }
-    Ok((to, actor.to_owned()))
+    Ok(())
 }
 
 fn unknown(id: &str) -> ApiError {

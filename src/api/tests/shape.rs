@@ -107,6 +107,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
         answers: Arc::clone(&state.answers),
         metrics: Arc::clone(&state.metrics),
         health: Arc::clone(&state.health),
+        deliveries: state.deliveries.clone(),
         reload: Arc::new(|| {
             Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })
         }),
@@ -130,9 +131,11 @@ async fn the_metrics_page_is_what_prometheus_reads() {
     let metrics = &harness.state().metrics;
     metrics.set_notify_source(Box::new(|| NotifyCounts {
         queued: 1,
+        dead_letters: 5,
         sent: 2,
-        failed: 3,
+        failed: vec![("transient", 1), ("setup", 0), ("permanent", 2)],
         dead: 4,
+        ..NotifyCounts::default()
     }));
     let body = minute("news", "长\"沙\\", T0, 3, 4).replace("长\"沙\\", "长\\\"沙\\\\")
         + &minute("news", "长沙", T0 + 60_000, 0, 1);
@@ -147,6 +150,9 @@ async fn the_metrics_page_is_what_prometheus_reads() {
     check_text(&page);
     for line in [
         "chrysalis_notices_total{outcome=\"dead\"} 4",
+        "chrysalis_notices_total{outcome=\"failed\"} 3",
+        "chrysalis_notices_failed_attempts_total{failure=\"permanent\"} 2",
+        "chrysalis_notices_dead_letters 5",
         "chrysalis_kqi_info{kqi=\"news_success\",service=\"news\",unit=\"%\",layer=\"platform\",department=\"NET\"} 1",
         "chrysalis_kqi_info{kqi=\"mail_latency\",service=\"mail\",unit=\"ms\",layer=\"network\",department=\"\"} 1",
         "process_resident_memory_bytes ",

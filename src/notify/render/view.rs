@@ -192,7 +192,7 @@ fn is_override(c: char) -> bool {
 }
 
 /// Service and place: the service's display name and the values of the other dimensions.
-fn object(language: Language, alert: &Alert, between: &str) -> String {
+pub(super) fn object(language: Language, alert: &Alert, between: &str) -> String {
     let service = alert
         .service_name
         .as_ref()
@@ -216,7 +216,7 @@ fn object(language: Language, alert: &Alert, between: &str) -> String {
 }
 
 /// The head's colour. White text on each has a contrast of at least 4.5 : 1.
-const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
+pub(super) const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
     match (reason, severity) {
         (NoticeReason::Resolved, _) => "#2e7d32",
         (NoticeReason::Corrected | NoticeReason::RuleChanged, _) => "#5b4b8a",

@@ -89,7 +89,7 @@ async fn what_was_never_composed_can_be_resent() {
     bench.ledger.record(1, &[unreadable]).await.unwrap();
     bench.ledger.shed(0, START_MS).await.unwrap();
     let notifier = bench.start().await;
-    assert_eq!(notifier.resend("n-1").await.unwrap(), Resent::Queued);
+    assert_eq!(bench.resend(&notifier, "n-1").await, Resent::Queued);
     for refused in 1..=2 {
         bench.until(DeliveryState::Dead, 1).await;
         assert_eq!(notifier.counts().refused, refused);
@@ -101,7 +101,7 @@ async fn what_was_never_composed_can_be_resent() {
         );
         assert_eq!((dead.attempts, &dead.subject), (0, &None));
         if refused == 1 {
-            notifier.resend("n-1").await.unwrap();
+            bench.resend(&notifier, "n-1").await;
             while notifier.counts().refused == 1 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -1,0 +1,36 @@
+//! What the HTTP side gets of the mail room: the ledger to look at, and its counts.
+
+use std::sync::Arc;
+
+use crate::api::Deliveries;
+use crate::metrics::{NotifyCounts, NotifySource};
+use crate::notify::Notifier;
+use crate::store::Ledger;
+
+/// The ledger for operators.
+pub(super) fn deliveries(ledger: Ledger, notifier: &Arc<Notifier>) -> Deliveries {
+    let notifier = Arc::clone(notifier);
+    Deliveries {
+        ledger,
+        wake: Arc::new(move || notifier.wake()),
+    }
+}
+
+/// The counts for metrics and the page.
+pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
+    let notifier = Arc::clone(notifier);
+    Box::new(move || {
+        let counts = notifier.counts();
+        let single: u64 = counts.sent.iter().map(|(_, count)| count).sum();
+        NotifyCounts {
+            queued: counts.waiting,
+            dead_letters: counts.dead_letters,
+            sent: single + counts.digests,
+            failed: counts.failed,
+            dead: counts.dead + counts.refused,
+            shed: counts.shed,
+            digests: counts.digests,
+            folded: counts.folded,
+        }
+    })
+}
