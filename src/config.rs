@@ -37,6 +37,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Mail.
     pub mail: MailConfig,
+    /// Where everything that was decided is kept for ever.
+    pub history: HistorySettings,
     /// Bounds of the dataflow's state, each per worker.
     pub limits: Limits,
     /// How long a shutdown waits for notices to leave, in seconds.
@@ -73,6 +75,22 @@ pub struct JournalSettings {
 pub struct CheckpointSettings {
     /// Time between two, ms: what a start has to replay at most, and what it costs to have less.
     pub interval_ms: u64,
+}
+
+/// History settings.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistorySettings {
+    /// URL of a database, `postgres://user:password@host/name` or `sqlite:///path?mode=rwc`; without it a
+    /// SQLite file in the data folder.
+    pub url: Option<String>,
+}
+
+impl std::fmt::Debug for HistorySettings {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HistorySettings").finish_non_exhaustive()
+    }
 }
 
 impl Default for CheckpointSettings {
@@ -125,6 +143,7 @@ impl Default for Config {
             checkpoint: CheckpointSettings::default(),
             http: HttpConfig::default(),
             mail: MailConfig::default(),
+            history: HistorySettings::default(),
             limits: Limits::default(),
             shutdown_deadline_s: 10,
         }

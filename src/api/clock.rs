@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::api::ApiError;
+
 /// RFC 3339 with the zone's offset and milliseconds; a time out of range is its number.
 pub(crate) fn iso(ms: i64, zone: &TimeZone) -> String {
     let Ok(time) = Timestamp::from_millisecond(ms) else {
@@ -13,8 +15,24 @@ pub(crate) fn iso(ms: i64, zone: &TimeZone) -> String {
         .to_string()
 }
 
+/// The time in a query parameter, ms.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, ApiError> {
+    text.map(|text| {
+        parse(text).ok_or_else(|| {
+            ApiError::bad_request(
+                "bad_query",
+                format!("{field} is {text:?}, wanted milliseconds or RFC 3339"),
+            )
+        })
+    })
+    .transpose()
+}
+
 /// Reads milliseconds or RFC 3339.
-pub(super) fn parse(text: &str) -> Option<i64> {
+fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(ms) = text.parse::<i64>() {
         return Some(ms);

@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, complaints, events, kqis, machine, mm7, notices, rules, status, triggers, windows,
+    alerts, complaints, events, history, kqis, machine, mm7, notices, rules, status, triggers,
+    windows,
 };
 use crate::console;
 
@@ -36,6 +37,7 @@ use crate::console;
         triggers::advance,
         notices::list,
         notices::resend,
+        history::list,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -48,6 +50,7 @@ use crate::console;
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),
         (name = "notices", description = "Mails, and those that could not be delivered"),
+        (name = "history", description = "Everything that was decided, in SQL"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )

@@ -15,7 +15,8 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, complaints, events, kqis, machine, mm7, notices, rules, status, triggers, windows,
+    alerts, complaints, events, history, kqis, machine, mm7, notices, rules, status, triggers,
+    windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -81,6 +82,7 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/triggers/{id}/moves", post(triggers::advance)),
         ("/v1/notices", get(notices::list)),
         ("/v1/notices/{id}/resend", post(notices::resend)),
+        ("/v1/history/{table}", get(history::list)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),

@@ -16,6 +16,7 @@ use crate::ingest::{Attachment, IngestLimits};
 use crate::journal::writer::Submitter;
 use crate::metrics::Metrics;
 use crate::rules::Problem;
+use crate::store::History;
 
 /// Everything that requests are answered from.
 pub struct ServerState {
@@ -33,6 +34,8 @@ pub struct ServerState {
     pub health: Arc<Health>,
     /// What was told to whom, and what could not be.
     pub deliveries: Deliveries,
+    /// Everything that was decided.
+    pub history: History,
     /// Reads the rule book again and puts it in force.
     pub reload: Reload,
     /// Settings.

@@ -27,7 +27,7 @@ use crate::journal::writer::{Writer, WriterConfig};
 use crate::journal::{FakeDisk, Journal, JournalConfig};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
-use crate::store::Ledger;
+use crate::store::{History, Ledger};
 
 /// Midnight in Shanghai, a multiple of every window used here, ms.
 pub(super) const T0: i64 = 1_764_000_000_000;
@@ -110,7 +110,7 @@ pub(super) struct Harness {
     gate: Arc<Mutex<()>>,
     writer: Option<Writer<Attachment>>,
     threads: Vec<JoinHandle<()>>,
-    _ledger_folder: TempDir,
+    _stores_folder: TempDir,
 }
 
 type Tag = (Option<u64>, Vec<JournaledCommand>);
@@ -173,7 +173,8 @@ impl Harness {
         } = dataflow;
         let health = Arc::new(Health::new(T0));
         health.set_lifecycle(Lifecycle::Ready);
-        let ledger_folder = tempfile::tempdir().unwrap();
+        let stores_folder = tempfile::tempdir().unwrap();
+        let (deliveries, history) = stores(&stores_folder);
         let state = Arc::new(ServerState {
             submitter: writer.submitter(),
             snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
@@ -181,7 +182,8 @@ impl Harness {
             answers: Arc::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
             health,
-            deliveries: deliveries(&ledger_folder),
+            deliveries,
+            history,
             reload: reload_that_fails(),
             config,
         });
@@ -220,7 +222,7 @@ impl Harness {
             gate,
             writer: Some(writer),
             threads: vec![feeding, deciding],
-            _ledger_folder: ledger_folder,
+            _stores_folder: stores_folder,
         }
     }
 
@@ -313,20 +315,21 @@ impl Drop for Harness {
     }
 }
 
-/// An empty ledger, and nobody who delivers. In a folder: connections of the runtime that opens it are
-/// gone with that, and a ledger in memory with them.
-fn deliveries(folder: &TempDir) -> Deliveries {
+/// An empty ledger with nobody who delivers, and an empty history. In a folder: connections of the
+/// runtime that opens them are gone with that, and databases in memory with them.
+fn stores(folder: &TempDir) -> (Deliveries, History) {
     let path = folder.path().to_owned();
     let opening = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build();
-        runtime.unwrap().block_on(Ledger::open(&path)).unwrap()
+            .build()
+            .unwrap();
+        let ledger = runtime.block_on(Ledger::open(&path)).unwrap();
+        (ledger, runtime.block_on(History::in_folder(&path)).unwrap())
     });
-    Deliveries {
-        ledger: opening.join().unwrap(),
-        wake: Arc::new(|| {}),
-    }
+    let (ledger, history) = opening.join().unwrap();
+    let wake = Arc::new(|| {});
+    (Deliveries { ledger, wake }, history)
 }
 
 fn reload_that_fails() -> Reload {

@@ -1,6 +1,6 @@
 //! A copy of everything that a start needs, taken beside a running engine, and put back.
 //!
-//! The order of copying is the point. Checkpoint, then ledger, then journal: the ledger then knows every
+//! The order of copying is the point. Checkpoint, then ledger and history, then journal: the ledger then knows every
 //! notice decided up to the checkpoint, and the journal holds every epoch that the ledger knows of. What was
 //! decided between is decided again after a restore, and may be mailed again; nothing is left out.
 
@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::checkpoint::Folder;
 use crate::journal::{Position, Reader, RealDisk};
-use crate::store::Ledger;
+use crate::store::{History, Ledger};
 
 const CHECKPOINTS: &str = "checkpoints";
 const JOURNAL: &str = "journal";
@@ -54,6 +54,11 @@ pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
         Ledger::copy(data, &target).await?;
         copied.bytes += settle(&target)?;
     }
+    if data.join(History::FILE).exists() {
+        let target = to.join(History::FILE);
+        History::copy(data, &target).await?;
+        copied.bytes += settle(&target)?;
+    }
     copy_segments(&data.join(JOURNAL), &to.join(JOURNAL), &mut copied)?;
     finish(to, copied)
 }
@@ -73,8 +78,10 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
         let name = path.file_name().unwrap_or_default();
         copied.bytes += copy(&path, &data.join(CHECKPOINTS).join(name))?;
     }
-    if from.join(Ledger::FILE).exists() {
-        copied.bytes += copy(&from.join(Ledger::FILE), &data.join(Ledger::FILE))?;
+    for name in [Ledger::FILE, History::FILE] {
+        if from.join(name).exists() {
+            copied.bytes += copy(&from.join(name), &data.join(name))?;
+        }
     }
     copy_segments(&from.join(JOURNAL), &data.join(JOURNAL), &mut copied)?;
     finish(data, copied)

@@ -6,6 +6,7 @@ mod checkpoints;
 mod interpret;
 mod mails;
 mod pipeline;
+mod recording;
 mod rulebook;
 mod running;
 
@@ -28,15 +29,16 @@ use crate::api::{
 use crate::checkpoint::Folder;
 use crate::config::Config;
 use crate::dataflow::{Counts, Dataflow, DataflowConfig};
-use crate::engine::{CommandResult, Effect, Engine, Snapshot};
+use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
 use crate::notify::{Mailer, Notifier};
-use crate::store::Ledger;
+use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
+use recording::{Recorder, Recording};
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
@@ -66,6 +68,7 @@ pub struct App {
     http: tokio::task::JoinHandle<()>,
     running: Running,
     notifier: Arc<Notifier>,
+    recording: Recording,
     shutdown_deadline: Duration,
 }
 
@@ -129,6 +132,14 @@ impl App {
                 Ledger::FILE
             );
         }
+        let history = match &config.history.url {
+            Some(url) => History::open(url).await?,
+            None => History::in_folder(&config.data).await?,
+        };
+        let recorded_upto = history.recorded_upto().await?;
+        if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
+            return Err(history_ahead(&config, upto, epochs_recovered));
+        }
         let mailer = Mailer::open(&config.mail, &config.data)?;
         let outbox = match &mailer {
             Mailer::Outbox(path) => Some(path.clone()),
@@ -163,12 +174,23 @@ impl App {
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
         let answers = Arc::new(Answers::default());
+        if let Some(gap) = epochs_before
+            .checked_sub(recorded_upto.map_or(0, |upto| upto + 1))
+            .filter(|gap| *gap > 0)
+        {
+            tracing::warn!(
+                epochs = gap,
+                "the history misses epochs before the checkpoint: what was decided in them is not recorded"
+            );
+        }
+        let (recorder, recording) = Recorder::start(history.clone(), recorded_upto);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
         let mut outlet = Outlet {
             runtime: Handle::current(),
             notifier: notifier.clone(),
             answers: answers.clone(),
+            recorder,
             health: health.clone(),
             effects: effects.clone(),
             epochs_before,
@@ -205,6 +227,7 @@ impl App {
         }
         let metrics = Arc::new(Metrics::new()?);
         metrics.set_notify_source(mails::counts(&notifier));
+        metrics.set_history_source(recording.counts());
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -213,6 +236,7 @@ impl App {
             metrics,
             health: health.clone(),
             deliveries: mails::deliveries(ledger, &notifier),
+            history,
             reload: reload.clone(),
             config: config.http,
         });
@@ -242,6 +266,7 @@ impl App {
             http,
             running,
             notifier,
+            recording,
             shutdown_deadline: Duration::from_secs(config.shutdown_deadline_s),
         })
     }
@@ -296,6 +321,7 @@ impl App {
         }
         let running = self.running;
         let closed = tokio::task::spawn_blocking(move || running.stop()).await?;
+        self.recording.stop(self.shutdown_deadline).await;
         let left = self.notifier.shutdown(self.shutdown_deadline).await?;
         if left.queued > 0 {
             tracing::warn!(
@@ -320,11 +346,27 @@ fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
     )
 }
 
+/// The history knows epochs that the journal does not have: it is another engine's, or the journal's
+/// newest part is missing.
+fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
+    let place = match &config.history.url {
+        Some(_) => "the history at `history.url`".to_owned(),
+        None => config.data.join(History::FILE).display().to_string(),
+    };
+    anyhow!(
+        "{place} knows what was decided up to epoch {upto}, but the journal {} has only {epochs} epochs: they \
+         are not of one engine, or the journal's newest part is missing. Put the journal back, or give this \
+         engine a history of its own. Nothing was changed",
+        config.data.join("journal").display()
+    )
+}
+
 /// Hands effects to the edges, from the engine's thread.
 struct Outlet {
     runtime: Handle,
     notifier: Arc<Notifier>,
     answers: Arc<Answers>,
+    recorder: Recorder,
     health: Arc<Health>,
     effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// Epochs that the checkpoint covers.
@@ -347,6 +389,10 @@ impl pipeline::Outlet for Outlet {
 
     fn answer(&mut self, position: u64, result: CommandResult) {
         self.answers.deliver(position, result);
+    }
+
+    fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
+        self.recorder.take(commands, effects, snapshot);
     }
 
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {

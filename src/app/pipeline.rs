@@ -32,6 +32,8 @@ pub(super) trait Outlet {
     fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool;
     /// An operator's command has been carried out or refused.
     fn answer(&mut self, position: u64, result: CommandResult);
+    /// What was decided, for the history.
+    fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot);
     /// Everything of this cut is done.
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts);
 }
@@ -103,6 +105,7 @@ pub(super) fn act(
                 outlet.answer(*position, (**result).clone());
             }
         }
+        outlet.record(&tag.commands, &effects, engine.snapshot());
         outlet.done(engine.snapshot(), effects, cuts.counts());
         if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
             keeper.keep(head, &engine, state);

@@ -84,3 +84,14 @@ async fn a_small_queue_goes_with_a_small_record() {
     let app = App::start(small, RuleSource::Shipped).await.unwrap();
     app.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_history_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::in_folder(folder.path()).await.unwrap();
+    history.record(1_000_000, &[]).await.unwrap();
+    let refused = App::start(config(folder.path()), RuleSource::Shipped).await;
+    let words = format!("{:#}", refused.err().unwrap());
+    let wanted = "history.sqlite knows what was decided up to epoch 1000000, but the journal";
+    assert!(words.contains(wanted), "{words}");
+}

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod engine;
 mod family;
+mod history;
 mod kqi;
 mod notify;
 mod page;
@@ -56,6 +57,24 @@ pub struct NotifyCounts {
 /// Where the mail room's counts are read.
 pub type NotifySource = Box<dyn Fn() -> NotifyCounts + Send + Sync>;
 
+/// What became of the rows of the history, as it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryCounts {
+    /// Rows written since the start.
+    pub recorded: u64,
+    /// Rows left out since the start because it did not keep up.
+    pub left_out: u64,
+    /// Attempts that failed since the start.
+    pub failures: u64,
+    /// Rows that wait now.
+    pub waiting: u64,
+    /// Newest epoch in it; -1 before the first.
+    pub epoch: i64,
+}
+
+/// Where the history's counts are read.
+pub type HistorySource = Box<dyn Fn() -> HistoryCounts + Send + Sync>;
+
 /// The counters of the edges.
 pub struct Metrics {
     registry: Registry,
@@ -67,6 +86,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     notify: OnceLock<NotifySource>,
+    history: OnceLock<HistorySource>,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
     alerts_seen: Mutex<BTreeSet<engine::AlertLabels>>,
 }
@@ -137,6 +157,7 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             notify: OnceLock::new(),
+            history: OnceLock::new(),
             alerts_seen: Mutex::default(),
         })
     }
@@ -145,6 +166,11 @@ impl Metrics {
     pub fn set_notify_source(&self, source: NotifySource) {
         // A second source would be a second mail room, which there is not.
         let _ = self.notify.set(source);
+    }
+
+    /// Lets the page show what became of the history's rows; the first source stays.
+    pub fn set_history_source(&self, source: HistorySource) {
+        let _ = self.history.set(source);
     }
 
     /// A batch was acknowledged.
@@ -212,6 +238,11 @@ impl Metrics {
     /// What the mail room tells; nothing before it is there.
     pub(crate) fn notify_counts(&self) -> Option<NotifyCounts> {
         self.notify.get().map(|source| source())
+    }
+
+    /// What the history tells; nothing before it is there.
+    fn history_counts(&self) -> Option<HistoryCounts> {
+        self.history.get().map(|source| source())
     }
 }
 

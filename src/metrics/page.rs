@@ -5,7 +5,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, kqi, notify};
+use crate::metrics::{Metrics, checkpoint, engine, history, kqi, notify};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -42,6 +42,9 @@ impl Metrics {
         engine::triggers(scrape, &mut families);
         if let Some(counts) = self.notify_counts() {
             notify::notify(&counts, &mut families);
+        }
+        if let Some(counts) = self.history_counts() {
+            history::history(counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);

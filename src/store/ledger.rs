@@ -12,17 +12,14 @@
 //! * a message is in the ledger before its first attempt, and never changes after.
 
 use std::path::Path;
-use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Row, Sqlite, Transaction};
+use sqlx::{Row, Sqlite, Transaction};
 
+use super::copy::{BUSY_TIMEOUT, copy_database};
 use super::entry::{Attempt, DeliveryState, Due, Entry, LedgerError, Recorded};
-
-/// Time that a statement waits for another writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
@@ -44,20 +41,12 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn copy(data_dir: &Path, to: &Path) -> Result<(), LedgerError> {
         let path = data_dir.join(Ledger::FILE);
-        let open = |source: sqlx::Error| LedgerError::Open {
-            path: path.clone(),
-            source: source.into(),
-        };
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(BUSY_TIMEOUT);
-        let mut connection = options.connect().await.map_err(open)?;
-        sqlx::query("VACUUM INTO ?")
-            .bind(to.to_string_lossy())
-            .execute(&mut connection)
+        copy_database(&path, to)
             .await
-            .map_err(open)?;
-        connection.close().await.map_err(open)
+            .map_err(|source| LedgerError::Open {
+                path,
+                source: source.into(),
+            })
     }
 
     /// Opens or creates [`Ledger::FILE`] in `data_dir`, which must exist.

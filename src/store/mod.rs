@@ -2,6 +2,7 @@
 //!
 //! Only this room names SQL. Others see plain values, so that another database can take its place.
 
+mod copy;
 mod digest;
 mod entry;
 mod history;

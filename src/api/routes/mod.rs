@@ -8,6 +8,7 @@
 pub(super) mod alerts;
 pub(super) mod complaints;
 pub(super) mod events;
+pub(super) mod history;
 pub(super) mod kqis;
 pub(super) mod machine;
 pub(super) mod mm7;

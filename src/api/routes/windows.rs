@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::clock::parse;
+use crate::api::clock::time;
 use crate::api::error::ApiError;
 use crate::api::extract::ApiQuery;
 use crate::api::router::Server;
@@ -193,18 +193,6 @@ impl Question {
             next_from_ms: Some(next_ms),
         }
     }
-}
-
-fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, ApiError> {
-    text.map(|text| {
-        parse(text).ok_or_else(|| {
-            ApiError::bad_request(
-                "bad_query",
-                format!("{field} is {text:?}, wanted milliseconds or RFC 3339"),
-            )
-        })
-    })
-    .transpose()
 }
 
 /// The newest event time that the stream has told, ms.

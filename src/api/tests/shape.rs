@@ -108,6 +108,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
         metrics: Arc::clone(&state.metrics),
         health: Arc::clone(&state.health),
         deliveries: state.deliveries.clone(),
+        history: state.history.clone(),
         reload: Arc::new(|| {
             Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })
         }),

@@ -6,6 +6,7 @@
 mod alert;
 mod event;
 mod form;
+mod history;
 mod kqi;
 mod notice;
 mod rule;
@@ -22,7 +23,9 @@ use utoipa::ToSchema;
 pub use alert::{AlertView, AlertsView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
 pub use form::{ContactRequest, ContactView, FormView, FormsView};
+pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
+pub(in crate::api) use notice::masked;
 pub use notice::{NoticeCountsView, NoticeView, NoticesView, ResendRequest, ResendView};
 pub use rule::ReloadView;
 pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};

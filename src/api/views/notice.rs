@@ -146,7 +146,7 @@ impl NoticeView {
 }
 
 /// An address by its first letter and its domain: enough to know which, too little to write to.
-fn masked(address: &str) -> String {
+pub(in crate::api) fn masked(address: &str) -> String {
     let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let first: String = name.chars().take(1).collect();
     format!("{first}***@{domain}")

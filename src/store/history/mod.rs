@@ -18,6 +18,8 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Row};
 use thiserror::Error;
 
+use crate::store::copy::copy_database;
+
 pub use read::{Filter, Page};
 pub use tables::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, HistoryRow, NOTICES, TABLES,
@@ -82,6 +84,21 @@ impl History {
             }
         }
         History::open(&format!("{url}?mode=rwc")).await
+    }
+
+    /// Copies [`History::FILE`] in a folder as it is at one moment, also beside an engine that writes it.
+    /// `to` must not be there.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn copy(data: &Path, to: &Path) -> Result<(), HistoryError> {
+        let path = data.join(History::FILE);
+        copy_database(&path, to)
+            .await
+            .map_err(|source| HistoryError::Open {
+                url: path.display().to_string(),
+                source: source.into(),
+            })
     }
 
     /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.

@@ -1,0 +1,189 @@
+//! The history is written behind the engine's back: rows of each epoch go into a bounded queue, and one
+//! task writes them.
+//!
+//! Policy: the engine never waits for the history. A database that does not answer is tried again for
+//! ever; while the queue is full, rows of further epochs are left out, counted and said in the log.
+//! Triggers come with all their moves whenever they change, so that they are whole again afterwards.
+
+mod rows;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::engine::{Effect, JournaledCommand, Snapshot};
+use crate::metrics::{HistoryCounts, HistorySource};
+use crate::store::{History, HistoryRow};
+use crate::triggers::Trigger;
+
+/// Epochs with something to record that may wait. Judgement: a quarter of an hour of a busy engine.
+const EPOCHS_MAX: usize = 4_096;
+/// Wait after a failure: doubled with each, up to the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// What became of the rows.
+#[derive(Debug, Default)]
+struct Counters {
+    recorded: AtomicU64,
+    left_out: AtomicU64,
+    failures: AtomicU64,
+    waiting: AtomicU64,
+    epoch: AtomicI64,
+}
+
+/// Rows of one epoch.
+type Rows = (u64, Vec<HistoryRow>);
+
+/// Makes rows of what the engine decides.
+pub(super) struct Recorder {
+    sender: mpsc::Sender<Rows>,
+    counters: Arc<Counters>,
+    /// Epochs up to here are in the database.
+    recorded_upto: Option<u64>,
+    /// Triggers as they were recorded last.
+    triggers: Arc<Vec<Trigger>>,
+    /// Whether rows were left out since one was taken last.
+    leaves_out: bool,
+}
+
+/// The task that writes.
+pub(super) struct Recording {
+    task: JoinHandle<()>,
+    giving_up: watch::Sender<bool>,
+    counters: Arc<Counters>,
+}
+
+impl Recorder {
+    /// Starts writing into a history that has everything up to `recorded_upto`.
+    pub(super) fn start(history: History, recorded_upto: Option<u64>) -> (Recorder, Recording) {
+        let (sender, receiver) = mpsc::channel(EPOCHS_MAX);
+        let (giving_up, given_up) = watch::channel(false);
+        let counters = Arc::new(Counters::default());
+        let upto = recorded_upto.and_then(|epoch| i64::try_from(epoch).ok());
+        counters.epoch.store(upto.unwrap_or(-1), Ordering::Relaxed);
+        let task = tokio::spawn(write(history, receiver, given_up, counters.clone()));
+        let recorder = Recorder {
+            sender,
+            counters: counters.clone(),
+            recorded_upto,
+            triggers: Arc::default(),
+            leaves_out: false,
+        };
+        let recording = Recording {
+            task,
+            giving_up,
+            counters,
+        };
+        (recorder, recording)
+    }
+
+    /// Takes what an epoch brought.
+    pub(super) fn take(
+        &mut self,
+        commands: &[JournaledCommand],
+        effects: &[Effect],
+        snapshot: &Snapshot,
+    ) {
+        let Some(epoch) = snapshot.epoch else {
+            return;
+        };
+        if self.recorded_upto.is_some_and(|upto| epoch <= upto) {
+            self.triggers = snapshot.triggers.clone();
+            return;
+        }
+        let mut rows = rows::of_effects(commands, effects, snapshot.now_ms);
+        if !Arc::ptr_eq(&self.triggers, &snapshot.triggers) {
+            rows.extend(rows::of_triggers(&self.triggers, &snapshot.triggers));
+        }
+        if rows.is_empty() {
+            self.triggers = snapshot.triggers.clone();
+            return;
+        }
+        let count = rows.len() as u64;
+        self.counters.waiting.fetch_add(count, Ordering::Relaxed);
+        match self.sender.try_send((epoch, rows)) {
+            Ok(()) => {
+                self.triggers = snapshot.triggers.clone();
+                self.leaves_out = false;
+            }
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                // Changed triggers stay changed, and come with the next epoch that is taken.
+                self.counters.waiting.fetch_sub(count, Ordering::Relaxed);
+                self.counters.left_out.fetch_add(count, Ordering::Relaxed);
+                if !std::mem::replace(&mut self.leaves_out, true) {
+                    tracing::error!(
+                        epoch,
+                        "the history does not keep up: rows are left out from here on"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Recording {
+    /// The counts for metrics.
+    pub(super) fn counts(&self) -> HistorySource {
+        let counters = self.counters.clone();
+        Box::new(move || HistoryCounts {
+            recorded: counters.recorded.load(Ordering::Relaxed),
+            left_out: counters.left_out.load(Ordering::Relaxed),
+            failures: counters.failures.load(Ordering::Relaxed),
+            waiting: counters.waiting.load(Ordering::Relaxed),
+            epoch: counters.epoch.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Waits until everything is written, after the [`Recorder`] is gone, for at most so long.
+    pub(super) async fn stop(mut self, patience: Duration) {
+        if tokio::time::timeout(patience, &mut self.task)
+            .await
+            .is_err()
+        {
+            let waiting = self.counters.waiting.load(Ordering::Relaxed);
+            tracing::error!(
+                waiting,
+                "the history does not answer: these rows are not recorded"
+            );
+            let _ = self.giving_up.send(true);
+            let _ = self.task.await;
+        }
+    }
+}
+
+/// Writes epochs in order until there are no more.
+async fn write(
+    history: History,
+    mut epochs: mpsc::Receiver<Rows>,
+    mut given_up: watch::Receiver<bool>,
+    counters: Arc<Counters>,
+) {
+    while let Some((epoch, rows)) = epochs.recv().await {
+        let mut pause = PAUSE.0;
+        while let Err(error) = history.record(epoch, &rows).await {
+            counters.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                epoch,
+                error = &error as &dyn std::error::Error,
+                "the history is not written, it will be tried again"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = given_up.wait_for(|given_up| *given_up) => return,
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        let count = rows.len() as u64;
+        counters.recorded.fetch_add(count, Ordering::Relaxed);
+        counters.waiting.fetch_sub(count, Ordering::Relaxed);
+        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        counters.epoch.store(epoch, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;
