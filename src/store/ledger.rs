@@ -11,6 +11,7 @@
 //! * `attempts` is raised before the mailer is called, so a crash in between is visible as `sending`;
 //! * a message is in the ledger before its first attempt, and never changes after.
 
+use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use sqlx::{ConnectOptions, Connection, Row, Sqlite, Transaction};
 use super::entry::{Attempt, DeliveryState, Due, Entry, Failed, LedgerError, Recorded};
 
 /// Time that a statement waits for another writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
@@ -49,7 +50,7 @@ impl Ledger {
         let path = data_dir.join(Ledger::FILE);
         let open = |source: sqlx::Error| LedgerError::Open {
             path: path.clone(),
-            source: source.into(),
+            source: cause(&source),
         };
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -94,19 +95,19 @@ impl Ledger {
         options: SqliteConnectOptions,
         path: &Path,
     ) -> Result<Ledger, LedgerError> {
-        let open = |source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Open {
+        let open = |source: &dyn Error| LedgerError::Open {
             path: path.to_owned(),
-            source,
+            source: cause(source),
         };
         let pool = pool
             .connect_with(options)
             .await
-            .map_err(|error| open(error.into()))?;
+            .map_err(|error| open(&error))?;
         // A schema that a newer program wrote is refused here, by the number of its migration.
         sqlx::migrate!("src/store/migrations")
             .run(&pool)
             .await
-            .map_err(|error| open(error.into()))?;
+            .map_err(|error| open(&error))?;
         Ok(Ledger { pool })
     }
 
@@ -386,8 +387,18 @@ fn shortened(error: &str) -> String {
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
-        source: error.into(),
+        source: cause(&error),
     }
+}
+
+/// The first cause of an error in its own words: the database's errors repeat their causes in theirs, and
+/// whoever prints the chain would say everything twice.
+pub(super) fn cause(error: &dyn Error) -> Box<dyn Error + Send + Sync> {
+    let mut first = error;
+    while let Some(source) = first.source() {
+        first = source;
+    }
+    first.to_string().into()
 }
 
 pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
