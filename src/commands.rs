@@ -89,7 +89,7 @@ pub(crate) fn replay(rules: &Path, options: &ReplayOptions) -> anyhow::Result<Ex
     tell(&summary, options.workers);
     if summary.events == 0 && summary.refused > 0 {
         // Whoever scripts this must not take empty windows for an answer.
-        bail!("no line of the input could be taken");
+        bail!("no line of the input could be taken, so nothing was written");
     }
     Ok(ExitCode::SUCCESS)
 }

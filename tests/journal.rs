@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use chrysalis::checkpoint::{Folder, Head};
 use chrysalis::journal::{Journal, JournalConfig, LineFormat, Position, RealDisk, Record};
+use chrysalis::store::Ledger;
 use serde_json::Value;
 
 /// 2026-11-21T20:00:00+08:00.
@@ -394,4 +395,55 @@ fn whoever_has_seen_enough_hangs_up_without_a_fuss() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+/// A ledger that knows the notices of an epoch.
+fn ledger(data: &Path, epoch: u64) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let ledger = Ledger::open(data).await.unwrap();
+        ledger.record(epoch, &[]).await.unwrap();
+        ledger.close().await;
+    });
+}
+
+#[test]
+fn the_ledger_is_read_through_as_well() {
+    let data = tempfile::tempdir().unwrap();
+    written(data.path());
+    ledger(data.path(), 8);
+    let names = |data: &Path| {
+        let entries = fs::read_dir(data).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names(data.path());
+    let (code, out, err) = chrysalis(&["verify"], data.path());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let wanted =
+        "DIR/ledger.sqlite: notices up to epoch 8, 0 notices kept, 0 of them not sent yet\n";
+    assert!(out.contains(wanted), "{out}");
+    assert_eq!(names(data.path()), before, "nothing is left behind");
+    // The journal ends with epoch 8.
+    ledger(data.path(), 9);
+    let (code, out, err) = chrysalis(&["verify"], data.path());
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("  AHEAD: it knows epoch 9, and the journal ends with epoch 8"),
+        "{out}"
+    );
+    assert!(err.contains("1 problem"), "{err}");
+    let file = data.path().join(Ledger::FILE);
+    fs::write(&file, "this was a database once, and is none any more").unwrap();
+    for side in ["-wal", "-shm"] {
+        let _ = fs::remove_file(data.path().join(format!("{}{side}", Ledger::FILE)));
+    }
+    let (code, out, _) = chrysalis(&["verify"], data.path());
+    assert_eq!(code, 1, "{out}");
+    let once = out.matches("file is not a database").count();
+    assert!(
+        out.contains("  DAMAGED: cannot open ledger") && once == 1,
+        "{out}"
+    );
 }

@@ -115,7 +115,7 @@ fn a_replay_that_took_nothing_says_so_and_fails() {
         "{told}"
     );
     assert!(
-        told.ends_with("chrysalis: no line of the input could be taken\n"),
+        told.ends_with("chrysalis: no line of the input could be taken, so nothing was written\n"),
         "{told}"
     );
     // One good line is an answer, and so is no line at all.

@@ -117,7 +117,8 @@ impl App {
         let epochs = epochs;
 
         let had_ledger = config.data.join(Ledger::FILE).exists();
-        let ledger = Ledger::open(&config.data).await?;
+        let opened = Ledger::open(&config.data).await;
+        let ledger = opened.map_err(|error| ledger_unreadable(error.into()))?;
         if let Some(upto) = ledger
             .decided_upto()
             .await?
@@ -331,6 +332,15 @@ impl App {
         }
         closed.context("the journal did not close in order")
     }
+}
+
+/// What to do about a ledger that does not open.
+fn ledger_unreadable(error: anyhow::Error) -> anyhow::Error {
+    anyhow!(
+        "{error:#}. If it is damaged, `chrysalis restore` a backup into an empty data folder, or move the file \
+         aside: what waits in it is then not sent, and what is decided again since the checkpoint may be \
+         mailed again. The journal was not changed"
+    )
 }
 
 /// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with

@@ -135,9 +135,9 @@ impl RuleSource {
     /// The path cannot be read.
     pub fn read(&self) -> Result<RuleFiles, RuleBookError> {
         match self {
-            RuleSource::Path(path) => read_files(path).map_err(|problem| RuleBookError {
-                problems: vec![problem],
-            }),
+            RuleSource::Path(path) => {
+                read_files(path).map_err(|problems| RuleBookError { problems })
+            }
             RuleSource::Shipped => {
                 let own = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
                 Ok(SHIPPED.into_iter().map(own).collect())

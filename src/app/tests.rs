@@ -95,3 +95,20 @@ async fn a_foreign_history_is_refused() {
     let wanted = "history.sqlite knows what was decided up to epoch 1000000, but the journal";
     assert!(words.contains(wanted), "{words}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_does_not_open_is_told_once_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(Ledger::FILE);
+    std::fs::write(&file, "this was a database once, and is none any more").unwrap();
+    let refused = App::start(config(folder.path()), RuleSource::Shipped).await;
+    let words = format!("{:#}", refused.err().unwrap());
+    let path = file.display().to_string();
+    assert_eq!(
+        words.matches("file is not a database").count(),
+        1,
+        "{words}"
+    );
+    assert_eq!(words.matches(&path).count(), 1, "{words}");
+    assert!(words.contains("move the file aside"), "{words}");
+}

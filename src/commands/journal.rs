@@ -19,7 +19,7 @@ use chrysalis::journal::Position;
 /// Which command.
 #[derive(Subcommand)]
 pub(crate) enum JournalCommand {
-    /// Read every segment and checkpoint through; name all damage; exit 1 if there is any.
+    /// Read every segment and checkpoint and the ledger through; name all damage; exit 1 if there is any.
     Verify {
         #[command(flatten)]
         place: Place,
@@ -86,6 +86,8 @@ enum Kind {
 
 /// The folders of an engine.
 struct Folders {
+    /// That of the whole engine.
+    data: PathBuf,
     journal: PathBuf,
     checkpoints: PathBuf,
 }
@@ -129,6 +131,7 @@ impl Place {
         }
         let data = if dir.join("journal").is_dir() {
             return Ok(Folders {
+                data: dir.clone(),
                 journal: dir.join("journal"),
                 checkpoints: dir.join("checkpoints"),
             });
@@ -140,6 +143,7 @@ impl Place {
         Ok(Folders {
             journal: dir.clone(),
             checkpoints: data.join("checkpoints"),
+            data,
         })
     }
 

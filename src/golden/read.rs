@@ -28,7 +28,7 @@ const TIME_FIELDS: &[&str] = &["submitted_at", "valid_until", "start", "end"];
 /// # Errors
 /// Every problem of every file; unknown fields, KQIs and alerts among them.
 pub fn load_cases(rules: &Path, book: &RuleBook) -> Result<Vec<Case>, Vec<Problem>> {
-    let files = read_files(&rules.join(FOLDER)).map_err(|problem| vec![problem])?;
+    let files = read_files(&rules.join(FOLDER))?;
     parse_cases(&files, book)
 }
 

@@ -1,35 +1,106 @@
 //! Hides subscriber numbers in text that operators read: nobody needs a customer's number to see
 //! what is wrong with a line.
 
-/// Shortest run of digits that may be a subscriber number.
+/// Fewest digits that may be a subscriber number.
 const DIGITS_MIN: usize = 7;
 /// Digits of an epoch time in milliseconds.
 const TIME_DIGITS: usize = 13;
+/// Characters that may stand between two digits of one number, as in `(0731) - 8412`.
+const GAP_CHARS_MAX: usize = 3;
+/// Characters of a date, as in `2026-11-21`.
+const DATE_CHARS: usize = 10;
 
-/// Replaces the middle of long runs of digits by `*`; a 13-digit number right after `"ts":` is a
-/// time and stays.
+/// Replaces the middle of long numbers by `*`, however they are written: in one run, in groups
+/// (`139-1234-5678`, `+86 139 1234 5678`), in full-width digits. A 13-digit number right after
+/// `"ts":` is a time and stays, as dates do.
 pub fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, digits) = rest.split_at(at);
+    while let Some(at) = rest.find(is_digit) {
+        let (before, number) = rest.split_at(at);
         out.push_str(before);
-        let end = digits
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(digits.len());
-        let (run, after) = digits.split_at(end);
-        let is_time = run.len() == TIME_DIGITS && before.trim_end().ends_with("\"ts\":");
-        if run.len() < DIGITS_MIN || is_time {
+        if is_date(number) {
+            out.push_str(&number[..DATE_CHARS]);
+            rest = &number[DATE_CHARS..];
+            continue;
+        }
+        let (run, after) = number.split_at(number_end(number));
+        let digits = run.chars().filter(|c| is_digit(*c)).count();
+        let is_time = run.len() == TIME_DIGITS
+            && digits == TIME_DIGITS
+            && before.trim_end().ends_with("\"ts\":");
+        if digits < DIGITS_MIN || is_time {
             out.push_str(run);
         } else {
-            out.push_str(&run[..3]);
-            out.extend(std::iter::repeat_n('*', run.len() - 5));
-            out.push_str(&run[run.len() - 2..]);
+            let mut seen = 0;
+            out.extend(run.chars().map(|c| {
+                seen += usize::from(is_digit(c));
+                let hidden = is_digit(c) && seen > 3 && seen <= digits - 2;
+                if hidden { '*' } else { c }
+            }));
         }
         rest = after;
     }
     out.push_str(rest);
     out
+}
+
+/// Digits of any script.
+fn is_digit(c: char) -> bool {
+    c.is_numeric()
+}
+
+/// What people put between the groups of one number.
+fn is_gap(c: char) -> bool {
+    let mark = matches!(
+        c,
+        '-' | '_' | '.' | '(' | ')' | '‐'..='―' | '·' | '－' | '．' | '（' | '）'
+    );
+    mark || (c.is_whitespace() && !c.is_control())
+}
+
+/// Whether a text begins with a date of our times: year, month and day.
+fn is_date(text: &str) -> bool {
+    let Some((date, rest)) = text.split_at_checked(DATE_CHARS) else {
+        return false;
+    };
+    let fields: Vec<Option<u32>> = date.split('-').map(|field| field.parse().ok()).collect();
+    let [Some(1900..=2199), Some(1..=12), Some(1..=31)] = fields[..] else {
+        return false;
+    };
+    !rest.starts_with(is_digit)
+}
+
+/// Where a number ends that begins with a digit: behind its last digit.
+fn number_end(text: &str) -> usize {
+    // Ends of its groups, and whether only a dot follows.
+    let mut groups: Vec<usize> = Vec::new();
+    let mut dots = 0;
+    let mut end = 0;
+    let (mut gap_chars, mut gap) = (0, None);
+    for (at, c) in text.char_indices() {
+        if is_digit(c) {
+            if gap_chars > 0 {
+                if is_date(&text[at..]) {
+                    break;
+                }
+                groups.push(end);
+                dots += usize::from(gap == Some('.') && gap_chars == 1);
+            }
+            end = at + c.len_utf8();
+            (gap_chars, gap) = (0, None);
+        } else if is_gap(c) && gap_chars < GAP_CHARS_MAX {
+            gap_chars += 1;
+            gap = Some(c);
+        } else {
+            break;
+        }
+    }
+    match groups[..] {
+        // A number with a fraction.
+        [whole] if dots == 1 => whole,
+        _ => end,
+    }
 }
 
 /// Masks only what stands between quotation marks or backticks: a reason quotes the line there, and
@@ -87,5 +158,48 @@ mod tests {
         );
         assert_eq!(mask("+8613812345678 长沙"), "+861********78 长沙");
         assert_eq!(mask(""), "");
+    }
+
+    #[test]
+    fn numbers_are_hidden_however_they_are_written() {
+        for (text, wanted) in [
+            ("139-1234-5678", "139-****-**78"),
+            ("139 1234 5678", "139 **** **78"),
+            ("139.1234.5678", "139.****.**78"),
+            ("139\u{3000}1234\u{a0}5678", "139\u{3000}****\u{a0}**78"),
+            ("139–1234－5678", "139–****－**78"),
+            ("+86 139 1234 5678", "+86 1** **** **78"),
+            ("+86-139-1234-5678", "+86-1**-****-**78"),
+            ("0086 (139) 12345678", "008* (***) ******78"),
+            ("(0731) 8412 3456", "(073*) **** **56"),
+            ("１３９１２３４５６７８", "１３９******７８"),
+            (
+                "＋８６ １３９－１２３４－５６７８",
+                "＋８６ １**－****－**７８",
+            ),
+            ("电话139-1234-5678，在家", "电话139-****-**78，在家"),
+            (
+                r#"{"ts":1764000000000,"phone":"139 1234 5678"}"#,
+                r#"{"ts":1764000000000,"phone":"139 **** **78"}"#,
+            ),
+        ] {
+            assert_eq!(mask(text), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_a_person_stays() {
+        for text in [
+            r#"{"ts":"2026-11-21T10:00:00.123+08:00"}"#,
+            "2026-11-21 10:00:00",
+            "10:00 2026-11-21",
+            "[12, 345, 678, 901]",
+            "12345.25",
+            "1.2.3",
+            "-1.5 s",
+            r#"{"a":139,"b":1234,"c":5678}"#,
+        ] {
+            assert_eq!(mask(text), text);
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct Contents {
     pub stored_bytes: u64,
     /// Earliest and latest time at which a record was received, given or closed, ms.
     pub span_ms: Option<(i64, i64)>,
+    /// The newest epoch that was closed.
+    pub epoch_max: Option<u64>,
     /// The producers by name.
     pub producers: BTreeMap<String, ProducerAudit>,
 }
@@ -86,6 +88,7 @@ impl Contents {
         self.commands += later.commands;
         self.rule_books += later.rule_books;
         self.ticks += later.ticks;
+        self.epoch_max = self.epoch_max.max(later.epoch_max);
         self.events += later.events;
         self.text_bytes += later.text_bytes;
         self.stored_bytes += later.stored_bytes;
@@ -128,8 +131,9 @@ impl Contents {
                 self.rule_books += 1;
                 self.note_time(*at_ms);
             }
-            Record::Tick { now_ms, .. } => {
+            Record::Tick { now_ms, epoch } => {
                 self.ticks += 1;
+                self.epoch_max = self.epoch_max.max(Some(*epoch));
                 self.note_time(*now_ms);
             }
         }

@@ -1,5 +1,6 @@
 //! The whole page, in the text format. Blocking for as long as encoding takes.
 
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::api::{Current, HealthNow};
@@ -48,8 +49,58 @@ impl Metrics {
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);
+        families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
+    }
+}
+
+/// Label values come from events too, and a city's name must not drive a terminal: control characters
+/// are written as `\u{1b}`, which keeps different values different. The encoder escapes line ends itself.
+fn escape_controls(family: &mut MetricFamily) {
+    let is_raw = |c: char| c.is_control() && c != '\n';
+    for metric in family.mut_metric() {
+        for label in metric.mut_label() {
+            if !label.value().contains(is_raw) {
+                continue;
+            }
+            let mut value = String::new();
+            for c in label.value().chars() {
+                if is_raw(c) {
+                    value.extend(c.escape_unicode());
+                } else {
+                    value.push(c);
+                }
+            }
+            label.set_value(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::family::Family;
+
+    #[test]
+    fn control_characters_do_not_reach_the_page() {
+        let mut family = Family::gauge("g", "Help.", &["city"]);
+        for city in ["长沙\u{1b}[31m", "a\tb", "a\nb", "a\u{85}b", "长沙"] {
+            family.add([city], 1.0);
+        }
+        let mut page = Vec::new();
+        family.finish(&mut page);
+        page.iter_mut().for_each(escape_controls);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&page, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let is_raw = |c: char| c.is_control() && c != '\n';
+        assert!(!text.contains(is_raw), "{text:?}");
+        assert!(text.contains(r#"city="长沙\\u{1b}[31m""#), "{text}");
+        assert!(
+            text.contains(r#"city="a\nb""#) && text.contains(r#"city="长沙""#),
+            "{text}"
+        );
     }
 }

@@ -181,8 +181,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 impl Packing {
-    /// What the first bytes say, and where they say nothing, the name: a packed file that was cut to
-    /// nothing must not pass for an empty plain one.
+    /// What the first bytes say. The name counts only where there are too few of them to tell: a packed
+    /// file that was cut to nothing must not pass for an empty plain one.
     fn of(head: &[u8], path: &Path) -> Packing {
         if head.starts_with(&GZIP_MAGIC) {
             return Packing::Gzip;
@@ -191,8 +191,8 @@ impl Packing {
             return Packing::Zstd;
         }
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Packing::Gzip,
-            Some("zst") => Packing::Zstd,
+            Some("gz") if GZIP_MAGIC.starts_with(head) => Packing::Gzip,
+            Some("zst") if ZSTD_MAGIC.starts_with(head) => Packing::Zstd,
             _ => Packing::Plain,
         }
     }
@@ -297,15 +297,17 @@ mod tests {
         let packed = [
             ("a.ndjson", gz.finish().unwrap()),
             ("b.ndjson", zstd::encode_all(&b"2\n"[..], 1).unwrap()),
-            ("c", b"3".to_vec()),
-            ("d", Vec::new()),
+            ("c.gz", b"3\n".to_vec()),
+            ("d.ndjson.zst", b"4\n".to_vec()),
+            ("e", Vec::new()),
+            ("f.gz", b"5".to_vec()),
         ];
         let paths = packed.map(|(name, bytes)| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             path
         });
-        assert_eq!(read_all(paths.to_vec()).0, b"1\n2\n3");
+        assert_eq!(read_all(paths.to_vec()).0, b"1\n2\n3\n4\n5");
     }
 
     #[test]

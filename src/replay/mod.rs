@@ -98,7 +98,8 @@ pub enum ReplayError {
 ///
 /// # Errors
 /// Input that cannot be read, output that cannot be written; refused lines are no error. After an
-/// error there are no output files of this replay, complete or not.
+/// error there are no output files of this replay, complete or not. Nor are there when there were
+/// lines and none was taken: empty files would look like a quiet day.
 pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary, ReplayError> {
     let started = Instant::now();
     // Before the workers start: a folder that cannot be written must not leave them running.
@@ -228,6 +229,9 @@ impl Taking<'_> {
         let (rows, file) = self.transitions.finish()?;
         self.summary.transitions = rows;
         complete.extend(file);
+        if self.summary.events == 0 && self.summary.refused > 0 {
+            return Ok(self.summary);
+        }
         for file in complete {
             file.publish()?;
         }

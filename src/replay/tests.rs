@@ -173,3 +173,18 @@ fn an_output_folder_that_is_a_file_is_refused_at_once() {
     let error = replay(&plan(BOOK), &options).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot write {}", out.display()));
 }
+
+#[test]
+fn a_replay_that_took_no_line_leaves_nothing_that_looks_like_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.ndjson");
+    std::fs::write(&input, "{\"type\":\"nothing\"}\n{}\n").unwrap();
+    let options = options(folder.path(), vec![input.clone()]);
+    let summary = replay(&plan(BOOK), &options).unwrap();
+    assert_eq!((summary.events, summary.refused), (0, 2));
+    assert_eq!(outputs(folder.path()), [""; 0]);
+    // Without any line there is nothing to say, and that is the result.
+    std::fs::write(&input, "").unwrap();
+    replay(&plan(BOOK), &options).unwrap();
+    assert_eq!(outputs(folder.path()), ["alerts.csv", "windows.csv"]);
+}

@@ -17,39 +17,60 @@ const FOLDER_DEPTH_MAX: usize = 8;
 /// what the journal stores, so that replay checks the same bytes again with [`super::parse`].
 ///
 /// # Errors
-/// The path, a folder or a file in it cannot be read or is too large.
-pub fn read_files(path: &Path) -> Result<Vec<(String, String)>, Problem> {
-    let mut paths = Vec::new();
-    let meta =
-        std::fs::metadata(path).map_err(|error| about(path, format!("cannot be read: {error}")))?;
-    if meta.is_dir() {
-        list_files(path, 0, &mut paths)?;
-        if paths.is_empty() {
-            return Err(about(
-                path,
-                "the folder holds no *.yaml or *.yml file".to_owned(),
-            ));
-        }
-    } else {
-        paths.push(path.to_owned());
+/// Everything that cannot be read or is too large: the path, folders and files in it.
+pub fn read_files(path: &Path) -> Result<Vec<(String, String)>, Vec<Problem>> {
+    match read_readable(path) {
+        (files, problems) if problems.is_empty() => Ok(files),
+        (_, problems) => Err(problems),
     }
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| Ok((path.display().to_string(), read_file(&path)?)))
-        .collect()
 }
 
-fn list_files(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Problem> {
+/// The files of a book that can be read, and why others cannot.
+pub(crate) fn read_readable(path: &Path) -> (Vec<(String, String)>, Vec<Problem>) {
+    let (mut paths, mut problems, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            list_files(path, 0, &mut paths, &mut problems);
+            if paths.is_empty() && problems.is_empty() {
+                let message = "the folder holds no *.yaml or *.yml file";
+                problems.push(about(path, message.to_owned()));
+            }
+        }
+        Ok(_) => paths.push(path.to_owned()),
+        Err(error) => problems.push(about(path, format!("cannot be read: {error}"))),
+    }
+    paths.sort();
+    for path in paths {
+        match read_file(&path) {
+            Ok(text) => files.push((path.display().to_string(), text)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (files, problems)
+}
+
+fn list_files(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     if depth > FOLDER_DEPTH_MAX {
-        return Err(about(
-            folder,
-            format!("more than {FOLDER_DEPTH_MAX} folders deep"),
-        ));
+        let message = format!("more than {FOLDER_DEPTH_MAX} folders deep");
+        problems.push(about(folder, message));
+        return;
     }
     let unreadable = |error: std::io::Error| about(folder, format!("cannot be read: {error}"));
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(unreadable(error));
+            return;
+        }
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                problems.push(unreadable(error));
+                continue;
+            }
+        };
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -60,7 +81,7 @@ fn list_files(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(
         }
         if path.is_dir() {
             if name != "tests" && name != "bench" {
-                list_files(&path, depth + 1, paths)?;
+                list_files(&path, depth + 1, paths, problems);
             }
         } else if path
             .extension()
@@ -69,7 +90,6 @@ fn list_files(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(
             paths.push(path);
         }
     }
-    Ok(())
 }
 
 fn read_file(path: &Path) -> Result<String, Problem> {
@@ -133,16 +153,19 @@ mod tests {
         assert_eq!(names, ["b.yaml", "services/a.yml"]);
 
         std::fs::write(folder.path().join("big.yaml"), vec![b' '; 1 + (1 << 20)]).unwrap();
-        let problem = read_files(folder.path()).unwrap_err();
+        std::fs::write(folder.path().join("latin.yaml"), [0xE9]).unwrap();
+        let problems = read_files(folder.path()).unwrap_err();
+        let [big, latin] = &problems[..] else {
+            panic!("{problems:?}");
+        };
         assert!(
-            problem
-                .to_string()
+            big.to_string()
                 .ends_with("big.yaml: larger than 1048576 bytes, the most a rule file may have"),
-            "{problem}"
+            "{big}"
         );
+        assert!(latin.to_string().ends_with("latin.yaml: not UTF-8 text"));
         assert!(
-            read_files(Path::new("/no/such/book"))
-                .unwrap_err()
+            read_files(Path::new("/no/such/book")).unwrap_err()[0]
                 .to_string()
                 .contains("cannot be read")
         );

@@ -2,6 +2,7 @@
 //!
 //! Not here: finding them (`shape`, `check`) or printing them (the `check` command does).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How bad a problem is.
@@ -73,6 +74,47 @@ pub(crate) struct Position {
 pub(crate) struct Problems {
     files: Vec<String>,
     found: Vec<(Position, Problem)>,
+    doubts: BTreeSet<Kind>,
+}
+
+/// Kinds of things that others refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Book,
+    Stream,
+    AnchorSet,
+    Department,
+    Policy,
+    Place,
+    Service,
+    Kqi,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 8] = [
+        Kind::Book,
+        Kind::Stream,
+        Kind::AnchorSet,
+        Kind::Department,
+        Kind::Policy,
+        Kind::Place,
+        Kind::Service,
+        Kind::Kqi,
+    ];
+
+    /// What messages call one.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Kind::Book => "book",
+            Kind::Stream => "stream",
+            Kind::AnchorSet => "anchor set",
+            Kind::Department => "department",
+            Kind::Policy => "alert policy",
+            Kind::Place => "place",
+            Kind::Service => "service",
+            Kind::Kqi => "kqi",
+        }
+    }
 }
 
 impl Problems {
@@ -80,7 +122,23 @@ impl Problems {
         Problems {
             files,
             found: Vec::new(),
+            doubts: BTreeSet::new(),
         }
+    }
+
+    /// Some things of a kind could not be read: whoever refers to them is not to blame.
+    pub(crate) fn doubt(&mut self, kind: Kind) {
+        self.doubts.insert(kind);
+    }
+
+    /// Something could not be read, and it may have been of any kind.
+    pub(crate) fn doubt_all(&mut self) {
+        self.doubts.extend(Kind::ALL);
+    }
+
+    /// Whether there may be more things of a kind than were read.
+    pub(crate) fn doubts(&self, kind: Kind) -> bool {
+        self.doubts.contains(&kind)
     }
 
     /// Records something that makes the book unusable.

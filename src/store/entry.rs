@@ -241,6 +241,14 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file is not what it was written as.
+    #[error("ledger {path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        what: String,
+    },
     /// A statement failed.
     #[error("ledger cannot {action}")]
     Statement {

@@ -11,6 +11,7 @@
 //! * `attempts` is raised before the mailer is called, so a crash in between is visible as `sending`;
 //! * a message is in the ledger before its first attempt, and never changes after.
 
+use std::error::Error;
 use std::path::Path;
 
 use sqlx::sqlite::{
@@ -45,7 +46,7 @@ impl Ledger {
             .await
             .map_err(|source| LedgerError::Open {
                 path,
-                source: source.into(),
+                source: cause(&source),
             })
     }
 
@@ -80,19 +81,19 @@ impl Ledger {
         options: SqliteConnectOptions,
         path: &Path,
     ) -> Result<Ledger, LedgerError> {
-        let open = |source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Open {
+        let open = |source: &dyn Error| LedgerError::Open {
             path: path.to_owned(),
-            source,
+            source: cause(source),
         };
         let pool = pool
             .connect_with(options)
             .await
-            .map_err(|error| open(error.into()))?;
+            .map_err(|error| open(&error))?;
         // A schema that a newer program wrote is refused here, by the number of its migration.
         sqlx::migrate!("src/store/migrations")
             .run(&pool)
             .await
-            .map_err(|error| open(error.into()))?;
+            .map_err(|error| open(&error))?;
         Ok(Ledger { pool })
     }
 
@@ -318,8 +319,18 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
-        source: error.into(),
+        source: cause(&error),
     }
+}
+
+/// The first cause of an error in its own words: the database's errors repeat their causes in theirs, and
+/// whoever prints the chain would say everything twice.
+pub(super) fn cause(error: &dyn Error) -> Box<dyn Error + Send + Sync> {
+    let mut first = error;
+    while let Some(source) = first.source() {
+        first = source;
+    }
+    first.to_string().into()
 }
 
 pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {

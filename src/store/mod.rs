@@ -2,6 +2,7 @@
 //!
 //! Only this room names SQL. Others see plain values, so that another database can take its place.
 
+mod check;
 mod copy;
 mod digest;
 mod entry;
@@ -12,6 +13,7 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
+pub use check::LedgerCheck;
 pub use entry::{
     Attempt, Counts, DIGEST, Delivery, DeliveryState, Due, Entry, Failed, Fold, LedgerError,
     Members, Recorded, Resent, Wanted,

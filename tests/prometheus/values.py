@@ -124,7 +124,7 @@ COMPARISONS = {
         lambda: objects(lambda _, group: VERDICTS[group["verdict"]]),
     ),
     "worst verdict of every service, by the overview's own query": (
-        # What is counted over all services (complaints by place) is a row without a name there.
+        # What is counted over all services (complaints by place) is a row of its own there.
         lambda: {k: v for k, v in scraped(worst_query(), "service").items() if k != ("",)},
         lambda: {(s["id"],): RANKS.index(s["verdict"]) for s in api("/v1/services")["services"]},
     ),

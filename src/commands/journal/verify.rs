@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use chrysalis::checkpoint::{CheckpointError, Folder};
 use chrysalis::journal::{Audit, Contents, JournalError, Position, RealDisk, SegmentAudit};
+use chrysalis::store::{Ledger, LedgerCheck, LedgerError};
 
 use super::{Folders, Place, plural};
 
@@ -17,8 +18,10 @@ pub(super) fn verify(
     place: &Place,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    // First, because a running engine writes checkpoints of what the journal holds already.
+    // First, because a running engine writes checkpoints of what the journal holds already, and
+    // records notices only of epochs that it has closed.
     let checkpoints = checkpoints(folders)?;
+    let ledger = crate::serve::runtime()?.block_on(Ledger::check(&folders.data));
     let mut problems = 0;
     let mut total = Contents::default();
     let (mut segments, mut bytes) = (0, 0);
@@ -41,6 +44,7 @@ pub(super) fn verify(
     for checkpoint in &checkpoints {
         problems += u64::from(tell_checkpoint(checkpoint, end, place, out)?);
     }
+    problems += u64::from(tell_ledger(folders, ledger, total.epoch_max, out)?);
     out.flush()?;
     let shown = folders.journal.display();
     if problems > 0 {
@@ -107,6 +111,48 @@ fn tell(audit: &SegmentAudit, place: &Place, out: &mut impl Write) -> anyhow::Re
         )?;
     }
     Ok(())
+}
+
+/// Says whether there is a problem with the ledger: damage, or epochs that the journal does not have.
+fn tell_ledger(
+    folders: &Folders,
+    ledger: Result<Option<LedgerCheck>, LedgerError>,
+    epoch_max: Option<u64>,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let path = folders.data.join(Ledger::FILE);
+    let path = path.display();
+    let ledger = match ledger {
+        Ok(None) => return Ok(false),
+        Ok(Some(ledger)) => ledger,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            writeln!(out, "{path}:\n  DAMAGED: {error:#}")?;
+            return Ok(true);
+        }
+    };
+    let LedgerCheck {
+        notices, waiting, ..
+    } = ledger;
+    let upto = match ledger.decided_upto {
+        Some(epoch) => format!("notices up to epoch {epoch}"),
+        None => "no epoch".to_owned(),
+    };
+    writeln!(
+        out,
+        "{path}: {upto}, {notices} notice{} kept, {waiting} of them not sent yet",
+        plural(notices)
+    )?;
+    let ahead = ledger.decided_upto.zip(epoch_max);
+    let Some((upto, epoch)) = ahead.filter(|(upto, epoch)| upto > epoch) else {
+        return Ok(false);
+    };
+    writeln!(
+        out,
+        "  AHEAD: it knows epoch {upto}, and the journal ends with epoch {epoch}: they are not of one \
+         engine, or the journal's newest part is missing"
+    )?;
+    Ok(true)
 }
 
 /// A checkpoint's file, and what it is of.

@@ -22,6 +22,16 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a str, parser: Parser) -> Re
         let words = format!("values are nested more than {} deep", depth::DEPTH_MAX);
         return Err((RefusalReason::Syntax, words));
     }
+    if line.trim_ascii_start().starts_with('[') {
+        // Both parsers would take a list for the fields of an object, in their order.
+        return Err(match serde_json::from_str::<IgnoredAny>(line) {
+            Err(syntax) => (RefusalReason::Syntax, format!("not JSON: {syntax}")),
+            Ok(_) => {
+                let words = "invalid type: sequence, expected a JSON object";
+                (RefusalReason::BadValue, words.to_owned())
+            }
+        });
+    }
     if parser == Parser::Fast
         && let Ok(event) = sonic_rs::from_str(line)
     {

@@ -141,6 +141,14 @@ fn refusals_name_the_line_and_the_value_and_the_rest_is_taken() {
 #[test]
 fn every_class_of_refusal_shows_its_message() {
     use RefusalReason::*;
+    let no_object = "invalid type: sequence, expected a JSON object";
+    refused("[1]", BadValue, no_object);
+    refused(r#" ["dial_test"]"#, BadValue, no_object);
+    refused(
+        "[1",
+        Syntax,
+        "not JSON: EOF while parsing a list at line 1 column 2",
+    );
     refused(r#"{"ts":1}"#, UnknownType, "field `type` is missing");
     refused(
         r#"{"type":"dial_test","ts":1,"ok":true}"#,

@@ -121,11 +121,16 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     if let Some(score) = alert.score {
         facts.push(fact("评分", "Score", format!("{score:.1} / 5")));
     }
+    if alert.kqi.is_none() {
+        // Its subject is sources of events, which have neither windows nor samples.
+        facts.push(fact("数据源", "Sources", alert.samples.to_string()));
+        return facts;
+    }
     let (start_ms, window_end_ms) = alert.window_ms;
     let window = format!(
         "{} – {}",
         clock.short(start_ms, window_end_ms),
-        clock.hour(window_end_ms)
+        clock.short(window_end_ms, start_ms)
     );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));

@@ -10,7 +10,7 @@ use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
 use super::{correction, lists, story};
-use crate::alerting::{Alert, Notice, NoticeReason};
+use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
 use crate::rules::{Language, Severity};
 
 /// Characters of one text from outside; longer ones end in an ellipsis.
@@ -164,7 +164,21 @@ pub(super) fn value(language: Language, alert: &Alert) -> String {
         .collect();
     match alert.value {
         Some(value) => quantity_beside(value, &limits, &alert.unit),
+        None if alert.kqi.is_none() => of_source(language, alert).to_owned(),
         None => pick(language, "无值", "no value").to_owned(),
+    }
+}
+
+/// What is known of a source of events, which has no value.
+fn of_source(language: Language, alert: &Alert) -> &'static str {
+    match (alert.state, alert.reason) {
+        (AlertState::Resolved, TransitionReason::SourceBack) => {
+            pick(language, "已恢复", "back again")
+        }
+        _ if alert.alert == TransitionReason::SourceLagging.name() => {
+            pick(language, "只有旧数据", "only old data")
+        }
+        _ => pick(language, "没有数据", "no data"),
     }
 }
 

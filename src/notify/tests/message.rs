@@ -195,6 +195,46 @@ fn says_what_it_does_not_know() {
 }
 
 #[test]
+fn a_mail_about_a_source_speaks_of_sources() {
+    for (language, no_data, only_old, sources) in [
+        (Language::En, "no data", "only old data", "Sources"),
+        (Language::Zh, "没有数据", "只有旧数据", "数据源"),
+    ] {
+        let mut notice = notice();
+        notice.recipient.language = language;
+        let alert = &mut notice.alert;
+        (alert.kqi, alert.value, alert.score) = (None, None, None);
+        (alert.limit_max, alert.samples) = (None, 1);
+        for (reason, value) in [
+            (TransitionReason::SourceSilent, no_data),
+            (TransitionReason::SourceLagging, only_old),
+        ] {
+            notice.alert.alert = reason.name().to_owned();
+            notice.alert.reason = reason;
+            let body = parse(&eml(&notice)).body_text(0).unwrap().into_owned();
+            assert!(body.contains(value) && body.contains(sources), "{body}");
+            for wrong in ["no value", "无值", "Samples", "样本", "Window", "窗口  "] {
+                assert!(!body.contains(wrong), "{wrong}: {body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_that_spans_days_has_both_dates() {
+    let mut notice = notice();
+    notice.recipient.language = Language::En;
+    let end_ms = notice.alert.window_ms.1;
+    notice.alert.window_ms.0 = end_ms - 86_400_000;
+    let body = parse(&eml(&notice)).body_text(0).unwrap().into_owned();
+    let days = body.lines().find(|line| line.contains("Window")).unwrap();
+    assert!(
+        days.contains("11-20 ") && days.contains("– 11-21 "),
+        "{days}"
+    );
+}
+
+#[test]
 fn an_ending_says_what_kind_of_ending_it_is() {
     let mut ending = later(NoticeReason::Resolved, Language::En);
     assert_eq!(ending.alert.state, AlertState::Resolved);

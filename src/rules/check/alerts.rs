@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::kqis::Kqis;
-use super::{Ids, duration_of, unknown};
+use super::{Ids, duration_of, text_of, unknown};
 use crate::rules::book::{AlertRule, Interval, Kqi, Missing, Severity};
-use crate::rules::problem::Problems;
+use crate::rules::problem::{Kind, Problems};
 use crate::rules::syntax::{Entry, Node};
 
 /// The word that leaves a KQI without an alert.
@@ -50,7 +50,7 @@ impl Policies {
     }
 
     /// Reports an `alert` field that leads nowhere.
-    pub(super) fn check_reference(&self, kqi: &Kqi, node: &Node, problems: &mut Problems) {
+    pub(super) fn check_reference(&self, node: &Node, problems: &mut Problems) {
         let Some(field) = node.get("alert") else {
             return;
         };
@@ -59,17 +59,17 @@ impl Policies {
         };
         if !self.0.contains_key(name) {
             unknown(
-                "alert policy",
+                Kind::Policy,
                 field,
                 self.names().chain([NO_ALERT]),
                 problems,
             );
-        } else if !can_be_abnormal(kqi) {
+        } else if !has_limit(node) {
             problems.error(
                 field.at,
                 format!(
                     "kqi {:?} has neither anchors nor an interval, so it is never abnormal",
-                    kqi.id
+                    text_of(node, "id")
                 ),
             );
         }
@@ -128,15 +128,13 @@ pub(super) fn read(
         }
     }
     for node in nodes {
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
+        let id = node.get("id").filter(|id| ids.claim(id, problems));
         let policy = match node.get("policy") {
             None => policies.0.get(DEFAULT),
             Some(field) => {
                 let policy = field.text().and_then(|name| policies.0.get(name));
                 if policy.is_none() {
-                    unknown("alert policy", field, policies.names(), problems);
+                    unknown(Kind::Policy, field, policies.names(), problems);
                 }
                 policy
             }
@@ -145,7 +143,7 @@ pub(super) fn read(
             continue;
         };
         check_kqi(kqi, kqis, problems);
-        if let (Some(policy), Some(id), Some(kqi)) = (policy, id.text(), kqi.text()) {
+        if let (Some(policy), Some(id), Some(kqi)) = (policy, id.and_then(Node::text), kqi.text()) {
             rules.push(policy.changed_by(node).rule(id, kqi));
         }
     }
@@ -157,17 +155,23 @@ fn check_kqi(field: &Node, kqis: &Kqis, problems: &mut Problems) {
         return;
     };
     if !kqis.ids.contains_key(id) {
-        unknown("kqi", field, kqis.ids.keys().map(String::as_str), problems);
-    } else if kqis
-        .checked
-        .iter()
-        .any(|kqi| kqi.id == id && !can_be_abnormal(kqi))
-    {
+        unknown(
+            Kind::Kqi,
+            field,
+            kqis.ids.keys().map(String::as_str),
+            problems,
+        );
+    } else if kqis.limitless.contains(id) {
         problems.error(
             field.at,
             format!("kqi {id:?} has neither anchors nor an interval, so it is never abnormal"),
         );
     }
+}
+
+/// Whether a KQI says what is abnormal, be it in words that cannot be read.
+pub(super) fn has_limit(kqi: &Node) -> bool {
+    kqi.get("anchors").is_some() || kqi.get("interval").is_some()
 }
 
 fn can_be_abnormal(kqi: &Kqi) -> bool {

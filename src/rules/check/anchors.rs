@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Ids, text_of, units, unknown};
 use crate::rules::book::{Anchors, Provenance, ProvenanceKind, Scale, Unit};
-use crate::rules::problem::{Position, Problems};
+use crate::rules::problem::{Kind, Position, Problems};
 use crate::rules::syntax::{Entry, Node};
 
 /// The named sets of a book. One with a problem of its own is there without a value, so that those
@@ -22,11 +22,11 @@ pub(super) fn read_sets(entries: &[&Entry], problems: &mut Problems) -> AnchorSe
     let mut ids = Ids::new("anchor set");
     let mut sets = BTreeMap::new();
     for entry in entries {
-        if !ids.claim_across_files(entry, problems) {
-            continue;
-        }
+        let is_new = ids.claim_across_files(entry, problems);
         let set = read_set(entry, problems);
-        sets.insert(entry.key.clone(), set);
+        if is_new {
+            sets.insert(entry.key.clone(), set);
+        }
     }
     sets
 }
@@ -88,7 +88,7 @@ pub(super) fn choose(kqi: &Node, sets: &AnchorSets, problems: &mut Problems) -> 
             },
             None => {
                 unknown(
-                    "anchor set",
+                    Kind::AnchorSet,
                     node,
                     sets.keys().map(String::as_str),
                     problems,

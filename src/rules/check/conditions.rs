@@ -16,7 +16,7 @@ const WALKS: [&str; 5] = [".all(", ".exists(", ".exists_one(", ".filter(", ".map
 
 /// The condition of a field, if it is there and sound.
 pub(super) fn read(
-    stream: Stream,
+    stream: Option<Stream>,
     node: Option<&Node>,
     problems: &mut Problems,
 ) -> Option<Predicate> {
@@ -33,6 +33,8 @@ pub(super) fn read(
             return None;
         }
     };
+    // Of an unknown stream nothing can be said about dimensions.
+    let stream = stream?;
     let mut sound = true;
     for name in predicate.variables() {
         if !has_dimension(stream, &name) {

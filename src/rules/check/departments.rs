@@ -3,22 +3,22 @@
 use super::{Ids, name_of, text_of};
 use crate::rules::book::{Contact, Department, Language, Role};
 use crate::rules::problem::Problems;
-use crate::rules::syntax::Node;
+use crate::rules::syntax::{Node, Value};
 
 pub(super) fn read(nodes: &[&Node], problems: &mut Problems) -> Vec<Department> {
     let mut ids = Ids::new("department");
     let mut departments = Vec::new();
     for node in nodes {
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
-        let id = id.text().unwrap_or_default().to_owned();
+        let is_new = node.get("id").is_some_and(|id| ids.claim(id, problems));
+        let id = text_of(node, "id");
         let roles = read_roles(&id, node, problems);
-        departments.push(Department {
-            name: name_of(node),
-            roles,
-            id,
-        });
+        if is_new {
+            departments.push(Department {
+                name: name_of(node),
+                roles,
+                id,
+            });
+        }
     }
     departments
 }
@@ -27,7 +27,7 @@ fn read_roles(department: &str, node: &Node, problems: &mut Problems) -> Vec<Rol
     let Some(list) = node.get("roles") else {
         return Vec::new();
     };
-    if list.items().is_empty() {
+    if list.value == Value::List(Vec::new()) {
         problems.error(
             list.at,
             format!("department {department:?} has no role, so nobody is told"),
@@ -36,34 +36,34 @@ fn read_roles(department: &str, node: &Node, problems: &mut Problems) -> Vec<Rol
     let mut ids = Ids::new("role");
     let mut roles = Vec::new();
     for item in list.items() {
-        let Some(id) = item.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
-        let id = id.text().unwrap_or_default().to_owned();
+        let is_new = item.get("id").is_some_and(|id| ids.claim(id, problems));
+        let id = text_of(item, "id");
         let contacts = item.get("contacts");
-        if let Some(empty) = contacts.filter(|list| list.items().is_empty()) {
+        if let Some(empty) = contacts.filter(|list| list.value == Value::List(Vec::new())) {
             problems.error(
                 empty.at,
                 format!("role {id:?} has no contact, so nobody is told"),
             );
         }
-        roles.push(Role {
+        let contacts = contacts.map(Node::items).unwrap_or_default().iter();
+        let role = Role {
             name: name_of(item),
             contacts: contacts
-                .map(Node::items)
-                .unwrap_or_default()
-                .iter()
                 .map(|contact| read_contact(contact, problems))
                 .collect(),
             id,
-        });
+        };
+        if is_new {
+            roles.push(role);
+        }
     }
     roles
 }
 
 fn read_contact(node: &Node, problems: &mut Problems) -> Contact {
     let email = text_of(node, "email");
-    if let Some(field) = node.get("email").filter(|_| !looks_like_address(&email)) {
+    let field = node.get("email").filter(|field| field.text().is_some());
+    if let Some(field) = field.filter(|_| !looks_like_address(&email)) {
         problems.error(field.at, format!("{email:?} is not a mail address"));
     }
     Contact {

@@ -1,8 +1,8 @@
 //! KQIs: every field against every other, and against the sections they refer to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::alerts::Policies;
+use super::alerts::{self, Policies};
 use super::anchors::{self, AnchorSets};
 use super::windows::Clock;
 use super::{
@@ -11,8 +11,8 @@ use super::{
 use crate::event::{DERIVED, Stream};
 use crate::rules::book::{Anchors, Department, Interval, Kqi, Layer, Service, StreamRule};
 use crate::rules::places::Places;
-use crate::rules::problem::{Position, Problems};
-use crate::rules::syntax::Node;
+use crate::rules::problem::{Kind, Position, Problems};
+use crate::rules::syntax::{Node, Value};
 
 /// What KQIs refer to.
 pub(super) struct Context<'a> {
@@ -32,6 +32,8 @@ pub(super) struct Kqis {
     pub(super) alert_fields: Vec<(Option<String>, Position)>,
     /// Every id that was claimed, also by KQIs with problems: references to those are no news.
     pub(super) ids: BTreeMap<String, Position>,
+    /// Those that say nothing of what is abnormal.
+    pub(super) limitless: BTreeSet<String>,
 }
 
 pub(super) fn read(
@@ -49,6 +51,7 @@ pub(super) fn read(
         checked: Vec::new(),
         alert_fields: Vec::new(),
         ids: BTreeMap::new(),
+        limitless: BTreeSet::new(),
     };
     for (service, node) in inside.chain(outside) {
         let service = match (service, node.get("service")) {
@@ -63,23 +66,23 @@ pub(super) fn read(
                     .any(|known| Some(known.id.as_str()) == field.text())
                 {
                     let known = context.services.iter().map(|known| known.id.as_str());
-                    unknown("service", field, known, problems);
+                    unknown(Kind::Service, field, known, problems);
                 }
                 Some(field)
             }
             (service, None) => service,
         };
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
+        let id = node.get("id").filter(|id| ids.claim(id, problems));
+        let service = service.and_then(Node::text);
+        // Judged in any case: one run shows an author everything.
+        let kqi = read_kqi(&text_of(node, "id"), service, node, context, problems);
+        let Some(id) = id else {
             continue;
         };
-        let service = service.and_then(Node::text);
-        if let Some(kqi) = read_kqi(
-            id.text().unwrap_or_default(),
-            service,
-            node,
-            context,
-            problems,
-        ) {
+        if !alerts::has_limit(node) {
+            kqis.limitless.insert(text_of(node, "id"));
+        }
+        if let Some(kqi) = kqi {
             let alert = node.get("alert");
             kqis.checked.push(kqi);
             kqis.alert_fields.push((
@@ -99,18 +102,20 @@ fn read_kqi(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Kqi> {
-    let stream = node
-        .get("stream")
-        .and_then(Node::text)
-        .and_then(Stream::from_name)?;
+    let stream = node.get("stream").and_then(Node::text);
+    let stream = stream.and_then(Stream::from_name);
     let window = context.clock.window(node, problems);
-    let aggregate = measures::read_aggregate(stream, node, window.hop_ms, problems)?;
+    let hop_ms = window.map(|window| window.hop_ms);
+    let aggregate = measures::read_aggregate(stream, node, hop_ms, problems);
     let filter = conditions::read(stream, node.get("filter"), problems);
     let good = conditions::read(stream, node.get("good").or(node.get("counted")), problems);
-    measures::check_good(&aggregate, node, problems);
+    measures::check_good(aggregate.as_ref(), node, problems);
     for dimension in node.get("group_by").map(Node::items).unwrap_or_default() {
-        streams::check_dimension(stream, dimension, problems);
+        if let Some(stream) = stream {
+            streams::check_dimension(stream, dimension, problems);
+        }
         if context.places.cities.is_empty()
+            && !problems.doubts(Kind::Place)
             && let Some(name) = dimension.text().filter(|name| DERIVED.contains(name))
         {
             problems.warn(
@@ -121,7 +126,8 @@ fn read_kqi(
         }
     }
     let chosen = anchors::choose(node, context.sets, problems);
-    let unit = units::read(stream, &aggregate, chosen.unit.as_ref(), node, problems);
+    let of_set = chosen.unit.as_ref();
+    let unit = units::read(stream, aggregate.as_ref(), of_set, node, problems);
     let provenance = [chosen.provenance, anchors::read_provenance(node)].concat();
     if let Some(field) = node
         .get("anchors")
@@ -133,7 +139,14 @@ fn read_kqi(
             Some("add provenance of: anchors".to_owned()),
         );
     }
-    units::check_percent_like(&unit, chosen.anchors.as_ref(), node, problems);
+    if let Some(unit) = &unit {
+        units::check_percent_like(unit, chosen.anchors.as_ref(), node, problems);
+    }
+    let good_within = stream.and_then(|stream| measures::read_good_within(stream, node, problems));
+    let interval = read_interval(chosen.anchors.as_ref(), node, problems);
+    let department = read_department(service, node, context, problems);
+    context.policies.check_reference(node, problems);
+    let (stream, window, aggregate, unit) = (stream?, window?, aggregate?, unit?);
     let kqi = Kqi {
         id: id.to_owned(),
         service: service.map(str::to_owned),
@@ -146,19 +159,19 @@ fn read_kqi(
         stream,
         filter: conditions::of_service(service, stream, filter),
         good,
-        good_within: measures::read_good_within(stream, node, problems),
+        good_within,
         aggregate,
         group_by: texts_of(node, "group_by"),
         window,
         unit,
-        interval: read_interval(chosen.anchors.as_ref(), node, problems),
+        interval,
         anchors: chosen.anchors,
         min_samples: min_samples(node),
         suppressible: node
             .get("suppressible")
             .and_then(Node::flag)
             .unwrap_or(true),
-        department: read_department(service, node, context, problems),
+        department,
         provenance,
     };
     streams::check_retention(
@@ -167,7 +180,6 @@ fn read_kqi(
         node.get("window").unwrap_or(node).at,
         problems,
     );
-    context.policies.check_reference(&kqi, node, problems);
     Some(kqi)
 }
 
@@ -180,7 +192,10 @@ fn read_interval(anchors: Option<&Anchors>, node: &Node, problems: &mut Problems
             max: end("max"),
         };
         match (interval.min, interval.max) {
-            (None, None) => problems.error(field.at, "an interval without \"min\" and \"max\""),
+            // Ends that are no numbers, and what is no mapping, were reported by `shape`.
+            (None, None) if field.value == Value::Map(Vec::new()) => {
+                problems.error(field.at, "an interval without \"min\" and \"max\"");
+            }
             (Some(min), Some(max)) if min > max => {
                 problems.error(field.at, format!("nothing lies between {min} and {max}"));
             }
@@ -234,7 +249,7 @@ fn read_department(
     let name = field.text()?;
     if !context.departments.iter().any(|known| known.id == name) {
         let known = context.departments.iter().map(|known| known.id.as_str());
-        unknown("department", field, known, problems);
+        unknown(Kind::Department, field, known, problems);
     }
     Some(name.to_owned())
 }

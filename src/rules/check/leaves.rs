@@ -5,7 +5,7 @@ use super::{Ids, text_of, unknown, words_of};
 use crate::event::LEVELS;
 use crate::rules::book::{Department, Service};
 use crate::rules::leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
-use crate::rules::problem::Problems;
+use crate::rules::problem::{Kind, Problems};
 use crate::rules::syntax::Node;
 
 /// What leaves refer to.
@@ -19,30 +19,31 @@ pub(super) fn read(nodes: &[&Node], context: &Context<'_>, problems: &mut Proble
     let mut ids = Ids::new("leaf");
     let mut leaves = Vec::new();
     for node in nodes {
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
+        let is_new = node.get("id").is_some_and(|id| ids.claim(id, problems));
         check_path(node, problems);
         check_reference(
-            "service",
+            Kind::Service,
             node,
             context.services.iter().map(|known| known.id.as_str()),
             problems,
         );
-        leaves.push(Leaf {
-            id: id.text().unwrap_or_default().to_owned(),
+        let leaf = Leaf {
+            id: text_of(node, "id"),
             path: text_of(node, "path"),
             node: node.get("node").and_then(Node::text).map(str::to_owned),
             service: text_of(node, "service"),
             questions: read_questions(node, context, problems),
-        });
+        };
+        if is_new {
+            leaves.push(leaf);
+        }
     }
     leaves
 }
 
 fn check_path(node: &Node, problems: &mut Problems) {
-    if let Some(path) = node.get("path") {
-        let text = path.text().unwrap_or_default();
+    let given = |name: &str| Some((node.get(name)?, node.get(name)?.text()?));
+    if let Some((path, text)) = given("path") {
         let levels = text.split('/').count();
         if levels > LEVELS.len() {
             problems.error(
@@ -54,12 +55,12 @@ fn check_path(node: &Node, problems: &mut Problems) {
             problems.error(path.at, "a level of the path is empty");
         }
     }
-    if let Some(code) = node.get("node") {
-        let digits = code.text().and_then(|text| text.strip_prefix('O'));
+    if let Some((code, text)) = given("node") {
+        let digits = text.strip_prefix('O');
         if !digits.is_some_and(|digits| digits.len() == 6 && digits.parse::<u32>().is_ok()) {
             problems.error_with(
                 code.at,
-                format!("{:?} is not a node code", code.text().unwrap_or_default()),
+                format!("{text:?} is not a node code"),
                 Some("write for example O010104".to_owned()),
             );
         }
@@ -70,9 +71,7 @@ fn read_questions(leaf: &Node, context: &Context<'_>, problems: &mut Problems) -
     let mut ids = Ids::new("question");
     let mut questions = Vec::new();
     for node in leaf.get("questions").map(Node::items).unwrap_or_default() {
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
+        let is_new = node.get("id").is_some_and(|id| ids.claim(id, problems));
         let role = node.get("role").and_then(Node::text).unwrap_or_default();
         check_fields(role, node, problems);
         let bad = match node.get("bad").and_then(Node::text) {
@@ -90,11 +89,13 @@ fn read_questions(leaf: &Node, context: &Context<'_>, problems: &mut Problems) -
             },
             _ => QuestionRole::Element,
         };
-        questions.push(Question {
-            id: id.text().unwrap_or_default().to_owned(),
-            text: words_of(node, "text"),
-            role,
-        });
+        if is_new {
+            questions.push(Question {
+                id: text_of(node, "id"),
+                text: words_of(node, "text"),
+                role,
+            });
+        }
     }
     questions
 }
@@ -124,9 +125,9 @@ fn check_fields(role: &str, node: &Node, problems: &mut Problems) {
 
 fn read_suspicion(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Suspicion {
     let departments = context.departments.iter().map(|known| known.id.as_str());
-    check_reference("department", node, departments, problems);
+    check_reference(Kind::Department, node, departments, problems);
     let kqis = context.kqis.ids.keys().map(String::as_str);
-    check_reference("kqi", node, kqis, problems);
+    check_reference(Kind::Kqi, node, kqis, problems);
     let text = |name: &str| node.get(name).and_then(Node::text).map(str::to_owned);
     let class = text("class").unwrap_or_default();
     Suspicion {
@@ -141,14 +142,14 @@ fn read_suspicion(node: &Node, context: &Context<'_>, problems: &mut Problems) -
 }
 
 fn check_reference<'a>(
-    name: &str,
+    kind: Kind,
     node: &Node,
     known: impl Iterator<Item = &'a str> + Clone,
     problems: &mut Problems,
 ) {
-    if let Some(field) = node.get(name)
+    if let Some(field) = node.get(kind.name())
         && !known.clone().any(|known| Some(known) == field.text())
     {
-        unknown(name, field, known, problems);
+        unknown(kind, field, known, problems);
     }
 }

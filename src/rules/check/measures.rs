@@ -9,9 +9,9 @@ use crate::rules::syntax::Node;
 
 /// The aggregate with its options; none where its word is unknown, which was reported.
 pub(super) fn read_aggregate(
-    stream: Stream,
+    stream: Option<Stream>,
     node: &Node,
-    hop_ms: i64,
+    hop_ms: Option<i64>,
     problems: &mut Problems,
 ) -> Option<Aggregate> {
     let field = node.get("aggregate")?;
@@ -28,7 +28,7 @@ pub(super) fn read_aggregate(
             per_ms: duration_of(node, "per").unwrap_or(DAY_MS),
         },
         "change" => Aggregate::Change {
-            against_ms: duration_of(node, "against").unwrap_or(hop_ms),
+            against_ms: duration_of(node, "against").or(hop_ms).unwrap_or(DAY_MS),
         },
         other => match parse_quantile(other) {
             Some(quantile) => Aggregate::Quantile(quantile),
@@ -51,7 +51,8 @@ pub(super) fn read_aggregate(
         },
     };
     check_options(&aggregate, word, field.at, hop_ms, node, problems);
-    if is_measured(&aggregate) && stream.measured().is_none() {
+    let unmeasured = stream.filter(|stream| stream.measured().is_none());
+    if let Some(stream) = unmeasured.filter(|_| is_measured(&aggregate)) {
         problems.error(
             field.at,
             format!(
@@ -67,7 +68,7 @@ fn check_options(
     aggregate: &Aggregate,
     word: &str,
     at: Position,
-    hop_ms: i64,
+    hop_ms: Option<i64>,
     node: &Node,
     problems: &mut Problems,
 ) {
@@ -92,7 +93,8 @@ fn check_options(
         Aggregate::RatePer10k { per_ms, .. } => positive("per", *per_ms, problems),
         Aggregate::Change { against_ms } => {
             positive("against", *against_ms, problems);
-            if let Some(field) = node.get("against").filter(|_| against_ms % hop_ms != 0) {
+            let field = node.get("against").zip(hop_ms);
+            if let Some((field, hop_ms)) = field.filter(|(_, hop_ms)| against_ms % hop_ms != 0) {
                 let (against, hop) = (show_duration(*against_ms), show_duration(hop_ms));
                 problems.error(
                     field.at,
@@ -123,7 +125,7 @@ const fn is_measured(aggregate: &Aggregate) -> bool {
 }
 
 /// Whether the good-condition is there where it is needed, and only there.
-pub(super) fn check_good(aggregate: &Aggregate, node: &Node, problems: &mut Problems) {
+pub(super) fn check_good(aggregate: Option<&Aggregate>, node: &Node, problems: &mut Problems) {
     if let (Some(_), Some(counted)) = (node.get("good"), node.get("counted")) {
         problems.error(
             counted.at,
@@ -134,14 +136,14 @@ pub(super) fn check_good(aggregate: &Aggregate, node: &Node, problems: &mut Prob
         .into_iter()
         .find_map(|name| Some((name, node.get(name)?)));
     match (aggregate, given) {
-        (Aggregate::Ratio, None) => {
+        (Some(Aggregate::Ratio), None) => {
             let at = node.get("aggregate").unwrap_or(node).at;
             problems.error(
                 at,
                 "aggregate \"ratio\" needs \"good\", \"counted\" or \"good_within\"",
             );
         }
-        (aggregate, Some((name, field))) if is_measured(aggregate) => problems.error_with(
+        (Some(aggregate), Some((name, field))) if is_measured(aggregate) => problems.error_with(
             field.at,
             format!("{name:?} has no meaning for a measured value"),
             Some("use filter to choose the facts".to_owned()),

@@ -22,18 +22,22 @@ use std::path::Path;
 
 use crate::rules::book::{RuleBook, Service, Text};
 use crate::rules::duration::{MINUTE_MS, parse_duration};
-use crate::rules::files::{FILE_BYTES_MAX, read_files, too_large};
+use crate::rules::files::{FILE_BYTES_MAX, read_readable, too_large};
 use crate::rules::grammar::BOOK;
-use crate::rules::problem::{Position, Problem, Problems, did_you_mean};
+use crate::rules::problem::{Kind, Position, Problem, Problems, did_you_mean};
 use crate::rules::shape::Shape;
 use crate::rules::syntax::{Entry, Node, Value, parse_text};
 
 /// Reads and checks a rule book: a folder or one file. The book is there when nothing is an error.
 pub fn load(path: &Path) -> (Option<RuleBook>, Vec<Problem>) {
-    match read_files(path) {
-        Ok(files) => parse(&files),
-        Err(problem) => (None, vec![problem]),
+    let (files, unreadable) = read_readable(path);
+    let mut problems = Problems::new(files.iter().map(|(path, _)| path.clone()).collect());
+    if !unreadable.is_empty() {
+        problems.doubt_all();
     }
+    let (book, found) = parse_into(&files, problems);
+    let book = book.filter(|_| unreadable.is_empty());
+    (book, [unreadable, found].concat())
 }
 
 /// Checks a rule book given as (path, text) pairs. Pure: the same texts give the same answer.
@@ -58,15 +62,21 @@ pub fn load(path: &Path) -> (Option<RuleBook>, Vec<Problem>) {
 /// assert_eq!(kqi.filter.as_ref().unwrap().source(), "service == \"sms_hall\"");
 /// ```
 pub fn parse(files: &[(String, String)]) -> (Option<RuleBook>, Vec<Problem>) {
-    let mut problems = Problems::new(files.iter().map(|(path, _)| path.clone()).collect());
+    let paths = files.iter().map(|(path, _)| path.clone());
+    parse_into(files, Problems::new(paths.collect()))
+}
+
+fn parse_into(
+    files: &[(String, String)],
+    mut problems: Problems,
+) -> (Option<RuleBook>, Vec<Problem>) {
     let nodes = parse_files(files, &mut problems);
-    // With a file unread, every reference into it would look broken: only form is judged then.
-    let unread = problems.has_errors();
+    if problems.has_errors() {
+        // With a file unread, every reference into it would look broken.
+        problems.doubt_all();
+    }
     for node in &nodes {
         Shape::Record(&BOOK).judge(node, &mut problems);
-    }
-    if unread {
-        return (None, problems.into_list());
     }
     let sections = Sections::collect(&nodes, &mut problems);
     let book = build(&sections, &mut problems);
@@ -100,6 +110,8 @@ fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node>
 struct Sections<'a> {
     head: Option<&'a Node>,
     mms: Option<&'a Node>,
+    /// Sections that are given once too often; what stands in them is judged all the same.
+    repeated: Vec<&'a Entry>,
     streams: Vec<&'a Entry>,
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
@@ -114,11 +126,22 @@ struct Sections<'a> {
 impl<'a> Sections<'a> {
     fn collect(nodes: &'a [Node], problems: &mut Problems) -> Sections<'a> {
         let mut sections = Sections::default();
+        if nodes
+            .iter()
+            .any(|node| !matches!(node.value, Value::Map(_)))
+        {
+            problems.doubt_all();
+        }
         for entry in nodes.iter().flat_map(Node::entries) {
             let node = &entry.node;
+            doubt_unread(entry, problems);
             match entry.key.as_str() {
-                "book" => once(&mut sections.head, entry, problems),
-                "mms" => once(&mut sections.mms, entry, problems),
+                "book" if !once(&mut sections.head, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
+                "mms" if !once(&mut sections.mms, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
                 "streams" => sections.streams.extend(node.entries()),
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
@@ -135,34 +158,81 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Takes a section that may stand in one file only.
-fn once<'a>(slot: &mut Option<&'a Node>, entry: &'a Entry, problems: &mut Problems) {
+/// Notes of which kind something could not be read, so that nobody hears of what follows from that.
+fn doubt_unread(entry: &Entry, problems: &mut Problems) {
+    let node = &entry.node;
+    let nameless = |items: &[Node], name: &str| {
+        let named = |item: &Node| item.get(name).and_then(Node::text).is_some();
+        !items.iter().all(named)
+    };
+    let list = |name: &str| !matches!(node.value, Value::List(_)) || nameless(node.items(), name);
+    let table = !matches!(node.value, Value::Map(_));
+    let (kind, is_unread) = match entry.key.as_str() {
+        "book" => (Kind::Book, table),
+        "streams" => (Kind::Stream, table),
+        "anchor_sets" => (Kind::AnchorSet, table),
+        "alert_policies" => (Kind::Policy, table),
+        "departments" => (Kind::Department, list("id")),
+        "places" => (Kind::Place, list("province")),
+        "services" => {
+            let mut items = node.items().iter();
+            let unread =
+                |kqis: &Node| !matches!(kqis.value, Value::List(_)) || nameless(kqis.items(), "id");
+            if list("id") || items.any(|item| item.get("kqis").is_some_and(unread)) {
+                problems.doubt(Kind::Kqi);
+            }
+            (Kind::Service, list("id"))
+        }
+        "kqis" => (Kind::Kqi, list("id")),
+        "mms" | "leaves" | "alerts" => return,
+        // A section by a wrong name may be any.
+        _ => return problems.doubt_all(),
+    };
+    if is_unread {
+        problems.doubt(kind);
+    }
+}
+
+/// Takes a section that may stand in one file only; tells whether it is the first.
+fn once<'a>(slot: &mut Option<&'a Node>, entry: &'a Entry, problems: &mut Problems) -> bool {
     match slot {
         None => *slot = Some(&entry.node),
         // Within one file `shape` has already said so.
-        Some(first) if first.at.file == entry.at.file => {}
+        Some(first) if first.at.file == entry.at.file => return false,
         Some(first) => {
             let place = problems.place(first.at);
             problems.error(
                 entry.at,
                 format!("section {:?} is given twice, first at {place}", entry.key),
             );
+            return false;
         }
     }
+    true
 }
 
 fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
-    let Some(head) = sections.head else {
-        problems.error(
-            Position {
-                line: 1,
-                column: 1,
-                file: 0,
-            },
-            "no section \"book\" in any file",
-        );
-        return None;
+    let none = Node {
+        at: Position {
+            line: 1,
+            column: 1,
+            file: 0,
+        },
+        value: Value::Null,
     };
+    if sections.head.is_none() && !problems.doubts(Kind::Book) {
+        problems.error(none.at, "no section \"book\" in any file");
+    }
+    if sections.head.is_none() {
+        problems.doubt(Kind::Book);
+    }
+    let head = sections.head.unwrap_or(&none);
+    for again in &sections.repeated {
+        match again.key.as_str() {
+            "book" => drop(windows::Clock::read(&again.node, problems)),
+            _ => drop(mms::read(Some(&again.node), problems)),
+        }
+    }
     let clock = windows::Clock::read(head, problems);
     let departments = departments::read(&sections.departments, problems);
     let services = services(&sections.services, problems);
@@ -212,6 +282,7 @@ fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
     let mut ids = Ids::new("service");
     let mut services = Vec::new();
     for node in nodes {
+        // Its KQIs are judged, whatever is wrong with its id.
         let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
             continue;
         };
@@ -267,16 +338,16 @@ impl Ids {
     }
 }
 
-/// Reports a reference to something that is not there.
+/// Reports a reference to something that is not there, unless it may be in what could not be read.
 fn unknown<'a>(
-    kind: &str,
+    kind: Kind,
     node: &Node,
     known: impl IntoIterator<Item = &'a str>,
     problems: &mut Problems,
 ) {
-    if let Some(name) = node.text() {
+    if let Some(name) = node.text().filter(|_| !problems.doubts(kind)) {
         let hint = did_you_mean(name, known);
-        problems.error_with(node.at, format!("unknown {kind} {name:?}"), hint);
+        problems.error_with(node.at, format!("unknown {} {name:?}", kind.name()), hint);
     }
 }
 

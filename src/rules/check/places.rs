@@ -12,18 +12,14 @@ pub(super) fn read(nodes: &[&Node], problems: &mut Problems) -> Places {
     let mut cities = Ids::new("city");
     let mut places = BTreeMap::new();
     for node in nodes {
-        let Some(province) = node.get("province") else {
-            continue;
-        };
-        if !provinces.claim(province, problems) {
-            continue;
-        }
+        let province = node.get("province");
+        let is_new = province.is_some_and(|province| provinces.claim(province, problems));
         let place = Place {
             province: text_of(node, "province"),
             group: text_of(node, "group"),
         };
         for city in node.get("cities").map(Node::items).unwrap_or_default() {
-            if cities.claim(city, problems) {
+            if cities.claim(city, problems) && is_new {
                 let name = city.text().unwrap_or_default().trim().to_owned();
                 places.insert(name, place.clone());
             }

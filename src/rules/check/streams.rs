@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ids, duration_of, texts_of, unknown};
+use super::{Ids, duration_of, texts_of};
 use crate::event::Stream;
 use crate::rules::book::{Aggregate, Kqi, StreamRule};
 use crate::rules::duration::{DAY_MS, MINUTE_MS, show_duration};
-use crate::rules::problem::{Position, Problems};
+use crate::rules::problem::{Kind, Position, Problems, did_you_mean};
 use crate::rules::syntax::{Entry, Node};
 
 /// What a stream has that the book does not mention. A day of panes and two hours for the day's end
@@ -35,10 +35,11 @@ pub(super) fn read(entries: &[&Entry], problems: &mut Problems) -> BTreeMap<Stre
         let Some(stream) = Stream::from_name(&entry.key) else {
             continue;
         };
-        if ids.claim_across_files(entry, problems)
-            && let Some(rule) = rules.get_mut(&stream)
-        {
-            read_rule(stream, rule, &entry.node, problems);
+        let is_new = ids.claim_across_files(entry, problems);
+        let mut rule = default_rule(stream);
+        read_rule(stream, &mut rule, &entry.node, problems);
+        if is_new {
+            rules.insert(stream, rule);
         }
     }
     rules
@@ -53,6 +54,9 @@ fn read_rule(stream: Stream, rule: &mut StreamRule, node: &Node, problems: &mut 
     set("allowed_lateness", &mut rule.allowed_lateness_ms);
     set("idle_timeout", &mut rule.idle_timeout_ms);
     set("retention", &mut rule.retention_ms);
+    if node.get("retention").is_some() && duration_of(node, "retention").is_none() {
+        problems.doubt(Kind::Stream);
+    }
     if rule.idle_timeout_ms == 0
         && let Some(idle) = node.get("idle_timeout")
     {
@@ -86,8 +90,9 @@ pub(super) fn check_dimension(stream: Stream, node: &Node, problems: &mut Proble
         return;
     };
     if !has_dimension(stream, name) {
-        let kind = format!("dimension of {}", stream.name());
-        unknown(&kind, node, dimension_names(stream), problems);
+        let hint = did_you_mean(name, dimension_names(stream));
+        let message = format!("unknown dimension of {} {name:?}", stream.name());
+        problems.error_with(node.at, message, hint);
     }
 }
 
@@ -114,7 +119,7 @@ pub(super) fn check_retention(
     let needed_ms = kqi.window.size_ms.saturating_add(against_ms);
     let Some(rule) = rules
         .get(&kqi.stream)
-        .filter(|rule| rule.retention_ms < needed_ms)
+        .filter(|rule| rule.retention_ms < needed_ms && !problems.doubts(Kind::Stream))
     else {
         return;
     };

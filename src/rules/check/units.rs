@@ -22,21 +22,16 @@ pub(super) fn parse(text: &str) -> Unit {
 const UNITS: [&str; 6] = ["ratio", "percent", "ms", "s", "count", "per_10k"];
 
 /// The unit given, or the anchor set's, or what the aggregate gives by nature.
+///
+/// None where any of that could not be read: what follows from it is no news.
 pub(super) fn read(
-    stream: Stream,
-    aggregate: &Aggregate,
+    stream: Option<Stream>,
+    aggregate: Option<&Aggregate>,
     of_set: Option<&Unit>,
     node: &Node,
     problems: &mut Problems,
-) -> Unit {
+) -> Option<Unit> {
     let given = node.get("unit").and_then(Node::text).map(parse);
-    let natural = match aggregate {
-        Aggregate::Ratio | Aggregate::Change { .. } => Unit::Ratio,
-        Aggregate::Count => Unit::Count,
-        Aggregate::RatePer10k { .. } => Unit::Per10k,
-        _ if stream == Stream::Gauge => Unit::Other(String::new()),
-        _ => Unit::Milliseconds,
-    };
     let at = node.get("unit").or(node.get("anchors")).unwrap_or(node).at;
     if let (Some(given), Some(of_set)) = (&given, of_set)
         && given != of_set
@@ -49,6 +44,20 @@ pub(super) fn read(
                 show_unit(of_set)
             ),
         );
+    }
+    let natural = match (aggregate?, stream?) {
+        (Aggregate::Ratio | Aggregate::Change { .. }, _) => Unit::Ratio,
+        (Aggregate::Count, _) => Unit::Count,
+        (Aggregate::RatePer10k { .. }, _) => Unit::Per10k,
+        (_, Stream::Gauge) => Unit::Other(String::new()),
+        _ => Unit::Milliseconds,
+    };
+    let is_unread = given.is_none() && node.get("unit").is_some();
+    let names_a_set = node
+        .get("anchors")
+        .is_some_and(|field| field.text().is_some());
+    if is_unread || (given.is_none() && of_set.is_none() && names_a_set) {
+        return None;
     }
     let unit = given
         .or_else(|| of_set.cloned())
@@ -74,7 +83,7 @@ pub(super) fn read(
     if unit == Unit::Other(String::new()) {
         problems.error(node.at, "a kqi over gauges needs \"unit\"");
     }
-    unit
+    Some(unit)
 }
 
 fn show_unit(unit: &Unit) -> String {

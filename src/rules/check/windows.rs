@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil};
 use super::{PANE_MS_DEFAULT, duration_of};
 use crate::rules::book::WindowSpec;
 use crate::rules::duration::{DAY_MS, WEEK_MS, show_duration};
-use crate::rules::problem::{Position, Problems};
+use crate::rules::problem::{Kind, Position, Problems};
 use crate::rules::syntax::Node;
 
 /// 1970-01-01 was a Thursday; weeks begin on Monday.
@@ -15,6 +15,8 @@ const FIRST_MONDAY_MS: i64 = 4 * DAY_MS;
 /// What windows need to know of the book.
 pub(super) struct Clock {
     pub(super) pane_ms: i64,
+    /// False where the pane could not be read, and no window can be held against it.
+    pane_is_known: bool,
     /// Local time minus UTC.
     zone_offset_ms: i64,
     /// Set where the zone's days are not all of one length.
@@ -23,11 +25,12 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn read(head: &Node, problems: &mut Problems) -> Clock {
-        let pane_ms = duration_of(head, "pane").unwrap_or(PANE_MS_DEFAULT);
-        if let Some(node) = head
-            .get("pane")
-            .filter(|_| pane_ms <= 0 || DAY_MS % pane_ms != 0)
-        {
+        let given_ms = duration_of(head, "pane");
+        let pane_ms = given_ms.unwrap_or(PANE_MS_DEFAULT);
+        let fits_day = pane_ms > 0 && DAY_MS % pane_ms == 0;
+        let field = head.get("pane");
+        let is_read = field.is_none() || given_ms.is_some();
+        if let Some(node) = field.filter(|_| !fits_day) {
             problems.error(
                 node.at,
                 format!("a pane of {} does not divide a day", show_duration(pane_ms)),
@@ -35,6 +38,7 @@ impl Clock {
         }
         let mut clock = Clock {
             pane_ms: pane_ms.max(1),
+            pane_is_known: is_read && !problems.doubts(Kind::Book),
             zone_offset_ms: 0,
             daylight_saving: None,
         };
@@ -68,27 +72,18 @@ impl Clock {
         }
     }
 
-    /// The window of a KQI; a window that does not fit is reported and replaced.
-    pub(super) fn window(&self, kqi: &Node, problems: &mut Problems) -> WindowSpec {
-        let fallback = WindowSpec {
-            size_ms: self.pane_ms,
-            hop_ms: self.pane_ms,
-            offset_ms: 0,
-        };
-        let Some(node) = kqi.get("window") else {
-            return fallback;
-        };
+    /// The window of a KQI, if it fits; what is wrong with it is reported.
+    pub(super) fn window(&self, kqi: &Node, problems: &mut Problems) -> Option<WindowSpec> {
+        let node = kqi.get("window")?;
         let (size, hop) = if node.text().is_some() {
             let size = duration_of(kqi, "window");
             (size, size)
         } else {
             (duration_of(node, "size"), duration_of(node, "hop"))
         };
-        let (Some(size_ms), Some(hop_ms)) = (size, hop) else {
-            return fallback;
-        };
+        let (size_ms, hop_ms) = (size?, hop?);
         if !self.fits(size_ms, hop_ms, node.at, problems) {
-            return fallback;
+            return None;
         }
         if size_ms >= DAY_MS
             && let Some(zone) = &self.daylight_saving
@@ -99,11 +94,11 @@ impl Clock {
                 Some("windows have one length and use the zone's standard time".to_owned()),
             );
         }
-        WindowSpec {
+        Some(WindowSpec {
             size_ms,
             hop_ms,
             offset_ms: self.offset(size_ms, hop_ms),
-        }
+        })
     }
 
     fn fits(&self, size_ms: i64, hop_ms: i64, at: Position, problems: &mut Problems) -> bool {
@@ -112,7 +107,7 @@ impl Clock {
             "a window of no length".to_owned()
         } else if size_ms % hop_ms != 0 {
             format!("window size {size} is not a multiple of its hop {hop}")
-        } else if hop_ms % self.pane_ms != 0 {
+        } else if self.pane_is_known && hop_ms % self.pane_ms != 0 {
             let pane = show_duration(self.pane_ms);
             format!("window hop {hop} is not a multiple of the pane {pane}")
         } else if size_ms > 53 * WEEK_MS {
