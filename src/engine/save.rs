@@ -9,6 +9,7 @@ use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::overflow::Overflows;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
 use crate::rules::Plan;
@@ -36,6 +37,7 @@ struct LentRest<'a> {
     triggers: &'a TriggerBook,
     complaints: &'a Complaints,
     silences: &'a Silences,
+    overflows: &'a Overflows,
 }
 
 /// Field for field [`LentRest`].
@@ -48,6 +50,7 @@ struct Rest {
     triggers: TriggerBook,
     complaints: Complaints,
     silences: Silences,
+    overflows: Overflows,
 }
 
 /// An engine's state cannot be read.
@@ -91,6 +94,7 @@ impl Engine {
             triggers: &self.triggers,
             complaints: &self.complaints,
             silences: &self.silences,
+            overflows: &self.overflows,
         }))
     }
 
@@ -124,6 +128,7 @@ impl Engine {
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
                     engine.silences = rest.silences;
+                    engine.overflows = rest.overflows;
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::overflow::Overflows;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) triggers: TriggerBook,
     pub(super) complaints: Complaints,
     pub(super) silences: Silences,
+    pub(super) overflows: Overflows,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
@@ -91,6 +93,7 @@ impl Engine {
             alerts: Arc::default(),
             triggers: Arc::default(),
             triggers_refused_total: 0,
+            folded: Arc::default(),
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -103,6 +106,7 @@ impl Engine {
             triggers: TriggerBook::new(TriggerRules::default()),
             complaints: Complaints::default(),
             silences: Silences::default(),
+            overflows: Overflows::default(),
             snapshot,
             alerts_changed: false,
             triggers_changed: false,
@@ -130,7 +134,10 @@ impl Engine {
         }
         self.pass(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
-        for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
+        let mut own = self.silences.look(plan, &cut.watermarks);
+        self.alerts_changed |= self.overflows.recount(plan, cut);
+        own.extend(self.overflows.look(plan, cut));
+        for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
             self.notify_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;
