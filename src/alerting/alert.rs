@@ -51,6 +51,10 @@ pub enum TransitionReason {
     SourceLagging,
     /// A source of events speaks again, or has caught up.
     SourceBack,
+    /// There is more of something than the limit.
+    OverLimit,
+    /// There is no more of it than the limit again.
+    WithinLimit,
 }
 
 impl TransitionReason {
@@ -67,6 +71,8 @@ impl TransitionReason {
             TransitionReason::SourceSilent => "source_silent",
             TransitionReason::SourceLagging => "source_lagging",
             TransitionReason::SourceBack => "source_back",
+            TransitionReason::OverLimit => "over_limit",
+            TransitionReason::WithinLimit => "within_limit",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Builds the graph on one worker: three operators and a report, wired as drawn in the module docs.
+//! Builds the graph on one worker: six operators and a report, wired as drawn in the module docs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concat, Input};
 use timely::worker::Worker;
 
+use crate::dataflow::admit::{Doors, Folded, Knock, Lobby, Meeting, Release, door_hash};
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::epochs::{Epoch, Flow, by_epoch};
@@ -48,7 +49,12 @@ pub(super) fn build(
 ) -> Graph {
     let counters = Rc::new(Counters::default());
     let handing: Rc<RefCell<BTreeMap<Epoch, WorkerState>>> = Rc::default();
-    let mut windows = Windows::new(config.limits, counters.clone());
+    let mut windows = Windows::new(counters.clone());
+    let lobby = Lobby::default();
+    let mut meeting = Meeting::new(lobby.clone());
+    let mut doors = Doors::new(config.limits);
+    let mut release = Release::new(lobby, counters.clone());
+    let overflow: Rc<RefCell<BTreeMap<Epoch, Vec<(u32, u64)>>>> = Rc::default();
     let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
     let mut fold = Fold::new(config.limits, counters.clone());
     let mut router = Router::new(config.keeps_history, config.limits, counters.clone());
@@ -56,6 +62,9 @@ pub(super) fn build(
     if let Some(share) = restored {
         fold.restore(share.shared.clock.clone(), share.slots);
         router.restore(share.shared.clock.clone(), share.tuples);
+        meeting.restore(share.shared.clock.clone(), &share.keys);
+        doors.restore(share.doors);
+        release.restore(&share.keys);
         windows.restore(share.shared, share.groups);
     }
     let windows = Rc::new(RefCell::new(windows));
@@ -93,9 +102,41 @@ pub(super) fn build(
                     }
                 }
             });
-        let by_group = Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
+        let by_group = || Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
+        let knocks: Flow<'_, Knock> = by_epoch(routed, by_group(), controls.clone(), "meet", {
+            let handing = handing.clone();
+            move |epoch, facts, controls, output| {
+                let wanted = is_checkpoint(&controls);
+                meeting.epoch(epoch, facts, controls, output);
+                if wanted {
+                    handing.borrow_mut().entry(epoch).or_default().met = meeting.state();
+                }
+            }
+        });
+        let by_family = Exchange::new(|knock: &Knock| door_hash(knock.family));
+        let answers: Flow<'_, Folded> = by_epoch(knocks, by_family, controls.clone(), "doors", {
+            let (overflow, counters) = (overflow.clone(), counters.clone());
+            move |epoch, knocks, controls, output| {
+                doors.epoch(knocks, &controls, output);
+                let folds: Vec<(u32, u64)> = doors.overflow().collect();
+                let groups = folds.iter().map(|(_, groups)| groups).sum();
+                counters.groups_folded.set(groups);
+                overflow.borrow_mut().insert(epoch, folds);
+            }
+        });
+        let to_group = Exchange::new(|folded: &Folded| folded.group.hash);
+        let released: Flow<'_, (GroupPane, Measure)> =
+            by_epoch(answers, to_group, controls.clone(), "release", {
+                let handing = handing.clone();
+                move |epoch, answers, controls, output| {
+                    release.epoch(epoch, answers, &controls, output);
+                    if is_checkpoint(&controls) {
+                        handing.borrow_mut().entry(epoch).or_default().folded = release.state();
+                    }
+                }
+            });
         let told: Flow<'_, WindowUpdate> =
-            by_epoch(routed, by_group, controls.clone(), "windows", {
+            by_epoch(released, by_group(), controls.clone(), "windows", {
                 let (windows, notes) = (windows.clone(), notes.clone());
                 let handing = handing.clone();
                 move |epoch, panes, controls, output| {
@@ -118,6 +159,7 @@ pub(super) fn build(
                 let notes = notes.borrow_mut().remove(&epoch).unwrap_or_default();
                 let state = handing.borrow_mut().remove(&epoch);
                 let counts = counters.read();
+                let overflow = overflow.borrow_mut().remove(&epoch).unwrap_or_default();
                 // A closed channel means that nobody wants results any more: the run is stopping.
                 let _ = reports.send(Report {
                     worker: index,
@@ -125,6 +167,7 @@ pub(super) fn build(
                     updates,
                     notes,
                     counts,
+                    overflow,
                     state,
                 });
             }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds on keyed state, each per worker.
+/// Bounds on keyed state, each per worker unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -15,7 +15,8 @@ pub struct Limits {
     pub entities_max: usize,
     /// Distinct dimension tuples; at the limit facts of new ones are refused and counted.
     pub tuples_max: usize,
-    /// Groups of one family; at the limit facts of new ones are refused and counted.
+    /// Groups of one KQI, over all workers; beyond it new ones are folded into one whose every dimension
+    /// is `__other__`, counted and alarmed. A change applies from the restart on.
     pub groups_max: usize,
 }
 
@@ -35,8 +36,12 @@ impl Default for Limits {
 pub struct Counters {
     /// Facts older than the retention of their stream.
     pub facts_too_late: Cell<u64>,
-    /// Facts of new tuples or groups beyond a limit.
+    /// Facts of new tuples beyond the limit.
     pub facts_over_limit: Cell<u64>,
+    /// Facts that were counted for the overflow group, for their own was beyond the limit.
+    pub facts_folded: Cell<u64>,
+    /// Groups that are folded.
+    pub groups_folded: Cell<u64>,
     /// Records of new entities beyond the limit.
     pub entities_refused: Cell<u64>,
     /// Conditions that had no answer for a tuple.
@@ -60,6 +65,10 @@ pub struct Counts {
     pub facts_too_late: u64,
     /// See [`Counters::facts_over_limit`].
     pub facts_over_limit: u64,
+    /// See [`Counters::facts_folded`].
+    pub facts_folded: u64,
+    /// See [`Counters::groups_folded`].
+    pub groups_folded: u64,
     /// See [`Counters::entities_refused`].
     pub entities_refused: u64,
     /// See [`Counters::predicate_errors`].
@@ -87,6 +96,8 @@ impl Counters {
         Counts {
             facts_too_late: self.facts_too_late.get(),
             facts_over_limit: self.facts_over_limit.get(),
+            facts_folded: self.facts_folded.get(),
+            groups_folded: self.groups_folded.get(),
             entities_refused: self.entities_refused.get(),
             predicate_errors: self.predicate_errors.get(),
             entities: self.entities.get(),
@@ -102,6 +113,8 @@ impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.facts_too_late += other.facts_too_late;
         self.facts_over_limit += other.facts_over_limit;
+        self.facts_folded += other.facts_folded;
+        self.groups_folded += other.groups_folded;
         self.entities_refused += other.entities_refused;
         self.predicate_errors += other.predicate_errors;
         self.entities += other.entities;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! records ──exchange by key──► fold ─┐ facts ±
-//! lines ──► decode ──► combine ──────┴──► route ──exchange by group──► windows ──► report
+//! lines ──► decode ──► combine ──────┴──► route ──by group──► meet ──► release ──by group──► windows ──► report
+//!                                                             └─by family─► doors ─┘ who is folded
 //!              └── sources, readings, annotations ──broadcast──► controls of all three
 //! ```
 //!
@@ -12,6 +13,7 @@
 //!
 //! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.
 
+mod admit;
 mod combine;
 mod connection;
 mod control;
@@ -34,6 +36,7 @@ mod watermark;
 mod windows;
 mod worker;
 
+pub use admit::OTHER;
 pub use epochs::Epoch;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};

@@ -323,6 +323,7 @@ impl<T> Cuts<T> {
             updates: Vec::new(),
             refused: Vec::new(),
             events: 0,
+            overflow: Vec::new(),
         };
         let mut states = Vec::new();
         for mut report in of_epoch {
@@ -330,6 +331,7 @@ impl<T> Cuts<T> {
             self.counts[report.worker] = report.counts;
             cut.events += report.notes.events;
             cut.updates.append(&mut report.updates);
+            cut.overflow.append(&mut report.overflow);
             cut.refused.append(&mut report.notes.refused);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
@@ -343,6 +345,7 @@ impl<T> Cuts<T> {
             workers: states,
         });
         cut.updates.sort_by(|a, b| a.order().cmp(&b.order()));
+        cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         Some((cut, tag))
     }

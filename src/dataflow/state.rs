@@ -12,15 +12,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::difference::{IsZero, Semigroup};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::dataflow::admit::{SavedKey, door_hash, doors_of};
 use crate::dataflow::control::Clockwork;
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
 use crate::dataflow::evaluate::Surroundings;
 use crate::dataflow::fold::Slot;
 use crate::dataflow::graph::hash_of;
+use crate::dataflow::key::Group as Key;
 use crate::dataflow::route::TupleState;
 use crate::dataflow::windows::GroupState;
 use crate::dataflow::{Epoch, Watermarks};
@@ -46,6 +48,10 @@ pub(super) struct WorkerState {
     pub(super) slots: Vec<Arc<Slot>>,
     pub(super) tuples: Vec<Arc<TupleState>>,
     pub(super) groups: Vec<(u32, Vec<Arc<GroupState>>)>,
+    /// Groups that have been met, by family, with their newest panes.
+    pub(super) met: Vec<(u32, Vec<(Arc<Key>, i64)>)>,
+    /// Those of them that are folded.
+    pub(super) folded: BTreeMap<u32, FxHashSet<Arc<Key>>>,
     pub(super) shared: Option<SharedState>,
 }
 
@@ -68,6 +74,8 @@ enum Piece<Shared, Slot, Group> {
     Tuples(Vec<(Arc<Tuple>, Panes)>),
     /// Groups of a family with their panes.
     Groups(u32, Vec<Group>),
+    /// Groups that a family has met: newest pane, and whether it is folded.
+    Keys(u32, Vec<(Arc<Key>, i64, bool)>),
 }
 
 type Panes = BTreeMap<i64, Arc<Measure>>;
@@ -158,6 +166,17 @@ impl DataflowState {
                     give(&Piece::Groups(*family, groups.to_vec()))?;
                 }
             }
+            for (family, met) in &worker.met {
+                let folded = worker.folded.get(family);
+                let is_folded =
+                    |group: &Arc<Key>| folded.is_some_and(|folded| folded.contains(group));
+                let key = |(group, pane_ms): &(Arc<Key>, i64)| {
+                    (group.clone(), *pane_ms, is_folded(group))
+                };
+                for met in met.chunks(PIECE_KEYS) {
+                    give(&Piece::Keys(*family, met.iter().map(key).collect()))?;
+                }
+            }
         }
         Ok(())
     }
@@ -199,6 +218,7 @@ pub struct RestoredState {
     slots: Vec<Arc<Slot>>,
     tuples: FxHashMap<Arc<Tuple>, Panes>,
     groups: Vec<(u32, GroupState)>,
+    keys: Vec<SavedKey>,
 }
 
 /// What one worker begins from.
@@ -208,6 +228,10 @@ pub(super) struct WorkerShare {
     pub(super) slots: Vec<Arc<Slot>>,
     pub(super) tuples: Vec<TupleState>,
     pub(super) groups: Vec<(u32, GroupState)>,
+    /// Groups that have been met.
+    pub(super) keys: Vec<SavedKey>,
+    /// Doors of the families that are here.
+    pub(super) doors: Vec<(u32, usize, Vec<Arc<Key>>)>,
 }
 
 impl RestoredState {
@@ -220,6 +244,7 @@ impl RestoredState {
             slots: Vec::new(),
             tuples: FxHashMap::default(),
             groups: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
@@ -279,6 +304,15 @@ impl RestoredState {
                 let of_family = groups.into_iter().map(|group| (family, group));
                 self.groups.extend(of_family);
             }
+            Piece::Keys(family, keys) => {
+                let key = |(group, pane_ms, folded)| SavedKey {
+                    family,
+                    group,
+                    pane_ms,
+                    folded,
+                };
+                self.keys.extend(keys.into_iter().map(key));
+            }
         }
         Ok(())
     }
@@ -294,6 +328,8 @@ impl RestoredState {
                 slots: Vec::new(),
                 tuples: Vec::new(),
                 groups: Vec::new(),
+                keys: Vec::new(),
+                doors: Vec::new(),
             })
             .collect();
         let of = |hash: u64| (hash % workers as u64) as usize;
@@ -309,6 +345,12 @@ impl RestoredState {
         }
         for (family, group) in self.groups {
             shares[of(group.group.hash)].groups.push((family, group));
+        }
+        for door in doors_of(&self.keys) {
+            shares[of(door_hash(door.0))].doors.push(door);
+        }
+        for key in self.keys {
+            shares[of(key.group.hash)].keys.push(key);
         }
         Ok(shares)
     }

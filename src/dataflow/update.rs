@@ -91,6 +91,8 @@ pub struct Cut {
     pub refused: Vec<Refusal>,
     /// Events in the epoch.
     pub events: u64,
+    /// Families that fold groups, by number, with how many; those that fold none are left out.
+    pub overflow: Vec<(u32, u64)>,
 }
 
 impl WindowUpdate {

@@ -18,13 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 
+use crate::dataflow::admit::consolidated;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::route::horizon;
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
-use crate::dataflow::{Counters, Limits, Watermarks};
+use crate::dataflow::{Counters, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
 use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
@@ -74,19 +75,17 @@ pub(super) struct Windows {
     pub(super) surroundings: Surroundings,
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
-    pub(super) limits: Limits,
     pub(super) counters: Rc<Counters>,
     pub(super) scratch: (Total, Total),
 }
 
 impl Windows {
-    pub(super) fn new(limits: Limits, counters: Rc<Counters>) -> Windows {
+    pub(super) fn new(counters: Rc<Counters>) -> Windows {
         Windows {
             clock: Clockwork::default(),
             families: BTreeMap::new(),
             surroundings: Surroundings::default(),
             retired: [i64::MIN; Stream::ALL.len()],
-            limits,
             counters,
             scratch: Default::default(),
         }
@@ -196,13 +195,6 @@ impl Windows {
             .waiting
             .resize_with(family.windows.len(), BTreeMap::new);
         let sealed_ms = before.of(family.stream);
-        if !state.groups.contains_key(&group) && state.groups.len() >= self.limits.groups_max {
-            Counters::add(
-                &self.counters.facts_over_limit,
-                measure.count.unsigned_abs(),
-            );
-            return;
-        }
         let held = state.groups.entry(group.clone()).or_insert_with(|| {
             Arc::new(GroupState {
                 group: group.clone(),
@@ -375,22 +367,6 @@ impl Windows {
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
     }
-}
-
-/// Sums what an epoch says of a pane, and leaves out what comes to nothing.
-///
-/// A fact and its retraction may come from different workers; whether they met before they came here
-/// must not show. Where nothing is retracted nothing can come to nothing, so the sums can wait.
-fn consolidated(panes: Vec<(GroupPane, Measure)>) -> Vec<(GroupPane, Measure)> {
-    if panes.iter().all(|(_, measure)| measure.count > 0) {
-        return panes;
-    }
-    let mut sums: FxHashMap<GroupPane, Measure> = FxHashMap::default();
-    for (key, measure) in panes {
-        sums.entry(key).or_default().plus_equals(&measure);
-    }
-    let something = |(_, measure): &(GroupPane, Measure)| !measure.is_zero();
-    sums.into_iter().filter(something).collect()
 }
 
 /// Ends of the windows that a pane bears on: those that hold it, and those that are compared with

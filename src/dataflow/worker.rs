@@ -59,6 +59,8 @@ pub(super) struct Report {
     pub(super) updates: Vec<WindowUpdate>,
     pub(super) notes: Notes,
     pub(super) counts: Counts,
+    /// Families whose door is here that fold groups, with how many.
+    pub(super) overflow: Vec<(u32, u64)>,
     /// Its share of the state, where the epoch asked for it.
     pub(super) state: Option<WorkerState>,
 }

@@ -12,6 +12,7 @@ mod demand;
 mod ended;
 mod incident;
 mod instance;
+mod overflow;
 mod past;
 mod replan;
 mod save;

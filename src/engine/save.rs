@@ -9,6 +9,7 @@ use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::overflow::Overflows;
 use crate::engine::past::KeptOfKqi;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
@@ -39,6 +40,7 @@ struct LentRest<'a> {
     triggers: &'a TriggerBook,
     complaints: &'a Complaints,
     silences: &'a Silences,
+    overflows: &'a Overflows,
 }
 
 /// Field for field [`LentRest`].
@@ -51,6 +53,7 @@ struct Rest {
     triggers: TriggerBook,
     complaints: Complaints,
     silences: Silences,
+    overflows: Overflows,
 }
 
 /// An engine's state cannot be read.
@@ -97,6 +100,7 @@ impl Engine {
             triggers: &self.triggers,
             complaints: &self.complaints,
             silences: &self.silences,
+            overflows: &self.overflows,
         }))
     }
 
@@ -131,6 +135,7 @@ impl Engine {
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
                     engine.silences = rest.silences;
+                    engine.overflows = rest.overflows;
                 }
             }
         }

@@ -14,6 +14,9 @@ impl Engine {
         self.snapshot.plan = self.watchlist.plan.clone();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.past_refused_total = self.past.refused_total();
+        if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
+            self.snapshot.folded = Arc::new(self.overflows.folded());
+        }
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
@@ -27,6 +30,7 @@ impl Engine {
 
     /// Makes the lists of the snapshot, whatever changed.
     pub(super) fn show_all(&mut self) {
+        self.snapshot.folded = Arc::new(self.overflows.folded());
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.alerts = Arc::new(self.shown_alerts());
         self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
@@ -34,7 +38,13 @@ impl Engine {
 
     /// Alerts that go on, the most severe and newest first, and then those that ended.
     pub(super) fn shown_alerts(&self) -> Vec<Arc<Alert>> {
-        let mut alerts: Vec<Arc<Alert>> = self.silences.alerts().cloned().map(Arc::new).collect();
+        let mut alerts: Vec<Arc<Alert>> = self
+            .silences
+            .alerts()
+            .chain(self.overflows.alerts())
+            .cloned()
+            .map(Arc::new)
+            .collect();
         for (rule, label) in &self.restless {
             let Some(watch) = self.watchlist.watch(*rule) else {
                 continue;

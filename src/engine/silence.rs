@@ -157,7 +157,8 @@ fn blindness(state: &SourceState) -> Option<Blindness> {
     }
 }
 
-fn transition(alert: &Alert, at_ms: i64) -> Transition {
+/// The transition that one of the engine's own alerts makes.
+pub(super) fn transition(alert: &Alert, at_ms: i64) -> Transition {
     Transition {
         alert: alert.alert.clone(),
         group: alert.group_label.clone(),

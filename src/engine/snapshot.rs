@@ -1,5 +1,6 @@
 //! What the engine shows to readers, as of one cut.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alerting::Alert;
@@ -26,4 +27,6 @@ pub struct Snapshot {
     pub triggers_refused_total: u64,
     /// Windows whose past is not kept for measuring effects because too many objects have one.
     pub past_refused_total: u64,
+    /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.
+    pub folded: Arc<BTreeMap<String, u64>>,
 }

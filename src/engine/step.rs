@@ -12,6 +12,7 @@ use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
 use crate::engine::replan::Replanned;
 use crate::engine::silence::Silences;
@@ -50,6 +51,7 @@ pub struct Engine {
     pub(super) complaints: Complaints,
     pub(super) past: Past,
     pub(super) silences: Silences,
+    pub(super) overflows: Overflows,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
@@ -99,6 +101,7 @@ impl Engine {
             triggers: Arc::default(),
             triggers_refused_total: 0,
             past_refused_total: 0,
+            folded: Arc::default(),
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -112,6 +115,7 @@ impl Engine {
             complaints: Complaints::default(),
             past: Past::default(),
             silences: Silences::default(),
+            overflows: Overflows::default(),
             snapshot,
             alerts_changed: false,
             triggers_changed: false,
@@ -144,7 +148,10 @@ impl Engine {
         self.recall(&turn, &mut effects);
         self.settle(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
-        for (alert, transition, reason) in self.silences.look(plan, &cut.watermarks) {
+        let mut own = self.silences.look(plan, &cut.watermarks);
+        self.alerts_changed |= self.overflows.recount(plan, cut);
+        own.extend(self.overflows.look(plan, cut));
+        for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
             self.notify_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;

@@ -258,8 +258,13 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         ),
         (
             "dataflow_facts_over_limit_total",
-            "Facts of new tuples or groups beyond a limit.",
+            "Facts of new tuples beyond the limit: they are not counted.",
             counts.facts_over_limit,
+        ),
+        (
+            "dataflow_facts_folded_total",
+            "Facts counted for the overflow group `__other__`, for their own group was beyond the limit.",
+            counts.facts_folded,
         ),
         (
             "dataflow_entities_refused_total",
@@ -292,6 +297,16 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         held.add([kind], value as f64);
     }
     held.finish(page);
+    let mut folded = Family::gauge(
+        "kqi_folded_groups",
+        "Groups beyond limits.groups_max that are told as `__other__`, by the first KQI of those with the \
+         same groups; absent where there are none.",
+        &["kqi"],
+    );
+    for (kqi, groups) in scrape.snapshot.folded.iter() {
+        folded.add([kqi], *groups as f64);
+    }
+    folded.finish(page);
 }
 
 /// Alerts by state, and one series for each that fires.

@@ -160,6 +160,15 @@ impl Plan {
         }
     }
 
+    /// The KQI that the book lists first among those that read a family.
+    pub fn first_kqi_of(&self, family: u32) -> Option<usize> {
+        let windows = &self.families.get(&family)?.windows;
+        windows
+            .iter()
+            .flat_map(|window| window.kqis.iter().copied())
+            .min()
+    }
+
     /// The family and window that a KQI reads.
     pub fn window_of(&self, kqi: usize) -> Option<(&Arc<Family>, usize)> {
         self.families.values().find_map(|family| {

@@ -116,11 +116,12 @@ fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> (Outcome, T
 
 /// Cuts and effects of two runs are the same.
 #[track_caller]
-fn same(seed: u64, what: &str, one: &Outcome, other: &Outcome) {
+pub(crate) fn same(seed: u64, what: &str, one: &Outcome, other: &Outcome) {
     for (a, b) in one.cuts.iter().zip(&other.cuts) {
         let at = format!("seed {seed}, {what}, epoch {}", a.epoch);
         assert_eq!(a.updates, b.updates, "{at}");
         assert_eq!(a.watermarks, b.watermarks, "{at}");
+        assert_eq!(a.overflow, b.overflow, "{at}");
         assert_eq!((a.events, a.now_ms), (b.events, b.now_ms), "{at}");
     }
     for (epoch, (a, b)) in one.effects.iter().zip(&other.effects).enumerate() {

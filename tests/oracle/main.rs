@@ -23,5 +23,6 @@ mod story;
 mod windows;
 
 mod boundary;
+mod cardinality;
 mod equivalence;
 mod replays;

@@ -36,12 +36,23 @@ pub(crate) fn run_restarting(
     journal: &Journal,
     workers: &mut dyn FnMut(usize) -> usize,
     restart: &mut dyn FnMut(usize) -> bool,
+    after: impl FnMut(usize, &Cut, &Plan, &Queries),
+) -> Outcome {
+    run_limited(journal, Limits::default(), workers, restart, after)
+}
+
+/// [`run_restarting`] under limits.
+pub(crate) fn run_limited(
+    journal: &Journal,
+    limits: Limits,
+    workers: &mut dyn FnMut(usize) -> usize,
+    restart: &mut dyn FnMut(usize) -> bool,
     mut after: impl FnMut(usize, &Cut, &Plan, &Queries),
 ) -> Outcome {
     let config = |index: usize, workers: &mut dyn FnMut(usize) -> usize| DataflowConfig {
         workers: workers(index),
         keeps_history: true,
-        limits: Limits::default(),
+        limits,
     };
     // Cuts bound first, so dropped last, also when a check fails: workers stop when nobody can write.
     let Dataflow {

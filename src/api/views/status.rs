@@ -196,8 +196,12 @@ pub struct SourceView {
 pub struct CountsView {
     /// Facts older than the retention of their stream.
     pub facts_too_late: u64,
-    /// Facts of new tuples or groups beyond a limit.
+    /// Facts of new tuples beyond the limit: they are not counted.
     pub facts_over_limit: u64,
+    /// Facts counted for the overflow group `__other__`.
+    pub facts_folded: u64,
+    /// Groups that are told as `__other__`.
+    pub groups_folded: u64,
     /// Records of new entities beyond the limit.
     pub entities_refused: u64,
     /// Conditions that had no answer.
@@ -220,6 +224,8 @@ impl From<&Counts> for CountsView {
         CountsView {
             facts_too_late: counts.facts_too_late,
             facts_over_limit: counts.facts_over_limit,
+            facts_folded: counts.facts_folded,
+            groups_folded: counts.groups_folded,
             entities_refused: counts.entities_refused,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,

@@ -123,6 +123,7 @@ impl Bench {
             updates: updates.collect(),
             refused: Vec::new(),
             events: 0,
+            overflow: Vec::new(),
         };
         let mut told = Told {
             notices: Vec::new(),

@@ -171,6 +171,14 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
             "The source sends only old data: the service cannot be judged now, and its windows wait."
                 .to_owned()
         }
+        (TransitionReason::OverLimit, Language::Zh) => format!(
+            "该指标的对象数超过上限：现有 {} 个对象合并为 __other__ 统计，无法单独判断。请检查数据中的维度取值，或调高 limits.groups_max。",
+            alert.samples
+        ),
+        (TransitionReason::OverLimit, Language::En) => format!(
+            "The KQI has more groups than its limit: {} of them are told only together, as __other__. Look at the dimension values that are sent, or raise limits.groups_max.",
+            alert.samples
+        ),
         (TransitionReason::RuleChanged, _) => {
             let changed = correction::rule_changed(language, notice);
             let since = clock.full(alert.active_since_ms);
@@ -253,6 +261,14 @@ fn resolved(language: Language, notice: &Notice) -> String {
         }
         (TransitionReason::SourceBack, Language::En) => {
             format!("The source speaks again after {lasted}.")
+        }
+        (TransitionReason::WithinLimit, Language::Zh) => {
+            format!("对象数在 {lasted} 后回到上限以内，全部单独统计。")
+        }
+        (TransitionReason::WithinLimit, Language::En) => {
+            format!(
+                "After {lasted} the groups are within the limit again, and each is told by itself."
+            )
         }
         (_, Language::Zh) => format!("指标回到合理区间（{value}），历时 {lasted}。"),
         (_, Language::En) => {
