@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, complaints, events, kqis, machine, mm7, rules, status, triggers, windows,
+    alerts, asking, complaints, events, frontline, kqis, machine, mm7, rules, status, triggers,
+    windows,
 };
 use crate::console;
 
@@ -34,6 +35,11 @@ use crate::console;
         triggers::list,
         triggers::one,
         triggers::advance,
+        asking::hand_over,
+        asking::acknowledge,
+        asking::tickets,
+        asking::process,
+        frontline::explain,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -45,6 +51,7 @@ use crate::console;
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),
+        (name = "frontline", description = "What agents tell customers"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Change, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{Command, CommandResult, JournaledCommand};
+use crate::engine::command::{CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
@@ -17,7 +17,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
 use crate::event::Stream;
 use crate::rules::Plan;
-use crate::triggers::{TriggerBook, TriggerRules};
+use crate::triggers::{TriggerBook, TriggerLimits};
 
 /// What the engine wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +91,7 @@ impl Engine {
             alerts: Arc::default(),
             triggers: Arc::default(),
             triggers_refused_total: 0,
+            process: Arc::default(),
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -100,7 +101,7 @@ impl Engine {
             watchlist: Arc::new(watchlist),
             restless: BTreeSet::new(),
             ended: Ended::default(),
-            triggers: TriggerBook::new(TriggerRules::default()),
+            triggers: TriggerBook::new(TriggerLimits::default()),
             complaints: Complaints::default(),
             silences: Silences::default(),
             snapshot,
@@ -138,6 +139,7 @@ impl Engine {
         for command in commands {
             effects.push(self.carry_out(command));
         }
+        self.tick_triggers(cut, &mut effects);
         self.show(cut);
         effects
     }
@@ -257,20 +259,6 @@ impl Engine {
             self.restless.remove(&key);
         } else {
             self.restless.insert(key);
-        }
-    }
-
-    fn carry_out(&mut self, command: &JournaledCommand) -> Effect {
-        let Command::MoveTrigger { id, to, reason } = &command.command;
-        let result = self
-            .triggers
-            .advance(id, *to, command.at_ms, &command.actor, reason.as_deref())
-            .cloned();
-        self.triggers_changed = true;
-        self.alerts_changed = true;
-        Effect::Answer {
-            position: command.position,
-            result: Box::new(result),
         }
     }
 }

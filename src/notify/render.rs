@@ -2,6 +2,7 @@
 
 mod chart;
 mod correction;
+mod demand;
 mod digits;
 mod lists;
 mod number;

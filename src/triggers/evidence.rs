@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use crate::rules::{Severity, Text};
 use crate::triggers::book::ENGINE;
-use crate::triggers::{Evidence, Trigger, TriggerBook, TriggerMove};
+use crate::triggers::{Evidence, Trigger, TriggerBook};
 
 /// Windows of evidence kept with a trigger; the first and the newest ones stay.
 const EVIDENCE_MAX: usize = 50;
@@ -38,7 +38,9 @@ impl TriggerBook {
             return;
         };
         trigger.evidence.retain_mut(|known| {
-            if (known.start_ms, known.end_ms) != window_ms {
+            let is_it = (known.start_ms, known.end_ms) == window_ms
+                && (&*known.kqi, &*known.group_label) == (kqi, group_label);
+            if !is_it {
                 return true;
             }
             if let Some((value, score, samples)) = numbers {
@@ -66,13 +68,7 @@ impl TriggerBook {
         if trigger.evidence.len() == before {
             return;
         }
-        trigger.history.push(TriggerMove {
-            from: Some(trigger.state),
-            to: trigger.state,
-            at_ms: now_ms,
-            actor: ENGINE.to_owned(),
-            reason: Some(format!("cause withdrawn: {why}")),
-        });
+        trigger.remark(ENGINE, format!("cause withdrawn: {why}"), now_ms);
     }
 
     /// An incident turned out to be a part of another one.
@@ -94,10 +90,19 @@ impl TriggerBook {
     /// A KQI is judged by another limit: open triggers show that one. Values in another unit cannot
     /// stand beside it, and go.
     pub fn set_limit(&mut self, kqi: &str, min: Option<f64>, max: Option<f64>, unit: &str) {
-        for trigger in self.open_of_mut(kqi) {
-            (trigger.limit_min, trigger.limit_max) = (min, max);
-            if trigger.unit != unit {
-                trigger.evidence.clear();
+        let open: Vec<String> = self.open.values().cloned().collect();
+        for id in open {
+            let concerns = self
+                .get(&id)
+                .is_some_and(|trigger| trigger.sources.iter().any(|source| source.kqi == kqi));
+            let Some(trigger) = self.edit(&id).filter(|_| concerns) else {
+                continue;
+            };
+            trigger
+                .evidence
+                .retain(|known| known.kqi != kqi || known.unit == unit);
+            if trigger.kqi == kqi {
+                (trigger.limit_min, trigger.limit_max) = (min, max);
                 unit.clone_into(&mut trigger.unit);
             }
         }
@@ -114,9 +119,12 @@ impl Trigger {
         self.alert_firing = true;
         self.severity = self.severity.max(severity);
         self.complaints = complaints;
-        let Some(evidence) = evidence else {
-            return;
-        };
+        if let Some(evidence) = evidence {
+            self.take_in(evidence);
+        }
+    }
+
+    pub(super) fn take_in(&mut self, evidence: Evidence) {
         let place = self
             .evidence
             .binary_search_by(|known| order(known, &evidence));
@@ -133,5 +141,6 @@ impl Trigger {
 /// The newest windows last; one window may speak for the incidents of several rules.
 fn order(a: &Evidence, b: &Evidence) -> Ordering {
     let windows = (a.end_ms, a.start_ms).cmp(&(b.end_ms, b.start_ms));
-    windows.then_with(|| a.incident.cmp(&b.incident))
+    let objects = (&a.kqi, &a.group_label, &a.incident).cmp(&(&b.kqi, &b.group_label, &b.incident));
+    windows.then(objects)
 }

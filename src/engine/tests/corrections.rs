@@ -157,14 +157,14 @@ fn a_cause_that_never_was_is_withdrawn_and_people_go_on_from_there() {
     let trigger = bench.trigger();
     assert_eq!(
         (trigger.state, trigger.alert_firing),
-        (TriggerState::Open, false)
+        (TriggerState::Dispatched, false)
     );
     assert_eq!(bench.evidence(), []);
     let last = trigger.history.last().unwrap();
     let why = "cause withdrawn: late data showed that the alert never was";
     assert_eq!(
         (&*last.actor, last.reason.as_deref()),
-        ("chrysalis", Some(why))
+        ("engine", Some(why))
     );
     assert_eq!(last.at_ms, bench.now_ms());
     bench.advance(&id, TriggerState::Accepted);

@@ -8,12 +8,14 @@ mod alerts;
 mod anchors;
 mod conditions;
 mod departments;
+mod knowledge;
 mod kqis;
 mod leaves;
 mod measures;
 mod mms;
 mod places;
 mod streams;
+mod team;
 mod units;
 mod windows;
 
@@ -100,12 +102,14 @@ fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node>
 struct Sections<'a> {
     head: Option<&'a Node>,
     mms: Option<&'a Node>,
+    triggers: Option<&'a Node>,
     streams: Vec<&'a Entry>,
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
+    knowledge: Vec<&'a Node>,
     services: Vec<&'a Node>,
     kqis: Vec<&'a Node>,
     alerts: Vec<&'a Node>,
@@ -119,12 +123,14 @@ impl<'a> Sections<'a> {
             match entry.key.as_str() {
                 "book" => once(&mut sections.head, entry, problems),
                 "mms" => once(&mut sections.mms, entry, problems),
+                "triggers" => once(&mut sections.triggers, entry, problems),
                 "streams" => sections.streams.extend(node.entries()),
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
+                "knowledge" => sections.knowledge.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
                 "kqis" => sections.kqis.extend(node.items()),
                 "alerts" => sections.alerts.extend(node.items()),
@@ -187,6 +193,20 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: &kqis,
     };
     let leaves = leaves::read(&sections.leaves, &of_leaves, problems);
+    let of_knowledge = knowledge::Context {
+        departments: &departments,
+        services: &services,
+        kqis: &kqis,
+    };
+    let knowledge = knowledge::read(&sections.knowledge, &of_knowledge, problems);
+    let of_team = team::Context {
+        departments: &departments,
+        services: &services,
+        knowledge: &knowledge,
+        kqis: kqis.ids.keys().map(String::as_str).collect(),
+        zone: zone_of(head),
+    };
+    let triggers = team::read(sections.triggers, &of_team, problems);
     Some(RuleBook {
         name: text_of(head, "name"),
         version: text_of(head, "version"),
@@ -203,9 +223,16 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         departments,
         places,
         leaves,
+        knowledge,
+        triggers,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })
+}
+
+/// The book's zone; one that is not known was reported with the clock.
+fn zone_of(head: &Node) -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::get(&text_of(head, "time_zone")).unwrap_or(jiff::tz::TimeZone::UTC)
 }
 
 fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
