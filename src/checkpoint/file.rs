@@ -18,7 +18,7 @@ use crate::rules::Lineage;
 
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. Judgement: 4096 keys of 64 KiB each.
@@ -183,7 +183,11 @@ impl FileReader {
                 found,
                 supported: FORMAT_VERSION,
             }),
-            _ => {
+            1.. => {
+                let what = "it is of an earlier program's format";
+                Err(CheckpointError::damaged(path, 8, what))
+            }
+            0 => {
                 let what = "its format version was never used";
                 Err(CheckpointError::damaged(path, 8, what))
             }
