@@ -17,6 +17,7 @@ pub use alert::{Alert, AlertState, Transition, TransitionReason};
 pub use change::{Change, Episode};
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};
 pub use notice::{
-    ChartPoint, Correction, Limit, Notice, NoticeReason, Statement, TriggerBrief, Truth,
+    ChartPoint, Correction, DemandNotice, KnownRemedy, Limit, Notice, NoticeReason, Statement,
+    Suggestion, TriggerBrief, Truth,
 };
 pub use timeline::{Reading, Timeline};

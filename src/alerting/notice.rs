@@ -19,16 +19,40 @@ pub enum NoticeReason {
     Corrected,
     /// The rule was changed or removed, and what had been told is judged otherwise.
     RuleChanged,
+    /// A trigger waits for its review, or for an owner.
+    ReviewAsked,
+    /// A trigger asks a department.
+    Assigned,
+    /// A trigger's due time comes near.
+    Reminder,
+    /// A trigger is overdue.
+    Overdue,
+    /// A trigger goes to another department.
+    HandedOver,
+    /// A department has answered a trigger.
+    Answered,
+    /// A trigger is over.
+    Closed,
+    /// A trigger begins again.
+    Reopened,
 }
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 5] = [
+    pub const ALL: [NoticeReason; 13] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
         NoticeReason::Corrected,
         NoticeReason::RuleChanged,
+        NoticeReason::ReviewAsked,
+        NoticeReason::Assigned,
+        NoticeReason::Reminder,
+        NoticeReason::Overdue,
+        NoticeReason::HandedOver,
+        NoticeReason::Answered,
+        NoticeReason::Closed,
+        NoticeReason::Reopened,
     ];
 
     /// The name in metrics and the API.
@@ -39,6 +63,14 @@ impl NoticeReason {
             NoticeReason::Resolved => "resolved",
             NoticeReason::Corrected => "corrected",
             NoticeReason::RuleChanged => "rule_changed",
+            NoticeReason::ReviewAsked => "review_asked",
+            NoticeReason::Assigned => "assigned",
+            NoticeReason::Reminder => "reminder",
+            NoticeReason::Overdue => "overdue",
+            NoticeReason::HandedOver => "handed_over",
+            NoticeReason::Answered => "answered",
+            NoticeReason::Closed => "closed",
+            NoticeReason::Reopened => "reopened",
         }
     }
 }
@@ -63,6 +95,68 @@ pub struct TriggerBrief {
     pub department: Text,
     /// Role that it asks.
     pub role: Text,
+    /// What is known of its cause.
+    #[serde(default)]
+    pub suggestion: Option<Suggestion>,
+}
+
+/// What the knowledge base says of a cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The cause in a few words.
+    pub title: Text,
+    /// Likely causes.
+    pub causes: Vec<Text>,
+    /// How to verify them.
+    pub verify: Vec<Text>,
+    /// What mends them.
+    pub remedies: Vec<KnownRemedy>,
+    /// Where this is known from.
+    pub reference: String,
+}
+
+/// A remedy, and how often it worked before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownRemedy {
+    /// What to do.
+    pub text: Text,
+    /// Measured effects of it.
+    pub tried: u64,
+    /// Those that were effective.
+    pub effective: u64,
+}
+
+/// What a notice tells of a trigger; the alert beside it is what opened that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemandNotice {
+    /// What is wrong, in a few words.
+    pub title: Text,
+    /// Where; empty for everywhere.
+    pub place: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Outlet that it left by.
+    pub outlet: String,
+    /// Who gets copies (抄送).
+    pub copies: Vec<String>,
+    /// Due time, ms.
+    pub due_ms: Option<i64>,
+    /// Weighted sum of the factors of urgency.
+    pub urgency: u32,
+    /// Hand-overs between departments.
+    pub hops: u32,
+    /// Complaint tickets that wait for its answer.
+    pub tickets: u64,
+    /// What agents tell customers; empty where nothing yet.
+    pub explanation: Text,
+    /// The last thing that was done with a reason: who, why, when (ms).
+    pub last: Option<(String, String, i64)>,
+    /// Earlier trigger for the same cause.
+    pub recurrence_of: Option<String>,
+    /// Trigger of a wider place that it became part of.
+    pub absorbed_into: Option<String>,
+    /// Verdict on its effect, with its grounds.
+    pub verdict: Option<(String, String)>,
 }
 
 /// The reasonable interval of a KQI as people read it.
@@ -192,6 +286,9 @@ pub struct Notice {
     pub complaints: Vec<(Text, i64)>,
     /// The optimization trigger for the object.
     pub trigger: Option<TriggerBrief>,
+    /// What it tells of that trigger; only where it is about the trigger and not the alert.
+    #[serde(default)]
+    pub demand: Option<Box<DemandNotice>>,
     /// Annotations (planned work, storm) that overlap the newest window.
     pub annotations: Vec<String>,
     /// Where the limit comes from, for example `MIIT 3G service norm, 2009`.

@@ -164,8 +164,20 @@ impl From<MoveError> for ApiError {
             MoveError::Illegal { .. } => {
                 ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
             }
+            MoveError::NotAtWork { .. } => {
+                ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
+            }
             MoveError::ReasonMissing { .. } => {
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "reason_missing", message)
+            }
+            MoveError::KindMissing { .. } => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "kind_missing", message)
+            }
+            MoveError::UnknownDesk { .. } => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_desk", message)
+            }
+            MoveError::UnknownRemedy { .. } => {
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_remedy", message)
             }
         }
     }

@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, complaints, events, history, kqis, machine, mm7, notices, rules, status, triggers,
-    windows,
+    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, rules,
+    status, triggers, windows,
 };
 use crate::console;
 
@@ -38,6 +38,11 @@ use crate::console;
         notices::list,
         notices::resend,
         history::list,
+        asking::hand_over,
+        asking::acknowledge,
+        asking::tickets,
+        asking::process,
+        frontline::explain,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -51,6 +56,7 @@ use crate::console;
         (name = "triggers", description = "Demands on departments"),
         (name = "notices", description = "Mails, and those that could not be delivered"),
         (name = "history", description = "Everything that was decided, in SQL"),
+        (name = "frontline", description = "What agents tell customers"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )

@@ -15,8 +15,8 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, complaints, events, history, kqis, machine, mm7, notices, rules, status, triggers,
-    windows,
+    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, rules,
+    status, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -78,11 +78,16 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{incident}", get(alerts::one)),
         ("/v1/triggers", get(triggers::list)),
+        ("/v1/triggers/process", get(asking::process)),
         ("/v1/triggers/{id}", get(triggers::one)),
+        ("/v1/triggers/{id}/tickets", get(asking::tickets)),
         ("/v1/triggers/{id}/moves", post(triggers::advance)),
         ("/v1/notices", get(notices::list)),
         ("/v1/notices/{id}/resend", post(notices::resend)),
         ("/v1/history/{table}", get(history::list)),
+        ("/v1/triggers/{id}/hand-over", post(asking::hand_over)),
+        ("/v1/triggers/{id}/acknowledge", post(asking::acknowledge)),
+        ("/v1/frontline/{service}", get(frontline::explain)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),

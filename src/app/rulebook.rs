@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 24] = [
+const SHIPPED: [(&str, &str); 26] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -25,6 +25,10 @@ const SHIPPED: [(&str, &str); 24] = [
     (
         "rules/departments.yaml",
         include_str!("../../rules/departments.yaml"),
+    ),
+    (
+        "rules/knowledge.yaml",
+        include_str!("../../rules/knowledge.yaml"),
     ),
     ("rules/leaves.yaml", include_str!("../../rules/leaves.yaml")),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
@@ -92,6 +96,10 @@ const SHIPPED: [(&str, &str); 24] = [
     (
         "rules/services/web_hall.yaml",
         include_str!("../../rules/services/web_hall.yaml"),
+    ),
+    (
+        "rules/triggers.yaml",
+        include_str!("../../rules/triggers.yaml"),
     ),
 ];
 

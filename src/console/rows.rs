@@ -15,7 +15,7 @@ use crate::event::Stream;
 use crate::journal::writer::WriterStats;
 use crate::metrics::NotifyCounts;
 use crate::rules::{Text, Verdict};
-use crate::triggers::Trigger;
+use crate::triggers::{Trigger, by_urgency};
 
 /// Rows of a table; the rest is a link to the API.
 const ROWS_MAX: usize = 50;
@@ -89,6 +89,8 @@ pub(super) struct TriggerRow {
     pub(super) place: String,
     pub(super) department: String,
     pub(super) role: String,
+    pub(super) due: Option<String>,
+    pub(super) remedies: Vec<String>,
     pub(super) opened: String,
     pub(super) alert: Chip,
 }
@@ -141,11 +143,15 @@ impl TriggerRow {
         TriggerRow {
             id: trigger.id.clone(),
             state: trigger_chip(trigger.state),
-            zh: trigger.name.zh.clone(),
-            en: trigger.name.en.clone(),
+            zh: trigger.title.zh.clone(),
+            en: trigger.title.en.clone(),
             place: parts.join(" · "),
-            department: trigger.department_name.zh.clone(),
-            role: trigger.role.zh.clone(),
+            department: trigger.owner.department_name.zh.clone(),
+            role: trigger.owner.role_name.zh.clone(),
+            due: trigger
+                .deadline
+                .map(|deadline| clock(deadline.due_ms, now_ms, &snapshot.plan.zone)),
+            remedies: remedies(trigger, snapshot),
             opened: clock(trigger.opened_at_ms, now_ms, &snapshot.plan.zone),
             alert: if trigger.alert_firing {
                 chip("major", "告警中", "still firing")
@@ -154,6 +160,22 @@ impl TriggerRow {
             },
         }
     }
+}
+
+/// What the knowledge base suggests, with how often it worked.
+fn remedies(trigger: &Trigger, snapshot: &Snapshot) -> Vec<String> {
+    let cause = &trigger.cause.cause;
+    let mut entries = snapshot.plan.book.knowledge.iter();
+    let entry = entries.find(|entry| entry.id == *cause);
+    let remedies = entry.map(|entry| entry.remedies.iter());
+    let words = remedies.into_iter().flatten().map(|remedy| {
+        let worked = snapshot.process.worked(cause, &remedy.id);
+        match worked.tried() {
+            0 => remedy.text.zh.clone(),
+            tried => format!("{}（{}/{tried} 有效）", remedy.text.zh, worked.effective),
+        }
+    });
+    words.collect()
 }
 
 fn services(current: &Current) -> Vec<ServiceRow> {
@@ -299,12 +321,13 @@ impl PageView {
         let services = services(current);
         let headline = headline(health, &firing, snapshot, stats, &services);
         firing.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.active_since_ms)));
-        let open: Vec<&Trigger> = snapshot
+        let mut open: Vec<&Trigger> = snapshot
             .triggers
             .iter()
-            .rev()
+            .map(|trigger| &**trigger)
             .filter(|trigger| !trigger.state.is_final())
             .collect();
+        open.sort_by(|a, b| by_urgency(a, b));
         let state = match health.lifecycle {
             Lifecycle::Ready => chip("ok", "运行中", "ready"),
             Lifecycle::Starting { .. } => chip("planned", "启动中", "starting"),

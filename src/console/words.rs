@@ -63,11 +63,19 @@ pub(super) fn severity_chip(severity: Severity) -> Chip {
 
 pub(super) fn trigger_chip(state: TriggerState) -> Chip {
     match state {
-        TriggerState::Open => chip("major", "待受理", "open"),
+        TriggerState::Detected => chip("major", "已发现", "detected"),
+        TriggerState::Classified => chip("major", "待分析", "classified"),
+        TriggerState::Analysed => chip("major", "待审核", "analysed"),
+        TriggerState::Reviewed => chip("major", "已审核", "reviewed"),
+        TriggerState::Dispatched => chip("major", "待受理", "dispatched"),
+        TriggerState::Reopened => chip("major", "重新打开", "reopened"),
         TriggerState::Accepted => chip("planned", "已受理", "accepted"),
         TriggerState::InProgress => chip("planned", "处理中", "in progress"),
-        TriggerState::Done => chip("blind", "已完成", "done"),
+        TriggerState::Mended => chip("blind", "已完成", "mended"),
         TriggerState::NotOptimised => chip("blind", "不优化", "not optimised"),
+        TriggerState::FeedbackGiven => chip("blind", "已反馈", "feedback given"),
+        TriggerState::EffectMeasured => chip("blind", "已评估", "effect measured"),
+        TriggerState::Closed => chip("blind", "已关闭", "closed"),
     }
 }
 

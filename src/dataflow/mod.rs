@@ -42,5 +42,5 @@ pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
 pub use state::{DataflowState, RestoredState, StateError};
-pub use update::{Cell, Cut, Standing, WindowUpdate};
+pub use update::{Cell, Cut, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};

@@ -321,6 +321,7 @@ impl<T> Cuts<T> {
             plan,
             watermarks: Default::default(),
             updates: Vec::new(),
+            tickets: Vec::new(),
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),
@@ -333,6 +334,7 @@ impl<T> Cuts<T> {
             cut.updates.append(&mut report.updates);
             cut.overflow.append(&mut report.overflow);
             cut.refused.append(&mut report.notes.refused);
+            cut.tickets.append(&mut report.notes.tickets);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
             }
@@ -347,6 +349,7 @@ impl<T> Cuts<T> {
         cut.updates.sort_by(|a, b| a.order().cmp(&b.order()));
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
+        cut.tickets.sort_unstable();
         Some((cut, tag))
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::key::Group;
 use crate::dataflow::{Epoch, Watermarks};
-use crate::event::Refusal;
+use crate::event::{Complaint, Refusal, TicketState};
 use crate::rules::{Plan, Verdict};
 
 /// How a window's values stand.
@@ -74,6 +74,42 @@ pub struct WindowUpdate {
     pub cells: Vec<Cell>,
 }
 
+/// One version of a complaint ticket, as it came in: whom an answer is owed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TicketHeard {
+    /// Serial number.
+    pub serial: String,
+    /// Version number, if the source counts them.
+    pub version: Option<i64>,
+    /// Time of this version, ms.
+    pub ts_ms: i64,
+    /// Whether it still is a complaint: not excluded, not withdrawn.
+    pub counts: bool,
+    /// Service; empty where this version does not say.
+    pub service: String,
+    /// City; empty where this version does not say.
+    pub city: String,
+    /// Last level of its path; empty where this version does not say.
+    pub leaf: String,
+}
+
+impl TicketHeard {
+    /// What of a version concerns whom an answer is owed.
+    pub(super) fn of(event: &Complaint) -> TicketHeard {
+        let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
+        let path = event.path.as_deref().unwrap_or_default();
+        TicketHeard {
+            serial: event.serial.to_string(),
+            version: event.version,
+            ts_ms: event.ts_ms,
+            counts: !matches!(event.state, TicketState::Excluded | TicketState::Withdrawn),
+            service: text(&event.service),
+            city: text(&event.city),
+            leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 /// One consistent cut: everything that an epoch changed, over all workers.
 #[derive(Clone, Debug)]
 pub struct Cut {
@@ -87,6 +123,8 @@ pub struct Cut {
     pub watermarks: Watermarks,
     /// Changed windows in canonical order: end, start, first KQI, group.
     pub updates: Vec<WindowUpdate>,
+    /// Versions of complaint tickets in the epoch, by serial.
+    pub tickets: Vec<TicketHeard>,
     /// Lines refused while decoding (replay only; ingest refuses before the journal).
     pub refused: Vec<Refusal>,
     /// Events in the epoch.

@@ -14,8 +14,8 @@ use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
-use crate::dataflow::{Counts, DataflowConfig, Epoch, Watermarks, WindowUpdate};
-use crate::event::{Batch, DecodeLimits, Decoder, Refusal};
+use crate::dataflow::{Counts, DataflowConfig, Epoch, TicketHeard, Watermarks, WindowUpdate};
+use crate::event::{Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
@@ -47,6 +47,7 @@ pub(super) struct Share {
 pub(super) struct Notes {
     pub(super) events: u64,
     pub(super) refused: Vec<Refusal>,
+    pub(super) tickets: Vec<TicketHeard>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_statuses: u64,
     pub(super) watermarks: Watermarks,
@@ -210,6 +211,9 @@ impl Desk {
         notes.events += batch.events;
         self.combiner.add(batch, &plan.layout, plan.book.pane_ms);
         for record in &batch.records {
+            if let Record::Complaint(event) = record {
+                notes.tickets.push(TicketHeard::of(event));
+            }
             graph.records.send((EntityKey::of(record), record.clone()));
         }
         for (id, progress) in &batch.sources {

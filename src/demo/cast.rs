@@ -12,8 +12,6 @@ const PAUSE: Duration = Duration::from_millis(120);
 
 /// What a department says.
 pub(super) enum Line {
-    /// A trigger is done.
-    Done(String),
     /// A move was refused.
     Trouble(String),
 }
@@ -75,17 +73,16 @@ async fn act(url: String, mut cues: mpsc::Receiver<Cue>, say: mpsc::Sender<Line>
     while let Some(cue) = cues.recv().await {
         let (id, moves): (String, &[(&str, &str)]) = match cue {
             Cue::Demand(id) => (id, &[("accepted", "已受理"), ("in_progress", "处理中")]),
-            Cue::Relieve(id) => (id, &[("done", "指标已恢复")]),
+            Cue::Relieve(id) => (id, &[("mended", "指标已恢复")]),
         };
         for (to, reason) in moves {
             tokio::time::sleep(PAUSE).await;
             let body = serde_json::json!({ "to": to, "reason": reason, "actor": "demo" });
             let address = format!("{url}/v1/triggers/{id}/moves");
             let line = match client.post(&address).json(&body).send().await {
-                Ok(answer) if answer.status().is_success() && *to == "done" => {
-                    Line::Done(id.clone())
-                }
                 Ok(answer) if answer.status().is_success() => continue,
+                // Somebody was faster: another trigger absorbed it, or it was reopened.
+                Ok(answer) if answer.status() == reqwest::StatusCode::CONFLICT => break,
                 Ok(answer) => Line::Trouble(format!(
                     "trigger {id} did not become {to}: {}",
                     answer.status()

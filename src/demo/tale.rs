@@ -1,6 +1,6 @@
 //! Turns effects into sentences, and knows when a story is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::alerting::{Alert, AlertState, Notice, NoticeReason};
+use crate::alerting::{Alert, AlertState, DemandNotice, Notice, NoticeReason};
 use crate::demo::cast::{Departments, Line};
 use crate::engine::Effect;
 
@@ -28,7 +28,7 @@ pub struct StoryResult {
     pub mails: usize,
     /// Triggers opened.
     pub triggers: usize,
-    /// Triggers that their department has finished.
+    /// Triggers that their department has answered.
     pub triggers_done: usize,
 }
 
@@ -70,6 +70,8 @@ struct Teller {
     /// Turns of incidents that have been told, however many people were.
     turns: BTreeSet<(String, u32)>,
     triggers: BTreeSet<String>,
+    /// Triggers of the incidents that go on.
+    causes: BTreeMap<String, String>,
     done: BTreeSet<String>,
     result: StoryResult,
 }
@@ -90,6 +92,7 @@ impl Tale {
             open: BTreeSet::new(),
             turns: BTreeSet::new(),
             triggers: BTreeSet::new(),
+            causes: BTreeMap::new(),
             done: BTreeSet::new(),
             result: StoryResult::default(),
         };
@@ -162,7 +165,10 @@ impl Teller {
             .turns
             .insert((notice.alert.incident.clone(), notice.revision))
         {
-            self.turn(notice);
+            match &notice.demand {
+                Some(demand) => self.demand(notice, demand),
+                None => self.turn(notice),
+            }
         }
     }
 
@@ -180,25 +186,66 @@ impl Teller {
             }
         }
         (self.say)(&self.sentence(notice));
-        if let Some(trigger) = &notice.trigger {
-            if alert.state == AlertState::Resolved {
-                self.departments.relieve(&trigger.id);
-            } else if self.triggers.insert(trigger.id.clone()) {
-                (self.say)(&format!(
-                    "          ↳ trigger {} asks {} ({})",
-                    trigger.id, trigger.department.zh, trigger.role.zh
-                ));
-                self.departments.demand(&trigger.id);
+        let Some(trigger) = notice.trigger.as_ref().map(|trigger| trigger.id.clone()) else {
+            return;
+        };
+        if alert.state == AlertState::Resolved {
+            self.causes.remove(&alert.incident);
+            self.relieve(&trigger);
+        } else {
+            self.causes.insert(alert.incident.clone(), trigger);
+        }
+    }
+
+    /// Tells a department that nothing of a trigger fires any more, if so.
+    fn relieve(&mut self, trigger: &str) {
+        let fires = self.causes.values().any(|of| of == trigger);
+        if !fires && self.triggers.contains(trigger) && !self.done.contains(trigger) {
+            self.departments.relieve(trigger);
+        }
+    }
+
+    /// Something happened to a trigger.
+    fn demand(&mut self, notice: &Notice, demand: &DemandNotice) {
+        let id = notice.alert.incident.clone();
+        let say = |sign: &str, words: &str| {
+            let place = &demand.place;
+            (self.say)(&format!(
+                "          {sign} trigger {id} {words} · {} {place}",
+                demand.title.zh
+            ));
+        };
+        match notice.reason {
+            NoticeReason::Assigned | NoticeReason::Reopened | NoticeReason::HandedOver => {
+                let department = notice.trigger.as_ref().map_or("", |of| &of.department.zh);
+                say("↳", &format!("asks {department} ({})", demand.owner));
+                self.done.remove(&id);
+                self.triggers.insert(id.clone());
+                self.departments.demand(&id);
+                self.relieve(&id);
             }
+            NoticeReason::Answered => {
+                say("✔", "is mended, agents know");
+                self.done.insert(id);
+            }
+            NoticeReason::Closed => {
+                match &demand.absorbed_into {
+                    Some(into) => {
+                        say("✔", &format!("is part of {into}"));
+                        for of in self.causes.values_mut().filter(|of| **of == id) {
+                            into.clone_into(of);
+                        }
+                    }
+                    None => say("✔", "is closed"),
+                }
+                self.done.insert(id);
+            }
+            _ => say("·", notice.reason.name()),
         }
     }
 
     fn departments_said(&mut self, line: Line) {
         match line {
-            Line::Done(id) => {
-                (self.say)(&format!("          ✔ trigger {id} done"));
-                self.done.insert(id);
-            }
             Line::Trouble(words) => (self.say)(&format!("          ! {words}")),
         }
     }
@@ -219,6 +266,7 @@ impl Teller {
             NoticeReason::Resolved => "▽",
             NoticeReason::Corrected => "≠",
             NoticeReason::RuleChanged => "§",
+            _ => "·",
         };
         let service = alert
             .service_name

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::triggers::{MoveError, Trigger, TriggerState};
+use crate::triggers::{MoveError, Refusal, Trigger, TriggerState};
 
 /// An operator's command, as journaled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,32 @@ pub enum Command {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Which of the two, for `not_optimised`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<Refusal>,
+        /// Review date, for `not_optimised`, ms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        review_at_ms: Option<i64>,
+        /// Remedy of the knowledge base, for `mended`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// Hand a trigger over to another desk.
+    HandOver {
+        /// The trigger.
+        id: String,
+        /// Department that it goes to.
+        department: String,
+        /// Role there; the department's first without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Hold the reminders of a trigger back for a while.
+    Acknowledge {
+        /// The trigger.
+        id: String,
     },
 }
 

@@ -8,7 +8,7 @@ use crate::engine::step::Engine;
 use crate::engine::watchlist::{Object, Watch};
 use crate::engine::withdraw::Gone;
 use crate::rules::{Kqi, Text, Verdict};
-use crate::triggers::{EVIDENCE_MAX, Evidence, Opening};
+use crate::triggers::{EVIDENCE_MAX, Evidence, Now, Opening};
 
 impl Engine {
     /// An alert fires, or fires again after all: its trigger opens or is joined.
@@ -18,34 +18,20 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let Some(department) = watch.kqi.department.as_ref().and_then(|id| {
-            watch
-                .book
-                .departments
-                .iter()
-                .find(|department| department.id == *id)
-        }) else {
-            return;
-        };
-        let role = department
-            .roles
-            .first()
-            .map_or(&department.name, |role| &role.name);
         let (start_ms, end_ms, cell) = instance.values.newest();
+        let service = watch.kqi.service.as_deref();
+        let service = service.or_else(|| instance.group.get("service"));
+        let mut services = watch.book.services.iter();
+        let named = services.find(|known| Some(&*known.id) == service);
         let opening = Opening {
             kqi: watch.kqi.id.clone(),
             name: watch.kqi.name.clone(),
-            service: watch
-                .kqi
-                .service
-                .clone()
-                .or_else(|| instance.group.get("service").map(str::to_owned)),
+            service: service.map(str::to_owned),
+            service_name: named.map(|service| service.name.clone()),
             layer: watch.kqi.layer,
             group_label: label.to_string(),
             group: instance.group.values.clone(),
-            department: department.id.clone(),
-            department_name: department.name.clone(),
-            role: role.clone(),
+            department: watch.kqi.department.clone(),
             severity: episode.severity,
             limit_min: watch.kqi.interval.min,
             limit_max: watch.kqi.interval.max,
@@ -53,6 +39,9 @@ impl Engine {
             since_ms: episode.since_ms,
             // An alert that fires by a correction may fire while its newest window is normal.
             evidence: matches!(cell.verdict, Verdict::Abnormal(_)).then(|| Evidence {
+                kqi: watch.kqi.id.clone(),
+                group_label: label.to_string(),
+                unit: unit_text(&watch.kqi.unit),
                 incident: instance.incident(&watch.rule.id, episode.number),
                 start_ms,
                 end_ms,
@@ -62,7 +51,11 @@ impl Engine {
             }),
             complaints,
         };
-        self.triggers.demand(opening, now_ms);
+        let now = Now {
+            book: watch.book,
+            at_ms: now_ms,
+        };
+        self.triggers.demand(opening, now);
         self.triggers_changed = true;
     }
 
@@ -87,6 +80,9 @@ impl Engine {
             return;
         };
         let evidence = Evidence {
+            kqi: watch.kqi.id.clone(),
+            group_label: label.to_string(),
+            unit: unit_text(&watch.kqi.unit),
             incident: instance.incident(&watch.rule.id, episode.number),
             start_ms: update.start_ms,
             end_ms: update.end_ms,
@@ -242,6 +238,9 @@ fn evidence_of(instance: &Instance, watch: Watch<'_>, episode: Episode) -> Vec<E
     let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
     let windows = instance.values.abnormal(episode.since_ms, until_ms);
     let evidence = |(end_ms, cell): (i64, &Cell)| Evidence {
+        kqi: watch.kqi.id.clone(),
+        group_label: instance.label.to_string(),
+        unit: unit_text(&watch.kqi.unit),
         incident: incident.clone(),
         start_ms: end_ms - watch.kqi.window.size_ms,
         end_ms,

@@ -6,6 +6,7 @@ mod snapshot;
 
 mod step;
 
+mod asking;
 mod complaints;
 mod correct;
 mod demand;

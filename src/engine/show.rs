@@ -25,6 +25,7 @@ impl Engine {
         }
         if std::mem::take(&mut self.triggers_changed) {
             self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+            self.snapshot.process = Arc::new(self.triggers.process().clone());
         }
     }
 
@@ -34,6 +35,7 @@ impl Engine {
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.alerts = Arc::new(self.shown_alerts());
         self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+        self.snapshot.process = Arc::new(self.triggers.process().clone());
     }
 
     /// Alerts that go on, the most severe and newest first, and then those that ended.

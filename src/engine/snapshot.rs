@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::rules::Plan;
-use crate::triggers::Trigger;
+use crate::triggers::{Process, Trigger};
 
 /// The engine's state for readers; cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,11 +22,13 @@ pub struct Snapshot {
     /// Alerts that are pending or firing, and those that ended lately; newest first.
     pub alerts: Arc<Vec<Arc<Alert>>>,
     /// Triggers, oldest first.
-    pub triggers: Arc<Vec<Trigger>>,
+    pub triggers: Arc<Vec<Arc<Trigger>>>,
     /// Triggers that were not opened because too many were open.
     pub triggers_refused_total: u64,
     /// Windows whose past is not kept for measuring effects because too many objects have one.
     pub past_refused_total: u64,
     /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.
     pub folded: Arc<BTreeMap<String, u64>>,
+    /// KQIs of the process itself.
+    pub process: Arc<Process>,
 }

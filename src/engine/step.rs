@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Change, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{Command, CommandResult, JournaledCommand};
+use crate::engine::command::{CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
@@ -21,7 +21,7 @@ use crate::engine::watchlist::{Object, Watchlist};
 use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
 use crate::rules::Plan;
-use crate::triggers::{TriggerBook, TriggerRules};
+use crate::triggers::{TriggerBook, TriggerLimits};
 
 /// What the engine wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +102,7 @@ impl Engine {
             triggers_refused_total: 0,
             past_refused_total: 0,
             folded: Arc::default(),
+            process: Arc::default(),
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -111,7 +112,7 @@ impl Engine {
             watchlist: Arc::new(watchlist),
             restless: BTreeSet::new(),
             ended: Ended::default(),
-            triggers: TriggerBook::new(TriggerRules::default()),
+            triggers: TriggerBook::new(TriggerLimits::default()),
             complaints: Complaints::default(),
             past: Past::default(),
             silences: Silences::default(),
@@ -159,6 +160,7 @@ impl Engine {
         for command in commands {
             effects.push(self.carry_out(command));
         }
+        self.tick_triggers(cut, &mut effects);
         self.show(cut);
         effects
     }
@@ -299,20 +301,6 @@ impl Engine {
         }
         if instance.timeline.withdrawn().next().is_some() {
             self.unsettled.entry(key).or_default();
-        }
-    }
-
-    fn carry_out(&mut self, command: &JournaledCommand) -> Effect {
-        let Command::MoveTrigger { id, to, reason } = &command.command;
-        let result = self
-            .triggers
-            .advance(id, *to, command.at_ms, &command.actor, reason.as_deref())
-            .cloned();
-        self.triggers_changed = true;
-        self.alerts_changed = true;
-        Effect::Answer {
-            position: command.position,
-            result: Box::new(result),
         }
     }
 }

@@ -6,8 +6,7 @@
 //! * a notice that takes something back quotes what was mailed, not what was thought since.
 
 use crate::alerting::{
-    Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TransitionReason,
-    TriggerBrief, Truth,
+    Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TransitionReason, Truth,
 };
 use crate::dataflow::Cut;
 use crate::engine::instance::Told;
@@ -38,12 +37,7 @@ impl Engine {
     ) {
         let Object { watch, rule, label } = object;
         let trigger = self.triggers.newest(&watch.kqi.id, label);
-        let brief = trigger.map(|trigger| TriggerBrief {
-            id: trigger.id.clone(),
-            state: trigger.state.name().to_owned(),
-            department: trigger.department_name.clone(),
-            role: trigger.role.clone(),
-        });
+        let brief = trigger.map(|trigger| self.brief(trigger, watch.book));
         let complaints = self.complaints_for(object);
         let Some(instance) = self.instances[rule].get_mut(label) else {
             return;
@@ -94,6 +88,7 @@ impl Engine {
                 chart: chart.clone(),
                 complaints: complaints.clone(),
                 trigger: brief.clone(),
+                demand: None,
                 annotations: Vec::new(),
                 provenance: provenance(watch),
                 time_zone: watch.book.time_zone.clone(),
@@ -128,6 +123,7 @@ impl Engine {
                 chart: Vec::new(),
                 complaints: Vec::new(),
                 trigger: None,
+                demand: None,
                 annotations: Vec::new(),
                 provenance: None,
                 time_zone: plan.book.time_zone.clone(),

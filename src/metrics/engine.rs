@@ -10,7 +10,7 @@ use crate::api::{Lifecycle, severity_name};
 use crate::event::Stream;
 use crate::metrics::Scrape;
 use crate::metrics::family::Family;
-use crate::triggers::TriggerState;
+use crate::triggers::{Process, TriggerState};
 
 /// Alert, service, severity, state.
 pub(super) type AlertLabels = (String, String, &'static str, &'static str);
@@ -393,7 +393,7 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     }
     for trigger in snapshot.triggers.iter() {
         *counts
-            .entry((trigger.state.name(), &trigger.department))
+            .entry((trigger.state.name(), &trigger.owner.department))
             .or_default() += 1;
     }
     let mut family = Family::gauge(
@@ -405,6 +405,7 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         family.add([state, department], count as f64);
     }
     family.finish(page);
+    process(&snapshot.process, page);
     Family::counter(
         "triggers_refused_total",
         "Triggers that were not opened because too many were open; the alerts were mailed all the same.",
@@ -419,4 +420,81 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     )
     .with(snapshot.past_refused_total as f64)
     .finish(page);
+}
+
+/// KQIs of the process of triggers itself.
+fn process(process: &Process, page: &mut Vec<MetricFamily>) {
+    let seconds = |ms: i64| ms as f64 / 1e3;
+    let mut count = Family::counter(
+        "trigger_state_stays_total",
+        "Stays of triggers in a state that ended, by department and state.",
+        &["department", "state"],
+    );
+    let mut time = Family::counter(
+        "trigger_state_seconds_total",
+        "Time that triggers spent in a state, by department and state.",
+        &["department", "state"],
+    );
+    for ((department, state), stays) in &process.stays {
+        count.add([department, state.name()], stays.count as f64);
+        time.add([department, state.name()], seconds(stays.total_ms));
+    }
+    count.finish(page);
+    time.finish(page);
+    let mut closed = Family::counter(
+        "triggers_closed_total",
+        "Triggers that were closed, by department and outcome.",
+        &["department", "outcome"],
+    );
+    let mut resolution = Family::counter(
+        "trigger_resolution_seconds_total",
+        "Time from opening to closing of triggers that were closed, by department and outcome.",
+        &["department", "outcome"],
+    );
+    for ((department, outcome), stays) in &process.closed {
+        closed.add([department, outcome], stays.count as f64);
+        resolution.add([department, outcome], seconds(stays.total_ms));
+    }
+    closed.finish(page);
+    resolution.finish(page);
+    let mut hops = Family::counter(
+        "trigger_hops_total",
+        "Hand-overs of triggers between departments, by the department that handed on.",
+        &["department"],
+    );
+    for (department, count) in &process.hops {
+        hops.add([department], *count as f64);
+    }
+    hops.finish(page);
+    for (name, help, value) in [
+        (
+            "triggers_opened_total",
+            "Triggers opened.",
+            process.opened_total,
+        ),
+        (
+            "trigger_reminders_total",
+            "Reminders of due times.",
+            process.reminders_total,
+        ),
+        (
+            "trigger_escalations_total",
+            "Steps of escalation that overdue triggers took.",
+            process.escalations_total,
+        ),
+        (
+            "triggers_rested_total",
+            "Demands that a decision not to optimise held back.",
+            process.rested_total,
+        ),
+        (
+            "triggers_unowned_total",
+            "Demands for which the rule book names nobody at all.",
+            process.unowned_total,
+        ),
+    ] {
+        Family::counter(name, help, &[])
+            .with(value as f64)
+            .finish(page);
+    }
 }

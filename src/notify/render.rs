@@ -2,6 +2,7 @@
 
 mod chart;
 mod correction;
+mod demand;
 mod digest;
 mod digits;
 mod lists;

@@ -1,8 +1,8 @@
 //! Notices for tests: the story of the experience card (domain facts H21 and H22).
 
 use crate::alerting::{
-    Alert, AlertState, ChartPoint, Correction, Limit, Notice, NoticeReason, Statement,
-    TransitionReason, TriggerBrief, Truth,
+    Alert, AlertState, ChartPoint, Correction, DemandNotice, KnownRemedy, Limit, Notice,
+    NoticeReason, Statement, Suggestion, TransitionReason, TriggerBrief, Truth,
 };
 use crate::rules::{Contact, Language, Layer, Severity, Text};
 
@@ -80,10 +80,12 @@ pub(crate) fn notice() -> Notice {
         ],
         trigger: Some(TriggerBrief {
             id: "T-000017".to_owned(),
-            state: "open".to_owned(),
+            state: "dispatched".to_owned(),
             department: text("业务支撑中心", "Business support centre"),
             role: text("业务支撑接口人", "Business support contact"),
+            suggestion: None,
         }),
+        demand: None,
         annotations: vec!["planned_work: BOSS 10:00–11:00 割接".to_owned()],
         provenance: Some("MIIT 3G service norm, 2009".to_owned()),
         time_zone: "Asia/Shanghai".to_owned(),
@@ -168,9 +170,65 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             alert.resolved_at_ms = Some(START_MS + 18 * MINUTE_MS);
             alert.worst_value = Some(66.8);
         }
+        _ => return demand(notice, reason),
     }
     notice.id = format!("n-{}", notice.revision);
     notice.decided_at_ms += i64::from(notice.revision) * 5 * MINUTE_MS;
+    notice
+}
+
+/// The notice made into one about its trigger.
+fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
+    let mut demand = DemandNotice {
+        title: text("体验卡回复慢", "Experience card slow"),
+        place: "长沙".to_owned(),
+        owner: "业务支撑接口人".to_owned(),
+        outlet: "support".to_owned(),
+        copies: vec!["业务支撑中心领导".to_owned()],
+        due_ms: Some(START_MS + 120 * MINUTE_MS),
+        urgency: 36,
+        hops: 1,
+        tickets: 12,
+        explanation: text(
+            "体验卡（长沙）目前异常，已转业务支撑中心处理。",
+            "Experience card (长沙) is impaired; the business support centre has been asked.",
+        ),
+        last: Some((
+            "engine".to_owned(),
+            "no review required".to_owned(),
+            START_MS,
+        )),
+        recurrence_of: None,
+        absorbed_into: None,
+        verdict: None,
+    };
+    let over = matches!(reason, NoticeReason::Answered | NoticeReason::Closed);
+    if over {
+        demand.due_ms = None;
+        demand.recurrence_of = Some("T-000003".to_owned());
+        demand.verdict = Some(("effective".to_owned(), "−78 %".to_owned()));
+    }
+    let at = NoticeReason::ALL.iter().position(|known| *known == reason);
+    notice.revision = at.unwrap_or(0) as u32;
+    notice.id = format!("T-000017.{}", notice.revision);
+    notice.alert.incident = "T-000017".to_owned();
+    notice.decided_at_ms += i64::from(notice.revision) * 5 * MINUTE_MS;
+    notice.reason = reason;
+    notice.demand = Some(Box::new(demand));
+    if let Some(trigger) = &mut notice.trigger {
+        trigger.state = if over { "closed" } else { "dispatched" }.to_owned();
+        trigger.suggestion = Some(Suggestion {
+            title: text("体验卡回复慢", "Experience card slow"),
+            causes: vec![text("占用不释放", "A hold that is not released")],
+            verify: vec![text("监测接口", "Watch the interfaces")],
+            remedies: vec![KnownRemedy {
+                text: text("释放连接", "Release the connections"),
+                tried: 3,
+                effective: 2,
+            }],
+            reference: "S2".to_owned(),
+        });
+    }
     notice
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::rules::{Leaf, Places, Predicate};
+use crate::rules::{KnowledgeEntry, Leaf, Outlet, Places, Predicate, TriggerPolicy};
 
 /// A name in the two languages that people read here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,10 @@ pub struct RuleBook {
     pub places: Places,
     /// Last-level nodes of the complaint tree that have a form.
     pub leaves: Vec<Leaf>,
+    /// Causes that are known by name.
+    pub knowledge: Vec<KnowledgeEntry>,
+    /// What optimization triggers go by.
+    pub triggers: TriggerPolicy,
     /// How MMS receipts are read.
     pub mms: MmsRule,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
@@ -314,6 +318,8 @@ pub struct Department {
     pub id: String,
     /// Display name.
     pub name: Text,
+    /// Outlet that its demands leave by (domain fact H27).
+    pub outlet: Outlet,
     /// Roles of its virtual team, the first being the contact for triggers and alerts.
     pub roles: Vec<Role>,
 }

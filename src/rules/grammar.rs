@@ -6,10 +6,12 @@
 mod kqi;
 mod leaf;
 mod mms;
+mod team;
 
 use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::grammar::leaf::LEAF;
 use crate::rules::grammar::mms::MMS;
+use crate::rules::grammar::team::{KNOWLEDGE, OUTLETS, TRIGGERS};
 use crate::rules::shape::{Field, Record, Shape};
 
 /// A field that must be given.
@@ -89,6 +91,16 @@ pub(crate) static BOOK: Record = Record {
             "leaves",
             Shape::List(&Shape::Record(&LEAF)),
             "Last-level nodes of the complaint tree, with their forms.",
+        ),
+        may(
+            "triggers",
+            Shape::Record(&TRIGGERS),
+            "Who answers for optimization triggers, and how fast; once in a folder.",
+        ),
+        may(
+            "knowledge",
+            Shape::List(&Shape::Record(&KNOWLEDGE)),
+            "What is known of causes: how to verify them, what mends them, who does.",
         ),
         may(
             "mms",
@@ -266,6 +278,11 @@ static DEPARTMENT: Record = Record {
     fields: &[
         must("id", Shape::Id, "Identifier, for example BSC."),
         must("name", NAME, "Display name."),
+        may(
+            "outlet",
+            Shape::Word(OUTLETS),
+            "Outlet that its demands leave by; data unless given.",
+        ),
         must(
             "roles",
             Shape::List(&Shape::Record(&ROLE)),

@@ -4,10 +4,12 @@
 //! makes a [`RuleBook`] of them or lists every [`Problem`], `score` judges values by it.
 
 mod book;
+mod calendar;
 mod check;
 mod duration;
 mod files;
 mod grammar;
+mod knowledge;
 mod leaf;
 mod places;
 mod plan;
@@ -17,6 +19,7 @@ mod schema;
 mod score;
 mod shape;
 mod syntax;
+mod team;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -27,8 +30,10 @@ pub(crate) use shape::{Record, Shape};
 pub(crate) use syntax::{Node, Value, parse_text};
 
 pub use book::*;
+pub use calendar::Calendar;
 pub use check::{load, parse};
 pub use files::read_files;
+pub use knowledge::{KnowledgeEntry, Remedy};
 pub use leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
 pub use places::{Place, Places};
 pub use plan::{Family, FamilyWindow, Lineage, Plan};
@@ -36,3 +41,7 @@ pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
 pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
+pub use team::{
+    Absence, CopyRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy, ProvinceRule,
+    ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
+};

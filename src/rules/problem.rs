@@ -84,6 +84,9 @@ pub(crate) enum Kind {
     Stream,
     AnchorSet,
     Department,
+    Role,
+    Contact,
+    Cause,
     Policy,
     Place,
     Service,
@@ -91,11 +94,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 8] = [
+    pub(crate) const ALL: [Kind; 11] = [
         Kind::Book,
         Kind::Stream,
         Kind::AnchorSet,
         Kind::Department,
+        Kind::Role,
+        Kind::Contact,
+        Kind::Cause,
         Kind::Policy,
         Kind::Place,
         Kind::Service,
@@ -109,6 +115,9 @@ impl Kind {
             Kind::Stream => "stream",
             Kind::AnchorSet => "anchor set",
             Kind::Department => "department",
+            Kind::Role => "role",
+            Kind::Contact => "contact",
+            Kind::Cause => "cause",
             Kind::Policy => "alert policy",
             Kind::Place => "place",
             Kind::Service => "service",

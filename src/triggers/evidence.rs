@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use crate::rules::{Severity, Text};
 use crate::triggers::book::ENGINE;
-use crate::triggers::{Evidence, Trigger, TriggerBook, TriggerMove};
+use crate::triggers::{Evidence, Trigger, TriggerBook};
 
 /// Windows of evidence kept with a trigger; the first and the newest ones stay.
 pub const EVIDENCE_MAX: usize = 50;
@@ -38,7 +38,9 @@ impl TriggerBook {
             return;
         };
         trigger.evidence.retain_mut(|known| {
-            if (known.start_ms, known.end_ms) != window_ms {
+            let is_it = (known.start_ms, known.end_ms) == window_ms
+                && (&*known.kqi, &*known.group_label) == (kqi, group_label);
+            if !is_it {
                 return true;
             }
             if let Some((value, score, samples)) = numbers {
@@ -68,13 +70,12 @@ impl TriggerBook {
         if trigger.evidence.len() == before && !had_spoken {
             return;
         }
-        trigger.cause_withdrawn = true;
-        trigger.remark(now_ms, format!("cause withdrawn: {why}"));
+        trigger.say_of(kqi, group_label, true);
+        trigger.remark(ENGINE, format!("cause withdrawn: {why}"), now_ms);
     }
 
-    /// An incident of the object fires, or was after all: where the engine's last word on the
-    /// trigger's cause is that it never was, the history says that it is one, and these windows
-    /// speak for it.
+    /// An incident of the object fires, or was after all: where the engine's last word on this cause is
+    /// that it never was, the history says that it is one, and these windows speak for it.
     pub fn confirm(
         &mut self,
         kqi: &str,
@@ -86,11 +87,13 @@ impl TriggerBook {
         let Some(trigger) = self.open_mut(kqi, group_label) else {
             return;
         };
-        if !std::mem::take(&mut trigger.cause_withdrawn) {
+        if !trigger.say_of(kqi, group_label, false) {
             return;
         }
-        evidence.into_iter().for_each(|window| trigger.add(window));
-        trigger.remark(now_ms, format!("cause confirmed again: {why}"));
+        evidence
+            .into_iter()
+            .for_each(|window| trigger.take_in(window));
+        trigger.remark(ENGINE, format!("cause confirmed again: {why}"), now_ms);
     }
 
     /// An incident turned out to be a part of another one.
@@ -112,10 +115,19 @@ impl TriggerBook {
     /// A KQI is judged by another limit: open triggers show that one. Values in another unit cannot
     /// stand beside it, and go.
     pub fn set_limit(&mut self, kqi: &str, min: Option<f64>, max: Option<f64>, unit: &str) {
-        for trigger in self.open_of_mut(kqi) {
-            (trigger.limit_min, trigger.limit_max) = (min, max);
-            if trigger.unit != unit {
-                trigger.evidence.clear();
+        let open: Vec<String> = self.open.values().cloned().collect();
+        for id in open {
+            let concerns = self
+                .get(&id)
+                .is_some_and(|trigger| trigger.sources.iter().any(|source| source.kqi == kqi));
+            let Some(trigger) = self.edit(&id).filter(|_| concerns) else {
+                continue;
+            };
+            trigger
+                .evidence
+                .retain(|known| known.kqi != kqi || known.unit == unit);
+            if trigger.kqi == kqi {
+                (trigger.limit_min, trigger.limit_max) = (min, max);
                 unit.clone_into(&mut trigger.unit);
             }
         }
@@ -133,11 +145,11 @@ impl Trigger {
         self.severity = self.severity.max(severity);
         self.complaints = complaints;
         if let Some(evidence) = evidence {
-            self.add(evidence);
+            self.take_in(evidence);
         }
     }
 
-    fn add(&mut self, evidence: Evidence) {
+    pub(super) fn take_in(&mut self, evidence: Evidence) {
         let place = self
             .evidence
             .binary_search_by(|known| order(known, &evidence));
@@ -150,20 +162,19 @@ impl Trigger {
         }
     }
 
-    /// The engine remarks something that moves nothing.
-    fn remark(&mut self, now_ms: i64, reason: String) {
-        self.history.push(TriggerMove {
-            from: Some(self.state),
-            to: self.state,
-            at_ms: now_ms,
-            actor: ENGINE.to_owned(),
-            reason: Some(reason),
-        });
+    /// Notes whether the engine's last word on the cause that an object gave is that it never was; tells
+    /// whether that is another word than before.
+    fn say_of(&mut self, kqi: &str, group_label: &str, withdrawn: bool) -> bool {
+        let mut sources = self.sources.iter_mut();
+        sources
+            .find(|source| (&*source.kqi, &*source.group_label) == (kqi, group_label))
+            .is_some_and(|source| std::mem::replace(&mut source.withdrawn, withdrawn) != withdrawn)
     }
 }
 
 /// The newest windows last; one window may speak for the incidents of several rules.
 fn order(a: &Evidence, b: &Evidence) -> Ordering {
     let windows = (a.end_ms, a.start_ms).cmp(&(b.end_ms, b.start_ms));
-    windows.then_with(|| a.incident.cmp(&b.incident))
+    let objects = (&a.kqi, &a.group_label, &a.incident).cmp(&(&b.kqi, &b.group_label, &b.incident));
+    windows.then(objects)
 }

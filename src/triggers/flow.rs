@@ -1,161 +1,213 @@
-//! One trigger and the moves that it allows.
+//! The table of moves: every state, what may follow, and who may make it follow.
 //!
 //! Invariants:
-//! * a trigger has a department and a role from the moment it opens;
-//! * the history is only ever appended to, and its last entry is the current state; where an entry's
-//!   states are the same, the engine only remarks something ("cause withdrawn",
-//!   "cause confirmed again");
-//! * `not_optimised` has a reason (domain fact H25); `done` and `not_optimised` are final.
+//! * a state changes only by a line of the table, so nothing is closed without feedback: the only lines
+//!   that lead to `closed` begin at `feedback_given` and `effect_measured`;
+//! * `reopened` goes back to `analysed`, not to `dispatched`: that a remedy had no effect means that the
+//!   analysis was wrong, so cause and owner are looked at again before anybody is asked again.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::rules::{Layer, Severity, Text};
 
 /// State of a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerState {
-    /// Waits for the department.
-    Open,
+    /// An alert fired.
+    Detected,
+    /// Its cause has a name (优化信息分类).
+    Classified,
+    /// It is known who could mend it, and how (优化需求分析).
+    Analysed,
+    /// The data department's lead agreed (领导审核).
+    Reviewed,
+    /// It asks a department (传递).
+    Dispatched,
     /// The department took it.
     Accepted,
     /// Work goes on.
     InProgress,
-    /// Mended.
-    Done,
+    /// The department says that it is mended.
+    #[serde(alias = "done")]
+    Mended,
     /// Will not be mended: technically infeasible or uneconomic.
     NotOptimised,
+    /// The front line knows what to tell customers.
+    FeedbackGiven,
+    /// The data say whether it helped.
+    EffectMeasured,
+    /// Over.
+    Closed,
+    /// It did not help, or came back: the analysis begins again.
+    Reopened,
 }
 
+/// Who may make a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Anybody who may command.
+    Anyone,
+    /// The engine alone.
+    Engine,
+    /// A hand-over to another department.
+    HandOver,
+}
+
+use TriggerState::{
+    Accepted, Analysed, Classified, Closed, Detected, Dispatched, EffectMeasured, FeedbackGiven,
+    InProgress, Mended, NotOptimised, Reopened, Reviewed,
+};
+
+/// Every legal move.
+pub(super) const TABLE: &[(TriggerState, TriggerState, By)] = &[
+    (Detected, Classified, By::Anyone),
+    (Classified, Analysed, By::Anyone),
+    (Analysed, Reviewed, By::Anyone),
+    (Analysed, Dispatched, By::Anyone),
+    (Analysed, NotOptimised, By::Anyone),
+    (Reviewed, Dispatched, By::Anyone),
+    (Reviewed, Analysed, By::Anyone),
+    (Reviewed, NotOptimised, By::Anyone),
+    (Dispatched, Accepted, By::Anyone),
+    (Dispatched, NotOptimised, By::Anyone),
+    (Accepted, InProgress, By::Anyone),
+    (Accepted, NotOptimised, By::Anyone),
+    (InProgress, Mended, By::Anyone),
+    (InProgress, NotOptimised, By::Anyone),
+    (Mended, FeedbackGiven, By::Anyone),
+    (NotOptimised, FeedbackGiven, By::Anyone),
+    (FeedbackGiven, Closed, By::Anyone),
+    (FeedbackGiven, Reopened, By::Anyone),
+    (FeedbackGiven, EffectMeasured, By::Engine),
+    (EffectMeasured, Closed, By::Engine),
+    (EffectMeasured, Reopened, By::Engine),
+    (Reopened, Analysed, By::Anyone),
+    // Another department must accept it anew.
+    (Dispatched, Dispatched, By::HandOver),
+    (Accepted, Dispatched, By::HandOver),
+    (InProgress, Dispatched, By::HandOver),
+    // Absorbed by the trigger of a wider place: the feedback is that trigger's.
+    (Detected, FeedbackGiven, By::Engine),
+    (Classified, FeedbackGiven, By::Engine),
+    (Analysed, FeedbackGiven, By::Engine),
+    (Reviewed, FeedbackGiven, By::Engine),
+    (Dispatched, FeedbackGiven, By::Engine),
+    (Accepted, FeedbackGiven, By::Engine),
+    (InProgress, FeedbackGiven, By::Engine),
+    (Reopened, FeedbackGiven, By::Engine),
+];
+
 impl TriggerState {
-    /// Every state.
-    pub const ALL: [TriggerState; 5] = [
-        TriggerState::Open,
-        TriggerState::Accepted,
-        TriggerState::InProgress,
-        TriggerState::Done,
-        TriggerState::NotOptimised,
+    /// Every state, in the order of the flow.
+    pub const ALL: [TriggerState; 13] = [
+        Detected,
+        Classified,
+        Analysed,
+        Reviewed,
+        Dispatched,
+        Accepted,
+        InProgress,
+        Mended,
+        NotOptimised,
+        FeedbackGiven,
+        EffectMeasured,
+        Closed,
+        Reopened,
     ];
 
     /// The name in the API and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            TriggerState::Open => "open",
-            TriggerState::Accepted => "accepted",
-            TriggerState::InProgress => "in_progress",
-            TriggerState::Done => "done",
-            TriggerState::NotOptimised => "not_optimised",
+            Detected => "detected",
+            Classified => "classified",
+            Analysed => "analysed",
+            Reviewed => "reviewed",
+            Dispatched => "dispatched",
+            Accepted => "accepted",
+            InProgress => "in_progress",
+            Mended => "mended",
+            NotOptimised => "not_optimised",
+            FeedbackGiven => "feedback_given",
+            EffectMeasured => "effect_measured",
+            Closed => "closed",
+            Reopened => "reopened",
         }
     }
 
-    /// Finds a state by its name.
+    /// Finds a state by its name; `done` is the earlier word for `mended`.
     pub fn from_name(name: &str) -> Option<TriggerState> {
+        if name == "done" {
+            return Some(Mended);
+        }
         TriggerState::ALL
             .into_iter()
             .find(|state| state.name() == name)
     }
 
-    /// States that can follow.
-    pub const fn next(self) -> &'static [TriggerState] {
-        match self {
-            TriggerState::Open => &[TriggerState::Accepted, TriggerState::NotOptimised],
-            TriggerState::Accepted => &[TriggerState::InProgress, TriggerState::NotOptimised],
-            TriggerState::InProgress => &[TriggerState::Done, TriggerState::NotOptimised],
-            TriggerState::Done | TriggerState::NotOptimised => &[],
-        }
+    /// States that people can make follow.
+    pub fn next(self) -> Vec<TriggerState> {
+        let by_people = TABLE
+            .iter()
+            .filter(|(from, _, by)| *from == self && *by == By::Anyone);
+        by_people.map(|(_, to, _)| *to).collect()
+    }
+
+    /// Whether the table has this move for somebody.
+    pub(super) fn may_become(self, to: TriggerState, by: By) -> bool {
+        TABLE.iter().any(|line| {
+            let who = line.2 == by || (by == By::Engine && line.2 == By::Anyone);
+            line.0 == self && line.1 == to && who
+        })
     }
 
     /// Whether nothing can follow.
     pub const fn is_final(self) -> bool {
-        self.next().is_empty()
+        matches!(self, Closed)
+    }
+
+    /// Whether no department has taken it yet: what lists call `open`.
+    pub const fn is_before_accepted(self) -> bool {
+        matches!(
+            self,
+            Detected | Classified | Analysed | Reviewed | Dispatched | Reopened
+        )
+    }
+
+    /// Whether a department still has to do something.
+    pub const fn is_unanswered(self) -> bool {
+        self.is_before_accepted() || matches!(self, Accepted | InProgress)
     }
 }
 
-/// A window that speaks for a trigger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Alert incident that the window belongs to.
-    pub incident: String,
-    /// Start of the window, ms.
-    pub start_ms: i64,
-    /// End of the window, ms.
-    pub end_ms: i64,
-    /// Value, in the trigger's unit.
-    pub value: Option<f64>,
-    /// Score.
-    pub score: Option<f64>,
-    /// Samples.
-    pub samples: i64,
+/// Why something is not optimised (domain fact H25).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// 技术不可行.
+    TechnicallyInfeasible,
+    /// 不经济.
+    Uneconomic,
 }
 
-/// One move, kept for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerMove {
-    /// State before; `None` for the opening, the state after for a remark of the engine.
-    pub from: Option<TriggerState>,
-    /// State after.
-    pub to: TriggerState,
-    /// When, by the journal's clock, ms.
-    pub at_ms: i64,
-    /// Who.
-    pub actor: String,
-    /// Why; required for `not_optimised`.
-    pub reason: Option<String>,
+impl Refusal {
+    /// Both.
+    pub const ALL: [Refusal; 2] = [Refusal::TechnicallyInfeasible, Refusal::Uneconomic];
+
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refusal::TechnicallyInfeasible => "technically_infeasible",
+            Refusal::Uneconomic => "uneconomic",
+        }
+    }
+
+    /// Finds one by its name.
+    pub fn from_name(name: &str) -> Option<Refusal> {
+        Refusal::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
-/// An optimization trigger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trigger {
-    /// Identifier, for example `T-000017`.
-    pub id: String,
-    /// KQI that left its interval.
-    pub kqi: String,
-    /// Its display name.
-    pub name: Text,
-    /// Service.
-    pub service: Option<String>,
-    /// Layer that the demand concerns.
-    pub layer: Layer,
-    /// Label of the object.
-    pub group_label: String,
-    /// Dimensions of the object.
-    pub group: Vec<(String, String)>,
-    /// Department that it asks.
-    pub department: String,
-    /// Display name of the department.
-    pub department_name: Text,
-    /// Role that it asks.
-    pub role: Text,
-    /// Severity when it opened, raised with its alert.
-    pub severity: Severity,
-    /// State.
-    pub state: TriggerState,
-    /// When it opened, by the journal's clock, ms.
-    pub opened_at_ms: i64,
-    /// Event time of the window that opened it, ms.
-    pub since_ms: i64,
-    /// Smallest reasonable value.
-    pub limit_min: Option<f64>,
-    /// Largest reasonable value.
-    pub limit_max: Option<f64>,
-    /// Unit of values and limits.
-    pub unit: String,
-    /// Whether its alert still fires.
-    pub alert_firing: bool,
-    /// Whether the engine's last word on its cause is that it never was.
-    pub cause_withdrawn: bool,
-    /// Windows that speak for it, the newest last; bounded.
-    pub evidence: Vec<Evidence>,
-    /// Complaints counted for the same service and place when it last gained evidence.
-    pub complaints: Vec<(Text, i64)>,
-    /// Earlier trigger for the same object, when it came back.
-    pub recurrence_of: Option<String>,
-    /// Every move.
-    pub history: Vec<TriggerMove>,
-}
-
-/// Why a move is refused.
+/// Why a command is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum MoveError {
     /// There is no such trigger.
@@ -177,52 +229,82 @@ pub enum MoveError {
         legal: String,
     },
     /// `not_optimised` without a reason.
-    #[error("trigger {id} cannot become not_optimised without a reason")]
+    #[error("trigger {id} cannot become {to} without a reason")]
     ReasonMissing {
         /// The trigger.
         id: String,
+        /// The state asked for.
+        to: String,
+    },
+    /// `not_optimised` without its kind.
+    #[error(
+        "trigger {id} cannot become not_optimised without saying whether it is technically_infeasible or uneconomic"
+    )]
+    KindMissing {
+        /// The trigger.
+        id: String,
+    },
+    /// Something is asked of a trigger that no department works on.
+    #[error("trigger {id} is {state}: {wanted}")]
+    NotAtWork {
+        /// The trigger.
+        id: String,
+        /// Its state.
+        state: String,
+        /// What would be needed.
+        wanted: String,
+    },
+    /// The desk that it shall go to does not exist.
+    #[error("there is no role {role:?} in department {department:?}")]
+    UnknownDesk {
+        /// Department.
+        department: String,
+        /// Role.
+        role: String,
+    },
+    /// The remedy is not one of the knowledge base's for the cause.
+    #[error("the knowledge base has no remedy {remedy:?} for {cause:?}, it has {known}")]
+    UnknownRemedy {
+        /// Remedy given.
+        remedy: String,
+        /// Cause.
+        cause: String,
+        /// Those that there are, or "none".
+        known: String,
     },
 }
 
-impl Trigger {
-    /// Moves the trigger, or says why not.
-    ///
-    /// # Errors
-    /// The move is illegal from here, or lacks its reason.
-    pub fn advance(
-        &mut self,
-        to: TriggerState,
-        at_ms: i64,
-        actor: &str,
-        reason: Option<&str>,
-    ) -> Result<(), MoveError> {
-        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-        if !self.state.next().contains(&to) {
-            let legal: Vec<&str> = self.state.next().iter().map(|state| state.name()).collect();
-            return Err(MoveError::Illegal {
-                id: self.id.clone(),
-                from: self.state.name().to_owned(),
-                to: to.name().to_owned(),
-                legal: if legal.is_empty() {
-                    "nothing else".to_owned()
-                } else {
-                    legal.join(" or ")
-                },
-            });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_closed_without_feedback() {
+        for (from, to, _) in TABLE {
+            if *to == Closed {
+                assert!(matches!(from, FeedbackGiven | EffectMeasured));
+            }
+            if *to == EffectMeasured {
+                assert_eq!(*from, FeedbackGiven);
+            }
         }
-        if to == TriggerState::NotOptimised && reason.is_none() {
-            return Err(MoveError::ReasonMissing {
-                id: self.id.clone(),
-            });
+    }
+
+    #[test]
+    fn every_state_is_reached_and_all_but_the_last_are_left() {
+        for state in TriggerState::ALL {
+            assert!(state == Detected || TABLE.iter().any(|line| line.1 == state));
+            assert_eq!(state.is_final(), TABLE.iter().all(|line| line.0 != state));
+            assert_eq!(TriggerState::from_name(state.name()), Some(state));
         }
-        self.history.push(TriggerMove {
-            from: Some(self.state),
-            to,
-            at_ms,
-            actor: actor.to_owned(),
-            reason: reason.map(str::to_owned),
-        });
-        self.state = to;
-        Ok(())
+        assert_eq!(TriggerState::from_name("done"), Some(Mended));
+        assert_eq!(TriggerState::from_name("open"), None);
+    }
+
+    #[test]
+    fn words_of_earlier_journals_are_read() {
+        let read = |text: &str| serde_json::from_str::<TriggerState>(text).unwrap();
+        assert_eq!(read("\"done\""), Mended);
+        assert_eq!(serde_json::to_string(&Mended).unwrap(), "\"mended\"");
     }
 }

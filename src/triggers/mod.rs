@@ -1,12 +1,35 @@
-//! Optimization triggers: a red KQI becomes a demand on a department, and its progress is visible.
+//! Optimization triggers: a red KQI becomes a demand on a department, its progress is visible, the front
+//! line knows what to say, and in the end the data say whether it helped.
 //!
-//! Pure: commands and alerts in, changed triggers out. This is the first form of the closed loop;
-//! the table of moves in `flow.rs` is where it grows.
+//! Pure: commands, alerts, tickets and ticks in, changed triggers and news out. `flow` is the table of
+//! moves, `open` how alerts become triggers, `moves` what people command, `due` what the clock does.
 
 mod book;
+mod cause;
+mod due;
 mod evidence;
+mod explain;
 mod flow;
+mod moves;
+mod open;
+mod process;
+mod tickets;
+mod trigger;
+mod urgency;
 
-pub use book::{Opening, TriggerBook, TriggerRules};
+#[cfg(test)]
+mod tests;
+
+pub use book::{News, NewsReason, Now, TriggerBook, TriggerLimits};
+pub use cause::{Cause, Place};
 pub use evidence::EVIDENCE_MAX;
-pub use flow::{Evidence, MoveError, Trigger, TriggerMove, TriggerState};
+pub use flow::{MoveError, Refusal, TriggerState};
+pub use moves::Wanted;
+pub use open::Opening;
+pub use process::{Process, Stays, Worked};
+pub use tickets::TicketNews;
+pub use trigger::{
+    Deadline, Evidence, Explanation, LinkedTicket, Measured, Outcome, Source, Trigger, TriggerMove,
+    Verdict,
+};
+pub use urgency::{Urgency, by_urgency};

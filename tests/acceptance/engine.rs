@@ -177,6 +177,30 @@ impl Engine {
         of_rule(&self.until("/v1/alerts", wish).await)
     }
 
+    /// Subject and text of the mails in the outbox that say something, once there are so many.
+    pub(crate) async fn mails(&self, say: &str, count: usize) -> Vec<String> {
+        let outbox = self.app.outbox.clone().unwrap();
+        let began = Instant::now();
+        loop {
+            let mut mails = Vec::new();
+            for entry in std::fs::read_dir(&outbox).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|ending| ending == "eml") {
+                    let eml = std::fs::read(&path).unwrap();
+                    let mail = mail_parser::MessageParser::default().parse(&eml).unwrap();
+                    let text = mail.body_text(0).unwrap_or_default();
+                    mails.push(format!("{}\n{text}", mail.subject().unwrap_or_default()));
+                }
+            }
+            mails.retain(|mail| mail.contains(say));
+            if mails.len() >= count {
+                return mails;
+            }
+            assert!(began.elapsed() < PATIENCE, "no mail says {say}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Ends it in order.
     pub(crate) async fn stop(self) {
         self.app.shutdown().await.unwrap();

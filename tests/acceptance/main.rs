@@ -15,5 +15,6 @@ mod complaints;
 mod dial_tests;
 mod engine;
 mod leaf;
+mod loops;
 mod messages;
 mod places;

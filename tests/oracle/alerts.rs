@@ -457,12 +457,13 @@ pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
 pub(crate) fn check_evidence(seed: u64, truth: &Truth, outcome: &Outcome) -> usize {
     let mut windows = 0;
     for trigger in outcome.snapshot.triggers.iter() {
-        let kqi = truth.book.kqis.iter().find(|kqi| kqi.id == trigger.kqi);
         for evidence in &trigger.evidence {
-            let label = trigger.group_label.clone();
+            let mut kqis = truth.book.kqis.iter();
+            let kqi = kqis.find(|kqi| kqi.id == evidence.kqi);
+            let label = evidence.group_label.clone();
             let row = truth
                 .rows
-                .get(&(trigger.kqi.clone(), label, evidence.start_ms));
+                .get(&(evidence.kqi.clone(), label, evidence.start_ms));
             let abnormal = row.is_some_and(|row| {
                 let verdict = judge(kqi.unwrap(), row.samples as u64, row.value).1;
                 row.sealed && !row.suppressible && matches!(verdict, Verdict::Abnormal(_))

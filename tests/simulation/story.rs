@@ -108,12 +108,15 @@ pub(crate) fn command(chance: &mut Chance, snapshot: &Snapshot, at_ms: i64) -> O
     let to = [
         TriggerState::Accepted,
         TriggerState::InProgress,
-        TriggerState::Done,
+        TriggerState::Mended,
     ][chance.below(3) as usize];
     let command = Command::MoveTrigger {
         id: trigger.id.clone(),
         to,
         reason: None,
+        kind: None,
+        review_at_ms: None,
+        remedy: None,
     };
     Some(Record::Command {
         at_ms,

@@ -6,8 +6,10 @@
 )]
 
 pub(super) mod alerts;
+pub(super) mod asking;
 pub(super) mod complaints;
 pub(super) mod events;
+pub(super) mod frontline;
 pub(super) mod history;
 pub(super) mod kqis;
 pub(super) mod machine;

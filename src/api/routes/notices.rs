@@ -12,7 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiQuery};
 use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
-use crate::api::routes::triggers::{actor_of, reason_of};
+use crate::api::routes::asking::{actor_of, check_reason};
 use crate::api::views::{ErrorBody, NoticeView, NoticesView, ResendRequest, ResendView};
 use crate::store::{DeliveryState, LedgerError, Resent, Wanted};
 
@@ -99,7 +99,7 @@ pub(in crate::api) async fn resend(
     ApiJson(asked): ApiJson<ResendRequest>,
 ) -> Result<Json<ResendView>, ApiError> {
     let actor = actor_of(&asked.actor)?;
-    reason_of(asked.reason.as_deref())?;
+    check_reason(asked.reason.as_deref())?;
     let deliveries = &server.state.deliveries;
     let resent = deliveries
         .resend(&id, &actor, asked.reason.as_deref())

@@ -1,40 +1,40 @@
 //! Optimization triggers: listed, shown, moved. A move is journaled first and decided by the engine.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiQuery};
-use crate::api::router::{Server, now_ms};
+use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
+use crate::api::routes::asking::{actor_of, check_reason, command_on, unknown};
 use crate::api::views::{ErrorBody, MoveRequest, TriggerView, TriggersView};
 use crate::engine::Command;
-use crate::journal::{Record, Submit};
-use crate::triggers::TriggerState;
+use crate::triggers::{Refusal, Trigger, TriggerState, by_urgency};
 
-/// Longest name of who moves a trigger, characters.
-const ACTOR_CHARS_MAX: usize = 100;
-/// Longest reason, characters.
-const REASON_CHARS_MAX: usize = 2_000;
+/// What lists call everything that no department has accepted yet.
+const OPEN: &str = "open";
+/// The earlier word for `mended`.
+const DONE: &str = "done";
 
 /// Which triggers to list.
 #[derive(Debug, Deserialize, IntoParams)]
 pub(in crate::api) struct TriggersQuery {
-    /// `open`, `accepted`, `in_progress`, `done` or `not_optimised`.
+    /// A state, or `open` for every state before `accepted`; `done` is another word for `mended`.
     state: Option<String>,
     /// Identifier of the service.
     service: Option<String>,
     /// Identifier of the department.
     department: Option<String>,
+    /// `opened` (the oldest first, unless given) or `urgency` (the most urgent first).
+    order: Option<String>,
 }
 
-/// Triggers, oldest first.
+/// Triggers, oldest first or most urgent first.
 #[utoipa::path(
     get,
     path = "/v1/triggers",
@@ -49,21 +49,32 @@ pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
     ApiQuery(query): ApiQuery<TriggersQuery>,
 ) -> Result<Json<TriggersView>, ApiError> {
-    let names = TriggerState::ALL.map(TriggerState::name);
+    let mut names = TriggerState::ALL.map(TriggerState::name).to_vec();
+    names.extend([OPEN, DONE]);
     one_of("state", query.state.as_deref(), &names)?;
+    one_of("order", query.order.as_deref(), &["opened", "urgency"])?;
     let snapshot = server.snapshot();
     let fits = |wanted: &Option<String>, is: Option<&str>| {
         wanted.as_deref().is_none_or(|wanted| Some(wanted) == is)
     };
+    let in_state = |state: TriggerState| match query.state.as_deref() {
+        None => true,
+        Some(OPEN) => state.is_before_accepted(),
+        Some(name) => TriggerState::from_name(name) == Some(state),
+    };
     let triggers = snapshot.triggers.iter().filter(|trigger| {
-        fits(&query.state, Some(trigger.state.name()))
+        in_state(trigger.state)
             && fits(&query.service, trigger.service.as_deref())
-            && fits(&query.department, Some(&trigger.department))
+            && fits(&query.department, Some(&trigger.owner.department))
     });
-    let zone = &snapshot.plan.zone;
+    let mut triggers: Vec<&Trigger> = triggers.map(|trigger| &**trigger).collect();
+    if query.order.as_deref() == Some("urgency") {
+        triggers.sort_by(|a, b| by_urgency(a, b));
+    }
     Ok(Json(TriggersView {
         triggers: triggers
-            .map(|trigger| TriggerView::of(trigger, zone))
+            .into_iter()
+            .map(|trigger| TriggerView::of(trigger, &snapshot))
             .collect(),
     }))
 }
@@ -89,10 +100,11 @@ pub(in crate::api) async fn one(
         .iter()
         .find(|trigger| trigger.id == id)
         .ok_or_else(|| unknown(&id))?;
-    Ok(Json(TriggerView::of(trigger, &snapshot.plan.zone)))
+    Ok(Json(TriggerView::of(trigger, &snapshot)))
 }
 
-/// Moves a trigger: `open → accepted → in_progress → done`, or `not_optimised` with a reason.
+/// Moves a trigger along its flow: `dispatched → accepted → in_progress → mended`, or `not_optimised` with
+/// its kind and a reason. What follows by itself (feedback, closing a refusal) follows at once.
 #[utoipa::path(
     post,
     path = "/v1/triggers/{id}/moves",
@@ -106,7 +118,7 @@ pub(in crate::api) async fn one(
         (status = 409, description = "the state cannot follow; the message names those that can", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
-        (status = 422, description = "`not_optimised` without a reason", body = ErrorBody),
+        (status = 422, description = "`not_optimised` without kind or reason, or a remedy that is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
         (status = 503, description = "stopping", body = ErrorBody),
         (status = 504, description = "journaled, but its outcome is not known yet", body = ErrorBody),
@@ -118,44 +130,19 @@ pub(in crate::api) async fn advance(
     Path(id): Path<String>,
     ApiJson(asked): ApiJson<MoveRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
-    let snapshot = server.snapshot();
-    // What nobody can have seen need not be journaled.
-    if !snapshot.triggers.iter().any(|trigger| trigger.id == id) {
-        return Err(unknown(&id));
-    }
-    let (to, actor) = judged(&asked)?;
-    let reason = asked.reason;
-    let body = serde_json::to_vec(&Command::MoveTrigger { id, to, reason })
-        .map_err(|error| ApiError::internal(error.to_string()))?;
-    let ack = server
-        .state
-        .submitter
-        .submit(Submit {
-            record: Record::Command {
-                at_ms: now_ms(),
-                actor,
-                body,
-            },
-            attachment: None,
-        })
-        .await?;
-    let answer = server.state.answers.wait(ack.position.0);
-    let patience = Duration::from_millis(server.state.config.answer_timeout_ms);
-    match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(trigger))) => Ok(Json(TriggerView::of(&trigger, &snapshot.plan.zone))),
-        Ok(Ok(Err(refused))) => Err(refused.into()),
-        Ok(Err(_)) | Err(_) => Err(ApiError::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "answer_late",
-            format!(
-                "the move is journaled at position {}, the trigger's history will show what came of it",
-                ack.position
-            ),
-        )),
-    }
+    let (to, kind, actor) = judged(&asked)?;
+    let command = Command::MoveTrigger {
+        id: id.clone(),
+        to,
+        reason: asked.reason,
+        kind,
+        review_at_ms: asked.review_at_ms,
+        remedy: asked.remedy,
+    };
+    command_on(&server, &id, actor, &command).await
 }
 
-fn judged(asked: &MoveRequest) -> Result<(TriggerState, String), ApiError> {
+fn judged(asked: &MoveRequest) -> Result<(TriggerState, Option<Refusal>, String), ApiError> {
     let to = TriggerState::from_name(&asked.to).ok_or_else(|| {
         let names = TriggerState::ALL.map(TriggerState::name);
         ApiError::bad_request(
@@ -163,35 +150,14 @@ fn judged(asked: &MoveRequest) -> Result<(TriggerState, String), ApiError> {
             format!("to is {:?}, wanted {}", asked.to, names.join(", ")),
         )
     })?;
+    let kind = asked.kind.as_deref().map(|kind| {
+        Refusal::from_name(kind).ok_or_else(|| {
+            let names = Refusal::ALL.map(Refusal::name);
+            let names = names.join(", ");
+            ApiError::bad_request("bad_body", format!("kind is {kind:?}, wanted {names}"))
+        })
+    });
     let actor = actor_of(&asked.actor)?;
-    reason_of(asked.reason.as_deref())?;
-    Ok((to, actor))
-}
-
-/// The name of who acts, within bounds.
-pub(super) fn actor_of(given: &str) -> Result<String, ApiError> {
-    let actor = given.trim();
-    if actor.is_empty() || actor.chars().count() > ACTOR_CHARS_MAX {
-        return Err(ApiError::bad_request(
-            "bad_body",
-            format!("actor must have 1 to {ACTOR_CHARS_MAX} characters"),
-        ));
-    }
-    Ok(actor.to_owned())
-}
-
-/// Refuses a reason that is out of bounds.
-pub(super) fn reason_of(given: Option<&str>) -> Result<(), ApiError> {
-    let reason = given.unwrap_or_default();
-    if reason.chars().count() > REASON_CHARS_MAX {
-        return Err(ApiError::bad_request(
-            "bad_body",
-            format!("reason must have at most {REASON_CHARS_MAX} characters"),
-        ));
-    }
-    Ok(())
-}
-
-fn unknown(id: &str) -> ApiError {
-    ApiError::not_found(format!("there is no trigger {id:?}"))
+    check_reason(asked.reason.as_deref())?;
+    Ok((to, kind.transpose()?, actor))
 }

@@ -268,7 +268,7 @@ async fn metrics_are_in_base_units_and_do_not_freeze() {
         Some(0.0),
         "it was over by the third minute"
     );
-    let trigger = "chrysalis_triggers{state=\"open\",department=\"NET\"}";
+    let trigger = "chrysalis_triggers{state=\"dispatched\",department=\"NET\"}";
     assert_eq!(series(&page, trigger), Some(1.0));
 
     // Silence: the value goes, the verdict says why.

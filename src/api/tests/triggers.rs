@@ -52,8 +52,13 @@ async fn alerts_and_triggers_tell_what_is_wrong_and_who_is_asked() {
     }
 
     let trigger = harness.get("/v1/triggers/T-000001").await.json();
-    assert_eq!(trigger["state"], "open");
+    assert_eq!(trigger["state"], "dispatched");
     assert_eq!(trigger["next"], json!(["accepted", "not_optimised"]));
+    assert_eq!(trigger["owner"], "值班");
+    assert_eq!(trigger["history"][3]["actor"], "engine");
+    let factors = &trigger["urgency"];
+    assert_eq!(factors["total"], 4 * 5 + 3 * 3 + 3 + 4 * 4);
+    assert!(trigger["due_ms"].is_i64(), "{trigger:#}");
     assert_eq!(trigger["department_name"]["zh"], "网络部");
     assert_eq!(trigger["evidence"][0]["value"], 25.0);
     let listed = harness.get("/v1/triggers?state=open&department=NET").await;
@@ -66,18 +71,95 @@ async fn a_trigger_is_moved_through_the_journal() {
     let path = "/v1/triggers/T-000001/moves";
     for (to, next) in [
         ("accepted", json!(["in_progress", "not_optimised"])),
-        ("in_progress", json!(["done", "not_optimised"])),
-        ("done", json!([])),
+        ("in_progress", json!(["mended", "not_optimised"])),
+        // The earlier word for mended; the engine tells the front line at once.
+        ("done", json!(["closed", "reopened"])),
     ] {
         let body = json!({"to": to, "actor": "王工"}).to_string();
         let reply = harness.post(path, &body).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
-        assert_eq!(reply.json()["state"], to);
+        let state = if to == "done" { "feedback_given" } else { to };
+        assert_eq!(reply.json()["state"], state);
         assert_eq!(reply.json()["next"], next);
     }
     let trigger = harness.get("/v1/triggers/T-000001").await.json();
-    assert_eq!(trigger["history"].as_array().unwrap().len(), 4);
-    assert_eq!(trigger["history"][3]["actor"], "王工");
+    let history = trigger["history"].as_array().unwrap();
+    let moves: Vec<_> = history
+        .iter()
+        .map(|step| step["to"].as_str().unwrap())
+        .collect();
+    let early = ["detected", "classified", "analysed", "dispatched"];
+    let late = ["accepted", "in_progress", "mended", "feedback_given"];
+    assert_eq!(moves, [early, late].concat());
+    assert_eq!(history[6]["actor"], "王工");
+    assert_eq!(trigger["outcome"], "mended");
+    let by_hand = |reason| json!({"to": "closed", "actor": "王工", "reason": reason}).to_string();
+    let reply = harness.post(path, &by_hand("")).await;
+    assert_eq!(reply.error().1, "reason_missing");
+    let reply = harness.post(path, &by_hand("效果由现场确认")).await;
+    assert_eq!(
+        (reply.status.as_u16(), &reply.json()["state"]),
+        (200, &json!("closed"))
+    );
+    for (state, count) in [("open", 0), ("closed", 1), ("done", 0)] {
+        let listed = harness
+            .get(&format!("/v1/triggers?state={state}&order=urgency"))
+            .await;
+        let listed = listed.json()["triggers"].as_array().unwrap().len();
+        assert_eq!(listed, count, "{state}");
+    }
+    let process = harness.get("/v1/triggers/process").await.json();
+    assert_eq!(
+        (&process["opened"], &process["hops"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(process["closed"][0]["name"], "mended");
+    let metrics = harness.get("/metrics").await.text;
+    let line = "chrysalis_triggers_closed_total{department=\"NET\",outcome=\"mended\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_is_handed_over_and_acknowledged() {
+    let harness = broken().await;
+    let path = "/v1/triggers/T-000001/acknowledge";
+    let reply = harness.post(path, r#"{"actor": "王工"}"#).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(reply.json()["acknowledged_until_ms"].is_i64());
+    let path = "/v1/triggers/T-000001/hand-over";
+    let over = |department: &str, reason: &str| {
+        json!({"department": department, "reason": reason, "actor": "王工"}).to_string()
+    };
+    let reply = harness.post(path, &over("NET", "换人")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(reply.json()["hops"], 0, "within the department");
+    assert_eq!(reply.json()["owner_by"], "hand_over");
+    for (body, status, code) in [
+        (over("BSC", "r"), 422, "unknown_desk"),
+        (over("NET", " "), 422, "reason_missing"),
+    ] {
+        let reply = harness.post(path, &body).await;
+        assert_eq!((reply.status.as_u16(), &*reply.error().1), (status, code));
+    }
+    let reply = harness
+        .post("/v1/triggers/T-9/acknowledge", r#"{"actor": "a"}"#)
+        .await;
+    assert_eq!(reply.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_told_what_to_say_from_the_snapshot() {
+    let harness = broken().await;
+    let say = harness.get("/v1/frontline/news?city=长沙").await.json();
+    assert_eq!(say["impaired"], true);
+    let text = say["explanations"][0]["text"]["zh"].as_str().unwrap();
+    assert!(text.contains("长沙") && text.contains("网络部"), "{text}");
+    let none = harness.get("/v1/frontline/news?city=永州").await.json();
+    assert_eq!(
+        (&none["impaired"], &none["explanations"]),
+        (&json!(false), &json!([]))
+    );
+    assert_eq!(harness.get("/v1/frontline/fax").await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +173,7 @@ async fn moves_that_cannot_be_are_refused_with_what_can() {
             (
                 409,
                 "illegal_move",
-                "trigger T-000001 is open, it can become accepted or not_optimised, not done",
+                "trigger T-000001 is dispatched, it can become accepted or not_optimised, not mended",
             ),
         ),
         (
@@ -104,17 +186,26 @@ async fn moves_that_cannot_be_are_refused_with_what_can() {
             ),
         ),
         (
+            path,
+            json!({"to": "not_optimised", "actor": "王工", "reason": "r"}),
+            (
+                422,
+                "kind_missing",
+                "trigger T-000001 cannot become not_optimised without saying whether it is technically_infeasible or uneconomic",
+            ),
+        ),
+        (
             "/v1/triggers/T-9/moves",
             json!({"to": "done", "actor": "王工"}),
             (404, "not_found", "there is no trigger \"T-9\""),
         ),
         (
             path,
-            json!({"to": "closed", "actor": "王工"}),
+            json!({"to": "open", "actor": "王工"}),
             (
                 400,
                 "bad_body",
-                "to is \"closed\", wanted open, accepted, in_progress, done, not_optimised",
+                "to is \"open\", wanted detected, classified, analysed, reviewed, dispatched, accepted, in_progress, mended, not_optimised, feedback_given, effect_measured, closed, reopened",
             ),
         ),
         (
@@ -174,7 +265,7 @@ async fn moves_that_cannot_be_are_refused_with_what_can() {
         (415, "unsupported_media_type".to_owned(), words.to_owned())
     );
     let trigger = harness.get("/v1/triggers/T-000001").await.json();
-    assert_eq!(trigger["history"].as_array().unwrap().len(), 1);
+    assert_eq!(trigger["history"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +292,7 @@ async fn a_move_that_the_engine_has_not_answered_yet_is_told_to_be_journaled() {
     );
     drop(stalled);
     // And so it does.
-    harness.until(|snapshot| snapshot.triggers[0].history.len() == 2);
+    harness.until(|snapshot| snapshot.triggers[0].history.len() == 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

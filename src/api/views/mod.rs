@@ -4,8 +4,10 @@
 //! zone for people.
 
 mod alert;
+mod demand;
 mod event;
 mod form;
+mod frontline;
 mod history;
 mod kqi;
 mod notice;
@@ -21,15 +23,23 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
+pub use demand::{
+    ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
+    WorkedView,
+};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
 pub use form::{ContactRequest, ContactView, FormView, FormsView};
+pub use frontline::{FrontlineView, SayView};
 pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;
 pub use notice::{NoticeCountsView, NoticeView, NoticesView, ResendRequest, ResendView};
 pub use rule::ReloadView;
 pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};
-pub use trigger::{EvidenceView, MoveRequest, MoveView, TriggerView, TriggersView};
+pub use trigger::{
+    AcknowledgeRequest, EvidenceView, HandOverRequest, MoveRequest, MoveView, SourceOfTriggerView,
+    TriggerView, TriggersView,
+};
 pub use window::{WindowView, WindowsView};
 
 /// What went wrong.

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 
 use crate::api::iso;
 use crate::api::views::words::{layer_name, severity_name};
-use crate::api::views::{ComplaintsView, TextView, group_object};
-use crate::triggers::{Evidence, Trigger, TriggerMove};
+use crate::api::views::{ComplaintsView, SuggestionView, TextView, UrgencyView, group_object};
+use crate::engine::Snapshot;
+use crate::triggers::{Evidence, Outcome, Trigger, TriggerMove};
 
 /// Triggers, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -23,11 +24,17 @@ pub struct TriggersView {
 pub struct TriggerView {
     /// Identifier, for example `T-000017`.
     pub id: String,
-    /// `open`, `accepted`, `in_progress`, `done` or `not_optimised`.
+    /// State in the flow, for example `dispatched`, `accepted`, `feedback_given` or `closed`.
     pub state: String,
-    /// States that can follow.
+    /// States that people can make follow.
     pub next: Vec<String>,
-    /// KQI that left its interval.
+    /// Cause: an entry of the knowledge base, or the KQI.
+    pub cause: String,
+    /// Place of the cause; empty for everywhere.
+    pub place: String,
+    /// The cause in words.
+    pub title: TextView,
+    /// KQI that left its interval first.
     pub kqi: String,
     /// Display name of the KQI.
     pub name: TextView,
@@ -45,6 +52,56 @@ pub struct TriggerView {
     pub department_name: TextView,
     /// Role that it asks.
     pub role: TextView,
+    /// Identifier of the role.
+    pub role_id: String,
+    /// Person who holds the role, or stands in.
+    pub owner: String,
+    /// Mail address of that person.
+    pub owner_email: String,
+    /// Outlet that it left by: `group`, `support`, `network` or `data`.
+    pub outlet: String,
+    /// How the owner was found: `route`, `knowledge`, `kqi`, `coordinator` or `hand_over`.
+    pub owner_by: String,
+    /// Who gets copies.
+    pub copies: Vec<String>,
+    /// Whether it must be reviewed before it is dispatched.
+    pub review_required: bool,
+    /// How urgent it is.
+    pub urgency: UrgencyView,
+    /// When somebody must have done something, ms; null where it waits for nobody.
+    pub due_ms: Option<i64>,
+    /// When somebody must have done something.
+    pub due: Option<String>,
+    /// Until when an acknowledgement holds reminders back, ms.
+    pub acknowledged_until_ms: Option<i64>,
+    /// Hand-overs between departments.
+    pub hops: u32,
+    /// Seconds in each state that it was in.
+    pub time_in_states: BTreeMap<String, f64>,
+    /// `mended`, `not_optimised` or `absorbed`; null before there is an answer.
+    pub outcome: Option<String>,
+    /// `technically_infeasible` or `uneconomic`, for what is not optimised.
+    pub refusal: Option<String>,
+    /// Until when a refusal is respected, ms.
+    pub review_at_ms: Option<i64>,
+    /// Remedy that was used.
+    pub remedy: Option<String>,
+    /// Verdict of the data: `effective`, `no_effect`, `worse` or `too_early`.
+    pub effect: Option<String>,
+    /// Its grounds.
+    pub effect_text: Option<String>,
+    /// What is known of the cause.
+    pub suggestion: Option<SuggestionView>,
+    /// What agents tell customers now.
+    pub explanation: Option<TextView>,
+    /// Complaint tickets that get its answer.
+    pub tickets: u64,
+    /// Objects whose alerts speak for it, `KQI` and label.
+    pub sources: Vec<SourceOfTriggerView>,
+    /// Triggers that became part of this one.
+    pub absorbed: Vec<String>,
+    /// Trigger of a wider place that this one became part of.
+    pub absorbed_into: Option<String>,
     /// Severity, raised with its alert.
     pub severity: String,
     /// When it opened, the journal's clock, ms.
@@ -73,9 +130,24 @@ pub struct TriggerView {
     pub history: Vec<MoveView>,
 }
 
+/// An object whose alert speaks for a trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SourceOfTriggerView {
+    /// KQI.
+    pub kqi: String,
+    /// Label of the object.
+    pub group_label: String,
+    /// Whether its alert still fires.
+    pub firing: bool,
+}
+
 /// A window that speaks for a trigger.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct EvidenceView {
+    /// KQI.
+    pub kqi: String,
+    /// Label of the object.
+    pub group_label: String,
     /// Alert incident.
     pub incident: String,
     /// Start of the window, ms.
@@ -84,6 +156,8 @@ pub struct EvidenceView {
     pub window_end_ms: i64,
     /// Value.
     pub value: Option<f64>,
+    /// Unit of the value.
+    pub unit: String,
     /// Score.
     pub score: Option<f64>,
     /// Samples.
@@ -114,10 +188,45 @@ pub struct MoveRequest {
     /// State that the trigger shall have.
     #[schema(example = "accepted")]
     pub to: String,
-    /// Why; required for `not_optimised`.
+    /// Why; required for `not_optimised`, and for what is done by hand after the feedback.
     #[serde(default)]
     pub reason: Option<String>,
+    /// `technically_infeasible` or `uneconomic`; required for `not_optimised`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// When a refusal is looked at again, ms; the rule book's time without it.
+    #[serde(default)]
+    pub review_at_ms: Option<i64>,
+    /// Remedy of the knowledge base that was used, for `mended`.
+    #[serde(default)]
+    pub remedy: Option<String>,
     /// Who asks.
+    #[schema(example = "王工")]
+    pub actor: String,
+}
+
+/// A hand-over that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+pub struct HandOverRequest {
+    /// Department that it shall go to.
+    #[schema(example = "NET")]
+    pub department: String,
+    /// Role there; the department's first without it.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    #[schema(example = "王工")]
+    pub actor: String,
+}
+
+/// An acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+pub struct AcknowledgeRequest {
+    /// Who has seen it.
     #[schema(example = "王工")]
     pub actor: String,
 }
@@ -125,10 +234,13 @@ pub struct MoveRequest {
 impl From<&Evidence> for EvidenceView {
     fn from(evidence: &Evidence) -> EvidenceView {
         EvidenceView {
+            kqi: evidence.kqi.clone(),
+            group_label: evidence.group_label.clone(),
             incident: evidence.incident.clone(),
             window_start_ms: evidence.start_ms,
             window_end_ms: evidence.end_ms,
             value: evidence.value,
+            unit: evidence.unit.clone(),
             score: evidence.score,
             samples: evidence.samples,
         }
@@ -150,22 +262,77 @@ impl MoveView {
 }
 
 impl TriggerView {
-    /// With times in the operator's zone.
-    pub fn of(trigger: &Trigger, zone: &TimeZone) -> TriggerView {
-        let next = trigger.state.next().iter();
+    /// As of a snapshot, with times in the operator's zone.
+    pub fn of(trigger: &Trigger, snapshot: &Snapshot) -> TriggerView {
+        let zone = &snapshot.plan.zone;
+        let next = trigger.next().into_iter();
+        let (refusal, review_at_ms) = match &trigger.outcome {
+            Some(Outcome::NotOptimised {
+                kind, review_at_ms, ..
+            }) => (Some(kind.name().to_owned()), Some(*review_at_ms)),
+            _ => (None, None),
+        };
+        let due_ms = trigger.deadline.map(|deadline| deadline.due_ms);
+        let measured = trigger.measured.as_ref();
+        let times = trigger.time_in_states(snapshot.now_ms).into_iter();
+        let owner = &trigger.owner;
         TriggerView {
             id: trigger.id.clone(),
             state: trigger.state.name().to_owned(),
             next: next.map(|state| state.name().to_owned()).collect(),
+            cause: trigger.cause.cause.clone(),
+            place: trigger.cause.place.name().to_owned(),
+            title: (&trigger.title).into(),
             kqi: trigger.kqi.clone(),
             name: (&trigger.name).into(),
             service: trigger.service.clone(),
             layer: layer_name(trigger.layer).to_owned(),
             group_label: trigger.group_label.clone(),
             group: group_object(&trigger.group),
-            department: trigger.department.clone(),
-            department_name: (&trigger.department_name).into(),
-            role: (&trigger.role).into(),
+            department: owner.department.clone(),
+            department_name: (&owner.department_name).into(),
+            role: (&owner.role_name).into(),
+            role_id: owner.role.clone(),
+            owner: owner.person.name.clone(),
+            owner_email: owner.person.email.clone(),
+            outlet: owner.outlet.name().to_owned(),
+            owner_by: owner.by.name().to_owned(),
+            copies: trigger.copies.iter().map(|who| who.name.clone()).collect(),
+            review_required: trigger.review_required,
+            urgency: trigger.urgency.into(),
+            due_ms,
+            due: due_ms.map(|due_ms| iso(due_ms, zone)),
+            acknowledged_until_ms: trigger.ack_until_ms,
+            hops: trigger.hops,
+            time_in_states: times
+                .map(|(state, ms)| (state.name().to_owned(), ms as f64 / 1e3))
+                .collect(),
+            outcome: trigger
+                .outcome
+                .as_ref()
+                .map(|outcome| outcome.name().to_owned()),
+            refusal,
+            review_at_ms,
+            remedy: trigger.remedy.clone(),
+            effect: measured.map(|measured| measured.verdict.name().to_owned()),
+            effect_text: measured.map(|measured| measured.text.clone()),
+            suggestion: SuggestionView::of(trigger, snapshot),
+            explanation: trigger.explanation().map(|said| (&said.text).into()),
+            tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+            sources: trigger
+                .sources
+                .iter()
+                .map(|source| SourceOfTriggerView {
+                    kqi: source.kqi.clone(),
+                    group_label: source.group_label.clone(),
+                    firing: source.firing,
+                })
+                .collect(),
+            absorbed: trigger.absorbed.clone(),
+            absorbed_into: match &trigger.outcome {
+                Some(Outcome::Absorbed { into }) => Some(into.clone()),
+                _ => None,
+            },
             severity: severity_name(trigger.severity).to_owned(),
             opened_at_ms: trigger.opened_at_ms,
             opened_at: iso(trigger.opened_at_ms, zone),

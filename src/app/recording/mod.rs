@@ -45,7 +45,7 @@ pub(super) struct Recorder {
     /// Epochs up to here are in the database.
     recorded_upto: Option<u64>,
     /// Triggers as they were recorded last.
-    triggers: Arc<Vec<Trigger>>,
+    triggers: Arc<Vec<Arc<Trigger>>>,
     /// Whether rows were left out since one was taken last.
     leaves_out: bool,
 }

@@ -1,7 +1,11 @@
 //! Decisions as rows of the history.
 
+use std::sync::Arc;
+
 use crate::engine::{Effect, JournaledCommand};
-use crate::store::{ALERT_TRANSITIONS, AUDIT, HistoryRow, NOTICES, TRIGGER_MOVES, TRIGGERS};
+use crate::store::{
+    ALERT_TRANSITIONS, AUDIT, EFFECTS, FEEDBACK, HistoryRow, NOTICES, TRIGGER_MOVES, TRIGGERS,
+};
 use crate::triggers::Trigger;
 
 /// Rows of an epoch's commands and effects. Their order is that of the decisions, so the same journal
@@ -69,26 +73,37 @@ pub(super) fn of_effects(
 
 /// Rows of the triggers that changed, each with all its moves: those that are known are passed over.
 /// Both lists are in the order of their identifiers.
-pub(super) fn of_triggers(before: &[Trigger], now: &[Trigger]) -> Vec<HistoryRow> {
+pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<HistoryRow> {
     let mut rows = Vec::new();
     let mut known = before.iter().peekable();
     for trigger in now {
         while known.next_if(|known| known.id < trigger.id).is_some() {}
-        if known.next_if(|known| known.id == trigger.id) == Some(trigger) {
+        let same = known.next_if(|known| known.id == trigger.id);
+        if same.is_some_and(|same| Arc::ptr_eq(same, trigger)) {
             continue;
         }
         let document = serde_json::to_string(trigger).unwrap_or_default();
-        rows.push(TRIGGERS.row([
-            ("id", trigger.id.as_str().into()),
-            ("at_ms", trigger.opened_at_ms.into()),
-            ("state", trigger.state.name().into()),
-            ("severity", trigger.severity.name().into()),
-            ("service", trigger.service.as_deref().into()),
-            ("kqi", trigger.kqi.as_str().into()),
-            ("object", trigger.group_label.as_str().into()),
-            ("department", trigger.department.as_str().into()),
-            ("document", document.into()),
-        ]));
+        rows.push(
+            TRIGGERS.row([
+                ("id", trigger.id.as_str().into()),
+                ("at_ms", trigger.opened_at_ms.into()),
+                ("state", trigger.state.name().into()),
+                ("severity", trigger.severity.name().into()),
+                ("service", trigger.service.as_deref().into()),
+                ("kqi", trigger.kqi.as_str().into()),
+                ("object", trigger.group_label.as_str().into()),
+                ("department", trigger.owner.department.as_str().into()),
+                (
+                    "effect",
+                    trigger
+                        .measured
+                        .as_ref()
+                        .map(|measured| measured.verdict.name())
+                        .into(),
+                ),
+                ("document", document.into()),
+            ]),
+        );
         rows.extend((0..).zip(&trigger.history).map(|(ordinal, moved)| {
             TRIGGER_MOVES.row([
                 ("trigger_id", trigger.id.as_str().into()),
@@ -98,6 +113,27 @@ pub(super) fn of_triggers(before: &[Trigger], now: &[Trigger]) -> Vec<HistoryRow
                 ("to_state", moved.to.name().into()),
                 ("actor", moved.actor.as_str().into()),
                 ("reason", moved.reason.as_deref().into()),
+            ])
+        }));
+        let city = trigger.group.iter().find(|(name, _)| name == "city");
+        rows.extend((0..).zip(&trigger.explanations).map(|(ordinal, said)| {
+            FEEDBACK.row([
+                ("trigger_id", trigger.id.as_str().into()),
+                ("ordinal", i64::into(ordinal)),
+                ("at_ms", said.at_ms.into()),
+                ("service", trigger.service.as_deref().into()),
+                ("city", city.map(|(_, city)| city.as_str()).into()),
+                ("text_zh", said.text.zh.as_str().into()),
+                ("text_en", said.text.en.as_str().into()),
+            ])
+        }));
+        rows.extend(trigger.measured.as_ref().map(|measured| {
+            let document = serde_json::to_string(measured).unwrap_or_default();
+            EFFECTS.row([
+                ("trigger_id", trigger.id.as_str().into()),
+                ("at_ms", measured.at_ms.into()),
+                ("verdict", measured.verdict.name().into()),
+                ("document", document.into()),
             ])
         }));
     }

@@ -23,6 +23,9 @@ fn refused(position: u64) -> (JournaledCommand, Effect) {
             id: id.clone(),
             to: TriggerState::Accepted,
             reason: None,
+            kind: None,
+            review_at_ms: None,
+            remedy: None,
         },
     };
     let result = Box::new(Err(MoveError::Unknown { id }));

@@ -32,6 +32,8 @@ pub(super) struct Bench {
 /// Effects of one cut, by kind.
 pub(super) struct Told {
     pub(super) notices: Vec<Notice>,
+    /// Notices about triggers.
+    pub(super) demands: Vec<Notice>,
     pub(super) transitions: Vec<Transition>,
 }
 
@@ -81,6 +83,9 @@ impl Bench {
                 id: id.to_owned(),
                 to,
                 reason: None,
+                kind: None,
+                review_at_ms: None,
+                remedy: None,
             },
         };
         self.step(None, &[], &[command]);
@@ -121,16 +126,19 @@ impl Bench {
             plan,
             watermarks: Watermarks::default(),
             updates: updates.collect(),
+            tickets: Vec::new(),
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),
         };
         let mut told = Told {
             notices: Vec::new(),
+            demands: Vec::new(),
             transitions: Vec::new(),
         };
         for effect in self.engine.step(&cut, commands) {
             match effect {
+                Effect::Notice(notice) if notice.demand.is_some() => told.demands.push(*notice),
                 Effect::Notice(notice) => told.notices.push(*notice),
                 Effect::Transition(transition) => told.transitions.push(transition),
                 Effect::Answer { .. } => {}
@@ -167,7 +175,7 @@ impl Bench {
 
     #[track_caller]
     pub(super) fn trigger(&self) -> Trigger {
-        self.engine.snapshot().triggers.last().unwrap().clone()
+        (**self.engine.snapshot().triggers.last().unwrap()).clone()
     }
 
     /// End in minutes and value of each window that speaks for the trigger.

@@ -1,5 +1,6 @@
 //! The lists of a mail: what the alert is made of, who complained, who owns it, and all labels.
 
+use super::demand;
 use super::number::Clock;
 use super::view::{Fact, Section, clean};
 use super::words::{self, Label, name};
@@ -69,6 +70,8 @@ pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
             label("优化触发单", "Optimization trigger"),
             facts,
         ));
+        let suggestion = trigger.suggestion.as_ref();
+        sections.extend(suggestion.map(|known| demand::suggested(language, known)));
     }
     let notes: Vec<Fact> = notice
         .annotations

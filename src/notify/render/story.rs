@@ -1,6 +1,7 @@
 //! The sentences of a mail: what it is about, why it comes now, how it ended, what to do.
 
 use super::correction;
+use super::demand;
 use super::number::{Clock, duration, limit, quantity};
 use super::view::{Fact, clean, value};
 use super::words::{self, Label, name, pick};
@@ -148,6 +149,14 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
             correction::why(language, notice)
         }
         NoticeReason::RuleChanged => resolved(language, notice),
+        NoticeReason::ReviewAsked
+        | NoticeReason::Assigned
+        | NoticeReason::Reminder
+        | NoticeReason::Overdue
+        | NoticeReason::HandedOver
+        | NoticeReason::Answered
+        | NoticeReason::Closed
+        | NoticeReason::Reopened => demand::why(language, notice),
     }
 }
 
@@ -296,15 +305,15 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
         let id = clean(&trigger.id);
         let owner = clean(name(language, &trigger.department));
         let text = match (over, trigger.state.as_str(), language) {
-            (false, "open", Language::Zh) => {
+            (false, "open" | "dispatched", Language::Zh) => {
                 format!("{owner}：请受理触发单 {id}；如不优化，请写明理由。")
             }
-            (false, "open", Language::En) => {
+            (false, "open" | "dispatched", Language::En) => {
                 format!("{owner}: please accept trigger {id}, or say why it will not be optimised.")
             }
             (false, _, Language::Zh) => format!("{owner}：请在触发单 {id} 上更新进展。"),
             (false, _, Language::En) => format!("{owner}: please keep trigger {id} up to date."),
-            (true, "done" | "not_optimised", _) => return finish(language, notice, todo),
+            (true, "feedback_given" | "closed", _) => return finish(language, notice, todo),
             (true, _, Language::Zh) if notice.correction.is_some() => {
                 format!("{owner}：触发单 {id} 的依据已改变，请核对后关闭。")
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
-use super::{correction, lists, story};
+use super::{correction, demand, lists, story};
 use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
 use crate::rules::{Language, Severity};
 
@@ -98,6 +98,9 @@ pub(super) struct Legend {
 
 /// What stays the same in a whole incident: the mails of one thread have one subject.
 pub(super) fn subject(notice: &Notice) -> String {
+    if let Some(told) = &notice.demand {
+        return demand::subject(notice, told);
+    }
     let language = notice.recipient.language;
     let alert = &notice.alert;
     let object = object(language, alert, " ");
@@ -107,6 +110,9 @@ pub(super) fn subject(notice: &Notice) -> String {
 
 impl View {
     pub(super) fn of(notice: &Notice) -> View {
+        if let Some(told) = &notice.demand {
+            return demand::view(notice, told);
+        }
         let language = notice.recipient.language;
         let alert = &notice.alert;
         let clock = Clock::of(&notice.time_zone);
@@ -232,7 +238,7 @@ pub(super) fn object(language: Language, alert: &Alert, between: &str) -> String
 /// The head's colour. White text on each has a contrast of at least 4.5 : 1.
 pub(super) const fn colour(reason: NoticeReason, severity: Severity) -> &'static str {
     match (reason, severity) {
-        (NoticeReason::Resolved, _) => "#2e7d32",
+        (NoticeReason::Resolved | NoticeReason::Answered | NoticeReason::Closed, _) => "#2e7d32",
         (NoticeReason::Corrected | NoticeReason::RuleChanged, _) => "#5b4b8a",
         (_, Severity::Critical) => "#b71c1c",
         (_, Severity::Major) => "#b84a00",
@@ -241,7 +247,7 @@ pub(super) const fn colour(reason: NoticeReason, severity: Severity) -> &'static
     }
 }
 
-fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<ChartView> {
+pub(super) fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> Option<ChartView> {
     let alert = &notice.alert;
     let values: Vec<f64> = notice
         .chart

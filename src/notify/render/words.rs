@@ -61,6 +61,14 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Resolved => ("已恢复", "Resolved"),
         NoticeReason::Corrected => ("更正", "Corrected"),
         NoticeReason::RuleChanged => ("规则变更", "Rule changed"),
+        NoticeReason::ReviewAsked => ("待审核", "To be reviewed"),
+        NoticeReason::Assigned => ("已派单", "Assigned"),
+        NoticeReason::Reminder => ("催办", "Reminder"),
+        NoticeReason::Overdue => ("超时上报", "Overdue"),
+        NoticeReason::HandedOver => ("已转交", "Handed over"),
+        NoticeReason::Answered => ("已答复", "Answered"),
+        NoticeReason::Closed => ("已关闭", "Closed"),
+        NoticeReason::Reopened => ("重新打开", "Reopened"),
     };
     Label::new(language, zh, en)
 }
@@ -81,10 +89,43 @@ pub(super) fn layer(language: Language, layer: Layer) -> &'static str {
 pub(super) fn trigger_state(language: Language, state: &str) -> &str {
     let (zh, en) = match state {
         "open" => ("待受理", "open"),
+        "detected" => ("已发现", "detected"),
+        "classified" => ("待分析", "classified"),
+        "analysed" => ("待审核", "analysed"),
+        "reviewed" => ("已审核", "reviewed"),
+        "dispatched" => ("待受理", "dispatched"),
+        "reopened" => ("重新打开", "reopened"),
+        "mended" => ("已完成", "mended"),
+        "feedback_given" => ("已反馈", "feedback given"),
+        "effect_measured" => ("已评估", "effect measured"),
+        "closed" => ("已关闭", "closed"),
         "accepted" => ("已受理", "accepted"),
         "in_progress" => ("处理中", "in progress"),
         "done" => ("已完成", "done"),
         "not_optimised" => ("不优化", "not optimised"),
+        other => (other, other),
+    };
+    pick(language, zh, en)
+}
+
+/// Outlet of a demand, from its name in the API.
+pub(super) fn outlet(language: Language, outlet: &str) -> &'static str {
+    let (zh, en) = match outlet {
+        "group" => ("集团", "group company"),
+        "support" => ("支撑", "business support"),
+        "network" => ("网管", "network management"),
+        _ => ("数据", "data department"),
+    };
+    pick(language, zh, en)
+}
+
+/// Verdict on an effect, from its name in the API.
+pub(super) fn verdict(language: Language, verdict: &str) -> &str {
+    let (zh, en) = match verdict {
+        "effective" => ("有效", "effective"),
+        "no_effect" => ("无效", "no effect"),
+        "worse" => ("恶化", "worse"),
+        "too_early" => ("尚早", "too early"),
         other => (other, other),
     };
     pick(language, zh, en)

@@ -4,6 +4,7 @@ use super::{Ids, name_of, text_of};
 use crate::rules::book::{Contact, Department, Language, Role};
 use crate::rules::problem::Problems;
 use crate::rules::syntax::{Node, Value};
+use crate::rules::team::Outlet;
 
 pub(super) fn read(nodes: &[&Node], problems: &mut Problems) -> Vec<Department> {
     let mut ids = Ids::new("department");
@@ -15,6 +16,12 @@ pub(super) fn read(nodes: &[&Node], problems: &mut Problems) -> Vec<Department> 
         if is_new {
             departments.push(Department {
                 name: name_of(node),
+                outlet: match node.get("outlet").and_then(Node::text) {
+                    Some("group") => Outlet::Group,
+                    Some("support") => Outlet::Support,
+                    Some("network") => Outlet::Network,
+                    _ => Outlet::Data,
+                },
                 roles,
                 id,
             });

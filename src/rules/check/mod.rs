@@ -8,12 +8,14 @@ mod alerts;
 mod anchors;
 mod conditions;
 mod departments;
+mod knowledge;
 mod kqis;
 mod leaves;
 mod measures;
 mod mms;
 mod places;
 mod streams;
+mod team;
 mod units;
 mod windows;
 
@@ -112,12 +114,14 @@ struct Sections<'a> {
     mms: Option<&'a Node>,
     /// Sections that are given once too often; what stands in them is judged all the same.
     repeated: Vec<&'a Entry>,
+    triggers: Option<&'a Node>,
     streams: Vec<&'a Entry>,
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
+    knowledge: Vec<&'a Node>,
     services: Vec<&'a Node>,
     kqis: Vec<&'a Node>,
     alerts: Vec<&'a Node>,
@@ -142,12 +146,16 @@ impl<'a> Sections<'a> {
                 "mms" if !once(&mut sections.mms, entry, problems) => {
                     sections.repeated.push(entry);
                 }
+                "triggers" if !once(&mut sections.triggers, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
                 "streams" => sections.streams.extend(node.entries()),
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
+                "knowledge" => sections.knowledge.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
                 "kqis" => sections.kqis.extend(node.items()),
                 "alerts" => sections.alerts.extend(node.items()),
@@ -172,7 +180,14 @@ fn doubt_unread(entry: &Entry, problems: &mut Problems) {
         "streams" => (Kind::Stream, table),
         "anchor_sets" => (Kind::AnchorSet, table),
         "alert_policies" => (Kind::Policy, table),
-        "departments" => (Kind::Department, list("id")),
+        "departments" => {
+            if list("id") {
+                problems.doubt(Kind::Role);
+                problems.doubt(Kind::Contact);
+            }
+            (Kind::Department, list("id"))
+        }
+        "knowledge" => (Kind::Cause, table),
         "places" => (Kind::Place, list("province")),
         "services" => {
             let mut items = node.items().iter();
@@ -184,7 +199,7 @@ fn doubt_unread(entry: &Entry, problems: &mut Problems) {
             (Kind::Service, list("id"))
         }
         "kqis" => (Kind::Kqi, list("id")),
-        "mms" | "leaves" | "alerts" => return,
+        "mms" | "leaves" | "alerts" | "triggers" => return,
         // A section by a wrong name may be any.
         _ => return problems.doubt_all(),
     };
@@ -257,6 +272,20 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: &kqis,
     };
     let leaves = leaves::read(&sections.leaves, &of_leaves, problems);
+    let of_knowledge = knowledge::Context {
+        departments: &departments,
+        services: &services,
+        kqis: &kqis,
+    };
+    let knowledge = knowledge::read(&sections.knowledge, &of_knowledge, problems);
+    let of_team = team::Context {
+        departments: &departments,
+        services: &services,
+        knowledge: &knowledge,
+        kqis: kqis.ids.keys().map(String::as_str).collect(),
+        zone: zone_of(head),
+    };
+    let triggers = team::read(sections.triggers, &of_team, problems);
     Some(RuleBook {
         name: text_of(head, "name"),
         version: text_of(head, "version"),
@@ -273,9 +302,16 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         departments,
         places,
         leaves,
+        knowledge,
+        triggers,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })
+}
+
+/// The book's zone; one that is not known was reported with the clock.
+fn zone_of(head: &Node) -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::get(&text_of(head, "time_zone")).unwrap_or(jiff::tz::TimeZone::UTC)
 }
 
 fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {

@@ -147,7 +147,7 @@ fn shipped_kqis_are_what_the_domain_says() {
         .iter()
         .map(|department| department.id.as_str())
         .collect();
-    assert_eq!(roles, ["NET", "BSC", "DATA", "CS", "MKT", "CITY"]);
+    assert_eq!(roles, ["NET", "BSC", "DATA", "CS", "MKT", "CITY", "GROUP"]);
 }
 
 #[test]

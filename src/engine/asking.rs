@@ -1,0 +1,264 @@
+//! Asks people because of triggers: carries their commands out, lets due times pass, and turns what the
+//! trigger book wants told into notices.
+
+use crate::alerting::{
+    Alert, AlertState, ChartPoint, DemandNotice, KnownRemedy, Notice, NoticeReason, Suggestion,
+    TransitionReason, TriggerBrief,
+};
+use crate::dataflow::Cut;
+use crate::engine::command::{Command, JournaledCommand};
+use crate::engine::step::{Effect, Engine};
+use crate::rules::{Contact, Desk, RuleBook, Text};
+use crate::triggers::{
+    Deadline, News, NewsReason, Now, Outcome, TicketNews, Trigger, Wanted, Worked,
+};
+
+impl Engine {
+    /// Carries a command out, or refuses it.
+    pub(super) fn carry_out(&mut self, command: &JournaledCommand) -> Effect {
+        let watchlist = self.watchlist.clone();
+        let now = Now {
+            book: &watchlist.plan.book,
+            at_ms: command.at_ms,
+        };
+        let actor = &command.actor;
+        let result = match &command.command {
+            Command::MoveTrigger {
+                id,
+                to,
+                reason,
+                kind,
+                review_at_ms,
+                remedy,
+            } => {
+                let wanted = Wanted {
+                    to: *to,
+                    actor,
+                    reason: reason.as_deref(),
+                    kind: *kind,
+                    review_at_ms: *review_at_ms,
+                    remedy: remedy.as_deref(),
+                };
+                self.triggers.advance(id, wanted, now).cloned()
+            }
+            Command::HandOver {
+                id,
+                department,
+                role,
+                reason,
+            } => {
+                let first = now.book.first_desk(department);
+                let role = role.clone().or(first.map(|desk| desk.role));
+                let desk = Desk {
+                    department: department.clone(),
+                    role: role.unwrap_or_default(),
+                };
+                let handed = self.triggers.hand_over(id, &desk, actor, Some(reason), now);
+                handed.cloned()
+            }
+            Command::Acknowledge { id } => self.triggers.acknowledge(id, actor, now).cloned(),
+        };
+        self.triggers_changed = true;
+        self.alerts_changed = true;
+        Effect::Answer {
+            position: command.position,
+            result: Box::new(result),
+        }
+    }
+
+    /// Lets the clock of due times pass, and tells people what the step made of triggers.
+    pub(super) fn tick_triggers(&mut self, cut: &Cut, effects: &mut Vec<Effect>) {
+        let watchlist = self.watchlist.clone();
+        let book = &*watchlist.plan.book;
+        let now = Now {
+            book,
+            at_ms: cut.now_ms,
+        };
+        for news in &cut.tickets {
+            let news = TicketNews {
+                serial: news.serial.clone(),
+                filed_at_ms: news.ts_ms,
+                service: news.service.clone(),
+                city: news.city.clone(),
+                leaf: news.leaf.clone(),
+                counts: news.counts,
+            };
+            self.triggers_changed |= self.triggers.hear_ticket(&news, now);
+        }
+        self.triggers_changed |= self.triggers.tick(now);
+        for news in self.triggers.take_news() {
+            self.triggers_changed = true;
+            self.tell_demand(&news, book, effects);
+        }
+    }
+
+    fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
+        let alert = alert_of(&news.trigger, news);
+        let brief = self.brief(&news.trigger, book);
+        let demand = demand_of(news);
+        let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
+        for (recipient, role) in &news.recipients {
+            effects.push(Effect::Notice(Box::new(Notice {
+                id: format!("{}.{}.{}", news.trigger.id, news.revision, recipient.email),
+                revision: news.revision,
+                reason: reason_of(news.reason),
+                recipient: recipient.clone(),
+                role: role.clone(),
+                decided_at_ms: news.at_ms,
+                alert: alert.clone(),
+                correction: None,
+                limit_before: None,
+                chart: self.chart_of(&news.trigger),
+                complaints: news.trigger.complaints.clone(),
+                trigger: Some(brief.clone()),
+                demand: Some(Box::new(demand.clone())),
+                annotations: Vec::new(),
+                provenance: kqi
+                    .and_then(|kqi| kqi.provenance.first())
+                    .map(|p| p.reference.clone()),
+                time_zone: book.time_zone.clone(),
+                rule_version: book.version.clone(),
+            })));
+        }
+    }
+
+    /// The newest windows of the object that opened a trigger.
+    fn chart_of(&self, trigger: &Trigger) -> Vec<ChartPoint> {
+        let instances = self.instances.iter().enumerate();
+        let mut watching = instances.filter(|(rule, _)| {
+            let watch = self.watchlist.watch(*rule);
+            watch.is_some_and(|watch| watch.kqi.id == trigger.kqi)
+        });
+        let found = watching.find_map(|(_, objects)| objects.get(trigger.group_label.as_str()));
+        found.map_or_else(Vec::new, |instance| instance.values.chart())
+    }
+
+    /// A trigger as mails show it, with what is known of its cause.
+    pub(super) fn brief(&self, trigger: &Trigger, book: &RuleBook) -> TriggerBrief {
+        TriggerBrief {
+            id: trigger.id.clone(),
+            state: trigger.state.name().to_owned(),
+            department: trigger.owner.department_name.clone(),
+            role: trigger.owner.role_name.clone(),
+            suggestion: self.suggestion(trigger, book),
+        }
+    }
+
+    fn suggestion(&self, trigger: &Trigger, book: &RuleBook) -> Option<Suggestion> {
+        let cause = &trigger.cause.cause;
+        let entry = book.knowledge.iter().find(|entry| entry.id == *cause)?;
+        let process = self.triggers.process();
+        let remedies = entry.remedies.iter().map(|remedy| {
+            let Worked { effective, .. } = process.worked(cause, &remedy.id);
+            KnownRemedy {
+                text: remedy.text.clone(),
+                tried: process.worked(cause, &remedy.id).tried(),
+                effective,
+            }
+        });
+        Some(Suggestion {
+            title: entry.title.clone(),
+            causes: entry.causes.clone(),
+            verify: entry.verify.clone(),
+            remedies: remedies.collect(),
+            reference: entry.reference.clone(),
+        })
+    }
+}
+
+const fn reason_of(reason: NewsReason) -> NoticeReason {
+    match reason {
+        NewsReason::ReviewAsked => NoticeReason::ReviewAsked,
+        NewsReason::Assigned => NoticeReason::Assigned,
+        NewsReason::Reminder => NoticeReason::Reminder,
+        NewsReason::Overdue => NoticeReason::Overdue,
+        NewsReason::HandedOver => NoticeReason::HandedOver,
+        NewsReason::Answered => NoticeReason::Answered,
+        NewsReason::Closed => NoticeReason::Closed,
+        NewsReason::Reopened => NoticeReason::Reopened,
+    }
+}
+
+fn demand_of(news: &News) -> DemandNotice {
+    let trigger = &*news.trigger;
+    let empty = || Text {
+        zh: String::new(),
+        en: String::new(),
+    };
+    let last = trigger
+        .history
+        .iter()
+        .rev()
+        .find(|step| step.reason.is_some());
+    let names = |all: &[Contact]| all.iter().map(|who| who.name.clone()).collect();
+    DemandNotice {
+        title: trigger.title.clone(),
+        place: trigger.cause.place.name().to_owned(),
+        owner: trigger.owner.person.name.clone(),
+        outlet: trigger.owner.outlet.name().to_owned(),
+        copies: names(&trigger.copies),
+        due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
+        urgency: trigger.urgency.total,
+        hops: trigger.hops,
+        tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+        explanation: trigger
+            .explanation()
+            .map_or_else(empty, |known| known.text.clone()),
+        last: last.map(|step| {
+            let reason = step.reason.clone().unwrap_or_default();
+            (step.actor.clone(), reason, step.at_ms)
+        }),
+        recurrence_of: trigger.recurrence_of.clone(),
+        absorbed_into: match &trigger.outcome {
+            Some(Outcome::Absorbed { into }) => Some(into.clone()),
+            _ => None,
+        },
+        verdict: trigger
+            .measured
+            .as_ref()
+            .map(|measured| (measured.verdict.name().to_owned(), measured.text.clone())),
+    }
+}
+
+/// The alert that a demand's mail shows: what opened the trigger, as of its newest window.
+fn alert_of(trigger: &Trigger, news: &News) -> Alert {
+    let own = trigger
+        .evidence
+        .iter()
+        .rev()
+        .find(|known| known.kqi == trigger.kqi);
+    let over = trigger.state.is_final();
+    Alert {
+        alert: trigger.kqi.clone(),
+        incident: trigger.id.clone(),
+        kqi: Some(trigger.kqi.clone()),
+        name: trigger.title.clone(),
+        service: trigger.service.clone(),
+        service_name: trigger.service_name.clone(),
+        layer: Some(trigger.layer),
+        department: Some(trigger.owner.department.clone()),
+        group_label: trigger.group_label.clone(),
+        group: trigger.group.clone(),
+        severity: trigger.severity,
+        state: if over {
+            AlertState::Resolved
+        } else {
+            AlertState::Firing
+        },
+        active_since_ms: trigger.since_ms,
+        fired_at_ms: Some(trigger.since_ms),
+        resolved_at_ms: over.then_some(news.at_ms),
+        reason: TransitionReason::Breach,
+        value: own.and_then(|known| known.value),
+        worst_value: None,
+        score: own.and_then(|known| known.score),
+        samples: own.map_or(0, |known| known.samples),
+        limit_min: trigger.limit_min,
+        limit_max: trigger.limit_max,
+        unit: trigger.unit.clone(),
+        window_ms: own.map_or((trigger.since_ms, trigger.since_ms), |known| {
+            (known.start_ms, known.end_ms)
+        }),
+        trigger: Some(trigger.id.clone()),
+    }
+}

@@ -1,0 +1,270 @@
+//! The mail about a trigger: what is asked of whom until when, what is known of the cause, and what agents
+//! tell customers meanwhile. The same layout as an alert's mail, in a thread of the trigger's own.
+
+use super::lists;
+use super::number::Clock;
+use super::story;
+use super::view::{Fact, Section, View, chart_view, clean, colour, value};
+use super::words::{self, Label, name, pick};
+use crate::alerting::{DemandNotice, Notice, NoticeReason, Suggestion};
+use crate::rules::{Language, Text};
+
+/// Lines of one list of suggestions; the rest is counted.
+const LINES_MAX: usize = 6;
+
+/// Subject of all mails of a trigger.
+pub(super) fn subject(notice: &Notice, demand: &DemandNotice) -> String {
+    let language = notice.recipient.language;
+    let word = pick(language, "触发单", "Trigger");
+    let about = object(language, notice, demand, " ");
+    let title = clean(name(language, &demand.title));
+    format!("[{word} {}] {about} {title}", clean(&notice.alert.incident))
+}
+
+/// What the mail says.
+pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
+    let language = notice.recipient.language;
+    let clock = Clock::of(&notice.time_zone);
+    let label = |zh, en| Label::new(language, zh, en);
+    let alert = &notice.alert;
+    let status = words::status(language, notice.reason);
+    let severity = words::severity(language, alert.severity);
+    let due = demand.due_ms.map(|due_ms| clock.full(due_ms));
+    let title = match language {
+        Language::Zh => Label {
+            main: clean(&demand.title.zh),
+            aside: clean(&demand.title.en),
+        },
+        Language::En => Label {
+            main: clean(&demand.title.en),
+            aside: String::new(),
+        },
+    };
+    let until = due.as_ref().map(|due| match language {
+        Language::Zh => format!("请于 {due} 前处理"),
+        Language::En => format!("due by {due}"),
+    });
+    let because = why(language, notice);
+    let colon = pick(language, "：", ": ");
+    View {
+        lang: pick(language, "zh-CN", "en"),
+        preheader: format!("{}{colon}{because}", status.main),
+        status,
+        was: "",
+        severity,
+        colour: colour(notice.reason, alert.severity),
+        object: object(language, notice, demand, " · "),
+        kqi: title,
+        value: value(language, alert),
+        against: story::against(language, alert),
+        since: until.unwrap_or_else(|| story::since(language, notice, &clock)),
+        complained: story::complained(language, notice),
+        facts: facts(language, notice, demand, &clock),
+        why_label: label("为何现在通知", "Why now"),
+        why: because,
+        correction: None,
+        chart: chart_view(language, notice, &clock),
+        sections: sections(language, notice, demand),
+        todo_label: label("建议处理", "What to do"),
+        todo: todo(language, notice, demand),
+        labels_label: label("全部标签", "All labels"),
+        labels: lists::labels(language, notice),
+        footer: lists::footer(language, notice, &clock),
+    }
+}
+
+/// Why the reader is told now.
+pub(super) fn why(language: Language, notice: &Notice) -> String {
+    let id = clean(&notice.alert.incident);
+    let Some(demand) = &notice.demand else {
+        return id;
+    };
+    let into = demand.absorbed_into.as_deref().map(clean);
+    let (zh, en) = match notice.reason {
+        NoticeReason::ReviewAsked => (
+            format!("触发单 {id} 等待审核或确定责任方。"),
+            format!("Trigger {id} waits for its review, or for an owner."),
+        ),
+        NoticeReason::Assigned => (
+            format!("触发单 {id} 已派发，请受理。"),
+            format!("Trigger {id} has been dispatched: please accept it."),
+        ),
+        NoticeReason::Reminder => (
+            format!("触发单 {id} 即将到期。"),
+            format!("Trigger {id} is due soon."),
+        ),
+        NoticeReason::Overdue => (
+            format!("触发单 {id} 已超时，逐级上报。"),
+            format!("Trigger {id} is overdue and climbs the chain."),
+        ),
+        NoticeReason::HandedOver => (
+            format!("触发单 {id} 已转交，第 {} 次流转。", demand.hops),
+            format!("Trigger {id} was handed over (hop {}).", demand.hops),
+        ),
+        NoticeReason::Answered => (
+            format!("触发单 {id} 已有答复，等待效果评估。"),
+            format!("Trigger {id} has been answered; its effect is awaited."),
+        ),
+        NoticeReason::Reopened => (
+            format!("触发单 {id} 重新打开，请再次受理。"),
+            format!("Trigger {id} was reopened: please accept it again."),
+        ),
+        _ => match into {
+            Some(into) => (
+                format!("触发单 {id} 已并入 {into}。"),
+                format!("Trigger {id} became part of {into}."),
+            ),
+            None => (
+                format!("触发单 {id} 已关闭。"),
+                format!("Trigger {id} is closed."),
+            ),
+        },
+    };
+    pick(language, &zh, &en).to_owned()
+}
+
+fn object(language: Language, notice: &Notice, demand: &DemandNotice, between: &str) -> String {
+    let alert = &notice.alert;
+    let service = alert
+        .service_name
+        .as_ref()
+        .map(|text| clean(name(language, text)));
+    let service = service.or_else(|| alert.service.as_deref().map(clean));
+    let parts = [service.unwrap_or_default(), clean(&demand.place)];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(between)
+}
+
+fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clock) -> Vec<Fact> {
+    let fact = |zh, en, value: String| Fact {
+        label: Label::new(language, zh, en),
+        value,
+    };
+    let mut facts = Vec::new();
+    if let Some(trigger) = &notice.trigger {
+        let department = clean(name(language, &trigger.department));
+        let role = clean(name(language, &trigger.role));
+        let owner = format!("{department} · {role} · {}", clean(&demand.owner));
+        facts.push(fact("责任方", "Owner", owner));
+        let state = clean(words::trigger_state(language, &trigger.state));
+        facts.push(fact("状态", "State", state));
+    }
+    facts.push(fact(
+        "出口",
+        "Outlet",
+        words::outlet(language, &demand.outlet).to_owned(),
+    ));
+    if !demand.copies.is_empty() {
+        facts.push(fact("抄送", "Copies", clean(&demand.copies.join("、"))));
+    }
+    if let Some(due_ms) = demand.due_ms {
+        facts.push(fact("到期", "Due", clock.full(due_ms)));
+    }
+    facts.push(fact("优先级得分", "Urgency", demand.urgency.to_string()));
+    facts.push(fact("流转次数", "Hops", demand.hops.to_string()));
+    facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));
+    if let Some((actor, reason, at_ms)) = &demand.last {
+        let at = clock.short(*at_ms, notice.decided_at_ms);
+        let last = format!("{at} {}: {}", clean(actor), clean(reason));
+        facts.push(fact("最近动作", "Last step", last));
+    }
+    if let Some(earlier) = &demand.recurrence_of {
+        facts.push(fact(
+            "再次出现，原触发单",
+            "Came back, earlier trigger",
+            clean(earlier),
+        ));
+    }
+    if let Some((verdict, text)) = &demand.verdict {
+        let verdict = words::verdict(language, verdict);
+        facts.push(fact(
+            "效果",
+            "Effect",
+            format!("{verdict} · {}", clean(text)),
+        ));
+    }
+    facts
+}
+
+fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let say = clean(name(language, &demand.explanation));
+    if !say.is_empty() {
+        sections.push(Section {
+            label: Label::new(language, "客服解释口径", "What agents tell customers"),
+            facts: vec![Fact {
+                label: Label::new(language, "口径", "Say"),
+                value: say,
+            }],
+            more: None,
+        });
+    }
+    let trigger = notice.trigger.as_ref();
+    if let Some(suggestion) = trigger.and_then(|trigger| trigger.suggestion.as_ref()) {
+        sections.push(suggested(language, suggestion));
+    }
+    sections
+}
+
+/// What the knowledge base says of the cause.
+pub(super) fn suggested(language: Language, suggestion: &Suggestion) -> Section {
+    let mut facts = Vec::new();
+    let mut list = |zh, en, texts: &[Text]| {
+        for text in texts.iter().take(LINES_MAX) {
+            facts.push(Fact {
+                label: Label::new(language, zh, en),
+                value: clean(name(language, text)),
+            });
+        }
+    };
+    list("可能原因", "Likely cause", &suggestion.causes);
+    list("如何查证", "Verify", &suggestion.verify);
+    for remedy in suggestion.remedies.iter().take(LINES_MAX) {
+        let text = clean(name(language, &remedy.text));
+        let (tried, effective) = (remedy.tried, remedy.effective);
+        let record = match (tried, language) {
+            (0, _) => String::new(),
+            (_, Language::Zh) => format!("（此前 {tried} 次中 {effective} 次有效）"),
+            (_, Language::En) => format!(" (effective {effective} times of {tried})"),
+        };
+        facts.push(Fact {
+            label: Label::new(language, "处理建议", "Remedy"),
+            value: format!("{text}{record}"),
+        });
+    }
+    Section {
+        label: Label::new(language, "知识库", "Knowledge base"),
+        facts,
+        more: Some(clean(&suggestion.reference)),
+    }
+}
+
+fn todo(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<String> {
+    let id = clean(&notice.alert.incident);
+    let owner = clean(&demand.owner);
+    let (zh, en) = match notice.reason {
+        NoticeReason::ReviewAsked => (
+            format!("请审核触发单 {id}，或转交给责任部门。"),
+            format!("Please review trigger {id}, or hand it over to whom it concerns."),
+        ),
+        NoticeReason::Assigned | NoticeReason::Reopened | NoticeReason::HandedOver => (
+            format!("{owner}：请受理触发单 {id}；如不优化，请说明技术不可行或不经济及理由。"),
+            format!(
+                "{owner}: please accept trigger {id}; if it will not be optimised, say whether that is infeasible or uneconomic, and why."
+            ),
+        ),
+        NoticeReason::Reminder | NoticeReason::Overdue => (
+            format!("{owner}：请处理触发单 {id}，或先确认已收到。"),
+            format!("{owner}: please see to trigger {id}, or acknowledge it first."),
+        ),
+        NoticeReason::Answered => (
+            "请按上述口径答复客户；效果评估后另行通知。".to_owned(),
+            "Please answer customers as above; you will be told what the data say.".to_owned(),
+        ),
+        _ => (
+            "无需其他操作；请按上述口径答复客户。".to_owned(),
+            "Nothing else is needed; answer customers as above.".to_owned(),
+        ),
+    };
+    vec![pick(language, &zh, &en).to_owned()]
+}

@@ -1,0 +1,163 @@
+//! Due times in open hours: a reminder before, and then a chain to climb. Ticks decide, so a replay
+//! reminds of the same things at the same times.
+
+use crate::rules::{OwnerBy, RuleBook};
+use crate::triggers::book::{ENGINE, NewsReason, Now};
+use crate::triggers::trigger::Deadline;
+use crate::triggers::{Trigger, TriggerBook, TriggerState};
+
+impl TriggerBook {
+    /// Lets the clock pass: reminders go out, and what is overdue climbs. True if anything happened.
+    pub fn tick(&mut self, now: Now<'_>) -> bool {
+        let mut happened = false;
+        while let Some((at_ms, id)) = self.alarms.first().cloned() {
+            if at_ms > now.at_ms {
+                break;
+            }
+            self.alarms.pop_first();
+            happened = true;
+            self.look_at(&id, now);
+        }
+        happened
+    }
+
+    fn look_at(&mut self, id: &str, now: Now<'_>) {
+        let Some(trigger) = self.triggers.get(id).cloned() else {
+            return;
+        };
+        let Some(deadline) = trigger.deadline else {
+            return;
+        };
+        if let Some(until_ms) = trigger
+            .ack_until_ms
+            .filter(|until_ms| *until_ms > now.at_ms)
+        {
+            let later = Deadline {
+                next_ms: until_ms,
+                ..deadline
+            };
+            self.wind(id, Some(later));
+            return;
+        }
+        let policy = &now.book.triggers;
+        if deadline.step == 0 {
+            self.process.reminders_total += 1;
+            self.remark(id, "reminded: its due time comes near".to_owned(), now);
+            let recipients = self.owner_of(id).into_iter().collect();
+            self.tell(id, NewsReason::Reminder, recipients, now);
+        } else {
+            let climbed = usize::from(deadline.step) - 1;
+            let step = policy.escalation.get(climbed);
+            let to = step.and_then(|step| now.book.escalated_to(step, &trigger.owner, now.at_ms));
+            self.process.escalations_total += 1;
+            let words = match &to {
+                Some(to) => format!("overdue: escalated to {} of {}", to.role, to.department),
+                None => "overdue".to_owned(),
+            };
+            self.remark(id, words, now);
+            let to = to.map(|to| (to.person, Some((to.department_name, to.role_name))));
+            let recipients = to.into_iter().chain(self.owner_of(id)).collect();
+            self.tell(id, NewsReason::Overdue, recipients, now);
+        }
+        let next = Deadline {
+            step: deadline.step + 1,
+            ..deadline
+        };
+        let next_ms = next_alarm(next, now);
+        self.wind(id, next_ms.map(|next_ms| Deadline { next_ms, ..next }));
+        if next_ms.is_none()
+            && let Some(trigger) = self.edit(id)
+        {
+            // The due time stays to be seen, and nobody is left to climb to.
+            trigger.deadline = Some(Deadline {
+                next_ms: i64::MAX,
+                ..next
+            });
+        }
+    }
+
+    /// Sets the due time of the state that a trigger has come into, or takes it away.
+    pub(super) fn set_deadline(&mut self, id: &str, now: Now<'_>) {
+        let Some(trigger) = self.triggers.get(id) else {
+            return;
+        };
+        let deadline = match trigger.state {
+            // Work that has begun is still due when the acceptance said.
+            TriggerState::InProgress => {
+                self.explain(id, now);
+                return;
+            }
+            _ => allowed_ms(trigger, now.book).map(|allowed_ms| {
+                let calendar = &now.book.triggers.calendar;
+                let remind_ms = allowed_ms - now.book.triggers.remind_before_ms;
+                let due_ms = calendar.after(now.at_ms, allowed_ms);
+                if remind_ms > 0 {
+                    return Deadline {
+                        due_ms,
+                        step: 0,
+                        next_ms: calendar.after(now.at_ms, remind_ms),
+                    };
+                }
+                let due = Deadline {
+                    due_ms,
+                    step: 1,
+                    next_ms: due_ms,
+                };
+                Deadline {
+                    next_ms: next_alarm(due, now).unwrap_or(due_ms),
+                    ..due
+                }
+            }),
+        };
+        self.wind(id, deadline);
+        self.explain(id, now);
+    }
+
+    /// Winds a trigger's alarm anew.
+    fn wind(&mut self, id: &str, deadline: Option<Deadline>) {
+        let before = self.triggers.get(id).and_then(|trigger| trigger.deadline);
+        if let Some(before) = before {
+            self.alarms.remove(&(before.next_ms, id.to_owned()));
+        }
+        if let Some(deadline) = deadline {
+            self.alarms.insert((deadline.next_ms, id.to_owned()));
+        }
+        if let Some(trigger) = self.edit(id) {
+            trigger.deadline = deadline;
+        }
+    }
+
+    fn remark(&mut self, id: &str, words: String, now: Now<'_>) {
+        if let Some(trigger) = self.edit(id) {
+            trigger.remark(ENGINE, words, now.at_ms);
+        }
+    }
+}
+
+/// When the next step of escalation comes; none when the chain has ended.
+fn next_alarm(deadline: Deadline, now: Now<'_>) -> Option<i64> {
+    let policy = &now.book.triggers;
+    let climbed = usize::from(deadline.step).checked_sub(1)?;
+    match policy.escalation.get(climbed) {
+        Some(step) if climbed == 0 => Some(policy.calendar.after(deadline.due_ms, step.after_ms)),
+        Some(step) => Some(policy.calendar.after(now.at_ms, step.after_ms)),
+        // Without a chain the owner alone hears that it is overdue.
+        None if climbed == 0 => Some(deadline.due_ms),
+        None => None,
+    }
+}
+
+/// Open time for what a trigger waits for in its state, ms; none where it waits for nobody.
+fn allowed_ms(trigger: &Trigger, book: &RuleBook) -> Option<i64> {
+    let due = book.triggers.due.get(&trigger.severity)?;
+    let unclear = trigger.owner.by == OwnerBy::Coordinator || !book.triggers.automatic;
+    match trigger.state {
+        TriggerState::Dispatched => Some(due.accept_ms),
+        TriggerState::Accepted => Some(due.mend_ms),
+        TriggerState::Analysed if trigger.review_required => Some(due.accept_ms),
+        TriggerState::Detected | TriggerState::Classified | TriggerState::Analysed if unclear => {
+            Some(due.accept_ms)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! What agents tell customers in each state that matters to them (客服解释口径; domain facts H23 to H25).
+
+use jiff::Timestamp;
+
+use crate::rules::Text;
+use crate::triggers::book::Now;
+use crate::triggers::flow::Refusal;
+use crate::triggers::trigger::{Outcome, Verdict};
+use crate::triggers::{Trigger, TriggerState};
+
+/// The text for a trigger's present state; none where it tells customers nothing new.
+pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
+    let moment = |at_ms: i64| {
+        let zone = now.book.triggers.calendar.zone.clone();
+        let at = Timestamp::from_millisecond(at_ms).ok()?;
+        Some(at.to_zoned(zone).strftime("%m-%d %H:%M").to_string())
+    };
+    let due = trigger
+        .deadline
+        .and_then(|deadline| moment(deadline.due_ms));
+    let (due_zh, due_en) = match due {
+        Some(due) => (
+            format!("，预计 {due} 前答复"),
+            format!(", expected by {due}"),
+        ),
+        None => (String::new(), String::new()),
+    };
+    let department = &trigger.owner.department_name;
+    let at = moment(now.at_ms).unwrap_or_default();
+    let (zh, en) = match (trigger.state, &trigger.outcome) {
+        (TriggerState::Dispatched, _) => (
+            format!(
+                "目前异常，已转{}处理{due_zh}。请致歉并说明正在处理。",
+                department.zh
+            ),
+            format!(
+                "is impaired; {} has been asked{due_en}. Apologise, and say that it is being worked on.",
+                department.en
+            ),
+        ),
+        (TriggerState::Accepted | TriggerState::InProgress, _) => (
+            format!("目前异常，{}已受理，正在处理{due_zh}。", department.zh),
+            format!("is impaired; {} is working on it{due_en}.", department.en),
+        ),
+        (TriggerState::FeedbackGiven, Some(Outcome::Mended)) => (
+            format!("已于 {at} 处理完毕，请客户重新使用；如仍异常，请重新受理。"),
+            format!("was mended at {at}. Ask customers to try again; file anew what still fails."),
+        ),
+        (
+            TriggerState::FeedbackGiven,
+            Some(Outcome::NotOptimised {
+                kind,
+                reason,
+                review_at_ms,
+            }),
+        ) => {
+            let (kind_zh, kind_en) = match kind {
+                Refusal::TechnicallyInfeasible => ("技术上不可行", "technically infeasible"),
+                Refusal::Uneconomic => ("不经济", "uneconomic"),
+            };
+            let review = moment(*review_at_ms).unwrap_or_default();
+            (
+                format!("经核实暂不优化（{kind_zh}）：{reason}。将于 {review} 复核。"),
+                format!("will not be optimised for now ({kind_en}): {reason}. Review at {review}."),
+            )
+        }
+        (TriggerState::FeedbackGiven, Some(Outcome::Absorbed { into })) => (
+            format!("已并入更大范围的处理单 {into}，以其口径为准。"),
+            format!("is part of {into}, which is of a wider place: say what that says."),
+        ),
+        (TriggerState::Closed, Some(Outcome::Mended)) => {
+            let proven = trigger.measured.as_ref();
+            let proven = proven.is_some_and(|measured| measured.verdict == Verdict::Effective);
+            if proven {
+                (
+                    "已处理完毕，数据显示已恢复。".to_owned(),
+                    "was mended, and the data show that it helped.".to_owned(),
+                )
+            } else {
+                ("已处理完毕。".to_owned(), "was mended.".to_owned())
+            }
+        }
+        (TriggerState::Reopened, _) => (
+            "再次出现异常，已重新分析处理。请致歉并说明正在处理。".to_owned(),
+            "is impaired again, and is looked into once more. Apologise, and say so.".to_owned(),
+        ),
+        _ => return None,
+    };
+    let (about_zh, about_en) = about(trigger);
+    let entry = now.book.knowledge.iter();
+    let mut entry = entry.filter(|entry| entry.id == trigger.cause.cause);
+    let say = entry.find_map(|entry| entry.say.as_ref());
+    let still = trigger.state.is_unanswered();
+    let say = say.filter(|_| still);
+    let more_zh = say.map_or(String::new(), |say| say.zh.clone());
+    let more_en = say.map_or(String::new(), |say| format!(" {}", say.en));
+    Some(Text {
+        zh: format!("{about_zh}{zh}{more_zh}"),
+        en: format!("{about_en} {en}{more_en}"),
+    })
+}
+
+/// Service, place and what is wrong.
+fn about(trigger: &Trigger) -> (String, String) {
+    let service = trigger.service_name.clone().unwrap_or_else(|| {
+        let id = trigger.service.clone().unwrap_or_default();
+        Text {
+            zh: id.clone(),
+            en: id,
+        }
+    });
+    let place = trigger.cause.place.name();
+    let at_zh = if place.is_empty() {
+        String::new()
+    } else {
+        format!("（{place}）")
+    };
+    let at_en = if place.is_empty() {
+        String::new()
+    } else {
+        format!(" ({place})")
+    };
+    (
+        format!("{}{at_zh}「{}」", service.zh, trigger.title.zh),
+        format!("{}{at_en}: \"{}\"", service.en, trigger.title.en),
+    )
+}

@@ -1,0 +1,455 @@
+//! Commands of people, and what the engine does at once because of them.
+
+use crate::rules::{Contact, Desk, OwnerBy, Text};
+use crate::triggers::book::{ENGINE, NewsReason, Now};
+use crate::triggers::explain::explain;
+use crate::triggers::flow::{By, MoveError, Refusal};
+use crate::triggers::trigger::{Explanation, Measured, Outcome, TriggerMove, Verdict};
+use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
+
+/// A move that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// State that the trigger shall have.
+    pub to: TriggerState,
+    /// Who asks.
+    pub actor: &'a str,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// Which of the two, for `not_optimised`.
+    pub kind: Option<Refusal>,
+    /// Review date, for `not_optimised`, ms; the rule book's without one.
+    pub review_at_ms: Option<i64>,
+    /// Remedy of the knowledge base, for `mended`.
+    pub remedy: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// A move without anything beside it.
+    pub fn plain(to: TriggerState, actor: &'a str, reason: Option<&'a str>) -> Wanted<'a> {
+        Wanted {
+            to,
+            actor,
+            reason,
+            kind: None,
+            review_at_ms: None,
+            remedy: None,
+        }
+    }
+}
+
+impl TriggerBook {
+    /// Moves a trigger, and takes the steps that follow by themselves: what was reviewed is dispatched,
+    /// what was answered is explained to the front line, a refusal is closed.
+    ///
+    /// # Errors
+    /// There is no such trigger, or the move is refused; then nothing has changed.
+    pub fn advance(
+        &mut self,
+        id: &str,
+        wanted: Wanted<'_>,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
+        let reason = wanted
+            .reason
+            .map(str::trim)
+            .filter(|reason| !reason.is_empty());
+        let to = wanted.to;
+        if !trigger.next().contains(&to) {
+            return Err(illegal(trigger, to));
+        }
+        let by_hand = trigger.state == TriggerState::FeedbackGiven;
+        if (to == TriggerState::NotOptimised || by_hand) && reason.is_none() {
+            return Err(MoveError::ReasonMissing {
+                id: id.to_owned(),
+                to: to.name().to_owned(),
+            });
+        }
+        let outcome = match to {
+            TriggerState::NotOptimised => {
+                let kind = wanted
+                    .kind
+                    .ok_or_else(|| MoveError::KindMissing { id: id.to_owned() })?;
+                let rests_until_ms = now.at_ms.saturating_add(now.book.triggers.review_after_ms);
+                Some(Outcome::NotOptimised {
+                    kind,
+                    reason: reason.unwrap_or_default().to_owned(),
+                    review_at_ms: wanted.review_at_ms.unwrap_or(rests_until_ms),
+                })
+            }
+            TriggerState::Mended => Some(Outcome::Mended),
+            _ => None,
+        };
+        if let Some(remedy) = wanted.remedy {
+            check_remedy(trigger, remedy, now)?;
+        }
+        let remedy = wanted.remedy.map(str::to_owned);
+        if let Some(trigger) = self.edit(id) {
+            trigger.outcome = outcome.or(trigger.outcome.take());
+            trigger.remedy = remedy.or(trigger.remedy.take());
+        }
+        match to {
+            TriggerState::Closed => self.close(id, wanted.actor, reason.unwrap_or_default(), now),
+            TriggerState::Reopened => {
+                self.reopen(id, wanted.actor, reason.unwrap_or_default(), now);
+            }
+            _ => {
+                self.enter(id, to, wanted.actor, reason, now);
+                self.go_on(id, now);
+                self.answer(id, now);
+            }
+        }
+        self.shown(id)
+    }
+
+    /// Hands a trigger over to another desk. Between departments that is a hop, and the new one must
+    /// accept it anew.
+    ///
+    /// # Errors
+    /// There is no such trigger or desk, no reason is given, or nobody works on it any more.
+    pub fn hand_over(
+        &mut self,
+        id: &str,
+        desk: &Desk,
+        actor: &str,
+        reason: Option<&str>,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self.triggers.get(id).cloned().ok_or_else(|| unknown(id))?;
+        if !trigger.state.is_unanswered() {
+            return Err(MoveError::NotAtWork {
+                id: id.to_owned(),
+                state: trigger.state.name().to_owned(),
+                wanted: "only what no department has answered can be handed over".to_owned(),
+            });
+        }
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        let Some(reason) = reason else {
+            return Err(MoveError::ReasonMissing {
+                id: id.to_owned(),
+                to: "handed over".to_owned(),
+            });
+        };
+        let owner = now.book.at_desk(desk, OwnerBy::HandOver, now.at_ms);
+        let owner = owner.ok_or_else(|| MoveError::UnknownDesk {
+            department: desk.department.clone(),
+            role: desk.role.clone(),
+        })?;
+        let before = &trigger.owner;
+        let is_hop = before.department != owner.department;
+        let why = format!(
+            "handed over from {} ({}) to {} ({}): {reason}",
+            before.department, before.role, owner.department, owner.role
+        );
+        let was_asked = trigger
+            .state
+            .may_become(TriggerState::Dispatched, By::HandOver);
+        if is_hop {
+            let hops = self
+                .process
+                .hops
+                .entry(before.department.clone())
+                .or_default();
+            *hops += 1;
+        }
+        if was_asked {
+            // Counted under the department that had it.
+            self.process.left(&trigger, now.at_ms);
+        }
+        let copies = now
+            .book
+            .copies(&owner.department, trigger.severity, now.at_ms);
+        let previous = (before.person.clone(), None);
+        let role = Some((owner.department_name.clone(), owner.role_name.clone()));
+        let recipients = vec![(owner.person.clone(), role), previous];
+        if let Some(trigger) = self.edit(id) {
+            trigger.hops += u32::from(is_hop);
+            trigger.owner = owner;
+            trigger.copies = copies;
+            if !was_asked {
+                trigger.remark(actor, why.clone(), now.at_ms);
+            }
+        }
+        if was_asked {
+            self.write(id, TriggerState::Dispatched, actor, Some(&why), now);
+            self.set_deadline(id, now);
+        }
+        let copies = self.copies_of(id);
+        let recipients = recipients.into_iter().chain(copies).collect();
+        self.tell(id, NewsReason::HandedOver, recipients, now);
+        if !was_asked {
+            self.go_on(id, now);
+        }
+        self.shown(id)
+    }
+
+    /// Somebody has seen it: reminders and escalation are held back for a while.
+    ///
+    /// # Errors
+    /// There is no such trigger, or nobody waits for anything.
+    pub fn acknowledge(
+        &mut self,
+        id: &str,
+        actor: &str,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
+        if trigger.deadline.is_none() {
+            return Err(MoveError::NotAtWork {
+                id: id.to_owned(),
+                state: trigger.state.name().to_owned(),
+                wanted: "there is nothing to acknowledge".to_owned(),
+            });
+        }
+        let policy = &now.book.triggers;
+        let until_ms = policy.calendar.after(now.at_ms, policy.ack_ms);
+        if let Some(trigger) = self.edit(id) {
+            trigger.ack_until_ms = Some(until_ms);
+            trigger.remark(actor, "acknowledged".to_owned(), now.at_ms);
+        }
+        self.shown(id)
+    }
+
+    /// The data have spoken about a mended trigger. `effective` closes it; `no_effect` and `worse`
+    /// reopen it; `too_early` leaves it as it is. The same verdict twice changes nothing.
+    ///
+    /// # Errors
+    /// There is no such trigger, or it does not wait for its effect.
+    pub fn effect_measured(
+        &mut self,
+        id: &str,
+        verdict: Verdict,
+        text: &str,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
+        let waits = trigger.state == TriggerState::FeedbackGiven
+            && trigger.outcome == Some(Outcome::Mended);
+        if !waits {
+            return Err(illegal(trigger, TriggerState::EffectMeasured));
+        }
+        let measured = Measured {
+            verdict,
+            text: text.to_owned(),
+            at_ms: now.at_ms,
+        };
+        let before = trigger.measured.as_ref();
+        let is_news = before.is_none_or(|before| before.verdict != verdict || before.text != text);
+        let why = format!("{}: {text}", verdict.name());
+        if let Some(trigger) = self.edit(id).filter(|_| is_news) {
+            trigger.measured = Some(measured);
+            if verdict == Verdict::TooEarly {
+                trigger.remark(ENGINE, why.clone(), now.at_ms);
+            }
+        }
+        if verdict != Verdict::TooEarly {
+            if let Some(trigger) = self.triggers.get(id).cloned() {
+                self.process.measured(&trigger, verdict);
+            }
+            self.enter(id, TriggerState::EffectMeasured, ENGINE, Some(&why), now);
+            match verdict {
+                Verdict::Effective => self.close(id, ENGINE, &why, now),
+                _ => self.reopen(id, ENGINE, &why, now),
+            }
+        }
+        self.shown(id)
+    }
+
+    /// Comes into a state: history, counters, due time, explanation, and who is told.
+    pub(super) fn enter(
+        &mut self,
+        id: &str,
+        to: TriggerState,
+        actor: &str,
+        reason: Option<&str>,
+        now: Now<'_>,
+    ) {
+        if let Some(trigger) = self.triggers.get(id).cloned() {
+            self.process.left(&trigger, now.at_ms);
+        }
+        self.write(id, to, actor, reason, now);
+        self.set_deadline(id, now);
+        if to == TriggerState::Dispatched {
+            let reopened = self.triggers.get(id).is_some_and(|trigger| {
+                let mut before = trigger.history.iter().rev().skip(1);
+                let back = before
+                    .find(|step| step.from != Some(step.to) && step.to != TriggerState::Analysed);
+                back.is_some_and(|step| step.to == TriggerState::Reopened)
+            });
+            let reason = if reopened {
+                NewsReason::Reopened
+            } else {
+                NewsReason::Assigned
+            };
+            let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
+            let recipients = recipients.collect();
+            self.tell(id, reason, recipients, now);
+        }
+    }
+
+    /// Writes a move down, with what agents say from now on.
+    fn write(
+        &mut self,
+        id: &str,
+        to: TriggerState,
+        actor: &str,
+        reason: Option<&str>,
+        now: Now<'_>,
+    ) {
+        let Some(trigger) = self.edit(id) else {
+            return;
+        };
+        trigger.history.push(TriggerMove {
+            from: Some(trigger.state),
+            to,
+            at_ms: now.at_ms,
+            actor: actor.to_owned(),
+            reason: reason.map(str::to_owned),
+        });
+        trigger.state = to;
+        trigger.ack_until_ms = None;
+    }
+
+    /// Says what agents tell customers from now on.
+    pub(super) fn explain(&mut self, id: &str, now: Now<'_>) {
+        let Some(trigger) = self.edit(id) else {
+            return;
+        };
+        if let Some(text) = explain(trigger, now) {
+            trigger.explanations.push(Explanation {
+                at_ms: now.at_ms,
+                state: trigger.state,
+                text,
+            });
+        }
+    }
+
+    /// What a department answered goes to the front line at once; a refusal is over with that.
+    fn answer(&mut self, id: &str, now: Now<'_>) {
+        let state = self.triggers.get(id).map(|trigger| trigger.state);
+        let refused = state == Some(TriggerState::NotOptimised);
+        if !refused && state != Some(TriggerState::Mended) {
+            return;
+        }
+        let why = "explained to the front line";
+        self.enter(id, TriggerState::FeedbackGiven, ENGINE, Some(why), now);
+        self.answer_tickets(id, now);
+        if refused {
+            self.close(id, ENGINE, "not optimised, and the front line knows", now);
+        } else {
+            let frontline = self.frontline(now);
+            let recipients = self.told(id).into_iter().chain(frontline).collect();
+            self.tell(id, NewsReason::Answered, recipients, now);
+        }
+    }
+
+    pub(super) fn close(&mut self, id: &str, actor: &str, why: &str, now: Now<'_>) {
+        self.enter(id, TriggerState::Closed, actor, Some(why), now);
+        self.answer_tickets(id, now);
+        let absorbed = self
+            .triggers
+            .get(id)
+            .is_some_and(|trigger| matches!(trigger.outcome, Some(Outcome::Absorbed { .. })));
+        // The front line hears of the wider trigger.
+        let frontline = self.frontline(now).filter(|_| !absorbed);
+        let recipients = self.told(id).into_iter().chain(frontline).collect();
+        self.tell(id, NewsReason::Closed, recipients, now);
+        if let Some(trigger) = self.triggers.get(id).cloned() {
+            self.process.ended(&trigger);
+        }
+        self.file_away(id);
+    }
+
+    pub(super) fn reopen(&mut self, id: &str, actor: &str, why: &str, now: Now<'_>) {
+        self.enter(id, TriggerState::Reopened, actor, Some(why), now);
+        if let Some(trigger) = self.edit(id) {
+            trigger.outcome = None;
+            trigger.urgency = Urgency::of(trigger, now.book);
+            for ticket in &mut trigger.tickets {
+                ticket.answered_at_ms = None;
+            }
+        }
+        self.go_on(id, now);
+    }
+
+    /// Asks the lead for a review, or the coordinator for an owner.
+    pub(super) fn ask_for_review(&mut self, id: &str, reason: NewsReason, now: Now<'_>) {
+        self.set_deadline(id, now);
+        let policy = &now.book.triggers;
+        let is_analysed = self
+            .triggers
+            .get(id)
+            .is_some_and(|trigger| trigger.state == TriggerState::Analysed);
+        let desk = policy.reviewer.as_ref().filter(|_| is_analysed);
+        let desk = desk.or(policy.coordinator.as_ref());
+        let asked = desk.and_then(|desk| now.book.at_desk(desk, OwnerBy::Route, now.at_ms));
+        let asked = asked.map(|at| (at.person, Some((at.department_name, at.role_name))));
+        let asked = asked.or_else(|| self.owner_of(id));
+        let recipients = asked.into_iter().chain(self.copies_of(id)).collect();
+        self.tell(id, reason, recipients, now);
+    }
+
+    pub(super) fn owner_of(&self, id: &str) -> Option<(Contact, Option<(Text, Text)>)> {
+        let owner = &self.triggers.get(id)?.owner;
+        let role = (owner.department_name.clone(), owner.role_name.clone());
+        Some((owner.person.clone(), Some(role)))
+    }
+
+    pub(super) fn copies_of(&self, id: &str) -> Vec<(Contact, Option<(Text, Text)>)> {
+        let copies = self.triggers.get(id).map(|trigger| trigger.copies.iter());
+        let copies = copies.into_iter().flatten();
+        copies.map(|who| (who.clone(), None)).collect()
+    }
+
+    fn frontline(&self, now: Now<'_>) -> Option<(Contact, Option<(Text, Text)>)> {
+        let desk = now.book.triggers.frontline.as_ref()?;
+        let at = now.book.at_desk(desk, OwnerBy::Route, now.at_ms)?;
+        Some((at.person, Some((at.department_name, at.role_name))))
+    }
+
+    fn shown(&self, id: &str) -> Result<&Trigger, MoveError> {
+        self.triggers
+            .get(id)
+            .map(|trigger| &**trigger)
+            .ok_or_else(|| unknown(id))
+    }
+}
+
+fn check_remedy(trigger: &Trigger, remedy: &str, now: Now<'_>) -> Result<(), MoveError> {
+    let cause = &trigger.cause.cause;
+    let entry = now.book.knowledge.iter().find(|entry| entry.id == *cause);
+    let known: Vec<&str> = entry
+        .map(|entry| entry.remedies.iter().map(|known| &*known.id).collect())
+        .unwrap_or_default();
+    if known.contains(&remedy) {
+        return Ok(());
+    }
+    Err(MoveError::UnknownRemedy {
+        remedy: remedy.to_owned(),
+        cause: cause.clone(),
+        known: match known.is_empty() {
+            true => "none".to_owned(),
+            false => known.join(", "),
+        },
+    })
+}
+
+fn unknown(id: &str) -> MoveError {
+    MoveError::Unknown { id: id.to_owned() }
+}
+
+fn illegal(trigger: &Trigger, to: TriggerState) -> MoveError {
+    let next = trigger.next();
+    let legal: Vec<&str> = next.iter().map(|state| state.name()).collect();
+    MoveError::Illegal {
+        id: trigger.id.clone(),
+        from: trigger.state.name().to_owned(),
+        to: to.name().to_owned(),
+        legal: if legal.is_empty() {
+            "nothing else".to_owned()
+        } else {
+            legal.join(" or ")
+        },
+    }
+}

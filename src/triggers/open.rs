@@ -1,0 +1,439 @@
+//! An alert demands something: it joins the trigger of its cause, or opens one.
+//!
+//! * A cause that was refused rests until its review date, or until it is clearly worse.
+//! * One that comes back after it was closed opens a new trigger that refers back; one that comes back
+//!   before its effect is known reopens its trigger.
+//! * A wider place takes the triggers of what it covers, and many cities are their province.
+
+use std::sync::Arc;
+
+use crate::rules::{KnowledgeEntry, Layer, Severity, Subject, Text};
+use crate::triggers::book::{ENGINE, NewsReason, Now};
+use crate::triggers::trigger::{Outcome, Source, TriggerMove};
+use crate::triggers::{Cause, Evidence, Place, Trigger, TriggerBook, TriggerState, Urgency};
+
+/// Objects remembered as sources of one trigger; more speak for it all the same.
+pub(super) const SOURCES_MAX: usize = 200;
+
+/// What a trigger is opened with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// KQI.
+    pub kqi: String,
+    /// Its display name.
+    pub name: Text,
+    /// Service.
+    pub service: Option<String>,
+    /// Its display name.
+    pub service_name: Option<Text>,
+    /// Layer.
+    pub layer: Layer,
+    /// Label of the object.
+    pub group_label: String,
+    /// Dimensions of the object.
+    pub group: Vec<(String, String)>,
+    /// Department of the KQI.
+    pub department: Option<String>,
+    /// Severity.
+    pub severity: Severity,
+    /// Smallest reasonable value.
+    pub limit_min: Option<f64>,
+    /// Largest reasonable value.
+    pub limit_max: Option<f64>,
+    /// Unit.
+    pub unit: String,
+    /// Event time of the deciding window, ms.
+    pub since_ms: i64,
+    /// The window that speaks for it, where the newest one does.
+    pub evidence: Option<Evidence>,
+    /// Complaints counted for the same service and place.
+    pub complaints: Vec<(Text, i64)>,
+}
+
+impl Opening {
+    fn cause(&self, now: Now<'_>) -> (Cause, Option<Arc<str>>) {
+        let entry = self.entry(now);
+        let cause = Cause {
+            service: self.service.clone().unwrap_or_default(),
+            cause: entry.map_or_else(|| self.kqi.clone(), |entry| entry.id.clone()),
+            place: Place::of(&self.group),
+        };
+        (cause, entry.map(|entry| entry.id.as_str().into()))
+    }
+
+    fn entry<'a>(&self, now: Now<'a>) -> Option<&'a KnowledgeEntry> {
+        let kqi = now.book.kqis.iter().find(|kqi| kqi.id == self.kqi)?;
+        now.book
+            .knowledge
+            .iter()
+            .find(|entry| entry.is_shown_by(kqi))
+    }
+}
+
+impl TriggerBook {
+    /// An alert fired: joins the open trigger of its cause, or opens one. Returns its identifier, or
+    /// `None` while a decision not to optimise rests, when too many are open, and when nobody at all can
+    /// be named as its owner.
+    pub fn demand(&mut self, opening: Opening, now: Now<'_>) -> Option<String> {
+        let (cause, entry) = opening.cause(now);
+        if let Some(id) = self.open_for(&cause, now) {
+            self.join(&id, opening, now);
+            return Some(id);
+        }
+        if self.rests(&cause, opening.severity, now) {
+            self.process.rested_total += 1;
+            return None;
+        }
+        let earlier = self.closed.get(&cause).cloned();
+        let id = self.open(opening, cause.clone(), entry.is_some(), earlier, now)?;
+        self.absorb_covered(&id, &cause, now);
+        self.go_on(&id, now);
+        Some(self.grow_to_province(&cause, now).unwrap_or(id))
+    }
+
+    /// The open trigger that a cause is evidence for: its own, or one of a wider place.
+    fn open_for(&self, cause: &Cause, now: Now<'_>) -> Option<String> {
+        if let Some(id) = self.open.get(cause) {
+            return Some(id.clone());
+        }
+        let alike = self.alike(&cause.service, &cause.cause);
+        let mut wider: Vec<&String> = alike
+            .filter(|(open, _)| cause.place.joins(&open.place, &now.book.places))
+            .map(|(_, id)| id)
+            .collect();
+        wider.sort_unstable();
+        wider.first().map(|id| (*id).clone())
+    }
+
+    /// Open triggers of one service and cause, wherever they are.
+    pub(super) fn alike<'a>(
+        &'a self,
+        service: &'a str,
+        cause: &'a str,
+    ) -> impl Iterator<Item = (&'a Cause, &'a String)> {
+        let first = Cause {
+            service: service.to_owned(),
+            cause: cause.to_owned(),
+            place: Place::Whole,
+        };
+        self.open
+            .range(first..)
+            .take_while(move |(open, _)| open.service == service && open.cause == cause)
+    }
+
+    /// Whether it was decided not to optimise this, here or at a place that covers it, and that still
+    /// holds.
+    fn rests(&self, cause: &Cause, severity: Severity, now: Now<'_>) -> bool {
+        let first = Cause {
+            place: Place::Whole,
+            ..cause.clone()
+        };
+        let alike = self.closed.range(first..);
+        let mut alike = alike.take_while(|(closed, _)| {
+            closed.service == cause.service && closed.cause == cause.cause
+        });
+        alike.any(|(closed, id)| {
+            let here =
+                closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places);
+            let trigger = self.triggers.get(id).filter(|_| here);
+            trigger.is_some_and(|trigger| match &trigger.outcome {
+                Some(Outcome::NotOptimised { review_at_ms, .. }) => {
+                    let worse_by = severity as u8 as i16 - trigger.severity as u8 as i16;
+                    let steps = i16::from(now.book.triggers.worse_by);
+                    now.at_ms < *review_at_ms && (steps == 0 || worse_by < steps)
+                }
+                _ => false,
+            })
+        })
+    }
+
+    fn join(&mut self, id: &str, opening: Opening, now: Now<'_>) {
+        self.note_source(id, &opening.kqi, &opening.group_label);
+        let Some(trigger) = self.edit(id) else {
+            return;
+        };
+        trigger.support(opening.evidence, opening.severity, opening.complaints);
+        trigger.urgency = Urgency::of(trigger, now.book);
+        let is_answered = trigger.state == TriggerState::FeedbackGiven;
+        let cities = trigger.cities().join("、");
+        let place = opening.group_label;
+        if is_answered {
+            // Its effect need not be waited for: the data have spoken.
+            let why = format!("fired again after it was mended: {place}");
+            self.reopen(id, ENGINE, &why, now);
+        } else if !cities.is_empty() {
+            self.link_city_tickets(id, now);
+        }
+    }
+
+    /// Remembers that an object speaks for a trigger.
+    fn note_source(&mut self, id: &str, kqi: &str, group_label: &str) {
+        let key = (kqi.to_owned(), group_label.to_owned());
+        self.objects.insert(key, id.to_owned());
+        let Some(trigger) = self.edit(id) else {
+            return;
+        };
+        trigger.alert_firing = true;
+        let mut known = trigger.sources.iter_mut();
+        let known = known.find(|known| known.kqi == kqi && known.group_label == group_label);
+        if let Some(source) = known {
+            source.firing = true;
+        } else if trigger.sources.len() < SOURCES_MAX {
+            trigger.sources.push(Source {
+                kqi: kqi.to_owned(),
+                group_label: group_label.to_owned(),
+                firing: true,
+                withdrawn: false,
+            });
+        }
+    }
+
+    fn open(
+        &mut self,
+        opening: Opening,
+        cause: Cause,
+        is_known: bool,
+        recurrence_of: Option<String>,
+        now: Now<'_>,
+    ) -> Option<String> {
+        let subject = Subject {
+            cause: &cause.cause,
+            service: opening.service.as_deref(),
+            layer: opening.layer,
+            department: opening.department.as_deref(),
+        };
+        let Some(owner) = now.book.owner(subject, now.at_ms) else {
+            self.process.unowned_total += 1;
+            return None;
+        };
+        if !self.has_room() {
+            return None;
+        }
+        self.process.opened_total += 1;
+        let id = format!("T-{:06}", self.process.opened_total);
+        let entry = now
+            .book
+            .knowledge
+            .iter()
+            .find(|entry| entry.id == cause.cause);
+        let title = entry.filter(|_| is_known).map(|entry| entry.title.clone());
+        let mut trigger = Trigger {
+            id: id.clone(),
+            title: title.unwrap_or_else(|| opening.name.clone()),
+            kqi: opening.kqi.clone(),
+            name: opening.name,
+            service: opening.service,
+            service_name: opening.service_name,
+            layer: opening.layer,
+            group_label: opening.group_label.clone(),
+            group: opening.group,
+            copies: now
+                .book
+                .copies(&owner.department, opening.severity, now.at_ms),
+            review_required: now.book.needs_review(&owner.department, opening.severity),
+            owner,
+            severity: opening.severity,
+            state: TriggerState::Detected,
+            opened_at_ms: now.at_ms,
+            since_ms: opening.since_ms,
+            limit_min: opening.limit_min,
+            limit_max: opening.limit_max,
+            unit: opening.unit,
+            alert_firing: true,
+            sources: Vec::new(),
+            evidence: opening.evidence.into_iter().collect(),
+            complaints: opening.complaints,
+            urgency: Urgency::default(),
+            deadline: None,
+            ack_until_ms: None,
+            outcome: None,
+            remedy: None,
+            measured: None,
+            tickets: Vec::new(),
+            tickets_beyond: 0,
+            recurrence_of,
+            absorbed: Vec::new(),
+            hops: 0,
+            revision: 0,
+            told: Vec::new(),
+            explanations: Vec::new(),
+            history: vec![TriggerMove {
+                from: None,
+                to: TriggerState::Detected,
+                at_ms: now.at_ms,
+                actor: ENGINE.to_owned(),
+                reason: None,
+            }],
+            cause: cause.clone(),
+        };
+        trigger.urgency = Urgency::of(&trigger, now.book);
+        self.triggers.insert(id.clone(), Arc::new(trigger));
+        self.open.insert(cause, id.clone());
+        self.note_source(&id, &opening.kqi, &opening.group_label);
+        self.link_city_tickets(&id, now);
+        Some(id)
+    }
+
+    /// A wider place takes over the open triggers of what it covers.
+    fn absorb_covered(&mut self, into: &str, cause: &Cause, now: Now<'_>) {
+        let covered: Vec<String> = self
+            .alike(&cause.service, &cause.cause)
+            .filter(|(open, id)| *id != into && cause.place.covers(&open.place, &now.book.places))
+            .map(|(_, id)| id.clone())
+            .collect();
+        for id in covered {
+            self.absorb(&id, into, now);
+        }
+    }
+
+    /// Closes a trigger as a part of another one, which takes over what speaks for it.
+    fn absorb(&mut self, id: &str, into: &str, now: Now<'_>) {
+        let Some(trigger) = self.triggers.get(id).cloned() else {
+            return;
+        };
+        for source in &trigger.sources {
+            self.note_source(into, &source.kqi, &source.group_label);
+            if !source.firing {
+                self.alert_ended(&source.kqi, &source.group_label);
+            }
+        }
+        if let Some(wider) = self.edit(into) {
+            wider.absorbed.push(id.to_owned());
+            for evidence in &trigger.evidence {
+                wider.take_in(evidence.clone());
+            }
+            wider.severity = wider.severity.max(trigger.severity);
+            wider.since_ms = wider.since_ms.min(trigger.since_ms);
+            wider.urgency = Urgency::of(wider, now.book);
+        }
+        self.hand_tickets_on(id, into);
+        if let Some(trigger) = self.edit(id) {
+            trigger.outcome = Some(Outcome::Absorbed {
+                into: into.to_owned(),
+            });
+        }
+        let why = format!("part of {into}, which is of a wider place");
+        self.enter(id, TriggerState::FeedbackGiven, ENGINE, Some(&why), now);
+        self.close(id, ENGINE, &why, now);
+    }
+
+    /// One cause in many cities of a province at the same time is one cause of the province.
+    fn grow_to_province(&mut self, cause: &Cause, now: Now<'_>) -> Option<String> {
+        let Place::City(city) = &cause.place else {
+            return None;
+        };
+        let places = &now.book.places;
+        let province = places.cities.get(city)?.province.clone();
+        let of_province = |city: &str| places.derive("province", city) == Some(&province);
+        let cities = places
+            .cities
+            .keys()
+            .filter(|city| of_province(city))
+            .count();
+        let alike: Vec<&String> = self
+            .alike(&cause.service, &cause.cause)
+            .filter(|(open, _)| matches!(&open.place, Place::City(city) if of_province(city)))
+            .map(|(_, id)| id)
+            .collect();
+        let rule = now.book.triggers.province;
+        let share = alike.len() as f64 / cities.max(1) as f64;
+        if alike.len() < rule.cities_min || share < rule.share_min {
+            return None;
+        }
+        let first = alike
+            .into_iter()
+            .min()
+            .and_then(|id| self.triggers.get(id).cloned())?;
+        let wide = Cause {
+            place: Place::Province(province.clone()),
+            ..cause.clone()
+        };
+        let mut group = vec![("province".to_owned(), province)];
+        if let Some(service) = &first.service {
+            group.insert(0, ("service".to_owned(), service.clone()));
+        }
+        let label: Vec<String> = group
+            .iter()
+            .map(|(name, of)| format!("{name}={of}"))
+            .collect();
+        let opening = Opening {
+            kqi: first.kqi.clone(),
+            name: first.name.clone(),
+            service: first.service.clone(),
+            service_name: first.service_name.clone(),
+            layer: first.layer,
+            group_label: label.join(";"),
+            group,
+            department: Some(first.owner.department.clone()),
+            severity: first.severity,
+            limit_min: first.limit_min,
+            limit_max: first.limit_max,
+            unit: first.unit.clone(),
+            since_ms: first.since_ms,
+            evidence: None,
+            complaints: first.complaints.clone(),
+        };
+        let earlier = self.closed.get(&wide).cloned();
+        let is_known = now
+            .book
+            .knowledge
+            .iter()
+            .any(|entry| entry.id == wide.cause);
+        let id = self.open(opening, wide.clone(), is_known, earlier, now)?;
+        // No window of the province itself is watched: its cities are.
+        if let Some(trigger) = self.edit(&id) {
+            trigger.sources.clear();
+        }
+        self.absorb_covered(&id, &wide, now);
+        self.go_on(&id, now);
+        Some(id)
+    }
+
+    /// Takes the steps that the rule book leaves to the engine, as far as it may.
+    pub(super) fn go_on(&mut self, id: &str, now: Now<'_>) {
+        while let Some((to, why)) = self.next_step(id, now) {
+            self.enter(id, to, ENGINE, Some(&why), now);
+        }
+        let waits = self.triggers.get(id).is_some_and(|trigger| {
+            matches!(
+                trigger.state,
+                TriggerState::Detected | TriggerState::Classified | TriggerState::Analysed
+            )
+        });
+        if waits {
+            self.ask_for_review(id, NewsReason::ReviewAsked, now);
+        }
+    }
+
+    /// The next step that the engine takes itself, and why.
+    fn next_step(&self, id: &str, now: Now<'_>) -> Option<(TriggerState, String)> {
+        let trigger = self.triggers.get(id)?;
+        let by = trigger.owner.by;
+        match trigger.state {
+            _ if !now.book.triggers.automatic => None,
+            TriggerState::Detected => {
+                let cause = &trigger.cause.cause;
+                let place = trigger.cause.place.name();
+                let at = if place.is_empty() {
+                    "everywhere"
+                } else {
+                    place
+                };
+                Some((TriggerState::Classified, format!("cause {cause}, at {at}")))
+            }
+            // Nobody knows whose it is: the coordinator analyses it.
+            TriggerState::Classified if by == crate::rules::OwnerBy::Coordinator => None,
+            TriggerState::Classified | TriggerState::Reopened => {
+                let owner = &trigger.owner;
+                let why = format!("{} of {}, by {}", owner.role, owner.department, by.name());
+                Some((TriggerState::Analysed, why))
+            }
+            TriggerState::Analysed if trigger.review_required => None,
+            TriggerState::Analysed => {
+                Some((TriggerState::Dispatched, "no review required".to_owned()))
+            }
+            TriggerState::Reviewed => Some((TriggerState::Dispatched, "reviewed".to_owned())),
+            _ => None,
+        }
+    }
+}

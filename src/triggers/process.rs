@@ -1,0 +1,100 @@
+//! KQIs of the process itself (domain fact H29): how long departments take, how often they hand on,
+//! what came of it. Counters only, so they outlive the triggers that are forgotten.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::triggers::trigger::Verdict;
+use crate::triggers::{Trigger, TriggerState};
+
+/// Stays in a state: how many ended, and how long they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stays {
+    /// Stays that ended.
+    pub count: u64,
+    /// Their sum, ms.
+    pub total_ms: i64,
+}
+
+/// How often something was tried, and what the data said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worked {
+    /// Verdicts "effective".
+    pub effective: u64,
+    /// Verdicts "no effect".
+    pub no_effect: u64,
+    /// Verdicts "worse".
+    pub worse: u64,
+}
+
+impl Worked {
+    /// Final verdicts.
+    pub fn tried(&self) -> u64 {
+        self.effective + self.no_effect + self.worse
+    }
+}
+
+/// Everything that is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Triggers opened.
+    pub opened_total: u64,
+    /// Hand-overs between departments, by the department that handed on.
+    pub hops: BTreeMap<String, u64>,
+    /// Stays by department and state.
+    pub stays: BTreeMap<(String, TriggerState), Stays>,
+    /// Closed ones by department and outcome: how many, and from opening to closing.
+    pub closed: BTreeMap<(String, String), Stays>,
+    /// Reminders sent.
+    pub reminders_total: u64,
+    /// Steps of escalation taken.
+    pub escalations_total: u64,
+    /// Demands that a decision not to optimise held back.
+    pub rested_total: u64,
+    /// Demands for which nobody at all could be named.
+    pub unowned_total: u64,
+    /// By cause and remedy (empty where none was named): what the data said.
+    pub worked: BTreeMap<(String, String), Worked>,
+}
+
+impl Process {
+    /// A trigger leaves a state.
+    pub(super) fn left(&mut self, trigger: &Trigger, at_ms: i64) {
+        let key = (trigger.owner.department.clone(), trigger.state);
+        let stays = self.stays.entry(key).or_default();
+        stays.count += 1;
+        stays.total_ms += (at_ms - trigger.entered_at_ms()).max(0);
+    }
+
+    /// A trigger is closed.
+    pub(super) fn ended(&mut self, trigger: &Trigger) {
+        let outcome = trigger
+            .outcome
+            .as_ref()
+            .map_or("mended", |outcome| outcome.name());
+        let key = (trigger.owner.department.clone(), outcome.to_owned());
+        let closed = self.closed.entry(key).or_default();
+        closed.count += 1;
+        closed.total_ms += trigger.resolution_ms().unwrap_or(0).max(0);
+    }
+
+    /// The data spoke about a remedy.
+    pub(super) fn measured(&mut self, trigger: &Trigger, verdict: Verdict) {
+        let remedy = trigger.remedy.clone().unwrap_or_default();
+        let key = (trigger.cause.cause.clone(), remedy);
+        let worked = self.worked.entry(key).or_default();
+        match verdict {
+            Verdict::Effective => worked.effective += 1,
+            Verdict::NoEffect => worked.no_effect += 1,
+            Verdict::Worse => worked.worse += 1,
+            Verdict::TooEarly => {}
+        }
+    }
+
+    /// What the data said of a remedy before.
+    pub fn worked(&self, cause: &str, remedy: &str) -> Worked {
+        let key = (cause.to_owned(), remedy.to_owned());
+        self.worked.get(&key).copied().unwrap_or_default()
+    }
+}

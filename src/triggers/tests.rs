@@ -1,0 +1,6 @@
+mod bench;
+mod causes;
+mod clock;
+mod closing;
+mod table;
+mod walks;

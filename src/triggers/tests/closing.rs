@@ -1,0 +1,124 @@
+//! Evidence follows corrections; what people read at each step; counters of the process.
+
+use crate::rules::Severity;
+use crate::triggers::tests::bench::{Bench, HOUR, opening};
+use crate::triggers::{NewsReason, TriggerState};
+
+#[test]
+fn evidence_follows_corrections_while_the_trigger_is_open() {
+    let mut bench = Bench::new();
+    let label = "service=s;city=c1";
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let first_ms = bench.now_ms;
+    for end_ms in [first_ms + 30, first_ms + 20] {
+        let opening = opening(&bench.book, "k", "c1", Severity::Minor, end_ms);
+        let evidence = opening.evidence.unwrap();
+        bench
+            .triggers
+            .support_open("k", label, evidence, Severity::Major, Vec::new());
+    }
+    let ends = |bench: &Bench| {
+        let evidence = bench.get(&id).evidence.iter();
+        evidence
+            .map(|e| (e.end_ms - first_ms, e.value.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&bench), [(0, 60.0), (20, 60.0), (30, 60.0)]);
+    let window = |end_ms: i64| (first_ms + end_ms - 5, first_ms + end_ms);
+    bench
+        .triggers
+        .amend("k", label, window(20), Some((Some(70.0), None, 3)));
+    bench.triggers.amend("k", label, window(0), None);
+    bench.triggers.amend("far", label, window(30), None);
+    assert_eq!(ends(&bench), [(20, 70.0), (30, 60.0)]);
+    let before = bench.get(&id).history.len();
+    bench
+        .triggers
+        .withdraw("k", label, "another", false, "x", 400);
+    assert_eq!(bench.get(&id).history.len(), before);
+    for end_ms in [20, 30] {
+        let incident = format!("i{}", first_ms + end_ms);
+        bench
+            .triggers
+            .withdraw("k", label, &incident, true, "it never was", 400);
+    }
+    assert_eq!(ends(&bench), []);
+    let last = bench.get(&id).history.last().unwrap();
+    assert_eq!(
+        (last.at_ms, &*last.actor, last.reason.as_deref()),
+        (400, "engine", Some("cause withdrawn: it never was"))
+    );
+    // What a closed trigger was decided on stays as it was.
+    bench
+        .wanted(
+            &id,
+            crate::triggers::tests::bench::wanted(TriggerState::NotOptimised),
+        )
+        .unwrap();
+    let closed = bench.get(&id).clone();
+    bench.triggers.amend("k", label, window(30), None);
+    bench.triggers.withdraw("k", label, "x", true, "x", 700);
+    assert_eq!(*bench.get(&id), closed);
+}
+
+#[test]
+fn each_step_that_matters_to_customers_is_explained_to_agents() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let states = [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ];
+    bench.go(&id, &states);
+    let said: Vec<&str> = bench
+        .get(&id)
+        .explanations
+        .iter()
+        .map(|said| &*said.text.zh)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "业务（c1）「慢」目前异常，已转bsc处理，预计 03-02 14:00 前答复。请致歉并说明正在处理。",
+            "业务（c1）「慢」目前异常，bsc已受理，正在处理，预计 03-05 10:00 前答复。",
+            "业务（c1）「慢」目前异常，bsc已受理，正在处理，预计 03-05 10:00 前答复。",
+            "业务（c1）「慢」已于 03-02 10:00 处理完毕，请客户重新使用；如仍异常，请重新受理。",
+        ]
+    );
+    let news = bench.triggers.take_news();
+    let last = news.last().unwrap();
+    let who: Vec<&str> = last.recipients.iter().map(|(who, _)| &*who.name).collect();
+    assert_eq!((last.reason, who), (NewsReason::Answered, vec!["b", "cc"]));
+    let revisions: Vec<u32> = news.iter().map(|news| news.revision).collect();
+    assert_eq!(revisions, [1, 2], "counted without gaps");
+}
+
+#[test]
+fn the_process_counts_stays_and_what_came_of_it() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    for to in [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ] {
+        bench.now_ms += HOUR;
+        bench.go(&id, &[to]);
+    }
+    bench.now_ms += HOUR;
+    bench.go(&id, &[TriggerState::Closed]);
+    let process = bench.triggers.process();
+    let stay = |state| process.stays[&("BSC".to_owned(), state)];
+    assert_eq!(
+        (
+            stay(TriggerState::Dispatched).count,
+            stay(TriggerState::Dispatched).total_ms
+        ),
+        (1, HOUR)
+    );
+    assert_eq!(stay(TriggerState::FeedbackGiven).total_ms, HOUR);
+    let closed = process.closed[&("BSC".to_owned(), "mended".to_owned())];
+    assert_eq!((closed.count, closed.total_ms), (1, 4 * HOUR));
+    assert_eq!(bench.get(&id).resolution_ms(), Some(4 * HOUR));
+}

@@ -1,0 +1,175 @@
+//! Ten thousand random walks: whatever people, alerts, tickets and the clock do, the invariants hold, and
+//! the same commands give the same book.
+
+use std::collections::BTreeSet;
+
+use crate::rules::{Desk, Severity};
+use crate::triggers::tests::bench::{Bench, opening, wanted};
+use crate::triggers::{Now, Trigger, TriggerState, Verdict};
+
+const WALKS: u64 = 10_000;
+const STEPS: u64 = 40;
+
+/// A small generator of our own: walks must be the same on every machine and in every version.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+fn step(bench: &mut Bench, chance: &mut Chance) {
+    let ids: Vec<String> = bench.triggers.triggers().map(|t| t.id.clone()).collect();
+    let id = match ids.len() {
+        0 => String::new(),
+        count => ids[chance.below(count as u64) as usize].clone(),
+    };
+    let severity = chance.pick(&[Severity::Minor, Severity::Major, Severity::Critical]);
+    let at_ms = bench.now_ms;
+    match chance.below(12) {
+        0..3 => {
+            let kqi = chance.pick(&["k", "k", "far", "lost", "wide"]);
+            let city = chance.pick(&["c1", "c2", "c3", "c4", "c5"]);
+            let place = if kqi == "wide" { "" } else { city };
+            let opening = opening(&bench.book, kqi, place, severity, at_ms);
+            let book = &bench.book;
+            bench.triggers.demand(opening, Now { book, at_ms });
+        }
+        3..8 => {
+            // Half of the walks know what is legal, half try anything.
+            let legal = bench.triggers.get(&id).map(|trigger| trigger.next());
+            let any = chance.pick(&TriggerState::ALL);
+            let to = match legal {
+                Some(legal) if !legal.is_empty() && chance.below(2) == 0 => chance.pick(&legal),
+                _ => any,
+            };
+            let _ = bench.wanted(&id, wanted(to));
+        }
+        8 => {
+            let verdict = chance.pick(&[
+                Verdict::Effective,
+                Verdict::NoEffect,
+                Verdict::Worse,
+                Verdict::TooEarly,
+            ]);
+            let book = &bench.book;
+            let _ = bench
+                .triggers
+                .effect_measured(&id, verdict, "t", Now { book, at_ms });
+        }
+        9 => {
+            let (department, role) =
+                chance.pick(&[("NET", "contact"), ("BSC", "contact"), ("NET", "nobody")]);
+            let desk = Desk {
+                department: department.to_owned(),
+                role: role.to_owned(),
+            };
+            let book = &bench.book;
+            let _ = bench
+                .triggers
+                .hand_over(&id, &desk, "a", Some("r"), Now { book, at_ms });
+        }
+        10 => {
+            let serial = format!("C-{}", chance.below(20));
+            let city = chance.pick(&["c1", "c2"]);
+            let counts = chance.below(4) > 0;
+            bench.ticket(&serial, city, counts);
+        }
+        _ => {
+            bench.pass(chance.below(40) as i64 * 1_800_000);
+        }
+    }
+}
+
+fn check(bench: &Bench, before: &[Trigger], seed: u64) {
+    let mut open = BTreeSet::new();
+    for trigger in bench.triggers.triggers() {
+        let of = || format!("seed {seed}, {}", trigger.id);
+        assert!(!trigger.owner.person.email.is_empty(), "{}: an owner", of());
+        let moves: Vec<_> = trigger.history.iter().collect();
+        assert_eq!(moves[0].from, None, "{}", of());
+        for pair in moves.windows(2) {
+            assert_eq!(pair[1].from, Some(pair[0].to), "{}: a chain", of());
+            assert!(pair[1].at_ms >= pair[0].at_ms, "{}: in time", of());
+        }
+        assert_eq!(moves.last().unwrap().to, trigger.state, "{}", of());
+        if trigger.state.is_final() {
+            let feedback = moves
+                .iter()
+                .any(|step| step.to == TriggerState::FeedbackGiven);
+            assert!(feedback, "{}: nothing is closed without feedback", of());
+            assert!(trigger.explanation().is_some(), "{}", of());
+            assert_eq!(
+                trigger.deadline,
+                None,
+                "{}: what is over is due to nobody",
+                of()
+            );
+        } else {
+            assert!(open.insert(&trigger.cause), "{}: one trigger a cause", of());
+        }
+    }
+    for narrow in &open {
+        let places = &bench.book.places;
+        let alike = open
+            .iter()
+            .filter(|wide| (&wide.service, &wide.cause) == (&narrow.service, &narrow.cause));
+        for wide in alike {
+            let covered = wide.place.covers(&narrow.place, places);
+            assert!(!covered, "seed {seed}: {narrow:?} beside {wide:?}");
+        }
+    }
+    for known in before {
+        let now = bench.triggers.get(&known.id).unwrap();
+        let kept = &now.history[..known.history.len()];
+        assert_eq!(
+            kept, known.history,
+            "seed {seed}: history is only appended to"
+        );
+        let said = &now.explanations[..known.explanations.len()];
+        assert_eq!(said, known.explanations, "seed {seed}");
+    }
+}
+
+fn walk(seed: u64, steps: u64, mut each: impl FnMut(&Bench, u64)) -> Bench {
+    let (mut bench, mut chance) = (Bench::new(), Chance(seed));
+    for number in 0..steps {
+        step(&mut bench, &mut chance);
+        each(&bench, number);
+    }
+    bench
+}
+
+#[test]
+fn ten_thousand_walks_keep_the_invariants_and_replay_to_the_same_book() {
+    for seed in 0..WALKS {
+        let mut before: Vec<Trigger> = Vec::new();
+        let bench = walk(seed, STEPS, |bench, number| {
+            // Looking at every step of every walk would take minutes and find no more.
+            if number % 8 == 7 {
+                check(bench, &before, seed);
+                before = bench.triggers.triggers().map(|t| (**t).clone()).collect();
+            }
+        });
+        if seed % 20 == 0 {
+            let again = walk(seed, STEPS, |_, _| ());
+            let all = |bench: &Bench| bench.triggers.triggers().cloned().collect::<Vec<_>>();
+            assert_eq!(all(&bench), all(&again), "seed {seed}");
+            // A restart goes on with the same book.
+            let saved = postcard::to_allocvec(&bench.triggers).unwrap();
+            let loaded: crate::triggers::TriggerBook = postcard::from_bytes(&saved).unwrap();
+            let loaded = loaded.triggers().cloned().collect::<Vec<_>>();
+            assert_eq!(loaded, all(&bench), "seed {seed}");
+        }
+    }
+}

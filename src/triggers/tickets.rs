@@ -1,0 +1,265 @@
+//! Complaint tickets and the triggers whose answer they get (domain facts H14, H23).
+//!
+//! A ticket belongs to a trigger when its leaf is a sign of the trigger's cause, for the same service and
+//! place. Invariant: at most `KEPT_MAX` tickets wait without a trigger, the oldest go; at most
+//! `LINKED_MAX` are linked to one trigger and `LINKED_TOTAL_MAX` to all, more are counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::triggers::book::Now;
+use crate::triggers::trigger::LinkedTicket;
+use crate::triggers::{Place, Trigger, TriggerBook, Urgency};
+
+/// Tickets kept for triggers that may open.
+const KEPT_MAX: usize = 20_000;
+/// Tickets linked to one trigger.
+const LINKED_MAX: usize = 1_000;
+/// Tickets linked to all of them.
+const LINKED_TOTAL_MAX: usize = 100_000;
+
+/// What is heard of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TicketNews {
+    /// Serial number.
+    pub serial: String,
+    /// When it was filed, event time, ms.
+    pub filed_at_ms: i64,
+    /// Service; empty where the version does not say.
+    pub service: String,
+    /// City; empty where the version does not say.
+    pub city: String,
+    /// Last level of its path; empty where the version does not say.
+    pub leaf: String,
+    /// Whether it still is a complaint: not excluded, not withdrawn.
+    pub counts: bool,
+}
+
+/// Tickets that wait for a trigger.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tickets {
+    /// By service and serial.
+    waiting: BTreeMap<(String, String), LinkedTicket>,
+    by_time: BTreeSet<(i64, (String, String))>,
+    /// Services of those that wait, by serial.
+    services: BTreeMap<String, String>,
+    /// Triggers of those that are linked, by serial.
+    linked: BTreeMap<String, String>,
+}
+
+impl Tickets {
+    fn put(&mut self, service: &str, ticket: LinkedTicket) {
+        let key = (service.to_owned(), ticket.serial.clone());
+        self.take(service, &ticket.serial);
+        self.by_time.insert((ticket.filed_at_ms, key.clone()));
+        self.services
+            .insert(ticket.serial.clone(), service.to_owned());
+        self.waiting.insert(key, ticket);
+        if self.waiting.len() > KEPT_MAX
+            && let Some((_, oldest)) = self.by_time.pop_first()
+        {
+            self.waiting.remove(&oldest);
+            self.services.remove(&oldest.1);
+        }
+    }
+
+    fn take(&mut self, service: &str, serial: &str) -> Option<LinkedTicket> {
+        let key = (service.to_owned(), serial.to_owned());
+        let ticket = self.waiting.remove(&key)?;
+        self.by_time.remove(&(ticket.filed_at_ms, key));
+        self.services.remove(serial);
+        Some(ticket)
+    }
+
+    /// Forgets what was linked to a trigger.
+    pub(super) fn forget(&mut self, trigger: &Trigger) {
+        for ticket in &trigger.tickets {
+            if self.linked.get(&ticket.serial) == Some(&trigger.id) {
+                self.linked.remove(&ticket.serial);
+            }
+        }
+    }
+
+    /// Serials of a service whose tickets fit.
+    fn that_fit(&self, service: &str, fits: impl Fn(&LinkedTicket) -> bool) -> Vec<String> {
+        let from = (service.to_owned(), String::new());
+        self.waiting
+            .range(from..)
+            .take_while(|((of, _), _)| of == service)
+            .filter(|(_, ticket)| fits(ticket))
+            .map(|((_, serial), _)| serial.clone())
+            .collect()
+    }
+}
+
+impl TriggerBook {
+    /// A ticket was filed, changed, or taken back. True if a trigger changed.
+    pub fn hear_ticket(&mut self, news: &TicketNews, now: Now<'_>) -> bool {
+        if !news.counts {
+            return self.unlink(&news.serial);
+        }
+        if news.leaf.is_empty() {
+            return false;
+        }
+        // A later version says only what changed.
+        let known = self.known_ticket(&news.serial);
+        let (service, city) = match &known {
+            Some((service, city)) => (service.clone(), city.clone()),
+            None => (news.service.clone(), news.city.clone()),
+        };
+        let changed = known.is_some() && self.unlink(&news.serial);
+        let mut entries = now.book.knowledge.iter();
+        let entry = entries.find(|entry| entry.is_complained_of(&service, &news.leaf));
+        let Some(entry) = entry else {
+            // No cause that anybody could be asked about by name.
+            return changed;
+        };
+        let ticket = LinkedTicket {
+            serial: news.serial.clone(),
+            leaf: news.leaf.clone(),
+            city: city.clone(),
+            filed_at_ms: news.filed_at_ms,
+            answered_at_ms: None,
+        };
+        let id = self.open_of(&service, &entry.id, &city, now);
+        match id {
+            Some(id) => self.link(&id, ticket, now),
+            None => {
+                self.tickets.put(&service, ticket);
+                changed
+            }
+        }
+    }
+
+    /// Service and city of a ticket that waits, or is linked to an open trigger.
+    fn known_ticket(&self, serial: &str) -> Option<(String, String)> {
+        if let Some(service) = self.tickets.services.get(serial) {
+            let key = (service.clone(), serial.to_owned());
+            let ticket = self.tickets.waiting.get(&key)?;
+            return Some((service.clone(), ticket.city.clone()));
+        }
+        let trigger = self.triggers.get(self.tickets.linked.get(serial)?)?;
+        let mut linked = trigger.tickets.iter();
+        let ticket = linked.find(|ticket| ticket.serial == serial)?;
+        Some((trigger.cause.service.clone(), ticket.city.clone()))
+    }
+
+    /// The open trigger of a cause at a city or around it.
+    fn open_of(&self, service: &str, cause: &str, city: &str, now: Now<'_>) -> Option<String> {
+        let place = if city.is_empty() {
+            Place::Whole
+        } else {
+            Place::City(city.to_owned())
+        };
+        let fits = |open: &Place| place.joins(open, &now.book.places);
+        let mut open = self
+            .alike(service, cause)
+            .filter(|(open, _)| fits(&open.place));
+        open.next().map(|(_, id)| id.clone())
+    }
+
+    /// Links the tickets that waited for a trigger like this.
+    pub(super) fn link_city_tickets(&mut self, id: &str, now: Now<'_>) {
+        let Some(trigger) = self.triggers.get(id).cloned() else {
+            return;
+        };
+        let service = trigger.cause.service.clone();
+        let mut entries = now.book.knowledge.iter();
+        let Some(entry) = entries.find(|entry| entry.id == trigger.cause.cause) else {
+            return;
+        };
+        let first_ms = trigger
+            .since_ms
+            .saturating_sub(now.book.triggers.tickets_back_ms);
+        let fitting = self.tickets.that_fit(&service, |ticket| {
+            let place = Place::City(ticket.city.clone());
+            ticket.filed_at_ms >= first_ms
+                && entry.is_complained_of(&service, &ticket.leaf)
+                && place.joins(&trigger.cause.place, &now.book.places)
+        });
+        for serial in fitting {
+            if let Some(ticket) = self.tickets.take(&service, &serial) {
+                self.link(id, ticket, now);
+            }
+        }
+    }
+
+    fn link(&mut self, id: &str, ticket: LinkedTicket, now: Now<'_>) -> bool {
+        if self
+            .tickets
+            .linked
+            .get(&ticket.serial)
+            .is_some_and(|known| known == id)
+        {
+            return false;
+        }
+        let is_full = self.tickets.linked.len() >= LINKED_TOTAL_MAX;
+        let Some(trigger) = self.edit(id) else {
+            return false;
+        };
+        if is_full || trigger.tickets.len() >= LINKED_MAX {
+            trigger.tickets_beyond += 1;
+            return true;
+        }
+        let serial = ticket.serial.clone();
+        trigger.tickets.push(ticket);
+        trigger.urgency = Urgency::of(trigger, now.book);
+        self.tickets.linked.insert(serial, id.to_owned());
+        true
+    }
+
+    /// A ticket is no complaint any more.
+    fn unlink(&mut self, serial: &str) -> bool {
+        if let Some(service) = self.tickets.services.get(serial).cloned() {
+            self.tickets.take(&service, serial);
+        }
+        let Some(id) = self.tickets.linked.get(serial).cloned() else {
+            return false;
+        };
+        let Some(trigger) = self.edit(&id).filter(|trigger| !trigger.state.is_final()) else {
+            return false;
+        };
+        trigger.tickets.retain(|known| known.serial != serial);
+        self.tickets.linked.remove(serial);
+        true
+    }
+
+    /// Tickets of a trigger that is absorbed wait for the other one's answer.
+    pub(super) fn hand_tickets_on(&mut self, from: &str, to: &str) {
+        let Some(trigger) = self.edit(from) else {
+            return;
+        };
+        let tickets = std::mem::take(&mut trigger.tickets);
+        let beyond = std::mem::take(&mut trigger.tickets_beyond);
+        let Some(trigger) = self.edit(to) else {
+            return;
+        };
+        trigger.tickets_beyond += beyond;
+        let mut linked = Vec::new();
+        for ticket in tickets {
+            if trigger.tickets.len() < LINKED_MAX {
+                linked.push((ticket.serial.clone(), Some(to.to_owned())));
+                trigger.tickets.push(ticket);
+            } else {
+                linked.push((ticket.serial, None));
+                trigger.tickets_beyond += 1;
+            }
+        }
+        for (serial, to) in linked {
+            match to {
+                Some(to) => self.tickets.linked.insert(serial, to),
+                None => self.tickets.linked.remove(&serial),
+            };
+        }
+    }
+
+    /// Every ticket that waits gets the answer.
+    pub(super) fn answer_tickets(&mut self, id: &str, now: Now<'_>) {
+        if let Some(trigger) = self.edit(id) {
+            for ticket in &mut trigger.tickets {
+                ticket.answered_at_ms.get_or_insert(now.at_ms);
+            }
+        }
+    }
+}

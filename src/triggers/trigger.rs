@@ -1,0 +1,337 @@
+//! One trigger, with everything that is known of it.
+//!
+//! Invariants:
+//! * a trigger has an owner from the moment it opens;
+//! * the history is only ever appended to, and its last entry is the current state; where an entry's
+//!   states are the same, somebody only remarks something ("cause
+//!   withdrawn", "cause confirmed again", "reminded");
+//! * `not_optimised` has its kind and a reason (domain fact H25).
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{Contact, Layer, Owner, Severity, Text};
+use crate::triggers::flow::Refusal;
+use crate::triggers::{Cause, TriggerState, Urgency};
+
+/// A window that speaks for a trigger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// KQI of the window.
+    pub kqi: String,
+    /// Label of its object.
+    pub group_label: String,
+    /// Alert incident that the window belongs to.
+    pub incident: String,
+    /// Start of the window, ms.
+    pub start_ms: i64,
+    /// End of the window, ms.
+    pub end_ms: i64,
+    /// Unit of the value.
+    pub unit: String,
+    /// Value.
+    pub value: Option<f64>,
+    /// Score.
+    pub score: Option<f64>,
+    /// Samples.
+    pub samples: i64,
+}
+
+/// An object whose alert speaks for a trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// KQI.
+    pub kqi: String,
+    /// Label of the object.
+    pub group_label: String,
+    /// Whether its alert still fires.
+    pub firing: bool,
+    /// Whether the engine's last word on it is that its alert never was.
+    pub withdrawn: bool,
+}
+
+/// One move, kept for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerMove {
+    /// State before; `None` for the opening, the state after for a remark.
+    pub from: Option<TriggerState>,
+    /// State after.
+    pub to: TriggerState,
+    /// When, by the journal's clock, ms.
+    pub at_ms: i64,
+    /// Who.
+    pub actor: String,
+    /// Why; required for `not_optimised` and what is done by hand after feedback.
+    pub reason: Option<String>,
+}
+
+/// How a department's work came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The department says that it is mended.
+    Mended,
+    /// It will not be.
+    NotOptimised {
+        /// Why not.
+        kind: Refusal,
+        /// In its words.
+        reason: String,
+        /// Until when that is respected, ms.
+        review_at_ms: i64,
+    },
+    /// It became part of the trigger of a wider place.
+    Absorbed {
+        /// That trigger.
+        into: String,
+    },
+}
+
+impl Outcome {
+    /// The name in the API and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Outcome::Mended => "mended",
+            Outcome::NotOptimised { .. } => "not_optimised",
+            Outcome::Absorbed { .. } => "absorbed",
+        }
+    }
+}
+
+/// What the data say of a remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It helped.
+    Effective,
+    /// It did not.
+    NoEffect,
+    /// It is worse than before.
+    Worse,
+    /// Nothing can be said yet.
+    TooEarly,
+}
+
+impl Verdict {
+    /// The name in the API and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Effective => "effective",
+            Verdict::NoEffect => "no_effect",
+            Verdict::Worse => "worse",
+            Verdict::TooEarly => "too_early",
+        }
+    }
+}
+
+/// A verdict with its grounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Verdict.
+    pub verdict: Verdict,
+    /// Its grounds, as people read them.
+    pub text: String,
+    /// When, by the journal's clock, ms.
+    pub at_ms: i64,
+}
+
+/// What agents tell customers (客服解释口径), since a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Since when, by the journal's clock, ms.
+    pub at_ms: i64,
+    /// State that it explains.
+    pub state: TriggerState,
+    /// In both languages.
+    pub text: Text,
+}
+
+/// A complaint ticket that waits for a trigger's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedTicket {
+    /// Its serial number.
+    pub serial: String,
+    /// Last level of its path.
+    pub leaf: String,
+    /// City.
+    pub city: String,
+    /// When it was filed, event time, ms.
+    pub filed_at_ms: i64,
+    /// When it got its answer, by the journal's clock, ms.
+    pub answered_at_ms: Option<i64>,
+}
+
+/// Until when somebody has to do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Due time, ms.
+    pub due_ms: i64,
+    /// 0 before the reminder, 1 after it, and one more for each step of escalation.
+    pub step: u16,
+    /// When it is looked at next, ms.
+    pub next_ms: i64,
+}
+
+/// An optimization trigger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Identifier, for example `T-000017`.
+    pub id: String,
+    /// What it is about.
+    pub cause: Cause,
+    /// That in words: of the knowledge base, or the KQI's name.
+    pub title: Text,
+    /// KQI that left its interval first.
+    pub kqi: String,
+    /// Its display name.
+    pub name: Text,
+    /// Service.
+    pub service: Option<String>,
+    /// Its display name.
+    pub service_name: Option<Text>,
+    /// Layer that the demand concerns.
+    pub layer: Layer,
+    /// Label of the first object.
+    pub group_label: String,
+    /// Dimensions of the first object.
+    pub group: Vec<(String, String)>,
+    /// Who answers for it.
+    pub owner: Owner,
+    /// Who gets copies (抄送).
+    pub copies: Vec<Contact>,
+    /// Severity when it opened, raised with its alerts.
+    pub severity: Severity,
+    /// State.
+    pub state: TriggerState,
+    /// Whether it must be reviewed before it is dispatched.
+    pub review_required: bool,
+    /// When it opened, by the journal's clock, ms.
+    pub opened_at_ms: i64,
+    /// Event time of the window that opened it, ms.
+    pub since_ms: i64,
+    /// Smallest reasonable value of the first KQI.
+    pub limit_min: Option<f64>,
+    /// Largest reasonable value of the first KQI.
+    pub limit_max: Option<f64>,
+    /// Unit of the first KQI's values and limits.
+    pub unit: String,
+    /// Whether an alert of its sources still fires.
+    pub alert_firing: bool,
+    /// Objects that speak for it, the first one first; bounded.
+    pub sources: Vec<Source>,
+    /// Windows that speak for it, the newest last; bounded.
+    pub evidence: Vec<Evidence>,
+    /// Complaints counted for the same service and place when it last gained evidence.
+    pub complaints: Vec<(Text, i64)>,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// Until when somebody has to do something.
+    pub deadline: Option<Deadline>,
+    /// Until when reminders are held back, ms.
+    pub ack_until_ms: Option<i64>,
+    /// How the work came out.
+    pub outcome: Option<Outcome>,
+    /// Remedy that was used, of the knowledge base.
+    pub remedy: Option<String>,
+    /// The newest verdict on its effect.
+    pub measured: Option<Measured>,
+    /// Complaint tickets that get its answer; bounded.
+    pub tickets: Vec<LinkedTicket>,
+    /// Tickets beyond the bound.
+    pub tickets_beyond: u64,
+    /// Earlier trigger for the same cause, when it came back.
+    pub recurrence_of: Option<String>,
+    /// Triggers that became part of this one.
+    pub absorbed: Vec<String>,
+    /// Hand-overs between departments.
+    pub hops: u32,
+    /// Counts what was told of it.
+    pub revision: u32,
+    /// Everybody who was told.
+    pub told: Vec<Contact>,
+    /// What agents tell customers, the newest last.
+    pub explanations: Vec<Explanation>,
+    /// Every move.
+    pub history: Vec<TriggerMove>,
+}
+
+impl Trigger {
+    /// States that people can make follow now.
+    pub fn next(&self) -> Vec<TriggerState> {
+        let mut next = self.state.next();
+        if self.review_required && self.state == TriggerState::Analysed {
+            next.retain(|to| *to != TriggerState::Dispatched);
+        }
+        next
+    }
+
+    /// When it came into its present state, ms.
+    pub fn entered_at_ms(&self) -> i64 {
+        let moved = self.history.iter().rev();
+        moved
+            .clone()
+            .find(|step| step.from != Some(step.to))
+            .map_or(self.opened_at_ms, |step| step.at_ms)
+    }
+
+    /// How long it was in each state that it was in, ms, until an instant or its end; in the order of
+    /// the flow.
+    pub fn time_in_states(&self, now_ms: i64) -> Vec<(TriggerState, i64)> {
+        let mut moves = self
+            .history
+            .iter()
+            .filter(|step| step.from != Some(step.to));
+        let mut times: Vec<(TriggerState, i64)> = Vec::new();
+        let mut stay = moves.next().map(|step| (step.to, step.at_ms));
+        while let Some((state, since_ms)) = stay {
+            let next = moves.next();
+            let until_ms = match next {
+                Some(step) => step.at_ms,
+                None if state.is_final() => since_ms,
+                None => now_ms,
+            };
+            let lasted_ms = (until_ms - since_ms).max(0);
+            match times.iter_mut().find(|(known, _)| *known == state) {
+                Some((_, sum_ms)) => *sum_ms += lasted_ms,
+                None => times.push((state, lasted_ms)),
+            }
+            stay = next.map(|step| (step.to, step.at_ms));
+        }
+        times.sort_by_key(|(state, _)| *state);
+        times
+    }
+
+    /// From opening to closing, ms; none while it is open.
+    pub fn resolution_ms(&self) -> Option<i64> {
+        let last = self.history.last().filter(|_| self.state.is_final())?;
+        Some(last.at_ms - self.opened_at_ms)
+    }
+
+    /// What agents tell customers now.
+    pub fn explanation(&self) -> Option<&Explanation> {
+        self.explanations.last()
+    }
+
+    /// Cities that it is about by name: those of its sources, or its own.
+    pub fn cities(&self) -> Vec<&str> {
+        let mut cities: Vec<&str> = self
+            .sources
+            .iter()
+            .flat_map(|source| source.group_label.split(';'))
+            .filter_map(|part| part.strip_prefix("city="))
+            .collect();
+        cities.sort_unstable();
+        cities.dedup();
+        cities
+    }
+
+    /// Writes something into the history that moves nothing.
+    pub(super) fn remark(&mut self, actor: &str, reason: String, at_ms: i64) {
+        self.history.push(TriggerMove {
+            from: Some(self.state),
+            to: self.state,
+            at_ms,
+            actor: actor.to_owned(),
+            reason: Some(reason),
+        });
+    }
+}
