@@ -288,6 +288,7 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
             "seed {seed}: ends\n  {}",
             words()
         );
+        check_listed(seed, notices.last().unwrap(), outcome, &words());
         told.endings += usize::from(over);
         let corrected = notices
             .iter()
@@ -315,6 +316,23 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         );
     }
     told
+}
+
+/// The lists say of an incident what was mailed last of it: that it never was, or that it was.
+#[track_caller]
+fn check_listed(seed: u64, last: &Notice, outcome: &Outcome, words: &str) {
+    let incident = &last.alert.incident;
+    let mut listed = outcome.snapshot.alerts.iter();
+    let listed = listed.find(|alert| alert.incident == *incident);
+    let truth = last.correction.as_ref().map(|correction| correction.truth);
+    let Some(listed) = listed.filter(|_| !is_own(&last.alert.alert)) else {
+        return;
+    };
+    assert_eq!(
+        listed.fired_at_ms.is_none(),
+        truth == Some(Reading::NeverWas),
+        "seed {seed}: told {truth:?}, listed {listed:?}\n  {words}"
+    );
 }
 
 /// A correction quotes the mail before it in the thread, and says something else.
