@@ -224,7 +224,8 @@ pub(crate) struct Told {
     pub(crate) endings: usize,
     pub(crate) corrections: usize,
     pub(crate) rule_changes: usize,
-    /// Corrections that take back that an incident never was, or was a part of another.
+    /// Corrections by which an incident was after all that had been told never to have been, or to be a
+    /// part of another.
     pub(crate) confirmations: usize,
 }
 
@@ -303,7 +304,7 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         }
         let confirms = |notice: &&&Notice| {
             let correction = notice.correction.as_ref();
-            correction.is_some_and(|correction| correction.told.is_withdrawal())
+            correction.is_some_and(|it| it.told.is_withdrawal() && !it.truth.is_none())
         };
         told.confirmations += notices.iter().filter(confirms).count();
     }
