@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState};
+use crate::effect::EffectReport;
 use crate::rules::{Contact, Severity, Text};
 
 /// Why somebody is told something; shown in the mail, and the label of a metric.
@@ -35,11 +36,13 @@ pub enum NoticeReason {
     Closed,
     /// A trigger begins again.
     Reopened,
+    /// Late data say something else of a mend.
+    Measured,
 }
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 13] = [
+    pub const ALL: [NoticeReason; 14] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
@@ -53,6 +56,7 @@ impl NoticeReason {
         NoticeReason::Answered,
         NoticeReason::Closed,
         NoticeReason::Reopened,
+        NoticeReason::Measured,
     ];
 
     /// The name in metrics and the API.
@@ -71,6 +75,7 @@ impl NoticeReason {
             NoticeReason::Answered => "answered",
             NoticeReason::Closed => "closed",
             NoticeReason::Reopened => "reopened",
+            NoticeReason::Measured => "measured",
         }
     }
 }
@@ -127,7 +132,7 @@ pub struct KnownRemedy {
 }
 
 /// What a notice tells of a trigger; the alert beside it is what opened that.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DemandNotice {
     /// What is wrong, in a few words.
     pub title: Text,
@@ -156,7 +161,9 @@ pub struct DemandNotice {
     /// Trigger of a wider place that it became part of.
     pub absorbed_into: Option<String>,
     /// Verdict on its effect, with its grounds.
-    pub verdict: Option<(String, String)>,
+    pub verdict: Option<(String, Text)>,
+    /// The numbers behind it, once there are any.
+    pub effect: Option<Box<EffectReport>>,
 }
 
 /// The reasonable interval of a KQI as people read it.

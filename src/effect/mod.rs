@@ -23,6 +23,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod words;
 
 pub use compare::{Estimate, Incomparable, compare};
 pub use pairs::{Pair, Pairs, pairs};
@@ -30,3 +31,4 @@ pub use periods::{Mend, Periods};
 pub use report::{Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};
 pub use verdict::{Better, EffectRules, EffectVerdict, judge, read};
+pub use words::{awaited, sentence};

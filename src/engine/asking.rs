@@ -176,6 +176,7 @@ const fn reason_of(reason: NewsReason) -> NoticeReason {
         NewsReason::Answered => NoticeReason::Answered,
         NewsReason::Closed => NoticeReason::Closed,
         NewsReason::Reopened => NoticeReason::Reopened,
+        NewsReason::Measured => NoticeReason::Measured,
     }
 }
 
@@ -217,6 +218,10 @@ fn demand_of(news: &News) -> DemandNotice {
             .measured
             .as_ref()
             .map(|measured| (measured.verdict.name().to_owned(), measured.text.clone())),
+        effect: trigger
+            .measured
+            .as_ref()
+            .and_then(|measured| measured.report.clone()),
     }
 }
 

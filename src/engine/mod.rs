@@ -10,6 +10,7 @@ mod asking;
 mod complaints;
 mod correct;
 mod demand;
+mod effects;
 mod ended;
 mod incident;
 mod instance;

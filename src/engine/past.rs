@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::{Cell, Group, Standing, WindowUpdate};
 use crate::effect::{Point, Series};
 use crate::event::Stream;
-use crate::rules::{Kqi, Verdict};
+use crate::rules::{Aggregate, Kqi, Verdict};
 
 /// Series that are kept: 71 KQIs in 14 places, four times. One takes up to 60 KB.
 const SERIES_MAX: usize = 4_000;
@@ -38,6 +38,12 @@ pub(super) struct Past {
     kqis: BTreeMap<String, KeptOfKqi>,
     count: usize,
     refused_total: u64,
+}
+
+/// Whether a KQI's effect is measured by how many facts there were: complaints count, whatever is
+/// made of their number.
+pub(super) fn is_counted(kqi: &Kqi) -> bool {
+    kqi.stream == Stream::Complaint || matches!(kqi.aggregate, Aggregate::Count | Aggregate::Sum)
 }
 
 impl Past {
@@ -89,6 +95,11 @@ impl Past {
     pub(super) fn put_back(&mut self, kqi: String, kept: KeptOfKqi) {
         self.count += kept.len();
         self.kqis.insert(kqi, kept);
+    }
+
+    /// The objects of a KQI, by label.
+    pub(super) fn of(&self, kqi: &str) -> impl Iterator<Item = (&Arc<str>, &Kept)> {
+        self.kqis.get(kqi).into_iter().flatten()
     }
 
     /// Objects whose past is not kept because there are too many, counted by window.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
+use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
 use crate::engine::overflow::Overflows;
@@ -39,6 +40,7 @@ struct LentRest<'a> {
     ended: &'a Ended,
     triggers: &'a TriggerBook,
     complaints: &'a Complaints,
+    effects: &'a Effects,
     silences: &'a Silences,
     overflows: &'a Overflows,
 }
@@ -52,6 +54,7 @@ struct Rest {
     ended: Ended,
     triggers: TriggerBook,
     complaints: Complaints,
+    effects: Effects,
     silences: Silences,
     overflows: Overflows,
 }
@@ -99,6 +102,7 @@ impl Engine {
             ended: &self.ended,
             triggers: &self.triggers,
             complaints: &self.complaints,
+            effects: &self.effects,
             silences: &self.silences,
             overflows: &self.overflows,
         }))
@@ -134,6 +138,7 @@ impl Engine {
                     engine.ended = rest.ended;
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
+                    engine.effects = rest.effects;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                 }

@@ -7,9 +7,10 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Change, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{CommandResult, JournaledCommand};
+use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
+use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
 use crate::engine::overflow::Overflows;
@@ -50,6 +51,7 @@ pub struct Engine {
     pub(super) triggers: TriggerBook,
     pub(super) complaints: Complaints,
     pub(super) past: Past,
+    pub(super) effects: Effects,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) snapshot: Snapshot,
@@ -115,6 +117,7 @@ impl Engine {
             triggers: TriggerBook::new(TriggerLimits::default()),
             complaints: Complaints::default(),
             past: Past::default(),
+            effects: Effects::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
             snapshot,
@@ -159,7 +162,11 @@ impl Engine {
         }
         for command in commands {
             effects.push(self.carry_out(command));
+            if let Command::MoveTrigger { id, .. } = &command.command {
+                self.note_work(id, &turn);
+            }
         }
+        self.measure_effects(&turn);
         self.tick_triggers(cut, &mut effects);
         self.show(cut);
         effects

@@ -201,12 +201,13 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         recurrence_of: None,
         absorbed_into: None,
         verdict: None,
+        effect: None,
     };
     let over = matches!(reason, NoticeReason::Answered | NoticeReason::Closed);
     if over {
         demand.due_ms = None;
         demand.recurrence_of = Some("T-000003".to_owned());
-        demand.verdict = Some(("effective".to_owned(), "−78 %".to_owned()));
+        demand.verdict = Some(("effective".to_owned(), text("−78 %", "−78 %")));
     }
     let at = NoticeReason::ALL.iter().position(|known| *known == reason);
     notice.revision = at.unwrap_or(0) as u32;

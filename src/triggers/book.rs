@@ -70,6 +70,8 @@ pub enum NewsReason {
     Closed,
     /// It did not help, or came back.
     Reopened,
+    /// Late data say something else of its effect.
+    Measured,
 }
 
 /// Something to tell people of a trigger.

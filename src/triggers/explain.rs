@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use crate::effect::EffectVerdict;
 use crate::rules::Text;
 use crate::triggers::book::Now;
 use crate::triggers::flow::Refusal;
-use crate::triggers::trigger::{Outcome, Verdict};
+use crate::triggers::trigger::Outcome;
 use crate::triggers::{Trigger, TriggerState};
 
 /// The text for a trigger's present state; none where it tells customers nothing new.
@@ -70,7 +71,8 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
         ),
         (TriggerState::Closed, Some(Outcome::Mended)) => {
             let proven = trigger.measured.as_ref();
-            let proven = proven.is_some_and(|measured| measured.verdict == Verdict::Effective);
+            let proven =
+                proven.is_some_and(|measured| measured.verdict == EffectVerdict::Effective);
             if proven {
                 (
                     "已处理完毕，数据显示已恢复。".to_owned(),

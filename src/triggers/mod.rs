@@ -30,6 +30,5 @@ pub use process::{Process, Stays, Worked};
 pub use tickets::TicketNews;
 pub use trigger::{
     Deadline, Evidence, Explanation, LinkedTicket, Measured, Outcome, Source, Trigger, TriggerMove,
-    Verdict,
 };
 pub use urgency::{Urgency, by_urgency};

@@ -1,10 +1,11 @@
 //! Commands of people, and what the engine does at once because of them.
 
+use crate::effect::EffectVerdict;
 use crate::rules::{Contact, Desk, OwnerBy, Text};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
-use crate::triggers::trigger::{Explanation, Measured, Outcome, TriggerMove, Verdict};
+use crate::triggers::trigger::{Explanation, Measured, Outcome, TriggerMove};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 /// A move that somebody asks for.
@@ -219,8 +220,7 @@ impl TriggerBook {
     pub fn effect_measured(
         &mut self,
         id: &str,
-        verdict: Verdict,
-        text: &str,
+        measured: Measured,
         now: Now<'_>,
     ) -> Result<&Trigger, MoveError> {
         let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
@@ -229,29 +229,60 @@ impl TriggerBook {
         if !waits {
             return Err(illegal(trigger, TriggerState::EffectMeasured));
         }
-        let measured = Measured {
-            verdict,
-            text: text.to_owned(),
-            at_ms: now.at_ms,
-        };
+        let verdict = measured.verdict;
         let before = trigger.measured.as_ref();
-        let is_news = before.is_none_or(|before| before.verdict != verdict || before.text != text);
-        let why = format!("{}: {text}", verdict.name());
+        let is_news = before.is_none_or(|before| before.text != measured.text);
+        let why = format!("{}: {}", verdict.name(), measured.text.en);
         if let Some(trigger) = self.edit(id).filter(|_| is_news) {
             trigger.measured = Some(measured);
-            if verdict == Verdict::TooEarly {
+            if verdict == EffectVerdict::TooEarly {
                 trigger.remark(ENGINE, why.clone(), now.at_ms);
             }
         }
-        if verdict != Verdict::TooEarly {
+        if verdict != EffectVerdict::TooEarly {
             if let Some(trigger) = self.triggers.get(id).cloned() {
                 self.process.measured(&trigger, verdict);
             }
             self.enter(id, TriggerState::EffectMeasured, ENGINE, Some(&why), now);
             match verdict {
-                Verdict::Effective => self.close(id, ENGINE, &why, now),
+                EffectVerdict::Effective => self.close(id, ENGINE, &why, now),
                 _ => self.reopen(id, ENGINE, &why, now),
             }
+        }
+        self.shown(id)
+    }
+
+    /// The data say something else of a mend that was judged before: it is remarked, and what was told
+    /// of it is told anew. A closed trigger stays closed: what is wrong now opens a new one.
+    ///
+    /// # Errors
+    /// There is no such trigger, or its effect was never measured.
+    pub fn effect_measured_again(
+        &mut self,
+        id: &str,
+        measured: Measured,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
+        let Some(before) = trigger.measured.as_ref() else {
+            return Err(illegal(trigger, TriggerState::EffectMeasured));
+        };
+        let is_news = before.verdict != measured.verdict;
+        let why = format!(
+            "measured again, {}: {}",
+            measured.verdict.name(),
+            measured.text.en
+        );
+        if let Some(trigger) = self.edit(id) {
+            trigger.measured = Some(measured);
+            if is_news {
+                trigger.remark(ENGINE, why, now.at_ms);
+            }
+        }
+        if is_news {
+            let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
+            let recipients = recipients.collect();
+            self.tell(id, NewsReason::Measured, recipients, now);
         }
         self.shown(id)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::triggers::trigger::Verdict;
+use crate::effect::EffectVerdict;
 use crate::triggers::{Trigger, TriggerState};
 
 /// Stays in a state: how many ended, and how long they were.
@@ -80,15 +80,15 @@ impl Process {
     }
 
     /// The data spoke about a remedy.
-    pub(super) fn measured(&mut self, trigger: &Trigger, verdict: Verdict) {
+    pub(super) fn measured(&mut self, trigger: &Trigger, verdict: EffectVerdict) {
         let remedy = trigger.remedy.clone().unwrap_or_default();
         let key = (trigger.cause.cause.clone(), remedy);
         let worked = self.worked.entry(key).or_default();
         match verdict {
-            Verdict::Effective => worked.effective += 1,
-            Verdict::NoEffect => worked.no_effect += 1,
-            Verdict::Worse => worked.worse += 1,
-            Verdict::TooEarly => {}
+            EffectVerdict::Effective => worked.effective += 1,
+            EffectVerdict::NoEffect => worked.no_effect += 1,
+            EffectVerdict::Worse => worked.worse += 1,
+            EffectVerdict::TooEarly => {}
         }
     }
 

@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::{EffectReport, EffectVerdict};
 use crate::rules::{Contact, Layer, Owner, Severity, Text};
 use crate::triggers::flow::Refusal;
 use crate::triggers::{Cause, TriggerState, Urgency};
@@ -97,39 +98,15 @@ impl Outcome {
     }
 }
 
-/// What the data say of a remedy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It helped.
-    Effective,
-    /// It did not.
-    NoEffect,
-    /// It is worse than before.
-    Worse,
-    /// Nothing can be said yet.
-    TooEarly,
-}
-
-impl Verdict {
-    /// The name in the API and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Verdict::Effective => "effective",
-            Verdict::NoEffect => "no_effect",
-            Verdict::Worse => "worse",
-            Verdict::TooEarly => "too_early",
-        }
-    }
-}
-
 /// A verdict with its grounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Verdict.
-    pub verdict: Verdict,
+    pub verdict: EffectVerdict,
     /// Its grounds, as people read them.
-    pub text: String,
+    pub text: Text,
+    /// The numbers; none before there are any.
+    pub report: Option<Box<EffectReport>>,
     /// When, by the journal's clock, ms.
     pub at_ms: i64,
 }

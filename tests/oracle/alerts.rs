@@ -224,7 +224,8 @@ pub(crate) struct Told {
     pub(crate) endings: usize,
     pub(crate) corrections: usize,
     pub(crate) rule_changes: usize,
-    /// Corrections that take back that an incident never was, or was a part of another.
+    /// Corrections by which an incident was after all that had been told never to have been, or to be a
+    /// part of another.
     pub(crate) confirmations: usize,
 }
 
@@ -288,6 +289,7 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
             "seed {seed}: ends\n  {}",
             words()
         );
+        check_listed(seed, notices.last().unwrap(), outcome, &words());
         told.endings += usize::from(over);
         let corrected = notices
             .iter()
@@ -302,7 +304,7 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         }
         let confirms = |notice: &&&Notice| {
             let correction = notice.correction.as_ref();
-            correction.is_some_and(|correction| correction.told.is_withdrawal())
+            correction.is_some_and(|it| it.told.is_withdrawal() && !it.truth.is_none())
         };
         told.confirmations += notices.iter().filter(confirms).count();
     }
@@ -315,6 +317,23 @@ pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
         );
     }
     told
+}
+
+/// The lists say of an incident what was mailed last of it: that it never was, or that it was.
+#[track_caller]
+fn check_listed(seed: u64, last: &Notice, outcome: &Outcome, words: &str) {
+    let incident = &last.alert.incident;
+    let mut listed = outcome.snapshot.alerts.iter();
+    let listed = listed.find(|alert| alert.incident == *incident);
+    let truth = last.correction.as_ref().map(|correction| correction.truth);
+    let Some(listed) = listed.filter(|_| !is_own(&last.alert.alert)) else {
+        return;
+    };
+    assert_eq!(
+        listed.fired_at_ms.is_none(),
+        truth == Some(Reading::NeverWas),
+        "seed {seed}: told {truth:?}, listed {listed:?}\n  {words}"
+    );
 }
 
 /// A correction quotes the mail before it in the thread, and says something else.

@@ -12,9 +12,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),
     ("dataflow", &["event", "measure", "rules"]),
-    ("alerting", &["rules"]),
-    ("triggers", &["rules"]),
-    ("effect", &[]),
+    ("alerting", &["effect", "rules"]),
+    ("triggers", &["effect", "rules"]),
+    ("effect", &["rules"]),
     (
         "engine",
         &[
@@ -38,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "complaints",
             "console",
             "dataflow",
+            "effect",
             "engine",
             "event",
             "ingest",

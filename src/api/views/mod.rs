@@ -5,6 +5,7 @@
 
 mod alert;
 mod demand;
+mod effect;
 mod event;
 mod form;
 mod frontline;
@@ -27,6 +28,7 @@ pub use demand::{
     ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
     WorkedView,
 };
+pub use effect::{EffectView, IndicatorView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
 pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use frontline::{FrontlineView, SayView};

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use crate::api::iso;
 use crate::api::views::words::{layer_name, severity_name};
-use crate::api::views::{ComplaintsView, SuggestionView, TextView, UrgencyView, group_object};
+use crate::api::views::{
+    ComplaintsView, EffectView, SuggestionView, TextView, UrgencyView, group_object,
+};
 use crate::engine::Snapshot;
 use crate::triggers::{Evidence, Outcome, Trigger, TriggerMove};
 
@@ -89,7 +91,9 @@ pub struct TriggerView {
     /// Verdict of the data: `effective`, `no_effect`, `worse` or `too_early`.
     pub effect: Option<String>,
     /// Its grounds.
-    pub effect_text: Option<String>,
+    pub effect_text: Option<TextView>,
+    /// Its numbers.
+    pub effect_report: Option<EffectView>,
     /// What is known of the cause.
     pub suggestion: Option<SuggestionView>,
     /// What agents tell customers now.
@@ -315,7 +319,10 @@ impl TriggerView {
             review_at_ms,
             remedy: trigger.remedy.clone(),
             effect: measured.map(|measured| measured.verdict.name().to_owned()),
-            effect_text: measured.map(|measured| measured.text.clone()),
+            effect_text: measured.map(|measured| (&measured.text).into()),
+            effect_report: measured
+                .and_then(|measured| measured.report.as_deref())
+                .map(|report| EffectView::of(report, zone)),
             suggestion: SuggestionView::of(trigger, snapshot),
             explanation: trigger.explanation().map(|said| (&said.text).into()),
             tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,

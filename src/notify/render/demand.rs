@@ -105,6 +105,10 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
             format!("触发单 {id} 已有答复，等待效果评估。"),
             format!("Trigger {id} has been answered; its effect is awaited."),
         ),
+        NoticeReason::Measured => (
+            format!("触发单 {id} 因补到的数据重新评估了效果。"),
+            format!("The effect of trigger {id} was measured again, because of late data."),
+        ),
         NoticeReason::Reopened => (
             format!("触发单 {id} 重新打开，请再次受理。"),
             format!("Trigger {id} was reopened: please accept it again."),
@@ -180,7 +184,7 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
         facts.push(fact(
             "效果",
             "Effect",
-            format!("{verdict} · {}", clean(text)),
+            format!("{verdict} · {}", clean(name(language, text))),
         ));
     }
     facts

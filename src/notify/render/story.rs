@@ -156,7 +156,8 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::HandedOver
         | NoticeReason::Answered
         | NoticeReason::Closed
-        | NoticeReason::Reopened => demand::why(language, notice),
+        | NoticeReason::Reopened
+        | NoticeReason::Measured => demand::why(language, notice),
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Answered => ("已答复", "Answered"),
         NoticeReason::Closed => ("已关闭", "Closed"),
         NoticeReason::Reopened => ("重新打开", "Reopened"),
+        NoticeReason::Measured => ("效果复评", "Effect measured again"),
     };
     Label::new(language, zh, en)
 }

@@ -1,9 +1,10 @@
 //! A trigger book under a small rule book: six cities, two services, four departments.
 
+use crate::effect::EffectVerdict;
 use crate::rules::testing::book;
 use crate::rules::{Layer, RuleBook, Severity, Text};
 use crate::triggers::{
-    Evidence, MoveError, News, Now, Opening, Refusal, TicketNews, Trigger, TriggerBook,
+    Evidence, Measured, MoveError, News, Now, Opening, Refusal, TicketNews, Trigger, TriggerBook,
     TriggerLimits, TriggerState, Wanted,
 };
 
@@ -206,4 +207,18 @@ pub(super) fn path(trigger: &Trigger) -> Vec<&'static str> {
         .iter()
         .filter(|step| step.from != Some(step.to));
     moves.map(|step| step.to.name()).collect()
+}
+
+/// What the data say, without numbers.
+pub(super) fn measured(verdict: EffectVerdict, text: &str) -> Measured {
+    let text = Text {
+        zh: text.to_owned(),
+        en: text.to_owned(),
+    };
+    Measured {
+        verdict,
+        text,
+        report: None,
+        at_ms: 0,
+    }
 }

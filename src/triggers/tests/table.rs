@@ -1,9 +1,10 @@
 //! Every line of the table, and nothing else.
 
+use crate::effect::EffectVerdict;
 use crate::rules::Severity;
 use crate::triggers::flow::By;
-use crate::triggers::tests::bench::{Bench, path, wanted};
-use crate::triggers::{MoveError, Refusal, Trigger, TriggerState, Verdict, Wanted};
+use crate::triggers::tests::bench::{Bench, measured, path, wanted};
+use crate::triggers::{MoveError, Refusal, Trigger, TriggerState, Wanted};
 
 /// A trigger that is brought into a state by force, to try every move from there.
 fn forced(state: TriggerState) -> (Bench, String) {
@@ -164,13 +165,13 @@ fn a_refusal_needs_kind_and_reason_and_is_explained_and_closed() {
 #[test]
 fn the_effect_closes_or_reopens_and_too_early_leaves_it() {
     for (verdict, ends) in [
-        (Verdict::TooEarly, vec!["feedback_given"]),
+        (EffectVerdict::TooEarly, vec!["feedback_given"]),
         (
-            Verdict::Effective,
+            EffectVerdict::Effective,
             vec!["feedback_given", "effect_measured", "closed"],
         ),
         (
-            Verdict::NoEffect,
+            EffectVerdict::NoEffect,
             vec![
                 "feedback_given",
                 "effect_measured",
@@ -180,7 +181,7 @@ fn the_effect_closes_or_reopens_and_too_early_leaves_it() {
             ],
         ),
         (
-            Verdict::Worse,
+            EffectVerdict::Worse,
             vec![
                 "feedback_given",
                 "effect_measured",
@@ -202,19 +203,26 @@ fn the_effect_closes_or_reopens_and_too_early_leaves_it() {
         };
         bench
             .triggers
-            .effect_measured(&id, verdict, "−78 %", now)
+            .effect_measured(&id, measured(verdict, "−78 %"), now)
             .unwrap();
-        let again = bench
-            .triggers
-            .effect_measured(&id, Verdict::TooEarly, "x", now);
-        assert_eq!(again.is_ok(), verdict == Verdict::TooEarly);
+        let again =
+            bench
+                .triggers
+                .effect_measured(&id, measured(EffectVerdict::TooEarly, "x"), now);
+        assert_eq!(again.is_ok(), verdict == EffectVerdict::TooEarly);
         let trigger = bench.get(&id);
         let path = path(trigger);
         assert_eq!(path[path.len() - ends.len()..], ends, "{verdict:?}");
         assert_eq!(trigger.outcome.is_none(), ends.len() == 5, "{verdict:?}");
         let worked = bench.triggers.process().worked("slow", "release");
-        assert_eq!(worked.tried(), u64::from(verdict != Verdict::TooEarly));
-        assert_eq!(worked.effective, u64::from(verdict == Verdict::Effective));
+        assert_eq!(
+            worked.tried(),
+            u64::from(verdict != EffectVerdict::TooEarly)
+        );
+        assert_eq!(
+            worked.effective,
+            u64::from(verdict == EffectVerdict::Effective)
+        );
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::effect::EffectVerdict;
 use crate::rules::{Desk, Severity};
-use crate::triggers::tests::bench::{Bench, opening, wanted};
-use crate::triggers::{Now, Trigger, TriggerState, Verdict};
+use crate::triggers::tests::bench::{Bench, measured, opening, wanted};
+use crate::triggers::{Now, Trigger, TriggerState};
 
 const WALKS: u64 = 10_000;
 const STEPS: u64 = 40;
@@ -57,15 +58,16 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
         }
         8 => {
             let verdict = chance.pick(&[
-                Verdict::Effective,
-                Verdict::NoEffect,
-                Verdict::Worse,
-                Verdict::TooEarly,
+                EffectVerdict::Effective,
+                EffectVerdict::NoEffect,
+                EffectVerdict::Worse,
+                EffectVerdict::TooEarly,
             ]);
             let book = &bench.book;
-            let _ = bench
-                .triggers
-                .effect_measured(&id, verdict, "t", Now { book, at_ms });
+            let _ =
+                bench
+                    .triggers
+                    .effect_measured(&id, measured(verdict, "t"), Now { book, at_ms });
         }
         9 => {
             let (department, role) =

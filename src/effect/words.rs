@@ -1,0 +1,106 @@
+//! An effect as people read it.
+
+use crate::effect::{EffectReport, Estimate, Indicator};
+use crate::rules::Text;
+
+/// What a report says, in one sentence an indicator. `name` gives the display name of a KQI and the unit
+/// of its values.
+pub fn sentence(report: &EffectReport, name: impl Fn(&str) -> (Text, String)) -> Text {
+    let sentences: Vec<Text> = report
+        .indicators
+        .iter()
+        .map(|indicator| {
+            let (name, unit) = name(&indicator.kqi);
+            of_indicator(indicator, &name, &unit)
+        })
+        .collect();
+    let join = |of: fn(&Text) -> &str, by: &str| {
+        let all: Vec<&str> = sentences.iter().map(of).collect();
+        all.join(by)
+    };
+    Text {
+        zh: join(|text| &text.zh, "；"),
+        en: join(|text| &text.en, "; "),
+    }
+}
+
+fn of_indicator(indicator: &Indicator, name: &Text, unit: &str) -> Text {
+    match &indicator.found {
+        Ok(estimate) => numbers(estimate, indicator, name, unit),
+        Err(why) => Text {
+            zh: format!("{}：数据不足", name.zh),
+            en: format!("{}: {why}", name.en),
+        },
+    }
+}
+
+fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) -> Text {
+    let unit = if unit.is_empty() || indicator.is_count {
+        String::new()
+    } else {
+        format!(" {unit}")
+    };
+    let value = |value: f64| format!("{}{unit}", number(value));
+    let (before, after) = (value(estimate.before), value(estimate.after));
+    let change = |change: f64| {
+        if estimate.relative {
+            format!("{} %", signed(change * 100.0))
+        } else {
+            format!("{}{unit}", signed(change))
+        }
+    };
+    let (effect, low, high) = (
+        change(estimate.effect),
+        change(estimate.low),
+        change(estimate.high),
+    );
+    let (pairs, controls) = (estimate.pairs, estimate.controls);
+    let (drift_zh, drift_en) = match estimate.drift {
+        Some(drift) => (
+            format!("，{controls} 个未处理地市同期 {}", change(drift)),
+            format!(
+                ", {} in {controls} places that nobody touched",
+                change(drift)
+            ),
+        ),
+        None => ("，无对照".to_owned(), ", without controls".to_owned()),
+    };
+    Text {
+        zh: format!(
+            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段{drift_zh}）",
+            name.zh
+        ),
+        en: format!(
+            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods{drift_en})",
+            name.en
+        ),
+    }
+}
+
+/// Two digits behind the point at most, and none where they say nothing.
+fn number(value: f64) -> String {
+    let digits = if value.abs() >= 100.0 { 1 } else { 2 };
+    let text = format!("{value:.digits$}");
+    match text.split_once('.') {
+        Some((whole, rest)) if rest.bytes().all(|byte| byte == b'0') => whole.to_owned(),
+        _ => text,
+    }
+}
+
+/// With a sign that is as wide as a digit.
+fn signed(value: f64) -> String {
+    let text = number(value.abs());
+    match value {
+        _ if text.bytes().all(|byte| matches!(byte, b'0' | b'.')) => text,
+        value if value < 0.0 => format!("−{text}"),
+        _ => format!("+{text}"),
+    }
+}
+
+/// Why a verdict is still out.
+pub fn awaited(until: &str) -> Text {
+    Text {
+        zh: format!("{until} 之后评估效果"),
+        en: format!("the effect is measured after {until}"),
+    }
+}
