@@ -78,8 +78,12 @@ impl Periods {
         let length_ms = wanted_ms / unit_ms * unit_ms;
         // The end of the work is in neither period, so the next whole block is the first.
         let after_ms = next_multiple(mend.mended_ms - offset_ms, block_ms) + offset_ms;
+        // Work that is over within one block leaves that block to the period before: whatever it mended
+        // there makes the effect look smaller, and whole weeks are not lost to an hour of work.
+        let is_short = after_ms - mend.begun_ms <= block_ms;
+        let begun_ms = if is_short { after_ms } else { mend.begun_ms };
         // The same place in the week, day or block.
-        let work_ms = after_ms - (mend.begun_ms - length_ms);
+        let work_ms = after_ms - (begun_ms - length_ms);
         let before_ms = after_ms - next_multiple(work_ms, unit_ms);
         Periods {
             before_ms,

@@ -115,3 +115,10 @@ fn what_a_series_does_not_reach_back_to_is_no_pair() {
         [false, false, true, true, true, true]
     );
 }
+
+#[test]
+fn an_hour_of_work_does_not_cost_a_week() {
+    let mend = mend(0, 28 * DAY - HOUR, 28 * DAY - MINUTE);
+    let periods = Periods::of(mend, 2 * WEEK, DAY, 0);
+    assert_eq!((periods.before_ms, periods.after_ms), (14 * DAY, 28 * DAY));
+}
