@@ -296,10 +296,26 @@ impl Ledger {
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(statement("begin a transaction"))
+        let failed = statement("begin a transaction");
+        for _ in 0..CONNECTIONS_MAX {
+            match self.pool.begin_with("BEGIN IMMEDIATE").await {
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.close_stuck().await.map_err(&failed)?;
+                }
+                begun => return begun.map_err(failed),
+            }
+        }
+        Err(failed(sqlx::Error::InvalidSavePointStatement))
+    }
+
+    /// Closes a connection that believes to be in a transaction although nobody holds one: SQLite ends a
+    /// transaction by itself when the disk is full, and sqlx then fails to end it once more.
+    async fn close_stuck(&self) -> Result<(), sqlx::Error> {
+        let connection = self.pool.acquire().await?;
+        if connection.is_in_transaction() {
+            connection.close().await?;
+        }
+        Ok(())
     }
 }
 
@@ -329,8 +345,16 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
+        is_full: is_full(&error),
         source: error.into(),
     }
+}
+
+/// What SQLite says where a file cannot grow: `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` for its index of the
+/// write-ahead log.
+fn is_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "13" | "4874"))
 }
 
 pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {

@@ -295,3 +295,22 @@ async fn says_which_file_cannot_be_opened() {
         format!("cannot open ledger {}", path.display())
     );
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_such_and_leaves_no_transaction_stuck() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).await.unwrap();
+    let many: Vec<Entry> = (0..500).map(|n| entry(&format!("n{n}"), "i", n)).collect();
+    // No further page for this connection: what SQLite answers on a disk that is full.
+    ledger.execute("PRAGMA max_page_count = 1").await;
+    let error = ledger.record(1, &many).await.unwrap_err();
+    assert!(error.is_full(), "{error:?}");
+    assert_eq!(ledger.decided_upto().await.unwrap(), None);
+    // The connection goes with the transaction that it could not end; the next has room.
+    let recorded = ledger.record(1, &many).await.unwrap();
+    assert_eq!((recorded.new, recorded.known), (500, 0));
+    ledger.execute("DROP TABLE meta").await;
+    let error = ledger.record(2, &[]).await.unwrap_err();
+    assert!(!error.is_full(), "{error:?}");
+    ledger.close().await;
+}
