@@ -95,6 +95,12 @@ impl Ledger {
             path: path.to_owned(),
             source,
         };
+        // SQLite ends a transaction by itself when the disk is full; sqlx then fails to end it once more, and
+        // no other can begin on that connection. It goes, and another is opened.
+        let pool = pool.before_acquire(|connection, _| {
+            let is_stuck = connection.is_in_transaction();
+            Box::pin(async move { Ok(!is_stuck) })
+        });
         let pool = pool
             .connect_with(options)
             .await
@@ -296,26 +302,10 @@ impl Ledger {
     // IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
     // fail, not wait, when another writer came between.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        let failed = statement("begin a transaction");
-        for _ in 0..CONNECTIONS_MAX {
-            match self.pool.begin_with("BEGIN IMMEDIATE").await {
-                Err(sqlx::Error::InvalidSavePointStatement) => {
-                    self.close_stuck().await.map_err(&failed)?;
-                }
-                begun => return begun.map_err(failed),
-            }
-        }
-        Err(failed(sqlx::Error::InvalidSavePointStatement))
-    }
-
-    /// Closes a connection that believes to be in a transaction although nobody holds one: SQLite ends a
-    /// transaction by itself when the disk is full, and sqlx then fails to end it once more.
-    async fn close_stuck(&self) -> Result<(), sqlx::Error> {
-        let connection = self.pool.acquire().await?;
-        if connection.is_in_transaction() {
-            connection.close().await?;
-        }
-        Ok(())
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(statement("begin a transaction"))
     }
 }
 
