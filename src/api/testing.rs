@@ -184,6 +184,7 @@ impl Harness {
             deliveries: deliveries(&ledger_folder),
             reload: reload_that_fails(),
             config,
+            connections: Arc::default(),
         });
         let gate = Arc::new(Mutex::new(()));
         let mut interpreter = Interpreter::with(plan.clone(), RuleFiles::new());

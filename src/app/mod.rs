@@ -4,6 +4,7 @@
 mod backup;
 mod checkpoints;
 mod interpret;
+mod listen;
 mod mails;
 mod outlet;
 mod pipeline;
@@ -32,11 +33,12 @@ use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::Metrics;
+use crate::metrics::{LimitSizes, Metrics};
 use crate::notify::{Mailer, Notifier};
 use crate::store::Ledger;
 use crate::time::now_ms;
 
+use listen::Listening;
 use outlet::Outlet;
 use running::Running;
 
@@ -148,11 +150,11 @@ impl App {
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
             keeps_history: true,
-            limits: config.limits,
+            limits: config.limits.dataflow(),
         };
         let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
         let epochs_before = beginning.as_ref().map_or(0, |beginning| beginning.epoch);
-        let (interpreter, engine, restored) = match beginning {
+        let (interpreter, mut engine, restored) = match beginning {
             Some(beginning) => {
                 applied.store(Some(Arc::new(beginning.files.clone())));
                 let interpreter = Interpreter::with(beginning.plan, beginning.files);
@@ -160,6 +162,7 @@ impl App {
             }
             None => (Interpreter::default(), Engine::new(first_plan), None),
         };
+        engine.set_limits(config.limits.engine());
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
@@ -206,6 +209,7 @@ impl App {
         }
         let metrics = Arc::new(Metrics::new()?);
         metrics.set_notify_source(mails::counts(&notifier));
+        metrics.set_limit_sizes(limit_sizes(&config));
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -216,18 +220,17 @@ impl App {
             deliveries: mails::deliveries(ledger, &notifier),
             reload: reload.clone(),
             config: config.http,
+            connections: Arc::default(),
         });
-        let (stop_http, mut stopping) = watch::channel(false);
-        // With the addresses of peers: shares of unnamed producers are counted by them.
-        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-        let http = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (stop_http, stopping) = watch::channel(false);
+        let listening = Listening {
+            listener,
+            head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
+            connections_max: config.http.connections_max,
+            connections: state.connections.clone(),
+            router: router(state),
+        };
+        let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());
         }
@@ -319,6 +322,21 @@ fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
         data.join(Ledger::FILE).display(),
         data.join("journal").display()
     )
+}
+
+/// What there may be of each, for the metrics.
+fn limit_sizes(config: &Config) -> LimitSizes {
+    let workers = config.workers() as u64;
+    LimitSizes {
+        entities: config.limits.entities_max as u64 * workers,
+        tuples: config.limits.tuples_max as u64 * workers,
+        groups: config.limits.groups_max as u64,
+        queue_requests: config.journal.queue_requests_max as u64,
+        queue_bytes: config.journal.queue_bytes_max as u64,
+        connections: config.http.connections_max as u64,
+        in_flight_bytes: config.http.in_flight_bytes_max as u64,
+        mails: config.mail.queued_max,
+    }
 }
 
 /// A way to read the rules again and put them in force through the journal.

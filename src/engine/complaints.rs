@@ -1,17 +1,15 @@
 //! How many complained, by service, city and KQI, in the newest window of each: what notices and
 //! triggers set beside a KQI.
 //!
-//! Invariant: at most `COMPLAINTS_MAX` counts; beyond it those go whose windows ended first, because
+//! Invariant: at most `complaint_counts_max` counts; beyond it those go whose windows ended first, because
 //! old complaints say least about what happens now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::limits::EngineLimits;
 use crate::rules::Text;
-
-/// Counts that are kept.
-const COMPLAINTS_MAX: usize = 20_000;
 
 /// Service, city, KQI.
 type Key = (String, String, String);
@@ -30,11 +28,12 @@ pub(super) struct Complaints {
     counts: BTreeMap<Key, Count>,
     by_end: BTreeSet<(i64, Key)>,
     counts_max: usize,
+    forgotten_total: u64,
 }
 
 impl Default for Complaints {
     fn default() -> Self {
-        Complaints::with_limit(COMPLAINTS_MAX)
+        Complaints::with_limit(EngineLimits::default().complaint_counts_max)
     }
 }
 
@@ -44,6 +43,27 @@ impl Complaints {
             counts: BTreeMap::new(),
             by_end: BTreeSet::new(),
             counts_max,
+            forgotten_total: 0,
+        }
+    }
+
+    /// Puts another limit in force; what is beyond goes.
+    pub(super) fn set_limit(&mut self, counts_max: usize) {
+        self.counts_max = counts_max;
+        self.forget();
+    }
+
+    /// How many there are, how many there may be, how many went for that.
+    pub(super) fn bound(&self) -> (usize, usize, u64) {
+        (self.counts.len(), self.counts_max, self.forgotten_total)
+    }
+
+    fn forget(&mut self) {
+        while self.counts.len() > self.counts_max
+            && let Some((_, oldest)) = self.by_end.pop_first()
+        {
+            self.counts.remove(&oldest);
+            self.forgotten_total += 1;
         }
     }
 
@@ -72,11 +92,7 @@ impl Complaints {
             count,
         };
         self.counts.insert(key, count);
-        if self.counts.len() > self.counts_max
-            && let Some((_, oldest)) = self.by_end.pop_first()
-        {
-            self.counts.remove(&oldest);
-        }
+        self.forget();
     }
 
     /// Forgets KQIs that nobody counts any more.

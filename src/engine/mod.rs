@@ -12,6 +12,7 @@ mod demand;
 mod ended;
 mod incident;
 mod instance;
+mod limits;
 mod overflow;
 mod replan;
 mod save;
@@ -25,6 +26,7 @@ mod watchlist;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use limits::{Bound, EngineLimits};
 pub use save::SaveError;
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

@@ -12,6 +12,7 @@ use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
@@ -94,6 +95,7 @@ impl Engine {
             triggers: Arc::default(),
             triggers_refused_total: 0,
             folded: Arc::default(),
+            bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
         Engine {

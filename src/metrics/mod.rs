@@ -8,6 +8,7 @@ mod checkpoint;
 mod engine;
 mod family;
 mod kqi;
+mod limits;
 mod notify;
 mod page;
 
@@ -21,6 +22,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, R
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
 
+pub use limits::LimitSizes;
 pub use page::Scrape;
 
 /// Names of unknown fields that are told apart; more are counted as `other`.
@@ -67,6 +69,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     notify: OnceLock<NotifySource>,
+    limits: OnceLock<LimitSizes>,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
     alerts_seen: Mutex<BTreeSet<engine::AlertLabels>>,
 }
@@ -137,6 +140,7 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             notify: OnceLock::new(),
+            limits: OnceLock::new(),
             alerts_seen: Mutex::default(),
         })
     }
@@ -145,6 +149,12 @@ impl Metrics {
     pub fn set_notify_source(&self, source: NotifySource) {
         // A second source would be a second mail room, which there is not.
         let _ = self.notify.set(source);
+    }
+
+    /// Lets the page show the limits of the configuration; the first ones stay.
+    pub fn set_limit_sizes(&self, sizes: LimitSizes) {
+        // They change with a restart only.
+        let _ = self.limits.set(sizes);
     }
 
     /// A batch was acknowledged.

@@ -5,7 +5,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, kqi, notify};
+use crate::metrics::{Metrics, checkpoint, engine, kqi, limits, notify};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -21,6 +21,8 @@ pub struct Scrape<'a> {
     pub current: &'a Current,
     /// Bytes of bodies under way.
     pub in_flight_bytes: usize,
+    /// Connections that are open.
+    pub connections: u64,
 }
 
 impl Metrics {
@@ -40,7 +42,10 @@ impl Metrics {
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
-        if let Some(counts) = self.notify_counts() {
+        let sizes = self.limits.get().copied().unwrap_or_default();
+        let mails = self.notify_counts();
+        limits::limits(scrape, &sizes, mails.as_ref(), &mut families);
+        if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);

@@ -84,6 +84,8 @@ pub struct TriggerBook {
     /// Triggers that are not final.
     open: usize,
     refused_total: u64,
+    /// Final triggers that went because there were too many.
+    forgotten_total: u64,
 }
 
 impl TriggerBook {
@@ -103,6 +105,27 @@ impl TriggerBook {
     /// Triggers that were not opened because too many were open.
     pub fn refused_total(&self) -> u64 {
         self.refused_total
+    }
+
+    /// Final triggers that went because there were too many.
+    pub fn forgotten_total(&self) -> u64 {
+        self.forgotten_total
+    }
+
+    /// Triggers that are not final, and those that are.
+    pub fn held(&self) -> (usize, usize) {
+        (self.open, self.triggers.len() - self.open)
+    }
+
+    /// How many there may be that are not final, and that are.
+    pub fn limits(&self) -> (usize, usize) {
+        (self.rules.open_max, self.rules.final_max)
+    }
+
+    /// Puts other limits in force; final triggers beyond go.
+    pub fn set_limits(&mut self, open_max: usize, final_max: usize) {
+        (self.rules.open_max, self.rules.final_max) = (open_max, final_max);
+        self.forget();
     }
 
     /// The newest trigger of an object, final or not.
@@ -234,6 +257,7 @@ impl TriggerBook {
         let old: Vec<String> = ended.take(excess).map(|t| t.id.clone()).collect();
         for id in old {
             if let Some(trigger) = self.triggers.remove(&id) {
+                self.forgotten_total += 1;
                 let key = (trigger.kqi, trigger.group_label);
                 if self.newest.get(&key) == Some(&id) {
                     self.newest.remove(&key);

@@ -112,6 +112,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
             Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })
         }),
         config: state.config,
+        connections: Arc::default(),
     });
     let request = Request::post("/v1/rules/reload").body(Body::empty());
     let answer = router(failing).oneshot(request.unwrap()).await.unwrap();
