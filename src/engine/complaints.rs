@@ -176,4 +176,16 @@ mod tests {
         complaints.retain(|kqi| kqi != "k");
         assert!(complaints.counts.is_empty() && complaints.by_end.is_empty());
     }
+
+    #[test]
+    fn what_goes_for_the_limit_is_counted() {
+        let mut complaints = Complaints::with_limit(2);
+        for (at, city) in ["a", "b", "c", "d"].iter().enumerate() {
+            complaints.note("news", city, "k", &name("k"), at as i64, 1);
+        }
+        assert_eq!(complaints.bound(), (2, 2, 2));
+        complaints.set_limit(1);
+        assert_eq!(complaints.bound(), (1, 1, 3));
+        assert_eq!(complaints.of(Some("news"), Some("d")).len(), 1);
+    }
 }
