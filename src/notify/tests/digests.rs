@@ -88,7 +88,7 @@ async fn a_digest_reads_in_both_languages() {
         // The cap takes the first; the escalated one is critical, and a cap of one has no reserve.
         notifier.decide(1, &all).await.unwrap();
         bench.until(DeliveryState::Sent, 1).await;
-        notifier.decide(2, &notices.to_vec()).await.unwrap();
+        notifier.decide(2, &notices).await.unwrap();
         settled().await;
         bench.advance(&notifier, 60_000);
         bench.until(DeliveryState::Sent, 5).await;
@@ -114,7 +114,7 @@ async fn what_is_critical_passes_a_flood_and_leads_a_digest() {
         of_severity(90, Severity::Critical),
         of_severity(91, Severity::Critical),
     ];
-    notifier.decide(2, &critical.to_vec()).await.unwrap();
+    notifier.decide(2, &critical).await.unwrap();
     bench.until(DeliveryState::Sent, 4).await;
     settled().await;
     let sent = bench.memory.sent();
