@@ -118,10 +118,7 @@ async fn a_real_server_takes_them_and_another_program_reads_them() {
     ];
     for (revision, reason) in (1..).zip(steps) {
         let both = [Language::Zh, Language::En].map(|to| notice(revision, reason, to));
-        notifier
-            .decide(u64::from(revision), &both.to_vec())
-            .await
-            .unwrap();
+        notifier.decide(u64::from(revision), &both).await.unwrap();
     }
     until(&ledger, DeliveryState::Sent, 6, || server.logs()).await;
 
