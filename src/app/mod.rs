@@ -4,7 +4,9 @@
 mod backup;
 mod checkpoints;
 mod interpret;
+mod listen;
 mod mails;
+mod outlet;
 mod pipeline;
 mod recording;
 mod rulebook;
@@ -21,23 +23,24 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
-use crate::alerting::Notice;
 use crate::api::{
     Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
     router,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
-use crate::dataflow::{Counts, Dataflow, DataflowConfig};
-use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
+use crate::dataflow::{Dataflow, DataflowConfig};
+use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::Metrics;
+use crate::metrics::{LimitSizes, Metrics};
 use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
+use listen::Listening;
+use outlet::Outlet;
 use recording::{Recorder, Recording};
 use running::Running;
 
@@ -159,11 +162,11 @@ impl App {
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
             keeps_history: true,
-            limits: config.limits,
+            limits: config.limits.dataflow(),
         };
         let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
         let epochs_before = beginning.as_ref().map_or(0, |beginning| beginning.epoch);
-        let (interpreter, engine, restored) = match beginning {
+        let (interpreter, mut engine, restored) = match beginning {
             Some(beginning) => {
                 applied.store(Some(Arc::new(beginning.files.clone())));
                 let interpreter = Interpreter::with(beginning.plan, beginning.files);
@@ -171,6 +174,7 @@ impl App {
             }
             None => (Interpreter::default(), Engine::new(first_plan), None),
         };
+        engine.set_limits(config.limits.engine());
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
@@ -229,6 +233,7 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
+        metrics.set_limit_sizes(limit_sizes(&config));
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -240,18 +245,17 @@ impl App {
             history,
             reload: reload.clone(),
             config: config.http,
+            connections: Arc::default(),
         });
-        let (stop_http, mut stopping) = watch::channel(false);
-        // With the addresses of peers: shares of unnamed producers are counted by them.
-        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-        let http = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (stop_http, stopping) = watch::channel(false);
+        let listening = Listening {
+            listener,
+            head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
+            connections_max: config.http.connections_max,
+            connections: state.connections.clone(),
+            router: router(state),
+        };
+        let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());
         }
@@ -295,7 +299,7 @@ impl App {
         let mut failed = self.failed.clone();
         loop {
             if self.running.has_failed() {
-                return "the journal stopped: see the log".to_owned();
+                return "the journal has failed".to_owned();
             }
             // A closed channel means the engine thread is gone, which the journal will show.
             let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;
@@ -303,7 +307,7 @@ impl App {
                 return reason;
             }
             if matches!(told, Ok(Err(_))) {
-                return "the engine stopped: see the log".to_owned();
+                return "the engine has stopped by itself".to_owned();
             }
         }
     }
@@ -371,60 +375,18 @@ fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
     )
 }
 
-/// Hands effects to the edges, from the engine's thread.
-struct Outlet {
-    runtime: Handle,
-    notifier: Arc<Notifier>,
-    answers: Arc<Answers>,
-    recorder: Recorder,
-    health: Arc<Health>,
-    effects: broadcast::Sender<Arc<Vec<Effect>>>,
-    /// Epochs that the checkpoint covers.
-    epochs_before: u64,
-    epochs_recovered: u64,
-    fail: watch::Sender<Option<String>>,
-}
-
-impl pipeline::Outlet for Outlet {
-    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool {
-        match self.runtime.block_on(self.notifier.decide(epoch, notices)) {
-            Ok(_) => true,
-            Err(error) => {
-                let words = format!("notices cannot be recorded: {error}");
-                let _ = self.fail.send(Some(words));
-                false
-            }
-        }
-    }
-
-    fn answer(&mut self, position: u64, result: CommandResult) {
-        self.answers.deliver(position, result);
-    }
-
-    fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
-        self.recorder.take(commands, effects, snapshot);
-    }
-
-    fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
-        let epoch = snapshot.epoch.unwrap_or_default();
-        self.health.note_epoch(epoch, counts);
-        let done = epoch + 1;
-        match self.health.now().lifecycle {
-            Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
-                self.health.set_lifecycle(Lifecycle::Ready);
-            }
-            Lifecycle::Starting { .. } => {
-                let all = self.epochs_recovered.saturating_sub(self.epochs_before);
-                let done = done.saturating_sub(self.epochs_before);
-                let percent = (done * 100 / all.max(1)) as u8;
-                self.health.set_lifecycle(Lifecycle::Starting { percent });
-            }
-            _ => {}
-        }
-        if !effects.is_empty() {
-            // Nobody need listen.
-            let _ = self.effects.send(Arc::new(effects));
-        }
+/// What there may be of each, for the metrics.
+fn limit_sizes(config: &Config) -> LimitSizes {
+    let workers = config.workers() as u64;
+    LimitSizes {
+        entities: config.limits.entities_max as u64 * workers,
+        tuples: config.limits.tuples_max as u64 * workers,
+        groups: config.limits.groups_max as u64,
+        queue_requests: config.journal.queue_requests_max as u64,
+        queue_bytes: config.journal.queue_bytes_max as u64,
+        connections: config.http.connections_max as u64,
+        in_flight_bytes: config.http.in_flight_bytes_max as u64,
+        mails: config.mail.queued_max,
     }
 }
 

@@ -14,6 +14,7 @@ mod effects;
 mod ended;
 mod incident;
 mod instance;
+mod limits;
 mod overflow;
 mod past;
 mod replan;
@@ -29,6 +30,7 @@ mod withdraw;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use limits::{Bound, EngineLimits};
 pub use save::SaveError;
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

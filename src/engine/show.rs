@@ -17,6 +17,7 @@ impl Engine {
         if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
+        self.snapshot.bounds = self.bounds();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
@@ -31,6 +32,7 @@ impl Engine {
 
     /// Makes the lists of the snapshot, whatever changed.
     pub(super) fn show_all(&mut self) {
+        self.snapshot.bounds = self.bounds();
         self.snapshot.folded = Arc::new(self.overflows.folded());
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.alerts = Arc::new(self.shown_alerts());

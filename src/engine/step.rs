@@ -13,6 +13,7 @@ use crate::engine::correct::Corrections;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
 use crate::engine::replan::Replanned;
@@ -105,6 +106,7 @@ impl Engine {
             past_refused_total: 0,
             folded: Arc::default(),
             process: Arc::default(),
+            bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
         Engine {

@@ -42,6 +42,13 @@ pub enum NotifyError {
     Stopped,
 }
 
+impl NotifyError {
+    /// The ledger's disk is full: nothing was recorded, and the same can be tried again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, NotifyError::Ledger(error) if error.is_full())
+    }
+}
+
 /// Tells people. Dropping it stops deliveries at once; what waits stays in the ledger.
 pub struct Notifier {
     ledger: Ledger,
@@ -116,7 +123,7 @@ impl Notifier {
     /// Records an epoch's notices. When it returns they are durable, and will be sent, once; a replay
     /// of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
     /// become mails when they are due.
-    pub async fn decide(&self, epoch: u64, notices: Vec<Notice>) -> Result<Recorded, NotifyError> {
+    pub async fn decide(&self, epoch: u64, notices: &[Notice]) -> Result<Recorded, NotifyError> {
         let mut recorded_at_ms = self.recorded_at_ms.lock().await;
         if self.stopped.load(Ordering::SeqCst) {
             return Err(NotifyError::Stopped);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, series};
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND};
 
 /// Moves a trigger; the engine must agree.
 async fn moved(engine: &Engine, id: &str, to: &str) {

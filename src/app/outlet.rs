@@ -1,0 +1,102 @@
+//! Where the engine's effects leave the pure core: notices into the ledger, answers to who asked, the
+//! rest to who listens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, watch};
+
+use super::pipeline;
+use super::recording::Recorder;
+use crate::alerting::Notice;
+use crate::api::{Answers, Health, Lifecycle};
+use crate::dataflow::Counts;
+use crate::engine::{CommandResult, Effect, JournaledCommand, Snapshot};
+use crate::notify::Notifier;
+
+/// Between two tries to write into a ledger whose disk is full.
+const FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Hands effects to the edges, from the engine's thread.
+pub(super) struct Outlet {
+    pub(super) runtime: Handle,
+    pub(super) notifier: Arc<Notifier>,
+    pub(super) answers: Arc<Answers>,
+    pub(super) recorder: Recorder,
+    pub(super) health: Arc<Health>,
+    pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    /// Epochs that the checkpoint covers.
+    pub(super) epochs_before: u64,
+    pub(super) epochs_recovered: u64,
+    pub(super) fail: watch::Sender<Option<String>>,
+}
+
+impl pipeline::Outlet for Outlet {
+    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool {
+        let mut waits = false;
+        loop {
+            let decided = self.notifier.decide(epoch, &notices);
+            match self.runtime.block_on(decided) {
+                Ok(_) => return true,
+                // Nothing was recorded, and nothing is decided further until it is: a disk that is full
+                // is no reason to stop answering what is known.
+                Err(error) if error.is_full() && !self.is_stopping() => {
+                    if !waits {
+                        tracing::error!(
+                            epoch,
+                            "the ledger's disk is full: nothing is decided until there is room"
+                        );
+                        waits = true;
+                    }
+                    std::thread::sleep(FULL_PAUSE);
+                }
+                Err(error) => {
+                    let words = match std::error::Error::source(&error) {
+                        Some(cause) => format!("notices cannot be recorded: {error}: {cause}"),
+                        None => format!("notices cannot be recorded: {error}"),
+                    };
+                    tracing::error!(epoch, "{words}");
+                    let _ = self.fail.send(Some(words));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, position: u64, result: CommandResult) {
+        self.answers.deliver(position, result);
+    }
+
+    fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
+        self.recorder.take(commands, effects, snapshot);
+    }
+
+    fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
+        let epoch = snapshot.epoch.unwrap_or_default();
+        self.health.note_epoch(epoch, counts);
+        let done = epoch + 1;
+        match self.health.now().lifecycle {
+            Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
+                self.health.set_lifecycle(Lifecycle::Ready);
+            }
+            Lifecycle::Starting { .. } => {
+                let all = self.epochs_recovered.saturating_sub(self.epochs_before);
+                let done = done.saturating_sub(self.epochs_before);
+                let percent = (done * 100 / all.max(1)) as u8;
+                self.health.set_lifecycle(Lifecycle::Starting { percent });
+            }
+            _ => {}
+        }
+        if !effects.is_empty() {
+            // Nobody need listen.
+            let _ = self.effects.send(Arc::new(effects));
+        }
+    }
+}
+
+impl Outlet {
+    fn is_stopping(&self) -> bool {
+        self.health.now().lifecycle == Lifecycle::Stopping
+    }
+}
