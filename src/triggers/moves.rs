@@ -316,7 +316,9 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        if let Some(text) = explain(trigger, now) {
+        let said = explain(trigger, now);
+        let before = trigger.explanation().map(|said| &said.text);
+        if let Some(text) = said.filter(|text| Some(text) != before) {
             trigger.explanations.push(Explanation {
                 at_ms: now.at_ms,
                 state: trigger.state,

@@ -381,7 +381,9 @@ impl TriggerBook {
         let id = self.open(opening, wide.clone(), is_known, earlier, now)?;
         // No window of the province itself is watched: its cities are.
         if let Some(trigger) = self.edit(&id) {
+            let label = trigger.group_label.clone();
             trigger.sources.clear();
+            self.objects.remove(&(first.kqi.clone(), label));
         }
         self.absorb_covered(&id, &wide, now);
         self.go_on(&id, now);

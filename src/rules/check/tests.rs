@@ -4,6 +4,7 @@ mod kqis;
 mod leaves;
 mod places;
 mod shipped;
+mod team;
 
 use super::*;
 use crate::rules::ProblemSeverity;
