@@ -90,8 +90,12 @@ impl Engine {
         };
         let severity = episode.severity;
         let complaints = self.complaints_for(object);
+        let now = Now {
+            book: watch.book,
+            at_ms: self.snapshot.now_ms,
+        };
         self.triggers
-            .support_open(&watch.kqi.id, label, evidence, severity, complaints);
+            .support_open(evidence, severity, complaints, now);
         self.triggers_changed = true;
     }
 

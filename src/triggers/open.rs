@@ -152,11 +152,12 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
+        let before = trigger.severity;
         trigger.support(opening.evidence, opening.severity, opening.complaints);
-        trigger.urgency = Urgency::of(trigger, now.book);
         let is_answered = trigger.state == TriggerState::FeedbackGiven;
         let cities = trigger.cities().join("、");
         let place = opening.group_label;
+        self.weigh(id, before, now);
         if is_answered {
             // Its effect need not be waited for: the data have spoken.
             let why = format!("fired again after it was mended: {place}");

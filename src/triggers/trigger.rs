@@ -270,6 +270,13 @@ impl Trigger {
             .map_or(self.opened_at_ms, |step| step.at_ms)
     }
 
+    /// When it came into a state last, ms.
+    pub(super) fn last_entered(&self, state: TriggerState) -> Option<i64> {
+        let mut moved = self.history.iter().rev();
+        let step = moved.find(|step| step.to == state && step.from != Some(state))?;
+        Some(step.at_ms)
+    }
+
     /// How long it was in each state that it was in, ms, until an instant or its end; in the order of
     /// the flow.
     pub fn time_in_states(&self, now_ms: i64) -> Vec<(TriggerState, i64)> {

@@ -202,3 +202,31 @@ fn urgency_is_the_weighted_sum_of_four_factors_and_ranks() {
     let ids: Vec<&str> = all.iter().map(|trigger| &*trigger.id).collect();
     assert_eq!(ids, [&*critical, &*wide, &*minor]);
 }
+
+#[test]
+fn a_severity_that_rises_brings_copies_and_a_nearer_due_time() {
+    let mut bench = Bench::new();
+    let id = bench.fire("far", "c1", Severity::Minor).unwrap();
+    let opened_ms = bench.now_ms;
+    bench.triggers.take_news();
+    assert_eq!(
+        bench.get(&id).deadline.unwrap().due_ms,
+        opened_ms + 4 * HOUR
+    );
+    bench.now_ms += HOUR / 2;
+    bench.fire("far", "c1", Severity::Major);
+    assert_eq!(
+        bench.get(&id).deadline.unwrap().due_ms,
+        opened_ms + 2 * HOUR
+    );
+    let news = bench.triggers.take_news();
+    assert_eq!(
+        told(&news),
+        [(NewsReason::Assigned, vec!["nl"])],
+        "the owner knows"
+    );
+    assert_eq!(
+        told(&bench.pass(HOUR / 2)),
+        [(NewsReason::Reminder, vec!["n1"])]
+    );
+}

@@ -96,7 +96,7 @@ fn days_hours_and_shares_that_cannot_be_are_refused() {
         ),
         (
             "  due: {major: {accept: 0s, mend: 9h}}",
-            "26: a due time of nothing cannot be met",
+            "25: a due time of nothing cannot be met",
         ),
     ] {
         let at = first() + 1;
