@@ -136,6 +136,7 @@ impl TriggerBook {
             _ => None,
         };
         let since_ms = since_ms.unwrap_or_else(|| trigger.entered_at_ms());
+        let since_ms = since_ms.max(trigger.owned_since_ms);
         let of = match trigger.state {
             TriggerState::InProgress => TriggerState::Accepted,
             state => state,

@@ -20,8 +20,7 @@ impl TriggerBook {
         complaints: Vec<(Text, i64)>,
         now: Now<'_>,
     ) {
-        let Some(trigger) = self.open_mut(&evidence.kqi.clone(), &evidence.group_label.clone())
-        else {
+        let Some(trigger) = self.open_mut(&evidence.kqi, &evidence.group_label) else {
             return;
         };
         let (id, before) = (trigger.id.clone(), trigger.severity);

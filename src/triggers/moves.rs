@@ -153,10 +153,9 @@ impl TriggerBook {
                 .or_default();
             *hops += 1;
         }
-        if was_asked {
-            // Counted under the department that had it.
-            self.process.left(&trigger, now.at_ms);
-        }
+        // Counted under the department that had it.
+        self.process.left(&trigger, now.at_ms);
+        let review_required = now.book.needs_review(&owner.department, trigger.severity);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -166,8 +165,10 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(id) {
             trigger.hops += u32::from(is_hop);
             trigger.owner = owner;
+            trigger.owned_since_ms = now.at_ms;
             trigger.copies = copies;
             if !was_asked {
+                trigger.review_required = review_required;
                 trigger.remark(actor, why.clone(), now.at_ms);
             }
         }
@@ -365,8 +366,22 @@ impl TriggerBook {
 
     pub(super) fn reopen(&mut self, id: &str, actor: &str, why: &str, now: Now<'_>) {
         self.enter(id, TriggerState::Reopened, actor, Some(why), now);
+        // Whoever sat at the desk then may be away now.
+        let owner = self.triggers.get(id).and_then(|trigger| {
+            let desk = Desk {
+                department: trigger.owner.department.clone(),
+                role: trigger.owner.role.clone(),
+            };
+            now.book.at_desk(&desk, trigger.owner.by, now.at_ms)
+        });
         if let Some(trigger) = self.edit(id) {
             trigger.outcome = None;
+            if let Some(owner) = owner {
+                trigger.copies = now
+                    .book
+                    .copies(&owner.department, trigger.severity, now.at_ms);
+                trigger.owner = owner;
+            }
             trigger.urgency = Urgency::of(trigger, now.book);
             for ticket in &mut trigger.tickets {
                 ticket.answered_at_ms = None;

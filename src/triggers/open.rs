@@ -232,6 +232,7 @@ impl TriggerBook {
                 .copies(&owner.department, opening.severity, now.at_ms),
             review_required: now.book.needs_review(&owner.department, opening.severity),
             owner,
+            owned_since_ms: now.at_ms,
             severity: opening.severity,
             state: TriggerState::Detected,
             opened_at_ms: now.at_ms,

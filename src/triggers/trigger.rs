@@ -193,6 +193,8 @@ pub struct Trigger {
     pub group: Vec<(String, String)>,
     /// Who answers for it.
     pub owner: Owner,
+    /// Since when its department has it, by the journal's clock, ms.
+    pub owned_since_ms: i64,
     /// Who gets copies (抄送).
     pub copies: Vec<Contact>,
     /// Severity when it opened, raised with its alerts.

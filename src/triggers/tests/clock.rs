@@ -230,3 +230,28 @@ fn a_severity_that_rises_brings_copies_and_a_nearer_due_time() {
         [(NewsReason::Reminder, vec!["n1"])]
     );
 }
+
+#[test]
+fn time_before_a_hand_over_is_the_first_departments_and_after_it_the_seconds() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Major).unwrap();
+    for (wait, department) in [(HOUR, "NET"), (2 * HOUR, "BSC")] {
+        bench.now_ms += wait;
+        let desk = bench.book.first_desk(department).unwrap();
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let handed = bench.triggers.hand_over(&id, &desk, "王工", Some("r"), now);
+        assert_eq!(handed.unwrap().state, TriggerState::Dispatched);
+    }
+    bench.now_ms += 4 * HOUR;
+    bench.go(&id, &[TriggerState::Accepted]);
+    let stay = |department: &str| {
+        let key = (department.to_owned(), TriggerState::Dispatched);
+        bench.triggers.process().stays[&key]
+    };
+    assert_eq!((stay("BSC").count, stay("BSC").total_ms), (2, 5 * HOUR));
+    assert_eq!((stay("NET").count, stay("NET").total_ms), (1, 2 * HOUR));
+    assert_eq!(bench.get(&id).hops, 2);
+}
