@@ -131,6 +131,8 @@ impl Engine {
 
     /// Takes a cut and the commands of its epoch.
     pub fn step(&mut self, cut: &Cut, commands: &[JournaledCommand]) -> Vec<Effect> {
+        // Whoever asks for the time within the step is told this step's.
+        self.snapshot.now_ms = cut.now_ms;
         let mut effects = Vec::new();
         let mut corrections = Corrections::new();
         let Replanned { changed, new_rules } = match &cut.plan {

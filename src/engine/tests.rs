@@ -2,4 +2,5 @@
 
 mod bench;
 mod corrections;
+mod demands;
 mod replans;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Contact, RuleBook, Text};
+use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::{Cause, Trigger, TriggerState};
@@ -290,6 +291,10 @@ impl TriggerBook {
             self.tickets.forget(&trigger);
             if self.closed.get(&trigger.cause) == Some(&id) {
                 self.closed.remove(&trigger.cause);
+            }
+            if trigger.sources.len() >= SOURCES_MAX {
+                // Some of its objects are not among its sources.
+                self.objects.retain(|_, of| *of != id);
             }
             for source in &trigger.sources {
                 let key = (source.kqi.clone(), source.group_label.clone());

@@ -154,10 +154,9 @@ impl TriggerBook {
                 .or_default();
             *hops += 1;
         }
-        if was_asked {
-            // Counted under the department that had it.
-            self.process.left(&trigger, now.at_ms);
-        }
+        // Counted under the department that had it.
+        self.process.left(&trigger, now.at_ms);
+        let review_required = now.book.needs_review(&owner.department, trigger.severity);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -167,8 +166,10 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(id) {
             trigger.hops += u32::from(is_hop);
             trigger.owner = owner;
+            trigger.owned_since_ms = now.at_ms;
             trigger.copies = copies;
             if !was_asked {
+                trigger.review_required = review_required;
                 trigger.remark(actor, why.clone(), now.at_ms);
             }
         }
@@ -347,7 +348,9 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        if let Some(text) = explain(trigger, now) {
+        let said = explain(trigger, now);
+        let before = trigger.explanation().map(|said| &said.text);
+        if let Some(text) = said.filter(|text| Some(text) != before) {
             trigger.explanations.push(Explanation {
                 at_ms: now.at_ms,
                 state: trigger.state,
@@ -394,8 +397,22 @@ impl TriggerBook {
 
     pub(super) fn reopen(&mut self, id: &str, actor: &str, why: &str, now: Now<'_>) {
         self.enter(id, TriggerState::Reopened, actor, Some(why), now);
+        // Whoever sat at the desk then may be away now.
+        let owner = self.triggers.get(id).and_then(|trigger| {
+            let desk = Desk {
+                department: trigger.owner.department.clone(),
+                role: trigger.owner.role.clone(),
+            };
+            now.book.at_desk(&desk, trigger.owner.by, now.at_ms)
+        });
         if let Some(trigger) = self.edit(id) {
             trigger.outcome = None;
+            if let Some(owner) = owner {
+                trigger.copies = now
+                    .book
+                    .copies(&owner.department, trigger.severity, now.at_ms);
+                trigger.owner = owner;
+            }
             trigger.urgency = Urgency::of(trigger, now.book);
             for ticket in &mut trigger.tickets {
                 ticket.answered_at_ms = None;

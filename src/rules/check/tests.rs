@@ -5,6 +5,7 @@ mod leaves;
 mod listing;
 mod places;
 mod shipped;
+mod team;
 
 use super::*;
 use crate::rules::ProblemSeverity;
