@@ -255,3 +255,28 @@ fn time_before_a_hand_over_is_the_first_departments_and_after_it_the_seconds() {
     assert_eq!((stay("NET").count, stay("NET").total_ms), (1, 2 * HOUR));
     assert_eq!(bench.get(&id).hops, 2);
 }
+
+#[test]
+fn a_route_by_cause_goes_before_what_is_known_and_one_by_service_after_it() {
+    let book = crate::triggers::tests::bench::BOOK;
+    let routed = |routes: &str| {
+        let with = format!("triggers:\n  routes: [{routes}]\n");
+        Bench::under(&book.replace("triggers:\n", &with))
+    };
+    let owner = |bench: &mut Bench, kqi: &str| {
+        let id = bench.fire(kqi, "c1", Severity::Minor).unwrap();
+        let owner = &bench.get(&id).owner;
+        (owner.department.clone(), owner.by)
+    };
+    let mut bench = routed("{service: s, to: {department: NET, role: contact}}");
+    assert_eq!(
+        owner(&mut bench, "k"),
+        ("BSC".to_owned(), OwnerBy::Knowledge)
+    );
+    assert_eq!(
+        owner(&mut bench, "lost"),
+        ("NET".to_owned(), OwnerBy::Route)
+    );
+    let mut bench = routed("{cause: slow, to: {department: NET, role: contact}}");
+    assert_eq!(owner(&mut bench, "k"), ("NET".to_owned(), OwnerBy::Route));
+}
