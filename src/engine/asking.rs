@@ -122,8 +122,17 @@ impl Engine {
         }
     }
 
-    /// The newest windows of the object that opened a trigger.
+    /// The windows before and after the work, once its effect was measured; until then the newest
+    /// windows of the object that opened the trigger.
     fn chart_of(&self, trigger: &Trigger) -> Vec<ChartPoint> {
+        let report = trigger.measured.as_ref();
+        let report = report.and_then(|measured| measured.report.as_ref());
+        if let Some(own) = report.and_then(|report| report.indicators.first()) {
+            return own
+                .course()
+                .map(|(end_ms, value)| ChartPoint { end_ms, value })
+                .collect();
+        }
         let instances = self.instances.iter().enumerate();
         let mut watching = instances.filter(|(rule, _)| {
             let watch = self.watchlist.watch(*rule);
