@@ -58,7 +58,7 @@ impl Periods {
     /// `offset_ms` or a multiple of their length from it.
     ///
     /// Trouble that was hardly known when the work began lasted through it: then the period before goes
-    /// on into the work, until it has [`WINDOWS_MIN`] windows or the work is done. It never reaches back
+    /// on into the work, until it has six windows or the work is done. It never reaches back
     /// to when all was well.
     pub fn of(mend: Mend, longest_ms: i64, window_ms: i64, offset_ms: i64) -> Periods {
         let window_ms = window_ms.max(1);

@@ -241,6 +241,14 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         .iter()
         .rev()
         .find(|known| known.kqi == trigger.kqi);
+    // Once the effect was measured the newest windows are those after the work.
+    let report = trigger.measured.as_ref();
+    let report = report.and_then(|measured| measured.report.as_ref());
+    let after = report.and_then(|report| {
+        let own = report.indicators.first()?;
+        let (end_ms, value) = own.course().last()?;
+        Some((end_ms - own.periods.block_ms, end_ms, value))
+    });
     let over = trigger.state.is_final();
     Alert {
         alert: trigger.kqi.clone(),
@@ -263,16 +271,20 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         fired_at_ms: Some(trigger.since_ms),
         resolved_at_ms: over.then_some(news.at_ms),
         reason: TransitionReason::Breach,
-        value: own.and_then(|known| known.value),
+        value: after.map_or_else(|| own.and_then(|known| known.value), |(_, _, value)| value),
         worst_value: None,
-        score: own.and_then(|known| known.score),
+        score: own
+            .and_then(|known| known.score)
+            .filter(|_| after.is_none()),
         samples: own.map_or(0, |known| known.samples),
         limit_min: trigger.limit_min,
         limit_max: trigger.limit_max,
         unit: trigger.unit.clone(),
-        window_ms: own.map_or((trigger.since_ms, trigger.since_ms), |known| {
-            (known.start_ms, known.end_ms)
-        }),
+        window_ms: match (after, own) {
+            (Some((start_ms, end_ms, _)), _) => (start_ms, end_ms),
+            (None, Some(known)) => (known.start_ms, known.end_ms),
+            (None, None) => (trigger.since_ms, trigger.since_ms),
+        },
         trigger: Some(trigger.id.clone()),
     }
 }

@@ -439,7 +439,7 @@ pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
     let mut last: BTreeMap<(&str, &str), &Notice> = BTreeMap::new();
     for notice in outcome
         .notices()
-        .filter(|notice| !is_own(&notice.alert.alert))
+        .filter(|notice| notice.demand.is_none() && !is_own(&notice.alert.alert))
     {
         let (incident, email) = (&notice.alert.incident, &notice.recipient.email);
         last.insert((incident, email), notice);
