@@ -51,6 +51,8 @@ pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
 const EFFECTS_KEPT: usize = 4096;
+/// How long a start waits for the history.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a shutdown waits for requests under way: a batch needs one sync of the disk. Who is still
 /// sending a body sends it again to the next engine.
 const REQUESTS_GRACE: Duration = Duration::from_secs(2);
@@ -92,6 +94,7 @@ impl App {
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
 
+        refuse_lost_journal(&config.data)?;
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
             record_bytes_max: config.journal.record_bytes_max,
@@ -136,11 +139,9 @@ impl App {
                 Ledger::FILE
             );
         }
-        let history = match &config.history.url {
-            Some(url) => History::open(url).await?,
-            None => History::in_folder(&config.data).await?,
-        };
-        let recorded_upto = history.recorded_upto().await?;
+        let own = || History::url_in(&config.data);
+        let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
+        let recorded_upto = recorded_upto(&history).await;
         if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
             return Err(history_ahead(&config, upto, epochs_recovered));
         }
@@ -358,6 +359,52 @@ fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
         data.join(Ledger::FILE).display(),
         data.join("journal").display()
     )
+}
+
+/// A data folder that has everything but its journal is not begun anew: what was acknowledged would be
+/// gone without a word.
+fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
+    let is_empty = |folder: &str| {
+        let entries = std::fs::read_dir(data.join(folder));
+        entries.map_or(true, |mut entries| entries.next().is_none())
+    };
+    let others = [Ledger::FILE, History::FILE];
+    let Some(other) = others.into_iter().find(|name| data.join(name).exists()) else {
+        return Ok(());
+    };
+    if !is_empty("journal") {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} has a {other}, but no journal: nothing is begun anew in its place. Put the journal back, `chrysalis \
+         restore` a backup into an empty data folder, or give the engine another data folder. Nothing was \
+         changed",
+        data.display()
+    ))
+}
+
+/// The newest epoch in the history; none when it has none, and when it does not answer: it is tried again
+/// beside the running engine, which does not wait for it.
+async fn recorded_upto(history: &History) -> Option<u64> {
+    let asked = async {
+        history.prepare().await?;
+        history.recorded_upto().await
+    };
+    match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
+        Ok(Ok(upto)) => upto,
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "the history does not open; it is tried again meanwhile"
+            );
+            None
+        }
+        Err(_) => {
+            tracing::error!("the history does not answer; it is tried again meanwhile");
+            None
+        }
+    }
 }
 
 /// The history knows epochs that the journal does not have: it is another engine's, or the journal's

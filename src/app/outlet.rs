@@ -72,6 +72,10 @@ impl pipeline::Outlet for Outlet {
         self.recorder.take(commands, effects, snapshot);
     }
 
+    fn mark(&mut self, epoch: u64) {
+        self.recorder.mark(epoch);
+    }
+
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
         let epoch = snapshot.epoch.unwrap_or_default();
         self.health.note_epoch(epoch, counts);

@@ -93,7 +93,15 @@ impl Engine {
     }
 
     fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
-        let alert = alert_of(&news.trigger, news);
+        let chart = self.chart_of(&news.trigger);
+        let mut alert = alert_of(&news.trigger, news);
+        // What its readers see is what holds now; what was bad is in the chart and in the evidence.
+        if let Some(newest) = chart.iter().rev().find(|point| point.value.is_some()) {
+            let size_ms = alert.window_ms.1 - alert.window_ms.0;
+            alert.value = newest.value;
+            alert.score = None;
+            alert.window_ms = (newest.end_ms - size_ms, newest.end_ms);
+        }
         let brief = self.brief(&news.trigger, book);
         let demand = demand_of(news);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
@@ -108,7 +116,7 @@ impl Engine {
                 alert: alert.clone(),
                 correction: None,
                 limit_before: None,
-                chart: self.chart_of(&news.trigger),
+                chart: chart.clone(),
                 complaints: news.trigger.complaints.clone(),
                 trigger: Some(brief.clone()),
                 demand: Some(Box::new(demand.clone())),
@@ -241,14 +249,6 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         .iter()
         .rev()
         .find(|known| known.kqi == trigger.kqi);
-    // Once the effect was measured the newest windows are those after the work.
-    let report = trigger.measured.as_ref();
-    let report = report.and_then(|measured| measured.report.as_ref());
-    let after = report.and_then(|report| {
-        let own = report.indicators.first()?;
-        let (end_ms, value) = own.course().last()?;
-        Some((end_ms - own.periods.block_ms, end_ms, value))
-    });
     let over = trigger.state.is_final();
     Alert {
         alert: trigger.kqi.clone(),
@@ -271,20 +271,16 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         fired_at_ms: Some(trigger.since_ms),
         resolved_at_ms: over.then_some(news.at_ms),
         reason: TransitionReason::Breach,
-        value: after.map_or_else(|| own.and_then(|known| known.value), |(_, _, value)| value),
+        value: own.and_then(|known| known.value),
         worst_value: None,
-        score: own
-            .and_then(|known| known.score)
-            .filter(|_| after.is_none()),
+        score: own.and_then(|known| known.score),
         samples: own.map_or(0, |known| known.samples),
         limit_min: trigger.limit_min,
         limit_max: trigger.limit_max,
         unit: trigger.unit.clone(),
-        window_ms: match (after, own) {
-            (Some((start_ms, end_ms, _)), _) => (start_ms, end_ms),
-            (None, Some(known)) => (known.start_ms, known.end_ms),
-            (None, None) => (trigger.since_ms, trigger.since_ms),
-        },
+        window_ms: own.map_or((trigger.since_ms, trigger.since_ms), |known| {
+            (known.start_ms, known.end_ms)
+        }),
         trigger: Some(trigger.id.clone()),
     }
 }

@@ -191,7 +191,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             ControlFlow::Continue(()) => self.serve(),
             ControlFlow::Break(()) => Ok(()),
         });
-        if let Err(error) = &ended {
+        if let Err(error @ WriterError::Journal(_)) = &ended {
             let error = error as &dyn std::error::Error;
             tracing::error!(
                 error,
