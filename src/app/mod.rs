@@ -3,6 +3,7 @@
 
 mod backup;
 mod checkpoints;
+mod foreign;
 mod interpret;
 mod listen;
 mod mails;
@@ -13,7 +14,7 @@ mod rulebook;
 mod running;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
+use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, refuse_lost_journal};
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
@@ -51,8 +53,6 @@ pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
 const EFFECTS_KEPT: usize = 4096;
-/// How long a start waits for the history.
-const HISTORY_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a shutdown waits for requests under way: a batch needs one sync of the disk. Who is still
 /// sending a body sends it again to the next engine.
 const REQUESTS_GRACE: Duration = Duration::from_secs(2);
@@ -337,89 +337,6 @@ impl App {
         }
         closed.context("the journal did not close in order")
     }
-}
-
-/// What to do about a ledger that does not open.
-fn ledger_unreadable(error: anyhow::Error) -> anyhow::Error {
-    anyhow!(
-        "{error:#}. If it is damaged, `chrysalis restore` a backup into an empty data folder, or move the file \
-         aside: what waits in it is then not sent, and what is decided again since the checkpoint may be \
-         mailed again. The journal was not changed"
-    )
-}
-
-/// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
-/// the same numbers, for sent.
-fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
-    anyhow!(
-        "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
-         one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \
-         backup into an empty data folder, or move the ledger aside: what waits in it is then not sent. \
-         Nothing was changed",
-        data.join(Ledger::FILE).display(),
-        data.join("journal").display()
-    )
-}
-
-/// A data folder that has everything but its journal is not begun anew: what was acknowledged would be
-/// gone without a word.
-fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
-    let is_empty = |folder: &str| {
-        let entries = std::fs::read_dir(data.join(folder));
-        entries.map_or(true, |mut entries| entries.next().is_none())
-    };
-    let others = [Ledger::FILE, History::FILE];
-    let Some(other) = others.into_iter().find(|name| data.join(name).exists()) else {
-        return Ok(());
-    };
-    if !is_empty("journal") {
-        return Ok(());
-    }
-    Err(anyhow!(
-        "{} has a {other}, but no journal: nothing is begun anew in its place. Put the journal back, `chrysalis \
-         restore` a backup into an empty data folder, or give the engine another data folder. Nothing was \
-         changed",
-        data.display()
-    ))
-}
-
-/// The newest epoch in the history; none when it has none, and when it does not answer: it is tried again
-/// beside the running engine, which does not wait for it.
-async fn recorded_upto(history: &History) -> Option<u64> {
-    let asked = async {
-        history.prepare().await?;
-        history.recorded_upto().await
-    };
-    match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
-        Ok(Ok(upto)) => upto,
-        Ok(Err(error)) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(
-                error,
-                "the history does not open; it is tried again meanwhile"
-            );
-            None
-        }
-        Err(_) => {
-            tracing::error!("the history does not answer; it is tried again meanwhile");
-            None
-        }
-    }
-}
-
-/// The history knows epochs that the journal does not have: it is another engine's, or the journal's
-/// newest part is missing.
-fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
-    let place = match &config.history.url {
-        Some(_) => "the history at `history.url`".to_owned(),
-        None => config.data.join(History::FILE).display().to_string(),
-    };
-    anyhow!(
-        "{place} knows what was decided up to epoch {upto}, but the journal {} has only {epochs} epochs: they \
-         are not of one engine, or the journal's newest part is missing. Put the journal back, or give this \
-         engine a history of its own. Nothing was changed",
-        config.data.join("journal").display()
-    )
 }
 
 /// What there may be of each, for the metrics.

@@ -1,5 +1,7 @@
 //! Starts that fail, and what they leave behind.
 
+use std::path::Path;
+
 use super::*;
 fn config(folder: &Path) -> Config {
     Config {
