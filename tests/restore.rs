@@ -271,9 +271,29 @@ async fn a_checkpoint_of_another_journal_or_of_a_newer_program_is_refused_by_nam
     let aside = folder.path().join("aside");
     std::fs::rename(&journal, &aside).unwrap();
     let words = fails(folder.path());
+    assert!(
+        words.contains("has a ledger.sqlite, but no journal"),
+        "{words}"
+    );
+    assert!(!journal.exists(), "nothing was changed");
+    // Without its databases it is the checkpoint that knows better.
+    let databases = folder.path().join("databases");
+    std::fs::create_dir(&databases).unwrap();
+    let held = || folder.path().join("data").read_dir().unwrap().flatten();
+    for file in held().filter(|file| file.file_name().to_string_lossy().contains(".sqlite")) {
+        std::fs::rename(file.path(), databases.join(file.file_name())).unwrap();
+    }
+    let words = fails(folder.path());
     assert!(words.contains("its newest segments are missing"), "{words}");
     std::fs::remove_dir_all(&journal).unwrap();
     std::fs::rename(&aside, &journal).unwrap();
+    for file in databases.read_dir().unwrap().flatten() {
+        std::fs::rename(
+            file.path(),
+            folder.path().join("data").join(file.file_name()),
+        )
+        .unwrap();
+    }
     let mut bytes = std::fs::read(&newest).unwrap();
     bytes[8] = 200;
     let checksum = crc32c::crc32c(&bytes[..12]).to_le_bytes();
