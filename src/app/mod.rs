@@ -5,8 +5,10 @@ mod backup;
 mod checkpoints;
 mod interpret;
 mod mails;
+mod outlet;
 mod pipeline;
 mod recording;
+mod report_files;
 mod rulebook;
 mod running;
 
@@ -21,15 +23,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
-use crate::alerting::Notice;
 use crate::api::{
     Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
     router,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
-use crate::dataflow::{Counts, Dataflow, DataflowConfig};
-use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
+use crate::dataflow::{Dataflow, DataflowConfig};
+use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
@@ -38,7 +39,9 @@ use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
+use outlet::Outlet;
 use recording::{Recorder, Recording};
+use report_files::ReportFiles;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
@@ -192,6 +195,7 @@ impl App {
             notifier: notifier.clone(),
             answers: answers.clone(),
             recorder,
+            report_files: ReportFiles::in_folder(&config.data),
             health: health.clone(),
             effects: effects.clone(),
             epochs_before,
@@ -369,63 +373,6 @@ fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
          engine a history of its own. Nothing was changed",
         config.data.join("journal").display()
     )
-}
-
-/// Hands effects to the edges, from the engine's thread.
-struct Outlet {
-    runtime: Handle,
-    notifier: Arc<Notifier>,
-    answers: Arc<Answers>,
-    recorder: Recorder,
-    health: Arc<Health>,
-    effects: broadcast::Sender<Arc<Vec<Effect>>>,
-    /// Epochs that the checkpoint covers.
-    epochs_before: u64,
-    epochs_recovered: u64,
-    fail: watch::Sender<Option<String>>,
-}
-
-impl pipeline::Outlet for Outlet {
-    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool {
-        match self.runtime.block_on(self.notifier.decide(epoch, notices)) {
-            Ok(_) => true,
-            Err(error) => {
-                let words = format!("notices cannot be recorded: {error}");
-                let _ = self.fail.send(Some(words));
-                false
-            }
-        }
-    }
-
-    fn answer(&mut self, position: u64, result: CommandResult) {
-        self.answers.deliver(position, result);
-    }
-
-    fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
-        self.recorder.take(commands, effects, snapshot);
-    }
-
-    fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
-        let epoch = snapshot.epoch.unwrap_or_default();
-        self.health.note_epoch(epoch, counts);
-        let done = epoch + 1;
-        match self.health.now().lifecycle {
-            Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
-                self.health.set_lifecycle(Lifecycle::Ready);
-            }
-            Lifecycle::Starting { .. } => {
-                let all = self.epochs_recovered.saturating_sub(self.epochs_before);
-                let done = done.saturating_sub(self.epochs_before);
-                let percent = (done * 100 / all.max(1)) as u8;
-                self.health.set_lifecycle(Lifecycle::Starting { percent });
-            }
-            _ => {}
-        }
-        if !effects.is_empty() {
-            // Nobody need listen.
-            let _ = self.effects.send(Arc::new(effects));
-        }
-    }
 }
 
 /// A way to read the rules again and put them in force through the journal.

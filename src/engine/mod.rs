@@ -17,6 +17,7 @@ mod instance;
 mod overflow;
 mod past;
 mod replan;
+mod reporting;
 mod save;
 mod show;
 mod silence;
@@ -29,6 +30,7 @@ mod withdraw;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use reporting::Reports;
 pub use save::SaveError;
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

@@ -11,6 +11,7 @@ mod history;
 mod kqi;
 mod notify;
 mod page;
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
