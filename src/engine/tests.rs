@@ -3,3 +3,4 @@
 mod bench;
 mod corrections;
 mod replans;
+mod reports;

@@ -14,6 +14,8 @@ use crate::triggers::Trigger;
 
 /// KQIs in the table of the worst. Judgement: more are no headline.
 const WORST_MAX: usize = 20;
+/// Scores from here on are full marks, as they are written: nobody is worst with them.
+const FULL: f64 = 4.995;
 /// Of these as bars.
 const BARS_MAX: usize = 8;
 /// Score from which on a value is as it should be, and from which on it is only to be watched: the words
@@ -161,6 +163,14 @@ fn worst(facts: &Facts<'_>, report: &mut Report) {
         report.remarks.push(text(
             format!("本期没有可评分的指标（{insufficient} 个对象样本不足）：没有数据不等于正常。"),
             format!("Nothing can be scored in this period ({insufficient} objects with too few samples): no data is not health."),
+        ));
+    }
+    let judged_well = scored.len();
+    scored.retain(|(score, _)| *score < FULL);
+    if scored.is_empty() && judged_well > 0 {
+        report.remarks.push(text(
+            format!("本期已评的 {judged_well} 个对象全部满分。"),
+            format!("All {judged_well} objects that were judged have full marks."),
         ));
     }
     scored.sort_by(|(a, one), (b, other)| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::reports::bulletin::closed_at;
 use crate::reports::facts::{Facts, measured, text};
 use crate::reports::report::{Bar, Chart, Figure, Report, Shown, Table, Tone, Value};
 use crate::reports::words::{severity_text, state_text, words};
@@ -48,10 +49,16 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         .count();
     let tickets: u64 = open.iter().map(|trigger| tickets(trigger)).sum();
     let waiting = open.iter().filter(|t| t.state.is_before_accepted()).count();
+    let within = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| facts.is_within(at_ms));
+    let all = || facts.triggers.iter();
+    let opened = all().filter(|t| within(Some(t.opened_at_ms))).count() as u64;
+    let closed = all().filter(|t| within(closed_at(t))).count() as u64;
     report.figures = vec![
         figure("open", "未完成需求", "Open demands", open.len() as u64),
         figure("not_accepted", "待受理", "Not accepted yet", waiting as u64),
         figure("overdue", "已超期", "Overdue", overdue as u64),
+        figure("opened", "本期新增", "Opened in the period", opened),
+        figure("closed", "本期关闭", "Closed in the period", closed),
         figure("tickets", "等待答复的工单", "Tickets that wait", tickets),
     ];
     if open.is_empty() {

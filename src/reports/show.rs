@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::reports::report::{Report, Value};
-use crate::rules::{Language, Text};
+use crate::rules::{Language, ReportKind, Text};
 
 /// A language, and the zone of times.
 pub struct Reader {
@@ -70,8 +70,16 @@ impl Reader {
         self.format(at_ms, "%Y-%m-%d %H:%M")
     }
 
-    /// What the report is about: `2026-03-02`, or the first and the last day.
+    /// What the report is about: `2026-03-02`, or the first and the last day; of a list of what is open
+    /// the moment that it shows.
     pub fn period(&self, report: &Report) -> String {
+        if report.kind == ReportKind::DemandList {
+            let at = self.time(report.decided_at_ms);
+            return match self.language {
+                Language::Zh => format!("截至 {at}"),
+                Language::En => format!("as of {at}"),
+            };
+        }
         let from = self.format(report.period.from_ms, "%Y-%m-%d");
         if report.is_daily {
             return from;

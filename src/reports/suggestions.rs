@@ -210,7 +210,7 @@ fn advice(suggestion: &Suggestion<'_>, facts: &Facts<'_>) -> (Text, Option<Text>
         }
         None => (
             text(
-                format!("查明「{}」偏低的原因（知识库尚无条目）", name.zh),
+                format!("查明「{}」得分低的原因（知识库尚无条目）", name.zh),
                 format!(
                     "Find out what lowers {:?} (not in the knowledge base yet)",
                     name.en

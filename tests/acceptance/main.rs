@@ -18,3 +18,4 @@ mod leaf;
 mod loops;
 mod messages;
 mod places;
+mod reports;

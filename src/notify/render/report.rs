@@ -18,6 +18,10 @@ const BLOCKS: f64 = 24.0;
 const GOOD: &str = "#2f8f3f";
 const FAIR: &str = "#b7791f";
 const BAD: &str = "#d03a3a";
+/// Of what is said small, as the templates have it.
+const SOFT: &str = "#5a626c";
+/// Columns beyond which a table does not fit a telephone.
+const WIDE_FROM: usize = 5;
 const PLAIN: &str = "#2a72c3";
 
 /// Everything that the report's templates need.
@@ -62,6 +66,8 @@ pub(super) struct BarView {
 #[derive(Debug, Serialize)]
 pub(super) struct TableView {
     pub(super) title: String,
+    /// Whether it needs more room than a telephone has, and is moved sideways there.
+    pub(super) is_wide: bool,
     pub(super) columns: Vec<ColumnView>,
     pub(super) rows: Vec<Vec<CellView>>,
     /// What is said where there is no row.
@@ -79,7 +85,10 @@ pub(super) struct ColumnView {
 pub(super) struct CellView {
     pub(super) text: String,
     pub(super) beneath: String,
+    pub(super) beneath_colour: &'static str,
     pub(super) align: &'static str,
+    /// `nowrap` for what is one word to the eye.
+    pub(super) wrap: &'static str,
     /// Of a mark before the text; empty for none.
     pub(super) mark: &'static str,
 }
@@ -194,6 +203,8 @@ fn table_view(table: &Table, reader: &Reader) -> TableView {
     }
     TableView {
         title: clean(reader.words(&table.title)),
+        is_wide: columns.len() > WIDE_FROM
+            && table.columns.iter().any(|of| of.shown == Shown::Beneath),
         columns,
         rows: table.rows[..shown]
             .iter()
@@ -212,6 +223,8 @@ fn cells(table: &Table, row: &[Value], reader: &Reader) -> Vec<CellView> {
             Shown::Everywhere => cells.push(CellView {
                 text,
                 beneath: String::new(),
+                beneath_colour: SOFT,
+                wrap: if is_short(value) { "nowrap" } else { "normal" },
                 align: align(table, at),
                 mark: mark(&column.key, value),
             }),
@@ -221,12 +234,24 @@ fn cells(table: &Table, row: &[Value], reader: &Reader) -> Vec<CellView> {
                         cell.beneath.push_str(" · ");
                     }
                     cell.beneath.push_str(&text);
+                    if column.key == "overdue" {
+                        cell.beneath_colour = BAD;
+                    }
                 }
             }
             Shown::Beneath | Shown::Files => {}
         }
     }
     cells
+}
+
+/// Numbers, times and identifiers are not broken.
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::Number { .. } | Value::Time(_) => true,
+        Value::Name(name) => name.is_ascii() && name.len() <= 16,
+        Value::Empty | Value::Text(_) => false,
+    }
 }
 
 /// Numbers stand under each other.
