@@ -67,13 +67,15 @@ impl Reporting {
 
     /// Counts complaint records.
     fn hear(&mut self, tickets: &[TicketHeard], now_ms: i64, zone: &TimeZone) {
-        if tickets.is_empty() {
+        let mut filed = tickets.iter().filter(|ticket| ticket.is_record).peekable();
+        if filed.peek().is_none() {
             return;
         }
         let records = self.records.entry(day(now_ms, zone)).or_default();
-        let valid = |ticket: &&TicketHeard| ticket.counts && !ticket.leaf.is_empty();
-        records.received += tickets.len() as u64;
-        records.valid += tickets.iter().filter(valid).count() as u64;
+        for ticket in filed {
+            records.received += 1;
+            records.valid += u64::from(ticket.counts && !ticket.leaf.is_empty());
+        }
         if self.records.len() > DAYS_MAX {
             self.records.pop_first();
         }

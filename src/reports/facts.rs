@@ -48,12 +48,12 @@ pub struct Object<'a> {
     pub before: Option<Totals>,
 }
 
-/// Versions of complaint tickets by the journal's clock.
+/// Complaint records by the journal's clock: tickets when they are filed, each time that they are handed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
-    /// All that came.
+    /// All that came, excluded ones among them.
     pub received: u64,
-    /// Those that are complaints and say about what.
+    /// Those that are complaints, and say about what.
     pub valid: u64,
 }
 

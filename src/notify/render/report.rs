@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::view::clean;
+use super::view::{clean, clean_within};
 use super::words::pick;
 use crate::reports::{Reader, Report, Shown, Table, Tone, Value};
 use crate::rules::{Language, Severity};
@@ -11,6 +11,9 @@ use crate::rules::{Language, Severity};
 /// Rows of a table in a mail; the rest is in its file. Judgement: what is still read, and well under the
 /// 100 KB at which mail programs cut.
 const ROWS_MAX: usize = 25;
+
+/// Characters of a remark or of the grounds of a verdict.
+const WORDS_MAX: usize = 1_000;
 
 /// Blocks of a full bar in plain text.
 const BLOCKS: f64 = 24.0;
@@ -128,7 +131,7 @@ impl ReportView {
             remarks: report
                 .remarks
                 .iter()
-                .map(|remark| clean(reader.words(remark)))
+                .map(|remark| clean_within(reader.words(remark), WORDS_MAX))
                 .collect(),
             chart: report.chart.as_ref().map(|chart| ChartView {
                 title: clean(reader.words(&chart.title)),
@@ -218,13 +221,17 @@ fn table_view(table: &Table, reader: &Reader) -> TableView {
 fn cells(table: &Table, row: &[Value], reader: &Reader) -> Vec<CellView> {
     let mut cells: Vec<CellView> = Vec::new();
     for (at, (column, value)) in table.columns.iter().zip(row).enumerate() {
-        let text = clean(&reader.text(value));
+        let text = clean_within(&reader.text(value), WORDS_MAX);
         match column.shown {
             Shown::Everywhere => cells.push(CellView {
                 text,
                 beneath: String::new(),
                 beneath_colour: SOFT,
-                wrap: if is_short(value) { "nowrap" } else { "normal" },
+                wrap: if is_short(value) || !mark(&column.key, value).is_empty() {
+                    "nowrap"
+                } else {
+                    "normal"
+                },
                 align: align(table, at),
                 mark: mark(&column.key, value),
             }),
