@@ -24,11 +24,18 @@ const RANKED: &[(&str, &str, &str, Shown)] = &[
     ("outside", "异常对象", "Outside limits", Shown::Everywhere),
 ];
 
+/// Scores of the objects of one KQI.
+#[derive(Default)]
+struct Scores {
+    now: Vec<f64>,
+    before: Vec<f64>,
+}
+
 /// A channel or a city.
 #[derive(Default)]
 struct Ranked {
-    /// Scores by KQI, now and before.
-    kqis: BTreeMap<String, (Vec<f64>, Vec<f64>)>,
+    /// By KQI.
+    kqis: BTreeMap<String, Scores>,
     objects: usize,
     outside: usize,
 }
@@ -103,20 +110,20 @@ fn rank<'a>(
             continue;
         };
         let of = ranked.entry(key).or_default();
-        let (now, before) = of.kqis.entry(object.kqi.id.clone()).or_default();
-        now.push(score);
-        before.extend(object.score_before);
+        let scores = of.kqis.entry(object.kqi.id.clone()).or_default();
+        scores.now.push(score);
+        scores.before.extend(object.score_before);
         of.objects += 1;
         of.outside += usize::from(object.is_outside);
     }
     let mut ranked: Vec<_> = ranked
         .into_iter()
         .filter_map(|(key, of)| {
-            let means = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
+            let means = |pick: fn(&Scores) -> &[f64]| {
                 let means = of.kqis.values().filter_map(|scores| mean(pick(scores)));
                 mean(&means.collect::<Vec<f64>>())
             };
-            let (now, before) = (means(|scores| &scores.0)?, means(|scores| &scores.1));
+            let (now, before) = (means(|scores| &scores.now)?, means(|scores| &scores.before));
             Some((key, now, before, of))
         })
         .collect();

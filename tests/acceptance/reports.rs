@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chrysalis::time::now_ms;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use serde_json::{Value, json};
 
@@ -23,7 +24,8 @@ const PROBES: [(&str, &str); 8] = [
 ];
 
 fn shanghai() -> Zoned {
-    Timestamp::now().in_tz("Asia/Shanghai").unwrap()
+    let now = Timestamp::from_millisecond(now_ms()).unwrap();
+    now.in_tz("Asia/Shanghai").unwrap()
 }
 
 /// The next full minute that leaves time for a reload.
@@ -92,8 +94,8 @@ async fn h13_e9_demands_are_listed_and_as_many_suggestions_ranked_as_the_data_su
         json!([]),
         "not yet"
     );
-    let wait = due.timestamp().duration_since(Timestamp::now());
-    tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
+    let wait_ms = due.timestamp().as_millisecond() - now_ms();
+    tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
 
     // H13: every open demand, the most urgent first, with its owner and due time.
     let h13 = report(&engine, "h13").await;
