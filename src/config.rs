@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::api::HttpConfig;
 use crate::dataflow::Limits;
+use crate::engine::EngineLimits;
 use crate::journal::Retention;
 use crate::notify::MailConfig;
 use crate::rules::did_you_mean;
@@ -39,8 +40,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,
-    /// Bounds of the dataflow's state, each per worker.
-    pub limits: Limits,
+    /// Bounds of the state.
+    pub limits: LimitSettings,
     /// How long a shutdown waits for notices to leave, in seconds.
     pub shutdown_deadline_s: u64,
 }
@@ -90,6 +91,62 @@ impl std::fmt::Debug for HistorySettings {
     /// Without the URL, which may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HistorySettings").finish_non_exhaustive()
+    }
+}
+
+/// Bounds of the state. A change applies from the restart on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// See [`Limits::entities_max`].
+    pub entities_max: usize,
+    /// See [`Limits::tuples_max`].
+    pub tuples_max: usize,
+    /// See [`Limits::groups_max`].
+    pub groups_max: usize,
+    /// See [`EngineLimits::open_triggers_max`].
+    pub open_triggers_max: usize,
+    /// See [`EngineLimits::final_triggers_max`].
+    pub final_triggers_max: usize,
+    /// See [`EngineLimits::ended_alerts_max`].
+    pub ended_alerts_max: usize,
+    /// See [`EngineLimits::complaint_counts_max`].
+    pub complaint_counts_max: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let (dataflow, engine) = (Limits::default(), EngineLimits::default());
+        LimitSettings {
+            entities_max: dataflow.entities_max,
+            tuples_max: dataflow.tuples_max,
+            groups_max: dataflow.groups_max,
+            open_triggers_max: engine.open_triggers_max,
+            final_triggers_max: engine.final_triggers_max,
+            ended_alerts_max: engine.ended_alerts_max,
+            complaint_counts_max: engine.complaint_counts_max,
+        }
+    }
+}
+
+impl LimitSettings {
+    /// The dataflow's.
+    pub fn dataflow(&self) -> Limits {
+        Limits {
+            entities_max: self.entities_max,
+            tuples_max: self.tuples_max,
+            groups_max: self.groups_max,
+        }
+    }
+
+    /// The engine's.
+    pub fn engine(&self) -> EngineLimits {
+        EngineLimits {
+            open_triggers_max: self.open_triggers_max,
+            final_triggers_max: self.final_triggers_max,
+            ended_alerts_max: self.ended_alerts_max,
+            complaint_counts_max: self.complaint_counts_max,
+        }
     }
 }
 
@@ -144,7 +201,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             mail: MailConfig::default(),
             history: HistorySettings::default(),
-            limits: Limits::default(),
+            limits: LimitSettings::default(),
             shutdown_deadline_s: 10,
         }
     }

@@ -109,9 +109,10 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         });
     }
     let stopped = app.shutdown().await;
-    match failure {
-        Some(reason) => Err(anyhow!(reason)),
-        None => stopped.map(|()| ExitCode::SUCCESS),
+    match (failure, stopped) {
+        (Some(reason), Err(why)) => Err(why.context(reason)),
+        (Some(reason), Ok(())) => Err(anyhow!(reason)),
+        (None, stopped) => stopped.map(|()| ExitCode::SUCCESS),
     }
 }
 

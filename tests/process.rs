@@ -152,3 +152,77 @@ fn an_input_that_is_not_there_is_told_once() {
         "chrysalis: cannot open /no/such/file: No such file or directory (os error 2)\n"
     );
 }
+
+/// Who never ends the head of a request is cut off, and keeps nobody out for longer than that.
+#[test]
+fn heads_that_drip_are_cut_off_and_others_get_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    std::fs::write(
+        &config,
+        "http: {head_timeout_ms: 1500, connections_max: 6}\n",
+    )
+    .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+    command.args(["serve", "--workers", "1", "--listen", &address.to_string()]);
+    command.arg("--data").arg(folder.path().join("data"));
+    command.arg("--config").arg(&config);
+    let child = command.stderr(Stdio::null()).spawn().unwrap();
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(address).ok()?;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(answer)
+    };
+    let began = Instant::now();
+    while ask("/ready").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "never ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // More than there are places: the rest wait in the system's queue.
+    let mut slow: Vec<TcpStream> = (0..9)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream
+                .write_all(b"GET /v1/status HTTP/1.1\r\nx-drip: ")
+                .unwrap();
+            stream
+        })
+        .collect();
+    // They drip on, a byte at a time, and never end.
+    let dripping = std::thread::spawn(move || {
+        for _ in 0..60 {
+            for stream in &mut slow {
+                let _ = stream.write_all(b"a");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        slow
+    });
+    let began = Instant::now();
+    let metrics = ask("/metrics").unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(
+        metrics.contains("\nchrysalis_limit_max{limit=\"http.connections_max\"} 6\n"),
+        "{metrics}"
+    );
+    for mut stream in dripping.join().unwrap() {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let mut answer = Vec::new();
+        // Closed by now, with 408 or without a word; still open would be a time-out.
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+        }
+    }
+    let (status, _) = terminate(child);
+    assert!(status.success(), "{status}");
+}

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +41,8 @@ pub struct ServerState {
     pub reload: Reload,
     /// Settings.
     pub config: HttpConfig,
+    /// Connections that are open now.
+    pub connections: Arc<AtomicU64>,
 }
 
 /// Reads the rule book again and puts it in force.
@@ -87,6 +90,10 @@ pub struct HttpConfig {
     pub lines_max: usize,
     /// How far an event's time may lie in the future, ms.
     pub clock_skew_ms_max: i64,
+    /// How long the head of a request may take, and how long a connection may be idle, ms.
+    pub head_timeout_ms: u64,
+    /// Connections that are open at once; who comes beyond waits to be accepted.
+    pub connections_max: usize,
     /// How long the next piece of a body of events may take, ms.
     pub body_timeout_ms: u64,
     /// Bodies of events under way at once.
@@ -114,6 +121,10 @@ impl Default for HttpConfig {
             line_bytes_max: 64 << 10,
             lines_max: 500_000,
             clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
+            // Longer than between two scrapes, so that Prometheus keeps its connection.
+            head_timeout_ms: 30_000,
+            // Judgement: twice the bodies that may be under way.
+            connections_max: 4_096,
             body_timeout_ms: 10_000,
             // Judgement: a thousand collectors with two bodies under way each.
             in_flight_requests_max: 2_048,

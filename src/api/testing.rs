@@ -186,6 +186,7 @@ impl Harness {
             history,
             reload: reload_that_fails(),
             config,
+            connections: Arc::default(),
         });
         let gate = Arc::new(Mutex::new(()));
         let mut interpreter = Interpreter::with(plan.clone(), RuleFiles::new());

@@ -1,6 +1,7 @@
 //! The router as producers, operators and Prometheus meet it.
 
 mod fairness;
+mod frontline;
 mod history;
 mod ingest;
 mod mm7;

@@ -244,12 +244,17 @@ pub fn begin(
 ) -> anyhow::Result<Option<Beginning>> {
     let found = folder.newest()?;
     for error in &found.passed_over {
-        tracing::error!("{error}: passed over for the checkpoint before, more is replayed");
+        tracing::error!("{error}: passed over, more is replayed");
     }
     let Some(opened) = found.newest else {
         let first = oldest(disk, journal)?;
         return match (found.passed_over.is_empty(), first) {
-            (_, None | Some(Position(0))) => Ok(None),
+            (none, None | Some(Position(0))) => {
+                if !none {
+                    tracing::warn!("no checkpoint can be read: the whole journal is replayed");
+                }
+                Ok(None)
+            }
             (damaged, Some(first)) => Err(no_beginning(journal, first, damaged)),
         };
     };

@@ -3,7 +3,9 @@
 
 mod backup;
 mod checkpoints;
+mod foreign;
 mod interpret;
+mod listen;
 mod mails;
 mod outlet;
 mod pipeline;
@@ -13,7 +15,7 @@ mod rulebook;
 mod running;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +36,13 @@ use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::Metrics;
+use crate::metrics::{LimitSizes, Metrics};
 use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
+use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, refuse_lost_journal};
+use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
 use report_files::ReportFiles;
@@ -92,6 +96,7 @@ impl App {
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
 
+        refuse_lost_journal(&config.data)?;
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
             record_bytes_max: config.journal.record_bytes_max,
@@ -136,11 +141,9 @@ impl App {
                 Ledger::FILE
             );
         }
-        let history = match &config.history.url {
-            Some(url) => History::open(url).await?,
-            None => History::in_folder(&config.data).await?,
-        };
-        let recorded_upto = history.recorded_upto().await?;
+        let own = || History::url_in(&config.data);
+        let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
+        let recorded_upto = recorded_upto(&history).await;
         if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
             return Err(history_ahead(&config, upto, epochs_recovered));
         }
@@ -162,11 +165,11 @@ impl App {
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
             keeps_history: true,
-            limits: config.limits,
+            limits: config.limits.dataflow(),
         };
         let applied: Arc<ArcSwapOption<RuleFiles>> = Arc::default();
         let epochs_before = beginning.as_ref().map_or(0, |beginning| beginning.epoch);
-        let (interpreter, engine, restored) = match beginning {
+        let (interpreter, mut engine, restored) = match beginning {
             Some(beginning) => {
                 applied.store(Some(Arc::new(beginning.files.clone())));
                 let interpreter = Interpreter::with(beginning.plan, beginning.files);
@@ -174,6 +177,7 @@ impl App {
             }
             None => (Interpreter::default(), Engine::new(first_plan), None),
         };
+        engine.set_limits(config.limits.engine());
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
@@ -233,6 +237,7 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
+        metrics.set_limit_sizes(limit_sizes(&config));
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -244,18 +249,17 @@ impl App {
             history,
             reload: reload.clone(),
             config: config.http,
+            connections: Arc::default(),
         });
-        let (stop_http, mut stopping) = watch::channel(false);
-        // With the addresses of peers: shares of unnamed producers are counted by them.
-        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-        let http = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (stop_http, stopping) = watch::channel(false);
+        let listening = Listening {
+            listener,
+            head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
+            connections_max: config.http.connections_max,
+            connections: state.connections.clone(),
+            router: router(state),
+        };
+        let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());
         }
@@ -299,7 +303,7 @@ impl App {
         let mut failed = self.failed.clone();
         loop {
             if self.running.has_failed() {
-                return "the journal stopped: see the log".to_owned();
+                return "the journal has failed".to_owned();
             }
             // A closed channel means the engine thread is gone, which the journal will show.
             let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;
@@ -307,7 +311,7 @@ impl App {
                 return reason;
             }
             if matches!(told, Ok(Err(_))) {
-                return "the engine stopped: see the log".to_owned();
+                return "the engine has stopped by itself".to_owned();
             }
         }
     }
@@ -338,41 +342,19 @@ impl App {
     }
 }
 
-/// What to do about a ledger that does not open.
-fn ledger_unreadable(error: anyhow::Error) -> anyhow::Error {
-    anyhow!(
-        "{error:#}. If it is damaged, `chrysalis restore` a backup into an empty data folder, or move the file \
-         aside: what waits in it is then not sent, and what is decided again since the checkpoint may be \
-         mailed again. The journal was not changed"
-    )
-}
-
-/// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
-/// the same numbers, for sent.
-fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
-    anyhow!(
-        "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
-         one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \
-         backup into an empty data folder, or move the ledger aside: what waits in it is then not sent. \
-         Nothing was changed",
-        data.join(Ledger::FILE).display(),
-        data.join("journal").display()
-    )
-}
-
-/// The history knows epochs that the journal does not have: it is another engine's, or the journal's
-/// newest part is missing.
-fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
-    let place = match &config.history.url {
-        Some(_) => "the history at `history.url`".to_owned(),
-        None => config.data.join(History::FILE).display().to_string(),
-    };
-    anyhow!(
-        "{place} knows what was decided up to epoch {upto}, but the journal {} has only {epochs} epochs: they \
-         are not of one engine, or the journal's newest part is missing. Put the journal back, or give this \
-         engine a history of its own. Nothing was changed",
-        config.data.join("journal").display()
-    )
+/// What there may be of each, for the metrics.
+fn limit_sizes(config: &Config) -> LimitSizes {
+    let workers = config.workers() as u64;
+    LimitSizes {
+        entities: config.limits.entities_max as u64 * workers,
+        tuples: config.limits.tuples_max as u64 * workers,
+        groups: config.limits.groups_max as u64,
+        queue_requests: config.journal.queue_requests_max as u64,
+        queue_bytes: config.journal.queue_bytes_max as u64,
+        connections: config.http.connections_max as u64,
+        in_flight_bytes: config.http.in_flight_bytes_max as u64,
+        mails: config.mail.queued_max,
+    }
 }
 
 /// A way to read the rules again and put them in force through the journal.

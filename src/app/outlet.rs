@@ -1,18 +1,23 @@
-//! Where the engine's effects go: ledger, files, history, readers.
+//! Where the engine's effects leave the pure core: notices and reports into the ledger, reports
+//! into files, answers to who asked, the rest to who listens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
+use super::pipeline;
+use super::recording::Recorder;
+use super::report_files::ReportFiles;
 use crate::api::{Answers, Health, Lifecycle};
-use crate::app::pipeline;
-use crate::app::recording::Recorder;
-use crate::app::report_files::ReportFiles;
 use crate::dataflow::Counts;
 use crate::engine::{CommandResult, Effect, JournaledCommand, Snapshot};
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
+
+/// Between two tries to write into a ledger whose disk is full.
+const FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Hands effects to the edges, from the engine's thread.
 pub(super) struct Outlet {
@@ -31,12 +36,32 @@ pub(super) struct Outlet {
 
 impl pipeline::Outlet for Outlet {
     fn tell(&mut self, epoch: u64, told: Told) -> bool {
-        match self.runtime.block_on(self.notifier.tell(epoch, told)) {
-            Ok(_) => true,
-            Err(error) => {
-                let words = format!("notices cannot be recorded: {error}");
-                let _ = self.fail.send(Some(words));
-                false
+        let mut waits = false;
+        loop {
+            let decided = self.notifier.tell(epoch, &told);
+            match self.runtime.block_on(decided) {
+                Ok(_) => return true,
+                // Nothing was recorded, and nothing is decided further until it is: a disk that is full
+                // is no reason to stop answering what is known.
+                Err(error) if error.is_full() && !self.is_stopping() => {
+                    if !waits {
+                        tracing::error!(
+                            epoch,
+                            "the ledger's disk is full: nothing is decided until there is room"
+                        );
+                        waits = true;
+                    }
+                    std::thread::sleep(FULL_PAUSE);
+                }
+                Err(error) => {
+                    let words = match std::error::Error::source(&error) {
+                        Some(cause) => format!("notices cannot be recorded: {error}: {cause}"),
+                        None => format!("notices cannot be recorded: {error}"),
+                    };
+                    tracing::error!(epoch, "{words}");
+                    let _ = self.fail.send(Some(words));
+                    return false;
+                }
             }
         }
     }
@@ -61,6 +86,10 @@ impl pipeline::Outlet for Outlet {
         self.recorder.take(commands, effects, snapshot);
     }
 
+    fn mark(&mut self, epoch: u64) {
+        self.recorder.mark(epoch);
+    }
+
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
         let epoch = snapshot.epoch.unwrap_or_default();
         self.health.note_epoch(epoch, counts);
@@ -81,5 +110,11 @@ impl pipeline::Outlet for Outlet {
             // Nobody need listen.
             let _ = self.effects.send(Arc::new(effects));
         }
+    }
+}
+
+impl Outlet {
+    fn is_stopping(&self) -> bool {
+        self.health.now().lifecycle == Lifecycle::Stopping
     }
 }

@@ -37,6 +37,8 @@ pub(super) trait Outlet {
     fn answer(&mut self, position: u64, result: CommandResult);
     /// What was decided, for the history.
     fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot);
+    /// A checkpoint is taken as of this cut: what was decided before it will not be decided again.
+    fn mark(&mut self, epoch: u64);
     /// Everything of this cut is done.
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts);
 }
@@ -118,6 +120,7 @@ pub(super) fn act(
         outlet.record(&tag.commands, &effects, engine.snapshot());
         outlet.done(engine.snapshot(), effects, cuts.counts());
         if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
+            outlet.mark(cut.epoch);
             keeper.keep(head, &engine, state);
         }
     }

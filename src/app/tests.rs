@@ -1,5 +1,7 @@
 //! Starts that fail, and what they leave behind.
 
+use std::path::Path;
+
 use super::*;
 fn config(folder: &Path) -> Config {
     Config {
@@ -88,6 +90,8 @@ async fn a_small_queue_goes_with_a_small_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_history_is_refused() {
     let folder = tempfile::tempdir().unwrap();
+    let app = App::start(config(folder.path()), RuleSource::Shipped);
+    app.await.unwrap().shutdown().await.unwrap();
     let history = History::in_folder(folder.path()).await.unwrap();
     history.record(1_000_000, &[]).await.unwrap();
     let refused = App::start(config(folder.path()), RuleSource::Shipped).await;
@@ -99,6 +103,10 @@ async fn a_foreign_history_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_does_not_open_is_told_once_with_advice() {
     let folder = tempfile::tempdir().unwrap();
+    let before = tempfile::tempdir().unwrap();
+    let app = App::start(config(before.path()), RuleSource::Shipped);
+    app.await.unwrap().shutdown().await.unwrap();
+    std::fs::rename(before.path().join("journal"), folder.path().join("journal")).unwrap();
     let file = folder.path().join(Ledger::FILE);
     std::fs::write(&file, "this was a database once, and is none any more").unwrap();
     let refused = App::start(config(folder.path()), RuleSource::Shipped).await;
@@ -111,4 +119,42 @@ async fn a_ledger_that_does_not_open_is_told_once_with_advice() {
     );
     assert_eq!(words.matches(&path).count(), 1, "{words}");
     assert!(words.contains("move the file aside"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_is_away_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut away = config(folder.path());
+    away.shutdown_deadline_s = 1;
+    away.history.url = Some("postgres://u:secret@127.0.0.1:1/x".to_owned());
+    let app = App::start(away, RuleSource::Shipped).await.unwrap();
+    let url = format!("http://{}/v1/history/audit", app.address);
+    let answer = reqwest::get(&url).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    app.shutdown().await.unwrap();
+    // A file that is no database.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other.sqlite"), "no database").unwrap();
+    let mut garbage = config(folder.path());
+    garbage.shutdown_deadline_s = 1;
+    let file = folder.path().join("other.sqlite");
+    garbage.history.url = Some(format!("sqlite://{}", file.display()));
+    let app = App::start(garbage, RuleSource::Shipped).await.unwrap();
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_lost_its_journal_is_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || App::start(config(folder.path()), RuleSource::Shipped);
+    start().await.unwrap().shutdown().await.unwrap();
+    start().await.unwrap().shutdown().await.unwrap();
+    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("checkpoints")).unwrap();
+    let words = format!("{:#}", start().await.err().unwrap());
+    assert!(
+        words.contains("has a ledger.sqlite, but no journal"),
+        "{words}"
+    );
+    assert!(!folder.path().join("journal").exists());
 }

@@ -40,6 +40,9 @@ pub(super) struct Knock {
     goes: bool,
 }
 
+/// How many groups families fold, by epoch, until the epoch is reported.
+pub(super) type Overflow = Rc<RefCell<BTreeMap<Epoch, Vec<(u32, u64)>>>>;
+
 /// A group that is folded from this epoch on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Folded {
@@ -56,6 +59,9 @@ pub(super) struct Waiting {
     facts: Vec<(GroupPane, Measure)>,
     gone: Vec<(u32, Arc<Group>)>,
 }
+
+/// Groups that have been met, by family, with their newest panes, ms.
+pub(super) type Met = Vec<(u32, Vec<(Arc<Group>, i64)>)>;
 
 /// Groups of a family as one worker knows them.
 #[derive(Default)]
@@ -94,7 +100,7 @@ impl Meeting {
     }
 
     /// What a checkpoint keeps of it.
-    pub(super) fn state(&self) -> Vec<(u32, Vec<(Arc<Group>, i64)>)> {
+    pub(super) fn state(&self) -> Met {
         let of_family = |(number, known): (&u32, &Known)| {
             let groups = known.newest.iter();
             let groups = groups.map(|(group, pane_ms)| (group.clone(), *pane_ms));

@@ -13,7 +13,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concat, Input};
 use timely::worker::Worker;
 
-use crate::dataflow::admit::{Doors, Folded, Knock, Lobby, Meeting, Release, door_hash};
+use crate::dataflow::admit::{Doors, Folded, Knock, Lobby, Meeting, Overflow, Release, door_hash};
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::epochs::{Epoch, Flow, by_epoch};
@@ -54,7 +54,7 @@ pub(super) fn build(
     let mut meeting = Meeting::new(lobby.clone());
     let mut doors = Doors::new(config.limits);
     let mut release = Release::new(lobby, counters.clone());
-    let overflow: Rc<RefCell<BTreeMap<Epoch, Vec<(u32, u64)>>>> = Rc::default();
+    let overflow = Overflow::default();
     let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
     let mut fold = Fold::new(config.limits, counters.clone());
     let mut router = Router::new(config.keeps_history, config.limits, counters.clone());

@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::dataflow::admit::{SavedKey, door_hash, doors_of};
+use crate::dataflow::admit::{Met, SavedKey, door_hash, doors_of};
 use crate::dataflow::control::Clockwork;
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
 use crate::dataflow::evaluate::Surroundings;
@@ -49,7 +49,7 @@ pub(super) struct WorkerState {
     pub(super) tuples: Vec<Arc<TupleState>>,
     pub(super) groups: Vec<(u32, Vec<Arc<GroupState>>)>,
     /// Groups that have been met, by family, with their newest panes.
-    pub(super) met: Vec<(u32, Vec<(Arc<Key>, i64)>)>,
+    pub(super) met: Met,
     /// Those of them that are folded.
     pub(super) folded: BTreeMap<u32, FxHashSet<Arc<Key>>>,
     pub(super) shared: Option<SharedState>,

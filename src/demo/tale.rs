@@ -216,6 +216,8 @@ impl Teller {
             ));
         };
         match notice.reason {
+            // It got more severe, and others get copies.
+            NoticeReason::Assigned if self.triggers.contains(&id) => {}
             NoticeReason::Assigned | NoticeReason::Reopened | NoticeReason::HandedOver => {
                 let department = notice.trigger.as_ref().map_or("", |of| &of.department.zh);
                 say("↳", &format!("asks {department} ({})", demand.owner));

@@ -28,7 +28,7 @@ mod words;
 pub use compare::{Estimate, Incomparable, compare};
 pub use pairs::{Pair, Pairs, pairs};
 pub use periods::{Mend, Periods};
-pub use report::{Compared, EffectReport, Indicator};
+pub use report::{Block, Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};
 pub use verdict::{Better, EffectRules, EffectVerdict, judge, read};
 pub use words::{awaited, sentence};

@@ -24,7 +24,7 @@ const BLOCKS_MS: [i64; 11] = [
 /// Fewer give an interval that says nothing, more are not independent of each other. Judgement.
 const BLOCKS_MIN: i64 = 12;
 
-/// Where the windows are long, a period still has this many of them. Judgement.
+/// Where the windows are long, a period should still have this many of them. Judgement.
 const WINDOWS_MIN: i64 = 6;
 
 /// When a mend was wanted, worked at and done, all in event time.
@@ -57,15 +57,15 @@ impl Periods {
     /// before the work began. `window_ms` is the length of the KQI's windows, which begin at
     /// `offset_ms` or a multiple of their length from it.
     ///
-    /// Short trouble is compared with at least [`WINDOWS_MIN`] windows. They reach back to before it
-    /// began, when all was well, which can only make a mend look smaller.
+    /// Trouble that was hardly known when the work began lasted through it: then the period before goes
+    /// on into the work, until it has six windows or the work is done. It never reaches back
+    /// to when all was well.
     pub fn of(mend: Mend, longest_ms: i64, window_ms: i64, offset_ms: i64) -> Periods {
         let window_ms = window_ms.max(1);
-        let known_ms = mend.begun_ms.saturating_sub(mend.opened_ms);
-        let wanted_ms = known_ms.clamp(
-            WINDOWS_MIN * window_ms,
-            longest_ms.max(WINDOWS_MIN * window_ms),
-        );
+        let enough_ms = mend.opened_ms.saturating_add(WINDOWS_MIN * window_ms);
+        let begun_ms = mend.begun_ms.max(enough_ms.min(mend.mended_ms));
+        let known_ms = begun_ms.saturating_sub(mend.opened_ms);
+        let wanted_ms = known_ms.clamp(window_ms, longest_ms.max(window_ms));
         let fits = |block_ms: i64| block_ms >= window_ms && block_ms % window_ms == 0;
         let block_ms = BLOCKS_MS
             .into_iter()
@@ -78,8 +78,12 @@ impl Periods {
         let length_ms = wanted_ms / unit_ms * unit_ms;
         // The end of the work is in neither period, so the next whole block is the first.
         let after_ms = next_multiple(mend.mended_ms - offset_ms, block_ms) + offset_ms;
+        // Work that is over within one block leaves that block to the period before: whatever it mended
+        // there makes the effect look smaller, and whole weeks are not lost to an hour of work.
+        let is_short = after_ms - begun_ms <= block_ms;
+        let begun_ms = if is_short { after_ms } else { begun_ms };
         // The same place in the week, day or block.
-        let work_ms = after_ms - (mend.begun_ms - length_ms);
+        let work_ms = after_ms - (begun_ms - length_ms);
         let before_ms = after_ms - next_multiple(work_ms, unit_ms);
         Periods {
             before_ms,

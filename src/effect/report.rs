@@ -27,6 +27,9 @@ pub struct Compared<'a> {
     pub controls: Vec<(&'a str, &'a Series)>,
 }
 
+/// Values of a block before and of its like after; none where nothing was measured.
+pub type Block = (Option<f64>, Option<f64>);
+
 /// What one indicator says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Indicator {
@@ -38,10 +41,12 @@ pub struct Indicator {
     pub is_count: bool,
     /// Which way it should move.
     pub better: Better,
+    /// Length of its windows, ms.
+    pub window_ms: i64,
     /// What was compared with what.
     pub periods: Periods,
     /// Sums of counts or means, block by block, before and after, in pairs; for charts.
-    pub blocks: Vec<(Option<f64>, Option<f64>)>,
+    pub blocks: Vec<Block>,
     /// Places that it was compared with.
     pub controls: Vec<String>,
     /// The numbers, or why there are none.
@@ -93,6 +98,33 @@ impl EffectReport {
     }
 }
 
+impl Indicator {
+    /// The blocks before the work, a gap, and the blocks after it: end of each, ms, and its value; of
+    /// counts brought to one window.
+    pub fn course(&self) -> impl Iterator<Item = (i64, Option<f64>)> + '_ {
+        let Periods {
+            before_ms,
+            after_ms,
+            block_ms,
+            ..
+        } = self.periods;
+        let scale = if self.is_count {
+            self.window_ms as f64 / block_ms as f64
+        } else {
+            1.0
+        };
+        let part = move |from_ms: i64, of: fn(&Block) -> Option<f64>| {
+            (1..).zip(&self.blocks).map(move |(at, block)| {
+                let value = of(block).map(|value| value * scale);
+                (from_ms + at * block_ms, value)
+            })
+        };
+        let before = part(before_ms, |block| block.0);
+        let gap = [(after_ms, None)];
+        before.chain(gap).chain(part(after_ms, |block| block.1))
+    }
+}
+
 impl Compared<'_> {
     /// The periods that are compared.
     pub fn periods(&self, mend: Mend, rules: &EffectRules) -> Periods {
@@ -124,6 +156,7 @@ impl Compared<'_> {
             group_label: self.group_label.to_owned(),
             is_count: self.is_count,
             better: self.better,
+            window_ms: self.window_ms,
             periods,
             blocks: treated
                 .iter()

@@ -93,7 +93,15 @@ impl Engine {
     }
 
     fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
-        let alert = alert_of(&news.trigger, news);
+        let chart = self.chart_of(&news.trigger);
+        let mut alert = alert_of(&news.trigger, news);
+        // What its readers see is what holds now; what was bad is in the chart and in the evidence.
+        if let Some(newest) = chart.iter().rev().find(|point| point.value.is_some()) {
+            let size_ms = alert.window_ms.1 - alert.window_ms.0;
+            alert.value = newest.value;
+            alert.score = None;
+            alert.window_ms = (newest.end_ms - size_ms, newest.end_ms);
+        }
         let brief = self.brief(&news.trigger, book);
         let demand = demand_of(news);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
@@ -108,7 +116,7 @@ impl Engine {
                 alert: alert.clone(),
                 correction: None,
                 limit_before: None,
-                chart: self.chart_of(&news.trigger),
+                chart: chart.clone(),
                 complaints: news.trigger.complaints.clone(),
                 trigger: Some(brief.clone()),
                 demand: Some(Box::new(demand.clone())),
@@ -122,8 +130,17 @@ impl Engine {
         }
     }
 
-    /// The newest windows of the object that opened a trigger.
+    /// The windows before and after the work, once its effect was measured; until then the newest
+    /// windows of the object that opened the trigger.
     fn chart_of(&self, trigger: &Trigger) -> Vec<ChartPoint> {
+        let report = trigger.measured.as_ref();
+        let report = report.and_then(|measured| measured.report.as_ref());
+        if let Some(own) = report.and_then(|report| report.indicators.first()) {
+            return own
+                .course()
+                .map(|(end_ms, value)| ChartPoint { end_ms, value })
+                .collect();
+        }
         let instances = self.instances.iter().enumerate();
         let mut watching = instances.filter(|(rule, _)| {
             let watch = self.watchlist.watch(*rule);

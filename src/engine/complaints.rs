@@ -4,17 +4,15 @@
 //! Invariants:
 //! * the newest window is that as of the stream's clock. Nobody tells a window in which there is
 //!   nothing to count, so a count reads zero once the window after its own has passed untold;
-//! * at most `COMPLAINTS_MAX` counts; beyond it those go whose windows ended first, because old
+//! * at most `complaint_counts_max` counts; beyond it those go whose windows ended first, because old
 //!   complaints say least about what happens now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::limits::EngineLimits;
 use crate::rules::{Kqi, Text};
-
-/// Counts that are kept.
-const COMPLAINTS_MAX: usize = 20_000;
 
 /// Service, city, KQI.
 type Key = (String, String, String);
@@ -35,6 +33,7 @@ pub(super) struct Complaints {
     counts: BTreeMap<Key, Count>,
     by_end: BTreeSet<(i64, Key)>,
     counts_max: usize,
+    forgotten_total: u64,
     /// How far event time has come on the complaints' stream, ms.
     clock_ms: i64,
 }
@@ -53,7 +52,7 @@ pub(super) struct Counted<'a> {
 
 impl Default for Complaints {
     fn default() -> Self {
-        Complaints::with_limit(COMPLAINTS_MAX)
+        Complaints::with_limit(EngineLimits::default().complaint_counts_max)
     }
 }
 
@@ -64,6 +63,27 @@ impl Complaints {
             by_end: BTreeSet::new(),
             counts_max,
             clock_ms: i64::MIN,
+            forgotten_total: 0,
+        }
+    }
+
+    /// Puts another limit in force; what is beyond goes.
+    pub(super) fn set_limit(&mut self, counts_max: usize) {
+        self.counts_max = counts_max;
+        self.forget();
+    }
+
+    /// How many there are, how many there may be, how many went for that.
+    pub(super) fn bound(&self) -> (usize, usize, u64) {
+        (self.counts.len(), self.counts_max, self.forgotten_total)
+    }
+
+    fn forget(&mut self) {
+        while self.counts.len() > self.counts_max
+            && let Some((_, oldest)) = self.by_end.pop_first()
+        {
+            self.counts.remove(&oldest);
+            self.forgotten_total += 1;
         }
     }
 
@@ -93,11 +113,7 @@ impl Complaints {
             count,
         };
         self.counts.insert(key, count);
-        if self.counts.len() > self.counts_max
-            && let Some((_, oldest)) = self.by_end.pop_first()
-        {
-            self.counts.remove(&oldest);
-        }
+        self.forget();
     }
 
     /// Forgets KQIs that nobody counts any more.
@@ -217,5 +233,17 @@ kqis:
         assert_eq!(complaints.of(Some("s"), None), [(name("k"), 3)]);
         complaints.retain(|kqi| kqi != "k");
         assert!(complaints.counts.is_empty() && complaints.by_end.is_empty());
+    }
+
+    #[test]
+    fn what_goes_for_the_limit_is_counted() {
+        let mut complaints = Complaints::with_limit(2);
+        for (at, city) in ["a", "b", "c", "d"].iter().enumerate() {
+            note(&mut complaints, ("news", city), "k", at as i64, 1);
+        }
+        assert_eq!(complaints.bound(), (2, 2, 2));
+        complaints.set_limit(1);
+        assert_eq!(complaints.bound(), (1, 1, 3));
+        assert_eq!(complaints.of(Some("news"), Some("d")).len(), 1);
     }
 }

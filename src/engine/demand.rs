@@ -92,8 +92,12 @@ impl Engine {
         };
         let severity = episode.severity;
         let complaints = self.complaints_for(object);
+        let now = Now {
+            book: watch.book,
+            at_ms: self.snapshot.now_ms,
+        };
         self.triggers
-            .support_open(&watch.kqi.id, label, evidence, severity, complaints);
+            .support_open(evidence, severity, complaints, now);
         self.triggers_changed = true;
     }
 
@@ -194,11 +198,14 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let (kqi, severity) = (&watch.kqi.id, episode.severity);
+        let now = Now {
+            book: watch.book,
+            at_ms: self.snapshot.now_ms,
+        };
         for window in evidence_of(instance, watch, episode) {
             let complaints = complaints.clone();
             self.triggers
-                .support_open(kqi, label, window, severity, complaints);
+                .support_open(window, episode.severity, complaints, now);
         }
         self.triggers_changed = true;
     }

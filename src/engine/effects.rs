@@ -34,7 +34,7 @@ pub(super) struct Effects {
 /// What is known of a mend, in event time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Mending {
-    /// End of the window that opened the trigger, or the mend before, ms.
+    /// End of the window that opened the trigger, ms.
     opened_ms: i64,
     begun_ms: Option<i64>,
     mended_ms: Option<i64>,
@@ -69,11 +69,9 @@ impl Engine {
             report: None,
         });
         if entered == TriggerState::InProgress {
-            if let Some(mended_ms) = mending.mended_ms.take() {
-                // Another try: the trouble has been known since the last one.
-                mending.opened_ms = mended_ms;
-            }
-            mending.begun_ms = Some(clock_ms);
+            // After another try the same trouble is set against what came of that.
+            mending.begun_ms = mending.begun_ms.or(Some(clock_ms));
+            mending.mended_ms = None;
             (mending.due_ms, mending.report) = (None, None);
         } else if is_mended && mending.mended_ms.is_none() {
             mending.mended_ms = Some(clock_ms);

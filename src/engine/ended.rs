@@ -7,20 +7,52 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alerting::Alert;
+use crate::engine::limits::EngineLimits;
 
-/// Ended alerts that are still shown; the oldest go first.
-const ENDED_MAX: usize = 5_000;
-
-/// Ended alerts in the order in which their ends became known.
-#[derive(Default, Serialize, Deserialize)]
+/// Ended alerts in the order in which their ends became known. Beyond the limit the oldest go.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Ended {
     alerts: BTreeMap<u64, Arc<Alert>>,
     /// Place of an incident.
     places: FxHashMap<String, u64>,
     next: u64,
+    alerts_max: usize,
+    forgotten_total: u64,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Ended {
+            alerts: BTreeMap::new(),
+            places: FxHashMap::default(),
+            next: 0,
+            alerts_max: EngineLimits::default().ended_alerts_max,
+            forgotten_total: 0,
+        }
+    }
 }
 
 impl Ended {
+    /// Puts another limit in force; what is beyond goes.
+    pub(super) fn set_limit(&mut self, alerts_max: usize) {
+        self.alerts_max = alerts_max;
+        self.forget();
+    }
+
+    /// How many there are, how many there may be, how many went for that.
+    pub(super) fn bound(&self) -> (usize, usize, u64) {
+        (self.alerts.len(), self.alerts_max, self.forgotten_total)
+    }
+
+    fn forget(&mut self) {
+        while self.alerts.len() > self.alerts_max
+            && let Some((_, oldest)) = self.alerts.pop_first()
+        {
+            self.places.remove(&oldest.incident);
+            self.forgotten_total += 1;
+        }
+    }
+
     /// An incident ended; one that is known already reads differently now.
     pub(super) fn put(&mut self, alert: Alert) {
         let place = match self.places.get(&alert.incident) {
@@ -32,11 +64,7 @@ impl Ended {
             }
         };
         self.alerts.insert(place, Arc::new(alert));
-        if self.alerts.len() > ENDED_MAX
-            && let Some((_, oldest)) = self.alerts.pop_first()
-        {
-            self.places.remove(&oldest.incident);
-        }
+        self.forget();
     }
 
     /// An incident goes on after all.

@@ -119,7 +119,10 @@ impl Engine {
             if said.is_some() {
                 self.cause_ended(object, episode.number);
             }
-        } else if said != Some(AlertState::Firing) {
+        } else if said != Some(AlertState::Firing)
+            || (news.reason == NoticeReason::Escalated && self.has_no_trigger(object))
+        {
+            // A cause that was refused comes back when it is clearly worse.
             self.demand(object, episode, turn.cut.now_ms);
         }
         if is_back || (!over && said.is_none()) {
@@ -148,6 +151,11 @@ impl Engine {
             limit_before: turn.limit_before(rule, news.why),
         };
         self.tell_people(object, story, turn, effects);
+    }
+
+    fn has_no_trigger(&self, object: Object<'_>) -> bool {
+        let trigger = self.triggers.newest(&object.watch.kqi.id, object.label);
+        trigger.is_none_or(|trigger| trigger.state.is_final())
     }
 
     /// The trigger hears that an incident is over, unless another one of its object goes on.

@@ -14,6 +14,7 @@ mod effects;
 mod ended;
 mod incident;
 mod instance;
+mod limits;
 mod overflow;
 mod past;
 mod replan;
@@ -30,6 +31,7 @@ mod withdraw;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use limits::{Bound, EngineLimits};
 pub use reporting::Reports;
 pub use save::SaveError;
 pub use snapshot::Snapshot;

@@ -18,6 +18,7 @@ impl Engine {
         if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
+        self.snapshot.bounds = self.bounds();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
@@ -32,6 +33,7 @@ impl Engine {
 
     /// Makes the lists of the snapshot, whatever changed.
     pub(super) fn show_all(&mut self) {
+        self.snapshot.bounds = self.bounds();
         self.snapshot.folded = Arc::new(self.overflows.folded());
         self.snapshot.reports = self.reporting.told();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::engine::Reports;
+use crate::engine::limits::Bound;
 use crate::rules::Plan;
 use crate::triggers::{Process, Trigger};
 
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub triggers_refused_total: u64,
     /// Windows whose past is not kept for measuring effects because too many objects have one.
     pub past_refused_total: u64,
+    /// How near each bound of the engine's state is.
+    pub bounds: [Bound; 4],
     /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.
     pub folded: Arc<BTreeMap<String, u64>>,
     /// KQIs of the process itself.

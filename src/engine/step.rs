@@ -13,6 +13,7 @@ use crate::engine::correct::Corrections;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
+use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
 use crate::engine::replan::Replanned;
@@ -111,6 +112,7 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
         Engine {
@@ -136,6 +138,8 @@ impl Engine {
 
     /// Takes a cut and the commands of its epoch.
     pub fn step(&mut self, cut: &Cut, commands: &[JournaledCommand]) -> Vec<Effect> {
+        // Whoever asks for the time within the step is told this step's.
+        self.snapshot.now_ms = cut.now_ms;
         let mut effects = Vec::new();
         let mut corrections = Corrections::new();
         let Replanned { changed, new_rules } = match &cut.plan {

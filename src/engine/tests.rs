@@ -2,5 +2,6 @@
 
 mod bench;
 mod corrections;
+mod demands;
 mod replans;
 mod reports;

@@ -191,6 +191,14 @@ impl<A: Send + Default + 'static> Serving<A> {
             ControlFlow::Continue(()) => self.serve(),
             ControlFlow::Break(()) => Ok(()),
         });
+        if let Err(error @ WriterError::Journal(_)) = &ended {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "the journal has failed: what it holds is not certain until it is opened again, so \
+                 the engine ends"
+            );
+        }
         // However it ended, nobody is left waiting.
         self.shared.queue.close();
         let answer = match &ended {

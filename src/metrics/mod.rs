@@ -9,6 +9,7 @@ mod engine;
 mod family;
 mod history;
 mod kqi;
+mod limits;
 mod notify;
 mod page;
 mod reports;
@@ -23,6 +24,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, R
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
 
+pub use limits::LimitSizes;
 pub use page::Scrape;
 
 /// Names of unknown fields that are told apart; more are counted as `other`.
@@ -88,6 +90,7 @@ pub struct Metrics {
     http: HistogramVec,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
+    limits: OnceLock<LimitSizes>,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
     alerts_seen: Mutex<BTreeSet<engine::AlertLabels>>,
 }
@@ -159,6 +162,7 @@ impl Metrics {
             http,
             notify: OnceLock::new(),
             history: OnceLock::new(),
+            limits: OnceLock::new(),
             alerts_seen: Mutex::default(),
         })
     }
@@ -172,6 +176,12 @@ impl Metrics {
     /// Lets the page show what became of the history's rows; the first source stays.
     pub fn set_history_source(&self, source: HistorySource) {
         let _ = self.history.set(source);
+    }
+
+    /// Lets the page show the limits of the configuration; the first ones stay.
+    pub fn set_limit_sizes(&self, sizes: LimitSizes) {
+        // They change with a restart only.
+        let _ = self.limits.set(sizes);
     }
 
     /// A batch was acknowledged.

@@ -6,7 +6,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, history, kqi, notify, reports};
+use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify, reports};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -22,6 +22,8 @@ pub struct Scrape<'a> {
     pub current: &'a Current,
     /// Bytes of bodies under way.
     pub in_flight_bytes: usize,
+    /// Connections that are open.
+    pub connections: u64,
 }
 
 impl Metrics {
@@ -42,7 +44,10 @@ impl Metrics {
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
-        if let Some(counts) = self.notify_counts() {
+        let sizes = self.limits.get().copied().unwrap_or_default();
+        let mails = self.notify_counts();
+        limits::limits(scrape, &sizes, mails.as_ref(), &mut families);
+        if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }
         if let Some(counts) = self.history_counts() {

@@ -52,6 +52,13 @@ pub enum NotifyError {
     Stopped,
 }
 
+impl NotifyError {
+    /// The ledger's disk is full: nothing was recorded, and the same can be tried again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, NotifyError::Ledger(error) if error.is_full())
+    }
+}
+
 /// Tells people. Dropping it stops deliveries at once; what waits stays in the ledger.
 pub struct Notifier {
     ledger: Ledger,
@@ -124,16 +131,24 @@ impl Notifier {
     }
 
     /// [`Notifier::tell`] of an epoch in which no report is due.
-    pub async fn decide(&self, epoch: u64, notices: Vec<Notice>) -> Result<Recorded, NotifyError> {
-        let reports = Vec::new();
-        self.tell(epoch, Told { notices, reports }).await
+    pub async fn decide(&self, epoch: u64, notices: &[Notice]) -> Result<Recorded, NotifyError> {
+        self.record(epoch, notices, &[]).await
     }
 
-    /// Records an epoch's notices and reports. When it returns they are durable, and will be sent, once; a replay
-    /// of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
+    /// Records an epoch's notices and reports. When it returns they are durable, and will be sent, once; a
+    /// replay of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
     /// become mails when they are due.
-    pub async fn tell(&self, epoch: u64, told: Told) -> Result<Recorded, NotifyError> {
-        let count = (told.notices.len() + told.reports.len()) as u64;
+    pub async fn tell(&self, epoch: u64, told: &Told) -> Result<Recorded, NotifyError> {
+        self.record(epoch, &told.notices, &told.reports).await
+    }
+
+    async fn record(
+        &self,
+        epoch: u64,
+        notices: &[Notice],
+        reports: &[ReportNotice],
+    ) -> Result<Recorded, NotifyError> {
+        let count = (notices.len() + reports.len()) as u64;
         let mut recorded_at_ms = self.recorded_at_ms.lock().await;
         if self.stopped.load(Ordering::SeqCst) {
             return Err(NotifyError::Stopped);
@@ -154,9 +169,9 @@ impl Notifier {
                 known: count,
             }
         } else {
-            let notices = told.notices.iter();
+            let notices = notices.iter();
             let notices = notices.map(|notice| self.composer.entry(notice));
-            let reports = told.reports.iter();
+            let reports = reports.iter();
             let reports = reports.map(|report| self.composer.entry_of_report(report));
             let entries: Vec<Entry> = notices.chain(reports).collect();
             self.ledger.record(epoch, &entries).await?

@@ -143,7 +143,7 @@ pub struct TriggerPolicy {
     pub frontline: Option<Desk>,
     /// What is reviewed before it is dispatched.
     pub review: Vec<ReviewRule>,
-    /// The first that fits decides.
+    /// The first that fits decides; those that name a cause go before all others.
     pub routes: Vec<Route>,
     /// All that fit.
     pub copies: Vec<CopyRule>,
@@ -235,28 +235,31 @@ pub struct Subject<'a> {
 }
 
 impl RuleBook {
-    /// Who answers for a demand at an instant: route, knowledge base, the KQI's department, and in the
-    /// end the coordinator. None only where a book names nobody at all.
+    /// Who answers for a demand at an instant: a route that names its cause, the knowledge base's owner, a
+    /// route by service and layer, the KQI's department, and in the end the coordinator. None only where a
+    /// book names nobody at all.
     pub fn owner(&self, subject: Subject<'_>, at_ms: i64) -> Option<Owner> {
-        let route = self.triggers.routes.iter().find(|route| {
-            let fits = |wanted: &Option<String>, is: Option<&str>| {
-                wanted.as_deref().is_none_or(|wanted| Some(wanted) == is)
-            };
-            fits(&route.cause, Some(subject.cause))
-                && fits(&route.service, subject.service)
-                && route.layer.is_none_or(|layer| layer == subject.layer)
-        });
-        let route = route.map(|route| (route.to.clone(), OwnerBy::Route));
-        let entry = self
-            .knowledge
-            .iter()
-            .find(|entry| entry.id == subject.cause);
+        let route = |by_cause: bool| {
+            let mut routes = self.triggers.routes.iter();
+            let route = routes.find(|route| {
+                let fits = |wanted: &Option<String>, is: Option<&str>| {
+                    wanted.as_deref().is_none_or(|wanted| Some(wanted) == is)
+                };
+                route.cause.is_some() == by_cause
+                    && fits(&route.cause, Some(subject.cause))
+                    && fits(&route.service, subject.service)
+                    && route.layer.is_none_or(|layer| layer == subject.layer)
+            });
+            route.map(|route| (route.to.clone(), OwnerBy::Route))
+        };
+        let mut entries = self.knowledge.iter();
+        let entry = entries.find(|entry| entry.id == subject.cause);
         let known = entry.and_then(|entry| Some((entry.owner.clone()?, OwnerBy::Knowledge)));
         let own = subject.department.and_then(|id| self.first_desk(id));
         let own = own.map(|desk| (desk, OwnerBy::Kqi));
         let last = self.triggers.coordinator.clone();
         let last = last.map(|desk| (desk, OwnerBy::Coordinator));
-        [route, known, own, last]
+        [route(true), known, route(false), own, last]
             .into_iter()
             .flatten()
             .find_map(|(desk, by)| self.at_desk(&desk, by, at_ms))

@@ -232,6 +232,13 @@ pub enum Resent {
     Unknown,
 }
 
+impl LedgerError {
+    /// Its disk is full: the statement did nothing, and can be tried again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, LedgerError::Statement { is_full: true, .. })
+    }
+}
+
 /// Why the ledger did not answer.
 #[derive(Debug, Error)]
 pub enum LedgerError {
@@ -257,6 +264,8 @@ pub enum LedgerError {
     Statement {
         /// What was being done, as a verb.
         action: &'static str,
+        /// Because the disk is full.
+        is_full: bool,
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

@@ -17,7 +17,7 @@ use std::path::Path;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Connection, Row, Sqlite, Transaction};
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
 use super::entry::{Attempt, DeliveryState, Due, Entry, LedgerError, Recorded};
@@ -85,6 +85,12 @@ impl Ledger {
             path: path.to_owned(),
             source: cause(source),
         };
+        // SQLite ends a transaction by itself when the disk is full; sqlx then fails to end it once more, and
+        // no other can begin on that connection. It goes, and another is opened.
+        let pool = pool.before_acquire(|connection, _| {
+            let is_stuck = connection.is_in_transaction();
+            Box::pin(async move { Ok(!is_stuck) })
+        });
         let pool = pool
             .connect_with(options)
             .await
@@ -319,6 +325,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
+        is_full: is_full(&error),
         source: cause(&error),
     }
 }
@@ -331,6 +338,13 @@ pub(super) fn cause(error: &dyn Error) -> Box<dyn Error + Send + Sync> {
         first = source;
     }
     first.to_string().into()
+}
+
+/// What SQLite says where a file cannot grow: `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` for its index of the
+/// write-ahead log.
+fn is_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "13" | "4874"))
 }
 
 pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {

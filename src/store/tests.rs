@@ -295,3 +295,36 @@ async fn says_which_file_cannot_be_opened() {
         format!("cannot open ledger {}", path.display())
     );
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_such_and_leaves_no_transaction_stuck() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).await.unwrap();
+    let many: Vec<Entry> = (0..500).map(|n| entry(&format!("n{n}"), "i", n)).collect();
+    // No further page for any connection: what SQLite answers on a disk that is full.
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        let mut connection = ledger.pool.acquire().await.unwrap();
+        let limit = sqlx::query("PRAGMA max_page_count = 1");
+        limit.execute(&mut *connection).await.unwrap();
+        connections.push(connection);
+    }
+    drop(connections);
+    let error = ledger.record(1, &many).await.unwrap_err();
+    assert!(error.is_full(), "{error:?}");
+    assert_eq!(ledger.decided_upto().await.unwrap(), None);
+    // A connection goes with the transaction that it could not end, and who comes after it has room.
+    let mut recorded = None;
+    for _ in 0..9 {
+        match ledger.record(1, &many).await {
+            Ok(done) => recorded = Some(done),
+            Err(error) => assert!(error.is_full(), "{error:?}"),
+        }
+    }
+    assert_eq!(recorded, Some(Recorded { new: 0, known: 500 }));
+    assert_eq!(ledger.counts().await.unwrap().queued, 500);
+    ledger.execute("DROP TABLE meta").await;
+    let error = ledger.record(2, &[]).await.unwrap_err();
+    assert!(!error.is_full(), "{error:?}");
+    ledger.close().await;
+}

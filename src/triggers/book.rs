@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Contact, RuleBook, Text};
+use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::{Cause, Trigger, TriggerState};
@@ -105,6 +106,8 @@ pub struct TriggerBook {
     pub(super) tickets: Tickets,
     pub(super) process: Process,
     refused_total: u64,
+    /// Final triggers that went because there were too many.
+    forgotten_total: u64,
     /// News of the step under way.
     #[serde(skip)]
     news: Vec<News>,
@@ -132,6 +135,27 @@ impl TriggerBook {
     /// Triggers that were not opened because too many were open.
     pub fn refused_total(&self) -> u64 {
         self.refused_total
+    }
+
+    /// Final triggers that went because there were too many.
+    pub fn forgotten_total(&self) -> u64 {
+        self.forgotten_total
+    }
+
+    /// Triggers that are not final, and those that are.
+    pub fn held(&self) -> (usize, usize) {
+        (self.open.len(), self.triggers.len() - self.open.len())
+    }
+
+    /// How many there may be that are not final, and that are.
+    pub fn limits(&self) -> (usize, usize) {
+        (self.limits.open_max, self.limits.final_max)
+    }
+
+    /// Puts other limits in force; final triggers beyond go.
+    pub fn set_limits(&mut self, open_max: usize, final_max: usize) {
+        (self.limits.open_max, self.limits.final_max) = (open_max, final_max);
+        self.forget();
     }
 
     /// KQIs of the process.
@@ -263,9 +287,14 @@ impl TriggerBook {
             let Some(trigger) = self.triggers.remove(&id) else {
                 continue;
             };
+            self.forgotten_total += 1;
             self.tickets.forget(&trigger);
             if self.closed.get(&trigger.cause) == Some(&id) {
                 self.closed.remove(&trigger.cause);
+            }
+            if trigger.sources.len() >= SOURCES_MAX {
+                // Some of its objects are not among its sources.
+                self.objects.retain(|_, of| *of != id);
             }
             for source in &trigger.sources {
                 let key = (source.kqi.clone(), source.group_label.clone());

@@ -52,8 +52,8 @@ impl Place {
             (Place::Province(province), Place::City(city)) => {
                 places.derive("province", city) == Some(province)
             }
-            // Every city hangs on what serves all of them.
-            (Place::Site(_), Place::City(_)) => true,
+            // Every city hangs on what serves all of them, and there is the better place to ask.
+            (Place::Site(_), Place::City(_) | Place::Province(_)) => true,
             _ => false,
         }
     }
@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(whole, Place::Whole);
         assert!(province.covers(&city, &places) && !city.covers(&province, &places));
         assert!(!province.covers(&place("city=广州"), &places));
-        assert!(site.covers(&city, &places) && !site.covers(&place("host=b"), &places));
+        assert!(site.covers(&city, &places) && site.covers(&province, &places));
+        assert!(!province.covers(&site, &places) && !site.covers(&place("host=b"), &places));
         assert!(whole.joins(&site, &places) && site.joins(&whole, &places));
         assert!(!site.joins(&place("host=b"), &places) && site.joins(&site, &places));
         assert!(city.joins(&province, &places) && !province.joins(&city, &places));

@@ -1,10 +1,10 @@
 //! Due times in open hours: a reminder before, and then a chain to climb. Ticks decide, so a replay
 //! reminds of the same things at the same times.
 
-use crate::rules::{OwnerBy, RuleBook};
+use crate::rules::{OwnerBy, RuleBook, Severity};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::trigger::Deadline;
-use crate::triggers::{Trigger, TriggerBook, TriggerState};
+use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 impl TriggerBook {
     /// Lets the clock pass: reminders go out, and what is overdue climbs. True if anything happened.
@@ -87,7 +87,7 @@ impl TriggerBook {
                 self.explain(id, now);
                 return;
             }
-            _ => allowed_ms(trigger, now.book).map(|allowed_ms| {
+            state => allowed_ms(trigger, state, now.book).map(|allowed_ms| {
                 let calendar = &now.book.triggers.calendar;
                 let remind_ms = allowed_ms - now.book.triggers.remind_before_ms;
                 let due_ms = calendar.after(now.at_ms, allowed_ms);
@@ -111,6 +111,57 @@ impl TriggerBook {
         };
         self.wind(id, deadline);
         self.explain(id, now);
+    }
+
+    /// Weighs a trigger that has gained evidence: a severity that rose brings more copies, and a due time
+    /// that is counted from when it came into its state.
+    pub(super) fn weigh(&mut self, id: &str, before: Severity, now: Now<'_>) {
+        let Some(trigger) = self.edit(id) else {
+            return;
+        };
+        trigger.urgency = Urgency::of(trigger, now.book);
+        if trigger.severity <= before || !trigger.state.is_unanswered() {
+            return;
+        }
+        let severity = trigger.severity.name();
+        trigger.remark(ENGINE, format!("severity raised to {severity}"), now.at_ms);
+        let department = trigger.owner.department.clone();
+        trigger.copies = now.book.copies(&department, trigger.severity, now.at_ms);
+        let Some(deadline) = trigger.deadline.filter(|deadline| deadline.step == 0) else {
+            return;
+        };
+        let since_ms = match trigger.state {
+            // Work that has begun is due since its acceptance.
+            TriggerState::InProgress => trigger.last_entered(TriggerState::Accepted),
+            _ => None,
+        };
+        let since_ms = since_ms.unwrap_or_else(|| trigger.entered_at_ms());
+        let since_ms = since_ms.max(trigger.owned_since_ms);
+        let of = match trigger.state {
+            TriggerState::InProgress => TriggerState::Accepted,
+            state => state,
+        };
+        let Some(allowed_ms) = allowed_ms(trigger, of, now.book) else {
+            return;
+        };
+        let calendar = &now.book.triggers.calendar;
+        let remind_ms = (allowed_ms - now.book.triggers.remind_before_ms).max(0);
+        let sooner = Deadline {
+            due_ms: calendar.after(since_ms, allowed_ms).min(deadline.due_ms),
+            next_ms: calendar.after(since_ms, remind_ms).min(deadline.next_ms),
+            ..deadline
+        };
+        self.wind(id, Some(sooner));
+        let newcomers = self.copies_of(id).into_iter();
+        let newcomers = newcomers.filter(|(who, _)| {
+            let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
+            !told
+                .into_iter()
+                .flatten()
+                .any(|told| told.email == who.email)
+        });
+        let newcomers = newcomers.collect();
+        self.tell(id, NewsReason::Assigned, newcomers, now);
     }
 
     /// Winds a trigger's alarm anew.
@@ -147,11 +198,11 @@ fn next_alarm(deadline: Deadline, now: Now<'_>) -> Option<i64> {
     }
 }
 
-/// Open time for what a trigger waits for in its state, ms; none where it waits for nobody.
-fn allowed_ms(trigger: &Trigger, book: &RuleBook) -> Option<i64> {
+/// Open time for what a trigger waits for in a state, ms; none where it waits for nobody.
+fn allowed_ms(trigger: &Trigger, state: TriggerState, book: &RuleBook) -> Option<i64> {
     let due = book.triggers.due.get(&trigger.severity)?;
     let unclear = trigger.owner.by == OwnerBy::Coordinator || !book.triggers.automatic;
-    match trigger.state {
+    match state {
         TriggerState::Dispatched => Some(due.accept_ms),
         TriggerState::Accepted => Some(due.mend_ms),
         TriggerState::Analysed if trigger.review_required => Some(due.accept_ms),

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use crate::rules::{Severity, Text};
-use crate::triggers::book::ENGINE;
+use crate::triggers::book::{ENGINE, Now};
 use crate::triggers::{Evidence, Trigger, TriggerBook};
 
 /// Windows of evidence kept with a trigger; the first and the newest ones stay.
@@ -15,15 +15,17 @@ impl TriggerBook {
     /// One more window speaks for the open trigger of an object.
     pub fn support_open(
         &mut self,
-        kqi: &str,
-        group_label: &str,
         evidence: Evidence,
         severity: Severity,
         complaints: Vec<(Text, i64)>,
+        now: Now<'_>,
     ) {
-        if let Some(trigger) = self.open_mut(kqi, group_label) {
-            trigger.support(Some(evidence), severity, complaints);
-        }
+        let Some(trigger) = self.open_mut(&evidence.kqi, &evidence.group_label) else {
+            return;
+        };
+        let (id, before) = (trigger.id.clone(), trigger.severity);
+        trigger.support(Some(evidence), severity, complaints);
+        self.weigh(&id, before, now);
     }
 
     /// A window of an object has other numbers, or (`None`) does not speak for anything any more.

@@ -255,7 +255,7 @@ pub enum MoveError {
         wanted: String,
     },
     /// The desk that it shall go to does not exist.
-    #[error("there is no role {role:?} in department {department:?}")]
+    #[error("there is no {}", desk(department, role))]
     UnknownDesk {
         /// Department.
         department: String,
@@ -272,6 +272,15 @@ pub enum MoveError {
         /// Those that there are, or "none".
         known: String,
     },
+}
+
+/// A desk that does not exist, as messages name it.
+fn desk(department: &str, role: &str) -> String {
+    if role.is_empty() {
+        format!("department {department:?} with a role")
+    } else {
+        format!("role {role:?} in department {department:?}")
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod due;
 mod evidence;
 mod explain;
 mod flow;
+mod measured;
 mod moves;
 mod open;
 mod process;

@@ -1,11 +1,10 @@
 //! Commands of people, and what the engine does at once because of them.
 
-use crate::effect::EffectVerdict;
 use crate::rules::{Contact, Desk, OwnerBy, Text};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
-use crate::triggers::trigger::{Explanation, Measured, Outcome, TriggerMove};
+use crate::triggers::trigger::{Explanation, Outcome, TriggerMove};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 /// A move that somebody asks for.
@@ -154,10 +153,9 @@ impl TriggerBook {
                 .or_default();
             *hops += 1;
         }
-        if was_asked {
-            // Counted under the department that had it.
-            self.process.left(&trigger, now.at_ms);
-        }
+        // Counted under the department that had it.
+        self.process.left(&trigger, now.at_ms);
+        let review_required = now.book.needs_review(&owner.department, trigger.severity);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -167,8 +165,10 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(id) {
             trigger.hops += u32::from(is_hop);
             trigger.owner = owner;
+            trigger.owned_since_ms = now.at_ms;
             trigger.copies = copies;
             if !was_asked {
+                trigger.review_required = review_required;
                 trigger.remark(actor, why.clone(), now.at_ms);
             }
         }
@@ -208,81 +208,6 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(id) {
             trigger.ack_until_ms = Some(until_ms);
             trigger.remark(actor, "acknowledged".to_owned(), now.at_ms);
-        }
-        self.shown(id)
-    }
-
-    /// The data have spoken about a mended trigger. `effective` closes it; `no_effect` and `worse`
-    /// reopen it; `too_early` leaves it as it is. The same verdict twice changes nothing.
-    ///
-    /// # Errors
-    /// There is no such trigger, or it does not wait for its effect.
-    pub fn effect_measured(
-        &mut self,
-        id: &str,
-        measured: Measured,
-        now: Now<'_>,
-    ) -> Result<&Trigger, MoveError> {
-        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
-        let waits = trigger.state == TriggerState::FeedbackGiven
-            && trigger.outcome == Some(Outcome::Mended);
-        if !waits {
-            return Err(illegal(trigger, TriggerState::EffectMeasured));
-        }
-        let verdict = measured.verdict;
-        let before = trigger.measured.as_ref();
-        let is_news = before.is_none_or(|before| before.text != measured.text);
-        let why = format!("{}: {}", verdict.name(), measured.text.en);
-        if let Some(trigger) = self.edit(id).filter(|_| is_news) {
-            trigger.measured = Some(measured);
-            if verdict == EffectVerdict::TooEarly {
-                trigger.remark(ENGINE, why.clone(), now.at_ms);
-            }
-        }
-        if verdict != EffectVerdict::TooEarly {
-            if let Some(trigger) = self.triggers.get(id).cloned() {
-                self.process.measured(&trigger, verdict);
-            }
-            self.enter(id, TriggerState::EffectMeasured, ENGINE, Some(&why), now);
-            match verdict {
-                EffectVerdict::Effective => self.close(id, ENGINE, &why, now),
-                _ => self.reopen(id, ENGINE, &why, now),
-            }
-        }
-        self.shown(id)
-    }
-
-    /// The data say something else of a mend that was judged before: it is remarked, and what was told
-    /// of it is told anew. A closed trigger stays closed: what is wrong now opens a new one.
-    ///
-    /// # Errors
-    /// There is no such trigger, or its effect was never measured.
-    pub fn effect_measured_again(
-        &mut self,
-        id: &str,
-        measured: Measured,
-        now: Now<'_>,
-    ) -> Result<&Trigger, MoveError> {
-        let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
-        let Some(before) = trigger.measured.as_ref() else {
-            return Err(illegal(trigger, TriggerState::EffectMeasured));
-        };
-        let is_news = before.verdict != measured.verdict;
-        let why = format!(
-            "measured again, {}: {}",
-            measured.verdict.name(),
-            measured.text.en
-        );
-        if let Some(trigger) = self.edit(id) {
-            trigger.measured = Some(measured);
-            if is_news {
-                trigger.remark(ENGINE, why, now.at_ms);
-            }
-        }
-        if is_news {
-            let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
-            let recipients = recipients.collect();
-            self.tell(id, NewsReason::Measured, recipients, now);
         }
         self.shown(id)
     }
@@ -347,7 +272,9 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        if let Some(text) = explain(trigger, now) {
+        let said = explain(trigger, now);
+        let before = trigger.explanation().map(|said| &said.text);
+        if let Some(text) = said.filter(|text| Some(text) != before) {
             trigger.explanations.push(Explanation {
                 at_ms: now.at_ms,
                 state: trigger.state,
@@ -394,8 +321,22 @@ impl TriggerBook {
 
     pub(super) fn reopen(&mut self, id: &str, actor: &str, why: &str, now: Now<'_>) {
         self.enter(id, TriggerState::Reopened, actor, Some(why), now);
+        // Whoever sat at the desk then may be away now.
+        let owner = self.triggers.get(id).and_then(|trigger| {
+            let desk = Desk {
+                department: trigger.owner.department.clone(),
+                role: trigger.owner.role.clone(),
+            };
+            now.book.at_desk(&desk, trigger.owner.by, now.at_ms)
+        });
         if let Some(trigger) = self.edit(id) {
             trigger.outcome = None;
+            if let Some(owner) = owner {
+                trigger.copies = now
+                    .book
+                    .copies(&owner.department, trigger.severity, now.at_ms);
+                trigger.owner = owner;
+            }
             trigger.urgency = Urgency::of(trigger, now.book);
             for ticket in &mut trigger.tickets {
                 ticket.answered_at_ms = None;
@@ -439,7 +380,7 @@ impl TriggerBook {
         Some((at.person, Some((at.department_name, at.role_name))))
     }
 
-    fn shown(&self, id: &str) -> Result<&Trigger, MoveError> {
+    pub(super) fn shown(&self, id: &str) -> Result<&Trigger, MoveError> {
         self.triggers
             .get(id)
             .map(|trigger| &**trigger)
@@ -466,11 +407,11 @@ fn check_remedy(trigger: &Trigger, remedy: &str, now: Now<'_>) -> Result<(), Mov
     })
 }
 
-fn unknown(id: &str) -> MoveError {
+pub(super) fn unknown(id: &str) -> MoveError {
     MoveError::Unknown { id: id.to_owned() }
 }
 
-fn illegal(trigger: &Trigger, to: TriggerState) -> MoveError {
+pub(super) fn illegal(trigger: &Trigger, to: TriggerState) -> MoveError {
     let next = trigger.next();
     let legal: Vec<&str> = next.iter().map(|state| state.name()).collect();
     MoveError::Illegal {

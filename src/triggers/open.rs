@@ -152,11 +152,12 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
+        let before = trigger.severity;
         trigger.support(opening.evidence, opening.severity, opening.complaints);
-        trigger.urgency = Urgency::of(trigger, now.book);
         let is_answered = trigger.state == TriggerState::FeedbackGiven;
         let cities = trigger.cities().join("、");
         let place = opening.group_label;
+        self.weigh(id, before, now);
         if is_answered {
             // Its effect need not be waited for: the data have spoken.
             let why = format!("fired again after it was mended: {place}");
@@ -232,6 +233,7 @@ impl TriggerBook {
                 .copies(&owner.department, opening.severity, now.at_ms),
             review_required: now.book.needs_review(&owner.department, opening.severity),
             owner,
+            owned_since_ms: now.at_ms,
             severity: opening.severity,
             state: TriggerState::Detected,
             opened_at_ms: now.at_ms,
@@ -382,7 +384,9 @@ impl TriggerBook {
         let id = self.open(opening, wide.clone(), is_known, earlier, now)?;
         // No window of the province itself is watched: its cities are.
         if let Some(trigger) = self.edit(&id) {
+            let label = trigger.group_label.clone();
             trigger.sources.clear();
+            self.objects.remove(&(first.kqi.clone(), label));
         }
         self.absorb_covered(&id, &wide, now);
         self.go_on(&id, now);

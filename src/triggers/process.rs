@@ -59,12 +59,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// A trigger leaves a state.
+    /// A trigger leaves a state, or its department.
     pub(super) fn left(&mut self, trigger: &Trigger, at_ms: i64) {
         let key = (trigger.owner.department.clone(), trigger.state);
         let stays = self.stays.entry(key).or_default();
         stays.count += 1;
-        stays.total_ms += (at_ms - trigger.entered_at_ms()).max(0);
+        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+        stays.total_ms += (at_ms - since_ms).max(0);
     }
 
     /// A trigger is closed.

@@ -173,6 +173,8 @@ pub struct Trigger {
     pub group: Vec<(String, String)>,
     /// Who answers for it.
     pub owner: Owner,
+    /// Since when its department has it, by the journal's clock, ms.
+    pub owned_since_ms: i64,
     /// Who gets copies (抄送).
     pub copies: Vec<Contact>,
     /// Severity when it opened, raised with its alerts.
@@ -248,6 +250,13 @@ impl Trigger {
             .clone()
             .find(|step| step.from != Some(step.to))
             .map_or(self.opened_at_ms, |step| step.at_ms)
+    }
+
+    /// When it came into a state last, ms.
+    pub(super) fn last_entered(&self, state: TriggerState) -> Option<i64> {
+        let mut moved = self.history.iter().rev();
+        let step = moved.find(|step| step.to == state && step.from != Some(state))?;
+        Some(step.at_ms)
     }
 
     /// How long it was in each state that it was in, ms, until an instant or its end; in the order of

@@ -58,8 +58,10 @@ async fn h23_h24_the_flow_runs_from_detection_to_feedback_and_every_move_is_kept
     let path = format!("/v1/triggers/{}", trigger["id"].as_str().unwrap());
     let trigger = engine.get(&path).await;
     let history = trigger["history"].as_array().unwrap();
+    // When the effect will be measured is only remarked.
     let steps: Vec<&str> = history
         .iter()
+        .filter(|step| step["from"] != step["to"])
         .map(|step| step["to"].as_str().unwrap())
         .collect();
     assert_eq!(
@@ -208,13 +210,9 @@ async fn h27_h28_g13_four_causes_go_to_four_outlets_each_to_one_person_with_the_
     events.extend(bad("gprs", "长沙", "attach"));
     let order = json!({"type": "boss_call", "host": "10.154.50.51", "interface": "ITF_CRBT", "client": "crbt", "latency_ms": 200, "tperrno": 13});
     events.extend(series(EIGHT, 10 * SECOND, 400, &order));
-    let quota = json!({"type": "boss_call", "host": "10.154.50.51", "interface": "ITF_QUOTA", "client": "sms_quota", "latency_ms": 200, "tperrno": 13});
+    let quota = json!({"type": "boss_call", "host": "10.154.50.51", "interface": "ITF_QUOTASVC", "client": "sms", "latency_ms": 200, "tperrno": 13});
     events.extend(series(EIGHT, 10 * SECOND, 400, &quota));
-    let base = json!({"type": "gauge", "name": "subscriber_base", "value": 100_000, "dims": {"service": "sms", "city": "长沙"}});
-    events.extend(series(MONDAY, 0, 1, &base));
     engine.tell(&events).await;
-    let tariff = json!({"type": "complaint", "serial": "Q-{n}", "state": "filed", "service": "sms", "city": "长沙", "path": "投诉/基础业务/短信/资费/套餐/条数/短信套餐超出"});
-    engine.tell(&series(EIGHT, MINUTE, 40, &tariff)).await;
     engine.pass(EIGHT + 3 * HOUR).await;
     for (service, cause, department, outlet, remedy) in [
         (
@@ -226,6 +224,7 @@ async fn h27_h28_g13_four_causes_go_to_four_outlets_each_to_one_person_with_the_
         ),
         ("fetion", "fetion_login", "GROUP", "group", "飞信基地"),
         ("gprs", "gprs_access", "NET", "network", "网管维护中心"),
+        ("sms", "sms_quota", "MKT", "data", "短信条数限额提醒"),
     ] {
         let trigger = first_trigger(&engine, service).await;
         assert_eq!(trigger["cause"], cause);
@@ -246,16 +245,15 @@ async fn h27_h28_g13_four_causes_go_to_four_outlets_each_to_one_person_with_the_
     engine.stop().await;
 }
 
-/// A KQI of the quota notices that a few calls decide, for the fixture.
-const QUOTA: &str = "
+/// A KQI that no department answers for.
+const ORPHAN: &str = "
 kqis:
-  - {id: quota_probe, service: sms, name: {zh: 限额提醒, en: Quota notice}, layer: platform, stream: boss_call, filter: client == 'quota', good: 'tperrno == 0', aggregate: ratio, unit: percent, group_by: [host], window: 5m, interval: {min: 95}, min_samples: 5, department: MKT}
   - {id: orphan, service: sms, name: {zh: 无主, en: Nobody's}, layer: platform, stream: boss_call, filter: client == 'orphan', good: 'tperrno == 0', aggregate: ratio, unit: percent, group_by: [host], window: 5m, interval: {min: 95}, min_samples: 5}
 ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h28_what_nobody_owns_falls_to_the_coordinator_and_h29_hand_overs_are_counted_as_hops() {
-    let engine = Engine::with_rules(&[("quota.yaml", QUOTA)]).await;
+    let engine = Engine::with_rules(&[("orphan.yaml", ORPHAN)]).await;
     let call = |client: &str| json!({"type": "boss_call", "host": "h1", "interface": "i", "client": client, "latency_ms": 200, "tperrno": 13});
     engine
         .tell(&series(EIGHT, 10 * SECOND, 200, &call("orphan")))

@@ -13,6 +13,7 @@
 mod boss;
 mod complaints;
 mod dial_tests;
+mod effects;
 mod engine;
 mod leaf;
 mod loops;

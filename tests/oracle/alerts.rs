@@ -235,17 +235,29 @@ pub(crate) struct Told {
 pub(crate) fn check_notices(seed: u64, outcome: &Outcome) -> Told {
     let mut ids = BTreeSet::new();
     let mut threads: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
+    let mut news: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
     for notice in outcome.notices() {
         assert!(
             ids.insert(&notice.id),
             "seed {seed}: notice {} is decided twice",
             notice.id
         );
+        if notice.demand.is_some() {
+            // Of a trigger: another thread, with a story of its own.
+            news.entry(&notice.alert.incident)
+                .or_default()
+                .insert(notice.revision);
+            continue;
+        }
         let thread = (
             notice.alert.incident.as_str(),
             notice.recipient.email.as_str(),
         );
         threads.entry(thread).or_default().push(notice);
+    }
+    for (trigger, revisions) in &news {
+        let counted: BTreeSet<u32> = (1..=revisions.len() as u32).collect();
+        assert_eq!(*revisions, counted, "seed {seed}: news of {trigger}");
     }
     let alerts = outcome.snapshot.alerts.iter();
     let firing: BTreeMap<&str, _> = alerts
@@ -427,7 +439,7 @@ pub(crate) fn check_last_words(seed: u64, truth: &Truth, outcome: &Outcome) {
     let mut last: BTreeMap<(&str, &str), &Notice> = BTreeMap::new();
     for notice in outcome
         .notices()
-        .filter(|notice| !is_own(&notice.alert.alert))
+        .filter(|notice| notice.demand.is_none() && !is_own(&notice.alert.alert))
     {
         let (incident, email) = (&notice.alert.incident, &notice.recipient.email);
         last.insert((incident, email), notice);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrysalis::app::RuleFiles;
 use chrysalis::engine::{Command, Snapshot};
 use chrysalis::journal::{LineFormat, Record};
-use chrysalis::triggers::TriggerState;
+use chrysalis::triggers::{Refusal, TriggerState};
 use serde_json::json;
 
 use crate::chance::Chance;
@@ -105,22 +105,33 @@ pub(crate) fn command(chance: &mut Chance, snapshot: &Snapshot, at_ms: i64) -> O
         return None;
     }
     let trigger = open[chance.below(open.len() as u64) as usize];
-    let to = [
-        TriggerState::Accepted,
-        TriggerState::InProgress,
-        TriggerState::Mended,
-    ][chance.below(3) as usize];
-    let command = Command::MoveTrigger {
-        id: trigger.id.clone(),
-        to,
-        reason: None,
-        kind: None,
-        review_at_ms: None,
-        remedy: None,
+    let id = trigger.id.clone();
+    let legal = trigger.next();
+    let command = match chance.below(8) {
+        0 => Command::Acknowledge { id },
+        1 => Command::HandOver {
+            id,
+            department: trigger.owner.department.clone(),
+            role: None,
+            reason: "simulated".to_owned(),
+        },
+        at if legal.is_empty() || at == 2 => moved(id, TriggerState::Accepted),
+        _ => moved(id, legal[chance.below(legal.len() as u64) as usize]),
     };
     Some(Record::Command {
         at_ms,
         actor: "simulation".to_owned(),
         body: serde_json::to_vec(&command).unwrap(),
     })
+}
+
+fn moved(id: String, to: TriggerState) -> Command {
+    Command::MoveTrigger {
+        id,
+        to,
+        reason: Some("simulated".to_owned()),
+        kind: (to == TriggerState::NotOptimised).then_some(Refusal::Uneconomic),
+        review_at_ms: None,
+        remedy: None,
+    }
 }

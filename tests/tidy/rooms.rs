@@ -69,7 +69,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "alerting", "api", "engine", "event", "journal", "rules", "triggers",
         ],
     ),
-    ("config", &["api", "dataflow", "journal", "notify", "rules"]),
+    (
+        "config",
+        &["api", "dataflow", "engine", "journal", "notify", "rules"],
+    ),
     (
         "replay",
         &["alerting", "dataflow", "engine", "event", "rules"],

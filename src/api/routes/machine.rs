@@ -1,6 +1,7 @@
 //! What machines read: the metrics page and the OpenAPI document.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -37,6 +38,7 @@ pub(in crate::api) async fn metrics(
             health: &server.state.health.now(),
             current: &current,
             in_flight_bytes: server.intake.in_flight_bytes(),
+            connections: server.state.connections.load(Ordering::Relaxed),
         })
     });
     let failed = |reason: String| ApiError::internal(format!("cannot make the page: {reason}"));

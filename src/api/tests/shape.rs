@@ -113,6 +113,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
             Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })
         }),
         config: state.config,
+        connections: Arc::default(),
     });
     let request = Request::post("/v1/rules/reload").body(Body::empty());
     let answer = router(failing).oneshot(request.unwrap()).await.unwrap();
@@ -152,6 +153,10 @@ async fn the_metrics_page_is_what_prometheus_reads() {
     for line in [
         "chrysalis_notices_total{outcome=\"dead\"} 4",
         "chrysalis_notices_total{outcome=\"failed\"} 3",
+        "chrysalis_limit_max{limit=\"limits.complaint_counts_max\"} 20000",
+        "chrysalis_limit_held{limit=\"limits.open_triggers_max\"} 1",
+        "chrysalis_limit_over_total{limit=\"limits.ended_alerts_max\"} 0",
+        "chrysalis_limit_held{limit=\"mail.queued_max\"} 1",
         "chrysalis_notices_failed_attempts_total{failure=\"permanent\"} 2",
         "chrysalis_notices_dead_letters 5",
         "chrysalis_kqi_info{kqi=\"news_success\",service=\"news\",unit=\"%\",layer=\"platform\",department=\"NET\"} 1",

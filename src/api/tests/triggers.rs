@@ -84,8 +84,10 @@ async fn a_trigger_is_moved_through_the_journal() {
     }
     let trigger = harness.get("/v1/triggers/T-000001").await.json();
     let history = trigger["history"].as_array().unwrap();
+    // When the effect will be measured is only remarked.
     let moves: Vec<_> = history
         .iter()
+        .filter(|step| step["from"] != step["to"])
         .map(|step| step["to"].as_str().unwrap())
         .collect();
     let early = ["detected", "classified", "analysed", "dispatched"];

@@ -125,6 +125,17 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Lets the history know that it has everything up to an epoch, so that the next start can tell
+    /// whether it misses something.
+    pub(super) fn mark(&mut self, epoch: u64) {
+        if !self.leaves_out {
+            // Without room it is said with the next checkpoint.
+            let _ = self.sender.try_send((epoch, Vec::new()));
+        }
+    }
+}
+
 impl Recording {
     /// The counts for metrics.
     pub(super) fn counts(&self) -> HistorySource {
@@ -162,6 +173,19 @@ async fn write(
     mut given_up: watch::Receiver<bool>,
     counters: Arc<Counters>,
 ) {
+    let mut pause = PAUSE.0;
+    while let Err(error) = history.prepare().await {
+        counters.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the history does not open, it will be tried again"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = given_up.wait_for(|given_up| *given_up) => return,
+        }
+        pause = (pause * 2).min(PAUSE.1);
+    }
     while let Some((epoch, rows)) = epochs.recv().await {
         let mut pause = PAUSE.0;
         while let Err(error) = history.record(epoch, &rows).await {

@@ -39,14 +39,20 @@ fn no_longer_than_the_trouble_was_known() {
 }
 
 #[test]
-fn short_trouble_still_has_six_windows() {
-    let periods = Periods::of(mend(HOUR, HOUR + MINUTE, 2 * HOUR), 2 * WEEK, 5 * MINUTE, 0);
+fn short_trouble_goes_on_into_the_work_and_never_back_to_when_all_was_well() {
+    let of = |mend| Periods::of(mend, 2 * WEEK, 5 * MINUTE, 0);
+    let periods = of(mend(HOUR, HOUR + MINUTE, 2 * HOUR));
     assert_eq!(
         (periods.length_ms, periods.block_ms),
         (30 * MINUTE, 5 * MINUTE)
     );
-    assert!(periods.before_ms + periods.length_ms <= HOUR + MINUTE);
-    assert_eq!(periods.after_ms, 2 * HOUR);
+    assert_eq!((periods.before_ms, periods.after_ms), (HOUR, 2 * HOUR));
+    // Over after two windows: there is no more to compare.
+    let periods = of(mend(HOUR, HOUR + MINUTE, HOUR + 12 * MINUTE));
+    assert_eq!(
+        (periods.before_ms, periods.length_ms),
+        (HOUR + 5 * MINUTE, 10 * MINUTE)
+    );
 }
 
 fn point(start_ms: i64, value: f64) -> Point {
@@ -62,7 +68,7 @@ fn periods_begin_where_windows_begin() {
     // Days of Shanghai begin at 16:00 UTC.
     let periods = Periods::of(mend(0, 15 * DAY, 15 * DAY + HOUR), 2 * WEEK, DAY, 16 * HOUR);
     assert_eq!(periods.after_ms, 15 * DAY + 16 * HOUR);
-    assert_eq!(periods.before_ms, periods.after_ms - 3 * WEEK);
+    assert_eq!(periods.before_ms, periods.after_ms - 2 * WEEK);
 }
 
 #[test]
@@ -114,4 +120,11 @@ fn what_a_series_does_not_reach_back_to_is_no_pair() {
         pairs.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, false, true, true, true, true]
     );
+}
+
+#[test]
+fn an_hour_of_work_does_not_cost_a_week() {
+    let mend = mend(0, 28 * DAY - HOUR, 28 * DAY - MINUTE);
+    let periods = Periods::of(mend, 2 * WEEK, DAY, 0);
+    assert_eq!((periods.before_ms, periods.after_ms), (14 * DAY, 28 * DAY));
 }

@@ -92,6 +92,17 @@ impl Bench {
         assert_eq!(self.trigger().state, to);
     }
 
+    /// Gives a command.
+    pub(super) fn command(&mut self, command: Command) -> Told {
+        let command = JournaledCommand {
+            position: 1,
+            at_ms: self.now_ms(),
+            actor: "王工".to_owned(),
+            command,
+        };
+        self.step(None, &[], &[command])
+    }
+
     fn step(
         &mut self,
         plan: Option<Arc<Plan>>,

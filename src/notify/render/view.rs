@@ -15,8 +15,8 @@ use crate::rules::{Language, Severity};
 
 /// Characters of one text from outside; longer ones end in an ellipsis.
 const TEXT_CHARS_MAX: usize = 160;
-/// Windows in the text mail's chart.
-const SPARK_MAX: usize = 48;
+/// Windows in the text mail's chart: all that a notice carries, so that its label speaks of what is drawn.
+const SPARK_MAX: usize = 60;
 
 /// Everything that the templates need.
 #[derive(Debug, Serialize)]

@@ -110,18 +110,18 @@ pub(super) fn failure(failure: Failure) -> DeliveryError {
 async fn recorded_twice_is_sent_once() {
     let bench = Bench::new().await;
     let notifier = bench.start().await;
-    let first = notifier.decide(4, vec![notice()]).await.unwrap();
+    let first = notifier.decide(4, &[notice()]).await.unwrap();
     assert_eq!(first, Recorded { new: 1, known: 0 });
     bench.until(DeliveryState::Sent, 1).await;
     assert_eq!(
-        notifier.decide(4, vec![notice()]).await.unwrap(),
+        notifier.decide(4, &[notice()]).await.unwrap(),
         Recorded { new: 0, known: 1 }
     );
     drop(notifier);
     // After a crash the same epoch is decided anew, and another one that holds the notice again.
     let notifier = bench.start().await;
-    notifier.decide(4, vec![notice()]).await.unwrap();
-    notifier.decide(5, vec![notice()]).await.unwrap();
+    notifier.decide(4, &[notice()]).await.unwrap();
+    notifier.decide(5, &[notice()]).await.unwrap();
     assert_eq!(notifier.counts().known, 2);
     let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!((left.sent, left.queued), (1, 0));
@@ -132,7 +132,7 @@ async fn recorded_twice_is_sent_once() {
 async fn an_open_attempt_is_made_again_with_the_same_message_id() {
     let bench = Bench::new().await;
     let notifier = bench.start().await;
-    notifier.decide(1, vec![notice()]).await.unwrap();
+    notifier.decide(1, &[notice()]).await.unwrap();
     bench.until(DeliveryState::Sent, 1).await;
     drop(notifier);
     // The server had taken it, but the crash came before our note.
@@ -163,7 +163,7 @@ async fn a_passing_failure_is_tried_again_after_its_time() {
         .memory
         .fail_with([failure(Failure::Transient), failure(Failure::Transient)]);
     let notifier = bench.start().await;
-    notifier.decide(1, vec![notice()]).await.unwrap();
+    notifier.decide(1, &[notice()]).await.unwrap();
     bench.until_failed(&notifier, 1).await;
     assert_eq!(
         bench
@@ -194,7 +194,7 @@ async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
     let bench = Bench::new().await;
     bench.memory.fail_with([failure(Failure::Permanent)]);
     let notifier = bench.start().await;
-    notifier.decide(1, vec![notice()]).await.unwrap();
+    notifier.decide(1, &[notice()]).await.unwrap();
     bench.until(DeliveryState::Dead, 1).await;
     let dead = &bench
         .ledger
@@ -210,14 +210,14 @@ async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
 
     // Passing failures end after `attempts_max`, a wrong set-up never.
     bench.memory.fail_with(vec![failure(Failure::Transient); 3]);
-    notifier.decide(2, vec![numbered(2)]).await.unwrap();
+    notifier.decide(2, &[numbered(2)]).await.unwrap();
     for attempt in 0..3 {
         bench.until_failed(&notifier, 2 + attempt).await;
         bench.advance(&notifier, 60_000);
     }
     bench.until(DeliveryState::Dead, 1).await;
     bench.memory.fail_with(vec![failure(Failure::Setup); 5]);
-    notifier.decide(3, vec![numbered(3)]).await.unwrap();
+    notifier.decide(3, &[numbered(3)]).await.unwrap();
     for attempt in 0..5 {
         bench.until_failed(&notifier, 5 + attempt).await;
         bench.advance(&notifier, 3_600_000);
@@ -232,7 +232,7 @@ async fn too_many_waiting_become_dead_letters_oldest_first() {
     bench.memory.fail_with(vec![failure(Failure::Setup); 9]);
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..5).map(numbered).collect())
+        .decide(1, &(0..5).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     bench.until(DeliveryState::Dead, 3).await;
@@ -254,7 +254,7 @@ async fn a_thread_arrives_in_order_though_its_first_mail_fails() {
     bench.memory.fail_with([failure(Failure::Transient)]);
     let notifier = bench.start().await;
     let resolved = later(NoticeReason::Resolved, Language::Zh);
-    notifier.decide(1, vec![notice(), resolved]).await.unwrap();
+    notifier.decide(1, &[notice(), resolved]).await.unwrap();
     bench.until_failed(&notifier, 1).await;
     assert!(
         bench.memory.sent().is_empty(),
@@ -277,7 +277,7 @@ async fn a_contact_without_an_address_does_not_hold_up_the_others() {
     let notifier = bench.start().await;
     let mut lost = numbered(1);
     lost.recipient.email = "nobody".to_owned();
-    notifier.decide(1, vec![lost, numbered(2)]).await.unwrap();
+    notifier.decide(1, &[lost, numbered(2)]).await.unwrap();
     bench.until(DeliveryState::Sent, 1).await;
     bench.until(DeliveryState::Dead, 1).await;
     assert_eq!(notifier.counts().refused, 1);
@@ -288,14 +288,11 @@ async fn stops_by_its_deadline_and_refuses_what_comes_after() {
     let bench = Bench::new().await;
     bench.memory.fail_with(vec![failure(Failure::Transient); 1]);
     let notifier = bench.start().await;
-    notifier
-        .decide(1, vec![notice(), numbered(7)])
-        .await
-        .unwrap();
+    notifier.decide(1, &[notice(), numbered(7)]).await.unwrap();
     let left = notifier.shutdown(Duration::from_secs(5)).await.unwrap();
     // One failed and waits for its next attempt; that is no reason to stay.
     assert_eq!((left.sent, left.queued, left.sending), (1, 1, 0));
-    let error = notifier.decide(2, vec![notice()]).await.unwrap_err();
+    let error = notifier.decide(2, &[notice()]).await.unwrap_err();
     assert!(matches!(error, NotifyError::Stopped), "{error}");
 }
 
@@ -313,10 +310,7 @@ async fn the_outbox_has_one_file_a_message_however_often_it_is_sent() {
     )
     .await
     .unwrap();
-    notifier
-        .decide(1, vec![notice(), numbered(2)])
-        .await
-        .unwrap();
+    notifier.decide(1, &[notice(), numbered(2)]).await.unwrap();
     bench.until(DeliveryState::Sent, 2).await;
     let files = || {
         let names = std::fs::read_dir(dir.path().join("outbox")).unwrap();
@@ -366,7 +360,7 @@ async fn epochs_without_notices_move_the_ledger_on_now_and_then() {
     let bench = Bench::new().await;
     let notifier = bench.start().await;
     for epoch in 1..=20 {
-        notifier.decide(epoch, Vec::new()).await.unwrap();
+        notifier.decide(epoch, &Vec::new()).await.unwrap();
         bench.advance(&notifier, 150);
     }
     let upto = bench.ledger.decided_upto().await.unwrap().unwrap();
@@ -385,7 +379,7 @@ async fn a_ledger_that_fails_for_a_while_leaves_nothing_stuck() {
         .await;
     let notifier = bench.start().await;
     notifier
-        .decide(1, vec![numbered(1), numbered(2)])
+        .decide(1, &[numbered(1), numbered(2)])
         .await
         .unwrap();
     for _ in 0..500 {
@@ -419,7 +413,7 @@ async fn a_server_that_says_nothing_does_not_hold_up_the_end() {
     let notifier = Notifier::start(bench.ledger.clone(), mailer, config, clock)
         .await
         .unwrap();
-    notifier.decide(1, vec![notice()]).await.unwrap();
+    notifier.decide(1, &[notice()]).await.unwrap();
     bench.until(DeliveryState::Sending, 1).await;
     let started = std::time::Instant::now();
     let left = notifier.shutdown(Duration::from_millis(200)).await.unwrap();

@@ -42,7 +42,7 @@ async fn what_is_over_the_cap_is_one_mail_when_the_minute_is_over() {
     let bench = bench(3).await;
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..7).map(numbered).collect())
+        .decide(1, &(0..7).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     bench.until(DeliveryState::Sent, 3).await;
@@ -86,9 +86,9 @@ async fn a_digest_reads_in_both_languages() {
         let mut all = vec![numbered(0)];
         all[0].recipient = notices[0].recipient.clone();
         // The cap takes the first; the escalated one is critical, and a cap of one has no reserve.
-        notifier.decide(1, all).await.unwrap();
+        notifier.decide(1, &all).await.unwrap();
         bench.until(DeliveryState::Sent, 1).await;
-        notifier.decide(2, notices.to_vec()).await.unwrap();
+        notifier.decide(2, &notices).await.unwrap();
         settled().await;
         bench.advance(&notifier, 60_000);
         bench.until(DeliveryState::Sent, 5).await;
@@ -106,15 +106,15 @@ async fn a_digest_reads_in_both_languages() {
 async fn what_is_critical_passes_a_flood_and_leads_a_digest() {
     let bench = bench(4).await;
     let notifier = bench.start().await;
-    let flood = (0..20).map(|n| of_severity(n, Severity::Minor)).collect();
-    notifier.decide(1, flood).await.unwrap();
+    let flood: Vec<Notice> = (0..20).map(|n| of_severity(n, Severity::Minor)).collect();
+    notifier.decide(1, &flood).await.unwrap();
     bench.until(DeliveryState::Sent, 3).await;
     settled().await;
     let critical = [
         of_severity(90, Severity::Critical),
         of_severity(91, Severity::Critical),
     ];
-    notifier.decide(2, critical.to_vec()).await.unwrap();
+    notifier.decide(2, &critical).await.unwrap();
     bench.until(DeliveryState::Sent, 4).await;
     settled().await;
     let sent = bench.memory.sent();
@@ -140,7 +140,7 @@ async fn a_death_at_any_step_sends_no_second_digest() {
     bench.config.attempts_max = 9;
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..4).map(numbered).collect())
+        .decide(1, &(0..4).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     bench.until(DeliveryState::Sent, 1).await;
@@ -149,7 +149,7 @@ async fn a_death_at_any_step_sends_no_second_digest() {
     drop(notifier);
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..4).map(numbered).collect())
+        .decide(1, &(0..4).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     // An attempt fails, and it dies before the next.
@@ -163,7 +163,7 @@ async fn a_death_at_any_step_sends_no_second_digest() {
     let notifier = bench.start().await;
     // What comes now must not get into a message that is made.
     notifier
-        .decide(2, vec![numbered(7), numbered(8)])
+        .decide(2, &[numbered(7), numbered(8)])
         .await
         .unwrap();
     bench.until(DeliveryState::Sent, 2).await;
@@ -204,12 +204,12 @@ async fn a_death_at_any_step_sends_no_second_digest() {
 async fn an_ending_is_told_with_its_beginning_or_after_it() {
     let bench = bench(1).await;
     let notifier = bench.start().await;
-    notifier.decide(1, vec![numbered(0)]).await.unwrap();
+    notifier.decide(1, &[numbered(0)]).await.unwrap();
     bench.until(DeliveryState::Sent, 1).await;
     let first = later(NoticeReason::First, Language::Zh);
     let mut over = later(NoticeReason::Resolved, Language::Zh);
     over.alert.severity = first.alert.severity;
-    notifier.decide(2, vec![first, over]).await.unwrap();
+    notifier.decide(2, &[first, over]).await.unwrap();
     settled().await;
     bench.advance(&notifier, 60_000);
     bench.until(DeliveryState::Sent, 4).await;
@@ -223,7 +223,7 @@ async fn a_digest_that_dies_takes_its_notices_along_and_is_resent_whole_or_singl
     let bench = bench(1).await;
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..4).map(numbered).collect())
+        .decide(1, &(0..4).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     bench.until(DeliveryState::Sent, 1).await;
@@ -266,7 +266,7 @@ async fn a_storm_over_the_cap_is_told_whole_by_one_digest_that_says_how_much_it_
     bench.config.queued_max = 10_000;
     let notifier = bench.start().await;
     notifier
-        .decide(1, (0..500).map(numbered).collect())
+        .decide(1, &(0..500).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
     bench.until(DeliveryState::Sent, 2).await;

@@ -29,12 +29,12 @@ fn told(notices: usize) -> Told {
 async fn a_report_that_is_decided_again_is_no_second_mail() {
     let bench = Bench::new().await;
     let notifier = bench.start().await;
-    let recorded = notifier.tell(1, told(0)).await.unwrap();
+    let recorded = notifier.tell(1, &told(0)).await.unwrap();
     assert_eq!((recorded.new, recorded.known), (1, 0));
     // The same epoch by a replay, and the same report in a later one.
-    let recorded = notifier.tell(1, told(0)).await.unwrap();
+    let recorded = notifier.tell(1, &told(0)).await.unwrap();
     assert_eq!((recorded.new, recorded.known), (0, 1));
-    let recorded = notifier.tell(2, told(0)).await.unwrap();
+    let recorded = notifier.tell(2, &told(0)).await.unwrap();
     assert_eq!((recorded.new, recorded.known), (0, 1));
     bench.until(DeliveryState::Sent, 1).await;
     let sent = bench.memory.sent();
@@ -57,7 +57,7 @@ async fn over_the_cap_a_report_waits_for_the_next_minute_by_itself() {
     let mut bench = Bench::new().await;
     bench.config.per_recipient_minute_max = 2;
     let notifier = bench.start().await;
-    notifier.tell(1, told(5)).await.unwrap();
+    notifier.tell(1, &told(5)).await.unwrap();
     bench.until(DeliveryState::Sent, 2).await;
     bench.advance(&notifier, 60_000);
     // Two mails, the digest with the three that it tells, and the report.

@@ -24,8 +24,8 @@ async fn a_storm_is_written_down_at_once_and_composed_afterwards() {
     let mut bench = Bench::new().await;
     bench.config.per_recipient_minute_max = u32::MAX;
     let notifier = bench.start().await;
-    let storm = (0..500).map(numbered).collect();
-    assert_eq!(notifier.decide(1, storm).await.unwrap().new, 500);
+    let storm: Vec<_> = (0..500).map(numbered).collect();
+    assert_eq!(notifier.decide(1, &storm).await.unwrap().new, 500);
     // Nothing may run between the answer and this line: the engine did not wait for a single mail.
     assert_eq!(notifier.counts().composed, 0);
     assert!(bench.memory.sent().is_empty());
@@ -47,7 +47,7 @@ async fn a_later_program_sends_the_bytes_that_were_composed_first() {
     let mut bench = Bench::new().await;
     bench.memory.fail_with([failure(Failure::Transient)]);
     let notifier = bench.start().await;
-    notifier.decide(1, vec![notice()]).await.unwrap();
+    notifier.decide(1, &[notice()]).await.unwrap();
     bench.until_failed(&notifier, 1).await;
     drop(notifier);
     let first = bench.ledger.eml("n-1").await.unwrap().unwrap();
@@ -123,9 +123,9 @@ async fn storm_in_numbers() {
         .await
         .unwrap();
     for epoch in 0..2 {
-        let storm = (0..1_000).map(|n| numbered(epoch * 1_000 + n)).collect();
+        let storm: Vec<_> = (0..1_000).map(|n| numbered(epoch * 1_000 + n)).collect();
         let started = Instant::now();
-        notifier.decide(epoch as u64 + 1, storm).await.unwrap();
+        notifier.decide(epoch as u64 + 1, &storm).await.unwrap();
         println!("1000 notices decided in {:?}", started.elapsed());
     }
     let started = Instant::now();

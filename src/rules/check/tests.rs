@@ -6,6 +6,7 @@ mod listing;
 mod places;
 mod reports;
 mod shipped;
+mod team;
 
 use super::*;
 use crate::rules::ProblemSeverity;

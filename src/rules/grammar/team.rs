@@ -51,7 +51,7 @@ pub(super) static TRIGGERS: Record = Record {
         may(
             "routes",
             Shape::List(&Shape::Record(&ROUTE)),
-            "Who is asked: the first line that fits. Without one the knowledge base decides, then the KQI's department.",
+            "Who is asked: the first line that names the cause, then the knowledge base's owner, then the first line that fits service and layer, then the KQI's department.",
         ),
         may(
             "copies",

@@ -10,7 +10,7 @@ mod read;
 mod tables;
 
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
@@ -19,6 +19,7 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Row};
 use thiserror::Error;
 
 use crate::store::copy::copy_database;
+use crate::store::ledger::cause;
 
 pub use read::{Filter, Page};
 pub use tables::{
@@ -30,7 +31,7 @@ pub use tables::{
 const CONNECTIONS_MAX: u32 = 4;
 
 /// How long a connection may take to come.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Values in one statement: well under SQLite's limit of 32,766.
 const VALUES_MAX: usize = 8_000;
@@ -60,22 +61,19 @@ pub enum HistoryError {
 #[derive(Clone, Debug)]
 pub struct History {
     pool: AnyPool,
+    /// Where it is, as it may be shown.
+    shown: Arc<str>,
 }
 
 impl History {
     /// Name of the default file in the data folder.
     pub const FILE: &str = "history.sqlite";
 
-    /// Opens or creates [`History::FILE`] in a folder that exists.
-    ///
-    /// # Errors
-    /// [`HistoryError::Open`]
-    pub async fn in_folder(data: &Path) -> Result<History, HistoryError> {
-        let path = data.join(History::FILE);
-        let shown = path.display().to_string();
+    /// URL of [`History::FILE`] in a folder.
+    pub fn url_in(data: &Path) -> String {
         // A path may hold anything; a URL may not.
         let mut url = String::from("sqlite://");
-        for byte in shown.bytes() {
+        for byte in data.join(History::FILE).display().to_string().bytes() {
             match byte {
                 b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                     url.push(char::from(byte));
@@ -83,7 +81,16 @@ impl History {
                 other => url.push_str(&format!("%{other:02X}")),
             }
         }
-        History::open(&format!("{url}?mode=rwc")).await
+        url.push_str("?mode=rwc");
+        url
+    }
+
+    /// Opens or creates [`History::FILE`] in a folder that exists.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn in_folder(data: &Path) -> Result<History, HistoryError> {
+        History::open(&History::url_in(data)).await
     }
 
     /// Copies [`History::FILE`] in a folder as it is at one moment, also beside an engine that writes it.
@@ -101,20 +108,16 @@ impl History {
             })
     }
 
-    /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.
+    /// The history at a `sqlite:` or `postgres:` URL, which need not answer yet: [`History::prepare`] sees
+    /// to it. Must be called within a runtime.
     ///
     /// # Errors
-    /// [`HistoryError::Open`]
-    pub async fn open(url: &str) -> Result<History, HistoryError> {
+    /// [`HistoryError::Open`]: the URL is none.
+    pub fn lazy(url: &str) -> Result<History, HistoryError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| HistoryError::Open {
-            url: without_password(url),
-            source,
-        };
-        let options: AnyConnectOptions = url
-            .parse()
-            .map_err(|error: sqlx::Error| failed(error.into()))?;
+        let shown = without_password(url);
+        let options: AnyConnectOptions = url.parse().map_err(|error| open(&shown, &error))?;
         let is_sqlite = url.starts_with("sqlite:");
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
@@ -135,14 +138,32 @@ impl History {
                     Ok(())
                 })
             })
-            .connect_with(options)
-            .await
-            .map_err(|error| failed(error.into()))?;
-        sqlx::migrate!("src/store/history/migrations")
-            .run(&pool)
-            .await
-            .map_err(|error| failed(error.into()))?;
-        Ok(History { pool })
+            .connect_lazy_with(options);
+        Ok(History {
+            pool,
+            shown: shown.into(),
+        })
+    }
+
+    /// Brings the tables up to date.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn prepare(&self) -> Result<(), HistoryError> {
+        let ready = sqlx::migrate!("src/store/history/migrations")
+            .run(&self.pool)
+            .await;
+        ready.map_err(|error| open(&self.shown, &error))
+    }
+
+    /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`]
+    pub async fn open(url: &str) -> Result<History, HistoryError> {
+        let history = History::lazy(url)?;
+        history.prepare().await?;
+        Ok(history)
     }
 
     /// The newest epoch that is recorded.
@@ -244,6 +265,13 @@ fn bind<'q>(
 
 fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> HistoryError {
     move |source| HistoryError::Statement { action, source }
+}
+
+fn open(shown: &str, error: &(dyn std::error::Error + 'static)) -> HistoryError {
+    HistoryError::Open {
+        url: shown.to_owned(),
+        source: cause(error),
+    }
 }
 
 /// A URL as it may be shown.

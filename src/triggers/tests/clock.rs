@@ -202,3 +202,81 @@ fn urgency_is_the_weighted_sum_of_four_factors_and_ranks() {
     let ids: Vec<&str> = all.iter().map(|trigger| &*trigger.id).collect();
     assert_eq!(ids, [&*critical, &*wide, &*minor]);
 }
+
+#[test]
+fn a_severity_that_rises_brings_copies_and_a_nearer_due_time() {
+    let mut bench = Bench::new();
+    let id = bench.fire("far", "c1", Severity::Minor).unwrap();
+    let opened_ms = bench.now_ms;
+    bench.triggers.take_news();
+    assert_eq!(
+        bench.get(&id).deadline.unwrap().due_ms,
+        opened_ms + 4 * HOUR
+    );
+    bench.now_ms += HOUR / 2;
+    bench.fire("far", "c1", Severity::Major);
+    assert_eq!(
+        bench.get(&id).deadline.unwrap().due_ms,
+        opened_ms + 2 * HOUR
+    );
+    let news = bench.triggers.take_news();
+    assert_eq!(
+        told(&news),
+        [(NewsReason::Assigned, vec!["nl"])],
+        "the owner knows"
+    );
+    assert_eq!(
+        told(&bench.pass(HOUR / 2)),
+        [(NewsReason::Reminder, vec!["n1"])]
+    );
+}
+
+#[test]
+fn time_before_a_hand_over_is_the_first_departments_and_after_it_the_seconds() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Major).unwrap();
+    for (wait, department) in [(HOUR, "NET"), (2 * HOUR, "BSC")] {
+        bench.now_ms += wait;
+        let desk = bench.book.first_desk(department).unwrap();
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let handed = bench.triggers.hand_over(&id, &desk, "王工", Some("r"), now);
+        assert_eq!(handed.unwrap().state, TriggerState::Dispatched);
+    }
+    bench.now_ms += 4 * HOUR;
+    bench.go(&id, &[TriggerState::Accepted]);
+    let stay = |department: &str| {
+        let key = (department.to_owned(), TriggerState::Dispatched);
+        bench.triggers.process().stays[&key]
+    };
+    assert_eq!((stay("BSC").count, stay("BSC").total_ms), (2, 5 * HOUR));
+    assert_eq!((stay("NET").count, stay("NET").total_ms), (1, 2 * HOUR));
+    assert_eq!(bench.get(&id).hops, 2);
+}
+
+#[test]
+fn a_route_by_cause_goes_before_what_is_known_and_one_by_service_after_it() {
+    let book = crate::triggers::tests::bench::BOOK;
+    let routed = |routes: &str| {
+        let with = format!("triggers:\n  routes: [{routes}]\n");
+        Bench::under(&book.replace("triggers:\n", &with))
+    };
+    let owner = |bench: &mut Bench, kqi: &str| {
+        let id = bench.fire(kqi, "c1", Severity::Minor).unwrap();
+        let owner = &bench.get(&id).owner;
+        (owner.department.clone(), owner.by)
+    };
+    let mut bench = routed("{service: s, to: {department: NET, role: contact}}");
+    assert_eq!(
+        owner(&mut bench, "k"),
+        ("BSC".to_owned(), OwnerBy::Knowledge)
+    );
+    assert_eq!(
+        owner(&mut bench, "lost"),
+        ("NET".to_owned(), OwnerBy::Route)
+    );
+    let mut bench = routed("{cause: slow, to: {department: NET, role: contact}}");
+    assert_eq!(owner(&mut bench, "k"), ("NET".to_owned(), OwnerBy::Route));
+}

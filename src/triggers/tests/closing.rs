@@ -2,7 +2,7 @@
 
 use crate::rules::Severity;
 use crate::triggers::tests::bench::{Bench, HOUR, opening};
-use crate::triggers::{NewsReason, TriggerState};
+use crate::triggers::{NewsReason, Now, TriggerState};
 
 #[test]
 fn evidence_follows_corrections_while_the_trigger_is_open() {
@@ -13,9 +13,13 @@ fn evidence_follows_corrections_while_the_trigger_is_open() {
     for end_ms in [first_ms + 30, first_ms + 20] {
         let opening = opening(&bench.book, "k", "c1", Severity::Minor, end_ms);
         let evidence = opening.evidence.unwrap();
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
         bench
             .triggers
-            .support_open("k", label, evidence, Severity::Major, Vec::new());
+            .support_open(evidence, Severity::Minor, Vec::new(), now);
     }
     let ends = |bench: &Bench| {
         let evidence = bench.get(&id).evidence.iter();
@@ -81,7 +85,6 @@ fn each_step_that_matters_to_customers_is_explained_to_agents() {
         said,
         [
             "业务（c1）「慢」目前异常，已转bsc处理，预计 03-02 14:00 前答复。请致歉并说明正在处理。",
-            "业务（c1）「慢」目前异常，bsc已受理，正在处理，预计 03-05 10:00 前答复。",
             "业务（c1）「慢」目前异常，bsc已受理，正在处理，预计 03-05 10:00 前答复。",
             "业务（c1）「慢」已于 03-02 10:00 处理完毕，请客户重新使用；如仍异常，请重新受理。",
         ]

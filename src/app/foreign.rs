@@ -1,0 +1,96 @@
+//! What a start looks at before it trusts a data folder: journal, ledger and history must be of one engine,
+//! and none of them may be missing without a word.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use crate::config::Config;
+use crate::store::{History, Ledger};
+
+/// How long a start waits for the history.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
+/// the same numbers, for sent.
+pub(super) fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
+    anyhow!(
+        "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
+         one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \
+         backup into an empty data folder, or move the ledger aside: what waits in it is then not sent. \
+         Nothing was changed",
+        data.join(Ledger::FILE).display(),
+        data.join("journal").display()
+    )
+}
+
+/// A data folder that has everything but its journal is not begun anew: what was acknowledged would be
+/// gone without a word.
+pub(super) fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
+    let is_empty = |folder: &str| {
+        let entries = std::fs::read_dir(data.join(folder));
+        entries.map_or(true, |mut entries| entries.next().is_none())
+    };
+    let others = [Ledger::FILE, History::FILE];
+    let Some(other) = others.into_iter().find(|name| data.join(name).exists()) else {
+        return Ok(());
+    };
+    if !is_empty("journal") {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} has a {other}, but no journal: nothing is begun anew in its place. Put the journal back, `chrysalis \
+         restore` a backup into an empty data folder, or give the engine another data folder. Nothing was \
+         changed",
+        data.display()
+    ))
+}
+
+/// The newest epoch in the history; none when it has none, and when it does not answer: it is tried again
+/// beside the running engine, which does not wait for it.
+pub(super) async fn recorded_upto(history: &History) -> Option<u64> {
+    let asked = async {
+        history.prepare().await?;
+        history.recorded_upto().await
+    };
+    match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
+        Ok(Ok(upto)) => upto,
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "the history does not open; it is tried again meanwhile"
+            );
+            None
+        }
+        Err(_) => {
+            tracing::error!("the history does not answer; it is tried again meanwhile");
+            None
+        }
+    }
+}
+
+/// The history knows epochs that the journal does not have: it is another engine's, or the journal's
+/// newest part is missing.
+pub(super) fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::Error {
+    let place = match &config.history.url {
+        Some(_) => "the history at `history.url`".to_owned(),
+        None => config.data.join(History::FILE).display().to_string(),
+    };
+    anyhow!(
+        "{place} knows what was decided up to epoch {upto}, but the journal {} has only {epochs} epochs: they \
+         are not of one engine, or the journal's newest part is missing. Put the journal back, or give this \
+         engine a history of its own. Nothing was changed",
+        config.data.join("journal").display()
+    )
+}
+
+/// What to do about a ledger that does not open.
+pub(super) fn ledger_unreadable(error: anyhow::Error) -> anyhow::Error {
+    anyhow!(
+        "{error:#}. If it is damaged, `chrysalis restore` a backup into an empty data folder, or move the file \
+         aside: what waits in it is then not sent, and what is decided again since the checkpoint may be \
+         mailed again. The journal was not changed"
+    )
+}

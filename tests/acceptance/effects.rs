@@ -1,0 +1,201 @@
+//! Whether a mend worked, measured from events: S3's G14, S0's E8, S2's H21.
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND};
+
+/// Moves a trigger; the engine must agree.
+async fn moved(engine: &Engine, id: &str, to: &str) {
+    let body = json!({"to": to, "actor": "王工", "reason": "处理"});
+    let path = format!("/v1/triggers/{id}/moves");
+    let (status, text) = engine.post(&path, body.to_string()).await;
+    assert!(status.is_success(), "{to}: {text}");
+}
+
+async fn trigger(engine: &Engine, service: &str, wish: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/v1/triggers?service={service}");
+    let wished = |answer: &Value| {
+        let first = &answer["triggers"][0];
+        first["id"].is_string() && wish(first)
+    };
+    engine.until(&path, wished).await["triggers"][0].clone()
+}
+
+const LOGIN: &str = "
+kqis:
+  - id: login_complaints_day
+    service: mobile_mail
+    name: {zh: 登录投诉, en: Login complaints}
+    layer: platform
+    stream: complaint
+    filter: node == 'O010104'
+    aggregate: count
+    group_by: [service]
+    window: 1d
+    interval: {max: 10}
+    department: BSC
+    alert: complaints
+";
+
+fn week(start: i64, count: i64) -> Vec<Value> {
+    (0..count)
+        .map(|at| {
+            let ts = start + at * 7 * DAY / count + HOUR;
+            json!({"type": "complaint", "ts": ts, "serial": format!("{ts}"), "state": "filed",
+                "service": "mobile_mail", "node": "O010104", "path": "手机邮箱/使用/登录/无法登录"})
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g14_e8_the_effect_of_the_login_mend_is_minus_77_94_percent() {
+    let engine = Engine::with_rules(&[("login.yaml", LOGIN)]).await;
+    engine.tell(&week(MONDAY - 7 * DAY, 105)).await;
+    engine.tell(&week(MONDAY, 106)).await;
+    engine.tell(&week(MONDAY + 7 * DAY, 98)).await;
+    engine.pass(MONDAY + 14 * DAY - 50 * MINUTE).await;
+    let open = trigger(&engine, "mobile_mail", |_| true).await;
+    let id = open["id"].as_str().unwrap();
+    for to in ["accepted", "in_progress", "mended"] {
+        moved(&engine, id, to).await;
+    }
+    let waits = trigger(&engine, "mobile_mail", |trigger| {
+        trigger["effect"] == "too_early"
+    })
+    .await;
+    let until = waits["effect_text"]["zh"].as_str().unwrap();
+    assert_eq!(until, "2026-03-30 00:00 CST 之后评估效果");
+    engine.tell(&week(MONDAY + 14 * DAY, 24)).await;
+    engine.tell(&week(MONDAY + 21 * DAY, 21)).await;
+    engine.pass(MONDAY + 27 * DAY).await;
+    let path = format!("/v1/triggers/{id}");
+    assert_eq!(engine.get(&path).await["effect"], "too_early");
+    engine.pass(MONDAY + 28 * DAY).await;
+    let closed = engine
+        .until(&path, |trigger| trigger["state"] == "closed")
+        .await;
+    assert_eq!(closed["effect"], "effective");
+    let login = &closed["effect_report"]["indicators"][0];
+    assert_eq!(
+        (&login["before"], &login["after"]),
+        (&json!(204.0), &json!(45.0))
+    );
+    let effect = login["effect"].as_f64().unwrap() * 100.0;
+    assert_eq!(format!("{effect:.2}"), "-77.94");
+    assert_eq!(login["period_before"][0], "2026-03-02T00:00:00.000+08:00");
+    assert_eq!(login["period_after"][1], "2026-03-30T00:00:00.000+08:00");
+    assert_eq!(
+        (&login["pairs"], &login["controls"]),
+        (&json!(14), &json!([]))
+    );
+    let text = closed["effect_text"]["zh"].as_str().unwrap();
+    assert!(
+        text.starts_with("登录投诉 204 → 45，效果 −77.94 %（95 % 区间 −8"),
+        "{text}"
+    );
+    let mails = engine.mails("已关闭", 1).await;
+    assert!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("有效") && mail.contains("204 → 45")),
+        "{mails:?}"
+    );
+    // A ticket that is late changes the numbers, not the verdict.
+    let late = json!({"type": "complaint", "ts": MONDAY + 20 * DAY, "serial": "late", "state": "filed",
+        "service": "mobile_mail", "node": "O010104", "path": "手机邮箱/使用/登录/无法登录"});
+    engine.tell(&[late]).await;
+    let again = engine
+        .until(&path, |trigger| {
+            trigger["effect_report"]["indicators"][0]["after"] == 46.0
+        })
+        .await;
+    assert_eq!(
+        (&again["effect"], &again["state"]),
+        (&json!("effective"), &json!("closed"))
+    );
+    engine.stop().await;
+}
+
+const CITIES: [&str; 6] = ["长沙", "株洲", "湘潭", "衡阳", "邵阳", "岳阳"];
+
+/// Replies of the experience card from all cities, one in ten seconds each.
+fn replies(from: i64, to: i64, latency_ms: impl Fn(&str, i64) -> i64) -> Vec<Value> {
+    let mut events = Vec::new();
+    for ts in (from..to).step_by(10 * SECOND as usize) {
+        for city in CITIES {
+            let latency_ms = latency_ms(city, ts);
+            events.push(
+                json!({"type": "dial_test", "ts": ts, "service": "experience_card", "city": city,
+                "channel": "sms", "step": "query", "ok": true, "latency_ms": latency_ms}),
+            );
+        }
+    }
+    events
+}
+
+/// Slow in 长沙 for three hours; `mended` says what it is afterwards. What the others are changes too.
+async fn slow_card(mended: i64) -> Value {
+    let engine = Engine::start().await;
+    let (began, done) = (MONDAY + 9 * HOUR, MONDAY + 12 * HOUR);
+    let latency = move |city: &str, ts: i64| {
+        let jitter = ts / 10_000 % 7 * 400;
+        match (city, ts) {
+            ("长沙", ts) if ts >= done => mended + jitter,
+            ("长沙", ts) if ts >= began => 70_000 + jitter,
+            _ => 9_000 + jitter,
+        }
+    };
+    engine
+        .tell(&replies(MONDAY + 8 * HOUR, done, latency))
+        .await;
+    engine.pass(done - 30 * MINUTE).await;
+    let open = trigger(&engine, "experience_card", |trigger| {
+        trigger["state"] == "dispatched"
+    })
+    .await;
+    let id = open["id"].as_str().unwrap().to_owned();
+    for to in ["accepted", "in_progress", "mended"] {
+        moved(&engine, &id, to).await;
+    }
+    engine.tell(&replies(done, done + 5 * HOUR, latency)).await;
+    engine.pass(done + 5 * HOUR).await;
+    let measured = |trigger: &Value| !trigger["effect_report"].is_null();
+    let trigger = trigger(&engine, "experience_card", measured).await;
+    let history = engine.get("/v1/history/effects").await;
+    assert_eq!(history["rows"][0]["trigger_id"], id, "{history:#}");
+    engine.stop().await;
+    trigger
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h21_slow_replies_that_fell_are_effective_against_the_other_cities() {
+    let trigger = slow_card(11_000).await;
+    assert_eq!(
+        (&trigger["state"], &trigger["effect"]),
+        (&json!("closed"), &json!("effective")),
+        "{trigger:#}"
+    );
+    let reply = &trigger["effect_report"]["indicators"][0];
+    assert_eq!(reply["controls"].as_array().unwrap().len(), 5, "{reply:#}");
+    let effect = reply["effect"].as_f64().unwrap();
+    assert!((-62.0..-56.0).contains(&effect), "{reply:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mend_that_changed_nothing_reopens_its_trigger() {
+    let trigger = slow_card(70_000).await;
+    assert_eq!(trigger["effect"], "no_effect", "{trigger:#}");
+    let history = trigger["history"].as_array().unwrap();
+    let reopened = history
+        .iter()
+        .find(|step| step["to"] == "reopened")
+        .unwrap();
+    assert!(
+        reopened["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("no_effect: "),
+        "{reopened}"
+    );
+    assert_eq!(trigger["state"], "dispatched");
+}

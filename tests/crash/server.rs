@@ -1,0 +1,146 @@
+//! `chrysalis serve` as a process, for tests that kill it or take the disk away from it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+/// A running engine that is gone when this is.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts on `folder`: `data`, `rules.yaml`, `config.yaml`, and the log goes to `log`.
+    pub(crate) async fn start(folder: &Path, workers: usize) -> Server {
+        Server::start_with(folder, workers, &[]).await
+    }
+
+    /// [`Server::start`] with variables in the environment.
+    pub(crate) async fn start_with(
+        folder: &Path,
+        workers: usize,
+        variables: &[(&str, &str)],
+    ) -> Server {
+        // The port is free again when the listener is dropped.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let listen = format!("127.0.0.1:{port}");
+        let child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+            .args([
+                "serve",
+                "--listen",
+                &listen,
+                "--workers",
+                &workers.to_string(),
+            ])
+            .arg("--data")
+            .arg(folder.join("data"))
+            .arg("--rules")
+            .arg(folder.join("rules.yaml"))
+            .arg("--config")
+            .arg(folder.join("config.yaml"))
+            .envs(variables.iter().copied())
+            .stderr(Stdio::from(
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(folder.join("log"))
+                    .unwrap(),
+            ))
+            .spawn()
+            .unwrap();
+        let server = Server {
+            child,
+            url: format!("http://{listen}"),
+        };
+        let client = Client::new();
+        let begun = Instant::now();
+        loop {
+            let ready = client.get(format!("{}/ready", server.url)).send().await;
+            if ready.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+                return server;
+            }
+            let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "not ready:\n{}",
+                log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Kills it at once.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// How it ended, if it has.
+    #[allow(dead_code, reason = "not every test waits for an end")]
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Reads JSON.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let answer = Client::new()
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.json().await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sums the counts of all windows, waiting for the last epoch to be through.
+pub(crate) async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
+    let begun = Instant::now();
+    loop {
+        let mut sum = 0;
+        let mut from_ms = base_ms;
+        let hour_ms = 600_000;
+        while from_ms < now_ms() {
+            let to_ms = from_ms + hour_ms;
+            let path = format!("/v1/kqis/tests_1m/windows?from={from_ms}&to={to_ms}");
+            let answer = server.json(&path).await;
+            assert_ne!(answer["truncated"], true);
+            let rows = answer["windows"].as_array().unwrap();
+            sum += rows
+                .iter()
+                .map(|row| row["count"].as_u64().unwrap())
+                .sum::<u64>();
+            from_ms = to_ms;
+        }
+        if sum == want || begun.elapsed() > Duration::from_secs(5) {
+            return sum;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now_ms() -> i64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test of the real process on the real clock"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
