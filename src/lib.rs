@@ -36,5 +36,6 @@ pub mod supervisor;
 pub mod app;
 pub mod demo;
 pub mod replay;
+pub mod reports;
 
 pub mod golden;

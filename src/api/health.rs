@@ -47,6 +47,8 @@ pub struct HealthNow {
     pub checkpoint: Option<CheckpointNow>,
     /// Checkpoints that could not be written since the start.
     pub checkpoint_failures: u64,
+    /// Reports whose files could not be written since the start.
+    pub report_failures: u64,
     /// Segments that were cut off the journal since the start.
     pub segments_cut: u64,
 }
@@ -102,6 +104,7 @@ impl Health {
                 started_at_ms,
                 checkpoint: None,
                 checkpoint_failures: 0,
+                report_failures: 0,
                 segments_cut: 0,
             }),
         }
@@ -134,6 +137,14 @@ impl Health {
     pub fn note_checkpoint_failure(&self) {
         self.now.rcu(|now| HealthNow {
             checkpoint_failures: now.checkpoint_failures + 1,
+            ..**now
+        });
+    }
+
+    /// The files of a report could not be written.
+    pub fn note_report_failure(&self) {
+        self.now.rcu(|now| HealthNow {
+            report_failures: now.report_failures + 1,
             ..**now
         });
     }

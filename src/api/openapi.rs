@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, rules,
-    status, triggers, windows,
+    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, reports,
+    rules, status, triggers, windows,
 };
 use crate::console;
 
@@ -43,6 +43,8 @@ use crate::console;
         asking::tickets,
         asking::process,
         frontline::explain,
+        reports::list,
+        reports::one,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -57,6 +59,7 @@ use crate::console;
         (name = "notices", description = "Mails, and those that could not be delivered"),
         (name = "history", description = "Everything that was decided, in SQL"),
         (name = "frontline", description = "What agents tell customers"),
+        (name = "reports", description = "Reports that come by themselves"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )

@@ -15,8 +15,8 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, rules,
-    status, triggers, windows,
+    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, reports,
+    rules, status, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -88,6 +88,8 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/triggers/{id}/hand-over", post(asking::hand_over)),
         ("/v1/triggers/{id}/acknowledge", post(asking::acknowledge)),
         ("/v1/frontline/{service}", get(frontline::explain)),
+        ("/v1/reports", get(reports::list)),
+        ("/v1/reports/{id}/{period}", get(reports::one)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),

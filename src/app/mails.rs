@@ -25,7 +25,7 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
         NotifyCounts {
             queued: counts.waiting,
             dead_letters: counts.dead_letters,
-            sent: single + counts.digests,
+            sent: single + counts.digests + counts.reports,
             failed: counts.failed,
             dead: counts.dead + counts.refused,
             shed: counts.shed,

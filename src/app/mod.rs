@@ -10,6 +10,7 @@ mod mails;
 mod outlet;
 mod pipeline;
 mod recording;
+mod report_files;
 mod rulebook;
 mod running;
 
@@ -44,6 +45,7 @@ use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, ref
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
+use report_files::ReportFiles;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
@@ -197,6 +199,7 @@ impl App {
             notifier: notifier.clone(),
             answers: answers.clone(),
             recorder,
+            report_files: ReportFiles::in_folder(&config.data),
             health: health.clone(),
             effects: effects.clone(),
             epochs_before,

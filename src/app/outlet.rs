@@ -1,5 +1,5 @@
-//! Where the engine's effects leave the pure core: notices into the ledger, answers to who asked, the
-//! rest to who listens.
+//! Where the engine's effects leave the pure core: notices and reports into the ledger, reports
+//! into files, answers to who asked, the rest to who listens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use tokio::sync::{broadcast, watch};
 
 use super::pipeline;
 use super::recording::Recorder;
-use crate::alerting::Notice;
+use super::report_files::ReportFiles;
 use crate::api::{Answers, Health, Lifecycle};
 use crate::dataflow::Counts;
 use crate::engine::{CommandResult, Effect, JournaledCommand, Snapshot};
-use crate::notify::Notifier;
+use crate::notify::{Notifier, Told};
+use crate::reports::ReportTold;
 
 /// Between two tries to write into a ledger whose disk is full.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
@@ -24,6 +25,7 @@ pub(super) struct Outlet {
     pub(super) notifier: Arc<Notifier>,
     pub(super) answers: Arc<Answers>,
     pub(super) recorder: Recorder,
+    pub(super) report_files: ReportFiles,
     pub(super) health: Arc<Health>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// Epochs that the checkpoint covers.
@@ -33,10 +35,10 @@ pub(super) struct Outlet {
 }
 
 impl pipeline::Outlet for Outlet {
-    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool {
+    fn tell(&mut self, epoch: u64, told: Told) -> bool {
         let mut waits = false;
         loop {
-            let decided = self.notifier.decide(epoch, &notices);
+            let decided = self.notifier.tell(epoch, &told);
             match self.runtime.block_on(decided) {
                 Ok(_) => return true,
                 // Nothing was recorded, and nothing is decided further until it is: a disk that is full
@@ -61,6 +63,18 @@ impl pipeline::Outlet for Outlet {
                     return false;
                 }
             }
+        }
+    }
+
+    fn report(&mut self, told: &ReportTold) {
+        if let Err(error) = self.report_files.keep(&told.report) {
+            self.health.note_report_failure();
+            let (id, period) = (&told.report.id, &told.report.period.key);
+            tracing::error!(
+                id,
+                period,
+                "the files of a report are not written: {error:#}"
+            );
         }
     }
 

@@ -9,7 +9,6 @@ use std::sync::mpsc::Receiver;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use crate::alerting::Notice;
 use crate::app::checkpoints::{Due, Keeper, head_of};
 use crate::app::interpret::{Interpreter, Meaning};
 use crate::app::rulebook::RuleFiles;
@@ -18,6 +17,8 @@ use crate::dataflow::{Counts, Cuts, Feed};
 use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::Epoch;
+use crate::notify::Told;
+use crate::reports::ReportTold;
 
 /// What travels with an epoch to its cut.
 pub(super) struct EpochTag {
@@ -28,8 +29,10 @@ pub(super) struct EpochTag {
 
 /// Where effects go.
 pub(super) trait Outlet {
-    /// Makes an epoch's notices durable; false ends the pipeline.
-    fn notices(&mut self, epoch: u64, notices: Vec<Notice>) -> bool;
+    /// Makes an epoch's notices and reports durable; false ends the pipeline.
+    fn tell(&mut self, epoch: u64, told: Told) -> bool;
+    /// A report was decided, and its mails are durable.
+    fn report(&mut self, told: &ReportTold);
     /// An operator's command has been carried out or refused.
     fn answer(&mut self, position: u64, result: CommandResult);
     /// What was decided, for the history.
@@ -91,20 +94,27 @@ pub(super) fn act(
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
-        let mut notices = Vec::new();
+        let mut told = Told::default();
         for effect in &effects {
-            if let Effect::Notice(notice) = effect {
-                notices.push((**notice).clone());
+            match effect {
+                Effect::Notice(notice) => told.notices.push((**notice).clone()),
+                Effect::Report(report) => told.reports.extend(report.notices()),
+                Effect::Transition(_) | Effect::Answer { .. } => {}
             }
         }
-        if !notices.is_empty() && !outlet.notices(cut.epoch, notices) {
+        let is_quiet = told.notices.is_empty() && told.reports.is_empty();
+        if !is_quiet && !outlet.tell(cut.epoch, told) {
             return;
         }
         let snapshot = engine.snapshot().clone();
         snapshots.store(Arc::new(snapshot));
         for effect in &effects {
-            if let Effect::Answer { position, result } = effect {
-                outlet.answer(*position, (**result).clone());
+            match effect {
+                Effect::Answer { position, result } => {
+                    outlet.answer(*position, (**result).clone());
+                }
+                Effect::Report(told) => outlet.report(told),
+                Effect::Notice(_) | Effect::Transition(_) => {}
             }
         }
         outlet.record(&tag.commands, &effects, engine.snapshot());

@@ -85,6 +85,8 @@ pub struct TicketHeard {
     pub ts_ms: i64,
     /// Whether it still is a complaint: not excluded, not withdrawn.
     pub counts: bool,
+    /// Whether it is a contact on record, and not a later word on one.
+    pub is_record: bool,
     /// Service; empty where this version does not say.
     pub service: String,
     /// City; empty where this version does not say.
@@ -102,6 +104,9 @@ impl TicketHeard {
             serial: event.serial.to_string(),
             version: event.version,
             ts_ms: event.ts_ms,
+            // What is excluded when it is filed comes as that, with its path.
+            is_record: event.state == TicketState::Filed
+                || event.state == TicketState::Excluded && event.path.is_some(),
             counts: !matches!(event.state, TicketState::Excluded | TicketState::Withdrawn),
             service: text(&event.service),
             city: text(&event.city),

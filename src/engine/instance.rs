@@ -184,12 +184,5 @@ pub(super) fn incident_of(alert: &str, group_label: &str, born: (u64, i64), numb
 
 /// The unit as people write it.
 pub(super) fn unit_text(unit: &Unit) -> String {
-    match unit {
-        Unit::Ratio | Unit::Count => String::new(),
-        Unit::Percent => "%".to_owned(),
-        Unit::Milliseconds => "ms".to_owned(),
-        Unit::Seconds => "s".to_owned(),
-        Unit::Per10k => "per 10k".to_owned(),
-        Unit::Other(text) => text.clone(),
-    }
+    unit.text().to_owned()
 }

@@ -18,6 +18,7 @@ mod limits;
 mod overflow;
 mod past;
 mod replan;
+mod reporting;
 mod save;
 mod show;
 mod silence;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
 pub use limits::{Bound, EngineLimits};
+pub use reporting::Reports;
 pub use save::SaveError;
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

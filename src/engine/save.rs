@@ -12,6 +12,7 @@ use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::KeptOfKqi;
+use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
 use crate::rules::Plan;
@@ -43,6 +44,7 @@ struct LentRest<'a> {
     effects: &'a Effects,
     silences: &'a Silences,
     overflows: &'a Overflows,
+    reporting: &'a Reporting,
 }
 
 /// Field for field [`LentRest`].
@@ -57,6 +59,7 @@ struct Rest {
     effects: Effects,
     silences: Silences,
     overflows: Overflows,
+    reporting: Reporting,
 }
 
 /// An engine's state cannot be read.
@@ -105,6 +108,7 @@ impl Engine {
             effects: &self.effects,
             silences: &self.silences,
             overflows: &self.overflows,
+            reporting: &self.reporting,
         }))
     }
 
@@ -141,6 +145,7 @@ impl Engine {
                     engine.effects = rest.effects;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
+                    engine.reporting = rest.reporting;
                 }
             }
         }

@@ -14,6 +14,7 @@ impl Engine {
         self.snapshot.plan = self.watchlist.plan.clone();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.past_refused_total = self.past.refused_total();
+        self.snapshot.reports = self.reporting.told();
         if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
@@ -34,6 +35,7 @@ impl Engine {
     pub(super) fn show_all(&mut self) {
         self.snapshot.bounds = self.bounds();
         self.snapshot.folded = Arc::new(self.overflows.folded());
+        self.snapshot.reports = self.reporting.told();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.alerts = Arc::new(self.shown_alerts());
         self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());

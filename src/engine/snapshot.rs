@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
+use crate::engine::Reports;
 use crate::engine::limits::Bound;
 use crate::rules::Plan;
 use crate::triggers::{Process, Trigger};
@@ -34,4 +35,6 @@ pub struct Snapshot {
     pub folded: Arc<BTreeMap<String, u64>>,
     /// KQIs of the process itself.
     pub process: Arc<Process>,
+    /// Reports that were told.
+    pub reports: Arc<Reports>,
 }

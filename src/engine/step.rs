@@ -17,11 +17,13 @@ use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
 use crate::engine::replan::Replanned;
+use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watchlist::{Object, Watchlist};
 use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
+use crate::reports::ReportTold;
 use crate::rules::Plan;
 use crate::triggers::{TriggerBook, TriggerLimits};
 
@@ -32,6 +34,8 @@ pub enum Effect {
     Transition(Transition),
     /// Somebody must be told.
     Notice(Box<Notice>),
+    /// A report is due.
+    Report(ReportTold),
     /// A command was carried out or refused.
     Answer {
         /// Position of the command in the journal.
@@ -55,6 +59,7 @@ pub struct Engine {
     pub(super) effects: Effects,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
+    pub(super) reporting: Reporting,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
@@ -106,6 +111,7 @@ impl Engine {
             past_refused_total: 0,
             folded: Arc::default(),
             process: Arc::default(),
+            reports: Arc::default(),
             bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
@@ -122,6 +128,7 @@ impl Engine {
             effects: Effects::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
+            reporting: Reporting::default(),
             snapshot,
             alerts_changed: false,
             triggers_changed: false,
@@ -172,6 +179,7 @@ impl Engine {
         }
         self.measure_effects(&turn);
         self.tick_triggers(cut, &mut effects);
+        self.tell_reports(cut, &mut effects);
         self.show(cut);
         effects
     }

@@ -4,3 +4,4 @@ mod bench;
 mod corrections;
 mod demands;
 mod replans;
+mod reports;

@@ -12,6 +12,7 @@ mod kqi;
 mod limits;
 mod notify;
 mod page;
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};

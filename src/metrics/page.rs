@@ -6,7 +6,7 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify};
+use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify, reports};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -39,6 +39,7 @@ impl Metrics {
         engine::state(scrape, &mut families);
         engine::journal(scrape, &mut families);
         checkpoint::checkpoint(scrape, &mut families);
+        reports::reports(scrape, &mut families);
         engine::event_time(scrape, &mut families);
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counters::{Counters, add};
 use super::email::{Composer, Message};
-use crate::store::{DIGEST, Due, Ledger, LedgerError, Members};
+use crate::store::{DIGEST, Due, Ledger, LedgerError, Members, REPORT};
 
 /// Notices that a digest lists; it says how many more it tells. Judgement: what a person still reads, and
 /// well under the 100 KB at which mail programs cut.
@@ -43,6 +43,7 @@ pub(super) async fn compose(
                 let (message_id, composer) = (due.message_id.clone(), Arc::clone(composer));
                 Some(tokio::task::spawn_blocking(move || match what {
                     What::Notice(notice) => composer.compose(&message_id, &notice),
+                    What::Report(report) => composer.compose_report(&message_id, &report),
                     What::Digest(members) => composer.compose_digest(&message_id, &members),
                 }))
             }
@@ -74,6 +75,7 @@ pub(super) async fn compose(
 /// What a message is made of.
 enum What {
     Notice(Vec<u8>),
+    Report(Vec<u8>),
     Digest(Members),
 }
 
@@ -83,7 +85,11 @@ async fn what_to_compose(ledger: &Ledger, due: &mut Due) -> Result<What, LedgerE
             ledger.members(&due.id, DIGEST_ROWS_MAX).await?,
         ));
     }
-    Ok(What::Notice(std::mem::take(&mut due.notice)))
+    let stored = std::mem::take(&mut due.notice);
+    Ok(match due.reason.as_str() {
+        REPORT => What::Report(stored),
+        _ => What::Notice(stored),
+    })
 }
 
 fn with_cause(error: &dyn std::error::Error) -> String {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::DIGEST;
+use crate::store::{DIGEST, REPORT};
 
 /// Counts since the start of the process; each but `waiting` and `dead_letters` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -27,6 +27,8 @@ pub struct NotifyCounts {
     pub dead: u64,
     /// Digests sent.
     pub digests: u64,
+    /// Reports sent.
+    pub reports: u64,
     /// Notices that are told by a digest and not by a mail of their own.
     pub folded: u64,
     /// Times that a notice was held for the next minute by a recipient's cap.
@@ -53,6 +55,7 @@ pub(super) struct Counters {
     failed: [AtomicU64; 3],
     pub(super) dead: AtomicU64,
     digests: AtomicU64,
+    reports: AtomicU64,
     pub(super) folded: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
@@ -67,8 +70,10 @@ const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Per
 impl Counters {
     /// Counts a mail by the name of its reason. A name that an older program wrote has no place.
     pub(super) fn sent(&self, reason: &str) {
-        if reason == DIGEST {
-            add(&self.digests, 1);
+        match reason {
+            DIGEST => add(&self.digests, 1),
+            REPORT => add(&self.reports, 1),
+            _ => {}
         }
         let at = NoticeReason::ALL
             .iter()
@@ -104,6 +109,7 @@ impl Counters {
                 .collect(),
             dead: get(&self.dead),
             digests: get(&self.digests),
+            reports: get(&self.reports),
             folded: get(&self.folded),
             held: get(&self.held),
             shed: get(&self.shed),

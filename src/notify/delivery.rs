@@ -27,7 +27,7 @@ use super::email::{Composer, urgency};
 use super::identity;
 use super::service::Clock;
 use crate::rules::Severity;
-use crate::store::{Attempt, DIGEST, Due, Failed, Fold, Ledger, LedgerError};
+use crate::store::{Attempt, DIGEST, Due, Failed, Fold, Ledger, LedgerError, REPORT};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
@@ -163,12 +163,13 @@ impl Delivery {
     }
 
     /// Lets what is over a recipient's cap wait for the next minute: in a digest, unless it is a message
-    /// already.
+    /// already, or a report.
     async fn hold(&self, held: Vec<Due>, now_ms: i64) -> Result<(), LedgerError> {
         let until_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
         let mut waits = Vec::new();
         for due in held {
-            let folded = match (due.reason == DIGEST, &due.eml) {
+            let is_alone = due.reason == DIGEST || due.reason == REPORT;
+            let folded = match (is_alone, &due.eml) {
                 (false, None) => self.fold(&due, now_ms, until_ms).await?,
                 _ => None,
             };

@@ -17,8 +17,9 @@ use super::config::MailConfig;
 use super::identity;
 use super::render::{RenderError, Rendered, Renderer};
 use crate::alerting::Notice;
-use crate::rules::Severity;
-use crate::store::{DIGEST, Entry, Members};
+use crate::reports::{Reader, ReportNotice, csv};
+use crate::rules::{Contact, Severity};
+use crate::store::{DIGEST, Entry, Members, REPORT};
 
 /// Why a notice cannot become a message.
 #[derive(Debug, Error)]
@@ -114,6 +115,21 @@ impl Composer {
         }
     }
 
+    /// A report as the ledger keeps it: behind everything that is urgent.
+    pub fn entry_of_report(&self, notice: &ReportNotice) -> Entry {
+        Entry {
+            id: notice.id.clone(),
+            incident: notice.thread(),
+            revision: 1,
+            reason: REPORT.to_owned(),
+            recipient: notice.recipient.email.clone(),
+            urgency: urgency(Severity::Warning),
+            message_id: identity::report_id(notice, &self.domain),
+            notice: serde_json::to_vec(notice).unwrap_or_default(),
+            decided_at_ms: notice.report.decided_at_ms,
+        }
+    }
+
     /// Makes the message of an entry, by its Message-ID and its notice. Takes milliseconds, for it
     /// draws and encodes a picture: no work for threads that serve IO.
     pub fn compose(&self, message_id: &str, notice: &[u8]) -> Result<Message, EmailError> {
@@ -133,10 +149,38 @@ impl Composer {
         let rendered = self.renderer.digest(&notices, members.total)?;
         let rendered = rendered.ok_or(EmailError::Nothing)?;
         let message = self
-            .addressed(message_id, first, &rendered.subject, members.newest_at_ms)?
+            .addressed(
+                message_id,
+                &first.recipient,
+                &rendered.subject,
+                members.newest_at_ms,
+            )?
             .raw_header(header("X-Chrysalis-Reason", DIGEST.to_owned()))
             .raw_header(header("X-Chrysalis-Notices", members.total.to_string()));
-        finish(message, rendered, message_id, "")
+        finish(message, rendered, message_id, "", Vec::new())
+    }
+
+    /// Makes the message of a report: texts, and each table as CSV.
+    pub fn compose_report(&self, message_id: &str, stored: &[u8]) -> Result<Message, EmailError> {
+        let notice: ReportNotice = serde_json::from_slice(stored).map_err(EmailError::Stored)?;
+        let report = &notice.report;
+        let reader = Reader::of(report, notice.recipient.language);
+        let rendered = self.renderer.report(report, &reader)?;
+        let message = self
+            .addressed(
+                message_id,
+                &notice.recipient,
+                &rendered.subject,
+                report.decided_at_ms,
+            )?
+            .raw_header(header("X-Chrysalis-Reason", REPORT.to_owned()))
+            .raw_header(header("X-Chrysalis-Report", one_line(&report.id)));
+        let tables = report.tables.iter().filter(|table| !table.rows.is_empty());
+        let files = tables.map(|table| {
+            let name = format!("{}-{}-{}.csv", report.id, report.period.key, table.key);
+            (name, csv(table, &reader))
+        });
+        finish(message, rendered, message_id, "", files.collect())
     }
 
     /// Identity and Message-ID of the digest that begins with a notice.
@@ -152,8 +196,12 @@ impl Composer {
         let root_id = identity::root_id(notice, domain);
         let content_id = format!("chart.{message_id}");
         let rendered = self.renderer.render(notice, &content_id)?;
-        let mut message =
-            self.addressed(message_id, notice, &rendered.subject, notice.decided_at_ms)?;
+        let mut message = self.addressed(
+            message_id,
+            &notice.recipient,
+            &rendered.subject,
+            notice.decided_at_ms,
+        )?;
         if message_id != root_id {
             message = message
                 .in_reply_to(format!("<{root_id}>"))
@@ -166,23 +214,22 @@ impl Composer {
         ] {
             message = message.raw_header(header(name, value));
         }
-        finish(message, rendered, message_id, &content_id)
+        finish(message, rendered, message_id, &content_id, Vec::new())
     }
 
     /// The headers that every message has.
     fn addressed(
         &self,
         message_id: &str,
-        notice: &Notice,
+        recipient: &Contact,
         subject: &str,
         at_ms: i64,
     ) -> Result<MessageBuilder, EmailError> {
-        let address = notice
-            .recipient
+        let address = recipient
             .email
             .parse()
-            .map_err(|source| EmailError::Recipient(notice.recipient.email.clone(), source))?;
-        let to = Mailbox::new(Some(one_line(&notice.recipient.name)), address);
+            .map_err(|source| EmailError::Recipient(recipient.email.clone(), source))?;
+        let to = Mailbox::new(Some(one_line(&recipient.name)), address);
         let mut message = lettre::Message::builder()
             .from(self.from.clone())
             .to(to)
@@ -215,12 +262,13 @@ fn header(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
-/// Puts the texts, and the chart where there is one, below the headers.
+/// Puts the texts, the chart where there is one, and files by their names below the headers.
 fn finish(
     message: MessageBuilder,
     rendered: Rendered,
     message_id: &str,
     content_id: &str,
+    files: Vec<(String, String)>,
 ) -> Result<Message, EmailError> {
     let boundary = |part: &str| format!("{:016x}", identity::hash(&[message_id, part]));
     let text = SinglePart::plain(rendered.text);
@@ -241,11 +289,30 @@ fn finish(
             texts.multipart(related.singlepart(html).singlepart(chart))
         }
     };
-    let message = message.multipart(texts).map_err(EmailError::Build)?;
+    let content = if files.is_empty() {
+        texts
+    } else {
+        let mixed = MultiPart::mixed().boundary(boundary("mixed"));
+        files
+            .into_iter()
+            .fold(mixed.multipart(texts), |content, (name, text)| {
+                content.singlepart(attached(&name, text))
+            })
+    };
+    let message = message.multipart(content).map_err(EmailError::Build)?;
     Ok(Message {
         subject: rendered.subject,
         eml: message.formatted(),
     })
+}
+
+/// A file as bytes: a mail server that turned its line ends would change what the mark promises.
+fn attached(name: &str, text: String) -> SinglePart {
+    SinglePart::builder()
+        .header(ContentType::parse("text/csv; charset=utf-8").unwrap_or(ContentType::TEXT_PLAIN))
+        .header(ContentDisposition::attachment(name))
+        .header(ContentTransferEncoding::Base64)
+        .body(text)
 }
 
 /// What comes first where not all can be sent at once: the rank of the severity.

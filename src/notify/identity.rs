@@ -5,6 +5,7 @@
 //! * the hash never changes between versions of the program, for a second copy of a mail is known by it.
 
 use crate::alerting::Notice;
+use crate::reports::ReportNotice;
 
 /// Characters of an incident that a Message-ID repeats, so that people can read it.
 const INCIDENT_CHARS_MAX: usize = 48;
@@ -46,6 +47,14 @@ pub(super) fn digest(recipient: &str, first_id: &str, domain: &str) -> (String, 
     let id = format!("digest.{:016x}", hash(&["digest", first_id, &recipient]));
     let message_id = format!("{id}@{domain}");
     (id, message_id)
+}
+
+/// Message-ID of a report, without angle brackets: `report.<id>.<period>.<hash>@<domain>`.
+pub(super) fn report_id(notice: &ReportNotice, domain: &str) -> String {
+    let recipient = notice.recipient.email.to_ascii_lowercase();
+    let thread = notice.thread();
+    let hash = hash(&["report", &thread, &recipient]);
+    format!("{thread}.{hash:016x}@{domain}")
 }
 
 /// FNV-1a, 64 bits, over parts that stay apart. Not for secrets: it tells mails apart.

@@ -26,4 +26,4 @@ pub use backend::{DeliveryError, Failure, Mail, Mailer, MailerError, Memory};
 pub use config::{MailConfig, Security, SmtpConfig};
 pub use counters::NotifyCounts;
 pub use email::{Composer, EmailError, Message};
-pub use service::{Clock, Notifier, NotifyError};
+pub use service::{Clock, Notifier, NotifyError, Told};

@@ -7,6 +7,7 @@ mod digest;
 mod digits;
 mod lists;
 mod number;
+mod report;
 mod story;
 mod view;
 mod words;
@@ -17,7 +18,9 @@ use minijinja::{Environment, Value, context};
 use thiserror::Error;
 
 use crate::alerting::Notice;
+use crate::reports::{Reader, Report};
 use digest::DigestView;
+use report::ReportView;
 use view::View;
 
 /// A notice in the recipient's language.
@@ -61,6 +64,8 @@ impl Renderer {
         templates.add_template("mail.html", include_str!("templates/mail.html"))?;
         templates.add_template("digest.txt", include_str!("templates/digest.txt"))?;
         templates.add_template("digest.html", include_str!("templates/digest.html"))?;
+        templates.add_template("report.txt", include_str!("templates/report.txt"))?;
+        templates.add_template("report.html", include_str!("templates/report.html"))?;
         Ok(Renderer { templates })
     }
 
@@ -87,6 +92,22 @@ impl Renderer {
             text: self.templates.get_template("mail.txt")?.render(&view)?,
             html: self.templates.get_template("mail.html")?.render(&view)?,
             chart,
+        })
+    }
+
+    /// Renders a report for one reader. Its chart is part of the page: bars with words beside them, which
+    /// a picture without fonts cannot have.
+    pub(super) fn report(&self, report: &Report, reader: &Reader) -> Result<Rendered, RenderError> {
+        let view = ReportView::of(report, reader);
+        let values = Value::from(Serde(&view));
+        Ok(Rendered {
+            text: self.templates.get_template("report.txt")?.render(&values)?,
+            html: self
+                .templates
+                .get_template("report.html")?
+                .render(&values)?,
+            subject: view.subject,
+            chart: None,
         })
     }
 

@@ -19,6 +19,7 @@ use super::counters::{Counters, NotifyCounts, add};
 use super::delivery::{Delivery, Minute};
 use super::email::{Composer, EmailError};
 use crate::alerting::Notice;
+use crate::reports::ReportNotice;
 use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded};
 
 /// Reads the wall clock, ms.
@@ -27,6 +28,15 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// An epoch without notices is recorded only after this time: it saves a disk flush each epoch, and
 /// costs a replay no more than looking at ids.
 const EMPTY_EPOCH_EVERY_MS: i64 = 1_000;
+
+/// What an epoch wants told.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Notices, in the order of their decision.
+    pub notices: Vec<Notice>,
+    /// Reports, one for each recipient.
+    pub reports: Vec<ReportNotice>,
+}
 
 /// Why the notifier did not do what it was asked.
 #[derive(Debug, Error)]
@@ -120,19 +130,33 @@ impl Notifier {
         })
     }
 
-    /// Records an epoch's notices. When it returns they are durable, and will be sent, once; a replay
-    /// of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
-    /// become mails when they are due.
+    /// [`Notifier::tell`] of an epoch in which no report is due.
     pub async fn decide(&self, epoch: u64, notices: &[Notice]) -> Result<Recorded, NotifyError> {
+        self.record(epoch, notices, &[]).await
+    }
+
+    /// Records an epoch's notices and reports. When it returns they are durable, and will be sent, once; a
+    /// replay of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
+    /// become mails when they are due.
+    pub async fn tell(&self, epoch: u64, told: &Told) -> Result<Recorded, NotifyError> {
+        self.record(epoch, &told.notices, &told.reports).await
+    }
+
+    async fn record(
+        &self,
+        epoch: u64,
+        notices: &[Notice],
+        reports: &[ReportNotice],
+    ) -> Result<Recorded, NotifyError> {
+        let count = (notices.len() + reports.len()) as u64;
         let mut recorded_at_ms = self.recorded_at_ms.lock().await;
         if self.stopped.load(Ordering::SeqCst) {
             return Err(NotifyError::Stopped);
         }
         let now_ms = (self.clock)();
-        if notices.is_empty() && (now_ms - *recorded_at_ms).abs() < EMPTY_EPOCH_EVERY_MS {
+        if count == 0 && (now_ms - *recorded_at_ms).abs() < EMPTY_EPOCH_EVERY_MS {
             return Ok(Recorded::default());
         }
-        let count = notices.len() as u64;
         let recorded = if self
             .ledger
             .decided_upto()
@@ -145,10 +169,11 @@ impl Notifier {
                 known: count,
             }
         } else {
-            let entries: Vec<Entry> = notices
-                .iter()
-                .map(|notice| self.composer.entry(notice))
-                .collect();
+            let notices = notices.iter();
+            let notices = notices.map(|notice| self.composer.entry(notice));
+            let reports = reports.iter();
+            let reports = reports.map(|report| self.composer.entry_of_report(report));
+            let entries: Vec<Entry> = notices.chain(reports).collect();
             self.ledger.record(epoch, &entries).await?
         };
         *recorded_at_ms = now_ms;

@@ -3,5 +3,6 @@
 mod delivering;
 mod digests;
 mod message;
+mod reports;
 mod smtp;
 mod storm;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::rules::{KnowledgeEntry, Leaf, Outlet, Places, Predicate, TriggerPolicy};
+use crate::rules::{KnowledgeEntry, Leaf, Outlet, Places, Predicate, ReportRule, TriggerPolicy};
 
 /// A name in the two languages that people read here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub struct RuleBook {
     pub knowledge: Vec<KnowledgeEntry>,
     /// What optimization triggers go by.
     pub triggers: TriggerPolicy,
+    /// Reports that come by themselves.
+    pub reports: Vec<ReportRule>,
     /// How MMS receipts are read.
     pub mms: MmsRule,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
@@ -202,6 +204,20 @@ pub enum Unit {
     Per10k,
     /// Whatever the gauge's unit is, shown as given.
     Other(String),
+}
+
+impl Unit {
+    /// The unit as people write it; empty where it has none.
+    pub fn text(&self) -> &str {
+        match self {
+            Unit::Ratio | Unit::Count => "",
+            Unit::Percent => "%",
+            Unit::Milliseconds => "ms",
+            Unit::Seconds => "s",
+            Unit::Per10k => "per 10k",
+            Unit::Other(text) => text,
+        }
+    }
 }
 
 /// Five anchors of the tolerance scale: the values that score 5, 4, 3, 2 and 1.

@@ -6,11 +6,13 @@
 mod kqi;
 mod leaf;
 mod mms;
+mod reports;
 mod team;
 
 use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::grammar::leaf::LEAF;
 use crate::rules::grammar::mms::MMS;
+use crate::rules::grammar::reports::REPORT;
 use crate::rules::grammar::team::{KNOWLEDGE, OUTLETS, TRIGGERS};
 use crate::rules::shape::{Field, Record, Shape};
 
@@ -101,6 +103,11 @@ pub(crate) static BOOK: Record = Record {
             "knowledge",
             Shape::List(&Shape::Record(&KNOWLEDGE)),
             "What is known of causes: how to verify them, what mends them, who does.",
+        ),
+        may(
+            "reports",
+            Shape::List(&Shape::Record(&REPORT)),
+            "Reports that come by themselves.",
         ),
         may(
             "mms",

@@ -15,6 +15,7 @@ mod places;
 mod plan;
 mod predicate;
 mod problem;
+mod reports;
 mod schema;
 mod score;
 mod shape;
@@ -39,6 +40,7 @@ pub use places::{Place, Places};
 pub use plan::{Family, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
+pub use reports::{Every, Period, ReportKind, ReportRule};
 pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
 pub use team::{

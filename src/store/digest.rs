@@ -108,7 +108,8 @@ async fn join(
 ) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "UPDATE notices SET digest = ?1
-         WHERE state = 'queued' AND digest IS NULL AND eml IS NULL AND reason <> 'digest'
+         WHERE state = 'queued' AND digest IS NULL AND eml IS NULL
+           AND reason NOT IN ('digest', 'report')
            AND recipient = ?2 COLLATE NOCASE AND next_attempt_at_ms <= ?3 AND urgency <= ?4
            AND NOT EXISTS (
              SELECT 1 FROM notices AS earlier

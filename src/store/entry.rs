@@ -8,6 +8,9 @@ use thiserror::Error;
 /// The reason of a row that is a digest: one mail that tells many notices of one recipient.
 pub const DIGEST: &str = "digest";
 
+/// The reason of a row that is a report, and no notice: it is told by a mail of its own, whatever else waits.
+pub const REPORT: &str = "report";
+
 /// A notice to be told: the ledger keeps it and does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

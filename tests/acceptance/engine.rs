@@ -201,6 +201,11 @@ impl Engine {
         }
     }
 
+    /// A file of the data folder.
+    pub(crate) fn file(&self, path: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join("data").join(path)).unwrap()
+    }
+
     /// Ends it in order.
     pub(crate) async fn stop(self) {
         self.app.shutdown().await.unwrap();

@@ -19,3 +19,4 @@ mod leaf;
 mod loops;
 mod messages;
 mod places;
+mod reports;

@@ -35,6 +35,7 @@ fn epoch(lines: Vec<Value>) -> Epoch {
         now_ms,
         book,
         works: vec![(Handing::Lines, lines)],
+        commands: Vec::new(),
         end,
     }
 }
@@ -71,6 +72,7 @@ fn long_story(seed: u64) -> Journal {
         epochs.push(epoch(lines.by_ref().take(take).collect()));
     }
     epochs.push(Epoch {
+        commands: Vec::new(),
         end: true,
         ..epoch(Vec::new())
     });

@@ -83,6 +83,7 @@ fn journal(seed: u64) -> Journal {
                 (Handing::Lines, texts(&lines[..half])),
                 (Handing::Decoded, texts(&lines[half..])),
             ],
+            commands: Vec::new(),
             end: false,
         });
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrysalis::engine::JournaledCommand;
 use chrysalis::rules::RuleBook;
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ pub(crate) struct Epoch {
     pub(crate) now_ms: i64,
     pub(crate) book: Option<Arc<RuleBook>>,
     pub(crate) works: Vec<(Handing, Vec<String>)>,
+    pub(crate) commands: Vec<JournaledCommand>,
     pub(crate) end: bool,
 }
 
@@ -146,6 +148,7 @@ pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journa
                     now_ms,
                     book: None,
                     works: Vec::new(),
+                    commands: Vec::new(),
                     end: false,
                 });
             }
@@ -157,6 +160,7 @@ pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journa
             now_ms,
             book,
             works,
+            commands: Vec::new(),
             end,
         });
     }
@@ -165,6 +169,7 @@ pub(crate) fn cut(rng: &mut Rng, arrivals: &[Arrival], manner: Manner) -> Journa
         now_ms,
         book,
         works,
+        commands: Vec::new(),
         end,
     });
     epochs[0].book = Some(book::first());

@@ -26,3 +26,4 @@ mod boundary;
 mod cardinality;
 mod equivalence;
 mod replays;
+mod reports;

@@ -83,7 +83,7 @@ pub(crate) fn run_limited(
         assert!(feed.submit(input, ()));
         let (cut, ()) = cuts.next_cut().unwrap();
         let acting = engine.get_or_insert_with(|| Engine::new(plan.clone()));
-        effects.push(acting.step(&cut, &[]));
+        effects.push(acting.step(&cut, &epoch.commands));
         after(index, &cut, &plan, &queries);
         told.push(cut);
         if let Some(state) = cuts.take_state() {

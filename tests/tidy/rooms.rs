@@ -16,9 +16,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("triggers", &["effect", "rules"]),
     ("effect", &["rules"]),
     (
+        "reports",
+        &["alerting", "effect", "event", "rules", "triggers"],
+    ),
+    (
         "engine",
         &[
-            "alerting", "dataflow", "effect", "event", "rules", "triggers",
+            "alerting", "dataflow", "effect", "event", "reports", "rules", "triggers",
         ],
     ),
     ("journal", &[]),
@@ -30,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
-    ("notify", &["alerting", "rules", "store"]),
+    ("notify", &["alerting", "reports", "rules", "store"]),
     (
         "api",
         &[
@@ -45,6 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "journal",
             "metrics",
             "mm7",
+            "reports",
             "rules",
             "store",
             "time",

@@ -15,6 +15,7 @@ pub(super) mod kqis;
 pub(super) mod machine;
 pub(super) mod mm7;
 pub(super) mod notices;
+pub(super) mod reports;
 pub(super) mod rules;
 pub(super) mod status;
 pub(super) mod triggers;

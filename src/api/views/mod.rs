@@ -12,6 +12,7 @@ mod frontline;
 mod history;
 mod kqi;
 mod notice;
+mod report;
 mod rule;
 mod status;
 mod trigger;
@@ -36,6 +37,9 @@ pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;
 pub use notice::{NoticeCountsView, NoticeView, NoticesView, ResendRequest, ResendView};
+pub use report::{
+    FigureView, ReportColumnView, ReportHeadView, ReportView, ReportsView, TableView,
+};
 pub use rule::ReloadView;
 pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};
 pub use trigger::{

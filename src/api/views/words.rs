@@ -23,14 +23,7 @@ pub(crate) const fn layer_name(layer: Layer) -> &'static str {
 
 /// Unit as people write it.
 pub(crate) fn unit_text(unit: &Unit) -> &str {
-    match unit {
-        Unit::Ratio | Unit::Count => "",
-        Unit::Percent => "%",
-        Unit::Milliseconds => "ms",
-        Unit::Seconds => "s",
-        Unit::Per10k => "per 10k",
-        Unit::Other(text) => text,
-    }
+    unit.text()
 }
 
 /// Aggregate as the rule book writes it.

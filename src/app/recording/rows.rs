@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::{Effect, JournaledCommand};
 use crate::store::{
-    ALERT_TRANSITIONS, AUDIT, EFFECTS, FEEDBACK, HistoryRow, NOTICES, TRIGGER_MOVES, TRIGGERS,
+    ALERT_TRANSITIONS, AUDIT, EFFECTS, FEEDBACK, HistoryRow, NOTICES, REPORT, TRIGGER_MOVES,
+    TRIGGERS,
 };
 use crate::triggers::Trigger;
 
@@ -43,6 +44,19 @@ pub(super) fn of_effects(
                 ("alert", notice.alert.alert.as_str().into()),
                 ("severity", notice.alert.severity.name().into()),
             ])),
+            Effect::Report(told) => rows.extend(told.notices().map(|notice| {
+                let report = &notice.report;
+                NOTICES.row([
+                    ("id", notice.id.as_str().into()),
+                    ("at_ms", report.decided_at_ms.into()),
+                    ("thread", notice.thread().into()),
+                    ("revision", 1.into()),
+                    ("reason", REPORT.into()),
+                    ("recipient", notice.recipient.email.as_str().into()),
+                    ("alert", report.id.as_str().into()),
+                    ("severity", "".into()),
+                ])
+            })),
             Effect::Answer { position, result } => {
                 let command = commands
                     .iter()

@@ -191,9 +191,14 @@ fn of_source(language: Language, alert: &Alert) -> &'static str {
 /// Text from outside, on one line and without control characters: a city's name must not drive
 /// a terminal.
 pub(super) fn clean(text: &str) -> String {
+    clean_within(text, TEXT_CHARS_MAX)
+}
+
+/// [`clean`], with another limit.
+pub(super) fn clean_within(text: &str, chars_max: usize) -> String {
     let mut clean = String::new();
     for (index, c) in text.chars().enumerate() {
-        if index == TEXT_CHARS_MAX {
+        if index == chars_max {
             clean.push('…');
             break;
         }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::alerting::NoticeReason;
+use crate::reports;
 use crate::rules::{Language, Layer, Severity, Text};
 
 /// A label: in Chinese mails the English word stands small beside it, for mixed teams.
@@ -44,12 +45,7 @@ pub(super) fn name(language: Language, text: &Text) -> &str {
 
 /// Severity by its X.733 name.
 pub(super) fn severity(language: Language, severity: Severity) -> Label {
-    let (zh, en) = match severity {
-        Severity::Warning => ("提示", "Warning"),
-        Severity::Minor => ("次要", "Minor"),
-        Severity::Major => ("重要", "Major"),
-        Severity::Critical => ("紧急", "Critical"),
-    };
+    let (zh, en) = reports::severity_text(severity);
     Label::new(language, zh, en)
 }
 
@@ -88,24 +84,7 @@ pub(super) fn layer(language: Language, layer: Layer) -> &'static str {
 
 /// State of a trigger, from its name in the API.
 pub(super) fn trigger_state(language: Language, state: &str) -> &str {
-    let (zh, en) = match state {
-        "open" => ("待受理", "open"),
-        "detected" => ("已发现", "detected"),
-        "classified" => ("待分析", "classified"),
-        "analysed" => ("待审核", "analysed"),
-        "reviewed" => ("已审核", "reviewed"),
-        "dispatched" => ("待受理", "dispatched"),
-        "reopened" => ("重新打开", "reopened"),
-        "mended" => ("已完成", "mended"),
-        "feedback_given" => ("已反馈", "feedback given"),
-        "effect_measured" => ("已评估", "effect measured"),
-        "closed" => ("已关闭", "closed"),
-        "accepted" => ("已受理", "accepted"),
-        "in_progress" => ("处理中", "in progress"),
-        "done" => ("已完成", "done"),
-        "not_optimised" => ("不优化", "not optimised"),
-        other => (other, other),
-    };
+    let (zh, en) = reports::state_text(state).unwrap_or((state, state));
     pick(language, zh, en)
 }
 
@@ -122,13 +101,7 @@ pub(super) fn outlet(language: Language, outlet: &str) -> &'static str {
 
 /// Verdict on an effect, from its name in the API.
 pub(super) fn verdict(language: Language, verdict: &str) -> &str {
-    let (zh, en) = match verdict {
-        "effective" => ("有效", "effective"),
-        "no_effect" => ("无效", "no effect"),
-        "worse" => ("恶化", "worse"),
-        "too_early" => ("尚早", "too early"),
-        other => (other, other),
-    };
+    let (zh, en) = reports::verdict_text(verdict).unwrap_or((verdict, verdict));
     pick(language, zh, en)
 }
 

@@ -14,6 +14,7 @@ mod leaves;
 mod measures;
 mod mms;
 mod places;
+mod reports;
 mod streams;
 mod team;
 mod units;
@@ -122,6 +123,7 @@ struct Sections<'a> {
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
     knowledge: Vec<&'a Node>,
+    reports: Vec<&'a Node>,
     services: Vec<&'a Node>,
     kqis: Vec<&'a Node>,
     alerts: Vec<&'a Node>,
@@ -156,6 +158,7 @@ impl<'a> Sections<'a> {
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
                 "knowledge" => sections.knowledge.extend(node.items()),
+                "reports" => sections.reports.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
                 "kqis" => sections.kqis.extend(node.items()),
                 "alerts" => sections.alerts.extend(node.items()),
@@ -199,7 +202,7 @@ fn doubt_unread(entry: &Entry, problems: &mut Problems) {
             (Kind::Service, list("id"))
         }
         "kqis" => (Kind::Kqi, list("id")),
-        "mms" | "leaves" | "alerts" | "triggers" => return,
+        "mms" | "leaves" | "alerts" | "triggers" | "reports" => return,
         // A section by a wrong name may be any.
         _ => return problems.doubt_all(),
     };
@@ -286,6 +289,11 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         zone: zone_of(head),
     };
     let triggers = team::read(sections.triggers, &of_team, problems);
+    let of_reports = reports::Context {
+        departments: &departments,
+        services: &services,
+    };
+    let reports = reports::read(&sections.reports, &of_reports, problems);
     Some(RuleBook {
         name: text_of(head, "name"),
         version: text_of(head, "version"),
@@ -304,6 +312,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         leaves,
         knowledge,
         triggers,
+        reports,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })

@@ -4,6 +4,7 @@ mod kqis;
 mod leaves;
 mod listing;
 mod places;
+mod reports;
 mod shipped;
 mod team;
 

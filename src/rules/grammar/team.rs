@@ -6,11 +6,11 @@ use crate::rules::shape::{Record, Shape};
 /// Severities as the table of due times and thresholds names them.
 pub(super) const LEVELS: &[&str] = &["warning", "minor", "major", "critical"];
 /// Days of the week.
-const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(super) const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// The four outlets.
 pub(super) const OUTLETS: &[&str] = &["group", "support", "network", "data"];
 
-static DESK: Record = Record {
+pub(super) static DESK: Record = Record {
     name: "desk",
     doc: "A role of a department's virtual team.",
     fields: &[

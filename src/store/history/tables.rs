@@ -160,7 +160,7 @@ pub static ALERT_TRANSITIONS: Table = Table {
 /// What was decided to be told, to whom.
 pub static NOTICES: Table = Table {
     name: "notices",
-    about: "What was decided to be told, to whom and why; whether it left is in the delivery ledger.",
+    about: "What was decided to be told, to whom and why; a report's identifier is in `alert`, and it has no severity. Whether it left is in the delivery ledger.",
     columns: &[
         text("id"),
         integer("epoch"),

@@ -1,0 +1,121 @@
+//! Reports as files: `reports/<id>/<period>/` with `report.json` and each table as CSV in both languages.
+//!
+//! A folder is written beside, synced, and renamed: it is there whole or not at all, and written once. Of
+//! each report the newest periods stay.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::api::views::ReportView;
+use crate::reports::{Reader, Report, csv};
+use crate::rules::Language;
+
+/// Periods of one report that stay. Judgement: a year of a daily report, and a month to look back from.
+const PERIODS_MAX: usize = 400;
+
+/// The folder of reports.
+pub(super) struct ReportFiles {
+    folder: PathBuf,
+}
+
+impl ReportFiles {
+    /// Name of the folder in the data folder.
+    const FOLDER: &str = "reports";
+
+    pub(super) fn in_folder(data: &Path) -> ReportFiles {
+        ReportFiles {
+            folder: data.join(ReportFiles::FOLDER),
+        }
+    }
+
+    /// Writes a report's files, unless they are there.
+    ///
+    /// # Errors
+    /// What could not be written.
+    pub(super) fn keep(&self, report: &Report) -> anyhow::Result<()> {
+        // Both are safe as names: the rule book allows no other ids, and a period is digits and hyphens.
+        let of_report = self.folder.join(&report.id);
+        let place = of_report.join(&report.period.key);
+        if place.is_dir() {
+            return Ok(());
+        }
+        let beside = of_report.join(format!("{}.tmp", report.period.key));
+        let _ = fs::remove_dir_all(&beside);
+        fs::create_dir_all(&beside).with_context(|| beside.display().to_string())?;
+        let json = serde_json::to_vec_pretty(&ReportView::of(report))?;
+        write(&beside.join("report.json"), &json)?;
+        for (language, name) in [(Language::Zh, "zh"), (Language::En, "en")] {
+            let reader = Reader::of(report, language);
+            for table in &report.tables {
+                let path = beside.join(format!("{}.{name}.csv", table.key));
+                write(&path, csv(table, &reader).as_bytes())?;
+            }
+        }
+        fs::rename(&beside, &place).with_context(|| place.display().to_string())?;
+        File::open(&of_report)?.sync_all()?;
+        forget(&of_report)
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+/// Keeps the newest periods; their names sort by time.
+fn forget(of_report: &Path) -> anyhow::Result<()> {
+    let mut periods: Vec<PathBuf> = fs::read_dir(of_report)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    periods.sort();
+    let beyond = periods.len().saturating_sub(PERIODS_MAX);
+    for period in periods.iter().take(beyond) {
+        fs::remove_dir_all(period).with_context(|| period.display().to_string())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reports::testing::report;
+
+    #[test]
+    fn a_report_is_written_once_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ReportFiles::in_folder(folder.path());
+        let mut report = report();
+        files.keep(&report).unwrap();
+        let path = folder.path().join("reports/daily/2026-03-02/report.json");
+        let first = fs::read(&path).unwrap();
+        report.rule_version = "another".to_owned();
+        files.keep(&report).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first, "the first stays");
+        // What a death left half written is in nobody's way.
+        report.period.key = "2026-03-03".to_owned();
+        let beside = folder.path().join("reports/daily/2026-03-03.tmp");
+        fs::create_dir_all(&beside).unwrap();
+        fs::write(beside.join("half"), "x").unwrap();
+        files.keep(&report).unwrap();
+        let place = folder.path().join("reports/daily/2026-03-03");
+        assert!(place.join("report.json").is_file() && !place.join("half").exists());
+    }
+
+    #[test]
+    fn the_oldest_periods_go() {
+        let folder = tempfile::tempdir().unwrap();
+        for day in 0..PERIODS_MAX + 2 {
+            fs::create_dir_all(folder.path().join(format!("{day:05}"))).unwrap();
+        }
+        forget(folder.path()).unwrap();
+        assert!(!folder.path().join("00001").exists() && folder.path().join("00002").exists());
+    }
+}

@@ -1,0 +1,215 @@
+//! When a report is due, and that it is told once.
+//!
+//! The journal's ticks decide, so a replay tells the same reports at the same epochs, and a restart none
+//! twice. Invariants:
+//! * a period of a report is told at most once, and due times only go forward, whatever the clock does;
+//! * a rule that comes new begins with its next due time: what was over before it is not its business;
+//! * of periods that became due while nobody ticked, the newest is told; the others are counted, and the
+//!   next issue says so.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::{Cut, TicketHeard};
+use crate::engine::past::is_counted;
+use crate::engine::step::{Effect, Engine};
+use crate::reports::{Facts, Object, Records, Report, ReportTold, build};
+use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
+
+/// Reports that are kept for reading, of all rules together; the oldest go. Judgement: a fortnight of four.
+const TOLD_MAX: usize = 64;
+/// Days whose complaint records are counted: a month, the one before, and a week.
+const DAYS_MAX: usize = 70;
+/// Due times that are looked at to count those that were missed.
+const MISSED_MAX: u64 = 1_000;
+
+/// Reports that were told, for readers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reports {
+    /// The newest last; bounded.
+    pub newest: VecDeque<Arc<Report>>,
+    /// How often each report was told, by its identifier.
+    pub told_total: BTreeMap<String, u64>,
+    /// Periods that nobody was told of because the engine was not running.
+    pub skipped_total: u64,
+}
+
+/// Everything that decides about reports.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Reporting {
+    /// By report.
+    standing: BTreeMap<String, Standing>,
+    told: Arc<Reports>,
+    /// Complaint records by local day of the journal's clock, as 2026-03-02.
+    records: BTreeMap<String, Records>,
+}
+
+/// How far a report has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Standing {
+    /// The newest due time that is behind it, ms.
+    due_ms: i64,
+    /// The period that was told last; empty before the first.
+    key: String,
+    /// Its next due time, ms.
+    next_ms: i64,
+}
+
+impl Reporting {
+    /// What readers see.
+    pub(super) fn told(&self) -> Arc<Reports> {
+        self.told.clone()
+    }
+
+    /// Counts complaint records.
+    fn hear(&mut self, tickets: &[TicketHeard], now_ms: i64, zone: &TimeZone) {
+        let mut filed = tickets.iter().filter(|ticket| ticket.is_record).peekable();
+        if filed.peek().is_none() {
+            return;
+        }
+        let records = self.records.entry(day(now_ms, zone)).or_default();
+        for ticket in filed {
+            records.received += 1;
+            records.valid += u64::from(ticket.counts && !ticket.leaf.is_empty());
+        }
+        if self.records.len() > DAYS_MAX {
+            self.records.pop_first();
+        }
+    }
+
+    fn records_in(&self, period: &Period, zone: &TimeZone) -> Records {
+        let days = day(period.from_ms, zone)..=day(period.to_ms - 1, zone);
+        let mut sum = Records::default();
+        for (_, records) in self.records.range(days) {
+            sum.received += records.received;
+            sum.valid += records.valid;
+        }
+        sum
+    }
+
+    /// Brings standings in line with a book that came into force.
+    fn follow(&mut self, plan: &Plan) {
+        let rules = &plan.book.reports;
+        self.standing
+            .retain(|id, _| rules.iter().any(|rule| rule.id == *id));
+        for rule in rules {
+            if let Some(standing) = self.standing.get_mut(&rule.id) {
+                let next_ms = rule.due_after(standing.due_ms, &plan.zone);
+                standing.next_ms = next_ms.unwrap_or(i64::MAX);
+            }
+        }
+    }
+
+    /// Whether a report is due now: its period, and how many were missed before it.
+    fn due(&mut self, rule: &ReportRule, now_ms: i64, zone: &TimeZone) -> Option<(Period, u64)> {
+        let next_ms = || rule.due_after(now_ms, zone).unwrap_or(i64::MAX);
+        let Some(standing) = self.standing.get_mut(&rule.id) else {
+            let due_ms = rule.due_by(now_ms, zone).map_or(i64::MIN, |due| due.0);
+            let standing = Standing {
+                due_ms,
+                key: String::new(),
+                next_ms: next_ms(),
+            };
+            self.standing.insert(rule.id.clone(), standing);
+            return None;
+        };
+        if now_ms < standing.next_ms {
+            return None;
+        }
+        let (due_ms, period) = rule.due_by(now_ms, zone)?;
+        let mut missed = 0;
+        let mut at_ms = standing.next_ms;
+        while at_ms < due_ms && missed < MISSED_MAX {
+            missed += 1;
+            at_ms = rule.due_after(at_ms, zone)?;
+        }
+        let is_new = due_ms > standing.due_ms && period.key != standing.key;
+        *standing = Standing {
+            due_ms: due_ms.max(standing.due_ms),
+            key: period.key.clone(),
+            next_ms: next_ms(),
+        };
+        is_new.then_some((period, missed))
+    }
+
+    fn note(&mut self, report: Arc<Report>, missed: u64) {
+        let told = Arc::make_mut(&mut self.told);
+        *told.told_total.entry(report.id.clone()).or_default() += 1;
+        told.skipped_total += missed;
+        told.newest.push_back(report);
+        if told.newest.len() > TOLD_MAX {
+            told.newest.pop_front();
+        }
+    }
+}
+
+impl Engine {
+    /// Tells the reports that this tick makes due.
+    pub(super) fn tell_reports(&mut self, cut: &Cut, effects: &mut Vec<Effect>) {
+        let watchlist = self.watchlist.clone();
+        let plan = &watchlist.plan;
+        let now_ms = cut.now_ms;
+        self.reporting.hear(&cut.tickets, now_ms, &plan.zone);
+        if cut.plan.is_some() {
+            self.reporting.follow(plan);
+        }
+        for rule in &plan.book.reports {
+            let Some((period, missed)) = self.reporting.due(rule, now_ms, &plan.zone) else {
+                continue;
+            };
+            let report = Arc::new(self.report(rule, &period, missed, cut));
+            self.reporting.note(report.clone(), missed);
+            effects.push(Effect::Report(ReportTold {
+                report,
+                recipients: recipients(rule, &plan.book),
+            }));
+        }
+    }
+
+    fn report(&self, rule: &ReportRule, period: &Period, skipped: u64, cut: &Cut) -> Report {
+        let plan = &self.watchlist.plan;
+        let alerts = self.shown_alerts();
+        let objects = plan.book.kqis.iter().flat_map(|kqi| {
+            self.past.of(&kqi.id).map(|(_, kept)| Object {
+                kqi,
+                dimensions: &kept.group.values,
+                is_count: is_counted(kqi),
+                now: kept.series.totals(period.from_ms, period.to_ms),
+                before: kept.series.totals(period.before_ms, period.from_ms),
+            })
+        });
+        build(&Facts {
+            book: &plan.book,
+            rule,
+            period,
+            now_ms: cut.now_ms,
+            triggers: self.triggers.triggers().map(|trigger| &**trigger).collect(),
+            alerts: alerts.iter().map(|alert| &**alert).collect(),
+            objects: objects.collect(),
+            process: self.triggers.process(),
+            records: self.reporting.records_in(period, &plan.zone),
+            skipped,
+        })
+    }
+}
+
+/// Everybody who holds one of the report's roles, once.
+fn recipients(rule: &ReportRule, book: &RuleBook) -> Vec<Contact> {
+    let roles = rule.recipients.iter().filter_map(|desk| {
+        let department = book.departments.iter().find(|of| of.id == desk.department);
+        department?.roles.iter().find(|role| role.id == desk.role)
+    });
+    let mut recipients: Vec<Contact> = roles.flat_map(|role| role.contacts.clone()).collect();
+    recipients.sort_by(|a, b| a.email.cmp(&b.email));
+    recipients.dedup_by(|a, b| a.email == b.email);
+    recipients
+}
+
+fn day(at_ms: i64, zone: &TimeZone) -> String {
+    let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string()
+}

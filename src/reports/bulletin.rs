@@ -1,0 +1,278 @@
+//! 通报: what happened in the period, and which KQIs were worst in it (domain fact C2).
+//!
+//! Alerts, windows and complaints are of the period by event time, triggers by the journal's clock.
+
+use crate::alerting::{Alert, AlertState};
+use crate::event::Stream;
+use crate::reports::demands::figure;
+use crate::reports::facts::{
+    Facts, Judged, Object, dimension, limit, measured, percent, place, text, unit,
+};
+use crate::reports::report::{Bar, Chart, Report, Shown, Table, Tone, Value};
+use crate::reports::words::{severity_text, state_text, words};
+use crate::triggers::Trigger;
+
+/// KQIs in the table of the worst. Judgement: more are no headline.
+const WORST_MAX: usize = 20;
+/// Scores from here on are full marks, as they are written: nobody is worst with them.
+const FULL: f64 = 4.995;
+/// Of these as bars.
+const BARS_MAX: usize = 8;
+/// Score from which on a value is as it should be, and from which on it is only to be watched: the words
+/// of the tolerance scale.
+const GOOD: (f64, f64) = (4.0, 3.0);
+
+const WORST: &[(&str, &str, &str, Shown)] = &[
+    ("rank", "#", "#", Shown::Everywhere),
+    ("name", "指标", "KQI", Shown::Everywhere),
+    ("service", "业务", "Service", Shown::Beneath),
+    ("place", "地点", "Place", Shown::Everywhere),
+    ("score", "得分", "Score", Shown::Everywhere),
+    ("change", "较前期", "Change", Shown::Everywhere),
+    ("value", "值", "Value", Shown::Everywhere),
+    ("unit", "单位", "Unit", Shown::Files),
+    ("limit", "合理区间", "Limit", Shown::Beneath),
+    ("samples", "样本", "Samples", Shown::Everywhere),
+    ("kqi", "指标编号", "KQI id", Shown::Files),
+];
+
+const ALERTS: &[(&str, &str, &str, Shown)] = &[
+    ("severity", "级别", "Severity", Shown::Everywhere),
+    ("name", "告警", "Alert", Shown::Everywhere),
+    ("service", "业务", "Service", Shown::Beneath),
+    ("place", "地点", "Place", Shown::Everywhere),
+    ("fired", "触发", "Fired", Shown::Everywhere),
+    ("resolved", "恢复", "Resolved", Shown::Everywhere),
+    ("worst", "最差值", "Worst", Shown::Everywhere),
+    ("unit", "单位", "Unit", Shown::Files),
+    ("limit", "合理区间", "Limit", Shown::Beneath),
+    ("trigger", "触发单", "Trigger", Shown::Everywhere),
+    ("incident", "事件编号", "Incident", Shown::Files),
+];
+
+const COMPLAINTS: &[(&str, &str, &str, Shown)] = &[
+    ("name", "投诉指标", "Complaints", Shown::Everywhere),
+    ("service", "业务", "Service", Shown::Beneath),
+    ("place", "地点", "Place", Shown::Everywhere),
+    ("count", "本期", "Now", Shown::Everywhere),
+    ("before", "前期", "Before", Shown::Everywhere),
+    ("change", "变化", "Change", Shown::Everywhere),
+];
+
+const TRIGGERS: &[(&str, &str, &str, Shown)] = &[
+    ("trigger", "编号", "Number", Shown::Everywhere),
+    ("title", "需求", "Demand", Shown::Everywhere),
+    ("place", "地点", "Place", Shown::Beneath),
+    ("department", "责任部门", "Owner", Shown::Everywhere),
+    ("state", "状态", "State", Shown::Everywhere),
+    ("opened", "发现", "Opened", Shown::Everywhere),
+    ("closed", "关闭", "Closed", Shown::Everywhere),
+];
+
+pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
+    let fired = |alert: &&&Alert| {
+        alert
+            .fired_at_ms
+            .is_some_and(|at_ms| facts.is_within(at_ms))
+    };
+    let ended = |alert: &&&Alert| {
+        let over = alert.resolved_at_ms.filter(|_| alert.fired_at_ms.is_some());
+        over.is_some_and(|at_ms| facts.is_within(at_ms))
+    };
+    let fires = |alert: &&&Alert| alert.state == AlertState::Firing;
+    let count = |of: &dyn Fn(&&&Alert) -> bool| facts.alerts.iter().filter(of).count() as u64;
+    let opened = |trigger: &Trigger| facts.is_within(trigger.opened_at_ms);
+    let closed = |trigger: &Trigger| closed_at(trigger).is_some_and(|at_ms| facts.is_within(at_ms));
+    let triggers = |of: &dyn Fn(&Trigger) -> bool| {
+        let all = facts.triggers.iter();
+        all.filter(|trigger| of(trigger)).count() as u64
+    };
+    report.figures = vec![
+        figure("alerts_fired", "新增告警", "Alerts fired", count(&fired)),
+        figure(
+            "alerts_resolved",
+            "恢复告警",
+            "Alerts resolved",
+            count(&ended),
+        ),
+        figure("alerts_firing", "目前告警中", "Firing now", count(&fires)),
+        figure(
+            "complaint_records",
+            "有效投诉记录",
+            "Valid complaint records",
+            facts.records.valid,
+        ),
+        figure(
+            "triggers_opened",
+            "新增需求",
+            "Demands opened",
+            triggers(&opened),
+        ),
+        figure(
+            "triggers_closed",
+            "关闭需求",
+            "Demands closed",
+            triggers(&closed),
+        ),
+    ];
+    worst(facts, report);
+    let mut table = Table::new("alerts", text("告警", "Alerts"), ALERTS);
+    let told = facts.alerts.iter();
+    let mut told: Vec<&Alert> = told
+        .filter(|alert| fired(alert) || ended(alert) || fires(alert))
+        .copied()
+        .collect();
+    told.sort_by(|a, b| {
+        let key = |alert: &Alert| (alert.severity, alert.fired_at_ms);
+        key(b)
+            .cmp(&key(a))
+            .then_with(|| a.incident.cmp(&b.incident))
+    });
+    for alert in told {
+        push_alert(&mut table, alert, facts);
+    }
+    report.tables.push(table);
+    complaints(facts, report);
+    let mut table = Table::new(
+        "triggers",
+        text("新增和关闭的优化需求", "Demands opened and closed"),
+        TRIGGERS,
+    );
+    for trigger in facts.triggers.iter().filter(|t| opened(t) || closed(t)) {
+        table.push([
+            Value::name(&trigger.id),
+            trigger.title.clone().into(),
+            Value::name(trigger.cause.place.name()),
+            trigger.owner.department_name.clone().into(),
+            words(state_text(trigger.state.name()), trigger.state.name()).into(),
+            Value::Time(trigger.opened_at_ms),
+            closed_at(trigger).map_or(Value::Empty, Value::Time),
+        ]);
+    }
+    report.tables.push(table);
+}
+
+/// The worst objects of the period, and a word where there is nothing to judge.
+fn worst(facts: &Facts<'_>, report: &mut Report) {
+    let (judged, insufficient) = facts.judged();
+    let mut scored: Vec<(f64, &Judged<'_>)> = judged
+        .iter()
+        .filter_map(|object| Some((object.score?, object)))
+        .collect();
+    if scored.is_empty() {
+        report.remarks.push(text(
+            format!("本期没有可评分的指标（{insufficient} 个对象样本不足）：没有数据不等于正常。"),
+            format!("Nothing can be scored in this period ({insufficient} objects with too few samples): no data is not health."),
+        ));
+    }
+    let judged_well = scored.len();
+    scored.retain(|(score, _)| *score < FULL);
+    if scored.is_empty() && judged_well > 0 {
+        report.remarks.push(text(
+            format!("本期已评的 {judged_well} 个对象全部满分。"),
+            format!("All {judged_well} objects that were judged have full marks."),
+        ));
+    }
+    scored.sort_by(|(a, one), (b, other)| {
+        let key = |object: &Judged<'_>| (object.kqi.id.clone(), place(object.dimensions));
+        a.total_cmp(b).then_with(|| key(one).cmp(&key(other)))
+    });
+    let bars = scored.iter().take(BARS_MAX).map(|(score, object)| Bar {
+        name: text(
+            format!("{} {}", object.kqi.name.zh, place(object.dimensions)),
+            format!("{} {}", object.kqi.name.en, place(object.dimensions)),
+        ),
+        value: *score,
+        text: Value::number(*score, 2, ""),
+        tone: tone(*score),
+    });
+    report.chart = (!scored.is_empty()).then(|| Chart {
+        title: text("得分最低的指标（满分 5）", "Lowest scores (of 5)"),
+        full: 5.0,
+        bars: bars.collect(),
+    });
+    let mut table = Table::new("worst_kqis", text("最差指标", "Worst KQIs"), WORST);
+    for (index, (score, object)) in scored.iter().take(WORST_MAX).enumerate() {
+        let kqi = object.kqi;
+        let change = object.score_before.map(|before| score - before);
+        table.push([
+            Value::count(index + 1),
+            kqi.name.clone().into(),
+            facts.service_name(object.service()),
+            Value::name(place(object.dimensions)),
+            Value::number(*score, 2, ""),
+            change.map_or(Value::Empty, |change| Value::change(change, 2, "")),
+            object.shown(),
+            Value::name(unit(kqi)),
+            limit(kqi.interval.min, kqi.interval.max, &unit(kqi)),
+            Value::number(object.samples as f64, 0, ""),
+            Value::name(&kqi.id),
+        ]);
+    }
+    report.tables.push(table);
+}
+
+fn push_alert(table: &mut Table, alert: &Alert, facts: &Facts<'_>) {
+    let service = alert.service_name.clone().map(Value::from);
+    table.push([
+        words(Some(severity_text(alert.severity)), "").into(),
+        alert.name.clone().into(),
+        service.unwrap_or_else(|| facts.service_name(alert.service.as_deref())),
+        Value::name(place(&alert.group)),
+        alert.fired_at_ms.map_or(Value::Empty, Value::Time),
+        alert.resolved_at_ms.map_or(Value::Empty, Value::Time),
+        alert
+            .worst_value
+            .map_or(Value::Empty, |value| measured(value, &alert.unit)),
+        Value::name(&alert.unit),
+        limit(alert.limit_min, alert.limit_max, &alert.unit),
+        Value::name(alert.trigger.as_deref().unwrap_or_default()),
+        Value::name(&alert.incident),
+    ]);
+}
+
+/// Complaints counted by their filing, the most first.
+fn complaints(facts: &Facts<'_>, report: &mut Report) {
+    let sum = |totals: Option<crate::effect::Totals>| totals.map_or(0.0, |totals| totals.sum);
+    let mut counted: Vec<&Object<'_>> = facts
+        .objects
+        .iter()
+        .filter(|object| object.kqi.stream == Stream::Complaint)
+        .filter(|object| sum(object.now) > 0.0 || sum(object.before) > 0.0)
+        .collect();
+    counted.sort_by(|a, b| {
+        let key = |object: &Object<'_>| (object.kqi.id.clone(), place(object.dimensions));
+        sum(b.now)
+            .total_cmp(&sum(a.now))
+            .then_with(|| key(a).cmp(&key(b)))
+    });
+    let mut table = Table::new("complaints", text("投诉", "Complaints"), COMPLAINTS);
+    for object in counted {
+        let (now, before) = (sum(object.now), sum(object.before));
+        let change = percent(now as u64, before as u64).map(|share| share - 100.0);
+        let service = object.kqi.service.as_deref();
+        table.push([
+            object.kqi.name.clone().into(),
+            facts.service_name(service.or_else(|| dimension(object.dimensions, "service"))),
+            Value::name(place(object.dimensions)),
+            Value::number(now, 0, ""),
+            Value::number(before, 0, ""),
+            change.map_or(Value::Empty, |change| Value::change(change, 1, "%")),
+        ]);
+    }
+    report.tables.push(table);
+}
+
+/// When a trigger was closed, ms.
+pub(super) fn closed_at(trigger: &Trigger) -> Option<i64> {
+    trigger.state.is_final().then(|| trigger.entered_at_ms())
+}
+
+/// How a score is to be taken.
+pub(super) fn tone(score: f64) -> Tone {
+    match score {
+        score if score >= GOOD.0 => Tone::Good,
+        score if score >= GOOD.1 => Tone::Fair,
+        _ => Tone::Bad,
+    }
+}

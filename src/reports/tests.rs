@@ -1,0 +1,169 @@
+//! What reports say of facts written by hand.
+
+use crate::effect::Totals;
+use crate::reports::effects::stages;
+use crate::reports::{Facts, Object, Records, Report, Value, build};
+use crate::rules::testing::book;
+use crate::rules::{Period, RuleBook};
+use crate::triggers::Process;
+
+/// Eight KQIs, two of which show one cause.
+fn small_book() -> RuleBook {
+    let kqi = |n: usize| {
+        format!(
+            "      - {{id: k{n}, name: k{n}, layer: platform, stream: dial_test, aggregate: mean, group_by: [service, city], window: 5m, unit: s, anchors: [1, 2, 3, 4, 5], interval: {{max: 3}}, min_samples: 10, department: D}}\n"
+        )
+    };
+    let kqis: String = (0..8).map(kqi).collect();
+    book(&format!(
+        "
+book: {{name: t, version: '1', time_zone: Asia/Shanghai}}
+departments:
+  - {{id: D, name: d, roles: [{{id: r, name: r, contacts: [{{name: a, email: a@example.com}}]}}]}}
+knowledge:
+  - {{id: both, title: both, kqis: [k0, k1], causes: [c], verify: [v], remedies: [{{id: fix, text: fix it}}], reference: r}}
+services:
+  - id: s
+    name: s
+    kqis:
+{kqis}reports:
+  - {{id: week, name: week, kind: benchmark, period: weekly, at: '09:00', recipients: [{{department: D, role: r}}]}}
+"
+    ))
+}
+
+/// The benchmark of a week in which each object has this mean.
+fn benchmark(book: &RuleBook, cities: &[&str], mean: impl Fn(usize, usize) -> f64) -> Report {
+    let groups: Vec<Vec<(String, String)>> = cities
+        .iter()
+        .map(|city| {
+            let city = (*city).to_owned();
+            vec![
+                ("service".to_owned(), "s".to_owned()),
+                ("city".to_owned(), city),
+            ]
+        })
+        .collect();
+    let samples = 100;
+    let objects = book.kqis.iter().enumerate().flat_map(|(kqi, of)| {
+        let mean = &mean;
+        groups
+            .iter()
+            .enumerate()
+            .map(move |(city, dimensions)| Object {
+                kqi: of,
+                dimensions,
+                is_count: false,
+                now: Some(Totals {
+                    sum: 0.0,
+                    weighted: mean(kqi, city) * samples as f64,
+                    samples,
+                }),
+                before: None,
+            })
+    });
+    let period = Period {
+        key: "2026-03-02".to_owned(),
+        from_ms: 7,
+        to_ms: 8,
+        before_ms: 6,
+    };
+    build(&Facts {
+        book,
+        rule: &book.reports[0],
+        period: &period,
+        now_ms: 9,
+        triggers: Vec::new(),
+        alerts: Vec::new(),
+        objects: objects.collect(),
+        process: &Process::default(),
+        records: Records::default(),
+        skipped: 0,
+    })
+}
+
+fn suggestions(report: &Report) -> usize {
+    let table = report
+        .tables
+        .iter()
+        .find(|table| table.key == "suggestions");
+    table.unwrap().rows.len()
+}
+
+#[test]
+fn e9_as_many_suggestions_as_the_data_support_and_not_one_more() {
+    let book = small_book();
+    // Everything is bad in three cities: eight KQIs, of which two show one cause.
+    let bad = benchmark(&book, &["a", "b", "c"], |_, _| 4.5);
+    assert_eq!(suggestions(&bad), 7 * 3);
+    let words = &bad.remarks[0];
+    assert!(
+        words.en.contains("support 21 suggestions (at least 15"),
+        "{words:?}"
+    );
+    // One city: seven, and the report says so instead of stretching them.
+    let few = benchmark(&book, &["a"], |_, _| 4.5);
+    assert_eq!(suggestions(&few), 7);
+    let words = &few.remarks[0];
+    assert!(
+        words
+            .en
+            .contains("support only 7 suggestions, fewer than the 15"),
+        "{words:?}"
+    );
+    assert!(words.zh.contains("只支持 7 条"), "{words:?}");
+    // What scores 4 or better, and lies within its limits, needs none.
+    let none = benchmark(&book, &["a"], |_, _| 1.9);
+    assert_eq!(suggestions(&none), 0);
+}
+
+#[test]
+fn the_worst_comes_first_and_names_the_best_city() {
+    let book = small_book();
+    let report = benchmark(&book, &["a", "b"], |kqi, city| match (kqi, city) {
+        (3, 0) => 4.9,
+        (5, 0) => 2.5,
+        _ => 1.0,
+    });
+    let table = report
+        .tables
+        .iter()
+        .find(|table| table.key == "suggestions");
+    let table = table.unwrap();
+    let cell = |row: usize, key: &str| {
+        let at = table.columns.iter().position(|column| column.key == key);
+        table.rows[row][at.unwrap()].clone()
+    };
+    assert_eq!(table.rows.len(), 2);
+    assert_eq!(cell(0, "kqi"), Value::name("k3"));
+    assert_eq!(cell(1, "kqi"), Value::name("k5"));
+    let Value::Text(best) = cell(0, "best") else {
+        panic!("{:?}", cell(0, "best"));
+    };
+    assert_eq!(best.en, "best b 5.00");
+    let cities = report
+        .tables
+        .iter()
+        .find(|table| table.key == "cities")
+        .unwrap();
+    assert_eq!(
+        cities.rows[0][1],
+        Value::Text(crate::reports::facts::text("b", "b"))
+    );
+}
+
+#[test]
+fn g10_the_funnel_of_the_source() {
+    let figures = stages(157_000, 47_000, 122, 67);
+    let beside = |at: usize| figures[at].beside.clone().unwrap().en;
+    assert_eq!(
+        (beside(1), beside(3)),
+        ("29.9 %".to_owned(), "54.9 %".to_owned())
+    );
+    // Of nothing there is no share.
+    assert!(
+        stages(0, 0, 0, 0)
+            .iter()
+            .all(|figure| figure.beside.is_none())
+    );
+}

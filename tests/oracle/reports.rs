@@ -1,0 +1,285 @@
+//! A month of a small book: reports come when they are due, once, with the same bytes at any number of
+//! workers and over any checkpoint.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrysalis::engine::{Command, Effect, JournaledCommand};
+use chrysalis::notify::{Composer, MailConfig};
+use chrysalis::reports::{ReportNotice, ReportTold};
+use chrysalis::rules::{Language, parse};
+use chrysalis::triggers::TriggerState;
+use mail_parser::{MessageParser, MimeHeaders};
+use serde_json::json;
+
+use crate::generate::{Epoch, Handing, Journal};
+use crate::run::{Outcome, run, run_restarting};
+
+/// Monday 2 March 2026, 00:00 in Shanghai.
+const MONDAY: i64 = 1_772_380_800_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+/// To the first of April, noon.
+const HOURS: i64 = 30 * 24 + 12;
+const CITIES: [&str; 3] = ["长沙", "衡阳", "永州"];
+
+const BOOK: &str = "
+book: {name: small, version: '1', time_zone: Asia/Shanghai}
+departments:
+  - id: NET
+    name: {zh: 网络部, en: Network department}
+    outlet: network
+    roles: [{id: contact, name: {zh: 接口人, en: Contact}, contacts: [{name: 接口人, email: net@example.com, language: zh}]}]
+  - id: BSC
+    name: {zh: 业务支撑中心, en: Business support}
+    outlet: support
+    roles: [{id: contact, name: {zh: 接口人, en: Contact}, contacts: [{name: 支撑接口人, email: bsc@example.com, language: zh}]}]
+  - id: DATA
+    name: {zh: 数据部, en: Data department}
+    roles:
+      - id: coordinator
+        name: {zh: 监督协调岗, en: Coordination}
+        contacts: [{name: 协调岗, email: data@example.com, language: zh}, {name: Analyst, email: analyst@example.com, language: en}]
+alert_policies:
+  default: {for: 0s, keep_firing_for: 0s}
+streams:
+  dial_test: {allowed_lateness: 1m, idle_timeout: 2h, retention: 3d}
+  complaint: {allowed_lateness: 1m, idle_timeout: 2h, retention: 40d}
+knowledge:
+  - id: slow_sms
+    title: {zh: 短信厅回复慢, en: SMS hall answers slowly}
+    service: sms_hall
+    kqis: [sms_time]
+    leaves: [回复慢]
+    causes: [{zh: 接口被占用, en: An interface is held}]
+    verify: [{zh: 查看接口连接, en: Look at the connections}]
+    remedies:
+      - {id: release, text: {zh: 释放被占用的接口连接, en: Release the connections that are held}}
+      - {id: move, text: {zh: 把查询分流到其他主机, en: Move queries to other hosts}}
+    complexity: 2
+    owner: {department: BSC, role: contact}
+    reference: made up
+services:
+  - id: sms_hall
+    name: {zh: 短信营业厅, en: SMS hall}
+    kqis:
+      - {id: sms_time, name: {zh: 返回时延, en: Reply time}, layer: experience, stream: dial_test, aggregate: mean, group_by: [service, city], window: 1h, unit: s, anchors: [5, 10, 20, 30, 60], interval: {max: 20}, department: BSC}
+      - {id: sms_ok, name: {zh: 返回成功率, en: Reply success}, layer: platform, stream: dial_test, good: ok, aggregate: ratio, group_by: [service, city], window: 1h, unit: percent, anchors: [99, 95, 90, 80, 60], interval: {min: 90}, department: BSC}
+      - {id: sms_complaints, name: {zh: 短信厅投诉量, en: Complaints about the SMS hall}, layer: experience, stream: complaint, aggregate: count, group_by: [service, city], window: 1d, department: BSC}
+  - id: web_hall
+    name: {zh: 网上营业厅, en: Web hall}
+    kqis:
+      - {id: web_time, name: {zh: 页面时延, en: Page time}, layer: experience, stream: dial_test, aggregate: mean, group_by: [service, city], window: 1h, unit: s, anchors: [2, 4, 6, 10, 15], interval: {max: 6}, department: NET}
+      - {id: web_ok, name: {zh: 页面成功率, en: Page success}, layer: platform, stream: dial_test, good: ok, aggregate: ratio, group_by: [service, city], window: 1h, unit: percent, anchors: [99, 95, 90, 80, 60], interval: {min: 90}, department: NET}
+reports:
+  - {id: daily, name: {zh: 每日通报, en: Daily bulletin}, kind: bulletin, period: daily, at: '08:00', recipients: [{department: DATA, role: coordinator}]}
+  - {id: demands, name: {zh: 优化需求清单, en: List of demands}, kind: demand_list, period: weekly, weekday: mon, at: '08:30', recipients: [{department: DATA, role: coordinator}, {department: NET, role: contact}]}
+  - {id: benchmark, name: {zh: 渠道对标周报, en: Weekly benchmark}, kind: benchmark, period: weekly, weekday: mon, at: '09:00', suggestions_min: 15, recipients: [{department: DATA, role: coordinator}]}
+  - {id: effects, name: {zh: 优化效果月报, en: Effects of the month}, kind: effects, period: monthly, day: 1, at: '09:30', recipients: [{department: DATA, role: coordinator}]}
+";
+
+/// Probes and complaints of one hour. In Changsha the SMS hall is slow from the 5th, 10:00, to the 10th,
+/// 10:00; in Hengyang pages fail from the 18th on, and Yongzhou's pages are never quick.
+fn lines(hour: i64) -> Vec<String> {
+    let from_ms = MONDAY + hour * HOUR;
+    let mut lines = Vec::new();
+    for (at, city) in CITIES.into_iter().enumerate() {
+        for probe in 0..4 {
+            let ts = from_ms + probe * 15 * MINUTE + at as i64;
+            let wave = (hour * 7 + probe * 3 + at as i64) % 5;
+            let is_slow = city == "长沙" && (3 * 24 + 10..8 * 24 + 10).contains(&hour);
+            let sms_ms = if is_slow { 45_000 } else { 6_000 } + wave * 500;
+            let fails = city == "衡阳" && hour >= 16 * 24 && probe == 1;
+            let web_ms = if city == "永州" { 5_000 } else { 2_500 } + wave * 100;
+            lines.push(json!({"type": "dial_test", "ts": ts, "id": format!("s{ts}"), "service": "sms_hall", "city": city, "ok": true, "latency_ms": sms_ms}).to_string());
+            lines.push(json!({"type": "dial_test", "ts": ts, "id": format!("w{ts}"), "service": "web_hall", "city": city, "ok": !fails, "latency_ms": web_ms}).to_string());
+        }
+    }
+    let is_slow = (3 * 24 + 10..8 * 24 + 10).contains(&hour);
+    let path = "投诉/数据业务/自有业务/短信厅/查询/速度/回复慢";
+    if hour % 24 == 12 || is_slow && hour % 3 == 0 {
+        let ts = from_ms + 20 * MINUTE;
+        lines.push(json!({"type": "complaint", "ts": ts, "serial": format!("C{hour}"), "state": "filed", "service": "sms_hall", "city": "长沙", "path": path}).to_string());
+    }
+    if hour % 24 == 15 {
+        let ts = from_ms + 20 * MINUTE;
+        lines.push(json!({"type": "complaint", "ts": ts, "serial": format!("E{hour}"), "state": "excluded", "service": "sms_hall", "city": "长沙", "path": path}).to_string());
+    }
+    lines
+}
+
+/// What the department does at the end of an hour.
+fn commands(hour: i64) -> Vec<JournaledCommand> {
+    let moves = match hour {
+        h if h == 7 * 24 + 10 => vec![TriggerState::Accepted, TriggerState::InProgress],
+        h if h == 8 * 24 + 10 => vec![TriggerState::Mended],
+        _ => Vec::new(),
+    };
+    let command = |(at, to): (usize, TriggerState)| JournaledCommand {
+        position: hour as u64 * 10 + at as u64,
+        at_ms: MONDAY + (hour + 1) * HOUR,
+        actor: "王工".to_owned(),
+        command: Command::MoveTrigger {
+            id: "T-000001".to_owned(),
+            to,
+            reason: Some("已释放".to_owned()),
+            kind: None,
+            review_at_ms: None,
+            remedy: (to == TriggerState::Mended).then(|| "release".to_owned()),
+        },
+    };
+    moves.into_iter().enumerate().map(command).collect()
+}
+
+fn journal_of(book: &str, hours: i64) -> Journal {
+    let (book, problems) = parse(&[("small.yaml".to_owned(), book.to_owned())]);
+    let book = book.unwrap_or_else(|| panic!("{problems:?}"));
+    let mut book = Some(Arc::new(book));
+    let epoch = |hour: i64| Epoch {
+        now_ms: MONDAY + (hour + 1) * HOUR,
+        book: book.take(),
+        works: vec![(Handing::Lines, lines(hour))],
+        commands: commands(hour),
+        end: false,
+    };
+    Journal {
+        epochs: (0..hours).map(epoch).collect(),
+    }
+}
+
+fn told(outcome: &Outcome) -> Vec<&ReportTold> {
+    let effects = outcome.effects.iter().flatten();
+    let told = effects.filter_map(|effect| match effect {
+        Effect::Report(told) => Some(told),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// Every report for every recipient, as the ledger keeps it.
+fn notices(outcome: &Outcome) -> Vec<ReportNotice> {
+    told(outcome)
+        .into_iter()
+        .flat_map(ReportTold::notices)
+        .collect()
+}
+
+/// The mail as it goes on the wire.
+fn mail(notice: &ReportNotice) -> Vec<u8> {
+    let config = MailConfig {
+        from: "Chrysalis <chrysalis@example.com>".to_owned(),
+        ..MailConfig::default()
+    };
+    let composer = Composer::new(&config).unwrap();
+    let entry = composer.entry_of_report(notice);
+    let message = composer.compose_report(&entry.message_id, &entry.notice);
+    message.unwrap().eml
+}
+
+/// Subject, text and files of a mail.
+fn read(eml: &[u8]) -> String {
+    let message = MessageParser::default().parse(eml).unwrap();
+    let mut read = format!(
+        "Subject: {}\n\n{}",
+        message.subject().unwrap(),
+        message.body_text(0).unwrap()
+    );
+    for file in message.attachments() {
+        let name = file.attachment_name().unwrap();
+        let text = String::from_utf8(file.contents().to_vec()).unwrap();
+        assert!(text.starts_with('\u{feff}'), "{name}: for Excel");
+        write!(
+            read,
+            "\n=== {name}\n{}",
+            text.trim_start_matches('\u{feff}')
+        )
+        .unwrap();
+    }
+    read.replace("\r\n", "\n")
+}
+
+#[test]
+fn a_month_of_reports_reads_the_same_at_any_number_of_workers_and_over_checkpoints() {
+    let journal = journal_of(BOOK, HOURS);
+    let undisturbed = run(&journal, 1, |_, _, _, _| {});
+    let want = notices(&undisturbed);
+    for workers in [2, 4] {
+        assert!(
+            want == notices(&run(&journal, workers, |_, _, _, _| {})),
+            "{workers} workers"
+        );
+    }
+    // With a restart in each hour in which a report is due, and others: none is told twice.
+    let mut restart = |hour: usize| hour % 24 == 6 || hour % 24 == 7 || hour % 24 == 8;
+    let restarted = run_restarting(
+        &journal,
+        &mut |hour| 1 + hour % 3,
+        &mut restart,
+        |_, _, _, _| {},
+    );
+    assert!(want == notices(&restarted), "restarts");
+
+    let mut issues: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let all = told(&undisturbed);
+    for told in &all {
+        let report = &told.report;
+        issues
+            .entry(&report.id)
+            .or_default()
+            .push(&report.period.key);
+    }
+    assert_eq!(issues["daily"].len(), 31);
+    assert_eq!(issues["daily"][..2], ["2026-03-01", "2026-03-02"]);
+    for weekly in ["demands", "benchmark"] {
+        let weeks = [
+            "2026-02-23",
+            "2026-03-02",
+            "2026-03-09",
+            "2026-03-16",
+            "2026-03-23",
+        ];
+        assert_eq!(issues[weekly], weeks, "{weekly}");
+    }
+    assert_eq!(issues["effects"], ["2026-03"]);
+    let everyone: Vec<&str> = all[0].recipients.iter().map(|who| &*who.email).collect();
+    assert_eq!(everyone, ["analyst@example.com", "data@example.com"]);
+    let snapshot = &undisturbed.snapshot.reports;
+    assert_eq!(snapshot.told_total["daily"], 31);
+    assert_eq!(
+        (snapshot.newest.len(), snapshot.skipped_total),
+        (all.len(), 0)
+    );
+
+    // Golden bytes: one of each kind, in both languages.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports");
+    std::fs::create_dir_all(&folder).unwrap();
+    let golden = [
+        ("daily", "2026-03-05"),
+        ("demands", "2026-03-16"),
+        ("benchmark", "2026-03-02"),
+        ("effects", "2026-03"),
+    ];
+    for (id, period) in golden {
+        let of_both = want
+            .iter()
+            .filter(|notice| notice.report.id == id && notice.report.period.key == period)
+            .filter(|notice| notice.recipient.email != "net@example.com");
+        for notice in of_both {
+            let eml = mail(notice);
+            assert_eq!(eml, mail(notice), "the same bytes");
+            let language = match notice.recipient.language {
+                Language::Zh => "zh",
+                Language::En => "en",
+            };
+            std::fs::write(folder.join(format!("{id}.{language}.eml")), &eml).unwrap();
+            insta::assert_snapshot!(format!("report_{id}_{language}"), read(&eml));
+            if (id, language) == ("benchmark", "en") {
+                let message = MessageParser::default().parse(&eml).unwrap();
+                let html = message.body_html(0).unwrap().replace("\r\n", "\n");
+                insta::assert_snapshot!("report_html", html);
+            }
+        }
+    }
+}
