@@ -55,6 +55,10 @@ pub enum TransitionReason {
     OverLimit,
     /// There is no more of it than the limit again.
     WithinLimit,
+    /// People complain, and every KQI is normal.
+    BlindSpot,
+    /// A KQI says the same as the complaints.
+    Confirmed,
 }
 
 impl TransitionReason {
@@ -73,6 +77,8 @@ impl TransitionReason {
             TransitionReason::SourceBack => "source_back",
             TransitionReason::OverLimit => "over_limit",
             TransitionReason::WithinLimit => "within_limit",
+            TransitionReason::BlindSpot => "blind_spot",
+            TransitionReason::Confirmed => "confirmed",
         }
     }
 }

@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, reports,
-    rules, status, triggers, windows,
+    alerts, asking, complaints, crossings, events, frontline, history, kqis, machine, mm7, notices,
+    reports, rules, status, triggers, windows,
 };
 use crate::console;
 
@@ -32,6 +32,7 @@ use crate::console;
         windows::list,
         alerts::list,
         alerts::one,
+        crossings::list,
         triggers::list,
         triggers::one,
         triggers::advance,

@@ -15,8 +15,8 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices, reports,
-    rules, status, triggers, windows,
+    alerts, asking, complaints, crossings, events, frontline, history, kqis, machine, mm7, notices,
+    reports, rules, status, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -77,6 +77,7 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/kqis/{id}/windows", get(windows::list)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{incident}", get(alerts::one)),
+        ("/v1/crossings", get(crossings::list)),
         ("/v1/triggers", get(triggers::list)),
         ("/v1/triggers/process", get(asking::process)),
         ("/v1/triggers/{id}", get(triggers::one)),

@@ -216,6 +216,7 @@ fn demand_of(news: &News) -> DemandNotice {
         outlet: trigger.owner.outlet.name().to_owned(),
         copies: names(&trigger.copies),
         due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
+        crossing: trigger.crossing.map(|crossing| crossing.text()),
         urgency: trigger.urgency.total,
         hops: trigger.hops,
         tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,

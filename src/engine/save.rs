@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
+use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -42,6 +43,7 @@ struct LentRest<'a> {
     triggers: &'a TriggerBook,
     complaints: &'a Complaints,
     effects: &'a Effects,
+    crossings: &'a Crossings,
     silences: &'a Silences,
     overflows: &'a Overflows,
     reporting: &'a Reporting,
@@ -57,6 +59,7 @@ struct Rest {
     triggers: TriggerBook,
     complaints: Complaints,
     effects: Effects,
+    crossings: Crossings,
     silences: Silences,
     overflows: Overflows,
     reporting: Reporting,
@@ -106,6 +109,7 @@ impl Engine {
             triggers: &self.triggers,
             complaints: &self.complaints,
             effects: &self.effects,
+            crossings: &self.crossings,
             silences: &self.silences,
             overflows: &self.overflows,
             reporting: &self.reporting,
@@ -143,12 +147,14 @@ impl Engine {
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
                     engine.effects = rest.effects;
+                    engine.crossings = rest.crossings;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.reporting = rest.reporting;
                 }
             }
         }
+        engine.find_fired();
         engine.show_all();
         Ok(engine)
     }

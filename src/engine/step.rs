@@ -10,6 +10,7 @@ use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
+use crate::engine::crossing::{Crossings, Side};
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -57,6 +58,7 @@ pub struct Engine {
     pub(super) complaints: Complaints,
     pub(super) past: Past,
     pub(super) effects: Effects,
+    pub(super) crossings: Crossings,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) reporting: Reporting,
@@ -112,6 +114,8 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            crossed: Arc::default(),
+            crossings_began_total: [0; 3],
             bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
@@ -126,6 +130,7 @@ impl Engine {
             complaints: Complaints::default(),
             past: Past::default(),
             effects: Effects::default(),
+            crossings: Crossings::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
             reporting: Reporting::default(),
@@ -162,6 +167,7 @@ impl Engine {
         self.pass(&turn, &mut effects);
         self.recall(&turn, &mut effects);
         self.settle(&turn, &mut effects);
+        self.cross(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
         let mut own = self.silences.look(plan, &cut.watermarks);
         self.alerts_changed |= self.overflows.recount(plan, cut);
@@ -313,6 +319,9 @@ impl Engine {
             return;
         };
         let key = (rule, label.clone());
+        if Side::of(object.watch).is_some() && !instance.timeline.episodes().is_empty() {
+            self.crossings.fired.insert(key.clone());
+        }
         if instance.timeline.phase() == Phase::Quiet {
             self.restless.remove(&key);
         } else {

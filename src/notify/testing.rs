@@ -186,6 +186,7 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         outlet: "support".to_owned(),
         copies: vec!["业务支撑中心领导".to_owned()],
         due_ms: Some(START_MS + 120 * MINUTE_MS),
+        crossing: None,
         urgency: 36,
         hops: 1,
         tickets: 12,

@@ -3,6 +3,7 @@
 //! `shape` judges files by these tables and `schema` turns them into the JSON Schema for editors;
 //! the field texts are what an editor shows.
 
+mod crossing;
 mod kqi;
 mod leaf;
 mod mms;
@@ -217,6 +218,11 @@ static STREAM: Record = Record {
             "retention",
             Shape::Duration,
             "How long windows can be corrected.",
+        ),
+        may(
+            "quiet_max",
+            Shape::Duration,
+            "Longest silence of the whole stream that counts as nothing having happened (1d); what lasts longer is not known, and no part of a baseline.",
         ),
         may(
             "dimensions",

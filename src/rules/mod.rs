@@ -11,6 +11,7 @@ mod files;
 mod grammar;
 mod knowledge;
 mod leaf;
+mod mms;
 mod places;
 mod plan;
 mod predicate;
@@ -24,7 +25,7 @@ mod team;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use duration::{parse_duration, show_duration};
+pub(crate) use duration::{HOUR_MS, WEEK_MS, parse_duration, show_duration};
 pub(crate) use grammar::{may, must};
 pub(crate) use problem::{Position, Problems, did_you_mean};
 pub(crate) use shape::{Record, Shape};
@@ -36,14 +37,15 @@ pub use check::{load, parse};
 pub use files::read_files;
 pub use knowledge::{KnowledgeEntry, Remedy};
 pub use leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
+pub use mms::*;
 pub use places::{Place, Places};
-pub use plan::{Family, FamilyWindow, Lineage, Plan};
+pub use plan::{Family, FamilyBaseline, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
 pub use reports::{Every, Period, ReportKind, ReportRule};
 pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
 pub use team::{
-    Absence, CopyRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy, ProvinceRule,
-    ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
+    Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
+    ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
 };

@@ -6,6 +6,7 @@
 
 mod book;
 mod cause;
+mod crossing;
 mod due;
 mod evidence;
 mod explain;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use book::{News, NewsReason, Now, TriggerBook, TriggerLimits};
 pub use cause::{Cause, Place};
+pub use crossing::Crossing;
 pub use evidence::EVIDENCE_MAX;
 pub use flow::{MoveError, Refusal, TriggerState};
 pub use moves::Wanted;

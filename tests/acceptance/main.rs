@@ -12,6 +12,7 @@
 
 mod boss;
 mod complaints;
+mod crossing;
 mod dial_tests;
 mod effects;
 mod engine;

@@ -8,6 +8,7 @@
 pub(super) mod alerts;
 pub(super) mod asking;
 pub(super) mod complaints;
+pub(super) mod crossings;
 pub(super) mod events;
 pub(super) mod frontline;
 pub(super) mod history;

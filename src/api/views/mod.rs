@@ -4,6 +4,7 @@
 //! zone for people.
 
 mod alert;
+mod crossing;
 mod demand;
 mod effect;
 mod event;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
+pub use crossing::{AgainstView, CrossingView, CrossingsView};
 pub use demand::{
     ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
     WorkedView,

@@ -7,6 +7,7 @@
 mod alerts;
 mod anchors;
 mod conditions;
+mod crossing;
 mod departments;
 mod knowledge;
 mod kqis;
@@ -16,6 +17,7 @@ mod mms;
 mod places;
 mod reports;
 mod streams;
+mod surges;
 mod team;
 mod units;
 mod windows;
