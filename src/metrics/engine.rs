@@ -7,11 +7,10 @@ use prometheus::proto::MetricFamily;
 
 use crate::alerting::{Alert, AlertState};
 use crate::api::{Lifecycle, severity_name};
-use crate::engine::Snapshot;
 use crate::event::Stream;
 use crate::metrics::Scrape;
 use crate::metrics::family::Family;
-use crate::triggers::{Crossing, Process, TriggerState};
+use crate::triggers::{Process, TriggerState};
 
 /// Alert, service, severity, state.
 pub(super) type AlertLabels = (String, String, &'static str, &'static str);
@@ -383,28 +382,6 @@ fn firing_labels(alert: &Alert) -> [&str; 5] {
     ]
 }
 
-/// Complaints set against KQIs.
-fn crossings(snapshot: &Snapshot, page: &mut Vec<MetricFamily>) {
-    let mut now = Family::gauge(
-        "crossings",
-        "Objects whose alerts fire, by what complaints and KQIs of their service and place say of each other.",
-        &["crossing"],
-    );
-    let mut began = Family::counter(
-        "crossings_began_total",
-        "Crossings that began.",
-        &["crossing"],
-    );
-    for (crossing, total) in Crossing::ALL.iter().zip(snapshot.crossings_began_total) {
-        let of = snapshot.crossed.iter();
-        let of = of.filter(|crossed| crossed.crossing == *crossing);
-        now.add([crossing.name()], of.count() as f64);
-        began.add([crossing.name()], total as f64);
-    }
-    now.finish(page);
-    began.finish(page);
-}
-
 /// Triggers by state and department.
 pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     let snapshot = scrape.snapshot;
@@ -429,7 +406,6 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     }
     family.finish(page);
     process(&snapshot.process, page);
-    crossings(snapshot, page);
     Family::counter(
         "triggers_refused_total",
         "Triggers that were not opened because too many were open; the alerts were mailed all the same.",

@@ -6,7 +6,9 @@ use prometheus::{Encoder, TextEncoder};
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify, reports};
+use crate::metrics::{
+    Metrics, checkpoint, crossing, engine, history, kqi, limits, notify, reports,
+};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -44,6 +46,7 @@ impl Metrics {
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
+        crossing::crossings(scrape.snapshot, &mut families);
         let sizes = self.limits.get().copied().unwrap_or_default();
         let mails = self.notify_counts();
         limits::limits(scrape, &sizes, mails.as_ref(), &mut families);
