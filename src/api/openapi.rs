@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::routes::{
-    alerts, asking, complaints, crossings, events, frontline, history, kqis, machine, mm7, notices,
-    reports, rules, status, triggers, windows,
+    alerts, asking, complaints, crossings, events, frontline, health, history, kqis, machine, mm7,
+    notices, reports, rules, status, triggers, windows,
 };
 use crate::console;
 
@@ -30,6 +30,10 @@ use crate::console;
         kqis::services,
         kqis::list,
         windows::list,
+        health::shares,
+        health::list,
+        health::one,
+        health::boards,
         alerts::list,
         alerts::one,
         crossings::list,

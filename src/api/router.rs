@@ -15,8 +15,8 @@ use crate::api::ServerState;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, asking, complaints, crossings, events, frontline, history, kqis, machine, mm7, notices,
-    reports, rules, status, triggers, windows,
+    alerts, asking, complaints, crossings, events, frontline, health, history, kqis, machine, mm7,
+    notices, reports, rules, status, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -75,6 +75,10 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/services", get(kqis::services)),
         ("/v1/kqis", get(kqis::list)),
         ("/v1/kqis/{id}/windows", get(windows::list)),
+        ("/v1/kqis/{id}/contributions", get(health::shares)),
+        ("/v1/health", get(health::list)),
+        ("/v1/health/{service}", get(health::one)),
+        ("/v1/boards/{by}", get(health::boards)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{incident}", get(alerts::one)),
         ("/v1/crossings", get(crossings::list)),

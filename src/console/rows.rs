@@ -15,6 +15,7 @@ use crate::event::Stream;
 use crate::journal::writer::WriterStats;
 use crate::metrics::NotifyCounts;
 use crate::rules::{Text, Verdict};
+use crate::scores::health;
 use crate::triggers::{Crossing, Trigger, by_urgency};
 
 /// Rows of a table; the rest is a link to the API.
@@ -59,6 +60,7 @@ pub(super) struct ServiceRow {
     pub(super) zh: String,
     pub(super) en: String,
     pub(super) verdict: Chip,
+    pub(super) health: String,
     pub(super) score: String,
     pub(super) counts: Vec<(Chip, u64)>,
 }
@@ -189,6 +191,7 @@ fn remedies(trigger: &Trigger, snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn services(current: &Current) -> Vec<ServiceRow> {
+    let measured = current.measured();
     let row = |id: &str, name: Text| {
         let standing = Standing::of(current, id);
         let mut counts: Vec<(Verdict, u64)> = standing
@@ -202,6 +205,9 @@ fn services(current: &Current) -> Vec<ServiceRow> {
             zh: name.zh,
             en: name.en,
             verdict: verdict_chip(standing.worst()),
+            health: health(&current.plan.book, id, &measured)
+                .mean
+                .map_or_else(|| "—".to_owned(), |score| format!("{score:.1}")),
             score: standing
                 .score
                 .map_or_else(|| "—".to_owned(), |score| format!("{score:.1}")),

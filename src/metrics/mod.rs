@@ -8,6 +8,7 @@ mod checkpoint;
 mod crossing;
 mod engine;
 mod family;
+mod health;
 mod history;
 mod kqi;
 mod limits;

@@ -7,7 +7,7 @@ use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
-    Metrics, checkpoint, crossing, engine, history, kqi, limits, notify, reports,
+    Metrics, checkpoint, crossing, engine, health, history, kqi, limits, notify, reports,
 };
 
 /// What a page is made of.
@@ -58,6 +58,7 @@ impl Metrics {
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);
+        health::scores(scrape, &mut families);
         families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
 use crate::rules::{
-    KnowledgeEntry, Leaf, MmsRule, Outlet, Places, Predicate, ReportRule, TriggerPolicy,
+    HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places, Predicate, ReportRule,
+    TriggerPolicy,
 };
 
 /// A name in the two languages that people read here.
@@ -56,10 +57,14 @@ pub struct RuleBook {
     pub places: Places,
     /// Last-level nodes of the complaint tree that have a form.
     pub leaves: Vec<Leaf>,
+    /// Node codes of the complaint tree.
+    pub codes: NodeCodes,
     /// Causes that are known by name.
     pub knowledge: Vec<KnowledgeEntry>,
     /// What optimization triggers go by.
     pub triggers: TriggerPolicy,
+    /// What weighs how much in the scores of services.
+    pub health: HealthWeights,
     /// Reports that come by themselves.
     pub reports: Vec<ReportRule>,
     /// How MMS receipts are read.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CITY, Layout, Stream, StreamLayout};
+use crate::event::{CITY, CODE, Layout, NODE, Stream, StreamLayout};
 use crate::measure::Parts;
 use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WEEK_MS, WindowSpec};
 
@@ -369,10 +369,11 @@ fn fingerprint(
 /// Keeps a dimension, and the city for those that follow from it.
 fn keep(stream: Stream, layout: &mut StreamLayout, name: String) {
     let derived = stream.derived_dimensions().contains(&name.as_str());
-    let city = derived.then(|| CITY.to_owned());
+    let base = if name == CODE { NODE } else { CITY };
+    let base = derived.then(|| base.to_owned());
     // A gauge may say its province itself.
     let own = (!derived || stream.has_open_dimensions()).then_some(name);
-    for name in city.into_iter().chain(own) {
+    for name in base.into_iter().chain(own) {
         if !layout.dimensions.contains(&name) {
             layout.dimensions.push(name);
         }

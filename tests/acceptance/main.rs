@@ -16,6 +16,7 @@ mod crossing;
 mod dial_tests;
 mod effects;
 mod engine;
+mod health;
 mod leaf;
 mod loops;
 mod messages;

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alerting", &["effect", "rules"]),
     ("triggers", &["effect", "rules"]),
     ("effect", &["rules"]),
+    ("scores", &["rules"]),
     (
         "reports",
         &["alerting", "effect", "event", "rules", "triggers"],
@@ -51,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "mm7",
             "reports",
             "rules",
+            "scores",
             "store",
             "time",
             "triggers",
@@ -60,13 +62,13 @@ const ROOMS: &[(&str, &[&str])] = &[
         "console",
         &[
             "alerting", "api", "dataflow", "engine", "event", "journal", "metrics", "rules",
-            "triggers",
+            "scores", "triggers",
         ],
     ),
     (
         "metrics",
         &[
-            "alerting", "api", "engine", "event", "journal", "rules", "triggers",
+            "alerting", "api", "engine", "event", "journal", "rules", "scores", "triggers",
         ],
     ),
     (

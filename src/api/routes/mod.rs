@@ -11,6 +11,7 @@ pub(super) mod complaints;
 pub(super) mod crossings;
 pub(super) mod events;
 pub(super) mod frontline;
+pub(super) mod health;
 pub(super) mod history;
 pub(super) mod kqis;
 pub(super) mod machine;

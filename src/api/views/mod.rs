@@ -10,6 +10,7 @@ mod effect;
 mod event;
 mod form;
 mod frontline;
+mod health;
 mod history;
 mod kqi;
 mod notice;
@@ -35,6 +36,10 @@ pub use effect::{EffectView, IndicatorView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
 pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use frontline::{FrontlineView, SayView};
+pub use health::{
+    BoardLineView, BoardView, DimensionSharesView, HealthView, HealthsView, KqiHealthView,
+    LayerHealthView, ShareView, SharesView,
+};
 pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;
