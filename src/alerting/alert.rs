@@ -143,6 +143,9 @@ pub struct Alert {
     /// where no window is meant (the engine's own alerts, mails about a trigger).
     #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// What earlier weeks let expect of the newest judged window, for surges: a count.
+    #[serde(default)]
+    pub expected: Option<f64>,
     /// Worst value of the episode, in `unit`.
     pub worst_value: Option<f64>,
     /// Score of the newest window.

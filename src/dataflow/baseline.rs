@@ -106,11 +106,15 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// Notes an event: one comparison, as long as they come of the same hour.
+    /// Notes an event: two comparisons, as long as they come of the same hour.
     pub(super) fn hear(&mut self, stream: Stream, ts_ms: i64) {
-        let hour_ms = hour_of(ts_ms);
         let newest = &mut self.newest[stream.index()];
-        if newest.replace(hour_ms) != Some(hour_ms) && self.told.insert((stream, hour_ms)) {
+        if newest.is_some_and(|hour_ms| (hour_ms..hour_ms + HOUR_MS).contains(&ts_ms)) {
+            return;
+        }
+        let hour_ms = hour_of(ts_ms);
+        *newest = Some(hour_ms);
+        if self.told.insert((stream, hour_ms)) {
             self.news.push((stream, hour_ms));
         }
     }

@@ -274,6 +274,7 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         reason: TransitionReason::Breach,
         value: own.and_then(|known| known.value),
         verdict: None,
+        expected: None,
         worst_value: None,
         score: own.and_then(|known| known.score),
         samples: own.map_or(0, |known| known.samples),

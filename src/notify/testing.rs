@@ -60,6 +60,7 @@ pub(crate) fn notice() -> Notice {
             reason: TransitionReason::Persisted,
             value: Some(62.43),
             verdict: Some(Verdict::Abnormal(Severity::Major)),
+            expected: None,
             worst_value: Some(62.43),
             score: Some(1.7),
             samples: 42,

@@ -83,6 +83,13 @@ async fn three_to_six_at_night_is_no_alert_and_300_to_420_at_noon_is() {
     let alerts = engine.alerts("complaint_surge", "firing").await;
     assert_eq!(alerts.len(), 1, "{alerts:#?}");
     assert_eq!(alerts[0]["fired_at_ms"], fifth + 13 * HOUR);
+    near(&alerts[0]["expected"], 300.0, 1e-9);
+    let mails = engine.mails("投诉突增", 1).await;
+    assert!(
+        mails[0].contains("往周同时段平均") && mails[0].contains("300"),
+        "{}",
+        mails[0]
+    );
     // Of a week before nobody could say anything, which is neither good nor bad.
     let second = engine
         .window(

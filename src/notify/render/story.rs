@@ -139,6 +139,13 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));
+    if let Some(expected) = alert.expected {
+        facts.push(fact(
+            "往周同时段平均",
+            "Same hours of earlier weeks",
+            quantity(expected, ""),
+        ));
+    }
     facts
 }
 
