@@ -129,7 +129,7 @@ def row_keys(options):
 
 
 def row_memory(options):
-    minutes = 240 if options.long else 40
+    minutes = 240 if options.long else 120
     told = [inside("memory", "--minutes", minutes) for _ in range(1 if not options.long else 3)]
     one = told[0]
     note = (f"resident memory, 20,000 keys, {one['panes']:,} panes and as many of tuples "
