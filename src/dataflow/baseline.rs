@@ -200,9 +200,9 @@ impl FamilyState {
             }
             let panes = held.panes.clone();
             if let Some(baseline) = baseline {
-                for (pane_ms, measure) in &panes {
-                    self.tally(baseline, &group, *pane_ms, measure);
-                }
+                panes.for_each(|pane_ms, measure| {
+                    self.tally(baseline, &group, pane_ms, measure);
+                });
             }
         }
     }
@@ -305,8 +305,8 @@ impl Windows {
                         })
                     };
                     for (group, held) in &state.groups {
-                        let ends = held.panes.keys();
-                        let ends = ends.flat_map(|pane_ms| affected_ends(window, *pane_ms));
+                        let ends = held.panes.starts();
+                        let ends = ends.flat_map(|pane_ms| affected_ends(window, pane_ms));
                         for end_ms in ends.filter(|ms| *ms <= sealed_ms && looks_back(*ms)) {
                             dirty.insert((*number, shape, end_ms, group.clone()));
                         }
@@ -358,8 +358,9 @@ impl GroupState {
     }
 
     fn has_facts(&self, window: &FamilyWindow, end_ms: i64) -> bool {
-        let span = end_ms - window.spec.size_ms..end_ms;
-        self.panes.range(span).next().is_some()
+        let before_ms = end_ms - window.spec.size_ms - 1;
+        let (_, first_ms) = self.panes.neighbours(before_ms);
+        first_ms.is_some_and(|ms| ms < end_ms)
     }
 }
 

@@ -26,6 +26,8 @@ mod graph;
 mod key;
 mod limits;
 mod message;
+mod panes;
+mod pool;
 mod questions;
 mod retell;
 mod route;

@@ -16,14 +16,13 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use differential_dataflow::difference::{IsZero, Semigroup};
-
 use crate::dataflow::admit::consolidated;
 use crate::dataflow::baseline::{Heard, Tallies};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
-use crate::dataflow::route::horizon;
+use crate::dataflow::panes::{Panes, Scratch};
+use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Watermarks};
@@ -35,13 +34,12 @@ use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct GroupState {
     pub(super) group: Arc<Group>,
-    pub(super) panes: BTreeMap<i64, Arc<Measure>>,
+    pub(super) panes: Panes,
     /// Coarse counts that outlive the panes, where the family has a baseline.
     pub(super) tallies: Tallies,
 }
 
 /// Panes and open windows of one family.
-#[derive(Default)]
 pub(super) struct FamilyState {
     pub(super) groups: FxHashMap<Arc<Group>, Arc<GroupState>>,
     pub(super) by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
@@ -49,6 +47,20 @@ pub(super) struct FamilyState {
     pub(super) by_bucket: BTreeMap<i64, Vec<Arc<Group>>>,
     /// For each window shape, groups by the end of windows that wait for the watermark.
     pub(super) waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
+    /// Panes that start before this have been packed, ms.
+    packed_ms: i64,
+}
+
+impl Default for FamilyState {
+    fn default() -> FamilyState {
+        FamilyState {
+            groups: FxHashMap::default(),
+            by_pane: BTreeMap::new(),
+            by_bucket: BTreeMap::new(),
+            waiting: Vec::new(),
+            packed_ms: i64::MIN,
+        }
+    }
 }
 
 impl FamilyState {
@@ -56,9 +68,9 @@ impl FamilyState {
     pub(super) fn wait_anew(&mut self, family: &Family, sealed_ms: i64) {
         self.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
         for (group, held) in &self.groups {
-            for pane_ms in held.panes.keys() {
+            for pane_ms in held.panes.starts() {
                 for (window, waiting) in family.windows.iter().zip(&mut self.waiting) {
-                    for end_ms in affected_ends(window, *pane_ms).filter(|ms| *ms > sealed_ms) {
+                    for end_ms in affected_ends(window, pane_ms).filter(|ms| *ms > sealed_ms) {
                         let waiting = waiting.entry(end_ms).or_default();
                         if waiting.last() != Some(group) {
                             waiting.push(group.clone());
@@ -82,7 +94,7 @@ pub(super) struct Windows {
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
-    pub(super) scratch: (Total, Total),
+    pub(super) scratch: (Total, Total, Scratch),
 }
 
 impl Windows {
@@ -102,8 +114,8 @@ impl Windows {
     pub(super) fn restore(&mut self, shared: SharedState, groups: Vec<(u32, GroupState)>) {
         for (number, held) in groups {
             let state = self.families.entry(number).or_default();
-            for pane_ms in held.panes.keys() {
-                let of_pane = state.by_pane.entry(*pane_ms).or_default();
+            for pane_ms in held.panes.starts() {
+                let of_pane = state.by_pane.entry(pane_ms).or_default();
                 of_pane.push(held.group.clone());
             }
             for bucket_ms in held.tallies.keys() {
@@ -121,6 +133,8 @@ impl Windows {
             if let Some(family) = plan.families.get(number) {
                 let sealed_ms = self.clock.watermarks.of(family.stream);
                 state.wait_anew(family, sealed_ms);
+                // Panes come packed from a checkpoint.
+                state.packed_ms = full_before(&self.clock.watermarks, family.stream, plan);
             }
         }
     }
@@ -176,6 +190,7 @@ impl Windows {
         }
         self.explain(&plan, changes, &before, &mut dirty);
         self.seal(&plan, output);
+        self.pack(&plan);
         for (family, shape, end_ms, group) in dirty {
             let Some(family) = plan.families.get(&family) else {
                 continue;
@@ -213,12 +228,12 @@ impl Windows {
         let held = state.groups.entry(group.clone()).or_insert_with(|| {
             Arc::new(GroupState {
                 group: group.clone(),
-                panes: BTreeMap::new(),
+                panes: Panes::default(),
                 tallies: Tallies::new(),
             })
         });
         let panes = &mut Arc::make_mut(held).panes;
-        if !panes.contains_key(&pane_ms) {
+        if panes.add(pane_ms, &measure) {
             open(
                 family,
                 panes,
@@ -233,10 +248,9 @@ impl Windows {
                 .or_default()
                 .push(group.clone());
         }
-        let pane = Arc::make_mut(panes.entry(pane_ms).or_default());
-        pane.plus_equals(&measure);
-        if pane.is_zero() {
-            panes.remove(&pane_ms);
+        if pane_ms < state.packed_ms {
+            // It comes late, and no later pane of the group will take it along.
+            panes.pack(state.packed_ms);
         }
         for (shape, window) in family.windows.iter().enumerate() {
             for end_ms in affected_ends(window, pane_ms).filter(|end_ms| *end_ms <= sealed_ms) {
@@ -292,7 +306,7 @@ impl Windows {
     ) -> WindowUpdate {
         let window = &family.windows[shape];
         let start_ms = end_ms - window.spec.size_ms;
-        let (mut total, mut earlier) = std::mem::take(&mut self.scratch);
+        let (mut total, mut earlier, mut scratch) = std::mem::take(&mut self.scratch);
         total.clear();
         earlier.clear();
         let panes = self
@@ -301,12 +315,10 @@ impl Windows {
             .and_then(|state| state.groups.get(&group));
         let held = panes.map(|held| &**held);
         if let Some(GroupState { panes, .. }) = held {
-            panes
-                .range(start_ms..end_ms)
-                .for_each(|(_, pane)| total.add(pane));
+            panes.sum(start_ms..end_ms, &mut total, &mut scratch);
             if let Some(against_ms) = window.against_ms {
-                let range = start_ms - against_ms..end_ms - against_ms;
-                panes.range(range).for_each(|(_, pane)| earlier.add(pane));
+                let span = start_ms - against_ms..end_ms - against_ms;
+                panes.sum(span, &mut earlier, &mut scratch);
             }
         }
         let summed = Summed {
@@ -337,7 +349,7 @@ impl Windows {
         };
         let (count, good) = (total.count, total.good);
         // Their memory is used again.
-        self.scratch = (total, earlier);
+        self.scratch = (total, earlier, scratch);
         WindowUpdate {
             group,
             start_ms,
@@ -346,6 +358,29 @@ impl Windows {
             good,
             standing,
             cells,
+        }
+    }
+
+    /// Packs the panes that the watermark has passed.
+    fn pack(&mut self, plan: &Plan) {
+        for (number, state) in &mut self.families {
+            let Some(family) = plan.families.get(number) else {
+                continue;
+            };
+            let before_ms = full_before(&self.clock.watermarks, family.stream, plan);
+            if before_ms <= state.packed_ms {
+                continue;
+            }
+            for (_, groups) in state.by_pane.range_mut(state.packed_ms..before_ms) {
+                groups.shrink_to_fit();
+                for group in groups {
+                    let held = state.groups.get_mut(group);
+                    if let Some(held) = held.filter(|held| held.panes.is_unpacked(before_ms)) {
+                        Arc::make_mut(held).panes.pack(before_ms);
+                    }
+                }
+            }
+            state.packed_ms = before_ms;
         }
     }
 
@@ -377,7 +412,7 @@ impl Windows {
                         continue;
                     };
                     let of_group = Arc::make_mut(of_group);
-                    of_group.panes.remove(&pane_ms);
+                    of_group.panes.retire(horizon_ms);
                     if of_group.is_empty() {
                         state.groups.remove(&group);
                     }
@@ -419,20 +454,13 @@ pub(super) fn affected_ends(
 /// one entry a pane and shape.
 pub(super) fn open(
     family: &Family,
-    panes: &BTreeMap<i64, Arc<Measure>>,
+    panes: &Panes,
     group: &Arc<Group>,
     pane_ms: i64,
     sealed_ms: i64,
     waiting: &mut [BTreeMap<i64, Vec<Arc<Group>>>],
 ) {
-    let earlier = panes
-        .range(..pane_ms)
-        .next_back()
-        .map(|(pane_ms, _)| *pane_ms);
-    let later = panes
-        .range(pane_ms + 1..)
-        .next()
-        .map(|(pane_ms, _)| *pane_ms);
+    let (earlier, later) = panes.neighbours(pane_ms);
     for (window, waiting) in family.windows.iter().zip(waiting) {
         for end_ms in affected_ends(window, pane_ms) {
             let start_ms = end_ms - window.spec.size_ms;
