@@ -42,7 +42,7 @@ impl Engine {
         let Some(instance) = self.instances[rule].get_mut(label) else {
             return;
         };
-        let chart = instance.values.chart();
+        let chart = instance.values.chart(watch.kqi.window.hop_ms);
         let alert = story.alert;
         let over = alert.state == AlertState::Resolved;
         let now_ms = turn.cut.now_ms;

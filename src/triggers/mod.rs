@@ -21,7 +21,7 @@ mod urgency;
 #[cfg(test)]
 mod tests;
 
-pub use book::{News, NewsReason, Now, TriggerBook, TriggerLimits};
+pub use book::{ENGINE, News, NewsReason, Now, TriggerBook, TriggerLimits};
 pub use cause::{Cause, Place};
 pub use evidence::EVIDENCE_MAX;
 pub use flow::{MoveError, Refusal, TriggerState};
