@@ -56,6 +56,8 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    /// The clock at the last round; before the first it is later than any.
+    pub(super) looked_at_ms: i64,
     pub(super) counted_at_ms: i64,
     /// A round ended early, so rows may say `sending` though nothing is on its way.
     pub(super) uncertain: bool,
@@ -295,6 +297,18 @@ impl Delivery {
     }
 
     async fn tidy(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        if now_ms < self.looked_at_ms {
+            // The longest wait there is, its jitter, and a digest's minute.
+            let horizon_ms = self.config.backoff_ms_max.max(1) * 6 / 5 + 60_000;
+            let nearer = self.ledger.bring_nearer(now_ms, horizon_ms).await?;
+            if nearer > 0 {
+                warn!(
+                    nearer,
+                    "the clock was set back: mails that waited are tried now"
+                );
+            }
+        }
+        self.looked_at_ms = now_ms;
         let shed = self.ledger.shed(self.config.queued_max, now_ms).await?;
         if shed > 0 {
             add(&self.counters.shed, shed);

@@ -115,6 +115,8 @@ impl Notifier {
             stop: stopping,
             minute: Minute::default(),
             forgot_at_ms: i64::MIN / 2,
+            // The process before may have had another clock.
+            looked_at_ms: i64::MAX,
             counted_at_ms: i64::MIN / 2,
             uncertain: false,
         };

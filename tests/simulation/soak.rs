@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::machine::Mind;
+use crate::memory::live_bytes;
 use crate::story::{self, BEGIN_MS};
 
 const MINUTE_MS: i64 = 60_000;
@@ -24,6 +25,8 @@ const MINUTES_A_DAY: i64 = 24 * 60;
 /// Days after which everything that is remembered for a while is full: two days of mails in the ledger, two of
 /// triggers and ended alerts, and the engine's timelines, which are tidied every 4,096 epochs.
 const FULL_AFTER_DAYS: usize = 6;
+/// KQIs by their groups.
+const OBJECTS: u64 = 10;
 /// Bounds that a few days of incidents reach, so that the days after show that they hold.
 const LIMITS: EngineLimits = EngineLimits {
     open_triggers_max: 1_000,
@@ -33,7 +36,7 @@ const LIMITS: EngineLimits = EngineLimits {
 };
 
 /// One minute of all streams: an incident of two hours every day.
-fn minute(chance: &mut Chance, minute: i64) -> Record {
+fn minute(chance: &mut Chance, minute: i64, tickets: &mut u64) -> Record {
     let ts = BEGIN_MS + minute * MINUTE_MS;
     let in_incident = (600..720).contains(&(minute % MINUTES_A_DAY));
     let mut lines = String::new();
@@ -64,6 +67,7 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
         }
     }
     if chance.percent(if in_incident { 90 } else { 5 }) {
+        *tickets += 1;
         say(
             json!({"type": "complaint", "ts": ts, "serial": format!("t{minute}"), "version": 0, "state": "filed", "path": "数据业务/手机报", "service": "news", "city": "cs"}),
         );
@@ -107,12 +111,16 @@ struct Day {
     checkpoint_bytes: u64,
     ledger_rows: u64,
     ledger_bytes: u64,
+    /// Allocated, and resident.
+    live_bytes: u64,
     resident_bytes: u64,
     /// Window updates of the day: what the operators told the engine.
     updates: u64,
     /// Processor time of the day's epochs, all threads, ms.
     cpu_ms: u64,
     notices: u64,
+    /// Complaints filed.
+    tickets: u64,
 }
 
 fn held(counts: &Counts) -> [u64; 5] {
@@ -175,10 +183,10 @@ async fn what_is_held_does_not_grow_after_the_first_days() {
     mind.engine.set_limits(LIMITS);
     let mut all: Vec<Day> = Vec::new();
     for day in 0..days {
-        let (mut notices, updates, cpu) = (0, mind.updates, cpu_ms());
+        let (mut notices, mut tickets, updates, cpu) = (0, 0, mind.updates, cpu_ms());
         for of_day in 0..MINUTES_A_DAY {
             let at = day * MINUTES_A_DAY + of_day;
-            let mut records = vec![minute(&mut chance, at)];
+            let mut records = vec![minute(&mut chance, at, &mut tickets)];
             if at == 0 {
                 records.insert(0, book());
             }
@@ -219,13 +227,15 @@ async fn what_is_held_does_not_grow_after_the_first_days() {
             checkpoint_bytes: checkpoint_bytes as u64,
             ledger_rows: rows,
             ledger_bytes: bytes_of(folder.path()),
+            live_bytes: live_bytes(),
             resident_bytes: resident_bytes(),
             updates: mind.updates - updates,
             cpu_ms,
             notices,
+            tickets,
         };
         println!(
-            "day {:2}: {} keys {:?}, checkpoint {} KiB, ledger {} rows {} KiB, resident {} KiB, {} window updates, \
+            "day {:2}: {} keys {:?}, checkpoint {} KiB, ledger {} rows {} KiB, memory {} KiB (resident {}), {} window updates, \
              {:.2} ms of processor an epoch, {} notices",
             day + 1,
             of_day.keys,
@@ -233,6 +243,7 @@ async fn what_is_held_does_not_grow_after_the_first_days() {
             of_day.checkpoint_bytes / 1024,
             of_day.ledger_rows,
             of_day.ledger_bytes / 1024,
+            of_day.live_bytes / 1024,
             of_day.resident_bytes / 1024,
             of_day.updates,
             of_day.cpu_ms as f64 / MINUTES_A_DAY as f64,
@@ -275,13 +286,37 @@ fn flat(all: &[Day]) {
     {
         check(what, &|day| day.held[at], 10, 0);
     }
-    // Hours of every object that is watched are kept for six weeks, to compare effects with: 24 points of
-    // some 20 bytes a day and object.
-    let past = 24 * 20 * 10 * all.len() as u64;
-    check("checkpoint bytes", &|day| day.checkpoint_bytes, 10, past);
-    check("rows of the ledger", &|day| day.ledger_rows, 25, 0);
+    // Two things are remembered for longer than a month: hours of every object that is watched, for six weeks, to
+    // compare effects with; and complaints that wait for a trigger of their cause, up to 20,000.
+    let remembered = |point_bytes: u64, ticket_bytes: u64| {
+        let points = 24 * OBJECTS * all.len() as u64;
+        let tickets: u64 = all.iter().map(|day| day.tickets).sum();
+        assert!(tickets < 20_000, "{tickets} tickets reach their bound");
+        points * point_bytes + tickets * ticket_bytes
+    };
+    check(
+        "checkpoint bytes",
+        &|day| day.checkpoint_bytes,
+        10,
+        remembered(20, 90),
+    );
+    // Two days of mails, and those of the day under way.
+    for (day, last) in all.windows(3).zip(3..) {
+        let mailed: u64 = day.iter().map(|day| day.notices).sum();
+        let rows = day[2].ledger_rows;
+        assert!(
+            rows <= mailed,
+            "the ledger has {rows} rows on day {last}, of {mailed} mails"
+        );
+    }
     check("bytes of the ledger", &|day| day.ledger_bytes, 25, 0);
-    check("resident bytes", &|day| day.resident_bytes, 15, 16 << 20);
+    check(
+        "bytes of memory",
+        &|day| day.live_bytes,
+        10,
+        remembered(48, 350),
+    );
+    check("resident bytes", &|day| day.resident_bytes, 50, 32 << 20);
     check("window updates", &|day| day.updates, 10, 0);
     // Processor time and not time on the clock; what grew with the days would be many times as much by now.
     check("processor time, ms", &|day| day.cpu_ms, 60, 0);
