@@ -137,7 +137,7 @@ fn ticks(folder: &Path) -> Vec<i64> {
     let text = String::from_utf8(dumped.stdout).unwrap();
     let tick = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
-        line["now_ms"].as_i64().unwrap_or_else(|| panic!("{line}"))
+        line["at_ms"].as_i64().unwrap_or_else(|| panic!("{line}"))
     };
     text.lines().map(tick).collect()
 }

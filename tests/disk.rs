@@ -329,7 +329,7 @@ async fn a_ledger_without_room_holds_decisions_up_and_not_answers() {
     until_mailed(folder, "source_silent").await;
     producer.check(&server).await;
     let status = server.json("/v1/status").await;
-    assert_eq!(status["lifecycle"], "ready", "{status:#}");
+    assert_eq!(status["state"], "ready", "{status:#}");
     // A stop does not wait for a disk without room.
     let _ballast = disk.ballast(u64::MAX);
     let begun = Instant::now();

@@ -1,7 +1,7 @@
 //! Checkpoints of the running engine: when one is due, who writes it, and where a start begins.
 //!
 //! * The feed marks an epoch; the dataflow hands its state over with that epoch's cut, by sharing; the
-//!   engine adds its own; a thread of its own encodes and writes. Nothing waits for the disk.
+//!   engine adds its own, likewise; a thread of its own encodes and writes. Nothing waits for the disk.
 //! * One is under way at a time. One that fails is counted and told, and the next is due as ever.
 //! * What a start does not need any more is cut off the journal after a checkpoint, never before.
 
@@ -17,7 +17,7 @@ use crate::api::{CheckpointNow, Health};
 use crate::app::rulebook::{RuleFiles, plan_after};
 use crate::checkpoint::{CheckpointError, Folder, Head, Opened, Section};
 use crate::dataflow::{DataflowState, RestoredState};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineState, SaveError};
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
 use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut, oldest};
@@ -50,14 +50,13 @@ pub(super) struct Due {
 /// A marked epoch with its state, on the way to the thread that writes it.
 struct Job {
     head: Head,
-    engine: Vec<Vec<u8>>,
+    engine: EngineState,
     dataflow: DataflowState,
 }
 
 /// Takes what is to be written.
 pub(super) struct Keeper {
     jobs: SyncSender<Job>,
-    under_way: Arc<AtomicBool>,
 }
 
 /// Writes, and cuts the journal.
@@ -87,10 +86,7 @@ pub(super) fn keeping(
         last: Instant::now(),
         under_way: under_way.clone(),
     };
-    let keeper = Keeper {
-        jobs: jobs_in,
-        under_way: under_way.clone(),
-    };
+    let keeper = Keeper { jobs: jobs_in };
     let scribe = Scribe {
         jobs,
         under_way,
@@ -119,21 +115,13 @@ impl Due {
 
 impl Keeper {
     /// Hands over what belongs to a marked epoch.
-    pub(super) fn keep(&self, head: Head, engine: &Engine, dataflow: DataflowState) {
-        let mut pieces = Vec::new();
-        let encoded = engine.pieces(|piece| {
-            pieces.push(piece);
-            Ok::<(), crate::engine::SaveError>(())
-        });
+    pub(super) fn keep(&self, head: Head, engine: EngineState, dataflow: DataflowState) {
         let job = Job {
             head,
-            engine: pieces,
+            engine,
             dataflow,
         };
-        if let Err(error) = encoded {
-            tracing::error!(%error, "the engine's state cannot be kept");
-            self.under_way.store(false, Ordering::Release);
-        } else if self.jobs.send(job).is_err() {
+        if self.jobs.send(job).is_err() {
             tracing::error!("nobody writes checkpoints any more");
         }
     }
@@ -178,8 +166,8 @@ impl Scribe {
         } = job;
         let producers = self.submitter.producers();
         let bytes = keep(&self.folder, &head, &producers, &engine, &dataflow)?;
-        // The operators need not clone what they touch any more.
-        drop(dataflow);
+        // Nobody need clone what it touches any more.
+        drop((engine, dataflow));
         let Some((below, _)) = self.folder.oldest()? else {
             return Ok((bytes, 0));
         };
@@ -196,8 +184,8 @@ impl Scribe {
     }
 }
 
-/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the pieces of the
-/// engine and of the dataflow. Returns its size in bytes.
+/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the engine and the
+/// dataflow. Returns its size in bytes.
 ///
 /// # Errors
 /// As [`Folder::write`].
@@ -205,18 +193,27 @@ pub fn keep(
     folder: &Folder,
     head: &Head,
     producers: &Producers,
-    engine: &[Vec<u8>],
+    engine: &EngineState,
     dataflow: &DataflowState,
 ) -> Result<u64, CheckpointError> {
     let producers = postcard::to_allocvec(producers)
         .map_err(|error| CheckpointError::content("the journal's producers", error))?;
     folder.write(head, |add| {
         add(Section::Producers, &producers)?;
-        for piece in engine {
-            add(Section::Engine, piece)?;
-        }
+        engine
+            .pieces(|piece| add(Section::Engine, &piece).map_err(Unwritten))
+            .map_err(|Unwritten(error)| error)?;
         dataflow.pieces(|piece| add(Section::Dataflow, &piece))
     })
+}
+
+/// Why the engine's state was not written: the room of checkpoints knows of no engine.
+struct Unwritten(CheckpointError);
+
+impl From<SaveError> for Unwritten {
+    fn from(error: SaveError) -> Self {
+        Unwritten(CheckpointError::content("the engine", error))
+    }
 }
 
 /// What the head of a marked epoch's checkpoint says.

@@ -103,6 +103,7 @@ impl Engine {
                 continue;
             }
             instances.retain(|_, instance| {
+                let instance = Arc::make_mut(instance);
                 instance.timeline.forget(&watch.reading(), horizon_ms);
                 instance.forget_values_before(horizon_ms);
                 let timeline = &instance.timeline;

@@ -36,7 +36,7 @@ enum Subject {
 }
 
 /// Sources that are blind now.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Silences {
     firing: BTreeMap<Subject, Alert>,
     episodes: BTreeMap<Subject, u32>,

@@ -79,10 +79,16 @@ impl Server {
     /// SIGTERM, and the exit code.
     #[allow(dead_code, reason = "not every test stops it gently")]
     pub(crate) fn stop(mut self) -> Option<i32> {
+        self.terminate();
+        self.child.wait().unwrap().code()
+    }
+
+    /// SIGTERM, without waiting.
+    #[allow(dead_code, reason = "not every test sends signals")]
+    pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status();
         assert!(asked.unwrap().success());
-        self.child.wait().unwrap().code()
     }
 
     /// How it ended, if it has.

@@ -10,7 +10,7 @@ use chrysalis::checkpoint::{CheckpointError, Folder, Head};
 use chrysalis::dataflow::{
     Counts, Cuts, Dataflow, DataflowConfig, DataflowState, Feed, Limits, Queries,
 };
-use chrysalis::engine::{Effect, Engine, SaveError};
+use chrysalis::engine::{Effect, Engine, EngineState, SaveError};
 use chrysalis::event::Batch;
 use chrysalis::journal::{
     Committed, Disk, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Record,
@@ -51,7 +51,7 @@ pub(crate) struct Machine {
 /// A checkpoint on its way to a slow disk: its state is shared with the operators, who go on meanwhile.
 struct Writing {
     head: Head,
-    pieces: Vec<Vec<u8>>,
+    engine: EngineState,
     state: DataflowState,
     epochs_left: u64,
 }
@@ -122,7 +122,7 @@ impl Mind {
             bytes += piece.len();
             Ok::<(), SaveError>(())
         };
-        self.engine.pieces(engine).unwrap();
+        self.engine.state().pieces(engine).unwrap();
         Some((state.keys() as u64, bytes))
     }
 
@@ -273,15 +273,9 @@ impl Machine {
         let state = self.mind.cuts.take_state();
         let in_force = self.mind.interpreter.in_force();
         if let (Some(state), Some((plan, files))) = (state, in_force) {
-            let mut pieces = Vec::new();
-            let collect = |piece| {
-                pieces.push(piece);
-                Ok::<(), SaveError>(())
-            };
-            self.mind.engine.pieces(collect).unwrap();
             self.writing = Some(Writing {
                 head: head_of(number, now_ms, next, files.as_ref().clone(), plan),
-                pieces,
+                engine: self.mind.engine.state(),
                 state,
                 epochs_left: self.slow_epochs,
             });
@@ -302,13 +296,13 @@ impl Machine {
         };
         let Writing {
             head,
-            pieces,
+            engine,
             state,
             ..
         } = writing;
         let producers = self.epochs.producers().lock().unwrap().clone();
         // One that fails is no reason to die: the one before stays.
-        if keep(&self.folder, &head, &producers, &pieces, &state).is_ok() {
+        if keep(&self.folder, &head, &producers, &engine, &state).is_ok() {
             self.checkpoints += 1;
         }
     }
