@@ -70,6 +70,8 @@ pub struct Current {
     pub kqis: Vec<KqiNow>,
     /// Objects beyond the bound.
     pub left_out: u64,
+    /// The same, summed over all times that the workers were asked.
+    pub left_out_total: u64,
 }
 
 /// The shared, short-lived copy.
@@ -103,9 +105,11 @@ impl CurrentCache {
         let (queries, snapshot) = (self.queries.clone(), Arc::clone(snapshot));
         let objects_max = self.objects_max;
         let asked = tokio::task::spawn_blocking(move || ask(&queries, &snapshot, objects_max));
-        let current = asked
+        let mut current = asked
             .await
             .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+        let before = cached.as_ref().map_or(0, |(_, last)| last.left_out_total);
+        current.left_out_total = before + current.left_out;
         let current = Arc::new(current);
         *cached = Some((Instant::now(), Arc::clone(&current)));
         Ok(current)
@@ -142,6 +146,7 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Current {
         plan: Arc::clone(plan),
         kqis,
         left_out,
+        left_out_total: left_out,
     }
 }
 

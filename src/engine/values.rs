@@ -12,7 +12,7 @@ use crate::rules::{Aggregate, Interval, Kqi, Verdict};
 const CHART_WINDOWS_MAX: usize = 60;
 
 /// Values under one definition of the KQI; with another, they begin anew.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Values {
     recent: VecDeque<ChartPoint>,
     /// The newest window, start and end, ms, and what is in it.
