@@ -38,11 +38,13 @@ pub enum NoticeReason {
     Reopened,
     /// Late data say something else of a mend.
     Measured,
+    /// A trigger's severity rose, and with that its due time or who gets copies.
+    Raised,
 }
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 14] = [
+    pub const ALL: [NoticeReason; 15] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
@@ -57,6 +59,7 @@ impl NoticeReason {
         NoticeReason::Closed,
         NoticeReason::Reopened,
         NoticeReason::Measured,
+        NoticeReason::Raised,
     ];
 
     /// The name in metrics and the API.
@@ -76,6 +79,7 @@ impl NoticeReason {
             NoticeReason::Closed => "closed",
             NoticeReason::Reopened => "reopened",
             NoticeReason::Measured => "measured",
+            NoticeReason::Raised => "raised",
         }
     }
 }

@@ -71,6 +71,8 @@ pub struct Current {
     pub kqis: Vec<KqiNow>,
     /// Objects beyond the bound.
     pub left_out: u64,
+    /// The same, summed over all times that the workers were asked.
+    pub left_out_total: u64,
 }
 
 impl Current {
@@ -133,9 +135,11 @@ impl CurrentCache {
         let (queries, snapshot) = (self.queries.clone(), Arc::clone(snapshot));
         let objects_max = self.objects_max;
         let asked = tokio::task::spawn_blocking(move || ask(&queries, &snapshot, objects_max));
-        let current = asked
+        let mut current = asked
             .await
             .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+        let before = cached.as_ref().map_or(0, |(_, last)| last.left_out_total);
+        current.left_out_total = before + current.left_out;
         let current = Arc::new(current);
         *cached = Some((Instant::now(), Arc::clone(&current)));
         Ok(current)
@@ -172,6 +176,7 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Current {
         plan: Arc::clone(plan),
         kqis,
         left_out,
+        left_out_total: left_out,
     }
 }
 

@@ -36,7 +36,7 @@ use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::{LimitSizes, Metrics};
+use crate::metrics::Metrics;
 use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
@@ -104,7 +104,7 @@ impl App {
         };
         let journal_dir = config.data.join("journal");
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
-        let beginning = begin(&folder, &RealDisk, &journal_dir)?;
+        let beginning = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
@@ -238,7 +238,7 @@ impl App {
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
-        metrics.set_limit_sizes(limit_sizes(&config));
+        metrics.set_limit_sizes(config.bounds());
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -258,6 +258,7 @@ impl App {
             head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
             connections_max: config.http.connections_max,
             connections: state.connections.clone(),
+            metrics: state.metrics.clone(),
             router: router(state),
         };
         let http = tokio::spawn(listening.serve(stopping));
@@ -340,21 +341,6 @@ impl App {
             );
         }
         closed.context("the journal did not close in order")
-    }
-}
-
-/// What there may be of each, for the metrics.
-fn limit_sizes(config: &Config) -> LimitSizes {
-    let workers = config.workers() as u64;
-    LimitSizes {
-        entities: config.limits.entities_max as u64 * workers,
-        tuples: config.limits.tuples_max as u64 * workers,
-        groups: config.limits.groups_max as u64,
-        queue_requests: config.journal.queue_requests_max as u64,
-        queue_bytes: config.journal.queue_bytes_max as u64,
-        connections: config.http.connections_max as u64,
-        in_flight_bytes: config.http.in_flight_bytes_max as u64,
-        mails: config.mail.queued_max,
     }
 }
 

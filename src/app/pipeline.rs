@@ -121,7 +121,7 @@ pub(super) fn act(
         outlet.done(engine.snapshot(), effects, cuts.counts());
         if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
             outlet.mark(cut.epoch);
-            keeper.keep(head, &engine, state);
+            keeper.keep(head, engine.state(), state);
         }
     }
 }

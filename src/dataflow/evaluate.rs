@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Counters;
 use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
@@ -11,12 +12,12 @@ use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::Total;
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, judge};
 
-/// Distinct series of readings kept; more are left out.
-const SERIES_MAX: usize = 100_000;
+/// Distinct series of readings of one gauge; more are left out and counted.
+pub(super) const SERIES_MAX: usize = 100_000;
 /// Readings kept of one series.
 const READINGS_MAX: usize = 64;
-/// Annotations kept; the ones that end first go first.
-const ANNOTATIONS_MAX: usize = 10_000;
+/// Annotations kept; the ones that end first go first, and are counted.
+pub(super) const ANNOTATIONS_MAX: usize = 10_000;
 
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
@@ -27,6 +28,12 @@ pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
     readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, Series>>,
     annotations: Vec<Annotation>,
+    /// Readings that were left out since the start.
+    #[serde(skip)]
+    left_out: u64,
+    /// Annotations that had to go since the start.
+    #[serde(skip)]
+    gone: u64,
 }
 
 impl Surroundings {
@@ -34,6 +41,7 @@ impl Surroundings {
     pub(super) fn read(&mut self, reading: Reading) {
         let series = self.readings.entry(reading.name.to_string()).or_default();
         if series.len() >= SERIES_MAX && !series.contains_key(&reading.dimensions) {
+            self.left_out += 1;
             return;
         }
         let times = series.entry(reading.dimensions).or_default();
@@ -52,7 +60,17 @@ impl Surroundings {
         if self.annotations.len() > ANNOTATIONS_MAX {
             let first = (0..self.annotations.len()).min_by_key(|at| self.annotations[*at].end_ms);
             first.map(|at| self.annotations.remove(at));
+            self.gone += 1;
         }
+    }
+
+    /// Tells how near the bounds are.
+    pub(super) fn count(&self, counters: &Counters) {
+        let series = self.readings.values().map(BTreeMap::len).max();
+        counters.base_series.set(series.unwrap_or(0) as u64);
+        counters.readings_left_out.set(self.left_out);
+        counters.annotations.set(self.annotations.len() as u64);
+        counters.annotations_gone.set(self.gone);
     }
 
     /// The base of a rate: the gauge's latest reading before `end_ms` (or its first, before that),

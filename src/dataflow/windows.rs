@@ -430,6 +430,7 @@ impl Windows {
         }
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
+        self.surroundings.count(&self.counters);
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Crossed {
 const AGAINST_MAX: usize = 20;
 
 /// What is known of crossings.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Crossings {
     /// Objects that have fired, rule and label; some may be over.
     #[serde(skip)]

@@ -35,6 +35,6 @@ pub use command::{Command, CommandResult, JournaledCommand};
 pub use crossing::Crossed;
 pub use limits::{Bound, EngineLimits};
 pub use reporting::Reports;
-pub use save::SaveError;
+pub use save::{EngineState, SaveError};
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

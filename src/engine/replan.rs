@@ -144,7 +144,7 @@ impl Engine {
         if !before.measures_alike(&after) {
             taken
                 .values_mut()
-                .for_each(|instance| instance.forget_values());
+                .for_each(|instance| Arc::make_mut(instance).forget_values());
         }
         if has_other_limit {
             let Limit { min, max, unit } = after.limit();

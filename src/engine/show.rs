@@ -23,7 +23,8 @@ impl Engine {
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
-        if std::mem::take(&mut self.alerts_changed) || values_changed {
+        let recounted = self.silences.take_recounted();
+        if std::mem::take(&mut self.alerts_changed) || values_changed || recounted {
             self.snapshot.alerts = Arc::new(self.shown_alerts());
         }
         if std::mem::take(&mut self.triggers_changed) {
@@ -110,6 +111,7 @@ impl Engine {
                 continue;
             }
             instances.retain(|_, instance| {
+                let instance = Arc::make_mut(instance);
                 instance.timeline.forget(&watch.reading(), horizon_ms);
                 instance.forget_values_before(horizon_ms);
                 let timeline = &instance.timeline;

@@ -69,7 +69,7 @@ pub struct Engine {
 }
 
 /// The objects of one rule, by label.
-pub(super) type Instances = FxHashMap<Arc<str>, Instance>;
+pub(super) type Instances = FxHashMap<Arc<str>, Arc<Instance>>;
 
 /// What one step works with.
 pub(super) struct Turn<'a> {
@@ -234,9 +234,10 @@ impl Engine {
                 if !instances.contains_key(update.group.label.as_str()) {
                     let version = turn.watchlist.plan.version;
                     let instance = Instance::new(update.group.clone(), version, update.end_ms);
-                    instances.insert(instance.label.clone(), instance);
+                    instances.insert(instance.label.clone(), Arc::new(instance));
                 }
-                let Some(instance) = instances.get_mut(update.group.label.as_str()) else {
+                let label = update.group.label.as_str();
+                let Some(instance) = instances.get_mut(label).map(Arc::make_mut) else {
                     continue;
                 };
                 if instance.timeline.is_past(update.end_ms) {
@@ -250,7 +251,8 @@ impl Engine {
                 let before_ms = update.end_ms - watch.kqi.window.hop_ms;
                 let passed = instance.timeline.pass_to(&reading, before_ms);
                 self.react(object, passed, turn, effects);
-                let Some(instance) = self.instances[rule].get_mut(label) else {
+                let instance = self.instances[rule].get_mut(label);
+                let Some(instance) = instance.map(Arc::make_mut) else {
                     continue;
                 };
                 instance.note(update, cell, watch.kqi.interval);
@@ -272,7 +274,8 @@ impl Engine {
                 continue;
             };
             let to_ms = turn.cut.watermarks.clock(watch.kqi.stream);
-            let Some(instance) = self.instances[*rule].get_mut(label) else {
+            let instance = self.instances[*rule].get_mut(label);
+            let Some(instance) = instance.map(Arc::make_mut) else {
                 continue;
             };
             let changes = instance.timeline.pass_to(&watch.reading(), to_ms);
@@ -301,7 +304,8 @@ impl Engine {
         }
         self.alerts_changed = true;
         let interval = object.watch.kqi.interval;
-        if let Some(instance) = self.instances[object.rule].get_mut(object.label) {
+        let instance = self.instances[object.rule].get_mut(object.label);
+        if let Some(instance) = instance.map(Arc::make_mut) {
             instance.find_worst(interval);
         }
         for change in changes {

@@ -5,6 +5,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
+use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
     Metrics, checkpoint, crossing, engine, health, history, kqi, limits, notify, reports,
@@ -22,8 +23,8 @@ pub struct Scrape<'a> {
     pub health: &'a HealthNow,
     /// Windows of every KQI.
     pub current: &'a Current,
-    /// Bytes of bodies under way.
-    pub in_flight_bytes: usize,
+    /// Bodies under way.
+    pub in_flight: Amount,
     /// Connections that are open.
     pub connections: u64,
 }
@@ -47,9 +48,9 @@ impl Metrics {
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
         crossing::crossings(scrape.snapshot, &mut families);
-        let sizes = self.limits.get().copied().unwrap_or_default();
         let mails = self.notify_counts();
-        limits::limits(scrape, &sizes, mails.as_ref(), &mut families);
+        let sent = mails.clone().unwrap_or_default();
+        limits::limits(scrape, self, &sent, &mut families);
         if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }

@@ -15,6 +15,7 @@ mod render;
 mod backend;
 mod composing;
 mod delivery;
+mod minute;
 mod service;
 
 #[cfg(test)]

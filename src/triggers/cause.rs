@@ -65,6 +65,20 @@ impl Place {
         self == open || suffers || open.covers(self, places)
     }
 
+    /// What people of the operator read; empty for everywhere.
+    pub fn text(&self) -> String {
+        match self {
+            // The values say it: `10.154.50.52 ITF_CCOSVC`.
+            Place::Site(label) => {
+                let values = label
+                    .split(';')
+                    .map(|part| part.split_once('=').map_or(part, |(_, value)| value));
+                values.collect::<Vec<_>>().join(" ")
+            }
+            other => other.name().to_owned(),
+        }
+    }
+
     /// What people call it; empty for everywhere.
     pub fn name(&self) -> &str {
         match self {

@@ -22,7 +22,7 @@ mod urgency;
 #[cfg(test)]
 mod tests;
 
-pub use book::{News, NewsReason, Now, TriggerBook, TriggerLimits};
+pub use book::{ENGINE, News, NewsReason, Now, TriggerBook, TriggerLimits};
 pub use cause::{Cause, Place};
 pub use crossing::Crossing;
 pub use evidence::EVIDENCE_MAX;

@@ -168,7 +168,8 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::Answered
         | NoticeReason::Closed
         | NoticeReason::Reopened
-        | NoticeReason::Measured => demand::why(language, notice),
+        | NoticeReason::Measured
+        | NoticeReason::Raised => demand::why(language, notice),
     }
 }
 
@@ -179,17 +180,17 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
     let at = clock.hour(fired_ms);
     match (alert.reason, language) {
         (TransitionReason::SourceSilent, Language::Zh) => {
-            "数据源没有任何数据：现在无法判断业务是否正常。没有数据不等于正常。".to_owned()
+            "数据源没有任何数据：只由它观测的对象现在无法判断。没有数据不等于正常。".to_owned()
         }
         (TransitionReason::SourceSilent, Language::En) => {
-            "The source sends nothing, so the service cannot be judged. No data does not mean healthy."
+            "The source sends nothing: what it alone watches cannot be judged. No data does not mean healthy."
                 .to_owned()
         }
         (TransitionReason::SourceLagging, Language::Zh) => {
-            "数据源仍在发送，但只有很久以前的数据：现在无法判断业务是否正常，窗口也因此推迟封口。".to_owned()
+            "数据源仍在发送，但只有很久以前的数据：只由它观测的对象现在无法判断，窗口也因此推迟封口。".to_owned()
         }
         (TransitionReason::SourceLagging, Language::En) => {
-            "The source sends only old data: the service cannot be judged now, and its windows wait."
+            "The source sends only old data: what it alone watches cannot be judged now, and windows wait for it."
                 .to_owned()
         }
         (TransitionReason::OverLimit, Language::Zh) => format!(
@@ -337,7 +338,8 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
             );
             todo.push(text.to_owned());
         }
-        todo.push(words::first_look(language, notice.alert.layer).to_owned());
+        let has_host = notice.alert.group.iter().any(|(id, _)| id == "host");
+        todo.push(words::first_look(language, notice.alert.layer, has_host).to_owned());
     }
     if let Some(trigger) = &notice.trigger {
         let id = clean(&trigger.id);

@@ -78,10 +78,6 @@ fn parse_into(
     mut problems: Problems,
 ) -> (Option<RuleBook>, Vec<Problem>) {
     let nodes = parse_files(files, &mut problems);
-    if problems.has_errors() {
-        // With a file unread, every reference into it would look broken.
-        problems.doubt_all();
-    }
     for node in &nodes {
         Shape::Record(&BOOK).judge(node, &mut problems);
     }
@@ -101,12 +97,17 @@ fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node>
                 ..Position::default()
             };
             problems.error(whole, too_large());
+            problems.doubt_all();
             continue;
         }
         match parse_text(text, index) {
             Ok(node) if node.value == Value::Null => {}
             Ok(node) => nodes.push(node),
-            Err((at, message)) => problems.error(at, message),
+            Err((at, message)) => {
+                problems.error(at, message);
+                // References into it would look broken.
+                doubt_file(text, problems);
+            }
         }
     }
     nodes
@@ -179,45 +180,67 @@ impl<'a> Sections<'a> {
     }
 }
 
+/// What a section names; none for a section that there is not.
+fn kinds_of(section: &str) -> Option<&'static [Kind]> {
+    Some(match section {
+        "book" => &[Kind::Book],
+        "streams" => &[Kind::Stream],
+        "anchor_sets" => &[Kind::AnchorSet],
+        "alert_policies" => &[Kind::Policy],
+        "departments" => &[Kind::Department, Kind::Role, Kind::Contact],
+        "knowledge" => &[Kind::Cause],
+        "places" => &[Kind::Place],
+        "services" => &[Kind::Service, Kind::Kqi],
+        "kqis" => &[Kind::Kqi],
+        "mms" | "leaves" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
+        _ => return None,
+    })
+}
+
+/// A file is no YAML: what its sections, which stand at the beginning of a line, may name is in doubt.
+fn doubt_file(text: &str, problems: &mut Problems) {
+    let names = text.lines().filter_map(|line| line.split_once(':'));
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+    let sections: Vec<Option<&[Kind]>> = names
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, _)| kinds_of(name))
+        .collect();
+    if sections.is_empty() || sections.iter().any(Option::is_none) {
+        return problems.doubt_all();
+    }
+    for kind in sections.into_iter().flatten().flatten() {
+        problems.doubt(*kind);
+    }
+}
+
 /// Notes of which kind something could not be read, so that nobody hears of what follows from that.
 fn doubt_unread(entry: &Entry, problems: &mut Problems) {
     let node = &entry.node;
+    let Some(kinds) = kinds_of(&entry.key) else {
+        // A section by a wrong name may be any.
+        return problems.doubt_all();
+    };
     let nameless = |items: &[Node], name: &str| {
         let named = |item: &Node| item.get(name).and_then(Node::text).is_some();
         !items.iter().all(named)
     };
     let list = |name: &str| !matches!(node.value, Value::List(_)) || nameless(node.items(), name);
-    let table = !matches!(node.value, Value::Map(_));
-    let (kind, is_unread) = match entry.key.as_str() {
-        "book" => (Kind::Book, table),
-        "streams" => (Kind::Stream, table),
-        "anchor_sets" => (Kind::AnchorSet, table),
-        "alert_policies" => (Kind::Policy, table),
-        "departments" => {
-            if list("id") {
-                problems.doubt(Kind::Role);
-                problems.doubt(Kind::Contact);
-            }
-            (Kind::Department, list("id"))
+    let is_unread = match entry.key.as_str() {
+        "departments" | "services" | "kqis" => list("id"),
+        "places" => {
+            list("province") || node.items().iter().any(|item| item.get("cities").is_none())
         }
-        "knowledge" => (Kind::Cause, table),
-        "places" => (Kind::Place, list("province")),
-        "services" => {
-            let mut items = node.items().iter();
-            let unread =
-                |kqis: &Node| !matches!(kqis.value, Value::List(_)) || nameless(kqis.items(), "id");
-            if list("id") || items.any(|item| item.get("kqis").is_some_and(unread)) {
-                problems.doubt(Kind::Kqi);
-            }
-            (Kind::Service, list("id"))
-        }
-        "kqis" => (Kind::Kqi, list("id")),
-        "mms" | "leaves" | "codes" | "alerts" | "triggers" | "reports" | "health" => return,
-        // A section by a wrong name may be any.
-        _ => return problems.doubt_all(),
+        _ => !matches!(node.value, Value::Map(_)),
     };
     if is_unread {
-        problems.doubt(kind);
+        kinds.iter().for_each(|kind| problems.doubt(*kind));
+    }
+    let unread =
+        |kqis: &Node| !matches!(kqis.value, Value::List(_)) || nameless(kqis.items(), "id");
+    let mut services = node.items().iter().filter(|_| entry.key == "services");
+    if services.any(|service| service.get("kqis").is_some_and(unread)) {
+        problems.doubt(Kind::Kqi);
     }
 }
 
