@@ -31,6 +31,7 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
             shed: counts.shed,
             digests: counts.digests,
             folded: counts.folded,
+            webhooks: counts.webhooks,
         }
     })
 }

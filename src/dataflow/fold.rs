@@ -15,6 +15,7 @@ use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
+use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::{Counters, Limits, TuplePane};
 use crate::event::Record;
 use crate::measure::Measure;
@@ -54,6 +55,8 @@ pub(super) struct Fold {
     slots: FxHashMap<EntityKey, Arc<Slot>>,
     /// When keys must be looked at again, by event time; entries may be stale.
     alarms: BTreeMap<i64, Vec<EntityKey>>,
+    /// The messages of a number; follows from the slots.
+    subscribers: Subscribers,
     limits: Limits,
     counters: Rc<Counters>,
 }
@@ -64,6 +67,7 @@ impl Fold {
             clock: Clockwork::default(),
             slots: FxHashMap::default(),
             alarms: BTreeMap::new(),
+            subscribers: Subscribers::default(),
             limits,
             counters,
         }
@@ -75,8 +79,22 @@ impl Fold {
         for slot in slots {
             let alarms = self.alarms.entry(slot.alarm_ms()).or_default();
             alarms.push(slot.key.clone());
+            let mark = slot.entity.number_mark();
+            self.subscribers.moved(&slot.key, None, mark);
             self.slots.insert(slot.key.clone(), slot);
         }
+    }
+
+    /// What it knows of subscribers, between two steps.
+    pub(super) fn inquire(&self, inquiry: &Inquiry) -> Found {
+        let Some(plan) = &self.clock.plan else {
+            return Found::default();
+        };
+        let view = View {
+            plan,
+            watermarks: &self.clock.watermarks,
+        };
+        self.subscribers.answer(inquiry, &self.slots, view)
     }
 
     /// What a checkpoint keeps of it: shared, so this takes one count a key.
@@ -105,7 +123,11 @@ impl Fold {
                 .slots
                 .entry(key.clone())
                 .or_insert_with(|| Arc::new(Slot::new(&key)));
-            Arc::make_mut(slot).entity.absorb(record);
+            let slot = Arc::make_mut(slot);
+            let before = slot.entity.number_mark();
+            slot.entity.absorb(record);
+            let now = slot.entity.number_mark();
+            self.subscribers.moved(&key, before, now);
             touched.insert(key);
         }
         if replaced {
@@ -127,6 +149,8 @@ impl Fold {
             slot.stated = facts;
             slot.expires_at_ms = slot.entity.expires_at(view);
             if slot.expires_at_ms <= slot.entity.clock_ms(view) {
+                let mark = slot.entity.number_mark();
+                self.subscribers.moved(&key, mark, None);
                 self.slots.remove(&key);
                 continue;
             }

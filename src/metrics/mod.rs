@@ -55,6 +55,8 @@ pub struct NotifyCounts {
     pub digests: u64,
     /// Notices that are told by a digest.
     pub folded: u64,
+    /// Deliveries to webhooks since the start.
+    pub webhooks: u64,
 }
 
 /// Where the mail room's counts are read.
@@ -88,6 +90,7 @@ pub struct Metrics {
     unknown_statuses: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
+    action_links: IntCounterVec,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
     limits: OnceLock<LimitSizes>,
@@ -144,6 +147,11 @@ impl Metrics {
             &["route", "method", "status"],
         )?;
         registry.register(Box::new(http.clone()))?;
+        let action_links = counters(
+            "chrysalis_action_links_total",
+            "Requests to links of mails since the start, by what came of them.",
+            &["outcome"],
+        )?;
         for stream in Stream::ALL {
             accepted.with_label_values(&[stream.name()]);
         }
@@ -160,6 +168,7 @@ impl Metrics {
             unknown_statuses,
             unknown_names: Mutex::default(),
             http,
+            action_links,
             notify: OnceLock::new(),
             history: OnceLock::new(),
             limits: OnceLock::new(),
@@ -244,6 +253,11 @@ impl Metrics {
         self.http
             .with_label_values(&[route, method, status])
             .observe(took.as_secs_f64());
+    }
+
+    /// Somebody came by a link of a mail.
+    pub(crate) fn came_by_link(&self, outcome: &'static str) {
+        self.action_links.with_label_values(&[outcome]).inc();
     }
 
     /// What the mail room tells; nothing before it is there.

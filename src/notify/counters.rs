@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::{DIGEST, REPORT};
+use crate::store::{DIGEST, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting` and `dead_letters` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +29,8 @@ pub struct NotifyCounts {
     pub digests: u64,
     /// Reports sent.
     pub reports: u64,
+    /// Deliveries to webhooks.
+    pub webhooks: u64,
     /// Notices that are told by a digest and not by a mail of their own.
     pub folded: u64,
     /// Times that a notice was held for the next minute by a recipient's cap.
@@ -56,6 +58,7 @@ pub(super) struct Counters {
     pub(super) dead: AtomicU64,
     digests: AtomicU64,
     reports: AtomicU64,
+    webhooks: AtomicU64,
     pub(super) folded: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
@@ -73,6 +76,7 @@ impl Counters {
         match reason {
             DIGEST => add(&self.digests, 1),
             REPORT => add(&self.reports, 1),
+            WEBHOOK => add(&self.webhooks, 1),
             _ => {}
         }
         let at = NoticeReason::ALL
@@ -110,6 +114,7 @@ impl Counters {
             dead: get(&self.dead),
             digests: get(&self.digests),
             reports: get(&self.reports),
+            webhooks: get(&self.webhooks),
             folded: get(&self.folded),
             held: get(&self.held),
             shed: get(&self.shed),

@@ -157,7 +157,8 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::Answered
         | NoticeReason::Closed
         | NoticeReason::Reopened
-        | NoticeReason::Measured => demand::why(language, notice),
+        | NoticeReason::Measured
+        | NoticeReason::Progressed => demand::why(language, notice),
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Closed => ("已关闭", "Closed"),
         NoticeReason::Reopened => ("重新打开", "Reopened"),
         NoticeReason::Measured => ("效果复评", "Effect measured again"),
+        NoticeReason::Progressed => ("有进展", "Progress"),
     };
     Label::new(language, zh, en)
 }
