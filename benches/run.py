@@ -17,6 +17,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import delays
+
 TOP = Path(__file__).resolve().parent.parent
 BIN = TOP / "target/release"
 WORK = TOP / "target/bench"
@@ -129,7 +131,7 @@ def row_keys(options):
 
 
 def row_memory(options):
-    minutes = 240 if options.long else 40
+    minutes = 240 if options.long else 120
     told = [inside("memory", "--minutes", minutes) for _ in range(1 if not options.long else 3)]
     one = told[0]
     note = (f"resident memory, 20,000 keys, {one['panes']:,} panes and as many of tuples "
@@ -186,13 +188,14 @@ def row_mms(options):
 class Server:
     """`chrysalis serve` in a folder of its own."""
 
-    def __init__(self, folder, rules):
+    def __init__(self, folder, rules, *more):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log = open(WORK / "serve.log", "ab")
-        command = [BIN / "chrysalis", "serve", "--listen", f"127.0.0.1:{port}", "--data", folder, "--rules", rules]
+        command = [BIN / "chrysalis", "serve", "--listen", f"127.0.0.1:{port}", "--data", folder, "--rules", rules,
+                   *more]
         self.began = time.monotonic()
         self.child = subprocess.Popen([str(part) for part in command], stdout=self.log, stderr=self.log)
 
@@ -271,6 +274,8 @@ ROWS = {
     "rules": row_rules,
     "state": row_state,
     "mms": row_mms,
+    "verdict": lambda options: delays.verdict(sys.modules[__name__], options),
+    "mail": lambda options: delays.mail(sys.modules[__name__], options),
 }
 
 

@@ -1,7 +1,7 @@
 //! Compares the target's alerts with the ground truth.
 //!
 //! An alert has noticed an incident when it names one of the expected ids (if
-//! any are given), when every dimension of the incident that the alert's group
+//! any are given; an empty list says that no alert is due), when every dimension of the incident that the alert's group
 //! has is equal there, and when it fired between the incident's beginning and
 //! its end plus grace. Delays are in event time, from the alert's own times: how
 //! fast the scenario was played does not matter.
@@ -60,6 +60,8 @@ pub enum FindingVerdict {
     },
     /// It was played, and nothing fired.
     Missed,
+    /// It was played, no alert is due for it, and none fired.
+    Quiet,
     /// Sending ended before it began.
     NotPlayed,
 }
@@ -122,6 +124,9 @@ pub fn judge(incidents: &[IncidentTruth], alerts: &[SeenAlert], played_until_ms:
                     delay_ms: alert.fired_at_ms - incident.from_ms,
                 },
                 None if played_until_ms <= incident.from_ms => FindingVerdict::NotPlayed,
+                None if incident.expect.as_ref().is_some_and(Vec::is_empty) => {
+                    FindingVerdict::Quiet
+                }
                 None => FindingVerdict::Missed,
             };
             Finding {
@@ -145,7 +150,8 @@ pub fn judge(incidents: &[IncidentTruth], alerts: &[SeenAlert], played_until_ms:
 fn explains(incident: &IncidentTruth, alert: &SeenAlert) -> bool {
     let in_time =
         (incident.from_ms..=incident.until_ms + incident.grace_ms).contains(&alert.fired_at_ms);
-    let expected = incident.expect.is_empty() || incident.expect.contains(&alert.alert);
+    let expect = incident.expect.as_ref();
+    let expected = expect.is_none_or(|ids| ids.contains(&alert.alert));
     let service = incident
         .service
         .as_ref()
@@ -163,7 +169,7 @@ fn explains(incident: &IncidentTruth, alert: &SeenAlert) -> bool {
         })
     });
     // Without an expected id something must connect the two.
-    in_time && expected && equal && (shared > 0 || !incident.expect.is_empty())
+    in_time && expected && equal && (shared > 0 || expect.is_some())
 }
 
 impl Detection {
@@ -188,10 +194,11 @@ impl fmt::Display for Detection {
         };
         let detected = count(|verdict| matches!(verdict, FindingVerdict::Detected { .. }));
         let not_played = count(|verdict| *verdict == FindingVerdict::NotPlayed);
+        let quiet = count(|verdict| *verdict == FindingVerdict::Quiet);
         writeln!(
             f,
-            "detection  {detected} of {} incidents ({not_played} more not played); {} firings without an incident",
-            self.findings.len() - not_played,
+            "detection  {detected} of {} incidents ({quiet} more expect no alert, {not_played} were not played); {} firings without an incident",
+            self.findings.len() - not_played - quiet,
             self.unexplained.len()
         )?;
         for finding in &self.findings {
@@ -207,6 +214,9 @@ impl fmt::Display for Detection {
                     )?;
                 }
                 FindingVerdict::Missed => writeln!(f, "  missed      {}", finding.incident)?,
+                FindingVerdict::Quiet => {
+                    writeln!(f, "  quiet       {}  as expected", finding.incident)?;
+                }
                 // Counted above; a list of what did not happen helps nobody.
                 FindingVerdict::NotPlayed => {}
             }
@@ -234,7 +244,7 @@ mod tests {
             from_ms: 100_000,
             until_ms: 200_000,
             grace_ms: 50_000,
-            expect: expect.iter().map(|id| (*id).to_owned()).collect(),
+            expect: (expect != ["any"]).then(|| expect.iter().map(|id| (*id).to_owned()).collect()),
             observed: crate::Observed::default(),
         }
     }
@@ -254,7 +264,8 @@ mod tests {
         let incidents = [
             incident("a", &[("city", "长沙"), ("step", "query")], &["slow"]),
             incident("b", &[("city", "株洲")], &["slow"]),
-            incident("c", &[("city", "湘潭")], &[]),
+            incident("c", &[("city", "湘潭")], &["any"]),
+            incident("d", &[("city", "株洲")], &[]),
         ];
         let detection = judge(&incidents, &alerts, 300_000);
         assert_eq!(
@@ -267,7 +278,12 @@ mod tests {
         );
         assert_eq!(detection.findings[1].verdict, FindingVerdict::Missed);
         assert_eq!(detection.findings[2].verdict, FindingVerdict::Missed);
-        assert_eq!(detection.unexplained.len(), 2);
+        assert_eq!(detection.findings[3].verdict, FindingVerdict::Quiet);
+        assert_eq!(
+            detection.unexplained.len(),
+            2,
+            "what no alert is due for explains none"
+        );
         assert!(!detection.is_complete());
         assert_eq!(
             judge(&incidents, &[], 90_000).findings[0].verdict,
@@ -277,6 +293,11 @@ mod tests {
             detection
                 .to_string()
                 .contains("detected    a  by slow after 30 s")
+        );
+        assert!(
+            detection
+                .to_string()
+                .contains("1 of 3 incidents (1 more expect no alert, 0 were not played)")
         );
     }
 

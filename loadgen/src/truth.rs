@@ -63,8 +63,9 @@ pub struct IncidentTruth {
     pub until_ms: i64,
     /// How long after the end an alert still counts as having noticed it.
     pub grace_ms: i64,
-    /// Ids of KQIs or alerts that should notice; empty means any may.
-    pub expect: Vec<String>,
+    /// Ids of KQIs or alerts that should notice; none given means any may, an empty list that no alert
+    /// is due.
+    pub expect: Option<Vec<String>>,
     /// What is in the data, duplicates not counted.
     pub observed: Observed,
 }

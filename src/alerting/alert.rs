@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{Layer, Severity, Text};
+use crate::rules::{Layer, Severity, Text, Verdict};
 
 /// State of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,13 +131,17 @@ pub struct Alert {
     pub resolved_at_ms: Option<i64>,
     /// Why it is in this state.
     pub reason: TransitionReason,
-    /// Value of the newest judged window, in `unit`.
+    /// Value of the newest window, in `unit`.
     pub value: Option<f64>,
+    /// What that window says: a value of too few samples, or of planned work, is no evidence. `None`
+    /// where no window is meant (the engine's own alerts, mails about a trigger).
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
     /// Worst value of the episode, in `unit`.
     pub worst_value: Option<f64>,
-    /// Score of the newest judged window.
+    /// Score of the newest window.
     pub score: Option<f64>,
-    /// Samples of the newest judged window.
+    /// Samples of the newest window.
     pub samples: i64,
     /// Smallest reasonable value.
     pub limit_min: Option<f64>,
@@ -145,7 +149,7 @@ pub struct Alert {
     pub limit_max: Option<f64>,
     /// Unit of the values as people write it (`%`, `s`, `ms`, …).
     pub unit: String,
-    /// The newest judged window, start and end, ms.
+    /// The newest window, start and end, ms.
     pub window_ms: (i64, i64),
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,

@@ -196,6 +196,7 @@ impl App {
         let (recorder, recording) = Recorder::start(history.clone(), recorded_upto);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
+        let metrics = Arc::new(Metrics::new()?);
         let mut outlet = Outlet {
             runtime: Handle::current(),
             notifier: notifier.clone(),
@@ -203,6 +204,7 @@ impl App {
             recorder,
             report_files: ReportFiles::in_folder(&config.data),
             health: health.clone(),
+            metrics: metrics.clone(),
             effects: effects.clone(),
             epochs_before,
             epochs_recovered,
@@ -236,7 +238,6 @@ impl App {
             // The journal begins with its rule book: without one no event could be judged.
             reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
         }
-        let metrics = Arc::new(Metrics::new()?);
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
         metrics.set_limit_sizes(limit_sizes(&config));

@@ -13,8 +13,10 @@ use super::report_files::ReportFiles;
 use crate::api::{Answers, Health, Lifecycle};
 use crate::dataflow::Counts;
 use crate::engine::{CommandResult, Effect, JournaledCommand, Snapshot};
+use crate::metrics::Metrics;
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
+use crate::time::now_ms;
 
 /// Between two tries to write into a ledger whose disk is full.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
@@ -27,6 +29,7 @@ pub(super) struct Outlet {
     pub(super) recorder: Recorder,
     pub(super) report_files: ReportFiles,
     pub(super) health: Arc<Health>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// Epochs that the checkpoint covers.
     pub(super) epochs_before: u64,
@@ -95,6 +98,13 @@ impl pipeline::Outlet for Outlet {
         self.health.note_epoch(epoch, counts);
         let done = epoch + 1;
         match self.health.now().lifecycle {
+            Lifecycle::Ready => {
+                let after_ms = now_ms().saturating_sub(snapshot.now_ms);
+                // A wall clock that was set back has no delay to tell.
+                if let Ok(after_ms) = u64::try_from(after_ms) {
+                    self.metrics.verdicts_told(Duration::from_millis(after_ms));
+                }
+            }
             Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
                 self.health.set_lifecycle(Lifecycle::Ready);
             }

@@ -229,7 +229,11 @@ fn sources(snapshot: &Snapshot, now_ms: i64) -> Vec<SourceRow> {
                     chip("ok", "有数据", "speaking")
                 },
                 newest: clock(state.ts_ms_max, now_ms, zone),
-                behind: ago(now_ms - state.ts_ms_max),
+                behind: match now_ms - state.ts_ms_max {
+                    // Its clock, or ours, is wrong.
+                    ms if ms < 0 => format!("−{}", ago(-ms)),
+                    ms => ago(ms),
+                },
                 watermark,
                 events: thousands(state.events),
             }

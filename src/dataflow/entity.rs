@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::connection::Holding;
 use crate::dataflow::message::{self, Message};
+use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::{Watermarks, pane_of};
@@ -28,6 +29,18 @@ pub(super) enum EntityKey {
 }
 
 impl EntityKey {
+    /// Kinds of keys.
+    pub(super) const KINDS: usize = 3;
+
+    /// Number of its kind, below [`EntityKey::KINDS`].
+    pub(super) fn kind(&self) -> usize {
+        match self {
+            EntityKey::Message(_) => 0,
+            EntityKey::Connection(..) => 1,
+            EntityKey::Ticket(_) => 2,
+        }
+    }
+
     /// The key of a record.
     pub(super) fn of(record: &Record) -> EntityKey {
         match record {
@@ -102,6 +115,15 @@ impl Entity {
         match self {
             Entity::Message(message) => subscriber::mark_of(message.number()),
             Entity::Connection(_) | Entity::Ticket(_) => None,
+        }
+    }
+
+    /// Holds the texts that many entities have in common once.
+    pub(super) fn share(&mut self, texts: &mut Pool<str>) {
+        match self {
+            Entity::Message(message) => message.common_texts().for_each(|text| texts.share(text)),
+            Entity::Connection(_) => {}
+            Entity::Ticket(ticket) => ticket.common_texts().for_each(|text| texts.share(text)),
         }
     }
 

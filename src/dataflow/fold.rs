@@ -5,26 +5,28 @@
 //! * what an entity stated is retracted with the very measure it was stated with;
 //! * keys are bounded: at the limit new ones are refused and counted.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
+use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::{Counters, Limits, TuplePane};
-use crate::event::Record;
+use crate::event::{Record, Tuple};
 use crate::measure::Measure;
 use crate::rules::Plan;
 
 /// One key with what it has stated. Shared with a checkpoint while that is being written.
 #[derive(Clone)]
 pub(super) struct Slot {
-    pub(super) key: EntityKey,
+    pub(super) key: Arc<EntityKey>,
     pub(super) entity: Entity,
     pub(super) stated: Vec<EntityFact>,
     pub(super) wakes_at_ms: Option<i64>,
@@ -32,7 +34,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn new(key: &EntityKey) -> Slot {
+    fn new(key: &Arc<EntityKey>) -> Slot {
         Slot {
             key: key.clone(),
             entity: Entity::for_key(key),
@@ -49,12 +51,18 @@ impl Slot {
     }
 }
 
+/// A key, and the event time at which to look at it, ms; the earliest is the greatest.
+type Alarm = Reverse<(i64, Arc<EntityKey>)>;
+
 /// State of the fold operator on one worker.
 pub(super) struct Fold {
     clock: Clockwork,
-    slots: FxHashMap<EntityKey, Arc<Slot>>,
-    /// When keys must be looked at again, by event time; entries may be stale.
-    alarms: BTreeMap<i64, Vec<EntityKey>>,
+    slots: FxHashMap<Arc<EntityKey>, Arc<Slot>>,
+    /// When keys must be looked at again, by event time. By kind: each has a clock of its own. Entries
+    /// may be stale.
+    alarms: [BinaryHeap<Alarm>; EntityKey::KINDS],
+    texts: Pool<str>,
+    tuples: Pool<Tuple>,
     /// The messages of a number; follows from the slots.
     subscribers: Subscribers,
     limits: Limits,
@@ -66,7 +74,9 @@ impl Fold {
         Fold {
             clock: Clockwork::default(),
             slots: FxHashMap::default(),
-            alarms: BTreeMap::new(),
+            alarms: Default::default(),
+            texts: Pool::new(),
+            tuples: Pool::new(),
             subscribers: Subscribers::default(),
             limits,
             counters,
@@ -76,9 +86,15 @@ impl Fold {
     /// The operator as a checkpoint had it; alarms follow from the slots.
     pub(super) fn restore(&mut self, clock: Clockwork, slots: Vec<Arc<Slot>>) {
         self.clock = clock;
-        for slot in slots {
-            let alarms = self.alarms.entry(slot.alarm_ms()).or_default();
-            alarms.push(slot.key.clone());
+        for mut slot in slots {
+            if let Some(slot) = Arc::get_mut(&mut slot) {
+                slot.entity.share(&mut self.texts);
+                for fact in &mut slot.stated {
+                    self.tuples.share(&mut fact.at.0);
+                }
+            }
+            let alarm = Reverse((slot.alarm_ms(), slot.key.clone()));
+            self.alarms[slot.key.kind()].push(alarm);
             let mark = slot.entity.number_mark();
             self.subscribers.moved(&slot.key, None, mark);
             self.slots.insert(slot.key.clone(), slot);
@@ -113,12 +129,15 @@ impl Fold {
         let Some(plan) = self.clock.plan.clone() else {
             return;
         };
-        let mut touched: FxHashSet<EntityKey> = FxHashSet::default();
+        // Whether the alarm that a key had set is still to come.
+        let mut touched: FxHashMap<Arc<EntityKey>, bool> = FxHashMap::default();
         for (key, record) in records {
-            if !self.slots.contains_key(&key) && self.slots.len() >= self.limits.entities_max {
+            let known = self.slots.get_key_value(&key).map(|(key, _)| key.clone());
+            if known.is_none() && self.slots.len() >= self.limits.entities_max {
                 Counters::add(&self.counters.entities_refused, 1);
                 continue;
             }
+            let key = known.unwrap_or_else(|| Arc::new(key));
             let slot = self
                 .slots
                 .entry(key.clone())
@@ -128,25 +147,31 @@ impl Fold {
             slot.entity.absorb(record);
             let now = slot.entity.number_mark();
             self.subscribers.moved(&key, before, now);
-            touched.insert(key);
+            touched.insert(key, true);
         }
         if replaced {
             // Other dimensions or receipt words: every entity is asked again.
-            touched.extend(self.slots.keys().cloned());
+            touched.extend(self.slots.keys().map(|key| (key.clone(), true)));
         }
         self.collect_due(&plan, &mut touched);
         let view = View {
             plan: &plan,
             watermarks: &self.clock.watermarks,
         };
-        for key in touched {
+        for (key, is_set) in touched {
             let Some(slot) = self.slots.get_mut(&key) else {
                 continue;
             };
             let slot = Arc::make_mut(slot);
-            let facts = slot.entity.facts(view);
+            slot.entity.share(&mut self.texts);
+            let mut facts = slot.entity.facts(view);
+            facts
+                .iter_mut()
+                .for_each(|fact| self.tuples.share(&mut fact.at.0));
             difference(&slot.stated, &facts, output);
+            facts.shrink_to_fit();
             slot.stated = facts;
+            let set_ms = slot.alarm_ms();
             slot.expires_at_ms = slot.entity.expires_at(view);
             if slot.expires_at_ms <= slot.entity.clock_ms(view) {
                 let mark = slot.entity.number_mark();
@@ -156,45 +181,32 @@ impl Fold {
             }
             slot.wakes_at_ms = slot.entity.wakes_at(view);
             let alarm_ms = slot.alarm_ms();
-            self.alarms.entry(alarm_ms).or_default().push(key);
+            if !is_set || alarm_ms != set_ms {
+                self.alarms[key.kind()].push(Reverse((alarm_ms, key)));
+            }
         }
         self.counters.entities.set(self.slots.len() as u64);
     }
 
     /// Adds the keys whose time has come to those that are looked at.
-    fn collect_due(&mut self, plan: &Plan, touched: &mut FxHashSet<EntityKey>) {
+    fn collect_due(&mut self, plan: &Plan, touched: &mut FxHashMap<Arc<EntityKey>, bool>) {
         let view = View {
             plan,
             watermarks: &self.clock.watermarks,
         };
-        // Kinds of entities have clocks of their own; an alarm is kept until its own has passed it.
-        let latest_ms = crate::event::Stream::ALL
-            .into_iter()
-            .map(|stream| view.watermarks.clock(stream))
-            .max()
-            .unwrap_or(i64::MIN);
-        if latest_ms == i64::MIN {
-            return;
-        }
-        let later = self.alarms.split_off(&(latest_ms.saturating_add(1)));
-        let due = std::mem::replace(&mut self.alarms, later);
-        for (alarm_ms, keys) in due {
-            let mut early = Vec::new();
-            for key in keys {
-                let Some(slot) = self.slots.get(&key) else {
-                    continue;
+        for alarms in &mut self.alarms {
+            while let Some(Reverse((alarm_ms, key))) = alarms.peek() {
+                let slot = self.slots.get(key);
+                let is_wanted = slot.is_some_and(|slot| slot.alarm_ms() == *alarm_ms);
+                if slot.is_some_and(|slot| slot.entity.clock_ms(view) < *alarm_ms) {
+                    break;
+                }
+                let Some(Reverse((_, key))) = alarms.pop() else {
+                    break;
                 };
-                if slot.alarm_ms() != alarm_ms {
-                    continue;
+                if is_wanted {
+                    touched.insert(key, false);
                 }
-                if slot.entity.clock_ms(view) >= alarm_ms {
-                    touched.insert(key);
-                } else {
-                    early.push(key);
-                }
-            }
-            if !early.is_empty() {
-                self.alarms.insert(alarm_ms, early);
             }
         }
     }

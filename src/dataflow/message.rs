@@ -52,6 +52,8 @@ impl Message {
     /// A report came.
     pub(super) fn reported(&mut self, event: MmsReceipt) {
         if let Err(at) = self.receipts.binary_search(&event) {
+            // One is the rule: the four that a vector begins with are for nothing.
+            self.receipts.reserve_exact(1);
             self.receipts.insert(at, event);
             if self.receipts.len() > RECEIPTS_MAX {
                 // The latest ones decide.
@@ -86,6 +88,13 @@ impl Message {
             decided_ms: outcome.ts_ms,
             delay_ms: delay_ms.filter(|delay_ms| is_here && *delay_ms >= 0),
         }
+    }
+
+    /// Texts that it has in common with others.
+    pub(super) fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let submit = self.submit.iter_mut().flat_map(MmsSubmit::common_texts);
+        let receipts = self.receipts.iter_mut().flat_map(MmsReceipt::common_texts);
+        submit.chain(receipts)
     }
 
     /// Latest event time seen.

@@ -25,6 +25,8 @@ mod graph;
 mod key;
 mod limits;
 mod message;
+mod panes;
+mod pool;
 mod questions;
 mod retell;
 mod route;

@@ -35,8 +35,8 @@ impl Windows {
             }
             for end_ms in held
                 .panes
-                .keys()
-                .flat_map(|pane_ms| affected_ends(window, *pane_ms))
+                .starts()
+                .flat_map(|pane_ms| affected_ends(window, pane_ms))
             {
                 if end_ms > from_ms && end_ms - window.spec.size_ms < to_ms {
                     wanted.insert((end_ms, group.clone()));
@@ -62,7 +62,7 @@ impl Windows {
         let watermark_ms = self.clock.watermarks.of(family.stream);
         let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
         for (group, held) in &state.groups {
-            let Some((last_ms, _)) = held.panes.last_key_value() else {
+            let Some(last_ms) = held.panes.last_ms() else {
                 continue;
             };
             let reach_ms = watermark_ms.min(last_ms + spec.size_ms);

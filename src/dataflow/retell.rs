@@ -32,9 +32,9 @@ impl Windows {
                 .collect();
             state.wait_anew(family, sealed_ms);
             for (group, held) in &state.groups {
-                for pane_ms in held.panes.keys() {
+                for pane_ms in held.panes.starts() {
                     for (shape, window) in family.windows.iter().enumerate() {
-                        for end_ms in affected_ends(window, *pane_ms) {
+                        for end_ms in affected_ends(window, pane_ms) {
                             if end_ms <= sealed_ms && changed[shape] {
                                 dirty.insert((*number, shape, end_ms, group.clone()));
                             }
@@ -72,8 +72,8 @@ impl Windows {
                     for (group, held) in &state.groups {
                         let ends = held
                             .panes
-                            .keys()
-                            .flat_map(|pane_ms| affected_ends(window, *pane_ms));
+                            .starts()
+                            .flat_map(|pane_ms| affected_ends(window, pane_ms));
                         for end_ms in ends.filter(|end_ms| *end_ms <= before.of(from.stream)) {
                             dirty.insert((family.number, shape, end_ms, group.clone()));
                         }
@@ -121,8 +121,8 @@ impl Windows {
                 for (group, held) in &state.groups {
                     for end_ms in held
                         .panes
-                        .keys()
-                        .flat_map(|pane_ms| affected_ends(window, *pane_ms))
+                        .starts()
+                        .flat_map(|pane_ms| affected_ends(window, pane_ms))
                     {
                         let sealed = end_ms <= before.of(family.stream);
                         if sealed && (all || covers(end_ms - window.spec.size_ms, end_ms)) {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
+use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
-use crate::dataflow::{Counters, Limits, pane_of};
+use crate::dataflow::panes::Panes;
+use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
 use crate::event::{DimensionValue, Stream, Tuple};
 use crate::measure::{Measure, Parts};
 use crate::rules::{Family, Plan, Predicate};
@@ -34,14 +35,14 @@ struct Route {
 #[derive(Clone)]
 pub(super) struct TupleState {
     pub(super) tuple: Arc<Tuple>,
-    pub(super) panes: BTreeMap<i64, Arc<Measure>>,
+    pub(super) panes: Panes,
     /// Follows from the plan and the tuple.
     routes: Vec<Route>,
 }
 
 impl TupleState {
     /// A tuple with panes that has no routes yet.
-    pub(super) fn new(tuple: Arc<Tuple>, panes: BTreeMap<i64, Arc<Measure>>) -> TupleState {
+    pub(super) fn new(tuple: Arc<Tuple>, panes: Panes) -> TupleState {
         TupleState {
             tuple,
             panes,
@@ -55,6 +56,8 @@ pub(super) struct Router {
     clock: Clockwork,
     tuples: FxHashMap<Arc<Tuple>, Arc<TupleState>>,
     by_pane: BTreeMap<(Stream, i64), Vec<Arc<Tuple>>>,
+    /// By stream, panes that start before this have been packed, ms.
+    packed: [i64; Stream::ALL.len()],
     /// Keep tuple panes for later rule books; a replay under one book need not.
     keeps_history: bool,
     limits: Limits,
@@ -67,6 +70,7 @@ impl Router {
             clock: Clockwork::default(),
             tuples: FxHashMap::default(),
             by_pane: BTreeMap::new(),
+            packed: [i64::MIN; Stream::ALL.len()],
             keeps_history,
             limits,
             counters,
@@ -77,14 +81,18 @@ impl Router {
     pub(super) fn restore(&mut self, clock: Clockwork, tuples: Vec<TupleState>) {
         for mut state in tuples {
             let stream = state.tuple.stream;
-            for pane_ms in state.panes.keys() {
-                let of_pane = self.by_pane.entry((stream, *pane_ms)).or_default();
+            for pane_ms in state.panes.starts() {
+                let of_pane = self.by_pane.entry((stream, pane_ms)).or_default();
                 of_pane.push(state.tuple.clone());
             }
             if let Some(plan) = &clock.plan {
                 state.routes = routes_of(plan, &state.tuple, &self.counters);
             }
             self.tuples.insert(state.tuple.clone(), Arc::new(state));
+        }
+        if let Some(plan) = &clock.plan {
+            // Panes come packed from a checkpoint.
+            self.packed = Stream::ALL.map(|stream| full_before(&clock.watermarks, stream, plan));
         }
         self.clock = clock;
     }
@@ -124,7 +132,7 @@ impl Router {
                         );
                         continue;
                     }
-                    let mut state = TupleState::new(tuple.clone(), BTreeMap::new());
+                    let mut state = TupleState::new(tuple.clone(), Panes::default());
                     state.routes = routes_of(&plan, &tuple, &self.counters);
                     self.tuples.entry(tuple.clone()).or_insert(Arc::new(state))
                 }
@@ -133,23 +141,20 @@ impl Router {
                 send(route, pane_ms, &measure, false, output);
             }
             if self.keeps_history {
-                let by_pane = &mut self.by_pane;
-                let state = Arc::make_mut(state);
-                let pane = state.panes.entry(pane_ms).or_insert_with(|| {
-                    by_pane
-                        .entry((tuple.stream, pane_ms))
-                        .or_default()
-                        .push(tuple.clone());
-                    Arc::default()
-                });
-                let pane = Arc::make_mut(pane);
-                pane.plus_equals(&measure);
-                if pane.is_zero() {
-                    state.panes.remove(&pane_ms);
+                let panes = &mut Arc::make_mut(state).panes;
+                if panes.add(pane_ms, &measure) {
+                    let of_pane = self.by_pane.entry((tuple.stream, pane_ms));
+                    of_pane.or_default().push(tuple.clone());
+                }
+                let packed_ms = self.packed[tuple.stream.index()];
+                if pane_ms < packed_ms {
+                    // It comes late, and no later pane of the tuple will take it along.
+                    panes.pack(packed_ms);
                 }
             }
         }
         self.retire();
+        self.pack(&plan);
         self.counters.tuples.set(self.tuples.len() as u64);
         self.counters.tuple_panes.set(
             self.by_pane
@@ -172,15 +177,37 @@ impl Router {
         for (tuple, state) in &mut self.tuples {
             let state = Arc::make_mut(state);
             let routes = routes_of(plan, tuple, &self.counters);
-            for (pane_ms, measure) in &state.panes {
+            state.panes.for_each(|pane_ms, measure| {
                 for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
-                    send(gone, *pane_ms, measure, true, output);
+                    send(gone, pane_ms, measure, true, output);
                 }
                 for come in routes.iter().filter(|route| !state.routes.contains(route)) {
-                    send(come, *pane_ms, measure, false, output);
+                    send(come, pane_ms, measure, false, output);
+                }
+            });
+            state.routes = routes;
+        }
+    }
+
+    /// Packs the panes that the watermark has passed.
+    fn pack(&mut self, plan: &Plan) {
+        for stream in Stream::ALL {
+            let before_ms = full_before(&self.clock.watermarks, stream, plan);
+            let packed_ms = &mut self.packed[stream.index()];
+            if before_ms <= *packed_ms {
+                continue;
+            }
+            let full = (stream, *packed_ms)..(stream, before_ms);
+            for (_, tuples) in self.by_pane.range_mut(full) {
+                tuples.shrink_to_fit();
+                for tuple in tuples {
+                    let held = self.tuples.get_mut(tuple);
+                    if let Some(held) = held.filter(|held| held.panes.is_unpacked(before_ms)) {
+                        Arc::make_mut(held).panes.pack(before_ms);
+                    }
                 }
             }
-            state.routes = routes;
+            *packed_ms = before_ms;
         }
     }
 
@@ -193,7 +220,7 @@ impl Router {
                 for tuple in self.by_pane.remove(&key).unwrap_or_default() {
                     if let Some(state) = self.tuples.get_mut(&tuple) {
                         let state = Arc::make_mut(state);
-                        state.panes.remove(&key.1);
+                        state.panes.retire(horizons[stream.index()]);
                         if state.panes.is_empty() {
                             self.tuples.remove(&tuple);
                         }
@@ -201,6 +228,15 @@ impl Router {
                 }
             }
         }
+    }
+}
+
+/// Panes of a stream that start before this are full: the watermark has passed their end, ms.
+pub(super) fn full_before(watermarks: &Watermarks, stream: Stream, plan: &Plan) -> i64 {
+    match watermarks.of(stream) {
+        // Before the first event, and after the last one of a replay.
+        i64::MIN | i64::MAX => i64::MIN,
+        watermark_ms => pane_of(watermark_ms, plan.book.pane_ms),
     }
 }
 

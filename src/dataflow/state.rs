@@ -9,9 +9,9 @@
 //! * only what cannot be derived is kept: alarms, routes and waiting windows are found again.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -23,6 +23,7 @@ use crate::dataflow::evaluate::Surroundings;
 use crate::dataflow::fold::Slot;
 use crate::dataflow::graph::hash_of;
 use crate::dataflow::key::Group as Key;
+use crate::dataflow::panes::Panes;
 use crate::dataflow::route::TupleState;
 use crate::dataflow::windows::GroupState;
 use crate::dataflow::{Epoch, Watermarks};
@@ -78,7 +79,6 @@ enum Piece<Shared, Slot, Group> {
     Keys(u32, Vec<(Arc<Key>, i64, bool)>),
 }
 
-type Panes = BTreeMap<i64, Arc<Measure>>;
 type Retired = [i64; Stream::ALL.len()];
 /// Key, entity, what it states (tuple, pane, measure), its next look, its end.
 type SavedSlot = (
@@ -200,7 +200,7 @@ fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {
             stated.push((number, fact.at.1, &fact.measure));
         }
         saved.push((
-            &slot.key,
+            &*slot.key,
             &slot.entity,
             stated,
             slot.wakes_at_ms,
@@ -282,7 +282,7 @@ impl RestoredState {
                     let stated: Result<Vec<EntityFact>, StateError> =
                         stated.into_iter().map(fact).collect();
                     self.slots.push(Arc::new(Slot {
-                        key,
+                        key: Arc::new(key),
                         entity,
                         stated: stated?,
                         wakes_at_ms,
@@ -292,11 +292,15 @@ impl RestoredState {
             }
             Piece::Tuples(tuples) => {
                 for (tuple, panes) in tuples {
-                    // Several workers may have met the same tuple.
-                    let known = self.tuples.entry(tuple).or_default();
-                    for (pane_ms, measure) in panes {
-                        let known = Arc::make_mut(known.entry(pane_ms).or_default());
-                        known.plus_equals(&*measure);
+                    match self.tuples.entry(tuple) {
+                        Entry::Vacant(free) => {
+                            free.insert(panes);
+                        }
+                        // Several workers may have met the same tuple; what one counted another may
+                        // have taken back.
+                        Entry::Occupied(mut known) => panes.for_each(|pane_ms, measure| {
+                            known.get_mut().add(pane_ms, measure);
+                        }),
                     }
                 }
             }
@@ -334,11 +338,9 @@ impl RestoredState {
             .collect();
         let of = |hash: u64| (hash % workers as u64) as usize;
         for slot in self.slots {
-            shares[of(hash_of(&slot.key))].slots.push(slot);
+            shares[of(hash_of(&*slot.key))].slots.push(slot);
         }
-        for (tuple, mut panes) in self.tuples {
-            // What one worker counted another may have taken back.
-            panes.retain(|_, measure| !measure.is_zero());
+        for (tuple, panes) in self.tuples {
             // Any worker may hold a tuple; this spreads them.
             let share = &mut shares[of(hash_of(&tuple))];
             share.tuples.push(TupleState::new(tuple, panes));

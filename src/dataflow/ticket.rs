@@ -21,6 +21,11 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
+    /// Texts that it has in common with others.
+    pub(super) fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        self.versions.iter_mut().flat_map(Complaint::common_texts)
+    }
+
     /// A version came.
     pub(super) fn changed(&mut self, event: Complaint) {
         // Without a version number time orders; equal in both, content does, the same everywhere.
@@ -28,6 +33,7 @@ impl Ticket {
             (known.version, known.ts_ms, known).cmp(&(event.version, event.ts_ms, &event))
         };
         if let Err(at) = self.versions.binary_search_by(order) {
+            self.versions.reserve_exact(1);
             self.versions.insert(at, event);
         }
         if self.versions.len() > VERSIONS_MAX {

@@ -16,13 +16,12 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use differential_dataflow::difference::{IsZero, Semigroup};
-
 use crate::dataflow::admit::consolidated;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
-use crate::dataflow::route::horizon;
+use crate::dataflow::panes::{Panes, Scratch};
+use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Watermarks};
@@ -34,16 +33,28 @@ use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct GroupState {
     pub(super) group: Arc<Group>,
-    pub(super) panes: BTreeMap<i64, Arc<Measure>>,
+    pub(super) panes: Panes,
 }
 
 /// Panes and open windows of one family.
-#[derive(Default)]
 pub(super) struct FamilyState {
     pub(super) groups: FxHashMap<Arc<Group>, Arc<GroupState>>,
     pub(super) by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
     /// For each window shape, groups by the end of windows that wait for the watermark.
     pub(super) waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
+    /// Panes that start before this have been packed, ms.
+    packed_ms: i64,
+}
+
+impl Default for FamilyState {
+    fn default() -> FamilyState {
+        FamilyState {
+            groups: FxHashMap::default(),
+            by_pane: BTreeMap::new(),
+            waiting: Vec::new(),
+            packed_ms: i64::MIN,
+        }
+    }
 }
 
 impl FamilyState {
@@ -51,9 +62,9 @@ impl FamilyState {
     pub(super) fn wait_anew(&mut self, family: &Family, sealed_ms: i64) {
         self.waiting = family.windows.iter().map(|_| BTreeMap::new()).collect();
         for (group, held) in &self.groups {
-            for pane_ms in held.panes.keys() {
+            for pane_ms in held.panes.starts() {
                 for (window, waiting) in family.windows.iter().zip(&mut self.waiting) {
-                    for end_ms in affected_ends(window, *pane_ms).filter(|ms| *ms > sealed_ms) {
+                    for end_ms in affected_ends(window, pane_ms).filter(|ms| *ms > sealed_ms) {
                         let waiting = waiting.entry(end_ms).or_default();
                         if waiting.last() != Some(group) {
                             waiting.push(group.clone());
@@ -76,7 +87,7 @@ pub(super) struct Windows {
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
-    pub(super) scratch: (Total, Total),
+    pub(super) scratch: (Total, Total, Scratch),
 }
 
 impl Windows {
@@ -95,8 +106,8 @@ impl Windows {
     pub(super) fn restore(&mut self, shared: SharedState, groups: Vec<(u32, GroupState)>) {
         for (number, held) in groups {
             let state = self.families.entry(number).or_default();
-            for pane_ms in held.panes.keys() {
-                let of_pane = state.by_pane.entry(*pane_ms).or_default();
+            for pane_ms in held.panes.starts() {
+                let of_pane = state.by_pane.entry(pane_ms).or_default();
                 of_pane.push(held.group.clone());
             }
             state.groups.insert(held.group.clone(), Arc::new(held));
@@ -109,6 +120,8 @@ impl Windows {
             if let Some(family) = plan.families.get(number) {
                 let sealed_ms = self.clock.watermarks.of(family.stream);
                 state.wait_anew(family, sealed_ms);
+                // Panes come packed from a checkpoint.
+                state.packed_ms = full_before(&self.clock.watermarks, family.stream, plan);
             }
         }
     }
@@ -161,6 +174,7 @@ impl Windows {
         }
         self.explain(&plan, changes, &before, &mut dirty);
         self.seal(&plan, output);
+        self.pack(&plan);
         for (family, shape, end_ms, group) in dirty {
             let Some(family) = plan.families.get(&family) else {
                 continue;
@@ -198,11 +212,11 @@ impl Windows {
         let held = state.groups.entry(group.clone()).or_insert_with(|| {
             Arc::new(GroupState {
                 group: group.clone(),
-                panes: BTreeMap::new(),
+                panes: Panes::default(),
             })
         });
         let panes = &mut Arc::make_mut(held).panes;
-        if !panes.contains_key(&pane_ms) {
+        if panes.add(pane_ms, &measure) {
             open(
                 family,
                 panes,
@@ -217,10 +231,9 @@ impl Windows {
                 .or_default()
                 .push(group.clone());
         }
-        let pane = Arc::make_mut(panes.entry(pane_ms).or_default());
-        pane.plus_equals(&measure);
-        if pane.is_zero() {
-            panes.remove(&pane_ms);
+        if pane_ms < state.packed_ms {
+            // It comes late, and no later pane of the group will take it along.
+            panes.pack(state.packed_ms);
         }
         for (shape, window) in family.windows.iter().enumerate() {
             for end_ms in affected_ends(window, pane_ms).filter(|end_ms| *end_ms <= sealed_ms) {
@@ -272,7 +285,7 @@ impl Windows {
     ) -> WindowUpdate {
         let window = &family.windows[shape];
         let start_ms = end_ms - window.spec.size_ms;
-        let (total, earlier) = (&mut self.scratch.0, &mut self.scratch.1);
+        let (total, earlier, scratch) = &mut self.scratch;
         total.clear();
         earlier.clear();
         let panes = self
@@ -280,12 +293,10 @@ impl Windows {
             .get(&family.number)
             .and_then(|state| state.groups.get(&group));
         if let Some(GroupState { panes, .. }) = panes.map(|held| &**held) {
-            panes
-                .range(start_ms..end_ms)
-                .for_each(|(_, pane)| total.add(pane));
+            panes.sum(start_ms..end_ms, total, scratch);
             if let Some(against_ms) = window.against_ms {
-                let range = start_ms - against_ms..end_ms - against_ms;
-                panes.range(range).for_each(|(_, pane)| earlier.add(pane));
+                let span = start_ms - against_ms..end_ms - against_ms;
+                panes.sum(span, earlier, scratch);
             }
         }
         let summed = Summed {
@@ -323,6 +334,29 @@ impl Windows {
         }
     }
 
+    /// Packs the panes that the watermark has passed.
+    fn pack(&mut self, plan: &Plan) {
+        for (number, state) in &mut self.families {
+            let Some(family) = plan.families.get(number) else {
+                continue;
+            };
+            let before_ms = full_before(&self.clock.watermarks, family.stream, plan);
+            if before_ms <= state.packed_ms {
+                continue;
+            }
+            for (_, groups) in state.by_pane.range_mut(state.packed_ms..before_ms) {
+                groups.shrink_to_fit();
+                for group in groups {
+                    let held = state.groups.get_mut(group);
+                    if let Some(held) = held.filter(|held| held.panes.is_unpacked(before_ms)) {
+                        Arc::make_mut(held).panes.pack(before_ms);
+                    }
+                }
+            }
+            state.packed_ms = before_ms;
+        }
+    }
+
     /// Whether no pane that the window reads has been retired.
     pub(super) fn is_whole(&self, family: &Family, shape: usize, end_ms: i64) -> bool {
         let window = &family.windows[shape];
@@ -351,7 +385,7 @@ impl Windows {
                         continue;
                     };
                     let of_group = Arc::make_mut(of_group);
-                    of_group.panes.remove(&pane_ms);
+                    of_group.panes.retire(horizon_ms);
                     if of_group.panes.is_empty() {
                         state.groups.remove(&group);
                     }
@@ -390,20 +424,13 @@ pub(super) fn affected_ends(
 /// one entry a pane and shape.
 pub(super) fn open(
     family: &Family,
-    panes: &BTreeMap<i64, Arc<Measure>>,
+    panes: &Panes,
     group: &Arc<Group>,
     pane_ms: i64,
     sealed_ms: i64,
     waiting: &mut [BTreeMap<i64, Vec<Arc<Group>>>],
 ) {
-    let earlier = panes
-        .range(..pane_ms)
-        .next_back()
-        .map(|(pane_ms, _)| *pane_ms);
-    let later = panes
-        .range(pane_ms + 1..)
-        .next()
-        .map(|(pane_ms, _)| *pane_ms);
+    let (earlier, later) = panes.neighbours(pane_ms);
     for (window, waiting) in family.windows.iter().zip(waiting) {
         for end_ms in affected_ends(window, pane_ms) {
             let start_ms = end_ms - window.spec.size_ms;

@@ -352,6 +352,7 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         resolved_at_ms: over.then_some(news.at_ms),
         reason: TransitionReason::Breach,
         value: own.and_then(|known| known.value),
+        verdict: None,
         worst_value: None,
         score: own.and_then(|known| known.score),
         samples: own.map_or(0, |known| known.samples),

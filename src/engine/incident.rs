@@ -6,6 +6,7 @@ use crate::alerting::{
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::tell::Story;
 use crate::engine::watchlist::Object;
+use crate::triggers::Now;
 
 /// What became of an episode.
 pub(super) struct News {
@@ -158,16 +159,29 @@ impl Engine {
         trigger.is_none_or(|trigger| trigger.state.is_final())
     }
 
-    /// The trigger hears that an incident is over, unless another one of its object goes on.
+    /// The trigger hears that an incident is over, unless another one of its object goes on: of this
+    /// rule, or of another that watches the same KQI.
     pub(super) fn cause_ended(&mut self, object: Object<'_>, number: u32) {
         let Object { watch, rule, label } = object;
-        let instance = self.instances[rule].get(label);
-        let last = instance.and_then(|instance| instance.timeline.episodes().last());
-        let goes_on =
-            last.is_some_and(|last| last.resolved_at_ms.is_none() && last.number != number);
-        if !goes_on {
-            self.triggers.alert_ended(&watch.kqi.id, label);
-            self.triggers_changed = true;
+        let goes_on = (0..self.watchlist.rules()).any(|other| {
+            let known = self.watchlist.watch(other);
+            if known.is_none_or(|known| known.kqi.id != watch.kqi.id) {
+                return false;
+            }
+            let instance = self.instances.get(other).and_then(|of| of.get(label));
+            let last = instance.and_then(|instance| instance.timeline.episodes().last());
+            last.is_some_and(|last| {
+                last.resolved_at_ms.is_none() && (other != rule || last.number != number)
+            })
+        });
+        if goes_on {
+            return;
         }
+        let now = Now {
+            book: watch.book,
+            at_ms: self.snapshot.now_ms,
+        };
+        self.triggers.alert_ended(&watch.kqi.id, label, now);
+        self.triggers_changed = true;
     }
 }

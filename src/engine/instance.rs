@@ -162,6 +162,7 @@ impl Instance {
             resolved_at_ms: episode.and_then(|episode| episode.resolved_at_ms),
             reason,
             value: cell.value,
+            verdict: Some(cell.verdict),
             worst_value,
             score: cell.score,
             samples: cell.samples,

@@ -134,6 +134,7 @@ fn alert(plan: &Plan, kqi: &Kqi, number: u32, now_ms: i64) -> Alert {
         resolved_at_ms: None,
         reason,
         value: None,
+        verdict: None,
         worst_value: None,
         score: None,
         samples: 0,

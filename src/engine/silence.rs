@@ -227,6 +227,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
         resolved_at_ms: None,
         reason,
         value: None,
+        verdict: None,
         worst_value: None,
         score: None,
         samples: 0,

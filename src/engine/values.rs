@@ -68,6 +68,11 @@ impl Values {
         );
         let cell = Cell {
             value: is_zero.then_some(0.0),
+            verdict: if is_zero {
+                Verdict::Normal
+            } else {
+                Verdict::NoTraffic
+            },
             ..Cell::absent(newest.2.kqi)
         };
         (end_ms - kqi.window.size_ms, end_ms, cell)

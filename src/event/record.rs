@@ -51,6 +51,14 @@ pub struct MmsSubmit {
     pub valid_until_ms: Option<i64>,
 }
 
+impl MmsSubmit {
+    /// Texts that many messages have in common.
+    pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let optional = [&mut self.city, &mut self.edition, &mut self.campaign];
+        std::iter::once(&mut self.service).chain(optional.into_iter().flatten())
+    }
+}
+
 /// `mms_receipt`: one delivery report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MmsReceipt {
@@ -70,6 +78,14 @@ pub struct MmsReceipt {
     pub city: Option<Arc<str>>,
     /// Time of submission, when the receipt stands alone, ms.
     pub submitted_at_ms: Option<i64>,
+}
+
+impl MmsReceipt {
+    /// Texts that many reports have in common.
+    pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let optional = [&mut self.status_text, &mut self.service, &mut self.city];
+        std::iter::once(&mut self.status).chain(optional.into_iter().flatten())
+    }
 }
 
 /// `boss_connection`: a client took, used or gave back a connection to a BOSS interface.
@@ -125,6 +141,21 @@ pub struct Complaint {
     pub escalated: Option<bool>,
     /// Cause found.
     pub cause: Option<Arc<str>>,
+}
+
+impl Complaint {
+    /// Texts that many tickets have in common.
+    pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let texts = [
+            &mut self.path,
+            &mut self.node,
+            &mut self.service,
+            &mut self.city,
+            &mut self.channel,
+            &mut self.cause,
+        ];
+        texts.into_iter().flatten()
+    }
 }
 
 /// What a ticket's version says happened.

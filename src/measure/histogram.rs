@@ -93,6 +93,12 @@ impl Histogram {
         self.0 = merged;
     }
 
+    /// Becomes the histogram of these buckets, which come sorted; its memory is used again.
+    pub(super) fn refill(&mut self, counts: impl Iterator<Item = (i32, i32)>) {
+        self.0.clear();
+        self.0.extend(counts);
+    }
+
     /// Turns every count around.
     pub fn negate(&mut self) {
         self.0.iter_mut().for_each(|(_, count)| *count = -*count);

@@ -10,10 +10,12 @@
 
 mod gathered;
 mod histogram;
+mod packed;
 mod total;
 
 pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
+pub use packed::{Packed, put};
 pub use total::Total;
 
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};

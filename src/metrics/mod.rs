@@ -20,7 +20,9 @@ use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
 
@@ -34,6 +36,11 @@ const FIELD_BYTES_MAX: usize = 64;
 /// Upper bounds of the latency histogram, seconds: an acknowledgement waits for one disk sync.
 const LATENCY_BOUNDS_S: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
+];
+
+/// Upper bounds of the delay of verdicts, seconds: an epoch is a fifth of one, and 0.3 is what is promised.
+const VERDICT_BOUNDS_S: [f64; 13] = [
+    0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 30.0,
 ];
 
 /// What the mail room has done, as it tells.
@@ -91,6 +98,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
+    verdict: Histogram,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
     limits: OnceLock<LimitSizes>,
@@ -152,6 +160,14 @@ impl Metrics {
             "Requests to links of mails since the start, by what came of them.",
             &["outcome"],
         )?;
+        let verdict = Histogram::with_opts(
+            HistogramOpts::new(
+                "chrysalis_epoch_verdict_duration_seconds",
+                "Time from the tick that closed an epoch until its verdicts were told; not while catching up after a start.",
+            )
+            .buckets(VERDICT_BOUNDS_S.to_vec()),
+        )?;
+        registry.register(Box::new(verdict.clone()))?;
         for stream in Stream::ALL {
             accepted.with_label_values(&[stream.name()]);
         }
@@ -169,11 +185,17 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             action_links,
+            verdict,
             notify: OnceLock::new(),
             history: OnceLock::new(),
             limits: OnceLock::new(),
             alerts_seen: Mutex::default(),
         })
+    }
+
+    /// The verdicts of an epoch were told, so long after the tick that closed it.
+    pub fn verdicts_told(&self, after: Duration) {
+        self.verdict.observe(after.as_secs_f64());
     }
 
     /// Lets the page show what the mail room counts; the first source stays.

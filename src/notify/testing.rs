@@ -4,7 +4,7 @@ use crate::alerting::{
     Alert, AlertState, ChartPoint, Correction, DemandNotice, KnownRemedy, Limit, Notice,
     NoticeReason, Statement, Suggestion, TransitionReason, TriggerBrief, Truth,
 };
-use crate::rules::{Contact, Language, Layer, Severity, Text};
+use crate::rules::{Contact, Language, Layer, Severity, Text, Verdict};
 
 /// 2026-11-21 10:00 in Changsha.
 pub(crate) const START_MS: i64 = 1_795_226_400_000;
@@ -59,6 +59,7 @@ pub(crate) fn notice() -> Notice {
             resolved_at_ms: None,
             reason: TransitionReason::Persisted,
             value: Some(62.43),
+            verdict: Some(Verdict::Abnormal(Severity::Major)),
             worst_value: Some(62.43),
             score: Some(1.7),
             samples: 42,
@@ -127,6 +128,7 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             alert.reason = TransitionReason::Cleared;
             alert.resolved_at_ms = Some(START_MS + 21 * MINUTE_MS + 4 * MINUTE_MS);
             (alert.value, alert.worst_value) = (Some(11.8), Some(74.5));
+            alert.verdict = Some(Verdict::Normal);
             alert.score = Some(4.6);
             alert.active_since_ms = START_MS + 10 * MINUTE_MS;
             alert.fired_at_ms = Some(START_MS + 12 * MINUTE_MS);
@@ -145,6 +147,7 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             alert.fired_at_ms = None;
             alert.resolved_at_ms = Some(START_MS + 19 * MINUTE_MS);
             (alert.value, alert.worst_value) = (Some(46.2), None);
+            alert.verdict = Some(Verdict::Normal);
             alert.score = Some(3.1);
             notice.chart = points(&[
                 8.2, 9.1, 8.8, 10.4, 9.7, 9.9, 12.6, 14.1, 18.3, 16.9, 22.7, 31.0, 36.4, 44.2,
@@ -167,6 +170,7 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
             alert.state = AlertState::Resolved;
             alert.reason = TransitionReason::RuleChanged;
             alert.limit_max = Some(65.0);
+            alert.verdict = Some(Verdict::Normal);
             alert.resolved_at_ms = Some(START_MS + 18 * MINUTE_MS);
             alert.worst_value = Some(66.8);
         }

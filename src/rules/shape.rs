@@ -173,7 +173,8 @@ impl Record {
     fn judge(&self, node: &Node, problems: &mut Problems) {
         for entry in node.entries() {
             let Some(field) = self.fields.iter().find(|field| field.name == entry.key) else {
-                let hint = did_you_mean(&entry.key, self.fields.iter().map(|field| field.name));
+                let hint = did_you_mean(&entry.key, self.fields.iter().map(|field| field.name))
+                    .or_else(|| said_elsewhere(self.name, &entry.key));
                 problems.error_with(entry.at, format!("unknown field {:?}", entry.key), hint);
                 continue;
             };
@@ -194,6 +195,25 @@ impl Record {
         }
         report_repeated(node, problems);
     }
+}
+
+/// Words of other systems for what is written otherwise here: record, word, what to write.
+const ELSEWHERE: [(&str, &str, &str); 6] = [
+    ("kqi", "threshold", "interval: {min: …, max: …}"),
+    ("kqi", "limit", "interval: {min: …, max: …}"),
+    ("kqi", "target", "interval: {min: …, max: …}"),
+    ("alert", "threshold", "the limit as interval of the KQI"),
+    ("alert", "expr", "the condition as interval of the KQI"),
+    ("alert", "duration", "for: 10m"),
+];
+
+/// The hint for a field that other systems have, also when it is misspelt.
+fn said_elsewhere(record: &str, word: &str) -> Option<String> {
+    let of_record = ELSEWHERE.iter().filter(|(of, ..)| *of == record);
+    let near = |known: &str| did_you_mean(word, [known]).is_some();
+    let found = of_record.map(|(_, known, here)| (known, here));
+    let (_, here) = found.into_iter().find(|(known, _)| near(known))?;
+    Some(format!("write {here}"))
 }
 
 fn report_repeated(node: &Node, problems: &mut Problems) {

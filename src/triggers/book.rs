@@ -200,18 +200,32 @@ impl TriggerBook {
     }
 
     /// The alert of an object is over; the trigger stays with its department.
-    pub fn alert_ended(&mut self, kqi: &str, group_label: &str) {
+    /// Agents hear that it is over, and that its cause is still looked into.
+    pub fn alert_ended(&mut self, kqi: &str, group_label: &str, now: Now<'_>) {
         let key = (kqi.to_owned(), group_label.to_owned());
         let Some(id) = self.objects.get(&key).cloned() else {
             return;
         };
-        if let Some(trigger) = self.edit(&id) {
-            for source in &mut trigger.sources {
-                if source.kqi == kqi && source.group_label == group_label {
-                    source.firing = false;
-                }
+        let Some(trigger) = self.edit(&id) else {
+            return;
+        };
+        let fired = trigger.alert_firing;
+        for source in &mut trigger.sources {
+            if source.kqi == kqi && source.group_label == group_label {
+                source.firing = false;
             }
-            trigger.alert_firing = trigger.sources.iter().any(|source| source.firing);
+        }
+        trigger.alert_firing = trigger.sources.iter().any(|source| source.firing);
+        self.explain_firing(&id, fired, now);
+    }
+
+    /// Says to agents that an unanswered trigger's alert fires, or does so no more, if that is news.
+    pub(super) fn explain_firing(&mut self, id: &str, fired: bool, now: Now<'_>) {
+        let trigger = self.triggers.get(id);
+        let is_news = trigger
+            .is_some_and(|trigger| trigger.alert_firing != fired && trigger.state.is_unanswered());
+        if is_news {
+            self.explain(id, now);
         }
     }
 

@@ -29,6 +29,27 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
     let department = &trigger.owner.department_name;
     let at = moment(now.at_ms).unwrap_or_default();
     let (zh, en) = match (trigger.state, &trigger.outcome) {
+        // Not "is well again": an alert is also over when there is nothing left to judge.
+        (TriggerState::Dispatched, _) if !trigger.alert_firing => (
+            format!(
+                "曾出现异常，目前告警已解除；已转{}查明原因{due_zh}。",
+                department.zh
+            ),
+            format!(
+                "was impaired; the alert is over. {} has been asked for the cause{due_en}.",
+                department.en
+            ),
+        ),
+        (TriggerState::Accepted | TriggerState::InProgress, _) if !trigger.alert_firing => (
+            format!(
+                "曾出现异常，目前告警已解除；{}正在查明原因{due_zh}。",
+                department.zh
+            ),
+            format!(
+                "was impaired; the alert is over. {} looks into the cause{due_en}.",
+                department.en
+            ),
+        ),
         (TriggerState::Dispatched, _) => (
             format!(
                 "目前异常，已转{}处理{due_zh}。请致歉并说明正在处理。",

@@ -148,7 +148,7 @@ impl TriggerBook {
     }
 
     fn join(&mut self, id: &str, opening: Opening, now: Now<'_>) {
-        self.note_source(id, &opening.kqi, &opening.group_label);
+        self.note_source(id, &opening.kqi, &opening.group_label, now);
         let Some(trigger) = self.edit(id) else {
             return;
         };
@@ -168,13 +168,13 @@ impl TriggerBook {
     }
 
     /// Remembers that an object speaks for a trigger.
-    fn note_source(&mut self, id: &str, kqi: &str, group_label: &str) {
+    fn note_source(&mut self, id: &str, kqi: &str, group_label: &str, now: Now<'_>) {
         let key = (kqi.to_owned(), group_label.to_owned());
         self.objects.insert(key, id.to_owned());
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        trigger.alert_firing = true;
+        let fired = std::mem::replace(&mut trigger.alert_firing, true);
         let mut known = trigger.sources.iter_mut();
         let known = known.find(|known| known.kqi == kqi && known.group_label == group_label);
         if let Some(source) = known {
@@ -187,6 +187,7 @@ impl TriggerBook {
                 withdrawn: false,
             });
         }
+        self.explain_firing(id, fired, now);
     }
 
     fn open(
@@ -273,7 +274,7 @@ impl TriggerBook {
         trigger.urgency = Urgency::of(&trigger, now.book);
         self.triggers.insert(id.clone(), Arc::new(trigger));
         self.open.insert(cause, id.clone());
-        self.note_source(&id, &opening.kqi, &opening.group_label);
+        self.note_source(&id, &opening.kqi, &opening.group_label, now);
         self.link_city_tickets(&id, now);
         Some(id)
     }
@@ -296,9 +297,9 @@ impl TriggerBook {
             return;
         };
         for source in &trigger.sources {
-            self.note_source(into, &source.kqi, &source.group_label);
+            self.note_source(into, &source.kqi, &source.group_label, now);
             if !source.firing {
-                self.alert_ended(&source.kqi, &source.group_label);
+                self.alert_ended(&source.kqi, &source.group_label, now);
             }
         }
         if let Some(wider) = self.edit(into) {

@@ -31,7 +31,7 @@ def tell(story, seed):
     command = [BINARIES / "chrysalis", "replay", "--rules", "rules", "--out", work, "--alerts-only"]
     subprocess.run([*command, events], stderr=subprocess.DEVNULL, check=True)
     incidents = json.loads(truth.read_text())["incidents"]
-    expected = {id for incident in incidents for id in incident.get("expect", [])}
+    expected = {id for incident in incidents for id in incident.get("expect") or []}
     alerts = collections.defaultdict(list)
     with open(work / "alerts.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):

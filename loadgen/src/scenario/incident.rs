@@ -27,9 +27,9 @@ pub struct Incident {
     pub until: SpanMs,
     /// How it shows.
     pub effect: Effect,
-    /// Ids of KQIs or alerts that should notice; empty means any may.
-    #[serde(default)]
-    pub expect: Vec<String>,
+    /// Ids of KQIs or alerts that should notice. Left out, any may; an empty list says that none is
+    /// due, and one that fires is a false alarm.
+    pub expect: Option<Vec<String>>,
     /// How long after its end an alert may still count as having noticed it:
     /// receipts, for one, tell of a message hours after it was sent.
     #[serde(default = "plain_grace")]

@@ -59,13 +59,15 @@ pub struct AlertView {
     pub resolved_at: Option<String>,
     /// Why it is in this state.
     pub reason: String,
-    /// Value of the newest judged window, in `unit`.
+    /// Value of the newest window, in `unit`.
     pub value: Option<f64>,
+    /// What that window says, as `/v1/windows` names it; null for the engine's own alerts.
+    pub verdict: Option<String>,
     /// Worst value of the episode.
     pub worst_value: Option<f64>,
-    /// Score of the newest judged window.
+    /// Score of the newest window.
     pub score: Option<f64>,
-    /// Samples of the newest judged window.
+    /// Samples of the newest window.
     pub samples: i64,
     /// Smallest reasonable value.
     pub limit_min: Option<f64>,
@@ -73,9 +75,9 @@ pub struct AlertView {
     pub limit_max: Option<f64>,
     /// Unit of values and limits.
     pub unit: String,
-    /// Start of the newest judged window, ms.
+    /// Start of the newest window, ms.
     pub window_start_ms: i64,
-    /// End of the newest judged window, ms.
+    /// End of the newest window, ms.
     pub window_end_ms: i64,
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
@@ -105,6 +107,7 @@ impl AlertView {
             resolved_at: alert.resolved_at_ms.map(|ms| iso(ms, zone)),
             reason: alert.reason.name().to_owned(),
             value: alert.value,
+            verdict: alert.verdict.map(|verdict| verdict.name().to_owned()),
             worst_value: alert.worst_value,
             score: alert.score,
             samples: alert.samples,

@@ -20,7 +20,8 @@ pub struct FrontlineView {
     pub service: String,
     /// The city that was asked for.
     pub city: Option<String>,
-    /// Whether anything is open: false means that nothing is known to be wrong now.
+    /// Whether an alert of something open still fires. False means that nothing is known to be wrong
+    /// now; explanations may still speak of what is being looked into.
     pub impaired: bool,
     /// Explanations: what is open first, the most urgent of it first.
     pub explanations: Vec<SayView>,
@@ -105,7 +106,9 @@ impl FrontlineView {
         FrontlineView {
             service: service.to_owned(),
             city: city.map(str::to_owned),
-            impaired: found.iter().any(|trigger| trigger.state.is_unanswered()),
+            impaired: found
+                .iter()
+                .any(|trigger| trigger.alert_firing && trigger.state.is_unanswered()),
             explanations: said.take(SAID_MAX).collect(),
             left_out: found.len().saturating_sub(SAID_MAX),
         }

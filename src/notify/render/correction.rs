@@ -251,8 +251,12 @@ fn worst_words(language: Language, worst: Option<f64>, unit: &str) -> String {
 fn newest(language: Language, notice: &Notice, clock: &Clock) -> String {
     let value = value(language, &notice.alert);
     let at = clock.short(notice.alert.window_ms.1, notice.decided_at_ms);
-    match language {
-        Language::Zh => format!("最新值 {value}（{at}）"),
-        Language::En => format!("the newest value is {value} ({at})"),
+    let unjudged = notice.alert.verdict.filter(|verdict| !verdict.is_judged());
+    let unjudged = unjudged.map(|verdict| verdict.text(language));
+    match (unjudged, language) {
+        (None, Language::Zh) => format!("最新值 {value}（{at}）"),
+        (None, Language::En) => format!("the newest value is {value} ({at})"),
+        (Some(why), Language::Zh) => format!("最新值 {value}（{at}，{why}）"),
+        (Some(why), Language::En) => format!("the newest value is {value} ({at}, {why})"),
     }
 }

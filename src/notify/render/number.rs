@@ -17,6 +17,16 @@ pub(super) fn quantity(value: f64, unit: &str) -> String {
     with_unit(number(value), unit)
 }
 
+/// A difference of two quantities with its unit. That of two percentages is percentage points: "under
+/// by 46 %" would read as almost half of the limit.
+pub(super) fn difference(language: Language, by: f64, unit: &str) -> String {
+    match (unit, language) {
+        ("%", Language::Zh) => with_unit(number(by), "个百分点"),
+        ("%", Language::En) => with_unit(number(by), "percentage points"),
+        _ => quantity(by, unit),
+    }
+}
+
 /// A value that stands beside a limit: it gets as many decimals as it takes to look different, for
 /// `50 s is over 50 s` explains nothing.
 pub(super) fn quantity_beside(value: f64, limits: &[f64], unit: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::correction;
 use super::demand;
-use super::number::{Clock, duration, limit, quantity};
+use super::number::{Clock, difference, duration, limit, quantity};
 use super::view::{Fact, clean, value};
 use super::words::{self, Label, name, pick};
 use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
@@ -41,12 +41,16 @@ pub(super) fn against(language: Language, alert: &Alert) -> Option<String> {
         let over = over.map(|by| (by, "超出", "over by"));
         over.or(under.map(|by| (by, "低于限值", "under by")))
     });
-    let stands = match (beyond, alert.value) {
-        (Some((by, zh, en)), _) => {
-            format!("{} {}", pick(language, zh, en), quantity(by, &alert.unit))
+    let unjudged = alert.verdict.filter(|verdict| !verdict.is_judged());
+    let stands = match (unjudged, beyond, alert.value) {
+        // There may be a value; it proves nothing.
+        (Some(verdict), ..) => verdict.text(language).to_owned(),
+        (None, Some((by, zh, en)), _) => {
+            let by = difference(language, by, &alert.unit);
+            format!("{} {by}", pick(language, zh, en))
         }
-        (None, Some(_)) => pick(language, "在合理区间内", "within it").to_owned(),
-        (None, None) => return Some(format!("{} {limit}", pick(language, "限值", "limit"))),
+        (None, None, Some(_)) => pick(language, "在合理区间内", "within it").to_owned(),
+        (None, None, None) => return Some(format!("{} {limit}", pick(language, "限值", "limit"))),
     };
     Some(format!(
         "{} {limit}{}{stands}",
@@ -237,6 +241,7 @@ fn resolved(language: Language, notice: &Notice) -> String {
     let end_ms = alert.resolved_at_ms.unwrap_or(alert.window_ms.1);
     let lasted = duration(language, end_ms - alert.active_since_ms);
     let value = value(language, alert);
+    let is_unjudged = alert.verdict.is_some_and(|verdict| !verdict.is_judged());
     match (alert.reason, language) {
         (TransitionReason::NoData, Language::Zh) => {
             format!("历时 {lasted} 后不再有可判断的数据，按规则结束。这不表示业务已恢复正常。")
@@ -280,6 +285,11 @@ fn resolved(language: Language, notice: &Notice) -> String {
             format!(
                 "After {lasted} the groups are within the limit again, and each is told by itself."
             )
+        }
+        // The newest window came after the one that ended it, and says nothing.
+        (_, Language::Zh) if is_unjudged => format!("指标回到合理区间，历时 {lasted}。"),
+        (_, Language::En) if is_unjudged => {
+            format!("The value came back into the reasonable interval after {lasted}.")
         }
         (_, Language::Zh) => format!("指标回到合理区间（{value}），历时 {lasted}。"),
         (_, Language::En) => {

@@ -5,7 +5,7 @@ use mail_parser::{Message, MessageParser, MimeHeaders};
 use crate::alerting::{AlertState, Notice, NoticeReason, TransitionReason, Truth};
 use crate::notify::testing::{START_MS, later, notice, text};
 use crate::notify::{Composer, MailConfig};
-use crate::rules::Language;
+use crate::rules::{Language, Verdict};
 
 fn composer() -> Composer {
     Composer::new(&MailConfig {
@@ -192,6 +192,52 @@ fn says_what_it_does_not_know() {
         body.contains("无值") && body.contains("没有数据不等于正常"),
         "{body}"
     );
+}
+
+#[test]
+fn a_value_of_too_few_samples_proves_nothing() {
+    for (language, unjudged, within) in [
+        (
+            Language::En,
+            "too few samples to judge",
+            "reasonable interval (",
+        ),
+        (Language::Zh, "样本不足，无法判断", "合理区间（"),
+    ] {
+        for reason in [
+            NoticeReason::First,
+            NoticeReason::Resolved,
+            NoticeReason::Corrected,
+            NoticeReason::RuleChanged,
+        ] {
+            let mut notice = later(reason, language);
+            notice.recipient.language = language;
+            (notice.alert.value, notice.alert.samples) = (Some(1.2), 2);
+            notice.alert.verdict = Some(Verdict::Insufficient);
+            let body = parse(&eml(&notice)).body_text(0).unwrap().into_owned();
+            assert!(body.contains(unjudged), "{reason:?}: {body}");
+            for lie in ["在合理区间内", "within it", within] {
+                assert!(!body.contains(lie), "{reason:?}: {body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_difference_of_percentages_is_in_points() {
+    for (language, words) in [
+        (Language::En, "under by 46 percentage points"),
+        (Language::Zh, "低于限值 46 个百分点"),
+    ] {
+        let mut notice = notice();
+        notice.recipient.language = language;
+        let alert = &mut notice.alert;
+        alert.unit = "%".to_owned();
+        (alert.limit_min, alert.limit_max) = (Some(95.0), None);
+        alert.value = Some(49.0);
+        let body = parse(&eml(&notice)).body_text(0).unwrap().into_owned();
+        assert!(body.contains(words), "{body}");
+    }
 }
 
 #[test]

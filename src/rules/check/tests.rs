@@ -99,7 +99,7 @@ fn fields_and_their_types() {
             "window: 5m\n        treshold: 3\n        windw: 5m",
         ),
         &[
-            "t.yaml:36:9: unknown field \"treshold\"",
+            "t.yaml:36:9: unknown field \"treshold\", write interval: {min: …, max: …}",
             "t.yaml:37:9: unknown field \"windw\", did you mean \"window\"?",
         ],
     );

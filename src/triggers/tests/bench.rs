@@ -85,6 +85,14 @@ impl Bench {
             .demand(opening(&self.book, kqi, place, severity, self.now_ms), now)
     }
 
+    pub(super) fn alert_ended(&mut self, kqi: &str, group_label: &str) {
+        let now = Now {
+            book: &self.book,
+            at_ms: self.now_ms,
+        };
+        self.triggers.alert_ended(kqi, group_label, now);
+    }
+
     pub(super) fn wanted(&mut self, id: &str, wanted: Wanted<'_>) -> Result<Trigger, MoveError> {
         let now = Now {
             book: &self.book,

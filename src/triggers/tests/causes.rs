@@ -61,11 +61,18 @@ fn a_wider_place_absorbs_its_cities_and_takes_what_follows_there() {
     );
     // It fires as long as any of its objects does.
     for (kqi, label) in [("wide", "service=s"), ("k", "service=s;city=c1")] {
-        bench.triggers.alert_ended(kqi, label);
+        bench.alert_ended(kqi, label);
         assert!(bench.get(&wide).alert_firing);
     }
-    bench.triggers.alert_ended("k", "service=s;city=c4");
+    let impaired = bench.get(&wide).explanation().cloned().unwrap();
+    assert!(impaired.text.zh.contains("目前异常") && impaired.text.en.contains("is impaired"));
+    bench.alert_ended("k", "service=s;city=c4");
     assert!(!bench.get(&wide).alert_firing);
+    // Agents must not say that something is wrong which is over.
+    let over = bench.get(&wide).explanation().cloned().unwrap();
+    assert!(over.text.zh.contains("告警已解除") && over.text.en.contains("was impaired"));
+    bench.fire("k", "c4", MINOR);
+    assert_eq!(bench.get(&wide).explanation().unwrap().text, impaired.text);
 }
 
 #[test]
