@@ -318,10 +318,9 @@ fn facts(asked: Asked<'_>) -> Vec<(String, String)> {
         ),
     ];
     if let Some(deadline) = trigger.deadline {
-        let due = iso(deadline.due_ms, &snapshot.plan.zone);
         facts.push((
             pick(language, "到期", "Due"),
-            due.chars().take(16).collect::<String>().replace('T', " "),
+            moment(deadline.due_ms, snapshot),
         ));
     }
     let last = trigger
@@ -330,8 +329,7 @@ fn facts(asked: Asked<'_>) -> Vec<(String, String)> {
         .rev()
         .find(|step| step.from != Some(step.to));
     if let Some(last) = last {
-        let at = iso(last.at_ms, &snapshot.plan.zone);
-        let at = at.chars().take(16).collect::<String>().replace('T', " ");
+        let at = moment(last.at_ms, snapshot);
         facts.push((
             pick(language, "最近变化", "Last change"),
             format!("{at} · {} · {}", last.actor, state(language, last.to)),
@@ -345,6 +343,14 @@ fn facts(asked: Asked<'_>) -> Vec<(String, String)> {
     facts.into_iter().map(own).collect()
 }
 
+/// A time to the minute, with its zone: `2026-03-02 08:30 (UTC+08:00)`.
+fn moment(at_ms: i64, snapshot: &Snapshot) -> String {
+    let at = iso(at_ms, &snapshot.plan.zone);
+    let (at, zone) = at.split_at_checked(23).unwrap_or((&at, ""));
+    let at: String = at.chars().take(16).collect();
+    format!("{} (UTC{zone})", at.replace('T', " "))
+}
+
 fn severity_of(language: Language, trigger: &Trigger) -> String {
     let chip = severity_chip(trigger.severity);
     pick(language, &chip.zh, &chip.en).to_owned()
@@ -356,6 +362,17 @@ fn consequence(asked: Asked<'_>) -> String {
     let language = asked.reader.language;
     let tickets = trigger.tickets.len() as u64 + trigger.tickets_beyond;
     let department = said(language, &trigger.owner.department_name);
+    let (who_zh, who_en) = match tickets {
+        0 => ("一线".to_owned(), "Agents".to_owned()),
+        1 => (
+            "一线和 1 张关联工单".to_owned(),
+            "Agents and one linked ticket".to_owned(),
+        ),
+        _ => (
+            format!("一线和 {tickets} 张关联工单"),
+            format!("Agents and {tickets} linked tickets"),
+        ),
+    };
     let (zh, en) = match asked.to {
         None => (
             "催办和逐级上报将暂停一段时间；状态不变。".to_owned(),
@@ -375,19 +392,17 @@ fn consequence(asked: Asked<'_>) -> String {
             "The beginning of the work is recorded; its effect is measured from here.".to_owned(),
         ),
         Some(TriggerState::Mended) => (
+            format!("{who_zh}立即得到答复；之后由数据评估效果，无效会重新打开。"),
             format!(
-                "一线和 {tickets} 张关联工单立即得到答复；之后由数据评估效果，无效会重新打开。"
-            ),
-            format!(
-                "Agents and {tickets} linked tickets get the answer at once. The data will then say whether it helped; if not, it is reopened."
+                "{who_en} get the answer at once. The data will then say whether it helped; if not, it is reopened."
             ),
         ),
         Some(TriggerState::NotOptimised) => (
             format!(
-                "触发单立即关闭；一线和 {tickets} 张关联工单得到您填写的原因；复核日期之前，同一原因不再触发（除非明显恶化）。"
+                "触发单立即关闭；{who_zh}得到您填写的原因；复核日期之前，同一原因不再触发（除非明显恶化）。"
             ),
             format!(
-                "It is closed at once; agents and {tickets} linked tickets get your reason. The same cause does not trigger again before the review date, unless it gets clearly worse."
+                "It is closed at once. {who_en} get your reason. The same cause does not trigger again before the review date, unless it gets clearly worse."
             ),
         ),
         Some(_) => (

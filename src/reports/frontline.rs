@@ -14,9 +14,9 @@ const NOW: &[(&str, &str, &str, Shown)] = &[
     ("place", "地点", "Place", Shown::Everywhere),
     ("title", "问题", "Trouble", Shown::Beneath),
     ("say", "口径", "Say", Shown::Everywhere),
-    ("state", "状态", "State", Shown::Everywhere),
+    ("state", "状态", "State", Shown::Beneath),
     ("since", "自", "Since", Shown::Everywhere),
-    ("due", "预计答复", "Answer by", Shown::Beneath),
+    ("due", "预计答复", "Answer by", Shown::Files),
     ("tickets", "工单", "Tickets", Shown::Everywhere),
     ("trigger", "触发单", "Trigger", Shown::Files),
 ];
@@ -26,7 +26,7 @@ const CHANGED: &[(&str, &str, &str, Shown)] = &[
     ("service", "业务", "Service", Shown::Everywhere),
     ("place", "地点", "Place", Shown::Everywhere),
     ("say", "口径", "Say", Shown::Everywhere),
-    ("state", "状态", "State", Shown::Everywhere),
+    ("state", "状态", "State", Shown::Beneath),
     ("trigger", "触发单", "Trigger", Shown::Files),
 ];
 

@@ -81,6 +81,15 @@ fn owner_under(trigger: &Trigger, now: Now<'_>) -> Option<Owner> {
         )
     })?;
     let holder = now.book.holder(&desk, &before.person.email);
+    // The coordinator stands in where all are away, or where the rules know nobody else: no reason to take it
+    // from who has it and still holds the desk.
+    let falls = found.by == OwnerBy::Coordinator && before.by != OwnerBy::Coordinator;
+    if let Some(holder) = holder.filter(|_| falls) {
+        return Some(Owner {
+            person: holder.clone(),
+            ..before.clone()
+        });
+    }
     let is_desk = found.department == before.department && found.role == before.role;
     Some(match holder.filter(|_| is_desk) {
         Some(holder) => Owner {

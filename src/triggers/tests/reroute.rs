@@ -130,6 +130,21 @@ fn what_a_person_handed_over_stays_there_while_the_desk_exists() {
 }
 
 #[test]
+fn a_desk_whose_only_person_is_away_keeps_what_is_under_way() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let away = BOOK.replace(
+        "absences: [",
+        "absences: [{email: b@example.com, from: '2026-03-01', to: '2026-03-05'}, ",
+    );
+    assert_eq!(reload(&mut bench, &away).0, 0);
+    assert_eq!(bench.get(&id).owner.person.name, "b");
+    // What opens now goes to who stands in.
+    let other = bench.fire("k", "c2", Severity::Minor).unwrap();
+    assert_eq!(bench.get(&other).owner.person.name, "co");
+}
+
+#[test]
 fn who_is_away_keeps_what_is_under_way() {
     let mut bench = Bench::new();
     let id = bench.fire("far", "c1", Severity::Minor).unwrap();
