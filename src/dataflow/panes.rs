@@ -400,7 +400,7 @@ mod tests {
         prop_oneof![
             12 => (pane.clone(), 1.0..1e4, 1_i64..4).prop_map(|(at, value, weight)| Act::Add(at, value, weight)),
             2 => pane.clone().prop_map(Act::Cancel),
-            2 => pane.clone().prop_map(Act::Pack),
+            2 => pane.prop_map(Act::Pack),
             1 => (0_i64..20).prop_map(Act::Retire),
             1 => Just(Act::Reload),
         ]
