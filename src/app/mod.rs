@@ -41,7 +41,10 @@ use crate::notify::{Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
-use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, refuse_lost_journal};
+use foreign::{
+    begin_ledger, check_ledger, history_ahead, ledger_unreadable, recorded_upto,
+    refuse_lost_journal,
+};
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
@@ -127,19 +130,11 @@ impl App {
         let had_ledger = config.data.join(Ledger::FILE).exists();
         let opened = Ledger::open(&config.data).await;
         let ledger = opened.map_err(|error| ledger_unreadable(error.into()))?;
-        if let Some(upto) = ledger
-            .decided_upto()
-            .await?
-            .filter(|upto| *upto >= epochs_recovered)
-        {
-            return Err(ledger_ahead(&config.data, upto, epochs_recovered));
-        }
-        if !had_ledger && epochs_recovered > 0 {
-            tracing::warn!(
-                "there is no {} beside the journal: notices that waited in it are not sent, and what is \
-                 decided again since the checkpoint may be mailed again",
-                Ledger::FILE
-            );
+        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
+        if had_ledger {
+            check_ledger(&config.data, &ledger, told_upto, epochs_recovered).await?;
+        } else if epochs_recovered > 0 {
+            begin_ledger(&ledger, told_upto).await?;
         }
         let own = || History::url_in(&config.data);
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
@@ -221,13 +216,14 @@ impl App {
             config.journal.retention(),
             submitter.clone(),
             health.clone(),
+            told_upto,
         );
         running.spawn("feed", move || {
             pipeline::feed(&epochs, feed, &feeding, interpreter, due);
         })?;
         let acting = snapshot.clone();
         running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet, &keeper);
+            pipeline::act(cuts, engine, &acting, &mut outlet, keeper);
         })?;
         running.spawn("checkpoint", move || scribe.run())?;
 

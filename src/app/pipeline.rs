@@ -90,7 +90,7 @@ pub(super) fn act(
     mut engine: Engine,
     snapshots: &ArcSwap<Snapshot>,
     outlet: &mut impl Outlet,
-    keeper: &Keeper,
+    mut keeper: Keeper,
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
@@ -103,8 +103,11 @@ pub(super) fn act(
             }
         }
         let is_quiet = told.notices.is_empty() && told.reports.is_empty();
-        if !is_quiet && !outlet.tell(cut.epoch, told) {
-            return;
+        if !is_quiet {
+            if !outlet.tell(cut.epoch, told) {
+                return;
+            }
+            keeper.told_upto = Some(cut.epoch);
         }
         let snapshot = engine.snapshot().clone();
         snapshots.store(Arc::new(snapshot));

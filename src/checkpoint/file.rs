@@ -18,7 +18,7 @@ use crate::rules::Lineage;
 
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
-pub(super) const FORMAT_VERSION: u32 = 3;
+pub(super) const FORMAT_VERSION: u32 = 4;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. Judgement: 4096 keys of 64 KiB each.
@@ -35,6 +35,9 @@ pub struct Head {
     pub now_ms: i64,
     /// Where the next epoch begins in the journal.
     pub next: Position,
+    /// The newest epoch up to it of which something is in the ledger: a ledger that does not know it is not the
+    /// one that belongs here.
+    pub told_upto: Option<u64>,
     /// When it was written, ms.
     pub created_at_ms: i64,
     /// Version of the program that wrote it.
