@@ -16,6 +16,8 @@ pub mod triggers;
 pub mod effect;
 pub mod engine;
 
+pub mod links;
+
 pub mod journal;
 pub mod store;
 

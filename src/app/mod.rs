@@ -1,10 +1,12 @@
 //! The running engine: opens the edges, wires them to the pure core in one straight line, and stops
 //! them in reverse order.
 
+mod access;
 mod backup;
 mod checkpoints;
 mod foreign;
 mod interpret;
+mod links;
 mod listen;
 mod mails;
 mod outlet;
@@ -37,7 +39,7 @@ use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
-use crate::notify::{Mailer, Notifier};
+use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
@@ -147,15 +149,15 @@ impl App {
             Mailer::Outbox(path) => Some(path.clone()),
             _ => None,
         };
-        let notifier = Arc::new(
-            Notifier::start(
-                ledger.clone(),
-                mailer,
-                config.mail.clone(),
-                Arc::new(now_ms),
-            )
-            .await?,
-        );
+        let access = access::access_of(&config)?;
+        let links = links::links_of(&config)?;
+        let composer = Composer::new(&config.mail)?.with_links(links.clone());
+        let hooks = Hooks::open(&config.webhooks)?;
+        let mail = config.mail.clone();
+        let clock = Arc::new(now_ms);
+        let notifier =
+            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clock).await?;
+        let notifier = Arc::new(notifier);
 
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
@@ -244,6 +246,8 @@ impl App {
             health: health.clone(),
             deliveries: mails::deliveries(ledger, &notifier),
             history,
+            access,
+            links,
             reload: reload.clone(),
             config: config.http,
             connections: Arc::default(),

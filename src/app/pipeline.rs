@@ -99,10 +99,12 @@ pub(super) fn act(
             match effect {
                 Effect::Notice(notice) => told.notices.push((**notice).clone()),
                 Effect::Report(report) => told.reports.extend(report.notices()),
+                Effect::Feedback(feedback) => told.feedback.push((**feedback).clone()),
                 Effect::Transition(_) | Effect::Answer { .. } => {}
             }
         }
-        let is_quiet = told.notices.is_empty() && told.reports.is_empty();
+        let is_quiet =
+            told.notices.is_empty() && told.reports.is_empty() && told.feedback.is_empty();
         if !is_quiet {
             if !outlet.tell(cut.epoch, told) {
                 return;
@@ -117,7 +119,7 @@ pub(super) fn act(
                     outlet.answer(*position, (**result).clone());
                 }
                 Effect::Report(told) => outlet.report(told),
-                Effect::Notice(_) | Effect::Transition(_) => {}
+                Effect::Notice(_) | Effect::Transition(_) | Effect::Feedback(_) => {}
             }
         }
         outlet.record(&tag.commands, &effects, engine.snapshot());

@@ -10,8 +10,10 @@
     reason = "a test's helpers fail the test; clippy.toml allows that only inside #[test]"
 )]
 
+mod action_links;
 mod boss;
 mod complaints;
+mod database;
 mod dial_tests;
 mod effects;
 mod engine;
@@ -20,3 +22,4 @@ mod loops;
 mod messages;
 mod places;
 mod reports;
+mod subscribers;

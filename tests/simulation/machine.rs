@@ -142,7 +142,10 @@ impl Mind {
         let effects = self.engine.step(&cut, &commands);
         let notice = |effect| match effect {
             Effect::Notice(notice) => Some(*notice),
-            Effect::Transition(_) | Effect::Report(_) | Effect::Answer { .. } => None,
+            Effect::Transition(_)
+            | Effect::Report(_)
+            | Effect::Feedback(_)
+            | Effect::Answer { .. } => None,
         };
         effects.into_iter().filter_map(notice).collect()
     }
