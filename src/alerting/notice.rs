@@ -154,6 +154,8 @@ pub struct DemandNotice {
     pub copies: Vec<String>,
     /// Due time, ms.
     pub due_ms: Option<i64>,
+    /// What complaints and KQIs say of each other, in words.
+    pub crossing: Option<Text>,
     /// Weighted sum of the factors of urgency.
     pub urgency: u32,
     /// Hand-overs between departments.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Counters;
+use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::event::{Annotation, CITY, DERIVED, Reading};
@@ -158,6 +159,8 @@ pub(super) struct Summed<'a> {
     pub total: &'a Total,
     /// Sum of the panes of the window compared with, where one is wanted.
     pub earlier: Option<&'a Total>,
+    /// What the weeks before say, where that is asked for.
+    pub seasonal: Option<Seasonal>,
 }
 
 /// Values and verdict of one KQI in one window.
@@ -177,6 +180,7 @@ pub(super) fn evaluate(
         | Aggregate::Max
         | Aggregate::Quantile(_) => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
+        Aggregate::Surge { .. } => counted,
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
     };
     let value = value(kqi, window, counted, earlier, surroundings, &book.places);
@@ -191,6 +195,7 @@ pub(super) fn evaluate(
         kqi: index,
         samples,
         value,
+        expected: window.seasonal.and_then(|seasonal| seasonal.expected()),
         score,
         verdict,
     }
@@ -222,6 +227,10 @@ fn value(
         }
         Aggregate::Change { .. } => {
             (earlier > 0).then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))
+        }
+        Aggregate::Surge { min_weeks, .. } => {
+            let known = window.seasonal.filter(|known| known.weeks >= *min_weeks);
+            known.and_then(|known| known.surge(counted))
         }
     }
 }

@@ -163,6 +163,7 @@ impl Instance {
             reason,
             value: cell.value,
             verdict: Some(cell.verdict),
+            expected: cell.expected,
             worst_value,
             score: cell.score,
             samples: cell.samples,

@@ -135,6 +135,7 @@ fn alert(plan: &Plan, kqi: &Kqi, number: u32, now_ms: i64) -> Alert {
         reason,
         value: None,
         verdict: None,
+        expected: None,
         worst_value: None,
         score: None,
         samples: 0,

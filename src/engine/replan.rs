@@ -82,6 +82,8 @@ impl Engine {
         }
         self.instances = instances;
         self.restless = restless;
+        // Rules have other numbers now.
+        self.find_fired();
         // Those that are counted otherwise come with this cut, all of them.
         let before = &old.plan.book.kqis;
         let kqis = new.plan.book.kqis.iter();

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
+use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -42,6 +43,7 @@ struct Rest {
     triggers: TriggerBook,
     complaints: Complaints,
     effects: Effects,
+    crossings: Crossings,
     silences: Silences,
     overflows: Overflows,
     reporting: Reporting,
@@ -113,6 +115,7 @@ impl Engine {
                 triggers: self.triggers.clone(),
                 complaints: self.complaints.clone(),
                 effects: self.effects.clone(),
+                crossings: self.crossings.clone(),
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
                 reporting: self.reporting.clone(),
@@ -151,12 +154,14 @@ impl Engine {
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
                     engine.effects = rest.effects;
+                    engine.crossings = rest.crossings;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.reporting = rest.reporting;
                 }
             }
         }
+        engine.find_fired();
         engine.show_all();
         Ok(engine)
     }

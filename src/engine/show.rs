@@ -18,6 +18,7 @@ impl Engine {
         if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
+        self.show_crossings();
         self.snapshot.bounds = self.bounds();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
@@ -32,8 +33,14 @@ impl Engine {
         }
     }
 
+    fn show_crossings(&mut self) {
+        self.snapshot.crossed = self.crossings.crossed();
+        self.snapshot.crossings_began_total = self.crossings.began_total();
+    }
+
     /// Makes the lists of the snapshot, whatever changed.
     pub(super) fn show_all(&mut self) {
+        self.show_crossings();
         self.snapshot.bounds = self.bounds();
         self.snapshot.folded = Arc::new(self.overflows.folded());
         self.snapshot.reports = self.reporting.told();
@@ -49,6 +56,7 @@ impl Engine {
             .silences
             .alerts()
             .chain(self.overflows.alerts())
+            .chain(self.crossings.alerts())
             .cloned()
             .map(Arc::new)
             .collect();

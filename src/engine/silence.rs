@@ -237,6 +237,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
         reason,
         value: None,
         verdict: None,
+        expected: None,
         worst_value: None,
         score: None,
         samples: 0,

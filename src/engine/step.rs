@@ -10,6 +10,7 @@ use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
+use crate::engine::crossing::{Crossings, Side};
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -59,6 +60,7 @@ pub struct Engine {
     pub(super) complaints: Complaints,
     pub(super) past: Past,
     pub(super) effects: Effects,
+    pub(super) crossings: Crossings,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) reporting: Reporting,
@@ -114,6 +116,8 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            crossed: Arc::default(),
+            crossings_began_total: [0; 3],
             bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
@@ -128,6 +132,7 @@ impl Engine {
             complaints: Complaints::default(),
             past: Past::default(),
             effects: Effects::default(),
+            crossings: Crossings::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
             reporting: Reporting::default(),
@@ -164,6 +169,7 @@ impl Engine {
         self.pass(&turn, &mut effects);
         self.recall(&turn, &mut effects);
         self.settle(&turn, &mut effects);
+        self.cross(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
         let mut own = self.silences.look(plan, &cut.watermarks);
         self.alerts_changed |= self.overflows.recount(plan, cut);
@@ -323,6 +329,9 @@ impl Engine {
             return;
         };
         let key = (rule, label.clone());
+        if Side::of(object.watch).is_some() && !instance.timeline.episodes().is_empty() {
+            self.crossings.fired.insert(key.clone());
+        }
         if instance.timeline.phase() == Phase::Quiet {
             self.restless.remove(&key);
         } else {

@@ -5,8 +5,10 @@
 //! of states go to zero and do not vanish; values that are no longer known vanish and do not freeze.
 
 mod checkpoint;
+mod crossing;
 mod engine;
 mod family;
+mod health;
 mod history;
 mod kqi;
 mod limits;

@@ -7,7 +7,9 @@ use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
 use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify, reports};
+use crate::metrics::{
+    Metrics, checkpoint, crossing, engine, health, history, kqi, limits, notify, reports,
+};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -45,6 +47,7 @@ impl Metrics {
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
+        crossing::crossings(scrape.snapshot, &mut families);
         let mails = self.notify_counts();
         let sent = mails.clone().unwrap_or_default();
         limits::limits(scrape, self, &sent, &mut families);
@@ -56,6 +59,7 @@ impl Metrics {
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);
+        health::scores(scrape, &mut families);
         families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;

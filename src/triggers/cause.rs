@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// Whether what happens here is evidence for an open trigger there.
-    pub(super) fn joins(&self, open: &Place, places: &Places) -> bool {
+    pub fn joins(&self, open: &Place, places: &Places) -> bool {
         // The service as a whole suffers from what serves all of it, which is the better place to ask.
         let suffers = *self == Place::Whole && matches!(open, Place::Site(_));
         self == open || suffers || open.covers(self, places)

@@ -118,6 +118,7 @@ impl Bench {
                 kqi: 0,
                 samples,
                 value: *value,
+                expected: None,
                 score,
                 verdict,
             };

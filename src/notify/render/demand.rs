@@ -195,6 +195,10 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     if let Some(due_ms) = demand.due_ms {
         facts.push(fact("到期", "Due", clock.full(due_ms)));
     }
+    if let Some(crossing) = &demand.crossing {
+        let crossing = clean(name(language, crossing));
+        facts.push(fact("投诉与指标", "Complaints and KQIs", crossing));
+    }
     facts.push(fact("优先级得分", "Urgency", demand.urgency.to_string()));
     facts.push(fact("流转次数", "Hops", demand.hops.to_string()));
     facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));

@@ -139,6 +139,13 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));
+    if let Some(expected) = alert.expected {
+        facts.push(fact(
+            "往周同时段平均",
+            "Same hours of earlier weeks",
+            quantity(expected, ""),
+        ));
+    }
     facts
 }
 
@@ -195,6 +202,13 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
             "The KQI has more groups than its limit: {} of them are told only together, as __other__. Look at the dimension values that are sent, or raise limits.groups_max.",
             alert.samples
         ),
+        (TransitionReason::BlindSpot, Language::Zh) => {
+            "投诉明显上升，而同一业务、同一地区的指标全部正常：有问题没有被监测到。请核对投诉内容，补充拨测或指标。".to_owned()
+        }
+        (TransitionReason::BlindSpot, Language::En) => {
+            "Complaints are up while every KQI of the service and place is normal: something is not measured. Read what people say, and add a dial test or a KQI for it."
+                .to_owned()
+        }
         (TransitionReason::RuleChanged, _) => {
             let changed = correction::rule_changed(language, notice);
             let since = clock.full(alert.active_since_ms);
@@ -278,6 +292,19 @@ fn resolved(language: Language, notice: &Notice) -> String {
         }
         (TransitionReason::SourceBack, Language::En) => {
             format!("The source speaks again after {lasted}.")
+        }
+        (TransitionReason::Confirmed, Language::Zh) => {
+            "同一业务、同一地区的指标也已异常，与投诉互相印证：不再是盲点，由指标的告警继续说明。".to_owned()
+        }
+        (TransitionReason::Confirmed, Language::En) => {
+            "A KQI of the same service and place is abnormal too and confirms the complaints: no blind spot any more. The KQI's own alert goes on."
+                .to_owned()
+        }
+        (TransitionReason::Cleared, Language::Zh) if alert.alert == "blind_spot" => {
+            format!("投诉回落，历时 {lasted}。指标始终没有发现它：请补充监测。")
+        }
+        (TransitionReason::Cleared, Language::En) if alert.alert == "blind_spot" => {
+            format!("Complaints fell back after {lasted}. No KQI ever saw it: please measure it.")
         }
         (TransitionReason::WithinLimit, Language::Zh) => {
             format!("对象数在 {lasted} 后回到上限以内，全部单独统计。")

@@ -6,8 +6,11 @@
 
 mod alerts;
 mod anchors;
+mod codes;
 mod conditions;
+mod crossing;
 mod departments;
+mod health;
 mod knowledge;
 mod kqis;
 mod leaves;
@@ -16,6 +19,7 @@ mod mms;
 mod places;
 mod reports;
 mod streams;
+mod surges;
 mod team;
 mod units;
 mod windows;
@@ -117,12 +121,14 @@ struct Sections<'a> {
     /// Sections that are given once too often; what stands in them is judged all the same.
     repeated: Vec<&'a Entry>,
     triggers: Option<&'a Node>,
+    health: Option<&'a Node>,
     streams: Vec<&'a Entry>,
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
+    codes: Vec<&'a Node>,
     knowledge: Vec<&'a Node>,
     reports: Vec<&'a Node>,
     services: Vec<&'a Node>,
@@ -152,12 +158,16 @@ impl<'a> Sections<'a> {
                 "triggers" if !once(&mut sections.triggers, entry, problems) => {
                     sections.repeated.push(entry);
                 }
+                "health" if !once(&mut sections.health, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
                 "streams" => sections.streams.extend(node.entries()),
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
+                "codes" => sections.codes.extend(node.items()),
                 "knowledge" => sections.knowledge.extend(node.items()),
                 "reports" => sections.reports.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
@@ -182,7 +192,7 @@ fn kinds_of(section: &str) -> Option<&'static [Kind]> {
         "places" => &[Kind::Place],
         "services" => &[Kind::Service, Kind::Kqi],
         "kqis" => &[Kind::Kqi],
-        "mms" | "leaves" | "alerts" | "triggers" | "reports" => &[],
+        "mms" | "leaves" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
         _ => return None,
     })
 }
@@ -291,6 +301,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         places: &places,
     };
     let kqis = kqis::read(sections, &context, problems);
+    let kqi_ids = kqis.ids.clone();
     let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
     let of_leaves = leaves::Context {
         departments: &departments,
@@ -332,9 +343,11 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: kqis.checked,
         departments,
         places,
+        codes: codes::read(&sections.codes, &leaves, problems),
         leaves,
         knowledge,
         triggers,
+        health: health::read(sections.health, &kqi_ids, problems),
         reports,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
