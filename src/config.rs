@@ -3,8 +3,8 @@
 //! Every value has a default, so no file is needed to begin. Unknown keys are errors that name their
 //! line. Judgement numbers say where they come from.
 
-mod bounds;
 mod access;
+mod bounds;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -44,12 +44,15 @@ pub struct Config {
     /// HTTP limits.
     pub http: HttpConfig,
     /// Who may use the API.
+    #[serde(skip_serializing)]
     pub access: AccessSettings,
     /// How people reach the server from their mails.
+    #[serde(skip_serializing)]
     pub server: ServerSettings,
     /// Mail.
     pub mail: MailConfig,
     /// Other systems that are told over HTTP.
+    #[serde(skip_serializing)]
     pub webhooks: Vec<HookConfig>,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,

@@ -13,8 +13,8 @@
 mod action_links;
 mod boss;
 mod complaints;
-mod database;
 mod crossing;
+mod database;
 mod dial_tests;
 mod effects;
 mod engine;

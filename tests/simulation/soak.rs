@@ -202,7 +202,7 @@ async fn what_is_held_does_not_grow_after_the_first_days() {
             let number = epoch.epoch;
             let told = Told {
                 notices: mind.think(epoch, of_day + 1 == MINUTES_A_DAY),
-                reports: Vec::new(),
+                ..Told::default()
             };
             notices += told.notices.len() as u64;
             if !told.notices.is_empty() {
