@@ -4,11 +4,12 @@
 //! line. Judgement numbers say where they come from.
 
 mod access;
+mod bounds;
 mod server;
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::api::HttpConfig;
@@ -25,7 +26,7 @@ pub use server::ServerSettings;
 pub const WORKERS_MAX: usize = 256;
 
 /// The configuration of `chrysalis serve`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Folder for journal, ledger and outbox.
@@ -43,12 +44,15 @@ pub struct Config {
     /// HTTP limits.
     pub http: HttpConfig,
     /// Who may use the API.
+    #[serde(skip_serializing)]
     pub access: AccessSettings,
     /// How people reach the server from their mails.
+    #[serde(skip_serializing)]
     pub server: ServerSettings,
     /// Mail.
     pub mail: MailConfig,
     /// Other systems that are told over HTTP.
+    #[serde(skip_serializing)]
     pub webhooks: Vec<HookConfig>,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,
@@ -56,10 +60,14 @@ pub struct Config {
     pub limits: LimitSettings,
     /// How long a shutdown waits for notices to leave, in seconds.
     pub shutdown_deadline_s: u64,
+    /// Begin from the journal's first record and not from a checkpoint. No key of the file, for it is of
+    /// one start: `serve --replay-everything`.
+    #[serde(skip)]
+    pub replay_everything: bool,
 }
 
 /// Journal settings.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JournalSettings {
     /// Size at which a segment is full, bytes.
@@ -83,7 +91,7 @@ pub struct JournalSettings {
 }
 
 /// Checkpoint settings.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointSettings {
     /// Time between two, ms: what a start has to replay at most, and what it costs to have less.
@@ -91,11 +99,13 @@ pub struct CheckpointSettings {
 }
 
 /// History settings.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistorySettings {
     /// URL of a database, `postgres://user:password@host/name` or `sqlite:///path?mode=rwc`; without it a
     /// SQLite file in the data folder.
+    // It may hold a password.
+    #[serde(skip_serializing)]
     pub url: Option<String>,
 }
 
@@ -107,7 +117,7 @@ impl std::fmt::Debug for HistorySettings {
 }
 
 /// Bounds of the state. A change applies from the restart on.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// See [`Limits::entities_max`].
@@ -218,6 +228,7 @@ impl Default for Config {
             history: HistorySettings::default(),
             limits: LimitSettings::default(),
             shutdown_deadline_s: 10,
+            replay_everything: false,
         }
     }
 }

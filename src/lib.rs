@@ -15,6 +15,7 @@ pub mod triggers;
 
 pub mod effect;
 pub mod engine;
+pub mod scores;
 
 pub mod links;
 

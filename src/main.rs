@@ -44,6 +44,10 @@ enum Command {
         /// Dataflow worker threads; 0 takes one for each core.
         #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
         workers: Option<u16>,
+        /// Begin from the journal's first record and set the checkpoints aside: what to do when none can be
+        /// read.
+        #[arg(long)]
+        replay_everything: bool,
     },
     /// Copy everything that a start needs; the engine may run meanwhile.
     Backup {
@@ -123,12 +127,14 @@ fn main() -> ExitCode {
             listen,
             rules,
             workers,
+            replay_everything,
         } => serve::serve(serve::ServeArguments {
             config,
             data,
             listen,
             rules,
             workers: workers.map(usize::from),
+            replay_everything,
         }),
         Command::Demo {
             listen,

@@ -24,6 +24,7 @@ pub(crate) struct ServeArguments {
     pub(crate) listen: Option<String>,
     pub(crate) rules: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
+    pub(crate) replay_everything: bool,
 }
 
 /// `chrysalis serve`.
@@ -38,6 +39,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     config.listen = arguments.listen.unwrap_or(config.listen);
     config.rules = arguments.rules.or(config.rules);
     config.workers = arguments.workers.unwrap_or(config.workers);
+    config.replay_everything = arguments.replay_everything;
     let runtime = runtime()?;
     let ended = runtime.block_on(run(config));
     // Everything of ours has ended; what still runs are questions of clients that will not be told.

@@ -292,6 +292,51 @@ async fn a_disk_without_a_byte_left_costs_nothing_acknowledged() {
     producer.check(&server).await;
 }
 
+/// The ledger on a disk of its own, which fills up: what is decided waits for it, and nothing else does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_without_room_holds_decisions_up_and_not_answers() {
+    let (disk, folder) = (SmallDisk::mount(2), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    set_up(folder, "journal: {disk_free_bytes_min: 0}\n");
+    assert_eq!(Server::start(folder, 1).await.stop(), Some(0));
+    let (here, there) = (
+        folder.join("data/ledger.sqlite"),
+        disk.path().join("ledger.sqlite"),
+    );
+    std::fs::copy(&here, &there).unwrap();
+    std::fs::remove_file(&here).unwrap();
+    std::os::unix::fs::symlink(&there, &here).unwrap();
+    let mut server = Server::start(folder, 1).await;
+    let mut producer = Producer::new();
+    producer.until_taken(&server).await;
+    let ballast = disk.ballast(u64::MAX);
+    // The source falls silent.
+    let begun = Instant::now();
+    while !log(folder).contains("the ledger's disk is full") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", log(folder));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(server.ended(), None, "{}", log(folder));
+        assert_eq!(text(&server, "/v1/alerts").await.0, StatusCode::OK);
+        let mails = std::fs::read_dir(folder.join("data/outbox")).unwrap();
+        assert_eq!(mails.count(), 0, "told although it cannot be recorded");
+    }
+    // Taken, and durable: the journal has room.
+    producer.until_taken(&server).await;
+    std::fs::remove_file(&ballast).unwrap();
+    until_mailed(folder, "source_silent").await;
+    producer.check(&server).await;
+    let status = server.json("/v1/status").await;
+    assert_eq!(status["state"], "ready", "{status:#}");
+    // A stop does not wait for a disk without room.
+    let _ballast = disk.ballast(u64::MAX);
+    let begun = Instant::now();
+    let code = server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{code:?}");
+}
+
 /// `fdatasync` that fails once, from the n-th call for a journal's segment on.
 const SHIM: &str = r#"
 #define _GNU_SOURCE

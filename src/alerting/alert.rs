@@ -55,6 +55,10 @@ pub enum TransitionReason {
     OverLimit,
     /// There is no more of it than the limit again.
     WithinLimit,
+    /// People complain, and every KQI is normal.
+    BlindSpot,
+    /// A KQI says the same as the complaints.
+    Confirmed,
 }
 
 impl TransitionReason {
@@ -73,6 +77,8 @@ impl TransitionReason {
             TransitionReason::SourceBack => "source_back",
             TransitionReason::OverLimit => "over_limit",
             TransitionReason::WithinLimit => "within_limit",
+            TransitionReason::BlindSpot => "blind_spot",
+            TransitionReason::Confirmed => "confirmed",
         }
     }
 }
@@ -137,6 +143,9 @@ pub struct Alert {
     /// where no window is meant (the engine's own alerts, mails about a trigger).
     #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// What earlier weeks let expect of the newest judged window, for surges: a count.
+    #[serde(default)]
+    pub expected: Option<f64>,
     /// Worst value of the episode, in `unit`.
     pub worst_value: Option<f64>,
     /// Score of the newest window.

@@ -20,8 +20,10 @@ use crate::rules::{AlertRule, Missing, Severity, Verdict};
 pub enum Mark {
     /// Abnormal.
     Breach(Severity),
-    /// Judged, and normal; or suppressed, which is no reason to go on either.
+    /// Judged, and normal.
     Clear,
+    /// Abnormal during planned work: no reason to go on, and no sign of health either.
+    Suppressed,
     /// Nothing to judge.
     Missing,
 }
@@ -31,7 +33,8 @@ impl Mark {
     pub fn of(verdict: Verdict, rule: &AlertRule) -> Mark {
         match verdict {
             Verdict::Abnormal(severity) => Mark::Breach(rule.severity.unwrap_or(severity)),
-            Verdict::Normal | Verdict::Suppressed => Mark::Clear,
+            Verdict::Normal => Mark::Clear,
+            Verdict::Suppressed => Mark::Suppressed,
             Verdict::Insufficient | Verdict::NoTraffic | Verdict::SourceSilent => Mark::Missing,
         }
     }
@@ -106,7 +109,7 @@ impl Lifecycle {
     pub fn step(&self, phase: Phase, at_ms: i64, mark: Mark) -> (Phase, Option<Step>) {
         match mark {
             Mark::Breach(severity) => self.breach(phase, at_ms, severity),
-            Mark::Clear => self.calm(phase, at_ms, TransitionReason::Cleared),
+            Mark::Clear | Mark::Suppressed => self.calm(phase, at_ms, TransitionReason::Cleared),
             Mark::Missing => match self.missing {
                 Missing::Hold if self.is_too_old(phase, at_ms) => {
                     self.calm(phase, at_ms, TransitionReason::NoData)

@@ -40,11 +40,13 @@ pub enum NoticeReason {
     Reopened,
     /// Late data say something else of a mend.
     Measured,
+    /// A trigger's severity rose, and with that its due time or who gets copies.
+    Raised,
 }
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 15] = [
+    pub const ALL: [NoticeReason; 16] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
@@ -59,6 +61,7 @@ impl NoticeReason {
         NoticeReason::Closed,
         NoticeReason::Reopened,
         NoticeReason::Measured,
+        NoticeReason::Raised,
         NoticeReason::Progressed,
     ];
 
@@ -79,6 +82,7 @@ impl NoticeReason {
             NoticeReason::Closed => "closed",
             NoticeReason::Reopened => "reopened",
             NoticeReason::Measured => "measured",
+            NoticeReason::Raised => "raised",
             NoticeReason::Progressed => "progressed",
         }
     }
@@ -150,6 +154,8 @@ pub struct DemandNotice {
     pub copies: Vec<String>,
     /// Due time, ms.
     pub due_ms: Option<i64>,
+    /// What complaints and KQIs say of each other, in words.
+    pub crossing: Option<Text>,
     /// Weighted sum of the factors of urgency.
     pub urgency: u32,
     /// Hand-overs between departments.

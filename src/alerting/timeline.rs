@@ -61,6 +61,11 @@ impl Timeline {
         known.any(|episode| episode.number == number)
     }
 
+    /// Whether a window that ends after an instant was judged, and normal.
+    pub fn was_clear_after(&self, reading: &Reading, after_ms: i64) -> bool {
+        self.windows.has_clear(reading.lifecycle.hop_ms, after_ms)
+    }
+
     /// Whether a window has been judged already: another mark for it corrects the past.
     pub fn is_past(&self, at_ms: i64) -> bool {
         self.through_ms

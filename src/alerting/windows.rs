@@ -27,6 +27,18 @@ impl Windows {
         self.marks.get(&at_ms).copied().unwrap_or(Mark::Clear)
     }
 
+    /// Whether a window that ends after an instant was told to be clear.
+    pub(super) fn has_clear(&self, hop_ms: i64, after_ms: i64) -> bool {
+        let runs = self.runs.iter().rev();
+        let mut runs = runs.take_while(|(_, last_ms)| *last_ms > after_ms);
+        runs.any(|(first_ms, last_ms)| {
+            let behind_ms = (after_ms - first_ms).div_euclid(hop_ms) * hop_ms + hop_ms;
+            let from_ms = first_ms + behind_ms.max(0);
+            let told = (last_ms - from_ms) / hop_ms + 1;
+            from_ms <= *last_ms && (self.marks.range(from_ms..=*last_ms).count() as i64) < told
+        })
+    }
+
     /// True when nothing is remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()

@@ -14,6 +14,7 @@ use crate::api::error::ApiError;
 use crate::dataflow::{Group, Queries, Standing, Watermarks};
 use crate::engine::Snapshot;
 use crate::rules::{Kqi, Plan, Verdict};
+use crate::scores::Measured;
 
 /// Judgement: workers that take longer than this for all KQIs are not asked for the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +71,37 @@ pub struct Current {
     pub kqis: Vec<KqiNow>,
     /// Objects beyond the bound.
     pub left_out: u64,
+    /// The same, summed over all times that the workers were asked.
+    pub left_out_total: u64,
+}
+
+impl Current {
+    /// Every object, as scores are made of it.
+    pub fn measured(&self) -> Vec<Measured<'_>> {
+        let kqis = &self.plan.book.kqis;
+        let objects = self.kqis.iter().filter_map(|now| {
+            let kqi = kqis.get(now.index)?;
+            Some(now.groups.iter().map(move |group| (kqi, group)))
+        });
+        objects
+            .flatten()
+            .map(|(kqi, of)| {
+                let service = kqi.service.as_deref();
+                let sealed = of.sealed.as_ref();
+                Measured {
+                    kqi,
+                    service: service
+                        .or_else(|| of.group.get("service"))
+                        .unwrap_or_default(),
+                    dimensions: &of.group.values,
+                    verdict: of.verdict,
+                    score: sealed.and_then(|sealed| sealed.score),
+                    samples: sealed.map_or(0, |sealed| sealed.samples),
+                    good: sealed.map_or(0, |sealed| sealed.good),
+                }
+            })
+            .collect()
+    }
 }
 
 /// The shared, short-lived copy.
@@ -103,9 +135,11 @@ impl CurrentCache {
         let (queries, snapshot) = (self.queries.clone(), Arc::clone(snapshot));
         let objects_max = self.objects_max;
         let asked = tokio::task::spawn_blocking(move || ask(&queries, &snapshot, objects_max));
-        let current = asked
+        let mut current = asked
             .await
             .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+        let before = cached.as_ref().map_or(0, |(_, last)| last.left_out_total);
+        current.left_out_total = before + current.left_out;
         let current = Arc::new(current);
         *cached = Some((Instant::now(), Arc::clone(&current)));
         Ok(current)
@@ -142,6 +176,7 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Current {
         plan: Arc::clone(plan),
         kqis,
         left_out,
+        left_out_total: left_out,
     }
 }
 

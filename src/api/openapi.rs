@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use crate::api::access::role_for;
 
 use crate::api::routes::{
-    actions, alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices,
-    reports, rules, status, subscribers, triggers, windows,
+    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
+    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
 };
 use crate::console;
 
@@ -34,8 +34,13 @@ use crate::console;
         kqis::services,
         kqis::list,
         windows::list,
+        health::shares,
+        health::list,
+        health::one,
+        health::boards,
         alerts::list,
         alerts::one,
+        crossings::list,
         triggers::list,
         triggers::one,
         triggers::advance,

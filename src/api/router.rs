@@ -16,8 +16,8 @@ use crate::api::access::guard;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    actions, alerts, asking, complaints, events, frontline, history, kqis, machine, mm7, notices,
-    reports, rules, status, subscribers, triggers, windows,
+    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
+    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -76,8 +76,13 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/services", get(kqis::services)),
         ("/v1/kqis", get(kqis::list)),
         ("/v1/kqis/{id}/windows", get(windows::list)),
+        ("/v1/kqis/{id}/contributions", get(health::shares)),
+        ("/v1/health", get(health::list)),
+        ("/v1/health/{service}", get(health::one)),
+        ("/v1/boards/{by}", get(health::boards)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{incident}", get(alerts::one)),
+        ("/v1/crossings", get(crossings::list)),
         ("/v1/triggers", get(triggers::list)),
         ("/v1/triggers/process", get(asking::process)),
         ("/v1/triggers/{id}", get(triggers::one)),

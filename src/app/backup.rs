@@ -140,7 +140,7 @@ fn check(folder: &Path, mut copied: Copied) -> anyhow::Result<Copied> {
         if let Some(newest) = &found.newest {
             copied.checkpoint = Some(newest.head.epoch);
             from = Some(newest.head.next);
-        } else if let Some(error) = found.passed_over.into_iter().next() {
+        } else if let Some((_, error)) = found.passed_over.into_iter().next() {
             return Err(error.into());
         }
     }

@@ -1,7 +1,7 @@
 //! Checkpoints of the running engine: when one is due, who writes it, and where a start begins.
 //!
 //! * The feed marks an epoch; the dataflow hands its state over with that epoch's cut, by sharing; the
-//!   engine adds its own; a thread of its own encodes and writes. Nothing waits for the disk.
+//!   engine adds its own, likewise; a thread of its own encodes and writes. Nothing waits for the disk.
 //! * One is under way at a time. One that fails is counted and told, and the next is due as ever.
 //! * What a start does not need any more is cut off the journal after a checkpoint, never before.
 
@@ -17,7 +17,7 @@ use crate::api::{CheckpointNow, Health};
 use crate::app::rulebook::{RuleFiles, plan_after};
 use crate::checkpoint::{CheckpointError, Folder, Head, Opened, Section};
 use crate::dataflow::{DataflowState, RestoredState};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineState, SaveError};
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
 use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut, oldest};
@@ -38,6 +38,8 @@ pub struct Beginning {
     pub resume: Resume,
     /// The next epoch.
     pub epoch: u64,
+    /// The newest epoch that the ledger must know.
+    pub told_upto: Option<u64>,
 }
 
 /// Says when a checkpoint is due.
@@ -50,14 +52,15 @@ pub(super) struct Due {
 /// A marked epoch with its state, on the way to the thread that writes it.
 struct Job {
     head: Head,
-    engine: Vec<Vec<u8>>,
+    engine: EngineState,
     dataflow: DataflowState,
 }
 
 /// Takes what is to be written.
 pub(super) struct Keeper {
     jobs: SyncSender<Job>,
-    under_way: Arc<AtomicBool>,
+    /// The newest epoch of which something is in the ledger.
+    pub(super) told_upto: Option<u64>,
 }
 
 /// Writes, and cuts the journal.
@@ -79,6 +82,7 @@ pub(super) fn keeping(
     retention: Retention,
     submitter: Submitter<Attachment>,
     health: Arc<Health>,
+    told_upto: Option<u64>,
 ) -> (Due, Keeper, Scribe) {
     let under_way = Arc::new(AtomicBool::new(false));
     let (jobs_in, jobs) = sync_channel(1);
@@ -89,7 +93,7 @@ pub(super) fn keeping(
     };
     let keeper = Keeper {
         jobs: jobs_in,
-        under_way: under_way.clone(),
+        told_upto,
     };
     let scribe = Scribe {
         jobs,
@@ -119,21 +123,14 @@ impl Due {
 
 impl Keeper {
     /// Hands over what belongs to a marked epoch.
-    pub(super) fn keep(&self, head: Head, engine: &Engine, dataflow: DataflowState) {
-        let mut pieces = Vec::new();
-        let encoded = engine.pieces(|piece| {
-            pieces.push(piece);
-            Ok::<(), crate::engine::SaveError>(())
-        });
+    pub(super) fn keep(&self, head: Head, engine: EngineState, dataflow: DataflowState) {
+        let told_upto = self.told_upto;
         let job = Job {
-            head,
-            engine: pieces,
+            head: Head { told_upto, ..head },
+            engine,
             dataflow,
         };
-        if let Err(error) = encoded {
-            tracing::error!(%error, "the engine's state cannot be kept");
-            self.under_way.store(false, Ordering::Release);
-        } else if self.jobs.send(job).is_err() {
+        if self.jobs.send(job).is_err() {
             tracing::error!("nobody writes checkpoints any more");
         }
     }
@@ -178,8 +175,8 @@ impl Scribe {
         } = job;
         let producers = self.submitter.producers();
         let bytes = keep(&self.folder, &head, &producers, &engine, &dataflow)?;
-        // The operators need not clone what they touch any more.
-        drop(dataflow);
+        // Nobody need clone what it touches any more.
+        drop((engine, dataflow));
         let Some((below, _)) = self.folder.oldest()? else {
             return Ok((bytes, 0));
         };
@@ -196,8 +193,8 @@ impl Scribe {
     }
 }
 
-/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the pieces of the
-/// engine and of the dataflow. Returns its size in bytes.
+/// Writes a checkpoint: its head, the journal's producers as of its epoch or later, the engine and the
+/// dataflow. Returns its size in bytes.
 ///
 /// # Errors
 /// As [`Folder::write`].
@@ -205,26 +202,36 @@ pub fn keep(
     folder: &Folder,
     head: &Head,
     producers: &Producers,
-    engine: &[Vec<u8>],
+    engine: &EngineState,
     dataflow: &DataflowState,
 ) -> Result<u64, CheckpointError> {
     let producers = postcard::to_allocvec(producers)
         .map_err(|error| CheckpointError::content("the journal's producers", error))?;
     folder.write(head, |add| {
         add(Section::Producers, &producers)?;
-        for piece in engine {
-            add(Section::Engine, piece)?;
-        }
+        engine
+            .pieces(|piece| add(Section::Engine, &piece).map_err(Unwritten))
+            .map_err(|Unwritten(error)| error)?;
         dataflow.pieces(|piece| add(Section::Dataflow, &piece))
     })
 }
 
-/// What the head of a marked epoch's checkpoint says.
+/// Why the engine's state was not written: the room of checkpoints knows of no engine.
+struct Unwritten(CheckpointError);
+
+impl From<SaveError> for Unwritten {
+    fn from(error: SaveError) -> Self {
+        Unwritten(CheckpointError::content("the engine", error))
+    }
+}
+
+/// All that is known before the epoch is through of what the head of a marked epoch's checkpoint says.
 pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan: &Plan) -> Head {
     Head {
         epoch,
         now_ms: epoch_ms,
         next,
+        told_upto: None,
         created_at_ms: now_ms(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         rules,
@@ -232,35 +239,45 @@ pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan
     }
 }
 
-/// Finds where to begin: the newest checkpoint that can be read, or the journal's beginning.
+/// Finds where to begin: the newest checkpoint that can be read, or, where none was ever written or
+/// `replay_everything` asks for it, the journal's beginning. What is not begun from although it is newer is set
+/// aside in its folder.
 ///
 /// # Errors
-/// There are checkpoints and none can be read while the journal alone is not enough; or the newest is of
-/// a newer program. Never a fresh start in place of an error.
+/// There are checkpoints and none can be read, or the journal alone is not enough, or the newest is of
+/// a newer program. Never a fresh start in place of an error, and then nothing was changed.
 pub fn begin(
     folder: &Folder,
     disk: &dyn Disk,
     journal: &Path,
+    replay_everything: bool,
 ) -> anyhow::Result<Option<Beginning>> {
-    let found = folder.newest()?;
-    for error in &found.passed_over {
-        tracing::error!("{error}: passed over, more is replayed");
+    let first = oldest(disk, journal)?;
+    if replay_everything {
+        return begin_anew(folder, journal, first);
     }
+    let found = folder.newest()?;
+    let damaged: Vec<PathBuf> = found
+        .passed_over
+        .iter()
+        .map(|(path, _)| path.clone())
+        .collect();
     let Some(opened) = found.newest else {
-        let first = oldest(disk, journal)?;
-        return match (found.passed_over.is_empty(), first) {
-            (none, None | Some(Position(0))) => {
-                if !none {
-                    tracing::warn!("no checkpoint can be read: the whole journal is replayed");
-                }
-                Ok(None)
-            }
-            (damaged, Some(first)) => Err(no_beginning(journal, first, damaged)),
+        return match (found.passed_over.as_slice(), first) {
+            ([], None | Some(Position(0))) => Ok(None),
+            ([], Some(first)) => Err(no_beginning("there is no checkpoint", journal, first)),
+            (damaged, first) => Err(nothing_readable(folder, journal, first, damaged)),
         };
     };
     let path = opened.path.clone();
     let beginning =
         read(opened).with_context(|| format!("cannot begin from {}", path.display()))?;
+    for (_, error) in &found.passed_over {
+        tracing::error!("{error}: passed over and set aside, more is replayed");
+    }
+    if !damaged.is_empty() {
+        folder.set_aside(&damaged)?;
+    }
     tracing::info!(
         epoch = beginning.epoch - 1,
         "beginning from checkpoint {}, record {} of the journal",
@@ -270,16 +287,72 @@ pub fn begin(
     Ok(Some(beginning))
 }
 
-fn no_beginning(journal: &Path, first: Position, none: bool) -> anyhow::Error {
-    let what = match none {
-        true => "there is no checkpoint",
-        false => "no checkpoint can be read",
-    };
+/// From the journal's first record, as an operator asked. The checkpoints go aside: the new ones are of
+/// earlier epochs.
+fn begin_anew(
+    folder: &Folder,
+    journal: &Path,
+    first: Option<Position>,
+) -> anyhow::Result<Option<Beginning>> {
+    let epochs = folder.epochs()?;
+    match first {
+        Some(Position(0)) => {}
+        None if epochs.is_empty() => {}
+        None => {
+            return Err(anyhow!(
+                "there are checkpoints, but the journal {} has nothing to replay. {WAYS_OUT}",
+                journal.display()
+            ));
+        }
+        Some(first) => {
+            return Err(no_beginning(
+                "everything cannot be replayed",
+                journal,
+                first,
+            ));
+        }
+    }
+    let paths: Vec<PathBuf> = epochs.iter().map(|epoch| folder.path_of(*epoch)).collect();
+    for path in folder.set_aside(&paths)? {
+        tracing::warn!("{} was a checkpoint: set aside", path.display());
+    }
+    tracing::warn!("the whole journal is replayed; what was told before is not told again");
+    Ok(None)
+}
+
+const WAYS_OUT: &str = "Put a checkpoint back, or `chrysalis restore` a backup into an empty data folder. \
+                        Nothing was changed";
+
+fn no_beginning(what: &str, journal: &Path, first: Position) -> anyhow::Error {
     anyhow!(
-        "{what}, and the journal {} begins at record {first}: what came before is in no file here. \
-         Put a checkpoint back, or `chrysalis restore` a backup into an empty data folder. \
-         Nothing was changed",
+        "{what}: the journal {} begins at record {first}, and what came before is in no file here. {WAYS_OUT}",
         journal.display()
+    )
+}
+
+/// All files that there are, what is wrong with each, and what can be done about it.
+fn nothing_readable(
+    folder: &Folder,
+    journal: &Path,
+    first: Option<Position>,
+    damaged: &[(PathBuf, CheckpointError)],
+) -> anyhow::Error {
+    let mut words = "no checkpoint can be read:".to_owned();
+    for (_, error) in damaged {
+        words.push_str(&format!("\n  {error}"));
+    }
+    if first != Some(Position(0)) {
+        return no_beginning(&words, journal, first.unwrap_or_default());
+    }
+    let path = folder.path_of(0);
+    let folder = path.parent().unwrap_or(&path);
+    anyhow!(
+        "{words}\nNothing is begun anew by itself. The journal {} is whole from its first record on: \
+         `chrysalis serve --replay-everything`, or a start with {} moved away, builds the same state from it, \
+         which takes longer; what was told before is not told again. Or put a checkpoint back. Nothing was \
+         changed",
+        journal.display(),
+        folder.display()
     )
 }
 
@@ -311,5 +384,6 @@ fn read(mut opened: Opened) -> anyhow::Result<Beginning> {
             producers,
         },
         epoch: head.epoch + 1,
+        told_upto: head.told_upto,
     })
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::metrics::{EdgeLimit, Metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -33,6 +34,7 @@ pub(super) struct Listening {
     pub(super) connections_max: usize,
     /// Connections that are open now.
     pub(super) connections: Arc<AtomicU64>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Listening {
@@ -82,6 +84,9 @@ impl Listening {
         &self,
         places: &Arc<Semaphore>,
     ) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        if places.available_permits() == 0 {
+            self.metrics.went_over(EdgeLimit::Connections);
+        }
         let place = Arc::clone(places).acquire_owned().await;
         let place = place.map_err(std::io::Error::other)?;
         let (stream, peer) = self.listener.accept().await?;

@@ -31,6 +31,11 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
             shed: counts.shed,
             digests: counts.digests,
             folded: counts.folded,
+            held: counts.held,
+            exhausted: counts.exhausted,
+            in_flight: counts.in_flight,
+            rounds_full: counts.rounds_full,
+            minute_most: counts.minute_most,
             webhooks: counts.webhooks,
         }
     })

@@ -38,12 +38,15 @@ use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
-use crate::metrics::{LimitSizes, Metrics};
+use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
-use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, refuse_lost_journal};
+use foreign::{
+    begin_ledger, check_ledger, history_ahead, ledger_unreadable, recorded_upto,
+    refuse_lost_journal,
+};
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
@@ -106,7 +109,7 @@ impl App {
         };
         let journal_dir = config.data.join("journal");
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
-        let beginning = begin(&folder, &RealDisk, &journal_dir)?;
+        let beginning = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
@@ -129,19 +132,11 @@ impl App {
         let had_ledger = config.data.join(Ledger::FILE).exists();
         let opened = Ledger::open(&config.data).await;
         let ledger = opened.map_err(|error| ledger_unreadable(error.into()))?;
-        if let Some(upto) = ledger
-            .decided_upto()
-            .await?
-            .filter(|upto| *upto >= epochs_recovered)
-        {
-            return Err(ledger_ahead(&config.data, upto, epochs_recovered));
-        }
-        if !had_ledger && epochs_recovered > 0 {
-            tracing::warn!(
-                "there is no {} beside the journal: notices that waited in it are not sent, and what is \
-                 decided again since the checkpoint may be mailed again",
-                Ledger::FILE
-            );
+        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
+        if had_ledger {
+            check_ledger(&config.data, &ledger, told_upto, epochs_recovered).await?;
+        } else if epochs_recovered > 0 {
+            begin_ledger(&ledger, told_upto).await?;
         }
         let own = || History::url_in(&config.data);
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
@@ -223,13 +218,14 @@ impl App {
             config.journal.retention(),
             submitter.clone(),
             health.clone(),
+            told_upto,
         );
         running.spawn("feed", move || {
             pipeline::feed(&epochs, feed, &feeding, interpreter, due);
         })?;
         let acting = snapshot.clone();
         running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet, &keeper);
+            pipeline::act(cuts, engine, &acting, &mut outlet, keeper);
         })?;
         running.spawn("checkpoint", move || scribe.run())?;
 
@@ -240,7 +236,7 @@ impl App {
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
-        metrics.set_limit_sizes(limit_sizes(&config));
+        metrics.set_limit_sizes(config.bounds());
         let state = Arc::new(ServerState {
             submitter,
             snapshot: snapshot.clone(),
@@ -262,6 +258,7 @@ impl App {
             head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
             connections_max: config.http.connections_max,
             connections: state.connections.clone(),
+            metrics: state.metrics.clone(),
             router: router(state),
         };
         let http = tokio::spawn(listening.serve(stopping));
@@ -344,21 +341,6 @@ impl App {
             );
         }
         closed.context("the journal did not close in order")
-    }
-}
-
-/// What there may be of each, for the metrics.
-fn limit_sizes(config: &Config) -> LimitSizes {
-    let workers = config.workers() as u64;
-    LimitSizes {
-        entities: config.limits.entities_max as u64 * workers,
-        tuples: config.limits.tuples_max as u64 * workers,
-        groups: config.limits.groups_max as u64,
-        queue_requests: config.journal.queue_requests_max as u64,
-        queue_bytes: config.journal.queue_bytes_max as u64,
-        connections: config.http.connections_max as u64,
-        in_flight_bytes: config.http.in_flight_bytes_max as u64,
-        mails: config.mail.queued_max,
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) fn act(
     mut engine: Engine,
     snapshots: &ArcSwap<Snapshot>,
     outlet: &mut impl Outlet,
-    keeper: &Keeper,
+    mut keeper: Keeper,
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
@@ -105,8 +105,11 @@ pub(super) fn act(
         }
         let is_quiet =
             told.notices.is_empty() && told.reports.is_empty() && told.feedback.is_empty();
-        if !is_quiet && !outlet.tell(cut.epoch, told) {
-            return;
+        if !is_quiet {
+            if !outlet.tell(cut.epoch, told) {
+                return;
+            }
+            keeper.told_upto = Some(cut.epoch);
         }
         let snapshot = engine.snapshot().clone();
         snapshots.store(Arc::new(snapshot));
@@ -123,7 +126,7 @@ pub(super) fn act(
         outlet.done(engine.snapshot(), effects, cuts.counts());
         if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
             outlet.mark(cut.epoch);
-            keeper.keep(head, &engine, state);
+            keeper.keep(head, engine.state(), state);
         }
     }
 }

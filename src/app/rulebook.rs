@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 27] = [
+const SHIPPED: [(&str, &str); 29] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -33,6 +33,8 @@ const SHIPPED: [(&str, &str); 27] = [
     ("rules/leaves.yaml", include_str!("../../rules/leaves.yaml")),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     ("rules/places.yaml", include_str!("../../rules/places.yaml")),
+    ("rules/codes.yaml", include_str!("../../rules/codes.yaml")),
+    ("rules/health.yaml", include_str!("../../rules/health.yaml")),
     (
         "rules/reports.yaml",
         include_str!("../../rules/reports.yaml"),

@@ -158,3 +158,60 @@ async fn a_folder_that_lost_its_journal_is_not_begun_anew() {
     );
     assert!(!folder.path().join("journal").exists());
 }
+
+/// Times and sizes of files: they bound nothing that fills up, and refuse nothing.
+const NO_POLICY: [&str; 3] = [
+    "journal.segment_bytes_max",
+    "mail.backoff_ms_max",
+    "mail.backoff_ms_min",
+];
+/// Limits of one thing: nothing of it fills up.
+const OF_ONE: [&str; 8] = [
+    "http.body_bytes_max",
+    "http.clock_skew_ms_max",
+    "http.line_bytes_max",
+    "http.lines_max",
+    "http.plain_bytes_max",
+    "http.window_rows_max",
+    "journal.record_bytes_max",
+    "mail.attempts_max",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_limit_of_the_configuration_has_its_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.http.lines_max = 2;
+    let bounds = config.bounds();
+    assert!(bounds.len() > 20, "{bounds:?}");
+    let app = App::start(config, RuleSource::Shipped).await.unwrap();
+    let url = format!("http://{}", app.address);
+    let client = reqwest::Client::new();
+    let sent = client.post(format!("{url}/v1/events")).body("{}\n{}\n{}\n");
+    assert_eq!(sent.send().await.unwrap().status().as_u16(), 413);
+    let page = client.get(format!("{url}/metrics")).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let value = |family: &str, limit: &str| {
+        let series = format!("chrysalis_limit_{family}{{limit=\"{limit}\"}} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&series));
+        line.map(|value| value.parse::<f64>().unwrap())
+    };
+    for (limit, bound) in &bounds {
+        let limit = limit.as_str();
+        if NO_POLICY.contains(&limit) {
+            assert_eq!(value("over_total", limit), None, "{limit}");
+            continue;
+        }
+        assert_eq!(value("max", limit), Some(*bound as f64), "{limit}");
+        assert!(value("over_total", limit).is_some(), "{limit}");
+        let has_held = value("held", limit).is_some();
+        assert_eq!(has_held, !OF_ONE.contains(&limit), "{limit}");
+    }
+    for limit in ["fixed.sources", "fixed.base_series", "fixed.annotations"] {
+        for family in ["max", "over_total", "held"] {
+            assert!(value(family, limit).is_some(), "{family} {limit}");
+        }
+    }
+    assert_eq!(value("over_total", "http.lines_max"), Some(1.0));
+    app.shutdown().await.unwrap();
+}

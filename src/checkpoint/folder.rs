@@ -13,6 +13,8 @@ pub const KEPT: usize = 3;
 
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".chk";
+/// What comes behind the name of a file that no start begins from any more, but somebody may look into.
+const ASIDE: &str = ".aside";
 /// What is being written; one that a crash left is removed by the next.
 const UNFINISHED: &str = "unfinished.tmp";
 
@@ -36,8 +38,8 @@ pub struct Opened {
 pub struct Found {
     /// The newest that can be read.
     pub newest: Option<Opened>,
-    /// Newer ones that cannot, and why.
-    pub passed_over: Vec<CheckpointError>,
+    /// Newer ones that cannot, each with its file, and why.
+    pub passed_over: Vec<(PathBuf, CheckpointError)>,
 }
 
 impl Folder {
@@ -104,7 +106,8 @@ impl Folder {
     pub fn newest(&self) -> Result<Found, CheckpointError> {
         let mut passed_over = Vec::new();
         for epoch in self.epochs()?.into_iter().rev() {
-            match self.check(&self.path_of(epoch)) {
+            let path = self.path_of(epoch);
+            match self.check(&path) {
                 Ok(opened) => {
                     return Ok(Found {
                         newest: Some(opened),
@@ -112,13 +115,45 @@ impl Folder {
                     });
                 }
                 Err(error @ CheckpointError::NewerFormat { .. }) => return Err(error),
-                Err(error) => passed_over.push(error),
+                Err(error) => passed_over.push((path, error)),
             }
         }
         Ok(Found {
             newest: None,
             passed_over,
         })
+    }
+
+    /// Gives files another name, under which they are no checkpoints: they would count among the three that
+    /// are kept, and push out good ones that are written while the journal is replayed to where they were.
+    /// The newest [`KEPT`] files that were ever set aside stay. Returns their new names.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn set_aside(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, CheckpointError> {
+        let mut aside = Vec::new();
+        for path in paths {
+            let mut name = path.clone().into_os_string();
+            name.push(ASIDE);
+            let to = PathBuf::from(name);
+            self.disk
+                .rename(path, &to)
+                .map_err(|error| CheckpointError::io("set aside", path, error))?;
+            aside.push(to);
+        }
+        let mut all = self.names()?;
+        all.retain(|name| name.starts_with(PREFIX) && name.ends_with(ASIDE));
+        all.sort_unstable();
+        for name in all.iter().rev().skip(KEPT) {
+            let path = self.dir.join(name);
+            self.disk
+                .remove(&path)
+                .map_err(|error| CheckpointError::io("remove", &path, error))?;
+        }
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(|error| CheckpointError::io("sync", &self.dir, error))?;
+        Ok(aside)
     }
 
     /// Where the oldest kept checkpoint that can be opened begins in the journal, and how many there

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Folder, Head, KEPT, Section};
-use crate::journal::{FakeDisk, Position};
+use crate::journal::{Disk, FakeDisk, Position};
 use crate::rules::Lineage;
 
 const DIR: &str = "/checkpoints";
@@ -12,6 +12,7 @@ fn head(epoch: u64) -> Head {
         epoch,
         now_ms: 7,
         next: Position(epoch * 10),
+        told_upto: epoch.checked_sub(1),
         created_at_ms: 8,
         program: "0".to_owned(),
         rules: vec![("a.yaml".to_owned(), "book: {}".to_owned())],
@@ -111,6 +112,35 @@ fn any_damage_is_seen_and_the_one_before_is_taken() {
         let cut = disk.fork();
         cut.damage(&path, |bytes| bytes.truncate(at));
         assert_eq!(newest(&cut), (Some(1), 1), "cut at {at}");
+    }
+}
+
+#[test]
+fn what_is_set_aside_does_not_push_out_what_is_written_in_its_place() {
+    let disk = FakeDisk::new();
+    let asides = |disk: &FakeDisk| {
+        let names = disk.paths().into_iter();
+        names
+            .filter(|path| path.extension().is_some_and(|end| end == "aside"))
+            .count()
+    };
+    for round in 0..3 {
+        for epoch in [100, 200, 300] {
+            write(&disk, epoch + round).unwrap();
+        }
+        let folder = folder(&disk);
+        let paths: Vec<_> = [100, 200, 300]
+            .iter()
+            .map(|epoch| folder.path_of(epoch + round))
+            .collect();
+        folder.set_aside(&paths).unwrap();
+        assert_eq!(newest(&disk), (None, 0));
+        assert_eq!(folder.oldest().unwrap(), None);
+        assert_eq!(asides(&disk), KEPT, "those of earlier rounds are gone");
+        // Earlier epochs than those that were damaged, as a replay writes them.
+        write(&disk, 7).unwrap();
+        assert_eq!(newest(&disk), (Some(7), 0));
+        disk.remove(&folder.path_of(7)).unwrap();
     }
 }
 

@@ -15,7 +15,8 @@ use crate::event::Stream;
 use crate::journal::writer::WriterStats;
 use crate::metrics::NotifyCounts;
 use crate::rules::{Text, Verdict};
-use crate::triggers::{Trigger, by_urgency};
+use crate::scores::health;
+use crate::triggers::{Crossing, Trigger, by_urgency};
 
 /// Rows of a table; the rest is a link to the API.
 const ROWS_MAX: usize = 50;
@@ -59,6 +60,7 @@ pub(super) struct ServiceRow {
     pub(super) zh: String,
     pub(super) en: String,
     pub(super) verdict: Chip,
+    pub(super) health: String,
     pub(super) score: String,
     pub(super) counts: Vec<(Chip, u64)>,
 }
@@ -93,6 +95,7 @@ pub(super) struct TriggerRow {
     pub(super) remedies: Vec<String>,
     pub(super) opened: String,
     pub(super) alert: Chip,
+    pub(super) crossing: Option<Chip>,
 }
 
 /// A source of events.
@@ -153,12 +156,21 @@ impl TriggerRow {
                 .map(|deadline| clock(deadline.due_ms, now_ms, &snapshot.plan.zone)),
             remedies: remedies(trigger, snapshot),
             opened: clock(trigger.opened_at_ms, now_ms, &snapshot.plan.zone),
+            crossing: trigger.crossing.map(crossing_chip),
             alert: if trigger.alert_firing {
                 chip("major", "告警中", "still firing")
             } else {
                 chip("blind", "告警已结束", "alert over")
             },
         }
+    }
+}
+
+fn crossing_chip(crossing: Crossing) -> Chip {
+    match crossing {
+        Crossing::Confirmed => chip("major", "投诉印证", "complaints confirm it"),
+        Crossing::BlindSpot => chip("blind", "盲点：指标正常", "blind spot: KQIs normal"),
+        Crossing::SilentDegradation => chip("planned", "尚无投诉", "nobody complains"),
     }
 }
 
@@ -179,6 +191,7 @@ fn remedies(trigger: &Trigger, snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn services(current: &Current) -> Vec<ServiceRow> {
+    let measured = current.measured();
     let row = |id: &str, name: Text| {
         let standing = Standing::of(current, id);
         let mut counts: Vec<(Verdict, u64)> = standing
@@ -192,6 +205,9 @@ fn services(current: &Current) -> Vec<ServiceRow> {
             zh: name.zh,
             en: name.en,
             verdict: verdict_chip(standing.worst()),
+            health: health(&current.plan.book, id, &measured)
+                .mean
+                .map_or_else(|| "—".to_owned(), |score| format!("{score:.1}")),
             score: standing
                 .score
                 .map_or_else(|| "—".to_owned(), |score| format!("{score:.1}")),

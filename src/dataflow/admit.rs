@@ -168,7 +168,9 @@ impl Meeting {
             let Some(family) = plan.families.get(number) else {
                 continue;
             };
-            let horizon_ms = horizon(&self.clock, plan, family.stream);
+            // Tallies outlive panes, and the limit is one for both.
+            let reach_ms = family.baseline.map_or(0, |baseline| baseline.reach_ms);
+            let horizon_ms = horizon(&self.clock, plan, family.stream).saturating_sub(reach_ms);
             while let Some(first) = known.by_pane.first_entry() {
                 if *first.key() >= horizon_ms {
                     break;

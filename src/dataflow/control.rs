@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Watermarks;
-use crate::event::{Annotation, Reading, SourceId, SourceProgress};
+use crate::event::{Annotation, Reading, SourceId, SourceProgress, Stream};
 use crate::rules::Plan;
 
 /// Something that concerns all keys.
@@ -35,6 +35,8 @@ pub(super) enum Shared {
     Annotation(Annotation),
     /// A gauge that rates divide by.
     Reading(Reading),
+    /// Something happened on a stream in the hour that starts there, ms.
+    Heard(Stream, i64),
 }
 
 /// What an epoch's controls come to, for operators that only need plan and time.
@@ -55,6 +57,8 @@ pub(super) struct Changes {
     pub annotations: Vec<Annotation>,
     /// Readings that came.
     pub readings: Vec<Reading>,
+    /// Hours in which streams were heard.
+    pub heard: Vec<(Stream, i64)>,
 }
 
 impl Clockwork {
@@ -76,6 +80,9 @@ impl Clockwork {
                     changes.annotations.push(annotation);
                 }
                 Control::Shared(Shared::Reading(reading)) => changes.readings.push(reading),
+                Control::Shared(Shared::Heard(stream, hour_ms)) => {
+                    changes.heard.push((stream, hour_ms));
+                }
             }
         }
         // Only after every source has been heard, whatever order they came in.

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Counters;
+use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::Total;
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, judge};
 
-/// Distinct series of readings kept; more are left out.
-const SERIES_MAX: usize = 100_000;
+/// Distinct series of readings of one gauge; more are left out and counted.
+pub(super) const SERIES_MAX: usize = 100_000;
 /// Readings kept of one series.
 const READINGS_MAX: usize = 64;
-/// Annotations kept; the ones that end first go first.
-const ANNOTATIONS_MAX: usize = 10_000;
+/// Annotations kept; the ones that end first go first, and are counted.
+pub(super) const ANNOTATIONS_MAX: usize = 10_000;
 
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
@@ -26,6 +28,12 @@ pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
     readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, Series>>,
     annotations: Vec<Annotation>,
+    /// Readings that were left out since the start.
+    #[serde(skip)]
+    left_out: u64,
+    /// Annotations that had to go since the start.
+    #[serde(skip)]
+    gone: u64,
 }
 
 impl Surroundings {
@@ -33,6 +41,7 @@ impl Surroundings {
     pub(super) fn read(&mut self, reading: Reading) {
         let series = self.readings.entry(reading.name.to_string()).or_default();
         if series.len() >= SERIES_MAX && !series.contains_key(&reading.dimensions) {
+            self.left_out += 1;
             return;
         }
         let times = series.entry(reading.dimensions).or_default();
@@ -51,7 +60,17 @@ impl Surroundings {
         if self.annotations.len() > ANNOTATIONS_MAX {
             let first = (0..self.annotations.len()).min_by_key(|at| self.annotations[*at].end_ms);
             first.map(|at| self.annotations.remove(at));
+            self.gone += 1;
         }
+    }
+
+    /// Tells how near the bounds are.
+    pub(super) fn count(&self, counters: &Counters) {
+        let series = self.readings.values().map(BTreeMap::len).max();
+        counters.base_series.set(series.unwrap_or(0) as u64);
+        counters.readings_left_out.set(self.left_out);
+        counters.annotations.set(self.annotations.len() as u64);
+        counters.annotations_gone.set(self.gone);
     }
 
     /// The base of a rate: the gauge's latest reading before `end_ms` (or its first, before that),
@@ -140,6 +159,8 @@ pub(super) struct Summed<'a> {
     pub total: &'a Total,
     /// Sum of the panes of the window compared with, where one is wanted.
     pub earlier: Option<&'a Total>,
+    /// What the weeks before say, where that is asked for.
+    pub seasonal: Option<Seasonal>,
 }
 
 /// Values and verdict of one KQI in one window.
@@ -159,6 +180,7 @@ pub(super) fn evaluate(
         | Aggregate::Max
         | Aggregate::Quantile(_) => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
+        Aggregate::Surge { .. } => counted,
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
     };
     let value = value(kqi, window, counted, earlier, surroundings, &book.places);
@@ -173,6 +195,7 @@ pub(super) fn evaluate(
         kqi: index,
         samples,
         value,
+        expected: window.seasonal.and_then(|seasonal| seasonal.expected()),
         score,
         verdict,
     }
@@ -204,6 +227,10 @@ fn value(
         }
         Aggregate::Change { .. } => {
             (earlier > 0).then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))
+        }
+        Aggregate::Surge { min_weeks, .. } => {
+            let known = window.seasonal.filter(|known| known.weeks >= *min_weeks);
+            known.and_then(|known| known.surge(counted))
         }
     }
 }

@@ -7,6 +7,8 @@ use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::evaluate::{ANNOTATIONS_MAX, SERIES_MAX};
+
 /// Bounds on keyed state, each per worker unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,9 +58,18 @@ pub struct Counters {
     pub groups: Cell<u64>,
     /// Group panes held.
     pub group_panes: Cell<u64>,
+    /// Series of readings held of the gauge that has most; every worker holds all.
+    pub base_series: Cell<u64>,
+    /// Readings of further series, which were left out.
+    pub readings_left_out: Cell<u64>,
+    /// Annotations held; every worker holds all.
+    pub annotations: Cell<u64>,
+    /// Annotations that had to go.
+    pub annotations_gone: Cell<u64>,
 }
 
-/// A reading of [`Counters`]; readings of several workers add up.
+/// A reading of [`Counters`]; readings of several workers add up, but for what all of
+/// them hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// See [`Counters::facts_too_late`].
@@ -83,6 +94,18 @@ pub struct Counts {
     pub groups: u64,
     /// See [`Counters::group_panes`].
     pub group_panes: u64,
+    /// See [`Counters::base_series`].
+    pub base_series: u64,
+    /// How many there may be of one gauge.
+    pub base_series_max: u64,
+    /// See [`Counters::readings_left_out`].
+    pub readings_left_out: u64,
+    /// See [`Counters::annotations`].
+    pub annotations: u64,
+    /// How many there may be.
+    pub annotations_max: u64,
+    /// See [`Counters::annotations_gone`].
+    pub annotations_gone: u64,
 }
 
 impl Counters {
@@ -105,6 +128,12 @@ impl Counters {
             tuple_panes: self.tuple_panes.get(),
             groups: self.groups.get(),
             group_panes: self.group_panes.get(),
+            base_series: self.base_series.get(),
+            base_series_max: SERIES_MAX as u64,
+            readings_left_out: self.readings_left_out.get(),
+            annotations: self.annotations.get(),
+            annotations_max: ANNOTATIONS_MAX as u64,
+            annotations_gone: self.annotations_gone.get(),
         }
     }
 }
@@ -122,5 +151,12 @@ impl std::ops::AddAssign for Counts {
         self.tuple_panes += other.tuple_panes;
         self.groups += other.groups;
         self.group_panes += other.group_panes;
+        // Every worker is told the same.
+        self.base_series = self.base_series.max(other.base_series);
+        self.base_series_max = self.base_series_max.max(other.base_series_max);
+        self.readings_left_out = self.readings_left_out.max(other.readings_left_out);
+        self.annotations = self.annotations.max(other.annotations);
+        self.annotations_max = self.annotations_max.max(other.annotations_max);
+        self.annotations_gone = self.annotations_gone.max(other.annotations_gone);
     }
 }

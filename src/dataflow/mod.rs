@@ -14,6 +14,7 @@
 //! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.
 
 mod admit;
+mod baseline;
 mod combine;
 mod connection;
 mod control;

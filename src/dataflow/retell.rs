@@ -20,6 +20,7 @@ impl Windows {
         }
         self.families
             .retain(|number, _| plan.families.contains_key(number));
+        self.rebase(plan, old);
         for (number, state) in &mut self.families {
             let Some(family) = plan.families.get(number) else {
                 continue;
@@ -156,6 +157,13 @@ fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindo
     // What suppresses, and whom: a base or a scope may name a province.
     let same_surroundings = old.book.suppressing_annotations == plan.book.suppressing_annotations
         && old.book.places == plan.book.places;
+    // What is silence, and what is no data.
+    let quiet_of = |plan: &Plan| {
+        let stream = plan.families.get(&number)?.stream;
+        let rule = plan.book.streams.get(&stream);
+        rule.map(|rule| rule.quiet_max_ms)
+    };
+    let same_surroundings = same_surroundings && quiet_of(old) == quiet_of(plan);
     let was = |index: &usize| {
         let kqi = &plan.book.kqis[*index];
         earlier

@@ -18,7 +18,7 @@ use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
 use crate::dataflow::panes::Panes;
 use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
-use crate::event::{DimensionValue, Stream, Tuple};
+use crate::event::{CODE, DimensionValue, NODE, Stream, Tuple};
 use crate::measure::{Measure, Parts};
 use crate::rules::{Family, Plan, Predicate};
 
@@ -325,13 +325,13 @@ fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue {
         _ => None,
     };
     match own(name) {
-        Some(DimensionValue::Null) | None => plan
-            .book
-            .places
-            .find(name, text)
-            .map_or(DimensionValue::Null, |text| {
-                DimensionValue::Text(text.into())
-            }),
+        Some(DimensionValue::Null) | None => match (name, tuple.stream) {
+            (CODE, Stream::Complaint) => text(NODE).and_then(|node| plan.book.codes.of(node)),
+            _ => plan.book.places.find(name, text),
+        }
+        .map_or(DimensionValue::Null, |text| {
+            DimensionValue::Text(text.into())
+        }),
         Some(value) => value.clone(),
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::dataflow::admit::{Met, SavedKey, door_hash, doors_of};
+use crate::dataflow::baseline::Heard;
 use crate::dataflow::control::Clockwork;
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
 use crate::dataflow::evaluate::Surroundings;
@@ -39,6 +40,8 @@ const PIECE_KEYS: usize = 4096;
 pub(super) struct SharedState {
     pub(super) clock: Clockwork,
     pub(super) surroundings: Surroundings,
+    /// What is known of the past beyond the panes.
+    pub(super) heard: Heard,
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
 }
@@ -67,7 +70,7 @@ pub struct DataflowState {
 /// The parameters are what is borrowed on the way out and owned on the way in.
 #[derive(Serialize, Deserialize)]
 enum Piece<Shared, Slot, Group> {
-    /// Once: watermarks, surroundings, retired panes.
+    /// Once: watermarks, surroundings, retired panes, what was heard.
     Shared(Shared),
     /// Entities, with the tuples that their facts name by index.
     Entities(Vec<Arc<Tuple>>, Vec<Slot>),
@@ -88,9 +91,9 @@ type SavedSlot = (
     Option<i64>,
     i64,
 );
-type OwnedPiece = Piece<(Watermarks, Surroundings, Retired), SavedSlot, GroupState>;
+type OwnedPiece = Piece<(Watermarks, Surroundings, Retired, Heard), SavedSlot, GroupState>;
 type LentPiece<'a> = Piece<
-    (&'a Watermarks, &'a Surroundings, &'a Retired),
+    (&'a Watermarks, &'a Surroundings, &'a Retired, &'a Heard),
     (
         &'a EntityKey,
         &'a Entity,
@@ -149,6 +152,7 @@ impl DataflowState {
                 &shared.clock.watermarks,
                 &shared.surroundings,
                 &shared.retired,
+                &shared.heard,
             )))?;
         }
         for worker in &self.workers {
@@ -259,7 +263,7 @@ impl RestoredState {
     /// [`StateError`]
     pub fn take(&mut self, piece: &[u8]) -> Result<(), StateError> {
         match postcard::from_bytes::<OwnedPiece>(piece)? {
-            Piece::Shared((watermarks, surroundings, retired)) => {
+            Piece::Shared((watermarks, surroundings, retired, heard)) => {
                 let clock = Clockwork {
                     plan: Some(self.plan.clone()),
                     watermarks,
@@ -267,6 +271,7 @@ impl RestoredState {
                 self.shared = Some(SharedState {
                     clock,
                     surroundings,
+                    heard,
                     retired,
                 });
             }

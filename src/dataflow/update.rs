@@ -31,6 +31,8 @@ pub struct Cell {
     pub samples: i64,
     /// Value in the KQI's unit; `None` where it is undefined (no facts, no base, nothing before).
     pub value: Option<f64>,
+    /// What the weeks before let expect, for surges.
+    pub expected: Option<f64>,
     /// Score from 1 to 5, for KQIs that are scored.
     pub score: Option<f64>,
     /// Verdict.
@@ -44,6 +46,7 @@ impl Cell {
             kqi,
             samples: 0,
             value: None,
+            expected: None,
             score: None,
             verdict: Verdict::NoTraffic,
         }

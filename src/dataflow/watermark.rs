@@ -97,6 +97,9 @@ pub struct Watermarks {
     sources: BTreeMap<SourceId, SourceState>,
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
+    /// Events since the start of sources that are not told apart.
+    #[serde(skip)]
+    unnamed: u64,
 }
 
 impl Default for Watermarks {
@@ -105,16 +108,23 @@ impl Default for Watermarks {
             sources: BTreeMap::new(),
             streams: [i64::MIN; Stream::ALL.len()],
             now_ms: 0,
+            unnamed: 0,
         }
     }
 }
 
 impl Watermarks {
+    /// Sources that are told apart, how many there may be, and the events since the start of further ones.
+    pub fn bound(&self) -> (u64, u64, u64) {
+        (self.sources.len() as u64, SOURCES_MAX as u64, self.unnamed)
+    }
+
     /// Notes what a batch said of a source; counts from the next [`Watermarks::tick`].
     pub fn observe(&mut self, id: SourceId, progress: SourceProgress) {
         let id = if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&id) {
             id
         } else {
+            self.unnamed += progress.events;
             SourceId {
                 stream: id.stream,
                 name: None,

@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::admit::consolidated;
+use crate::dataflow::baseline::{Heard, Tallies};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
@@ -34,12 +35,16 @@ use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
 pub(super) struct GroupState {
     pub(super) group: Arc<Group>,
     pub(super) panes: Panes,
+    /// Coarse counts that outlive the panes, where the family has a baseline.
+    pub(super) tallies: Tallies,
 }
 
 /// Panes and open windows of one family.
 pub(super) struct FamilyState {
     pub(super) groups: FxHashMap<Arc<Group>, Arc<GroupState>>,
     pub(super) by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
+    /// Groups by the start of their tallies.
+    pub(super) by_bucket: BTreeMap<i64, Vec<Arc<Group>>>,
     /// For each window shape, groups by the end of windows that wait for the watermark.
     pub(super) waiting: Vec<BTreeMap<i64, Vec<Arc<Group>>>>,
     /// Panes that start before this have been packed, ms.
@@ -51,6 +56,7 @@ impl Default for FamilyState {
         FamilyState {
             groups: FxHashMap::default(),
             by_pane: BTreeMap::new(),
+            by_bucket: BTreeMap::new(),
             waiting: Vec::new(),
             packed_ms: i64::MIN,
         }
@@ -84,6 +90,7 @@ pub(super) struct Windows {
     pub(super) clock: Clockwork,
     pub(super) families: BTreeMap<u32, FamilyState>,
     pub(super) surroundings: Surroundings,
+    pub(super) heard: Heard,
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
@@ -96,6 +103,7 @@ impl Windows {
             clock: Clockwork::default(),
             families: BTreeMap::new(),
             surroundings: Surroundings::default(),
+            heard: Heard::default(),
             retired: [i64::MIN; Stream::ALL.len()],
             counters,
             scratch: Default::default(),
@@ -110,10 +118,15 @@ impl Windows {
                 let of_pane = state.by_pane.entry(pane_ms).or_default();
                 of_pane.push(held.group.clone());
             }
+            for bucket_ms in held.tallies.keys() {
+                let of_bucket = state.by_bucket.entry(*bucket_ms).or_default();
+                of_bucket.push(held.group.clone());
+            }
             state.groups.insert(held.group.clone(), Arc::new(held));
         }
         self.clock = shared.clock;
         self.surroundings = shared.surroundings;
+        self.heard = shared.heard;
         self.retired = shared.retired;
         let Some(plan) = &self.clock.plan else { return };
         for (number, state) in &mut self.families {
@@ -139,6 +152,7 @@ impl Windows {
         SharedState {
             clock: self.clock.clone(),
             surroundings: self.surroundings.clone(),
+            heard: self.heard.clone(),
             retired: self.retired,
         }
     }
@@ -161,7 +175,7 @@ impl Windows {
         output: &mut Vec<WindowUpdate>,
     ) {
         let before = self.clock.watermarks.clone();
-        let changes = self.clock.advance(controls);
+        let mut changes = self.clock.advance(controls);
         let Some(plan) = self.clock.plan.clone() else {
             return;
         };
@@ -169,6 +183,8 @@ impl Windows {
         if let Some(replaced) = &changes.replaced {
             self.replan(&plan, replaced.as_deref(), &before, &mut dirty);
         }
+        let heard = std::mem::take(&mut changes.heard);
+        self.hear(&plan, heard, &before, &mut dirty);
         for (key, measure) in consolidated(panes) {
             self.add(&plan, key, measure, &before, &mut dirty);
         }
@@ -213,6 +229,7 @@ impl Windows {
             Arc::new(GroupState {
                 group: group.clone(),
                 panes: Panes::default(),
+                tallies: Tallies::new(),
             })
         });
         let panes = &mut Arc::make_mut(held).panes;
@@ -239,6 +256,10 @@ impl Windows {
             for end_ms in affected_ends(window, pane_ms).filter(|end_ms| *end_ms <= sealed_ms) {
                 dirty.insert((number, shape, end_ms, group.clone()));
             }
+        }
+        if let Some(baseline) = family.baseline {
+            Windows::unsettle_later_weeks(family, held, pane_ms, sealed_ms, dirty);
+            state.tally(baseline, &group, pane_ms, &measure);
         }
     }
 
@@ -285,32 +306,36 @@ impl Windows {
     ) -> WindowUpdate {
         let window = &family.windows[shape];
         let start_ms = end_ms - window.spec.size_ms;
-        let (total, earlier, scratch) = &mut self.scratch;
+        let (mut total, mut earlier, mut scratch) = std::mem::take(&mut self.scratch);
         total.clear();
         earlier.clear();
         let panes = self
             .families
             .get(&family.number)
             .and_then(|state| state.groups.get(&group));
-        if let Some(GroupState { panes, .. }) = panes.map(|held| &**held) {
-            panes.sum(start_ms..end_ms, total, scratch);
+        let held = panes.map(|held| &**held);
+        if let Some(GroupState { panes, .. }) = held {
+            panes.sum(start_ms..end_ms, &mut total, &mut scratch);
             if let Some(against_ms) = window.against_ms {
                 let span = start_ms - against_ms..end_ms - against_ms;
-                panes.sum(span, earlier, scratch);
+                panes.sum(span, &mut earlier, &mut scratch);
             }
         }
         let summed = Summed {
             group: &group,
             start_ms,
             end_ms,
-            total,
-            earlier: window.against_ms.is_some().then_some(&*earlier),
+            total: &total,
+            earlier: window.against_ms.is_some().then_some(&earlier),
+            seasonal: None,
         };
         let cells = window.kqis.iter().filter_map(|index| {
             let kqi = plan.book.kqis.get(*index)?;
             // A window without facts says something only where it is compared with an earlier one.
             let compares = matches!(kqi.aggregate, Aggregate::Change { .. }) && earlier.count > 0;
             Some(if total.count > 0 || compares {
+                let seasonal = self.seasonal(plan, family, kqi, held, (start_ms, end_ms));
+                let summed = Summed { seasonal, ..summed };
                 evaluate(*index, kqi, summed, &self.surroundings, &plan.book)
             } else {
                 Cell::absent(*index)
@@ -323,6 +348,8 @@ impl Windows {
             standing
         };
         let (count, good) = (total.count, total.good);
+        // Their memory is used again.
+        self.scratch = (total, earlier, scratch);
         WindowUpdate {
             group,
             start_ms,
@@ -386,10 +413,13 @@ impl Windows {
                     };
                     let of_group = Arc::make_mut(of_group);
                     of_group.panes.retire(horizon_ms);
-                    if of_group.panes.is_empty() {
+                    if of_group.is_empty() {
                         state.groups.remove(&group);
                     }
                 }
+            }
+            if let Some(baseline) = family.baseline {
+                state.retire_tallies(horizon_ms.saturating_sub(baseline.reach_ms));
             }
             groups += state.groups.len() as u64;
             panes += state
@@ -400,6 +430,7 @@ impl Windows {
         }
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
+        self.surroundings.count(&self.counters);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use timely::worker::Worker;
 
+use crate::dataflow::baseline::Hearing;
 use crate::dataflow::combine::Combiner;
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
@@ -128,6 +129,7 @@ struct Desk {
     /// The decoder of the lines before: it remembers their tuples.
     decoder: Option<Decoder>,
     combiner: Combiner,
+    heard: Hearing,
 }
 
 impl Desk {
@@ -157,7 +159,12 @@ impl Desk {
                 self.take(work, &plan, graph, &mut notes);
             }
             for update in self.combiner.drain() {
+                let (tuple, pane_ms) = &update.0;
+                self.heard.hear(tuple.stream, *pane_ms);
                 graph.facts.send(update);
+            }
+            for (stream, hour_ms) in self.heard.news() {
+                graph.shared.send(Shared::Heard(stream, hour_ms));
             }
         }
         graph.notes.borrow_mut().insert(epoch, notes);
@@ -218,6 +225,7 @@ impl Desk {
             if let Record::Complaint(event) = record {
                 notes.tickets.push(TicketHeard::of(event));
             }
+            self.heard.hear(record.stream(), record.ts_ms());
             graph.records.send((EntityKey::of(record), record.clone()));
         }
         for (id, progress) in &batch.sources {

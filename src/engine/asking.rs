@@ -8,10 +8,12 @@ use crate::alerting::{
 use crate::dataflow::Cut;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::step::{Effect, Engine};
+use crate::engine::values::worse;
 use crate::links::ACKNOWLEDGE;
-use crate::rules::{Contact, Desk, RuleBook, Text};
+use crate::rules::{Contact, Desk, Interval, RuleBook, Text};
 use crate::triggers::{
-    Deadline, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, Wanted, Worked,
+    Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
+    Wanted, Worked,
 };
 
 impl Engine {
@@ -194,13 +196,17 @@ impl Engine {
                 .map(|(end_ms, value)| ChartPoint { end_ms, value })
                 .collect();
         }
-        let instances = self.instances.iter().enumerate();
-        let mut watching = instances.filter(|(rule, _)| {
-            let watch = self.watchlist.watch(*rule);
-            watch.is_some_and(|watch| watch.kqi.id == trigger.kqi)
-        });
-        let found = watching.find_map(|(_, objects)| objects.get(trigger.group_label.as_str()));
-        found.map_or_else(Vec::new, |instance| instance.values.chart())
+        let mut found = self
+            .instances
+            .iter()
+            .enumerate()
+            .filter_map(|(rule, objects)| {
+                let watch = self.watchlist.watch(rule)?;
+                let instance = objects.get(trigger.group_label.as_str())?;
+                (watch.kqi.id == trigger.kqi)
+                    .then(|| instance.values.chart(watch.kqi.window.hop_ms))
+            });
+        found.next().unwrap_or_default()
     }
 
     /// A trigger as mails show it, with what is known of its cause.
@@ -247,6 +253,7 @@ const fn reason_of(reason: NewsReason) -> NoticeReason {
         NewsReason::Closed => NoticeReason::Closed,
         NewsReason::Reopened => NoticeReason::Reopened,
         NewsReason::Measured => NoticeReason::Measured,
+        NewsReason::Raised => NoticeReason::Raised,
         NewsReason::Progressed => NoticeReason::Progressed,
     }
 }
@@ -282,19 +289,18 @@ fn demand_of(news: &News) -> DemandNotice {
         zh: String::new(),
         en: String::new(),
     };
-    let last = trigger
-        .history
-        .iter()
-        .rev()
-        .find(|step| step.reason.is_some());
+    // What the engine did is why the mail comes, in the reader's language.
+    let by_people = |step: &&TriggerMove| step.reason.is_some() && step.actor != ENGINE;
+    let last = trigger.history.iter().rev().find(by_people);
     let names = |all: &[Contact]| all.iter().map(|who| who.name.clone()).collect();
     DemandNotice {
         title: trigger.title.clone(),
-        place: trigger.cause.place.name().to_owned(),
+        place: trigger.cause.place.text(),
         owner: trigger.owner.person.name.clone(),
         outlet: trigger.owner.outlet.name().to_owned(),
         copies: names(&trigger.copies),
         due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
+        crossing: trigger.crossing.map(|crossing| crossing.text()),
         urgency: trigger.urgency.total,
         hops: trigger.hops,
         tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
@@ -329,7 +335,18 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         .iter()
         .rev()
         .find(|known| known.kqi == trigger.kqi);
-    let over = trigger.state.is_final();
+    let over = trigger.state.is_final() || !trigger.alert_firing;
+    let interval = Interval {
+        min: trigger.limit_min,
+        max: trigger.limit_max,
+    };
+    let own_values = trigger
+        .evidence
+        .iter()
+        .filter(|known| known.kqi == trigger.kqi);
+    let worst = own_values
+        .filter_map(|known| known.value)
+        .reduce(|worst, value| worse(interval, worst, value));
     Alert {
         alert: trigger.kqi.clone(),
         incident: trigger.id.clone(),
@@ -349,11 +366,12 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         },
         active_since_ms: trigger.since_ms,
         fired_at_ms: Some(trigger.since_ms),
-        resolved_at_ms: over.then_some(news.at_ms),
+        resolved_at_ms: trigger.state.is_final().then_some(news.at_ms),
         reason: TransitionReason::Breach,
         value: own.and_then(|known| known.value),
         verdict: None,
-        worst_value: None,
+        expected: None,
+        worst_value: worst,
         score: own.and_then(|known| known.score),
         samples: own.map_or(0, |known| known.samples),
         limit_min: trigger.limit_min,

@@ -18,7 +18,7 @@ use crate::rules::{Kqi, Text};
 type Key = (String, String, String);
 
 /// The newest count of a complaint KQI in one place.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Count {
     end_ms: i64,
     /// When the next window has passed, ms: from then on nothing is counted here.
@@ -28,7 +28,7 @@ struct Count {
 }
 
 /// The newest counts.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Complaints {
     counts: BTreeMap<Key, Count>,
     by_end: BTreeSet<(i64, Key)>,

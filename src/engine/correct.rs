@@ -43,8 +43,9 @@ impl Engine {
                         continue;
                     };
                     let instance = self.instances[rule].get_mut(update.group.label.as_str());
-                    let Some(instance) =
-                        instance.filter(|instance| instance.timeline.is_past(update.end_ms))
+                    let Some(instance) = instance
+                        .filter(|instance| instance.timeline.is_past(update.end_ms))
+                        .map(Arc::make_mut)
                     else {
                         continue;
                     };
@@ -73,7 +74,8 @@ impl Engine {
             let Some(watch) = turn.watchlist.watch(rule) else {
                 continue;
             };
-            let Some(instance) = self.instances[rule].get_mut(&label) else {
+            let instance = self.instances[rule].get_mut(&label);
+            let Some(instance) = instance.map(Arc::make_mut) else {
                 continue;
             };
             let label = &label;

@@ -26,7 +26,7 @@ use crate::triggers::{Measured, Now, Outcome, Trigger, TriggerState};
 const MENDS_MAX: usize = 10_000;
 
 /// Mends by trigger.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Effects {
     mends: BTreeMap<String, Mending>,
 }

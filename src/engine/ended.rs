@@ -10,7 +10,7 @@ use crate::alerting::Alert;
 use crate::engine::limits::EngineLimits;
 
 /// Ended alerts in the order in which their ends became known. Beyond the limit the oldest go.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Ended {
     alerts: BTreeMap<u64, Arc<Alert>>,
     /// Place of an incident.

@@ -1,5 +1,7 @@
 //! Incidents: an alert that fires, changes or ends, and what that means for triggers and lists.
 
+use std::sync::Arc;
+
 use crate::alerting::{
     AlertState, Episode, NoticeReason, Statement, Step, Transition, TransitionReason, Truth,
 };
@@ -72,7 +74,8 @@ impl Engine {
     }
 
     pub(super) fn give_reason(&mut self, object: Object<'_>, reason: TransitionReason) {
-        if let Some(instance) = self.instances[object.rule].get_mut(object.label) {
+        let instance = self.instances[object.rule].get_mut(object.label);
+        if let Some(instance) = instance.map(Arc::make_mut) {
             instance.reason = reason;
         }
     }

@@ -14,7 +14,7 @@ use crate::engine::watchlist::Watch;
 use crate::rules::{Contact, Interval, Severity, Unit, Verdict};
 
 /// One alert rule on one object.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Instance {
     pub(super) group: Arc<Group>,
     /// The group's label, to name the object by.
@@ -33,7 +33,7 @@ pub(super) struct Instance {
 }
 
 /// Whom an incident was told to, how often, and what was said last.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) revision: u32,
     pub(super) recipients: Vec<Contact>,
@@ -163,6 +163,7 @@ impl Instance {
             reason,
             value: cell.value,
             verdict: Some(cell.verdict),
+            expected: cell.expected,
             worst_value,
             score: cell.score,
             samples: cell.samples,

@@ -9,6 +9,7 @@ mod step;
 mod asking;
 mod complaints;
 mod correct;
+mod crossing;
 mod demand;
 mod effects;
 mod ended;
@@ -31,8 +32,9 @@ mod withdraw;
 mod tests;
 
 pub use command::{Command, CommandResult, JournaledCommand};
+pub use crossing::Crossed;
 pub use limits::{Bound, EngineLimits};
 pub use reporting::Reports;
-pub use save::SaveError;
+pub use save::{EngineState, SaveError};
 pub use snapshot::Snapshot;
 pub use step::{Effect, Engine};

@@ -15,7 +15,7 @@ use crate::engine::silence::transition;
 use crate::rules::{Kqi, Plan, Severity, Text};
 
 /// KQIs that fold groups now.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Overflows {
     /// By KQI, with how many groups it folds.
     firing: BTreeMap<String, Alert>,
@@ -135,6 +135,7 @@ fn alert(plan: &Plan, kqi: &Kqi, number: u32, now_ms: i64) -> Alert {
         reason,
         value: None,
         verdict: None,
+        expected: None,
         worst_value: None,
         score: None,
         samples: 0,

@@ -23,14 +23,14 @@ const SERIES_MAX: usize = 4_000;
 const KEEP_MS: i64 = 42 * 86_400_000;
 
 /// One object's past.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) group: Arc<Group>,
     pub(super) series: Series,
 }
 
 /// The objects of a KQI by label, in order: what is added up must not depend on how it came in.
-pub(super) type KeptOfKqi = BTreeMap<Arc<str>, Kept>;
+pub(super) type KeptOfKqi = BTreeMap<Arc<str>, Arc<Kept>>;
 
 /// Series by KQI and label.
 #[derive(Default)]
@@ -69,9 +69,9 @@ impl Past {
                 group: update.group.clone(),
                 series: Series::default(),
             };
-            of_kqi.insert(label.into(), kept);
+            of_kqi.insert(label.into(), Arc::new(kept));
         }
-        let Some(kept) = of_kqi.get_mut(label) else {
+        let Some(kept) = of_kqi.get_mut(label).map(Arc::make_mut) else {
             return;
         };
         let value = match kqi.stream {
@@ -99,7 +99,8 @@ impl Past {
 
     /// The objects of a KQI, by label.
     pub(super) fn of(&self, kqi: &str) -> impl Iterator<Item = (&Arc<str>, &Kept)> {
-        self.kqis.get(kqi).into_iter().flatten()
+        let kept = self.kqis.get(kqi).into_iter().flatten();
+        kept.map(|(label, kept)| (label, &**kept))
     }
 
     /// Objects whose past is not kept because there are too many, counted by window.
@@ -120,7 +121,7 @@ impl Past {
             let Some(horizon_ms) = horizon(kqi) else {
                 continue;
             };
-            for kept in series.values_mut() {
+            for kept in series.values_mut().map(Arc::make_mut) {
                 kept.series.forget(horizon_ms, horizon_ms - KEEP_MS);
             }
             series.retain(|_, kept| !kept.series.is_empty());

@@ -82,6 +82,8 @@ impl Engine {
         }
         self.instances = instances;
         self.restless = restless;
+        // Rules have other numbers now.
+        self.find_fired();
         // Those that are counted otherwise come with this cut, all of them.
         let before = &old.plan.book.kqis;
         let kqis = new.plan.book.kqis.iter();
@@ -142,7 +144,7 @@ impl Engine {
         if !before.measures_alike(&after) {
             taken
                 .values_mut()
-                .for_each(|instance| instance.forget_values());
+                .for_each(|instance| Arc::make_mut(instance).forget_values());
         }
         if has_other_limit {
             let Limit { min, max, unit } = after.limit();

@@ -39,7 +39,7 @@ pub struct Reports {
 }
 
 /// Everything that decides about reports.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Reporting {
     /// By report.
     standing: BTreeMap<String, Standing>,

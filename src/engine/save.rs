@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
 use crate::engine::complaints::Complaints;
+use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -33,33 +34,27 @@ enum Piece<I, P, R> {
     Rest(R),
 }
 
-#[derive(Serialize)]
-struct LentRest<'a> {
-    epoch: Option<u64>,
-    now_ms: i64,
-    watermarks: &'a Watermarks,
-    ended: &'a Ended,
-    triggers: &'a TriggerBook,
-    complaints: &'a Complaints,
-    effects: &'a Effects,
-    silences: &'a Silences,
-    overflows: &'a Overflows,
-    reporting: &'a Reporting,
-}
-
-/// Field for field [`LentRest`].
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Rest {
     epoch: Option<u64>,
     now_ms: i64,
-    watermarks: Watermarks,
+    watermarks: Arc<Watermarks>,
     ended: Ended,
     triggers: TriggerBook,
     complaints: Complaints,
     effects: Effects,
+    crossings: Crossings,
     silences: Silences,
     overflows: Overflows,
     reporting: Reporting,
+}
+
+/// An engine's state as of a cut, shared with the engine, which clones what it touches meanwhile: handing it over
+/// takes a moment, encoding it as long as it takes.
+pub struct EngineState {
+    objects: Vec<(u32, Vec<Arc<Instance>>)>,
+    past: Vec<(String, KeptOfKqi)>,
+    rest: Rest,
 }
 
 /// An engine's state cannot be read.
@@ -73,8 +68,8 @@ pub enum SaveError {
     Rule(u32),
 }
 
-impl Engine {
-    /// Gives its state piece by piece, encoded.
+impl EngineState {
+    /// Gives it piece by piece, encoded.
     ///
     /// # Errors
     /// What `each` says, or that a piece cannot be encoded.
@@ -82,34 +77,50 @@ impl Engine {
         &self,
         mut each: impl FnMut(Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut give = |piece: Piece<&Instance, (&str, &KeptOfKqi), LentRest<'_>>| {
+        let mut give = |piece: Piece<&Instance, (&str, &KeptOfKqi), &Rest>| {
             each(postcard::to_allocvec(&piece).map_err(SaveError::from)?)
         };
-        for (rule, instances) in self.instances.iter().enumerate() {
-            let mut instances = instances.values();
-            loop {
-                let some: Vec<&Instance> = instances.by_ref().take(PIECE_OBJECTS).collect();
-                if some.is_empty() {
-                    break;
-                }
-                give(Piece::Objects(rule as u32, some))?;
+        for (rule, instances) in &self.objects {
+            for some in instances.chunks(PIECE_OBJECTS) {
+                give(Piece::Objects(
+                    *rule,
+                    some.iter().map(Arc::as_ref).collect(),
+                ))?;
             }
         }
-        for of_kqi in self.past.kqis() {
-            give(Piece::Past(of_kqi))?;
+        for (kqi, kept) in &self.past {
+            give(Piece::Past((kqi, kept)))?;
         }
-        give(Piece::Rest(LentRest {
-            epoch: self.snapshot.epoch,
-            now_ms: self.snapshot.now_ms,
-            watermarks: &self.snapshot.watermarks,
-            ended: &self.ended,
-            triggers: &self.triggers,
-            complaints: &self.complaints,
-            effects: &self.effects,
-            silences: &self.silences,
-            overflows: &self.overflows,
-            reporting: &self.reporting,
-        }))
+        give(Piece::Rest(&self.rest))
+    }
+}
+
+impl Engine {
+    /// Its state, shared.
+    pub fn state(&self) -> EngineState {
+        let objects = self.instances.iter().zip(0..);
+        let past = self.past.kqis();
+        EngineState {
+            objects: objects
+                .map(|(instances, rule)| (rule, instances.values().cloned().collect()))
+                .collect(),
+            past: past
+                .map(|(kqi, kept)| (kqi.to_owned(), kept.clone()))
+                .collect(),
+            rest: Rest {
+                epoch: self.snapshot.epoch,
+                now_ms: self.snapshot.now_ms,
+                watermarks: self.snapshot.watermarks.clone(),
+                ended: self.ended.clone(),
+                triggers: self.triggers.clone(),
+                complaints: self.complaints.clone(),
+                effects: self.effects.clone(),
+                crossings: self.crossings.clone(),
+                silences: self.silences.clone(),
+                overflows: self.overflows.clone(),
+                reporting: self.reporting.clone(),
+            },
+        }
     }
 
     /// The engine that gave these pieces, under the same plan.
@@ -132,23 +143,25 @@ impl Engine {
                         if instance.timeline.phase() != Phase::Quiet {
                             engine.restless.insert((number, instance.label.clone()));
                         }
-                        objects.insert(instance.label.clone(), instance);
+                        objects.insert(instance.label.clone(), Arc::new(instance));
                     }
                 }
                 Piece::Rest(rest) => {
                     engine.snapshot.epoch = rest.epoch;
                     engine.snapshot.now_ms = rest.now_ms;
-                    engine.snapshot.watermarks = Arc::new(rest.watermarks);
+                    engine.snapshot.watermarks = rest.watermarks;
                     engine.ended = rest.ended;
                     engine.triggers = rest.triggers;
                     engine.complaints = rest.complaints;
                     engine.effects = rest.effects;
+                    engine.crossings = rest.crossings;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.reporting = rest.reporting;
                 }
             }
         }
+        engine.find_fired();
         engine.show_all();
         Ok(engine)
     }

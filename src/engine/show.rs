@@ -18,11 +18,13 @@ impl Engine {
         if !cut.overflow.is_empty() || !self.snapshot.folded.is_empty() {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
+        self.show_crossings();
         self.snapshot.bounds = self.bounds();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
-        if std::mem::take(&mut self.alerts_changed) || values_changed {
+        let recounted = self.silences.take_recounted();
+        if std::mem::take(&mut self.alerts_changed) || values_changed || recounted {
             self.snapshot.alerts = Arc::new(self.shown_alerts());
         }
         if std::mem::take(&mut self.triggers_changed) {
@@ -31,8 +33,14 @@ impl Engine {
         }
     }
 
+    fn show_crossings(&mut self) {
+        self.snapshot.crossed = self.crossings.crossed();
+        self.snapshot.crossings_began_total = self.crossings.began_total();
+    }
+
     /// Makes the lists of the snapshot, whatever changed.
     pub(super) fn show_all(&mut self) {
+        self.show_crossings();
         self.snapshot.bounds = self.bounds();
         self.snapshot.folded = Arc::new(self.overflows.folded());
         self.snapshot.reports = self.reporting.told();
@@ -48,6 +56,7 @@ impl Engine {
             .silences
             .alerts()
             .chain(self.overflows.alerts())
+            .chain(self.crossings.alerts())
             .cloned()
             .map(Arc::new)
             .collect();
@@ -102,6 +111,7 @@ impl Engine {
                 continue;
             }
             instances.retain(|_, instance| {
+                let instance = Arc::make_mut(instance);
                 instance.timeline.forget(&watch.reading(), horizon_ms);
                 instance.forget_values_before(horizon_ms);
                 let timeline = &instance.timeline;

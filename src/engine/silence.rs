@@ -36,10 +36,13 @@ enum Subject {
 }
 
 /// Sources that are blind now.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Silences {
     firing: BTreeMap<Subject, Alert>,
     episodes: BTreeMap<Subject, u32>,
+    /// An alert that goes on speaks of another number of sources than it was shown with.
+    #[serde(skip)]
+    recounted: bool,
 }
 
 impl Silences {
@@ -83,6 +86,7 @@ impl Silences {
             .map(|(subject, since_ms)| (subject, 1, since_ms));
         for (subject, count, since_ms) in named.chain(others) {
             if let Some(alert) = self.firing.get_mut(&subject) {
+                self.recounted |= alert.samples != count;
                 alert.samples = count;
                 continue;
             }
@@ -97,6 +101,11 @@ impl Silences {
             .into_iter()
             .map(|(transition, alert, reason)| (alert, transition, reason))
             .collect()
+    }
+
+    /// Whether an alert that goes on has another count since this was last asked.
+    pub(super) fn take_recounted(&mut self) -> bool {
+        std::mem::take(&mut self.recounted)
     }
 
     /// Alerts that fire.
@@ -228,6 +237,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
         reason,
         value: None,
         verdict: None,
+        expected: None,
         worst_value: None,
         score: None,
         samples: 0,
@@ -242,6 +252,8 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataflow::Cut;
+    use crate::engine::Engine;
     use crate::event::SourceProgress;
     use crate::rules::testing::plan;
 
@@ -313,5 +325,46 @@ kqis:
                 .all(|alert| alert.state == AlertState::Resolved)
         );
         assert_eq!(silences.alerts().count(), 0);
+    }
+
+    #[test]
+    fn readers_see_how_many_more_are_silent_when_only_their_number_changes() {
+        let plan = plan(BOOK);
+        let (mut marks, mut engine) = (Watermarks::default(), Engine::new(plan.clone()));
+        let speak = |marks: &mut Watermarks, number: usize| {
+            let name = Some(format!("probe-{number:03}").as_str().into());
+            let stream = Stream::DialTest;
+            let progress = SourceProgress {
+                ts_ms_max: 1_000,
+                events: 1,
+            };
+            marks.observe(SourceId { stream, name }, progress);
+        };
+        (0..BLIND_NAMED_MAX + 2).for_each(|number| speak(&mut marks, number));
+        let mut shown = Vec::new();
+        for second in 1..=400 {
+            if second == 60 {
+                // One of them a minute after the others.
+                speak(&mut marks, BLIND_NAMED_MAX + 1);
+            }
+            marks.tick(second * 1_000, &plan.book);
+            let cut = Cut {
+                epoch: second as u64,
+                now_ms: second * 1_000,
+                plan: None,
+                watermarks: marks.clone(),
+                updates: Vec::new(),
+                tickets: Vec::new(),
+                refused: Vec::new(),
+                events: 0,
+                overflow: Vec::new(),
+            };
+            engine.step(&cut, &[]);
+            let alerts = &engine.snapshot().alerts;
+            let others = alerts.iter().find(|alert| alert.group_label.ends_with('*'));
+            shown.push(others.map_or(0, |alert| alert.samples));
+        }
+        shown.dedup();
+        assert_eq!(shown, [0, 1, 2]);
     }
 }

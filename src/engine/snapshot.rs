@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
-use crate::engine::Reports;
 use crate::engine::limits::Bound;
+use crate::engine::{Crossed, Reports};
 use crate::rules::Plan;
 use crate::triggers::{Process, Trigger};
 
@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub triggers_refused_total: u64,
     /// Windows whose past is not kept for measuring effects because too many objects have one.
     pub past_refused_total: u64,
+    /// Complaints set against KQIs: what fires now, and what it comes to.
+    pub crossed: Arc<Vec<Crossed>>,
+    /// Crossings that began, by [`crate::triggers::Crossing::ALL`].
+    pub crossings_began_total: [u64; 3],
     /// How near each bound of the engine's state is.
     pub bounds: [Bound; 4],
     /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.

@@ -10,6 +10,7 @@ use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
+use crate::engine::crossing::{Crossings, Side};
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::instance::Instance;
@@ -59,6 +60,7 @@ pub struct Engine {
     pub(super) complaints: Complaints,
     pub(super) past: Past,
     pub(super) effects: Effects,
+    pub(super) crossings: Crossings,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) reporting: Reporting,
@@ -69,7 +71,7 @@ pub struct Engine {
 }
 
 /// The objects of one rule, by label.
-pub(super) type Instances = FxHashMap<Arc<str>, Instance>;
+pub(super) type Instances = FxHashMap<Arc<str>, Arc<Instance>>;
 
 /// What one step works with.
 pub(super) struct Turn<'a> {
@@ -114,6 +116,8 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            crossed: Arc::default(),
+            crossings_began_total: [0; 3],
             bounds: [Bound::NONE; 4],
         };
         let watchlist = Watchlist::new(plan);
@@ -128,6 +132,7 @@ impl Engine {
             complaints: Complaints::default(),
             past: Past::default(),
             effects: Effects::default(),
+            crossings: Crossings::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
             reporting: Reporting::default(),
@@ -164,6 +169,7 @@ impl Engine {
         self.pass(&turn, &mut effects);
         self.recall(&turn, &mut effects);
         self.settle(&turn, &mut effects);
+        self.cross(&turn, &mut effects);
         let plan = &turn.watchlist.plan;
         let mut own = self.silences.look(plan, &cut.watermarks);
         self.alerts_changed |= self.overflows.recount(plan, cut);
@@ -234,9 +240,10 @@ impl Engine {
                 if !instances.contains_key(update.group.label.as_str()) {
                     let version = turn.watchlist.plan.version;
                     let instance = Instance::new(update.group.clone(), version, update.end_ms);
-                    instances.insert(instance.label.clone(), instance);
+                    instances.insert(instance.label.clone(), Arc::new(instance));
                 }
-                let Some(instance) = instances.get_mut(update.group.label.as_str()) else {
+                let label = update.group.label.as_str();
+                let Some(instance) = instances.get_mut(label).map(Arc::make_mut) else {
                     continue;
                 };
                 if instance.timeline.is_past(update.end_ms) {
@@ -250,7 +257,8 @@ impl Engine {
                 let before_ms = update.end_ms - watch.kqi.window.hop_ms;
                 let passed = instance.timeline.pass_to(&reading, before_ms);
                 self.react(object, passed, turn, effects);
-                let Some(instance) = self.instances[rule].get_mut(label) else {
+                let instance = self.instances[rule].get_mut(label);
+                let Some(instance) = instance.map(Arc::make_mut) else {
                     continue;
                 };
                 instance.note(update, cell, watch.kqi.interval);
@@ -272,7 +280,8 @@ impl Engine {
                 continue;
             };
             let to_ms = turn.cut.watermarks.clock(watch.kqi.stream);
-            let Some(instance) = self.instances[*rule].get_mut(label) else {
+            let instance = self.instances[*rule].get_mut(label);
+            let Some(instance) = instance.map(Arc::make_mut) else {
                 continue;
             };
             let changes = instance.timeline.pass_to(&watch.reading(), to_ms);
@@ -301,7 +310,8 @@ impl Engine {
         }
         self.alerts_changed = true;
         let interval = object.watch.kqi.interval;
-        if let Some(instance) = self.instances[object.rule].get_mut(object.label) {
+        let instance = self.instances[object.rule].get_mut(object.label);
+        if let Some(instance) = instance.map(Arc::make_mut) {
             instance.find_worst(interval);
         }
         for change in changes {
@@ -319,6 +329,9 @@ impl Engine {
             return;
         };
         let key = (rule, label.clone());
+        if Side::of(object.watch).is_some() && !instance.timeline.episodes().is_empty() {
+            self.crossings.fired.insert(key.clone());
+        }
         if instance.timeline.phase() == Phase::Quiet {
             self.restless.remove(&key);
         } else {

@@ -5,6 +5,8 @@
 //! * revisions of an incident count up without gaps;
 //! * a notice that takes something back quotes what was mailed, not what was thought since.
 
+use std::sync::Arc;
+
 use crate::alerting::{
     Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TransitionReason, Truth,
 };
@@ -39,10 +41,11 @@ impl Engine {
         let trigger = self.triggers.newest(&watch.kqi.id, label);
         let brief = trigger.map(|trigger| self.brief(trigger, watch.book));
         let complaints = self.complaints_for(object);
-        let Some(instance) = self.instances[rule].get_mut(label) else {
+        let instance = self.instances[rule].get_mut(label);
+        let Some(instance) = instance.map(Arc::make_mut) else {
             return;
         };
-        let chart = instance.values.chart();
+        let chart = instance.values.chart(watch.kqi.window.hop_ms);
         let alert = story.alert;
         let over = alert.state == AlertState::Resolved;
         let now_ms = turn.cut.now_ms;

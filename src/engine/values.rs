@@ -12,7 +12,7 @@ use crate::rules::{Aggregate, Interval, Kqi, Verdict};
 const CHART_WINDOWS_MAX: usize = 60;
 
 /// Values under one definition of the KQI; with another, they begin anew.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Values {
     recent: VecDeque<ChartPoint>,
     /// The newest window, start and end, ms, and what is in it.
@@ -45,9 +45,29 @@ impl Values {
         };
     }
 
-    /// The newest windows, oldest first.
-    pub(super) fn chart(&self) -> Vec<ChartPoint> {
-        self.recent.iter().copied().collect()
+    /// The newest windows, oldest first, one a hop: a window that nobody told has no value, and no line
+    /// may be drawn over it (domain fact H15).
+    pub(super) fn chart(&self, hop_ms: i64) -> Vec<ChartPoint> {
+        let Some(newest) = self.recent.back() else {
+            return Vec::new();
+        };
+        let hop_ms = hop_ms.max(1);
+        let from_ms = newest.end_ms - hop_ms * (CHART_WINDOWS_MAX as i64 - 1);
+        let mut chart: Vec<ChartPoint> = Vec::new();
+        for point in self.recent.iter().filter(|point| point.end_ms >= from_ms) {
+            let mut next_ms = chart
+                .last()
+                .map_or(point.end_ms, |last| last.end_ms + hop_ms);
+            while next_ms < point.end_ms {
+                chart.push(ChartPoint {
+                    end_ms: next_ms,
+                    value: None,
+                });
+                next_ms += hop_ms;
+            }
+            chart.push(*point);
+        }
+        chart
     }
 
     /// The newest window, start and end, ms, and what is in it.
@@ -128,5 +148,44 @@ pub(super) fn worse(interval: Interval, one: f64, other: f64) -> f64 {
         other
     } else {
         one
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::{Group, Standing};
+
+    #[test]
+    fn a_chart_has_a_gap_where_nobody_told_a_window() {
+        const HOP_MS: i64 = 60_000;
+        let mut values = Values::default();
+        for minute in [0, 100, 101, 104, 110] {
+            let end_ms = minute * HOP_MS;
+            let cell = Cell {
+                value: Some(minute as f64),
+                verdict: Verdict::Normal,
+                ..Cell::absent(0)
+            };
+            let update = WindowUpdate {
+                group: Group::new(Vec::new()).into(),
+                start_ms: end_ms - HOP_MS,
+                end_ms,
+                count: 1,
+                good: 0,
+                standing: Standing::Sealed,
+                cells: vec![cell],
+            };
+            values.note(&update, &cell);
+        }
+        let chart = values.chart(HOP_MS);
+        let ends: Vec<i64> = chart.iter().map(|point| point.end_ms / HOP_MS).collect();
+        assert_eq!(
+            ends,
+            (100..=110).collect::<Vec<_>>(),
+            "an hour back, every minute"
+        );
+        let told: Vec<f64> = chart.iter().filter_map(|point| point.value).collect();
+        assert_eq!(told, [100.0, 101.0, 104.0, 110.0]);
     }
 }

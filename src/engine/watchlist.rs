@@ -99,7 +99,10 @@ impl Watch<'_> {
         // Nothing to count is an answer: zero. Nothing to measure is none.
         let counts = matches!(
             self.kqi.aggregate,
-            Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Change { .. }
+            Aggregate::Count
+                | Aggregate::RatePer10k { .. }
+                | Aggregate::Change { .. }
+                | Aggregate::Surge { .. }
         );
         Reading {
             lifecycle: Lifecycle::of(self.rule, self.kqi.window.hop_ms),

@@ -356,7 +356,15 @@ impl Decoder {
             let known: Vec<&str> = TicketState::NAMES.iter().map(|(name, _)| *name).collect();
             return Err(bad_value("state", word, &known.join(", ")));
         };
-        let path = event.path.as_ref().map(|path| Arc::from(path.0.as_ref()));
+        let path = event.path.as_ref().filter(|path| !path.0.is_empty());
+        let path = path.map(|path| Arc::from(path.0.as_ref()));
+        if let Some(node) = text(&event.node).filter(|node| !is_node_code(node)) {
+            return Err(bad_value(
+                "node",
+                node,
+                "a letter and three groups of two digits",
+            ));
+        }
         if state == TicketState::Filed && path.is_none() && event.node.is_none() {
             let words = "a filed complaint needs `path` or `node`".to_owned();
             return Err((RefusalReason::MissingField, words));
@@ -470,6 +478,13 @@ fn note_unknown(names: &[std::borrow::Cow<'_, str>], decoded: &mut Decoded) {
             }
         }
     }
+}
+
+/// Whether a text is a node's code in the complaint tree: `O010104` (domain fact G3).
+fn is_node_code(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let letter = bytes.next().is_some_and(|first| first.is_ascii_uppercase());
+    letter && bytes.len() == 6 && bytes.all(|digit| digit.is_ascii_digit())
 }
 
 mod depth;

@@ -19,5 +19,7 @@ pub use record::{
     TicketState,
 };
 pub use refusal::{Refusal, RefusalReason};
-pub use stream::{CITY, DERIVED, DimensionKind, DimensionSpec, GROUP, LEVELS, PROVINCE, Stream};
+pub use stream::{
+    CITY, CODE, DERIVED, DimensionKind, DimensionSpec, GROUP, LEVELS, NODE, PROVINCE, Stream,
+};
 pub use value::{Bound, DimensionValue, Layout, StreamLayout, Tuple};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Stream;
+
 /// An event of a keyed stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Record {
@@ -19,6 +21,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// The stream that it is of.
+    pub fn stream(&self) -> Stream {
+        match self {
+            Record::Submit(_) => Stream::MmsSubmit,
+            Record::Receipt(_) => Stream::MmsReceipt,
+            Record::Connection(_) => Stream::BossConnection,
+            Record::Complaint(_) => Stream::Complaint,
+        }
+    }
+
     /// When it happened, ms since the epoch.
     pub fn ts_ms(&self) -> i64 {
         match self {

@@ -14,6 +14,11 @@ pub const GROUP: &str = "group";
 /// Dimensions that no event has to say: they follow from its city by the rule book's places.
 pub const DERIVED: [&str; 2] = [PROVINCE, GROUP];
 
+/// A complaint's node as it is coded now; follows from the node that was filed.
+pub const CODE: &str = "code";
+/// The node code that a complaint was filed under.
+pub const NODE: &str = "node";
+
 /// The levels of a complaint's path, the root first: the tree has seven (domain fact H9). Names repeat
 /// under different parents, so a rule groups by a level together with those above it.
 pub const LEVELS: [&str; 7] = [
@@ -208,8 +213,11 @@ impl Stream {
         }
     }
 
-    /// The dimensions that follow from others: all of [`DERIVED`] where there is a city.
+    /// The dimensions that follow from others: all of [`DERIVED`] where there is a city, and [`CODE`].
     pub fn derived_dimensions(self) -> &'static [&'static str] {
+        if self == Stream::Complaint {
+            return &[PROVINCE, GROUP, CODE];
+        }
         let has_city =
             self.has_open_dimensions() || self.dimensions().iter().any(|known| known.name == CITY);
         if has_city { &DERIVED } else { &[] }

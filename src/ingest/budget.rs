@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ingest::IngestError;
 use crate::journal::{Amount, Holder, NoMore, Shares};
+use crate::metrics::EdgeLimit;
 
 /// Room for all bodies under way.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Budget {
         let held = Amount::request(0);
         let mut shares = self.shares();
         let taken = shares.take(&holder, held);
-        taken.map_err(|no_more| refused(no_more, &shares))?;
+        taken.map_err(|no_more| refused(no_more, &shares, EdgeLimit::InFlightRequests))?;
         Ok(Lease {
             budget: self.clone(),
             holder,
@@ -42,9 +43,9 @@ impl Budget {
         })
     }
 
-    /// Bytes held now.
-    pub(super) fn used(&self) -> usize {
-        self.shares().total().bytes
+    /// What is held now.
+    pub(super) fn used(&self) -> Amount {
+        self.shares().total()
     }
 
     fn shares(&self) -> MutexGuard<'_, Shares> {
@@ -59,7 +60,7 @@ impl Lease {
         let more = Amount::bytes(bytes);
         let mut shares = self.budget.shares();
         let taken = shares.grow(&self.holder, self.held, more);
-        taken.map_err(|no_more| refused(no_more, &shares))?;
+        taken.map_err(|no_more| refused(no_more, &shares, EdgeLimit::InFlightBytes))?;
         self.held = self.held.plus(more);
         Ok(())
     }
@@ -71,13 +72,21 @@ impl Drop for Lease {
     }
 }
 
-fn refused(no_more: NoMore, shares: &Shares) -> IngestError {
+fn refused(no_more: NoMore, shares: &Shares, limit: EdgeLimit) -> IngestError {
     match no_more {
         NoMore::Full => {
             let Amount { requests, bytes } = shares.total();
-            IngestError::Crowded { requests, bytes }
+            IngestError::Crowded {
+                requests,
+                bytes,
+                limit,
+            }
         }
-        NoMore::Share(Amount { requests, bytes }) => IngestError::Share { requests, bytes },
+        NoMore::Share(Amount { requests, bytes }) => IngestError::Share {
+            requests,
+            bytes,
+            limit,
+        },
     }
 }
 
@@ -96,14 +105,14 @@ mod tests {
         let mut one = budget.lease(Holder::Producer("one".into())).unwrap();
         one.grow(60).unwrap();
         one.grow(20).unwrap();
-        assert_eq!(budget.used(), 80);
+        assert_eq!(budget.used().bytes, 80);
         let refused = lease().unwrap().grow(30).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "2 bodies of 80 bytes are under way, as many as may be: come back in a second"
         );
         drop(one);
-        assert_eq!(budget.used(), 0);
+        assert_eq!(budget.used(), Amount::default());
         lease().unwrap().grow(100).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::journal::writer::SubmitError;
+use crate::metrics::EdgeLimit;
 
 /// Why a body is not taken. Nothing of it was kept, unless the variant says otherwise.
 #[derive(Clone, Debug, Error)]
@@ -76,6 +77,8 @@ pub enum IngestError {
         requests: usize,
         /// Bytes under way.
         bytes: usize,
+        /// The limit that is reached.
+        limit: EdgeLimit,
     },
     /// Many bodies are under way, and their sender has its share of them.
     #[error(
@@ -87,6 +90,8 @@ pub enum IngestError {
         requests: usize,
         /// Their bytes.
         bytes: usize,
+        /// The limit of which it has its share.
+        limit: EdgeLimit,
     },
     /// The journal did not take the batch.
     #[error(transparent)]
@@ -94,4 +99,25 @@ pub enum IngestError {
     /// The server itself is ending.
     #[error("the server is stopping")]
     Stopping,
+}
+
+impl IngestError {
+    /// The limit that the body met; those of the journal's queue are counted there.
+    pub(super) fn limit(&self) -> Option<EdgeLimit> {
+        match self {
+            IngestError::BodyTooLarge { .. } => Some(EdgeLimit::BodyBytes),
+            IngestError::PlainTooLarge { .. } => Some(EdgeLimit::PlainBytes),
+            IngestError::TooManyLines { .. } => Some(EdgeLimit::Lines),
+            IngestError::LineTooLong { .. } => Some(EdgeLimit::LineBytes),
+            IngestError::Crowded { limit, .. } | IngestError::Share { limit, .. } => Some(*limit),
+            IngestError::Submit(SubmitError::TooLarge(_)) => Some(EdgeLimit::RecordBytes),
+            IngestError::Encoding(_)
+            | IngestError::Unpack { .. }
+            | IngestError::Read(_)
+            | IngestError::BodyLate { .. }
+            | IngestError::Header(_)
+            | IngestError::Submit(_)
+            | IngestError::Stopping => None,
+        }
+    }
 }

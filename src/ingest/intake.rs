@@ -123,8 +123,8 @@ impl Intake {
         }
     }
 
-    /// Bytes of bodies under way.
-    pub fn in_flight_bytes(&self) -> usize {
+    /// Bodies under way.
+    pub fn in_flight(&self) -> Amount {
         self.budget.used()
     }
 
@@ -150,6 +150,20 @@ impl Intake {
     /// # Errors
     /// The body as a whole cannot be taken.
     pub async fn take(
+        &self,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+        body: Body,
+        now_ms: i64,
+    ) -> Result<Receipt, IngestError> {
+        let taken = self.take_within(peer, headers, body, now_ms).await;
+        if let Some(limit) = taken.as_ref().err().and_then(IngestError::limit) {
+            self.metrics.went_over(limit);
+        }
+        taken
+    }
+
+    async fn take_within(
         &self,
         peer: Option<IpAddr>,
         headers: &HeaderMap,

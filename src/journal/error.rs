@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cursor::TornTail;
 use super::producers::REMEMBERED;
 use super::record::Position;
 
@@ -94,7 +95,8 @@ pub enum JournalError {
     /// is of, or its newest segments are missing.
     #[error(
         "journal {dir} ends below record {next}, but the checkpoint is of record {asked}: its newest \
-         segments are missing, or it is another journal; put them back, or restore both from one backup"
+         segments are missing, or it is another journal; put them back, or restore both from one backup{}",
+        half_written(.torn)
     )]
     Short {
         /// The journal's directory.
@@ -103,6 +105,8 @@ pub enum JournalError {
         asked: Position,
         /// Where the journal ends.
         next: Position,
+        /// What is there of the next record.
+        torn: Option<TornTail>,
     },
     /// A limit in the configuration cannot work.
     #[error("journal setting {name} = {value} must be {rule}")]
@@ -114,6 +118,20 @@ pub enum JournalError {
         /// What it must be.
         rule: String,
     },
+}
+
+/// What the newest segment ends with, if that is no whole record.
+fn half_written(torn: &Option<TornTail>) -> String {
+    match torn {
+        Some(torn) => format!(
+            ". The {} bytes of {} from offset {} on are no whole record: they were, so the file is damaged. \
+             Nothing was changed",
+            torn.bytes,
+            torn.path.display(),
+            torn.offset
+        ),
+        None => String::new(),
+    }
 }
 
 /// What is wrong with a place in a segment.

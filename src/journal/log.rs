@@ -225,6 +225,7 @@ impl Journal {
                 dir: dir.to_owned(),
                 asked,
                 next: tally.next,
+                torn: scan.torn().cloned(),
             });
         }
         let (path, file, written_bytes) = match scan.end() {

@@ -54,7 +54,7 @@ pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         "Memory that bodies under way hold.",
         &[],
     )
-    .with(scrape.in_flight_bytes as f64)
+    .with(scrape.in_flight.bytes as f64)
     .finish(page);
 }
 

@@ -1,38 +1,90 @@
-//! Every limit that an operator can set: how much there is, how much there may be, what went over.
+//! Every limit: how much there is of what it bounds, how much there may be, what its policy did.
 //!
-//! The label is the limit's name in the configuration.
+//! * The label is the limit's name in the configuration; those that nobody can set are called `fixed.…`.
+//! * A limit of one thing (a body, a line, an answer) has no amount that fills up, and no `limit_held`.
+//! * Every key of the configuration that ends in `_max` or `_min` is here, but times and sizes of files: a
+//!   test goes through them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::MetricFamily;
 
+use crate::event::RefusalReason;
 use crate::metrics::family::Family;
-use crate::metrics::{NotifyCounts, Scrape};
+use crate::metrics::{Metrics, NotifyCounts, Scrape};
 
-/// What there may be of each, by configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitSizes {
-    /// `limits.entities_max`, of all workers.
-    pub entities: u64,
-    /// `limits.tuples_max`, of all workers.
-    pub tuples: u64,
-    /// `limits.groups_max`, of each KQI.
-    pub groups: u64,
-    /// `journal.queue_requests_max`.
-    pub queue_requests: u64,
-    /// `journal.queue_bytes_max`.
-    pub queue_bytes: u64,
-    /// `http.connections_max`.
-    pub connections: u64,
-    /// `http.in_flight_bytes_max`.
-    pub in_flight_bytes: u64,
-    /// `mail.queued_max`.
-    pub mails: u64,
+/// What there may be of each, by the limit's name in the configuration.
+pub type LimitSizes = BTreeMap<String, u64>;
+
+/// Limits whose policy acts at the edge, where it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeLimit {
+    /// `http.body_bytes_max`
+    BodyBytes,
+    /// `http.plain_bytes_max`
+    PlainBytes,
+    /// `http.line_bytes_max`
+    LineBytes,
+    /// `http.lines_max`
+    Lines,
+    /// `http.in_flight_requests_max`
+    InFlightRequests,
+    /// `http.in_flight_bytes_max`
+    InFlightBytes,
+    /// `http.connections_max`
+    Connections,
+    /// `http.window_rows_max`
+    WindowRows,
+    /// `journal.record_bytes_max`
+    RecordBytes,
+}
+
+impl EdgeLimit {
+    const COUNT: usize = EdgeLimit::RecordBytes as usize + 1;
+}
+
+/// How often each of them was met.
+#[derive(Debug, Default)]
+pub(super) struct EdgeCounts([AtomicU64; EdgeLimit::COUNT]);
+
+impl EdgeCounts {
+    fn of(&self, limit: EdgeLimit) -> u64 {
+        self.0[limit as usize].load(Ordering::Relaxed)
+    }
+}
+
+impl Metrics {
+    /// The policy of a limit acted: something was refused, cut, or had to wait.
+    pub fn went_over(&self, limit: EdgeLimit) {
+        self.edges.0[limit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What is known of one limit.
+struct Row<'a> {
+    name: &'a str,
+    held: Option<u64>,
+    over: u64,
+}
+
+impl<'a> Row<'a> {
+    fn stock(name: &'a str, held: u64, over: u64) -> Row<'a> {
+        let held = Some(held);
+        Row { name, held, over }
+    }
+
+    fn of_one(name: &'a str, over: u64) -> Row<'a> {
+        let held = None;
+        Row { name, held, over }
+    }
 }
 
 /// One row for each limit.
 pub(super) fn limits(
     scrape: &Scrape<'_>,
-    sizes: &LimitSizes,
-    mails: Option<&NotifyCounts>,
+    metrics: &Metrics,
+    mails: &NotifyCounts,
     page: &mut Vec<MetricFamily>,
 ) {
     let mut held = Family::gauge(
@@ -40,76 +92,156 @@ pub(super) fn limits(
         "How much there is of what the limit bounds.",
         &["limit"],
     );
-    let mut max = Family::gauge("limit_max", "How much there may be.", &["limit"]);
-    let mut over = Family::counter(
-        "limit_over_total",
-        "How often something was refused, folded or had to go because of the limit.",
+    let mut max = Family::gauge(
+        "limit_max",
+        "How much there may be; for a limit that ends in _min, must be.",
         &["limit"],
     );
-    let (counts, journal) = (&scrape.health.counts, scrape.journal);
-    let refused = journal.refused_busy_total + journal.refused_share_total;
-    let rows = [
-        (
-            "limits.entities_max",
-            counts.entities,
-            sizes.entities,
-            counts.entities_refused,
-        ),
-        (
-            "limits.tuples_max",
-            counts.tuples,
-            sizes.tuples,
-            counts.facts_over_limit,
-        ),
-        (
-            "limits.groups_max",
-            counts.groups,
-            sizes.groups,
-            counts.facts_folded,
-        ),
-        (
-            "journal.queue_requests_max",
-            journal.queue_requests as u64,
-            sizes.queue_requests,
-            refused,
-        ),
-        (
-            "journal.queue_bytes_max",
-            journal.queue_bytes as u64,
-            sizes.queue_bytes,
-            refused,
-        ),
-        (
-            "http.connections_max",
-            scrape.connections,
-            sizes.connections,
-            0,
-        ),
-        (
-            "http.in_flight_bytes_max",
-            scrape.in_flight_bytes as u64,
-            sizes.in_flight_bytes,
-            0,
-        ),
-        (
-            "mail.queued_max",
-            mails.map_or(0, |mails| mails.queued),
-            sizes.mails,
-            mails.map_or(0, |mails| mails.shed),
-        ),
-    ];
-    for (name, is, may_be, gone) in rows {
-        held.add([name], is as f64);
-        max.add([name], may_be as f64);
-        over.add([name], gone as f64);
+    let mut over = Family::counter(
+        "limit_over_total",
+        "How often something was refused, folded, cut, or had to wait or go because of the limit, since the start.",
+        &["limit"],
+    );
+    let sizes = metrics.limits.get();
+    let size = |name: &str| sizes.and_then(|sizes| sizes.get(name).copied());
+    let rows = dataflow(scrape)
+        .into_iter()
+        .chain(journal(scrape, metrics))
+        .chain(http(scrape, metrics))
+        .chain(mail(mails));
+    for row in rows {
+        if let Some(is) = row.held {
+            held.add([row.name], is as f64);
+        }
+        if let Some(may_be) = size(row.name) {
+            max.add([row.name], may_be as f64);
+        }
+        over.add([row.name], row.over as f64);
     }
-    for bound in scrape.snapshot.bounds {
-        let name = format!("limits.{}", bound.name);
-        held.add([name.as_str()], bound.held as f64);
-        max.add([name.as_str()], bound.max as f64);
-        over.add([name.as_str()], bound.over_total as f64);
+    let engine = scrape.snapshot.bounds.iter();
+    let engine = engine.map(|bound| {
+        (
+            format!("limits.{}", bound.name),
+            bound.held,
+            bound.max,
+            bound.over_total,
+        )
+    });
+    for (name, is, may_be, gone) in engine.chain(fixed(scrape)) {
+        held.add([name.as_str()], is as f64);
+        max.add([name.as_str()], may_be as f64);
+        over.add([name.as_str()], gone as f64);
     }
     [held, max, over]
         .into_iter()
         .for_each(|family| family.finish(page));
+}
+
+fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
+    let counts = &scrape.health.counts;
+    vec![
+        Row::stock(
+            "limits.entities_max",
+            counts.entities,
+            counts.entities_refused,
+        ),
+        Row::stock("limits.tuples_max", counts.tuples, counts.facts_over_limit),
+        Row::stock("limits.groups_max", counts.groups, counts.facts_folded),
+    ]
+}
+
+fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
+    let stats = scrape.journal;
+    let refused = stats.refused_busy_total + stats.refused_share_total;
+    // A file system that does not say has no row.
+    let free = Row {
+        name: "journal.disk_free_bytes_min",
+        held: stats.space.free_bytes,
+        over: stats.refused_low_total,
+    };
+    vec![
+        Row::stock(
+            "journal.queue_requests_max",
+            stats.queue_requests as u64,
+            refused,
+        ),
+        Row::stock("journal.queue_bytes_max", stats.queue_bytes as u64, refused),
+        free,
+        Row::of_one(
+            "journal.record_bytes_max",
+            metrics.edges.of(EdgeLimit::RecordBytes),
+        ),
+    ]
+}
+
+fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
+    let over = |limit| metrics.edges.of(limit);
+    let future = RefusalReason::FutureTime.name();
+    let objects: usize = scrape.current.kqis.iter().map(|kqi| kqi.groups.len()).sum();
+    let under_way = scrape.in_flight;
+    vec![
+        Row::of_one("http.body_bytes_max", over(EdgeLimit::BodyBytes)),
+        Row::of_one("http.plain_bytes_max", over(EdgeLimit::PlainBytes)),
+        Row::of_one("http.line_bytes_max", over(EdgeLimit::LineBytes)),
+        Row::of_one("http.lines_max", over(EdgeLimit::Lines)),
+        Row::of_one(
+            "http.clock_skew_ms_max",
+            metrics.refused.with_label_values(&[future]).get(),
+        ),
+        Row::stock(
+            "http.in_flight_requests_max",
+            under_way.requests as u64,
+            over(EdgeLimit::InFlightRequests),
+        ),
+        Row::stock(
+            "http.in_flight_bytes_max",
+            under_way.bytes as u64,
+            over(EdgeLimit::InFlightBytes),
+        ),
+        Row::stock(
+            "http.connections_max",
+            scrape.connections,
+            over(EdgeLimit::Connections),
+        ),
+        Row::stock(
+            "http.kqi_objects_max",
+            objects as u64,
+            scrape.current.left_out_total,
+        ),
+        Row::of_one("http.window_rows_max", over(EdgeLimit::WindowRows)),
+    ]
+}
+
+fn mail(mails: &NotifyCounts) -> Vec<Row<'static>> {
+    vec![
+        Row::stock("mail.queued_max", mails.queued, mails.shed),
+        Row::stock(
+            "mail.per_recipient_minute_max",
+            mails.minute_most,
+            mails.held,
+        ),
+        Row::stock("mail.in_flight_max", mails.in_flight, mails.rounds_full),
+        Row::of_one("mail.attempts_max", mails.exhausted),
+    ]
+}
+
+/// Bounds that are no part of the configuration.
+fn fixed(scrape: &Scrape<'_>) -> [(String, u64, u64, u64); 3] {
+    let counts = &scrape.health.counts;
+    let sources = scrape.snapshot.watermarks.bound();
+    [
+        ("fixed.sources".to_owned(), sources.0, sources.1, sources.2),
+        (
+            "fixed.base_series".to_owned(),
+            counts.base_series,
+            counts.base_series_max,
+            counts.readings_left_out,
+        ),
+        (
+            "fixed.annotations".to_owned(),
+            counts.annotations,
+            counts.annotations_max,
+            counts.annotations_gone,
+        ),
+    ]
 }

@@ -5,8 +5,10 @@
 //! of states go to zero and do not vanish; values that are no longer known vanish and do not freeze.
 
 mod checkpoint;
+mod crossing;
 mod engine;
 mod family;
+mod health;
 mod history;
 mod kqi;
 mod limits;
@@ -26,7 +28,7 @@ use prometheus::{
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
 
-pub use limits::LimitSizes;
+pub use limits::{EdgeLimit, LimitSizes};
 pub use page::Scrape;
 
 /// Names of unknown fields that are told apart; more are counted as `other`.
@@ -62,6 +64,16 @@ pub struct NotifyCounts {
     pub digests: u64,
     /// Notices that are told by a digest.
     pub folded: u64,
+    /// Times that a notice had to wait for its recipient's next minute.
+    pub held: u64,
+    /// Mails given up since the start because they failed as often as they may.
+    pub exhausted: u64,
+    /// Mails on their way now.
+    pub in_flight: u64,
+    /// Rounds since the start with as many mails as may be on their way.
+    pub rounds_full: u64,
+    /// The most that one recipient had in the minute of the last round.
+    pub minute_most: u64,
     /// Deliveries to webhooks since the start.
     pub webhooks: u64,
 }
@@ -102,6 +114,7 @@ pub struct Metrics {
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
     limits: OnceLock<LimitSizes>,
+    edges: limits::EdgeCounts,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
     alerts_seen: Mutex<BTreeSet<engine::AlertLabels>>,
 }
@@ -189,6 +202,7 @@ impl Metrics {
             notify: OnceLock::new(),
             history: OnceLock::new(),
             limits: OnceLock::new(),
+            edges: limits::EdgeCounts::default(),
             alerts_seen: Mutex::default(),
         })
     }

@@ -5,8 +5,11 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::api::{Current, HealthNow};
 use crate::engine::Snapshot;
+use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
-use crate::metrics::{Metrics, checkpoint, engine, history, kqi, limits, notify, reports};
+use crate::metrics::{
+    Metrics, checkpoint, crossing, engine, health, history, kqi, limits, notify, reports,
+};
 
 /// What a page is made of.
 pub struct Scrape<'a> {
@@ -20,8 +23,8 @@ pub struct Scrape<'a> {
     pub health: &'a HealthNow,
     /// Windows of every KQI.
     pub current: &'a Current,
-    /// Bytes of bodies under way.
-    pub in_flight_bytes: usize,
+    /// Bodies under way.
+    pub in_flight: Amount,
     /// Connections that are open.
     pub connections: u64,
 }
@@ -44,9 +47,10 @@ impl Metrics {
         engine::dataflow(scrape, &mut families);
         engine::alerts(scrape, &self.alerts_seen, &mut families);
         engine::triggers(scrape, &mut families);
-        let sizes = self.limits.get().copied().unwrap_or_default();
+        crossing::crossings(scrape.snapshot, &mut families);
         let mails = self.notify_counts();
-        limits::limits(scrape, &sizes, mails.as_ref(), &mut families);
+        let sent = mails.clone().unwrap_or_default();
+        limits::limits(scrape, self, &sent, &mut families);
         if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }
@@ -55,6 +59,7 @@ impl Metrics {
         }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);
+        health::scores(scrape, &mut families);
         families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;

@@ -8,7 +8,8 @@ use super::backend::Failure;
 use crate::alerting::NoticeReason;
 use crate::store::{DIGEST, REPORT, WEBHOOK};
 
-/// Counts since the start of the process; each but `waiting` and `dead_letters` only grows.
+/// Counts since the start of the process; each but `waiting`, `dead_letters`,
+/// `in_flight` and `minute_most` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotifyCounts {
     /// Notices recorded to be sent.
@@ -25,6 +26,14 @@ pub struct NotifyCounts {
     pub failed: Vec<(&'static str, u64)>,
     /// Mails given up after attempts.
     pub dead: u64,
+    /// Of them, those that failed as often as they may.
+    pub exhausted: u64,
+    /// Mails on their way now.
+    pub in_flight: u64,
+    /// Rounds that had as many mails as may be on their way, and perhaps more.
+    pub rounds_full: u64,
+    /// The most that one recipient had in the minute of the last round.
+    pub minute_most: u64,
     /// Digests sent.
     pub digests: u64,
     /// Reports sent.
@@ -56,6 +65,10 @@ pub(super) struct Counters {
     sent: [AtomicU64; NoticeReason::ALL.len()],
     failed: [AtomicU64; 3],
     pub(super) dead: AtomicU64,
+    pub(super) exhausted: AtomicU64,
+    pub(super) in_flight: AtomicU64,
+    pub(super) rounds_full: AtomicU64,
+    pub(super) minute_most: AtomicU64,
     digests: AtomicU64,
     reports: AtomicU64,
     webhooks: AtomicU64,
@@ -112,6 +125,10 @@ impl Counters {
                 .zip(self.failed.iter().map(get))
                 .collect(),
             dead: get(&self.dead),
+            exhausted: get(&self.exhausted),
+            in_flight: get(&self.in_flight),
+            rounds_full: get(&self.rounds_full),
+            minute_most: get(&self.minute_most),
             digests: get(&self.digests),
             reports: get(&self.reports),
             webhooks: get(&self.webhooks),

@@ -5,10 +5,9 @@
 //! * an attempt and its bytes are in the ledger before the mailer is called, and its outcome after;
 //! * every attempt for a notice sends the bytes of the first;
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
-//! * no recipient is sent more than the cap within one minute of the clock (by one process);
+//! * no recipient is sent more than the cap within one minute of the clock (by one process; `minute`);
 //! * what is beyond the cap waits for the end of the minute, and is told by one digest then.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,11 +25,11 @@ use super::counters::{Counters, add};
 use super::email::{Composer, urgency};
 use super::hooks::Hooks;
 use super::identity;
+use super::minute::Minute;
 use super::service::Clock;
 use crate::rules::Severity;
 use crate::store::{Attempt, DIGEST, Due, Failed, Fold, Ledger, LedgerError, REPORT, WEBHOOK};
 
-const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// Longest sleep, so that a clock that was set does not leave mails waiting.
@@ -59,35 +58,11 @@ pub(super) struct Delivery {
     pub(super) stop: watch::Receiver<Option<Instant>>,
     pub(super) minute: Minute,
     pub(super) forgot_at_ms: i64,
+    /// The clock at the last round; before the first it is later than any.
+    pub(super) looked_at_ms: i64,
     pub(super) counted_at_ms: i64,
     /// A round ended early, so rows may say `sending` though nothing is on its way.
     pub(super) uncertain: bool,
-}
-
-/// How many mails each recipient had in the present minute. Bounded by the recipients of a minute.
-#[derive(Debug, Default)]
-pub(super) struct Minute {
-    number: i64,
-    sent: HashMap<String, u32>,
-}
-
-impl Minute {
-    /// Counts one more, unless that is over the cap. The last quarter of the cap is for what is
-    /// critical: a flood of lesser notices must not make that wait.
-    fn take(&mut self, recipient: &str, now_ms: i64, cap: u32, is_critical: bool) -> bool {
-        let cap = if is_critical { cap } else { cap - cap / 4 };
-        let number = now_ms.div_euclid(MINUTE_MS);
-        if number != self.number {
-            self.number = number;
-            self.sent.clear();
-        }
-        let sent = self.sent.entry(recipient.to_ascii_lowercase()).or_default();
-        if *sent >= cap {
-            return false;
-        }
-        *sent += 1;
-        true
-    }
 }
 
 impl Delivery {
@@ -144,6 +119,9 @@ impl Delivery {
             .due(now_ms, self.config.in_flight_max.max(1))
             .await?;
         let looked_at = due.len();
+        if looked_at >= self.config.in_flight_max.max(1) as usize {
+            add(&self.counters.rounds_full, 1);
+        }
         let cap = self.config.per_recipient_minute_max.max(1);
         let (mut free, mut held) = (Vec::with_capacity(looked_at), Vec::new());
         for due in due {
@@ -155,6 +133,8 @@ impl Delivery {
                 held.push(due);
             }
         }
+        let most = u64::from(self.minute.most());
+        self.counters.minute_most.store(most, Ordering::Relaxed);
         let composed = compose(&self.composer, &self.ledger, &self.counters, free).await?;
         self.uncertain = !composed.is_empty();
         let claimed = self.claim(composed).await?;
@@ -168,7 +148,7 @@ impl Delivery {
     /// Lets what is over a recipient's cap wait for the next minute: in a digest, unless it is a message
     /// already, or a report.
     async fn hold(&self, held: Vec<Due>, now_ms: i64) -> Result<(), LedgerError> {
-        let until_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+        let until_ms = Minute::end_ms(now_ms);
         let mut waits = Vec::new();
         for due in held {
             let is_alone = [DIGEST, REPORT].contains(&&*due.reason);
@@ -254,8 +234,10 @@ impl Delivery {
     }
 
     /// Tries each once, side by side. A ledger that fails for one does not cut off the others.
-    async fn attempt(&self, claimed: Vec<(Due, Vec<u8>)>) -> Result<(), LedgerError> {
+    async fn attempt(&mut self, claimed: Vec<(Due, Vec<u8>)>) -> Result<(), LedgerError> {
         let mut attempts = JoinSet::new();
+        let under_way = claimed.len() as u64;
+        self.counters.in_flight.store(under_way, Ordering::Relaxed);
         for (due, eml) in claimed {
             let (mailer, hooks) = (self.mailer.clone(), self.hooks.clone());
             let mail = Mail {
@@ -279,11 +261,12 @@ impl Delivery {
                 outcome = outcome.and(self.settle(&due, delivered).await);
             }
         }
+        self.counters.in_flight.store(0, Ordering::Relaxed);
         outcome
     }
 
     async fn settle(
-        &self,
+        &mut self,
         due: &Due,
         outcome: Result<(), DeliveryError>,
     ) -> Result<(), LedgerError> {
@@ -301,6 +284,7 @@ impl Delivery {
             return Ok(());
         };
         self.counters.failed(failed.failure);
+        self.minute.give_back(&due.recipient, now_ms);
         let next = next_attempt(&self.config, &due.id, attempt, failed.failure, now_ms);
         self.ledger
             .mark_failed(&due.id, next, &failed.message, failed.failure.name())
@@ -309,6 +293,8 @@ impl Delivery {
         match next {
             Failed::Dead(_) => {
                 add(&self.counters.dead, 1);
+                let is_exhausted = failed.failure == Failure::Transient;
+                add(&self.counters.exhausted, u64::from(is_exhausted));
                 error!(notice.id = due.id, attempt, kind, reason = %failed, "delivery given up");
             }
             Failed::RetryAt(at_ms) => {
@@ -320,6 +306,18 @@ impl Delivery {
     }
 
     async fn tidy(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        if now_ms < self.looked_at_ms {
+            // The longest wait there is, its jitter, and a digest's minute.
+            let horizon_ms = self.config.backoff_ms_max.max(1) * 6 / 5 + 60_000;
+            let nearer = self.ledger.bring_nearer(now_ms, horizon_ms).await?;
+            if nearer > 0 {
+                warn!(
+                    nearer,
+                    "the clock was set back: mails that waited are tried now"
+                );
+            }
+        }
+        self.looked_at_ms = now_ms;
         let shed = self.ledger.shed(self.config.queued_max, now_ms).await?;
         if shed > 0 {
             add(&self.counters.shed, shed);
@@ -416,21 +414,5 @@ mod tests {
             wait(4_000_000, Failure::Setup) >= 900_000,
             "a wrong password never gives up"
         );
-    }
-
-    #[test]
-    fn a_recipient_has_so_many_mails_a_minute() {
-        let mut minute = Minute::default();
-        let takes = [0, 1, 2, 60_000].map(|now_ms| minute.take("A@b.c", now_ms, 2, false));
-        assert_eq!(takes, [true, true, false, true]);
-        assert!(minute.take("other@b.c", 60_000, 2, false));
-    }
-
-    #[test]
-    fn a_quarter_of_the_cap_is_for_what_is_critical() {
-        let mut minute = Minute::default();
-        let mut takes = |critical| (0..9).filter(|_| minute.take("a", 0, 8, critical)).count();
-        assert_eq!((takes(false), takes(true)), (6, 2));
-        assert_eq!(takes(false), 0);
     }
 }

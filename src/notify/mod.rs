@@ -17,6 +17,7 @@ mod hooks;
 mod backend;
 mod composing;
 mod delivery;
+mod minute;
 mod service;
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use tracing::{info, warn};
 use super::backend::Mailer;
 use super::config::MailConfig;
 use super::counters::{Counters, NotifyCounts, add};
-use super::delivery::{Delivery, Minute};
+use super::delivery::Delivery;
 use super::email::{Composer, EmailError};
 use super::hooks::Hooks;
+use super::minute::Minute;
 use crate::alerting::{Feedback, Notice};
 use crate::reports::ReportNotice;
 use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded};
@@ -132,6 +133,8 @@ impl Notifier {
             stop: stopping,
             minute: Minute::default(),
             forgot_at_ms: i64::MIN / 2,
+            // The process before may have had another clock.
+            looked_at_ms: i64::MAX,
             counted_at_ms: i64::MIN / 2,
             uncertain: false,
         };

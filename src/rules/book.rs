@@ -16,7 +16,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
-use crate::rules::{KnowledgeEntry, Leaf, Outlet, Places, Predicate, ReportRule, TriggerPolicy};
+use crate::rules::{
+    HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places, Predicate, ReportRule,
+    TriggerPolicy,
+};
 
 /// A name in the two languages that people read here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +57,14 @@ pub struct RuleBook {
     pub places: Places,
     /// Last-level nodes of the complaint tree that have a form.
     pub leaves: Vec<Leaf>,
+    /// Node codes of the complaint tree.
+    pub codes: NodeCodes,
     /// Causes that are known by name.
     pub knowledge: Vec<KnowledgeEntry>,
     /// What optimization triggers go by.
     pub triggers: TriggerPolicy,
+    /// What weighs how much in the scores of services.
+    pub health: HealthWeights,
     /// Reports that come by themselves.
     pub reports: Vec<ReportRule>,
     /// How MMS receipts are read.
@@ -75,6 +82,9 @@ pub struct StreamRule {
     pub idle_timeout_ms: i64,
     /// How long panes are kept, and so corrected, behind the watermark, in milliseconds.
     pub retention_ms: i64,
+    /// The longest silence of the whole stream in which nothing is taken for nothing having happened, in
+    /// milliseconds; time without an event for longer is not known, and no part of a baseline.
+    pub quiet_max_ms: i64,
     /// Dimensions kept beside those that rules name, so that later rules can use them on history.
     pub dimensions: Vec<String>,
     /// True for the operator's own data, false for what outsiders tell (domain fact H5).
@@ -173,6 +183,16 @@ pub enum Aggregate {
     Change {
         /// Distance to the window compared with, ms; a multiple of the pane.
         against_ms: i64,
+    },
+    /// How far the count lies above what the same hours of earlier weeks let expect, in standard
+    /// deviations of a Poisson count: `2 (√(x + 3/8) − √(λ + 3/8)) / √(1 + 1/n)` with the mean λ of
+    /// the n weeks that are known (F. J. Anscombe, "The transformation of Poisson, binomial and
+    /// negative-binomial data", Biometrika 35, 1948: the square root has variance 1/4 whatever λ is).
+    Surge {
+        /// Earlier weeks that are looked at.
+        weeks: u32,
+        /// Fewer known weeks than this give no value: neither good nor bad.
+        min_weeks: u32,
     },
 }
 
@@ -370,79 +390,4 @@ pub enum Language {
     Zh,
     /// English.
     En,
-}
-
-/// How MMS receipts are read (ETSI/3GPP TS 23.140 words and what is met in the wild).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MmsRule {
-    /// Canonical word for each status met on the wire. Keys are in lower case: look up the
-    /// lower-cased word. Canonical words are among the keys.
-    pub statuses: BTreeMap<String, String>,
-    /// Canonical words that do not decide a message (`Forwarded`, `Deferred`).
-    pub interim: Vec<String>,
-    /// Time after which a message without a final receipt counts as `Expired`, ms.
-    pub validity_ms: i64,
-    /// Editions with their deadlines.
-    pub editions: Vec<Edition>,
-    /// Causes read from `status_text`: the first whose pattern is contained wins (domain fact H18).
-    pub causes: Vec<CausePattern>,
-    /// Habits of MM7 gateways that differ from the standard.
-    pub gateways: Vec<Gateway>,
-}
-
-/// How one MM7 gateway writes its delivery reports (domain part B4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// Its `MMSRelayServerID`.
-    pub relay: String,
-    /// What its times mean.
-    pub date: DateMeaning,
-    /// How it writes hours.
-    pub clock: HourClock,
-}
-
-impl Gateway {
-    /// What the standard says of one that the book does not name.
-    pub const STANDARD: (DateMeaning, HourClock) = (DateMeaning::Handling, HourClock::TwentyFour);
-
-    /// How it writes times.
-    pub fn habits(&self) -> (DateMeaning, HourClock) {
-        (self.date, self.clock)
-    }
-}
-
-/// What the time of a delivery report means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DateMeaning {
-    /// When the message was handled, as 3GPP TS 23.140 has it.
-    Handling,
-    /// When the message was submitted, as one operator's manual has it.
-    Submission,
-}
-
-/// How hours are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HourClock {
-    /// 0 to 23.
-    TwentyFour,
-    /// 1 to 12, without a word on which half of the day is meant.
-    Twelve,
-}
-
-/// A regular issue with a time by which it should be on the handset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edition {
-    /// Identifier on the wire, for example `morning`.
-    pub id: String,
-    /// Deadline, minutes after local midnight of the day of submission.
-    pub deadline_minutes: i64,
-}
-
-/// One way of telling why a message failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CausePattern {
-    /// Text looked for in `status_text`.
-    pub contains: String,
-    /// Cause it means: `user`, `terminal`, `coverage`, `platform`.
-    pub cause: String,
 }

@@ -3,12 +3,17 @@
 //! `shape` judges files by these tables and `schema` turns them into the JSON Schema for editors;
 //! the field texts are what an editor shows.
 
+mod codes;
+mod crossing;
+mod health;
 mod kqi;
 mod leaf;
 mod mms;
 mod reports;
 mod team;
 
+use crate::rules::grammar::codes::CODE;
+use crate::rules::grammar::health::HEALTH;
 use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::grammar::leaf::LEAF;
 use crate::rules::grammar::mms::MMS;
@@ -103,6 +108,16 @@ pub(crate) static BOOK: Record = Record {
             "knowledge",
             Shape::List(&Shape::Record(&KNOWLEDGE)),
             "What is known of causes: how to verify them, what mends them, who does.",
+        ),
+        may(
+            "codes",
+            Shape::List(&Shape::Record(&CODE)),
+            "Node codes of the complaint tree, and what they were before.",
+        ),
+        may(
+            "health",
+            Shape::Record(&HEALTH),
+            "What weighs how much in the scores of services.",
         ),
         may(
             "reports",
@@ -217,6 +232,11 @@ static STREAM: Record = Record {
             "retention",
             Shape::Duration,
             "How long windows can be corrected.",
+        ),
+        may(
+            "quiet_max",
+            Shape::Duration,
+            "Longest silence of the whole stream that counts as nothing having happened (1d); what lasts longer is not known, and no part of a baseline.",
         ),
         may(
             "dimensions",

@@ -6,11 +6,14 @@
 mod book;
 mod calendar;
 mod check;
+mod codes;
 mod duration;
 mod files;
 mod grammar;
+mod health;
 mod knowledge;
 mod leaf;
+mod mms;
 mod places;
 mod plan;
 mod predicate;
@@ -24,7 +27,7 @@ mod team;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use duration::{parse_duration, show_duration};
+pub(crate) use duration::{HOUR_MS, WEEK_MS, parse_duration, show_duration};
 pub(crate) use grammar::{may, must};
 pub(crate) use problem::{Position, Problems, did_you_mean};
 pub(crate) use shape::{Record, Shape};
@@ -33,17 +36,20 @@ pub(crate) use syntax::{Node, Value, parse_text};
 pub use book::*;
 pub use calendar::Calendar;
 pub use check::{load, parse};
+pub use codes::NodeCodes;
 pub use files::read_files;
+pub use health::HealthWeights;
 pub use knowledge::{KnowledgeEntry, Remedy};
 pub use leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
+pub use mms::*;
 pub use places::{Place, Places};
-pub use plan::{Family, FamilyWindow, Lineage, Plan};
+pub use plan::{Family, FamilyBaseline, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
 pub use reports::{Every, Period, ReportKind, ReportRule};
 pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
 pub use team::{
-    Absence, CopyRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy, ProvinceRule,
-    ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
+    Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
+    ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
 };

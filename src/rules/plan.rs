@@ -15,9 +15,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CITY, Layout, Stream, StreamLayout};
+use crate::event::{CITY, CODE, Layout, NODE, Stream, StreamLayout};
 use crate::measure::Parts;
-use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WindowSpec};
+use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WEEK_MS, WindowSpec};
 
 /// A rule book made ready for the dataflow.
 #[derive(Clone, Debug)]
@@ -70,8 +70,19 @@ pub struct Family {
     pub parts: Parts,
     /// How long its panes are kept behind the watermark, ms.
     pub retention_ms: i64,
+    /// The coarse counts that surge tests read, where one is wanted.
+    pub baseline: Option<FamilyBaseline>,
     /// Windows wanted, each with the KQIs that read it.
     pub windows: Vec<FamilyWindow>,
+}
+
+/// Coarse counts of a family, kept beside its panes and for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilyBaseline {
+    /// Length of what one count is of, ms; every surge window of the family begins and ends with one.
+    pub bucket_ms: i64,
+    /// How far back the counts are needed before the oldest window that can be corrected, ms.
+    pub reach_ms: i64,
 }
 
 /// One window shape of a family.
@@ -81,6 +92,8 @@ pub struct FamilyWindow {
     pub spec: WindowSpec,
     /// Distance to the earlier window that `change` aggregates compare with, ms.
     pub against_ms: Option<i64>,
+    /// Earlier weeks that `surge` aggregates compare with; 0 where there is none.
+    pub weeks: u32,
     /// Indices into [`RuleBook::kqis`].
     pub kqis: Vec<usize>,
 }
@@ -123,6 +136,7 @@ impl Plan {
             };
             families[at].parts = families[at].parts.union(parts_of(kqi));
             want_window(&mut families[at].windows, kqi, index);
+            want_baseline(&mut families[at].baseline, kqi);
         }
         let layout = Arc::new(layout_of(&book, lineage));
         let version = lineage.version + 1;
@@ -207,6 +221,7 @@ fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
             .streams
             .get(&kqi.stream)
             .map_or(0, |rule| rule.retention_ms),
+        baseline: None,
         windows: Vec::new(),
     }
 }
@@ -240,17 +255,45 @@ fn want_window(windows: &mut Vec<FamilyWindow>, kqi: &Kqi, index: usize) {
                 || window.against_ms.is_none()
                 || window.against_ms == against_ms)
     };
+    let weeks = match kqi.aggregate {
+        Aggregate::Surge { weeks, .. } => weeks,
+        _ => 0,
+    };
     match windows.iter_mut().find(fits) {
         Some(window) => {
             window.kqis.push(index);
+            window.weeks = window.weeks.max(weeks);
             window.against_ms = window.against_ms.or(against_ms);
         }
         None => windows.push(FamilyWindow {
             spec: kqi.window,
             against_ms,
+            weeks,
             kqis: vec![index],
         }),
     }
+}
+
+fn want_baseline(baseline: &mut Option<FamilyBaseline>, kqi: &Kqi) {
+    let Aggregate::Surge { weeks, .. } = kqi.aggregate else {
+        return;
+    };
+    let bucket_ms = common_divisor(kqi.window.hop_ms, kqi.window.offset_ms);
+    let reach_ms = i64::from(weeks) * WEEK_MS;
+    *baseline = Some(match *baseline {
+        None => FamilyBaseline {
+            bucket_ms,
+            reach_ms,
+        },
+        Some(known) => FamilyBaseline {
+            bucket_ms: common_divisor(known.bucket_ms, bucket_ms),
+            reach_ms: known.reach_ms.max(reach_ms),
+        },
+    });
+}
+
+fn common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
@@ -326,10 +369,11 @@ fn fingerprint(
 /// Keeps a dimension, and the city for those that follow from it.
 fn keep(stream: Stream, layout: &mut StreamLayout, name: String) {
     let derived = stream.derived_dimensions().contains(&name.as_str());
-    let city = derived.then(|| CITY.to_owned());
+    let base = if name == CODE { NODE } else { CITY };
+    let base = derived.then(|| base.to_owned());
     // A gauge may say its province itself.
     let own = (!derived || stream.has_open_dimensions()).then_some(name);
-    for name in city.into_iter().chain(own) {
+    for name in base.into_iter().chain(own) {
         if !layout.dimensions.contains(&name) {
             layout.dimensions.push(name);
         }

@@ -219,6 +219,11 @@ pub(crate) fn did_you_mean<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    nearest(word, known).map(|candidate| format!("did you mean {candidate:?}?"))
+}
+
+/// The word of a list that was most likely meant, if any is near.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     known
         .into_iter()
@@ -236,7 +241,7 @@ pub(crate) fn did_you_mean<'a>(
                     .div_ceil(3)
         })
         .min()
-        .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! disagree. Shapes know form only; what values mean together is `check`'s business.
 
 use crate::rules::duration::{parse_clock, parse_duration};
-use crate::rules::problem::{Position, Problems, did_you_mean};
-use crate::rules::syntax::{Node, Value};
+use crate::rules::problem::{Position, Problems, did_you_mean, nearest};
+use crate::rules::syntax::{Entry, Node, Value};
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug)]
@@ -185,8 +185,15 @@ impl Record {
                 field.shape.judge(&entry.node, problems);
             }
         }
+        // A field by a name that is nearly right is there; that its name is wrong has been said.
+        let names = || self.fields.iter().map(|field| field.name);
+        let meant = |entry: &Entry, name: &str| {
+            entry.key == name
+                || (!names().any(|known| known == entry.key)
+                    && nearest(&entry.key, names()) == Some(name))
+        };
         for field in self.fields.iter().filter(|field| field.required) {
-            if !node.entries().iter().any(|entry| entry.key == field.name) {
+            if !node.entries().iter().any(|entry| meant(entry, field.name)) {
                 problems.error(
                     node.at,
                     format!("missing field {:?} of this {}", field.name, self.name),

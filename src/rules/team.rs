@@ -130,6 +130,23 @@ pub struct ProvinceRule {
     pub share_min: f64,
 }
 
+/// How complaints are set against KQIs of the same service, place and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrossingRule {
+    /// How long before a KQI turns red people may complain already, ms.
+    pub lead_ms: i64,
+    /// How long after a KQI was red people may still complain of it, ms.
+    pub lag_ms: i64,
+    /// KQIs with longer windows take no part, ms.
+    pub window_ms_max: i64,
+    /// Department that is told of blind spots; the coordinator's without it.
+    pub department: Option<String>,
+    /// Points that confirmation adds to the impact of a trigger.
+    pub confirmed_adds: u32,
+    /// Points that silence of customers takes from the pressure of a trigger.
+    pub silent_takes: u32,
+}
+
 /// Everything that optimization triggers go by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TriggerPolicy {
@@ -163,6 +180,8 @@ pub struct TriggerPolicy {
     pub worse_by: u8,
     /// See there.
     pub province: ProvinceRule,
+    /// See there.
+    pub crossing: CrossingRule,
     /// See there.
     pub weights: UrgencyWeights,
     /// 关键性 of services, 1 to 5; 3 without an entry.

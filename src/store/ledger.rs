@@ -222,6 +222,21 @@ impl Ledger {
         tx.commit().await.map_err(&failed)
     }
 
+    /// Lets nothing wait for longer than `horizon_ms` from now: after the clock was set back, times that were
+    /// said by the old clock are further away than any wait. Says how many it brought nearer.
+    pub async fn bring_nearer(&self, now_ms: i64, horizon_ms: i64) -> Result<u64, LedgerError> {
+        let done = sqlx::query(
+            "UPDATE notices SET next_attempt_at_ms = ?1
+             WHERE state = 'queued' AND next_attempt_at_ms > ?1 + ?2",
+        )
+        .bind(now_ms)
+        .bind(horizon_ms)
+        .execute(&self.pool)
+        .await
+        .map_err(statement("bring notices nearer"))?;
+        Ok(done.rows_affected())
+    }
+
     /// Puts attempts that a crash left open back in the queue, and says how many. Their mail may have
     /// gone out: the second copy carries the same Message-ID, and that is all SMTP allows.
     pub async fn requeue(&self) -> Result<u64, LedgerError> {

@@ -20,7 +20,7 @@ use crate::triggers::tickets::Tickets;
 use crate::triggers::{Cause, Trigger, TriggerState};
 
 /// Actor of moves that the engine makes itself.
-pub(super) const ENGINE: &str = "engine";
+pub const ENGINE: &str = "engine";
 
 /// People who are remembered as told of one trigger; the first ones stay.
 const TOLD_MAX: usize = 100;
@@ -75,6 +75,8 @@ pub enum NewsReason {
     Reopened,
     /// Late data say something else of its effect.
     Measured,
+    /// Its severity rose, and with that its due time or who gets copies.
+    Raised,
 }
 
 /// Something to tell people of a trigger.
@@ -189,9 +191,17 @@ impl TriggerBook {
         self.triggers.get(id)
     }
 
-    /// What people must be told since this was asked last.
+    /// What people must be told since this was asked last. A trigger is told as it is now, unless it has
+    /// moved on: what opened it may be over by the same cut.
     pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+        let mut news = std::mem::take(&mut self.news);
+        for one in &mut news {
+            let now = self.triggers.get(&one.trigger.id);
+            if let Some(now) = now.filter(|now| now.state == one.trigger.state) {
+                one.trigger = now.clone();
+            }
+        }
+        news
     }
 
     /// What agents tell customers since this was asked last.

@@ -59,10 +59,24 @@ impl Place {
     }
 
     /// Whether what happens here is evidence for an open trigger there.
-    pub(super) fn joins(&self, open: &Place, places: &Places) -> bool {
+    pub fn joins(&self, open: &Place, places: &Places) -> bool {
         // The service as a whole suffers from what serves all of it, which is the better place to ask.
         let suffers = *self == Place::Whole && matches!(open, Place::Site(_));
         self == open || suffers || open.covers(self, places)
+    }
+
+    /// What people of the operator read; empty for everywhere.
+    pub fn text(&self) -> String {
+        match self {
+            // The values say it: `10.154.50.52 ITF_CCOSVC`.
+            Place::Site(label) => {
+                let values = label
+                    .split(';')
+                    .map(|part| part.split_once('=').map_or(part, |(_, value)| value));
+                values.collect::<Vec<_>>().join(" ")
+            }
+            other => other.name().to_owned(),
+        }
     }
 
     /// What people call it; empty for everywhere.

@@ -152,16 +152,16 @@ impl TriggerBook {
             ..deadline
         };
         self.wind(id, Some(sooner));
-        let newcomers = self.copies_of(id).into_iter();
-        let newcomers = newcomers.filter(|(who, _)| {
+        self.explain(id, now);
+        let is_sooner = sooner.due_ms < deadline.due_ms;
+        let owner = self.owner_of(id).into_iter().filter(|_| is_sooner);
+        let copies = self.copies_of(id).into_iter().filter(|(who, _)| {
             let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
-            !told
-                .into_iter()
-                .flatten()
-                .any(|told| told.email == who.email)
+            let mut told = told.into_iter().flatten();
+            is_sooner || !told.any(|told| told.email == who.email)
         });
-        let newcomers = newcomers.collect();
-        self.tell(id, NewsReason::Assigned, newcomers, now);
+        let recipients = owner.chain(copies).collect();
+        self.tell(id, NewsReason::Raised, recipients, now);
     }
 
     /// Winds a trigger's alarm anew.

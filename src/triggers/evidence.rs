@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use crate::rules::{Severity, Text};
 use crate::triggers::book::{ENGINE, Now};
-use crate::triggers::{Evidence, Trigger, TriggerBook};
+use crate::triggers::{Crossing, Evidence, Trigger, TriggerBook, Urgency};
 
 /// Windows of evidence kept with a trigger; the first and the newest ones stay.
 pub const EVIDENCE_MAX: usize = 50;
@@ -26,6 +26,35 @@ impl TriggerBook {
         let (id, before) = (trigger.id.clone(), trigger.severity);
         trigger.support(Some(evidence), severity, complaints);
         self.weigh(&id, before, now);
+    }
+
+    /// Tells open triggers what their objects come to, by KQI and label: the strongest word of those that
+    /// fire. True if a trigger changed. Where nothing can be said any more, the last word stands.
+    pub fn cross(
+        &mut self,
+        crossing_of: impl Fn(&str, &str) -> Option<Crossing>,
+        now: Now<'_>,
+    ) -> bool {
+        let open: Vec<String> = self.open.values().cloned().collect();
+        let mut changed = false;
+        for id in open {
+            let Some(trigger) = self.get(&id) else {
+                continue;
+            };
+            let firing = trigger.sources.iter().filter(|source| source.firing);
+            let crossings =
+                firing.filter_map(|source| crossing_of(&source.kqi, &source.group_label));
+            let crossing = crossings.max().or(trigger.crossing);
+            if crossing == trigger.crossing {
+                continue;
+            }
+            if let Some(trigger) = self.edit(&id) {
+                trigger.crossing = crossing;
+                trigger.urgency = Urgency::of(trigger, now.book);
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// A window of an object has other numbers, or (`None`) does not speak for anything any more.

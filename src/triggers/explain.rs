@@ -7,7 +7,7 @@ use crate::rules::Text;
 use crate::triggers::book::Now;
 use crate::triggers::flow::Refusal;
 use crate::triggers::trigger::Outcome;
-use crate::triggers::{Trigger, TriggerState};
+use crate::triggers::{Place, Trigger, TriggerState};
 
 /// The text for a trigger's present state; none where it tells customers nothing new.
 pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
@@ -132,7 +132,11 @@ fn about(trigger: &Trigger) -> (String, String) {
             en: id,
         }
     });
-    let place = trigger.cause.place.name();
+    // Customers hear of cities and provinces, not of hosts and interfaces.
+    let place = match &trigger.cause.place {
+        Place::City(place) | Place::Province(place) => place,
+        Place::Whole | Place::Site(_) => "",
+    };
     let at_zh = if place.is_empty() {
         String::new()
     } else {

@@ -6,6 +6,7 @@
 
 mod book;
 mod cause;
+mod crossing;
 mod due;
 mod evidence;
 mod explain;
@@ -23,8 +24,9 @@ mod urgency;
 #[cfg(test)]
 mod tests;
 
-pub use book::{News, NewsReason, Now, Said, TriggerBook, TriggerLimits};
+pub use book::{ENGINE, News, NewsReason, Now, Said, TriggerBook, TriggerLimits};
 pub use cause::{Cause, Place};
+pub use crossing::Crossing;
 pub use evidence::EVIDENCE_MAX;
 pub use flow::{MoveError, Refusal, TriggerState};
 pub use moves::Wanted;

@@ -246,6 +246,7 @@ impl TriggerBook {
             sources: Vec::new(),
             evidence: opening.evidence.into_iter().collect(),
             complaints: opening.complaints,
+            crossing: None,
             urgency: Urgency::default(),
             deadline: None,
             ack_until_ms: None,

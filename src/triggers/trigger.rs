@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{EffectReport, EffectVerdict};
 use crate::rules::{Contact, Layer, Owner, Severity, Text};
 use crate::triggers::flow::Refusal;
-use crate::triggers::{Cause, TriggerState, Urgency};
+use crate::triggers::{Cause, Crossing, TriggerState, Urgency};
 
 /// A window that speaks for a trigger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -201,6 +201,8 @@ pub struct Trigger {
     pub evidence: Vec<Evidence>,
     /// Complaints counted for the same service and place when it last gained evidence.
     pub complaints: Vec<(Text, i64)>,
+    /// What complaints and KQIs say of each other, as of the last time that both could be seen.
+    pub crossing: Option<Crossing>,
     /// How urgent it is.
     pub urgency: Urgency,
     /// Until when somebody has to do something.

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{RuleBook, Severity};
-use crate::triggers::{Place, Trigger};
+use crate::triggers::{Crossing, Place, Trigger};
 
 /// Tickets from which on people have noticed. Judgement: a handful may be chance.
 const MANY_TICKETS: usize = 10;
@@ -40,7 +40,13 @@ impl Urgency {
             (None, Severity::Major) => 4,
             (None, Severity::Critical) => 5,
         };
-        let impact = (fallen + u32::from(complains)).min(5);
+        let rule = &policy.crossing;
+        // A blind spot has nothing but complaints: they are the impact.
+        let crossed = match trigger.crossing {
+            Some(Crossing::Confirmed | Crossing::BlindSpot) => rule.confirmed_adds,
+            _ => 0,
+        };
+        let impact = (fallen + u32::from(complains) + crossed).min(5);
         let keyness = policy.keyness.get(&trigger.cause.service);
         let keyness = keyness.copied().unwrap_or(3);
         let entry = book
@@ -55,7 +61,12 @@ impl Urgency {
             Severity::Critical => 4,
         };
         let is_wide = matches!(trigger.cause.place, Place::Province(_) | Place::Whole);
+        let silent = match trigger.crossing {
+            Some(Crossing::SilentDegradation) => rule.silent_takes,
+            _ => 0,
+        };
         let pressing = severe + u32::from(is_wide || trigger.tickets.len() >= MANY_TICKETS);
+        let pressing = pressing.saturating_sub(silent).max(1);
         let weights = policy.weights;
         Urgency {
             impact,

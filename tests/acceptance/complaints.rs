@@ -353,3 +353,46 @@ async fn h9_each_levels_count_is_the_sum_of_its_children_through_every_change() 
     }
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g4_old_codes_count_under_new_ones_and_the_unmapped_share_is_a_kqi() {
+    let mapped = "
+codes:
+  - {code: O020202, was: [O990001, O990002]}
+kqis:
+  - {id: by_code, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [code], window: 7d, unit: count}
+";
+    let engine = Engine::with_rules(&[("province.yaml", mapped)]).await;
+    for (node, count) in [
+        ("O020202", 40),
+        ("O990001", 30),
+        ("O990002", 10),
+        ("O770000", 20),
+    ] {
+        let ticket = json!({"type": "complaint", "serial": format!("{node}-{{n}}"), "state": "filed", "node": node, "channel": "10086", "city": "广州"});
+        engine
+            .tell(&series(MONDAY + HOUR, MINUTE, count, &ticket))
+            .await;
+    }
+    let week = MONDAY + 7 * DAY;
+    engine.pass(week).await;
+    let share = engine
+        .window("complaint_unmapped_code_ratio", "channel=10086", week)
+        .await;
+    near(&share["value"], 20.0, 1e-9);
+    let of_code = engine.window("by_code", "code=O020202", week).await;
+    assert_eq!(of_code["count"], 80);
+    // A mapping that comes later counts for the history, and nothing is counted twice.
+    engine
+        .reload_with("more.yaml", "codes:\n  - {code: O030303, was: [O770000]}\n")
+        .await;
+    let path = format!(
+        "/v1/kqis/complaint_unmapped_code_ratio/windows?from={}&to={week}",
+        week - MINUTE
+    );
+    let corrected = |answer: &Value| answer["windows"][0]["value"] == 0.0;
+    engine.until(&path, corrected).await;
+    let of_code = engine.window("by_code", "code=O030303", week).await;
+    assert_eq!(of_code["count"], 20);
+    engine.stop().await;
+}

@@ -13,10 +13,12 @@
 mod action_links;
 mod boss;
 mod complaints;
+mod crossing;
 mod database;
 mod dial_tests;
 mod effects;
 mod engine;
+mod health;
 mod leaf;
 mod loops;
 mod messages;

@@ -26,6 +26,16 @@ impl Server {
         workers: usize,
         variables: &[(&str, &str)],
     ) -> Server {
+        Server::start_as(folder, workers, &[], variables).await
+    }
+
+    /// [`Server::start_with`] with further arguments.
+    pub(crate) async fn start_as(
+        folder: &Path,
+        workers: usize,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Server {
         // The port is free again when the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -33,28 +43,9 @@ impl Server {
             .unwrap()
             .port();
         let listen = format!("127.0.0.1:{port}");
-        let child = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
-            .args([
-                "serve",
-                "--listen",
-                &listen,
-                "--workers",
-                &workers.to_string(),
-            ])
-            .arg("--data")
-            .arg(folder.join("data"))
-            .arg("--rules")
-            .arg(folder.join("rules.yaml"))
-            .arg("--config")
-            .arg(folder.join("config.yaml"))
+        let child = command(folder, &listen, workers)
+            .args(arguments)
             .envs(variables.iter().copied())
-            .stderr(Stdio::from(
-                std::fs::OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(folder.join("log"))
-                    .unwrap(),
-            ))
             .spawn()
             .unwrap();
         let server = Server {
@@ -79,9 +70,25 @@ impl Server {
     }
 
     /// Kills it at once.
+    #[allow(dead_code, reason = "not every test kills")]
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    #[allow(dead_code, reason = "not every test stops it gently")]
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.terminate();
+        self.child.wait().unwrap().code()
+    }
+
+    /// SIGTERM, without waiting.
+    #[allow(dead_code, reason = "not every test sends signals")]
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.unwrap().success());
     }
 
     /// How it ended, if it has.
@@ -109,7 +116,49 @@ impl Drop for Server {
     }
 }
 
+fn command(folder: &Path, listen: &str, workers: usize) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+    let workers = workers.to_string();
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"));
+    command
+        .args(["serve", "--listen", listen, "--workers", &workers])
+        .arg("--data")
+        .arg(folder.join("data"))
+        .arg("--rules")
+        .arg(folder.join("rules.yaml"))
+        .arg("--config")
+        .arg(folder.join("config.yaml"))
+        .stderr(Stdio::from(log.unwrap()));
+    command
+}
+
+/// A start that must be refused, and what it says.
+#[allow(dead_code, reason = "not every test is refused")]
+pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = command(folder, "127.0.0.1:0", 1);
+    let child = command.args(arguments).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    let id = child.id();
+    // A start that is not refused would stay for ever.
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if ended.recv_timeout(Duration::from_secs(30)).is_err() {
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    done.send(()).unwrap();
+    watch.join().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    words
+}
+
 /// Sums the counts of all windows, waiting for the last epoch to be through.
+#[allow(dead_code, reason = "not every test counts")]
 pub(crate) async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
     let begun = Instant::now();
     loop {
@@ -136,6 +185,7 @@ pub(crate) async fn count_all(server: &Server, want: u64, base_ms: i64) -> u64 {
 }
 
 /// The wall clock.
+#[allow(dead_code, reason = "not every test asks for it")]
 pub(crate) fn now_ms() -> i64 {
     #[expect(
         clippy::disallowed_methods,

@@ -54,7 +54,10 @@ fn fold(truth: &Truth, rule: &AlertRule, rows: &BTreeMap<i64, &Row>) -> Course {
     // Counting nothing is an answer, measuring nothing is none.
     let zero_is_an_answer = matches!(
         kqi.aggregate,
-        Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Change { .. }
+        Aggregate::Count
+            | Aggregate::RatePer10k { .. }
+            | Aggregate::Change { .. }
+            | Aggregate::Surge { .. }
     );
     let hop_ms = kqi.window.hop_ms;
     let (first_ms, last_ms) = (*rows.keys().next().unwrap(), *rows.keys().last().unwrap());
@@ -153,9 +156,9 @@ fn calm(course: &mut Course, calm_ms: &mut Option<i64>, rule: &AlertRule, end_ms
     }
 }
 
-/// The engine's own alerts are on another clock; see `silence.rs` of the engine.
+/// The engine's own alerts are on another clock, or follow from others; see `silence.rs` and `crossing.rs` of the engine.
 fn is_own(alert: &str) -> bool {
-    matches!(alert, "source_silent" | "source_lagging")
+    matches!(alert, "source_silent" | "source_lagging" | "blind_spot")
 }
 
 /// What the engine did, by object.

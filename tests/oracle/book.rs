@@ -146,6 +146,8 @@ alert_policies:
   default: {for: 2m, keep_firing_for: 1m}
   quick: {missing: resolve}
   holding: {for: 1m, keep_firing_for: 3m, severity: minor}
+triggers:
+  crossing: {lead: 0s, lag: 1m}
 places:
   - {province: p, group: g, cities: [cs, zz]}
 mms:
@@ -174,6 +176,7 @@ services:
     kqis:
       - {id: dial_step, name: n, layer: experience, stream: dial_test, aggregate: count, filter: step == 'query', group_by: [city], window: 2m, unit: count, interval: {max: 1}, department: D, alert: quick}
       - {id: complaint_rate_b, name: n, layer: experience, stream: complaint, aggregate: rate_per_10k, base: subscriber_base, per: 1h, good: escalated == true, group_by: [city], window: 5m, unit: per_10k, department: D}
+      - {id: complaint_count_b, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 5m, unit: count, interval: {max: 0}, department: D, alert: quick}
 kqis:
   - {id: dial_count, name: n, layer: platform, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 4}, department: D, alert: quick}
   - {id: dial_province, name: n, layer: platform, stream: dial_test, aggregate: ratio, good: ok, group_by: [province, channel], window: {size: 5m, hop: 1m}, unit: percent, interval: {min: 60}, department: D, alert: quick}

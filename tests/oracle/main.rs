@@ -14,6 +14,7 @@
 mod alerts;
 mod book;
 mod clock;
+mod crossing;
 mod facts;
 mod generate;
 mod naive;
@@ -27,3 +28,4 @@ mod cardinality;
 mod equivalence;
 mod replays;
 mod reports;
+mod surge;

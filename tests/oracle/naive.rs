@@ -2,17 +2,20 @@
 //!
 //! Nothing of the engine is used but the checked book, CEL conditions and `judge`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrysalis::event::{DimensionValue, Stream};
 use chrysalis::rules::{Aggregate, Kqi, Predicate, RuleBook, Unit, WindowSpec};
 use serde_json::Value;
 
-use crate::clock::Clocks;
+use crate::clock::{Clocks, stream_of};
 use crate::facts::{self, Fact};
 use crate::generate::Epoch;
 use crate::story::time_of;
+
+const HOUR_MS: i64 = 3_600_000;
+const WEEK_MS: i64 = 168 * HOUR_MS;
 
 /// KQI, label of the group, start of the window.
 pub(crate) type Key = (String, String, i64);
@@ -52,6 +55,7 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
     let lines = accepted(epochs);
     let facts = facts::of(&lines, &book, &clocks);
     let surroundings = Surroundings::of(&lines);
+    let heard = heard(&lines);
     let mut rows = BTreeMap::new();
     for kqi in &book.kqis {
         let of_kqi: Vec<&Fact> = facts
@@ -78,7 +82,9 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
                     start_ms,
                     end_ms: start_ms + kqi.window.size_ms,
                 };
-                if let Some(mut row) = window.row(&of_group, &dimensions, &surroundings, &book) {
+                if let Some(mut row) =
+                    window.row(&of_group, &dimensions, &surroundings, &book, &heard)
+                {
                     row.sealed = row.end_ms <= clocks.watermark(kqi.stream);
                     rows.insert((kqi.id.clone(), label.clone(), start_ms), row);
                 }
@@ -175,6 +181,7 @@ impl Window<'_> {
         group: &BTreeMap<String, String>,
         surroundings: &Surroundings,
         book: &RuleBook,
+        heard: &BTreeSet<(Stream, i64)>,
     ) -> Option<Row> {
         let Window {
             kqi,
@@ -229,6 +236,26 @@ impl Window<'_> {
                 samples = shown.max(before) as i64;
                 (before > 0.0).then(|| (shown - before) / before)
             }
+            Aggregate::Surge { weeks, min_weeks } => {
+                samples = shown as i64;
+                let quiet_ms = book.streams[&kqi.stream].quiet_max_ms;
+                let starts = (1..=i64::from(*weeks)).map(|week| start_ms - week * WEEK_MS);
+                let known: Vec<i64> = starts
+                    .filter(|from_ms| {
+                        let to_ms = from_ms + (end_ms - start_ms);
+                        was_heard(heard, kqi.stream, *from_ms, to_ms, quiet_ms)
+                    })
+                    .collect();
+                let sum: i64 = known
+                    .iter()
+                    .map(|from_ms| counted(*from_ms, from_ms + (end_ms - start_ms)))
+                    .sum();
+                (known.len() >= *min_weeks as usize).then(|| {
+                    let weeks = known.len() as f64;
+                    let (now, then) = (shown + 0.375, sum as f64 / weeks + 0.375);
+                    2.0 * (now.sqrt() - then.sqrt()) / (1.0 + 1.0 / weeks).sqrt()
+                })
+            }
         };
         let is_change = matches!(kqi.aggregate, Aggregate::Change { .. });
         // No facts to speak of: no row. Facts without a measured value are none for a mean.
@@ -251,10 +278,44 @@ fn in_unit(kqi: &Kqi, value: f64) -> f64 {
     match (&kqi.aggregate, &kqi.unit) {
         (Aggregate::Ratio | Aggregate::Change { .. }, Unit::Percent) => value * 100.0,
         (Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. }, _) => value,
-        (Aggregate::Change { .. }, _) => value,
+        (Aggregate::Change { .. } | Aggregate::Surge { .. }, _) => value,
         (_, Unit::Seconds) if kqi.stream != Stream::Gauge => value / 1_000.0,
         _ => value,
     }
+}
+
+/// Hours in which something was heard on a stream.
+fn heard(lines: &[Value]) -> BTreeSet<(Stream, i64)> {
+    let hour = |line: &Value| {
+        let stream = stream_of(line)?;
+        let ts_ms = time_of(line, "ts");
+        Some((stream, ts_ms.div_euclid(HOUR_MS) * HOUR_MS))
+    };
+    lines.iter().filter_map(hour).collect()
+}
+
+/// Whether the stream was heard before and after every instant of a span, not too far apart.
+fn was_heard(
+    heard: &BTreeSet<(Stream, i64)>,
+    stream: Stream,
+    from_ms: i64,
+    to_ms: i64,
+    quiet_ms: i64,
+) -> bool {
+    let hours =
+        (from_ms.div_euclid(HOUR_MS)..=(to_ms - 1).div_euclid(HOUR_MS)).map(|hour| hour * HOUR_MS);
+    let of_stream: Vec<i64> = heard
+        .iter()
+        .filter(|(of, _)| *of == stream)
+        .map(|(_, hour_ms)| *hour_ms)
+        .collect();
+    hours.into_iter().all(|hour_ms| {
+        let before = of_stream.iter().rev().find(|ms| **ms <= hour_ms);
+        let after = of_stream.iter().find(|ms| **ms >= hour_ms);
+        before
+            .zip(after)
+            .is_some_and(|(before, after)| after - before <= quiet_ms)
+    })
 }
 
 /// Readings of the base and annotations, as lines.

@@ -99,7 +99,7 @@ pub(crate) fn run_limited(
                 pieces.push(piece);
                 Ok::<(), SaveError>(())
             };
-            acting.pieces(keep).unwrap();
+            acting.state().pieces(keep).unwrap();
             let saved = Engine::restored(again, pieces.iter().map(Vec::as_slice)).unwrap();
             assert_eq!(saved.snapshot().alerts, acting.snapshot().alerts);
             assert_eq!(saved.snapshot().triggers, acting.snapshot().triggers);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use chrysalis::alerting::Notice;
 use chrysalis::app::{Interpreter, Meaning, begin, head_of, keep, plan_of};
-use chrysalis::checkpoint::{CheckpointError, Folder};
-use chrysalis::dataflow::{Cuts, Dataflow, DataflowConfig, Feed, Limits, Queries};
-use chrysalis::engine::{Effect, Engine, SaveError};
+use chrysalis::checkpoint::{CheckpointError, Folder, Head};
+use chrysalis::dataflow::{
+    Counts, Cuts, Dataflow, DataflowConfig, DataflowState, Feed, Limits, Queries,
+};
+use chrysalis::engine::{Effect, Engine, EngineState, SaveError};
 use chrysalis::event::Batch;
 use chrysalis::journal::{
     Committed, Disk, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Record,
@@ -22,7 +24,7 @@ use crate::story;
 
 /// Where things are on the disk.
 pub(crate) const JOURNAL: &str = "/data/journal";
-const CHECKPOINTS: &str = "/data/checkpoints";
+pub(crate) const CHECKPOINTS: &str = "/data/checkpoints";
 
 type Attachment = Option<Arc<Batch>>;
 
@@ -34,12 +36,26 @@ pub(crate) struct Machine {
     mind: Mind,
     /// A checkpoint is wanted as of the next epoch.
     pub(crate) wants_checkpoint: bool,
+    /// Epochs that pass until a checkpoint that was handed over is on a slow disk.
+    pub(crate) slow_epochs: u64,
+    /// The one that is being written.
+    writing: Option<Writing>,
+    /// The newest epoch of which something is in the ledger.
+    told_upto: Option<u64>,
     /// Checkpoints written by this process.
     pub(crate) checkpoints: usize,
     /// Segments cut by this process.
     pub(crate) cuts: u64,
     /// It began from a checkpoint.
     pub(crate) resumed: bool,
+}
+
+/// A checkpoint on its way to a slow disk: its state is shared with the operators, who go on meanwhile.
+struct Writing {
+    head: Head,
+    engine: EngineState,
+    state: DataflowState,
+    epochs_left: u64,
 }
 
 /// The part that is a function of the journal.
@@ -50,6 +66,8 @@ pub(crate) struct Mind {
     pub(crate) queries: Queries,
     cuts: Cuts<()>,
     pub(crate) engine: Engine,
+    /// Window updates of all epochs so far.
+    pub(crate) updates: u64,
 }
 
 impl Mind {
@@ -79,12 +97,18 @@ impl Mind {
             queries: dataflow.queries,
             cuts: dataflow.cuts,
             engine,
+            updates: 0,
         }
     }
 
     /// The plan in force.
     pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
         self.interpreter.in_force().map(|(plan, _)| plan.clone())
+    }
+
+    /// What the operators hold.
+    pub(crate) fn counts(&self) -> Counts {
+        self.cuts.counts()
     }
 
     /// Keys and bytes of the state as of the last epoch, if it asked for a checkpoint.
@@ -100,7 +124,7 @@ impl Mind {
             bytes += piece.len();
             Ok::<(), SaveError>(())
         };
-        self.engine.pieces(engine).unwrap();
+        self.engine.state().pieces(engine).unwrap();
         Some((state.keys() as u64, bytes))
     }
 
@@ -114,6 +138,7 @@ impl Mind {
         input.checkpoint = checkpoint;
         assert!(self.feed.submit(input, ()));
         let (cut, ()) = self.cuts.next_cut().unwrap();
+        self.updates += cut.updates.len() as u64;
         let effects = self.engine.step(&cut, &commands);
         let notice = |effect| match effect {
             Effect::Notice(notice) => Some(*notice),
@@ -135,9 +160,10 @@ impl Machine {
         outside: &mut Outside,
         now_ms: i64,
     ) -> Result<Machine, Died> {
+        outside.begin(chance)?;
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let folder = Folder::open(disk.clone(), Path::new(CHECKPOINTS)).map_err(|_| Died)?;
-        let beginning = match begin(&folder, &*disk, Path::new(JOURNAL)) {
+        let beginning = match begin(&folder, &*disk, Path::new(JOURNAL), false) {
             Ok(beginning) => beginning,
             Err(error) if format!("{error:#}").contains("stands still") => return Err(Died),
             Err(error) => panic!("a start is refused: {error:#}"),
@@ -164,6 +190,8 @@ impl Machine {
         };
         let epochs = Epochs::new(journal, recovery.producers, EpochConfig::default());
         let resumed = beginning.is_some();
+        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
+        assert!(outside.decided_upto() >= told_upto, "the ledger is behind");
         let mind = match beginning {
             Some(beginning) => Mind::with(
                 workers,
@@ -179,6 +207,9 @@ impl Machine {
             folder,
             mind,
             wants_checkpoint: false,
+            slow_epochs: 0,
+            writing: None,
+            told_upto,
             checkpoints: 0,
             cuts: 0,
             resumed,
@@ -242,26 +273,53 @@ impl Machine {
         outside: &mut Outside,
     ) -> Result<(), Died> {
         let (number, now_ms, next) = (epoch.epoch, epoch.now_ms, epoch.next);
-        let checkpoint = std::mem::take(&mut self.wants_checkpoint);
+        // One is under way at a time, as in the engine.
+        let checkpoint = self.wants_checkpoint && self.writing.is_none();
+        self.wants_checkpoint &= !checkpoint;
         let notices = self.mind.think(epoch, checkpoint);
+        let tells = !notices.is_empty();
         outside.decide(chance, number, notices)?;
+        if tells {
+            self.told_upto = Some(number);
+        }
         let state = self.mind.cuts.take_state();
         let in_force = self.mind.interpreter.in_force();
         if let (Some(state), Some((plan, files))) = (state, in_force) {
-            let mut pieces = Vec::new();
-            let collect = |piece| {
-                pieces.push(piece);
-                Ok::<(), SaveError>(())
-            };
-            self.mind.engine.pieces(collect).unwrap();
-            let head = head_of(number, now_ms, next, files.as_ref().clone(), plan);
-            let producers = self.epochs.producers().lock().unwrap().clone();
-            // One that fails is no reason to die: the one before stays.
-            if keep(&self.folder, &head, &producers, &pieces, &state).is_ok() {
-                self.checkpoints += 1;
-            }
+            self.writing = Some(Writing {
+                head: Head {
+                    told_upto: self.told_upto,
+                    ..head_of(number, now_ms, next, files.as_ref().clone(), plan)
+                },
+                engine: self.mind.engine.state(),
+                state,
+                epochs_left: self.slow_epochs,
+            });
         }
+        self.write();
         Ok(())
+    }
+
+    /// Writes the checkpoint that is under way, when the disk has got so far.
+    fn write(&mut self) {
+        let is_there = |writing: &mut Writing| {
+            let is_there = writing.epochs_left == 0;
+            writing.epochs_left = writing.epochs_left.saturating_sub(1);
+            is_there
+        };
+        let Some(writing) = self.writing.take_if(is_there) else {
+            return;
+        };
+        let Writing {
+            head,
+            engine,
+            state,
+            ..
+        } = writing;
+        let producers = self.epochs.producers().lock().unwrap().clone();
+        // One that fails is no reason to die: the one before stays.
+        if keep(&self.folder, &head, &producers, &engine, &state).is_ok() {
+            self.checkpoints += 1;
+        }
     }
 
     /// Cuts what no start needs.

@@ -2,7 +2,7 @@
 //! that do what the seed says. After every seed the state and all decisions must equal those of a run that
 //! nothing disturbed.
 //!
-//! `SIMULATION_SEEDS=2000 cargo test --test simulation` tries more; `SIMULATION_SEED=17` repeats one.
+//! `SIMULATION_SEEDS=10000 cargo test --test simulation` tries more; `SIMULATION_SEED=17` repeats one.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,14 +11,18 @@
 
 mod chance;
 mod machine;
+mod memory;
 mod outside;
 mod soak;
 mod story;
 mod world;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use world::{Happened, World};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 1_000;
 
 #[test]
 fn nothing_is_lost_and_nothing_is_decided_twice_whatever_happens() {
@@ -30,20 +34,37 @@ fn nothing_is_lost_and_nothing_is_decided_twice_whatever_happens() {
         Some(seed) => seed..seed + 1,
         None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
     };
-    let mut happened = Happened::default();
-    let tried = seeds.end - seeds.start;
-    for seed in seeds {
-        let run = std::panic::AssertUnwindSafe(|| World::new(seed).run());
-        match std::panic::catch_unwind(run) {
-            Ok(more) => happened.add(&more),
-            Err(why) => {
-                println!("seed {seed} failed; repeat it with SIMULATION_SEED={seed}");
-                std::panic::resume_unwind(why);
+    let begun = std::time::Instant::now();
+    let (next, happened) = (AtomicU64::new(seeds.start), Mutex::new(Happened::default()));
+    // Seeds have nothing in common, so every core may have its own.
+    let run = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let run = std::panic::AssertUnwindSafe(|| World::new(seed).run());
+            match std::panic::catch_unwind(run) {
+                Ok(more) => happened.lock().unwrap().add(&more),
+                Err(why) => {
+                    println!("seed {seed} failed; repeat it with SIMULATION_SEED={seed}");
+                    // The others end with their seed.
+                    next.store(seeds.end, Ordering::Relaxed);
+                    std::panic::resume_unwind(why);
+                }
             }
         }
-    }
-    println!("{tried} seeds: {happened:?}");
-    if tried >= SEEDS {
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        (0..cores).for_each(|_| {
+            scope.spawn(run);
+        });
+    });
+    let mut happened = happened.into_inner().unwrap();
+    let tried = seeds.end - seeds.start;
+    println!("{tried} seeds in {:?}: {happened:?}", begun.elapsed());
+    if tried >= 150 {
         happened.check();
     }
 }

@@ -1,22 +1,42 @@
-//! Days of four streams in virtual time: what is held, and what a checkpoint weighs, must not grow after the
-//! first day. Thirty days, or `SOAK_DAYS`; numbers are printed for each day.
+//! Thirty days of four streams in virtual time, with an incident every day and the ledger in the loop: what is
+//! held, what a checkpoint and the ledger weigh, and what an epoch costs must not grow after the first days.
+//! `SOAK_DAYS` makes it shorter or longer; the numbers of each day are printed.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use chrysalis::dataflow::Counts;
+use chrysalis::engine::EngineLimits;
 use chrysalis::journal::{Epoch, LineFormat, Position, Record};
+use chrysalis::notify::{MailConfig, Mailer, Notifier, Told};
+use chrysalis::store::Ledger;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::machine::Mind;
+use crate::memory::live_bytes;
 use crate::story::{self, BEGIN_MS};
 
 const MINUTE_MS: i64 = 60_000;
 const MINUTES_A_DAY: i64 = 24 * 60;
+/// Days after which everything that is remembered for a while is full: two days of mails in the ledger, two of
+/// triggers and ended alerts, and the engine's timelines, which are tidied every 4,096 epochs.
+const FULL_AFTER_DAYS: usize = 6;
+/// KQIs by their groups.
+const OBJECTS: u64 = 10;
+/// Bounds that a few days of incidents reach, so that the days after show that they hold.
+const LIMITS: EngineLimits = EngineLimits {
+    open_triggers_max: 1_000,
+    final_triggers_max: 10,
+    ended_alerts_max: 20,
+    complaint_counts_max: 20,
+};
 
 /// One minute of all streams: an incident of two hours every day.
-fn minute(chance: &mut Chance, minute: i64) -> Record {
+fn minute(chance: &mut Chance, minute: i64, tickets: &mut u64) -> Record {
     let ts = BEGIN_MS + minute * MINUTE_MS;
     let in_incident = (600..720).contains(&(minute % MINUTES_A_DAY));
     let mut lines = String::new();
@@ -27,6 +47,13 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
         let city = ["cs", "zz", "xt"][probe as usize % 3];
         say(
             json!({"type": "dial_test", "ts": at, "service": "news", "city": city, "ok": ok, "latency_ms": chance.below(600)}),
+        );
+    }
+    for call in 0..6 {
+        let latency_ms = chance.below(if in_incident { 9_000 } else { 900 });
+        let host = ["10.0.0.1", "10.0.0.2"][call % 2];
+        say(
+            json!({"type": "boss_call", "ts": ts + call as i64 * 9_000, "host": host, "interface": "ITF_A", "client": "news", "latency_ms": latency_ms, "tperrno": 0}),
         );
     }
     for message in 0..4 {
@@ -40,6 +67,7 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
         }
     }
     if chance.percent(if in_incident { 90 } else { 5 }) {
+        *tickets += 1;
         say(
             json!({"type": "complaint", "ts": ts, "serial": format!("t{minute}"), "version": 0, "state": "filed", "path": "数据业务/手机报", "service": "news", "city": "cs"}),
         );
@@ -53,28 +81,114 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
     }
 }
 
-/// Resident memory, KiB.
-fn resident_kib() -> u64 {
+/// The simulation's book, and a KQI of BOSS calls.
+fn book() -> Record {
+    let files = story::files(80)
+        .into_iter()
+        .map(|(name, text)| {
+            let text = text.replace(
+                "streams:\n",
+                "streams:\n  boss_call: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}\n",
+            );
+            let text = text.replace(
+                "kqis:\n",
+                "kqis:\n  - {id: replies, name: Replies, layer: platform, stream: boss_call, aggregate: p95, group_by: [host], window: 5m, unit: ms, department: NET, interval: {max: 5000}}\n",
+            );
+            (name, text)
+        })
+        .collect();
+    let at_ms = BEGIN_MS;
+    Record::RuleBook { at_ms, files }
+}
+
+/// What there is at the end of a day.
+#[derive(Clone, Debug)]
+struct Day {
+    /// Keys in all, as a checkpoint counts them.
+    keys: u64,
+    /// By operator: entities, tuples, tuple panes, groups, group panes.
+    held: [u64; 5],
+    checkpoint_bytes: u64,
+    ledger_rows: u64,
+    ledger_bytes: u64,
+    /// Allocated, and resident.
+    live_bytes: u64,
+    resident_bytes: u64,
+    /// Window updates of the day: what the operators told the engine.
+    updates: u64,
+    /// Processor time of the day's epochs, all threads, ms.
+    cpu_ms: u64,
+    notices: u64,
+    /// Complaints filed.
+    tickets: u64,
+}
+
+fn held(counts: &Counts) -> [u64; 5] {
+    [
+        counts.entities,
+        counts.tuples,
+        counts.tuple_panes,
+        counts.groups,
+        counts.group_panes,
+    ]
+}
+
+/// Resident memory, bytes.
+fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.unwrap().parse().unwrap()
+    number.unwrap().parse::<u64>().unwrap() * 1024
 }
 
-#[test]
-fn what_is_held_does_not_grow_after_the_first_day() {
+/// Processor time of this process so far, ms, of the kernel's hundredths.
+fn cpu_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum();
+    ticks * 10
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let ledger = files.filter(|file| file.file_name().to_string_lossy().starts_with(Ledger::FILE));
+    ledger.map(|file| file.metadata().unwrap().len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_does_not_grow_after_the_first_days() {
     let days = std::env::var("SOAK_DAYS").map_or(30, |days| days.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).await.unwrap();
+    let mails = MailConfig {
+        keep_days: 2,
+        per_recipient_minute_max: 1_000_000,
+        ..MailConfig::default()
+    };
+    let clock = Arc::new(AtomicI64::new(BEGIN_MS));
+    let reading = Arc::clone(&clock);
+    let notifier = Notifier::start(
+        ledger.clone(),
+        Mailer::open(&mails, folder.path()).unwrap(),
+        mails,
+        Arc::new(move || reading.load(Ordering::SeqCst)),
+    )
+    .await
+    .unwrap();
     let mut chance = Chance::new(7);
     let mut mind = Mind::new(2);
-    let mut held: Vec<(u64, usize)> = Vec::new();
-    let mut notices = 0;
+    mind.engine.set_limits(LIMITS);
+    let mut all: Vec<Day> = Vec::new();
     for day in 0..days {
-        let begun = Instant::now();
+        let (mut notices, mut tickets, updates, cpu) = (0, 0, mind.updates, cpu_ms());
         for of_day in 0..MINUTES_A_DAY {
             let at = day * MINUTES_A_DAY + of_day;
-            let mut records = vec![minute(&mut chance, at)];
+            let mut records = vec![minute(&mut chance, at, &mut tickets)];
             if at == 0 {
-                records.insert(0, story::book(80, BEGIN_MS));
+                records.insert(0, book());
             }
             let position = |record| (Position(at as u64), Arc::new(record), None);
             let epoch = Epoch {
@@ -84,28 +198,142 @@ fn what_is_held_does_not_grow_after_the_first_day() {
                 next: Position(at as u64 + 1),
                 last: false,
             };
-            notices += mind.think(epoch, of_day + 1 == MINUTES_A_DAY).len();
+            clock.store(epoch.now_ms, Ordering::SeqCst);
+            let number = epoch.epoch;
+            let told = Told {
+                notices: mind.think(epoch, of_day + 1 == MINUTES_A_DAY),
+                ..Told::default()
+            };
+            notices += told.notices.len() as u64;
+            if !told.notices.is_empty() {
+                notifier.tell(number, &told).await.unwrap();
+            }
         }
-        let (keys, bytes) = mind.state_size().unwrap();
+        let cpu_ms = cpu_ms() - cpu;
+        // Everybody is told before the day is over, and what is old is forgotten.
+        let rows = loop {
+            notifier.wake();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let counts = ledger.counts().await.unwrap();
+            assert_eq!(counts.dead, 0, "{counts:?}");
+            if counts.queued + counts.sending == 0 {
+                break counts.sent;
+            }
+        };
+        let (keys, checkpoint_bytes) = mind.state_size().unwrap();
+        let of_day = Day {
+            keys,
+            held: held(&mind.counts()),
+            checkpoint_bytes: checkpoint_bytes as u64,
+            ledger_rows: rows,
+            ledger_bytes: bytes_of(folder.path()),
+            live_bytes: live_bytes(),
+            resident_bytes: resident_bytes(),
+            updates: mind.updates - updates,
+            cpu_ms,
+            notices,
+            tickets,
+        };
         println!(
-            "day {}: {keys} keys, checkpoint {} KiB, resident {} KiB, {:.2} ms an epoch, {notices} notices so far",
+            "day {:2}: {} keys {:?}, checkpoint {} KiB, ledger {} rows {} KiB, memory {} KiB (resident {}), {} window updates, \
+             {:.2} ms of processor an epoch, {} notices",
             day + 1,
-            bytes / 1024,
-            resident_kib(),
-            begun.elapsed().as_secs_f64() * 1e3 / MINUTES_A_DAY as f64
+            of_day.keys,
+            of_day.held,
+            of_day.checkpoint_bytes / 1024,
+            of_day.ledger_rows,
+            of_day.ledger_bytes / 1024,
+            of_day.live_bytes / 1024,
+            of_day.resident_bytes / 1024,
+            of_day.updates,
+            of_day.cpu_ms as f64 / MINUTES_A_DAY as f64,
+            of_day.notices
         );
-        held.push((keys, bytes));
+        all.push(of_day);
     }
-    assert!(notices > 0, "no incident was told");
-    let (keys, bytes) = held[1];
-    for (day, (now_keys, now_bytes)) in held.iter().enumerate().skip(2) {
-        assert!(*now_keys <= keys + keys / 10, "keys on day {}", day + 1);
-        // Triggers and ended alerts are remembered up to their limits, some hundred bytes each.
-        let remembered = 40_000 * day;
+    assert!(
+        all.iter().all(|day| day.notices > 0),
+        "a day without an incident that was told"
+    );
+    assert!(mind.engine.snapshot().triggers.len() < 1_000);
+    flat(&all, |line| println!("{line}"));
+}
+
+/// The greatest of the last days is no more than that of the first full ones, and a tolerance.
+fn flat(all: &[Day], say: impl Fn(String)) {
+    if all.len() <= FULL_AFTER_DAYS + 3 {
+        say(format!(
+            "{} days are too few to tell what is flat",
+            all.len()
+        ));
+        return;
+    }
+    let check = |what: &str, of: &dyn Fn(&Day) -> u64, percent: u64, more: u64| {
+        let most = |days: &[Day]| days.iter().map(of).max().unwrap_or(0);
+        let (first, rest) = all.split_at(FULL_AFTER_DAYS);
+        let (before, after) = (most(first), most(&rest[rest.len() / 2..]));
+        say(format!(
+            "{what}: at most {before} in the first {FULL_AFTER_DAYS} days, {after} in the last {}",
+            rest.len() - rest.len() / 2
+        ));
         assert!(
-            *now_bytes <= bytes + bytes / 10 + remembered,
-            "checkpoint on day {}: {now_bytes} after {bytes}",
-            day + 1
+            after <= before + before * percent / 100 + more,
+            "{what} grew from {before} to {after}"
+        );
+    };
+    // What an incident leaves behind varies by chance from day to day.
+    check("keys", &|day| day.keys, 10, 0);
+    for (at, what) in ["entities", "tuples", "tuple panes", "groups", "group panes"]
+        .into_iter()
+        .enumerate()
+    {
+        check(what, &|day| day.held[at], 10, 0);
+    }
+    // Two things are remembered for longer than a month: hours of every object that is watched, for six weeks, to
+    // compare effects with; and complaints that wait for a trigger of their cause, up to 20,000.
+    let remembered = |point_bytes: u64, ticket_bytes: u64| {
+        let points = 24 * OBJECTS * all.len() as u64;
+        let tickets: u64 = all.iter().map(|day| day.tickets).sum();
+        assert!(tickets < 20_000, "{tickets} tickets reach their bound");
+        points * point_bytes + tickets * ticket_bytes
+    };
+    check(
+        "checkpoint bytes",
+        &|day| day.checkpoint_bytes,
+        10,
+        remembered(20, 90),
+    );
+    // Two days of mails, and those of the day under way.
+    for (day, last) in all.windows(3).zip(3..) {
+        let mailed: u64 = day.iter().map(|day| day.notices).sum();
+        let rows = day[2].ledger_rows;
+        assert!(
+            rows <= mailed,
+            "the ledger has {rows} rows on day {last}, of {mailed} mails"
         );
     }
+    // Its file is as large as the most rows that it ever had, for days with more mails than others.
+    let a_row = |days: &[Day]| {
+        let rows = days.iter().map(|day| day.ledger_rows).max().unwrap_or(1);
+        let bytes = days.iter().map(|day| day.ledger_bytes).max().unwrap_or(0);
+        bytes / rows.max(1)
+    };
+    let (before, after) = (a_row(&all[..FULL_AFTER_DAYS]), a_row(all));
+    say(format!(
+        "bytes of the ledger a row, of the most that it had: {before} after {FULL_AFTER_DAYS} days, {after} after all"
+    ));
+    assert!(
+        after <= before + before / 4,
+        "the ledger grew from {before} to {after} bytes a row"
+    );
+    check(
+        "bytes of memory",
+        &|day| day.live_bytes,
+        10,
+        remembered(48, 350),
+    );
+    check("resident bytes", &|day| day.resident_bytes, 50, 32 << 20);
+    check("window updates", &|day| day.updates, 10, 0);
+    // Processor time and not time on the clock; what grew with the days would be many times as much by now.
+    check("processor time, ms", &|day| day.cpu_ms, 150, 0);
 }

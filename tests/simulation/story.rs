@@ -6,7 +6,7 @@ use chrysalis::app::RuleFiles;
 use chrysalis::engine::{Command, Snapshot};
 use chrysalis::journal::{LineFormat, Record};
 use chrysalis::triggers::{Refusal, TriggerState};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::chance::Chance;
 
@@ -92,6 +92,22 @@ fn line(chance: &mut Chance, event_ms: i64) -> String {
         }
     };
     format!("{value}\n")
+}
+
+/// How many lines of a batch are late by more than a minute, and how many are tickets that were reclassified.
+pub(crate) fn kinds(lines: &Bytes, event_ms: i64) -> (usize, usize) {
+    let lines = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let lines = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
+    lines.fold((0, 0), |(late, reclassified), line| {
+        let is_late = line["ts"].as_i64().unwrap() < event_ms - 60_000;
+        let is_other = line["state"] == "reclassified";
+        (
+            late + usize::from(is_late),
+            reclassified + usize::from(is_other),
+        )
+    })
 }
 
 /// An operator moves a trigger that is open, if there is one.

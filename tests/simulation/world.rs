@@ -8,7 +8,7 @@ use chrysalis::alerting::Notice;
 use chrysalis::journal::{Epoch, FakeDisk, JournalError, Position, Reader, Record};
 
 use crate::chance::Chance;
-use crate::machine::{JOURNAL, Machine, Mind};
+use crate::machine::{CHECKPOINTS, JOURNAL, Machine, Mind};
 use crate::outside::Outside;
 use crate::story::{self, BEGIN_MS};
 
@@ -30,10 +30,17 @@ pub(crate) struct Happened {
     clock_back: usize,
     notices: usize,
     twice_in_the_mailbox: usize,
+    slow_disk: usize,
+    checkpoints_damaged: usize,
+    mails_failed_before: usize,
+    mails_failed_inside: usize,
+    died_after_250: usize,
+    late: usize,
+    reclassified: usize,
 }
 
 impl Happened {
-    fn counts(&mut self) -> [&mut usize; 13] {
+    fn counts(&mut self) -> [&mut usize; 20] {
         [
             &mut self.kills,
             &mut self.crashes,
@@ -48,6 +55,13 @@ impl Happened {
             &mut self.clock_back,
             &mut self.notices,
             &mut self.twice_in_the_mailbox,
+            &mut self.slow_disk,
+            &mut self.checkpoints_damaged,
+            &mut self.mails_failed_before,
+            &mut self.mails_failed_inside,
+            &mut self.died_after_250,
+            &mut self.late,
+            &mut self.reclassified,
         ]
     }
 
@@ -86,10 +100,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> World {
         let mut chance = Chance::new(seed);
-        let outside = Outside {
-            deadly: chance.below(4),
-            ..Outside::default()
-        };
+        let mut outside = Outside::new();
+        outside.deadly = chance.below(4);
+        outside.moody = chance.below(20);
         World {
             seed,
             chance,
@@ -140,11 +153,13 @@ impl World {
                 self.happened.moves += usize::from(moved.is_some());
                 self.submit(moved.into_iter().collect(), true);
             }
-            80..86 => {
+            80..84 => {
                 self.machine().wants_checkpoint = true;
                 self.submit(Vec::new(), true);
             }
-            86..88 => self.cut(),
+            84..86 => self.slow_disk(),
+            86 => self.damage(),
+            87 => self.cut(),
             88..90 => {
                 self.happened.kills += 1;
                 self.die(false);
@@ -182,6 +197,43 @@ impl World {
             }
             _ => self.clock_ms += 10_800_000,
         }
+    }
+
+    /// A disk that takes its time: a checkpoint is on its way for some epochs, and groups gather much and are
+    /// closed by a clock that has gone on.
+    fn slow_disk(&mut self) {
+        self.happened.slow_disk += 1;
+        let slow_epochs = 1 + self.chance.below(5);
+        let machine = self.machine();
+        machine.slow_epochs = slow_epochs;
+        machine.wants_checkpoint = true;
+        let batches = 4 + self.chance.below(8);
+        let group = self.group(batches);
+        self.clock_ms += 30_000;
+        self.submit(group, true);
+    }
+
+    /// The newest checkpoint is not what was written, while an older one is there: a start passes it over.
+    fn damage(&mut self) {
+        // Everything below is needed by the older one.
+        let below = self.machine().durable_below();
+        self.remember(below);
+        let checkpoints = self.disk.paths().into_iter();
+        let checkpoints: Vec<_> = checkpoints
+            .filter(|path| path.starts_with(CHECKPOINTS))
+            .filter(|path| path.extension().is_some_and(|end| end == "chk"))
+            .collect();
+        let [.., _, newest] = checkpoints.as_slice() else {
+            return;
+        };
+        self.happened.checkpoints_damaged += 1;
+        let at = self.chance.next() as usize;
+        self.disk.damage(newest, |bytes| {
+            let at = at % bytes.len();
+            // Not the number of the format: a newer one is refused, and rightly.
+            bytes[at.max(16)] ^= 1 << (at % 8);
+        });
+        self.die(false);
     }
 
     /// What waits for an answer, as producers try again before they go on, and new batches.
@@ -244,7 +296,7 @@ impl World {
         let mut machine = self.machine.take()?;
         let done = machine.commit(records, close, now_ms, &mut self.chance, &mut self.outside);
         let done = done.and_then(|committed| {
-            self.outside.deliver(&mut self.chance)?;
+            self.outside.deliver(&mut self.chance, now_ms)?;
             Ok(committed)
         });
         self.happened.checkpoints += std::mem::take(&mut machine.checkpoints);
@@ -327,6 +379,7 @@ impl World {
     /// No more trouble: the rest is tried again, acted on and delivered.
     fn quiet_end(&mut self) {
         self.outside.deadly = 0;
+        self.outside.moody = 0;
         self.disk.kill();
         self.machine = None;
         let rest = std::mem::take(&mut self.unanswered);
@@ -334,6 +387,9 @@ impl World {
         assert!(self.unanswered.is_empty(), "seed {}", self.seed);
         let below = self.machine().durable_below();
         self.remember(below);
+        // What failed has its further attempts.
+        let now_ms = self.clock_ms + 1_000_000_000;
+        self.outside.deliver(&mut self.chance, now_ms).unwrap();
     }
 
     fn compare(&mut self) {
@@ -372,17 +428,33 @@ impl World {
             };
             assert_eq!(all(mind), all(&calm), "seed {seed}: windows of KQI {kqi}");
         }
-        let recorded = &self.outside.ledger;
+        let decided: Vec<&String> = notices.keys().collect();
+        let told = self.outside.told();
         assert_eq!(
-            recorded.keys().collect::<Vec<_>>(),
-            notices.keys().collect::<Vec<_>>(),
+            told.iter().collect::<Vec<_>>(),
+            decided,
             "seed {seed}: decisions"
         );
         for (id, notice) in &notices {
-            assert_eq!(recorded[id].0, *notice, "seed {seed}: {id}");
-            let mails = self.outside.mailbox.iter().filter(|mail| *mail == id);
-            let died = self.outside.unmarked.get(id).copied().unwrap_or(0);
-            assert_eq!(mails.count(), 1 + died, "seed {seed}: mails of {id}");
+            let wanted = serde_json::to_vec(notice).unwrap();
+            let mails = self.outside.mailbox.iter().filter(|(mail, _)| mail == id);
+            let bytes = mails.clone().all(|(_, bytes)| *bytes == wanted);
+            assert!(bytes, "seed {seed}: {id} was told otherwise");
+            let unheard = self.outside.unmarked.get(id).copied().unwrap_or(0);
+            assert_eq!(mails.count(), 1 + unheard, "seed {seed}: mails of {id}");
+        }
+        self.happened.mails_failed_before += self.outside.failed_before;
+        self.happened.mails_failed_inside += self.outside.failed_inside;
+        self.happened.died_after_250 += self.outside.died_after;
+        for record in &self.history {
+            if let Record::Batch {
+                lines, received_ms, ..
+            } = record
+            {
+                let (late, reclassified) = story::kinds(lines, *received_ms);
+                self.happened.late += late;
+                self.happened.reclassified += reclassified;
+            }
         }
         self.happened.notices += notices.len();
         self.happened.twice_in_the_mailbox += self.outside.unmarked.len();

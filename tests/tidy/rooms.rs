@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alerting", &["effect", "rules"]),
     ("triggers", &["effect", "rules"]),
     ("effect", &["rules"]),
+    ("scores", &["rules"]),
     (
         "reports",
         &["alerting", "effect", "event", "rules", "triggers"],
@@ -56,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "mm7",
             "reports",
             "rules",
+            "scores",
             "store",
             "time",
             "triggers",
@@ -65,13 +67,13 @@ const ROOMS: &[(&str, &[&str])] = &[
         "console",
         &[
             "alerting", "api", "dataflow", "engine", "event", "journal", "metrics", "rules",
-            "triggers",
+            "scores", "triggers",
         ],
     ),
     (
         "metrics",
         &[
-            "alerting", "api", "engine", "event", "journal", "rules", "triggers",
+            "alerting", "api", "engine", "event", "journal", "rules", "scores", "triggers",
         ],
     ),
     (

@@ -36,7 +36,7 @@ pub(in crate::api) async fn metrics(
             journal: &server.state.submitter.stats(),
             health: &server.state.health.now(),
             current: &current,
-            in_flight_bytes: server.intake.in_flight_bytes(),
+            in_flight: server.intake.in_flight(),
             connections: server.state.connections.load(Ordering::Relaxed),
         })
     });

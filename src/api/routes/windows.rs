@@ -18,6 +18,7 @@ use crate::api::unit_text;
 use crate::api::views::{ErrorBody, WindowView, WindowsView};
 use crate::dataflow::{Queries, Watermarks};
 use crate::event::Stream;
+use crate::metrics::EdgeLimit;
 use crate::rules::Kqi;
 
 /// Stretch that is shown when nothing else is asked for, ms.
@@ -101,6 +102,9 @@ pub(in crate::api) async fn list(
     let found = tokio::task::spawn_blocking(move || question.ask())
         .await
         .map_err(|_| ApiError::internal("the workers could not be asked about windows"))??;
+    if found.next_from_ms.is_some() {
+        server.state.metrics.went_over(EdgeLimit::WindowRows);
+    }
     Ok(Json(WindowsView {
         kqi: id,
         unit,

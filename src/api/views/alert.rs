@@ -63,6 +63,8 @@ pub struct AlertView {
     pub value: Option<f64>,
     /// What that window says, as `/v1/windows` names it; null for the engine's own alerts.
     pub verdict: Option<String>,
+    /// What the same hours of earlier weeks let expect, for surges: a count, as `samples` is.
+    pub expected: Option<f64>,
     /// Worst value of the episode.
     pub worst_value: Option<f64>,
     /// Score of the newest window.
@@ -108,6 +110,7 @@ impl AlertView {
             reason: alert.reason.name().to_owned(),
             value: alert.value,
             verdict: alert.verdict.map(|verdict| verdict.name().to_owned()),
+            expected: alert.expected,
             worst_value: alert.worst_value,
             score: alert.score,
             samples: alert.samples,

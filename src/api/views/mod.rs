@@ -4,11 +4,13 @@
 //! zone for people.
 
 mod alert;
+mod crossing;
 mod demand;
 mod effect;
 mod event;
 mod form;
 mod frontline;
+mod health;
 mod history;
 mod kqi;
 mod notice;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
+pub use crossing::{AgainstView, CrossingView, CrossingsView};
 pub use demand::{
     ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
     WorkedView,
@@ -34,6 +37,10 @@ pub use effect::{EffectView, IndicatorView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};
 pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use frontline::{FrontlineView, SayView};
+pub use health::{
+    BoardLineView, BoardView, DimensionSharesView, HealthView, HealthsView, KqiHealthView,
+    LayerHealthView, ShareView, SharesView,
+};
 pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;

@@ -68,6 +68,9 @@ pub struct TriggerView {
     pub copies: Vec<String>,
     /// Whether it must be reviewed before it is dispatched.
     pub review_required: bool,
+    /// Complaints set against KQIs: `confirmed`, `blind_spot` or `silent_degradation`; null where one side has
+    /// no data.
+    pub crossing: Option<String>,
     /// How urgent it is.
     pub urgency: UrgencyView,
     /// When somebody must have done something, ms; null where it waits for nobody.
@@ -306,6 +309,7 @@ impl TriggerView {
             owner_by: owner.by.name().to_owned(),
             copies: trigger.copies.iter().map(|who| who.name.clone()).collect(),
             review_required: trigger.review_required,
+            crossing: trigger.crossing.map(|crossing| crossing.name().to_owned()),
             urgency: trigger.urgency.into(),
             due_ms,
             due: due_ms.map(|due_ms| iso(due_ms, zone)),

@@ -39,6 +39,9 @@ pub struct WindowView {
     pub count: i64,
     /// Value in the KQI's unit.
     pub value: Option<f64>,
+    /// What the same hours of earlier weeks let expect, for surges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<f64>,
     /// Score, 5 best to 1 worst.
     pub score: Option<f64>,
     /// Verdict.
@@ -57,6 +60,7 @@ impl WindowView {
             window_end_ms: window.end_ms,
             count: cell.samples,
             value: cell.value,
+            expected: cell.expected,
             score: cell.score,
             verdict: cell.verdict.name().to_owned(),
             sealed: window.standing != Standing::Provisional,

@@ -38,6 +38,7 @@ pub(super) fn aggregate_text(aggregate: &Aggregate) -> String {
         Aggregate::Quantile(share) => format!("p{}", number_text(share * 100.0)),
         Aggregate::RatePer10k { base, .. } => format!("rate per 10k of {base}"),
         Aggregate::Change { .. } => "change".to_owned(),
+        Aggregate::Surge { .. } => "surge".to_owned(),
     }
 }
 

@@ -203,7 +203,12 @@ fn tell_checkpoint(
     let asked = *begins;
     let error = if *begins > next {
         let dir = place.dir.clone();
-        JournalError::Short { dir, asked, next }
+        JournalError::Short {
+            dir,
+            asked,
+            next,
+            torn: None,
+        }
     } else if *begins < first && checkpoint.path.exists() {
         JournalError::Gone { asked, first }
     } else {

@@ -68,7 +68,7 @@ impl Bench {
             pieces.push(piece);
             Ok::<(), SaveError>(())
         };
-        self.engine.pieces(keep).unwrap();
+        self.engine.state().pieces(keep).unwrap();
         let pieces = pieces.iter().map(Vec::as_slice);
         let engine = Engine::restored(self.plan.clone(), pieces).unwrap();
         Bench { engine, ..self }
@@ -118,6 +118,7 @@ impl Bench {
                 kqi: 0,
                 samples,
                 value: *value,
+                expected: None,
                 score,
                 verdict,
             };

@@ -74,7 +74,7 @@ impl Ticking {
             pieces.push(piece);
             Ok::<(), SaveError>(())
         };
-        self.engine.pieces(keep).unwrap();
+        self.engine.state().pieces(keep).unwrap();
         let pieces = pieces.iter().map(Vec::as_slice);
         self.engine = Engine::restored(self.plan.clone(), pieces).unwrap();
         self

@@ -191,6 +191,18 @@ fn every_class_of_refusal_shows_its_message() {
         "a filed complaint needs `path` or `node`",
     );
     refused(
+        r#"{"type":"complaint","ts":1,"serial":"S","path":[]}"#,
+        MissingField,
+        "a filed complaint needs `path` or `node`",
+    );
+    for code in ["BADCODE", "99.99.99", "o010104", "O01010", "O0101041"] {
+        refused(
+            &format!(r#"{{"type":"complaint","ts":1,"serial":"S","node":"{code}"}}"#),
+            BadValue,
+            &format!("field `node` is {code:?}, wanted a letter and three groups of two digits"),
+        );
+    }
+    refused(
         r#"{"type":"annotation","start":5,"end":5,"kind":"k"}"#,
         BadValue,
         "field `end` is \"5\", wanted a time after `start`",

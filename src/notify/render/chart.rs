@@ -107,6 +107,9 @@ impl Frame {
         };
         let step = nice_step((high - low + 2.0 * room) / 5.0);
         let (from_ms, to_ms) = (points.first()?.end_ms, points.last()?.end_ms);
+        let top = ((high + room) / step).ceil() * step;
+        // There are no more than all of them.
+        let is_share = alert.unit == "%" && high <= 100.0 && values().all(|value| value >= 0.0);
         Some(Frame {
             from_ms,
             to_ms: to_ms.max(from_ms + 1),
@@ -115,7 +118,7 @@ impl Frame {
             } else {
                 ((low - room) / step).floor() * step
             },
-            high: ((high + room) / step).ceil() * step,
+            high: if is_share { top.min(100.0) } else { top },
             step,
         })
     }

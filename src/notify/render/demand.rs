@@ -6,7 +6,7 @@ use super::number::Clock;
 use super::story;
 use super::view::{Fact, Section, View, chart_view, clean, colour, value};
 use super::words::{self, Label, name, pick};
-use crate::alerting::{DemandNotice, Notice, NoticeReason, Suggestion};
+use crate::alerting::{AlertState, DemandNotice, Notice, NoticeReason, Suggestion};
 use crate::rules::{Language, Text};
 
 /// Lines of one list of suggestions; the rest is counted.
@@ -81,10 +81,24 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
         return id;
     };
     let into = demand.absorbed_into.as_deref().map(clean);
+    let is_over = notice.alert.state == AlertState::Resolved;
+    let severity = words::severity(language, notice.alert.severity).main;
     let (zh, en) = match notice.reason {
         NoticeReason::ReviewAsked => (
             format!("触发单 {id} 等待审核或确定责任方。"),
             format!("Trigger {id} waits for its review, or for an owner."),
+        ),
+        NoticeReason::Assigned if is_over => (
+            format!("触发单 {id} 已派发，请受理。告警目前已解除，原因仍需查明。"),
+            format!(
+                "Trigger {id} has been dispatched: please accept it. The alert is over; its cause is still to be found."
+            ),
+        ),
+        NoticeReason::Raised => (
+            format!("触发单 {id} 的级别升为「{severity}」，到期时间和抄送随之调整。"),
+            format!(
+                "The severity of trigger {id} rose to {severity}: it is due as said here, and more people get copies."
+            ),
         ),
         NoticeReason::Assigned => (
             format!("触发单 {id} 已派发，请受理。"),
@@ -180,6 +194,10 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     }
     if let Some(due_ms) = demand.due_ms {
         facts.push(fact("到期", "Due", clock.full(due_ms)));
+    }
+    if let Some(crossing) = &demand.crossing {
+        let crossing = clean(name(language, crossing));
+        facts.push(fact("投诉与指标", "Complaints and KQIs", crossing));
     }
     facts.push(fact("优先级得分", "Urgency", demand.urgency.to_string()));
     facts.push(fact("流转次数", "Hops", demand.hops.to_string()));

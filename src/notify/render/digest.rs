@@ -71,7 +71,7 @@ impl DigestView {
         let (subject, why) = match language {
             Language::Zh => (
                 format!("[告警汇总] {total} 条通知"),
-                "一分钟内的通知超过了单封邮件的上限，其余合并在这一封里；之后的变化仍会单独通知。",
+                "一分钟内给您的通知超过了每位收件人的上限，其余合并在这一封里；之后的变化仍会单独通知。",
             ),
             Language::En => (
                 format!("[Alert digest] {total} notices"),

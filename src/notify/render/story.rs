@@ -139,6 +139,13 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     );
     facts.push(fact("窗口", "Window", window));
     facts.push(fact("样本", "Samples", alert.samples.to_string()));
+    if let Some(expected) = alert.expected {
+        facts.push(fact(
+            "往周同时段平均",
+            "Same hours of earlier weeks",
+            quantity(expected, ""),
+        ));
+    }
     facts
 }
 
@@ -162,6 +169,7 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::Closed
         | NoticeReason::Reopened
         | NoticeReason::Measured
+        | NoticeReason::Raised
         | NoticeReason::Progressed => demand::why(language, notice),
     }
 }
@@ -173,17 +181,17 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
     let at = clock.hour(fired_ms);
     match (alert.reason, language) {
         (TransitionReason::SourceSilent, Language::Zh) => {
-            "数据源没有任何数据：现在无法判断业务是否正常。没有数据不等于正常。".to_owned()
+            "数据源没有任何数据：只由它观测的对象现在无法判断。没有数据不等于正常。".to_owned()
         }
         (TransitionReason::SourceSilent, Language::En) => {
-            "The source sends nothing, so the service cannot be judged. No data does not mean healthy."
+            "The source sends nothing: what it alone watches cannot be judged. No data does not mean healthy."
                 .to_owned()
         }
         (TransitionReason::SourceLagging, Language::Zh) => {
-            "数据源仍在发送，但只有很久以前的数据：现在无法判断业务是否正常，窗口也因此推迟封口。".to_owned()
+            "数据源仍在发送，但只有很久以前的数据：只由它观测的对象现在无法判断，窗口也因此推迟封口。".to_owned()
         }
         (TransitionReason::SourceLagging, Language::En) => {
-            "The source sends only old data: the service cannot be judged now, and its windows wait."
+            "The source sends only old data: what it alone watches cannot be judged now, and windows wait for it."
                 .to_owned()
         }
         (TransitionReason::OverLimit, Language::Zh) => format!(
@@ -194,6 +202,13 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
             "The KQI has more groups than its limit: {} of them are told only together, as __other__. Look at the dimension values that are sent, or raise limits.groups_max.",
             alert.samples
         ),
+        (TransitionReason::BlindSpot, Language::Zh) => {
+            "投诉明显上升，而同一业务、同一地区的指标全部正常：有问题没有被监测到。请核对投诉内容，补充拨测或指标。".to_owned()
+        }
+        (TransitionReason::BlindSpot, Language::En) => {
+            "Complaints are up while every KQI of the service and place is normal: something is not measured. Read what people say, and add a dial test or a KQI for it."
+                .to_owned()
+        }
         (TransitionReason::RuleChanged, _) => {
             let changed = correction::rule_changed(language, notice);
             let since = clock.full(alert.active_since_ms);
@@ -278,6 +293,19 @@ fn resolved(language: Language, notice: &Notice) -> String {
         (TransitionReason::SourceBack, Language::En) => {
             format!("The source speaks again after {lasted}.")
         }
+        (TransitionReason::Confirmed, Language::Zh) => {
+            "同一业务、同一地区的指标也已异常，与投诉互相印证：不再是盲点，由指标的告警继续说明。".to_owned()
+        }
+        (TransitionReason::Confirmed, Language::En) => {
+            "A KQI of the same service and place is abnormal too and confirms the complaints: no blind spot any more. The KQI's own alert goes on."
+                .to_owned()
+        }
+        (TransitionReason::Cleared, Language::Zh) if alert.alert == "blind_spot" => {
+            format!("投诉回落，历时 {lasted}。指标始终没有发现它：请补充监测。")
+        }
+        (TransitionReason::Cleared, Language::En) if alert.alert == "blind_spot" => {
+            format!("Complaints fell back after {lasted}. No KQI ever saw it: please measure it.")
+        }
         (TransitionReason::WithinLimit, Language::Zh) => {
             format!("对象数在 {lasted} 后回到上限以内，全部单独统计。")
         }
@@ -311,7 +339,8 @@ pub(super) fn todo(language: Language, notice: &Notice) -> Vec<String> {
             );
             todo.push(text.to_owned());
         }
-        todo.push(words::first_look(language, notice.alert.layer).to_owned());
+        let has_host = notice.alert.group.iter().any(|(id, _)| id == "host");
+        todo.push(words::first_look(language, notice.alert.layer, has_host).to_owned());
     }
     if let Some(trigger) = &notice.trigger {
         let id = clean(&trigger.id);

@@ -66,6 +66,7 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Closed => ("已关闭", "Closed"),
         NoticeReason::Reopened => ("重新打开", "Reopened"),
         NoticeReason::Measured => ("效果复评", "Effect measured again"),
+        NoticeReason::Raised => ("级别上升", "Severity raised"),
         NoticeReason::Progressed => ("有进展", "Progress"),
     };
     Label::new(language, zh, en)
@@ -136,10 +137,16 @@ pub(super) fn dimension(language: Language, id: &str) -> Label {
 }
 
 /// Where one looks first, by layer.
-pub(super) fn first_look(language: Language, at: Option<Layer>) -> &'static str {
+pub(super) fn first_look(language: Language, at: Option<Layer>, has_host: bool) -> &'static str {
     match (language, at) {
         (Language::Zh, Some(Layer::Experience)) => {
             "用拨测复现一次，并对比其他城市和渠道：只有这里异常，还是处处异常？"
+        }
+        (Language::Zh, Some(Layer::Platform)) if !has_host => {
+            "检查承载该业务的平台：时延、失败码，以及与其他平台的接口。"
+        }
+        (Language::En, Some(Layer::Platform)) if !has_host => {
+            "Check the platforms that carry the service: latency, failure codes, and their interfaces to others."
         }
         (Language::Zh, Some(Layer::Platform)) => {
             "检查上列主机和接口：时延、失败码，以及长时间占用而不释放的接口连接。"

@@ -428,3 +428,22 @@ async fn a_server_that_says_nothing_does_not_hold_up_the_end() {
     bench.until(DeliveryState::Sent, 1).await;
     assert_eq!(notifier.counts().requeued, 1);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_make_mails_wait_for_hours() {
+    let bench = Bench::new().await;
+    bench.memory.fail_with([failure(Failure::Transient)]);
+    let notifier = bench.start().await;
+    notifier.decide(1, &[notice()]).await.unwrap();
+    bench.until_failed(&notifier, 1).await;
+    bench.advance(&notifier, -9 * 3_600_000);
+    bench.until(DeliveryState::Sent, 1).await;
+    // The same over a restart with an older clock.
+    bench.memory.fail_with([failure(Failure::Transient)]);
+    notifier.decide(2, &[numbered(2)]).await.unwrap();
+    bench.until_failed(&notifier, 2).await;
+    drop(notifier);
+    bench.now_ms.fetch_sub(26 * 3_600_000, Ordering::SeqCst);
+    let _notifier = bench.start().await;
+    bench.until(DeliveryState::Sent, 2).await;
+}

@@ -287,3 +287,31 @@ async fn a_storm_over_the_cap_is_told_whole_by_one_digest_that_says_how_much_it_
     );
     assert!(sent[2].eml.len() < 100_000, "{} bytes", sent[2].eml.len());
 }
+
+#[tokio::test]
+async fn an_attempt_that_failed_does_not_use_up_the_cap() {
+    let bench = bench(3).await;
+    let failures = [Failure::Transient, Failure::Transient];
+    bench.memory.fail_with(failures.map(failure));
+    let notifier = bench.start().await;
+    notifier
+        .decide(1, &(0..2).map(numbered).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    bench.until_failed(&notifier, 2).await;
+    // Within the same minute: two that failed are tried again, and a third is new.
+    notifier.decide(2, &[numbered(2)]).await.unwrap();
+    bench.advance(&notifier, 5_000);
+    bench.until(DeliveryState::Sent, 3).await;
+    let sent = bench.memory.sent();
+    assert_eq!(sent.len(), 3);
+    assert!(
+        sent.iter()
+            .all(|mail| !mail.message_id.starts_with("digest."))
+    );
+    assert_eq!(notifier.counts().held, 0);
+    // The cap is used up now, by three that were taken.
+    notifier.decide(3, &[numbered(3)]).await.unwrap();
+    settled().await;
+    assert_eq!((bench.memory.sent().len(), notifier.counts().held), (3, 1));
+}

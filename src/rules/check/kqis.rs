@@ -6,7 +6,8 @@ use super::alerts::{self, Policies};
 use super::anchors::{self, AnchorSets};
 use super::windows::Clock;
 use super::{
-    Ids, Sections, conditions, measures, name_of, streams, text_of, texts_of, units, unknown,
+    Ids, Sections, conditions, measures, name_of, streams, surges, text_of, texts_of, units,
+    unknown,
 };
 use crate::event::{DERIVED, Stream};
 use crate::rules::book::{Anchors, Department, Interval, Kqi, Layer, Service, StreamRule};
@@ -110,6 +111,7 @@ fn read_kqi(
     let filter = conditions::read(stream, node.get("filter"), problems);
     let good = conditions::read(stream, node.get("good").or(node.get("counted")), problems);
     measures::check_good(aggregate.as_ref(), node, problems);
+    surges::check(aggregate.as_ref(), window, node, problems);
     for dimension in node.get("group_by").map(Node::items).unwrap_or_default() {
         if let Some(stream) = stream {
             streams::check_dimension(stream, dimension, problems);

@@ -1,5 +1,6 @@
 //! Leaves: paths of at most seven levels, codes, and questions that can be decided.
 
+use super::codes::check_code;
 use super::kqis::Kqis;
 use super::{Ids, text_of, unknown, words_of};
 use crate::event::LEVELS;
@@ -55,15 +56,8 @@ fn check_path(node: &Node, problems: &mut Problems) {
             problems.error(path.at, "a level of the path is empty");
         }
     }
-    if let Some((code, text)) = given("node") {
-        let digits = text.strip_prefix('O');
-        if !digits.is_some_and(|digits| digits.len() == 6 && digits.parse::<u32>().is_ok()) {
-            problems.error_with(
-                code.at,
-                format!("{text:?} is not a node code"),
-                Some("write for example O010104".to_owned()),
-            );
-        }
+    if let Some(code) = node.get("node") {
+        check_code(code, problems);
     }
 }
 

@@ -1,6 +1,6 @@
 //! How facts become a value: aggregates, their options, good-conditions and time-outs.
 
-use super::{duration_of, text_of};
+use super::{duration_of, surges, text_of};
 use crate::event::Stream;
 use crate::rules::book::Aggregate;
 use crate::rules::duration::{DAY_MS, parse_duration, show_duration};
@@ -30,6 +30,7 @@ pub(super) fn read_aggregate(
         "change" => Aggregate::Change {
             against_ms: duration_of(node, "against").or(hop_ms).unwrap_or(DAY_MS),
         },
+        "surge" => surges::read(node),
         other => match parse_quantile(other) {
             Some(quantile) => Aggregate::Quantile(quantile),
             None => {
@@ -42,6 +43,7 @@ pub(super) fn read_aggregate(
                     "max",
                     "rate_per_10k",
                     "change",
+                    "surge",
                 ];
                 let hint = did_you_mean(other, words)
                     .or_else(|| Some(format!("use p50 to p99.9 or one of {}", words.join(", "))));
@@ -84,6 +86,9 @@ fn check_options(
     option("base", rate, rate);
     option("per", rate, false);
     option("against", change, change);
+    let surge = matches!(aggregate, Aggregate::Surge { .. });
+    option("weeks", surge, surge);
+    option("min_weeks", surge, false);
     let positive = |name: &str, ms: i64, problems: &mut Problems| {
         if let Some(field) = node.get(name).filter(|_| ms <= 0) {
             problems.error(field.at, format!("{name:?} has no length"));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Ids, duration_of, text_of};
-use crate::rules::book::{CausePattern, DateMeaning, Edition, Gateway, HourClock, MmsRule};
 use crate::rules::duration::{MINUTE_MS, parse_clock};
+use crate::rules::mms::{CausePattern, DateMeaning, Edition, Gateway, HourClock, MmsRule};
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
 

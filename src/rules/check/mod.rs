@@ -6,8 +6,11 @@
 
 mod alerts;
 mod anchors;
+mod codes;
 mod conditions;
+mod crossing;
 mod departments;
+mod health;
 mod knowledge;
 mod kqis;
 mod leaves;
@@ -16,6 +19,7 @@ mod mms;
 mod places;
 mod reports;
 mod streams;
+mod surges;
 mod team;
 mod units;
 mod windows;
@@ -74,10 +78,6 @@ fn parse_into(
     mut problems: Problems,
 ) -> (Option<RuleBook>, Vec<Problem>) {
     let nodes = parse_files(files, &mut problems);
-    if problems.has_errors() {
-        // With a file unread, every reference into it would look broken.
-        problems.doubt_all();
-    }
     for node in &nodes {
         Shape::Record(&BOOK).judge(node, &mut problems);
     }
@@ -97,12 +97,17 @@ fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node>
                 ..Position::default()
             };
             problems.error(whole, too_large());
+            problems.doubt_all();
             continue;
         }
         match parse_text(text, index) {
             Ok(node) if node.value == Value::Null => {}
             Ok(node) => nodes.push(node),
-            Err((at, message)) => problems.error(at, message),
+            Err((at, message)) => {
+                problems.error(at, message);
+                // References into it would look broken.
+                doubt_file(text, problems);
+            }
         }
     }
     nodes
@@ -116,12 +121,14 @@ struct Sections<'a> {
     /// Sections that are given once too often; what stands in them is judged all the same.
     repeated: Vec<&'a Entry>,
     triggers: Option<&'a Node>,
+    health: Option<&'a Node>,
     streams: Vec<&'a Entry>,
     anchor_sets: Vec<&'a Entry>,
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
+    codes: Vec<&'a Node>,
     knowledge: Vec<&'a Node>,
     reports: Vec<&'a Node>,
     services: Vec<&'a Node>,
@@ -151,12 +158,16 @@ impl<'a> Sections<'a> {
                 "triggers" if !once(&mut sections.triggers, entry, problems) => {
                     sections.repeated.push(entry);
                 }
+                "health" if !once(&mut sections.health, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
                 "streams" => sections.streams.extend(node.entries()),
                 "anchor_sets" => sections.anchor_sets.extend(node.entries()),
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
+                "codes" => sections.codes.extend(node.items()),
                 "knowledge" => sections.knowledge.extend(node.items()),
                 "reports" => sections.reports.extend(node.items()),
                 "services" => sections.services.extend(node.items()),
@@ -169,45 +180,67 @@ impl<'a> Sections<'a> {
     }
 }
 
+/// What a section names; none for a section that there is not.
+fn kinds_of(section: &str) -> Option<&'static [Kind]> {
+    Some(match section {
+        "book" => &[Kind::Book],
+        "streams" => &[Kind::Stream],
+        "anchor_sets" => &[Kind::AnchorSet],
+        "alert_policies" => &[Kind::Policy],
+        "departments" => &[Kind::Department, Kind::Role, Kind::Contact],
+        "knowledge" => &[Kind::Cause],
+        "places" => &[Kind::Place],
+        "services" => &[Kind::Service, Kind::Kqi],
+        "kqis" => &[Kind::Kqi],
+        "mms" | "leaves" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
+        _ => return None,
+    })
+}
+
+/// A file is no YAML: what its sections, which stand at the beginning of a line, may name is in doubt.
+fn doubt_file(text: &str, problems: &mut Problems) {
+    let names = text.lines().filter_map(|line| line.split_once(':'));
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+    let sections: Vec<Option<&[Kind]>> = names
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, _)| kinds_of(name))
+        .collect();
+    if sections.is_empty() || sections.iter().any(Option::is_none) {
+        return problems.doubt_all();
+    }
+    for kind in sections.into_iter().flatten().flatten() {
+        problems.doubt(*kind);
+    }
+}
+
 /// Notes of which kind something could not be read, so that nobody hears of what follows from that.
 fn doubt_unread(entry: &Entry, problems: &mut Problems) {
     let node = &entry.node;
+    let Some(kinds) = kinds_of(&entry.key) else {
+        // A section by a wrong name may be any.
+        return problems.doubt_all();
+    };
     let nameless = |items: &[Node], name: &str| {
         let named = |item: &Node| item.get(name).and_then(Node::text).is_some();
         !items.iter().all(named)
     };
     let list = |name: &str| !matches!(node.value, Value::List(_)) || nameless(node.items(), name);
-    let table = !matches!(node.value, Value::Map(_));
-    let (kind, is_unread) = match entry.key.as_str() {
-        "book" => (Kind::Book, table),
-        "streams" => (Kind::Stream, table),
-        "anchor_sets" => (Kind::AnchorSet, table),
-        "alert_policies" => (Kind::Policy, table),
-        "departments" => {
-            if list("id") {
-                problems.doubt(Kind::Role);
-                problems.doubt(Kind::Contact);
-            }
-            (Kind::Department, list("id"))
+    let is_unread = match entry.key.as_str() {
+        "departments" | "services" | "kqis" => list("id"),
+        "places" => {
+            list("province") || node.items().iter().any(|item| item.get("cities").is_none())
         }
-        "knowledge" => (Kind::Cause, table),
-        "places" => (Kind::Place, list("province")),
-        "services" => {
-            let mut items = node.items().iter();
-            let unread =
-                |kqis: &Node| !matches!(kqis.value, Value::List(_)) || nameless(kqis.items(), "id");
-            if list("id") || items.any(|item| item.get("kqis").is_some_and(unread)) {
-                problems.doubt(Kind::Kqi);
-            }
-            (Kind::Service, list("id"))
-        }
-        "kqis" => (Kind::Kqi, list("id")),
-        "mms" | "leaves" | "alerts" | "triggers" | "reports" => return,
-        // A section by a wrong name may be any.
-        _ => return problems.doubt_all(),
+        _ => !matches!(node.value, Value::Map(_)),
     };
     if is_unread {
-        problems.doubt(kind);
+        kinds.iter().for_each(|kind| problems.doubt(*kind));
+    }
+    let unread =
+        |kqis: &Node| !matches!(kqis.value, Value::List(_)) || nameless(kqis.items(), "id");
+    let mut services = node.items().iter().filter(|_| entry.key == "services");
+    if services.any(|service| service.get("kqis").is_some_and(unread)) {
+        problems.doubt(Kind::Kqi);
     }
 }
 
@@ -268,6 +301,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         places: &places,
     };
     let kqis = kqis::read(sections, &context, problems);
+    let kqi_ids = kqis.ids.clone();
     let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
     let of_leaves = leaves::Context {
         departments: &departments,
@@ -309,9 +343,11 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: kqis.checked,
         departments,
         places,
+        codes: codes::read(&sections.codes, &leaves, problems),
         leaves,
         knowledge,
         triggers,
+        health: health::read(sections.health, &kqi_ids, problems),
         reports,
         mms: mms::read(sections.mms, problems),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),

@@ -20,6 +20,7 @@ fn default_rule(stream: Stream) -> StreamRule {
             Stream::MmsSubmit | Stream::MmsReceipt => 74 * hour_ms,
             _ => 26 * hour_ms,
         },
+        quiet_max_ms: DAY_MS,
         dimensions: Vec::new(),
         internal: stream != Stream::Complaint,
     }
@@ -54,6 +55,7 @@ fn read_rule(stream: Stream, rule: &mut StreamRule, node: &Node, problems: &mut 
     set("allowed_lateness", &mut rule.allowed_lateness_ms);
     set("idle_timeout", &mut rule.idle_timeout_ms);
     set("retention", &mut rule.retention_ms);
+    set("quiet_max", &mut rule.quiet_max_ms);
     if node.get("retention").is_some() && duration_of(node, "retention").is_none() {
         problems.doubt(Kind::Stream);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{duration_of, texts_of, unknown};
+use super::{crossing, duration_of, texts_of, unknown};
 use crate::rules::book::{Department, Layer, Service, Severity};
 use crate::rules::calendar::Calendar;
 use crate::rules::duration::{DAY_MS, HOUR_MS, MINUTE_MS, parse_clock};
@@ -105,6 +105,7 @@ pub(super) fn read(
             policy.worse_by = steps.clamp(0.0, 255.0) as u8;
         }
     }
+    policy.crossing = crossing::read(node.get("crossing"), departments, problems);
     if let Some(province) = node.get("province_wide") {
         read_province(province, &mut policy, problems);
     }
@@ -173,6 +174,7 @@ fn defaults(context: &Context<'_>) -> TriggerPolicy {
             cities_min: 3,
             share_min: 0.5,
         },
+        crossing: crossing::defaults(),
         weights: UrgencyWeights {
             impact: 4,
             keyness: 3,

@@ -18,6 +18,9 @@ pub(super) fn parse(text: &str) -> Unit {
     }
 }
 
+/// Standard deviations, in which surges are told.
+const SIGMA: &str = "σ";
+
 /// The names `parse` knows.
 const UNITS: [&str; 6] = ["ratio", "percent", "ms", "s", "count", "per_10k"];
 
@@ -48,6 +51,7 @@ pub(super) fn read(
     let natural = match (aggregate?, stream?) {
         (Aggregate::Ratio | Aggregate::Change { .. }, _) => Unit::Ratio,
         (Aggregate::Count, _) => Unit::Count,
+        (Aggregate::Surge { .. }, _) => Unit::Other(SIGMA.to_owned()),
         (Aggregate::RatePer10k { .. }, _) => Unit::Per10k,
         (_, Stream::Gauge) => Unit::Other(String::new()),
         _ => Unit::Milliseconds,
@@ -67,6 +71,7 @@ pub(super) fn read(
         Unit::Milliseconds => matches!(unit, Unit::Milliseconds | Unit::Seconds),
         Unit::Count => matches!(unit, Unit::Count | Unit::Other(_)),
         Unit::Per10k => unit == Unit::Per10k,
+        Unit::Other(ref word) if word == SIGMA => unit == natural,
         _ => true,
     };
     if !fits {

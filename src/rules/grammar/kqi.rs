@@ -75,7 +75,7 @@ pub(super) static KQI: Record = Record {
         must(
             "aggregate",
             Shape::Text,
-            "count, ratio, sum, mean, min, max, p50 … p99.9, rate_per_10k or change.",
+            "count, ratio, sum, mean, min, max, p50 … p99.9, rate_per_10k, change or surge.",
         ),
         may(
             "base",
@@ -91,6 +91,16 @@ pub(super) static KQI: Record = Record {
             "against",
             Shape::Duration,
             "change: distance to the window compared with.",
+        ),
+        may(
+            "weeks",
+            Shape::Natural,
+            "surge: earlier weeks whose same hours make the baseline.",
+        ),
+        may(
+            "min_weeks",
+            Shape::Natural,
+            "surge: weeks that must be known before anything is judged; half of them unless given.",
         ),
         may(
             "group_by",

@@ -1,5 +1,6 @@
 //! The syntax of the loop's rules: who answers for triggers, how fast, and what is known of causes.
 
+use super::crossing::CROSSING;
 use super::{LAYERS, NAME, PROVENANCE_LIST, may, must};
 use crate::rules::shape::{Record, Shape};
 
@@ -92,6 +93,11 @@ pub(super) static TRIGGERS: Record = Record {
             "province_wide",
             Shape::Record(&PROVINCE_WIDE),
             "When one cause in many cities is one cause of their province.",
+        ),
+        may(
+            "crossing",
+            Shape::Record(&CROSSING),
+            "How complaints are set against KQIs.",
         ),
         may(
             "urgency",

@@ -222,8 +222,13 @@ fn a_severity_that_rises_brings_copies_and_a_nearer_due_time() {
     let news = bench.triggers.take_news();
     assert_eq!(
         told(&news),
-        [(NewsReason::Assigned, vec!["nl"])],
-        "the owner knows"
+        [(NewsReason::Raised, vec!["n1", "nl"])],
+        "the owner must know that there is less time"
+    );
+    let said = bench.get(&id).explanation().unwrap().text.zh.clone();
+    assert!(
+        said.contains("03-02 12:00"),
+        "agents promise the new time: {said}"
     );
     assert_eq!(
         told(&bench.pass(HOUR / 2)),

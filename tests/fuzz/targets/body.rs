@@ -94,7 +94,7 @@ impl Target {
             }
             _ => Ok(()),
         };
-        match self.intake.in_flight_bytes() {
+        match self.intake.in_flight().bytes {
             0 => told,
             left => Err(format!("{left} bytes are held when it is over")),
         }

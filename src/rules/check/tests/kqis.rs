@@ -166,7 +166,7 @@ fn aggregates_have_what_they_need() {
     check(
         &measure("dial_test", "        aggregate: p100\n"),
         &[
-            "t.yaml:31:20: unknown aggregate \"p100\", use p50 to p99.9 or one of count, ratio, sum, mean, min, max, rate_per_10k, change",
+            "t.yaml:31:20: unknown aggregate \"p100\", use p50 to p99.9 or one of count, ratio, sum, mean, min, max, rate_per_10k, change, surge",
         ],
     );
     check(
@@ -237,6 +237,68 @@ fn aggregates_have_what_they_need() {
     )]);
     assert_eq!(list(&problems), "");
     assert_eq!(book.unwrap().kqis[0].good_within, Some(30_000.0));
+}
+
+#[test]
+fn surges_have_weeks_to_look_back_on() {
+    let surge = |options: &str, window: &str| {
+        measure("dial_test", &format!("        aggregate: surge\n{options}"))
+            .replace("window: 5m", window)
+    };
+    let (book, problems) = parse(&[(
+        "t.yaml".to_owned(),
+        surge(
+            "        weeks: 7\n        interval: {max: 4}\n",
+            "window: 1h",
+        ),
+    )]);
+    assert_eq!(list(&problems), "");
+    let kqi = &book.unwrap().kqis[0];
+    let half = Aggregate::Surge {
+        weeks: 7,
+        min_weeks: 4,
+    };
+    assert_eq!((&kqi.aggregate, kqi.unit.text()), (&half, "σ"));
+    let told = |options: &str, window: &str| {
+        let (_, problems) = parse(&[("t.yaml".to_owned(), surge(options, window))]);
+        list(&problems)
+    };
+    for (options, window, words) in [
+        ("", "window: 1h", "aggregate \"surge\" needs \"weeks\""),
+        (
+            "        weeks: 14\n",
+            "window: 1h",
+            "a baseline is of 1 to 13 weeks, not 14",
+        ),
+        (
+            "        weeks: 2\n        min_weeks: 3\n",
+            "window: 1h",
+            "of 2 weeks 3 cannot be known: give 1 to 2",
+        ),
+        (
+            "        weeks: 2\n",
+            "window: 5m",
+            "too fine for that, give a hop of at least 15m",
+        ),
+        (
+            "        weeks: 2\n",
+            "window: 5h",
+            "no window begins a week earlier: 7d is not a multiple of the hop 5h",
+        ),
+        (
+            "        weeks: 2\n",
+            "window: {size: 8d, hop: 1d}",
+            "a window of 8d overlaps the same window of the week before",
+        ),
+        (
+            "        weeks: 2\n        unit: percent\n",
+            "window: 1h",
+            "its values are in \"σ\"",
+        ),
+    ] {
+        let told = told(options, window);
+        assert!(told.contains(words), "{words:?} is not in {told:?}");
+    }
 }
 
 #[test]

@@ -152,3 +152,21 @@ fn an_unread_file_is_not_blamed_on_those_who_refer_to_it() {
     assert_eq!(got.len(), 2, "{}", list(&problems));
     assert_eq!(got[1], "b.yaml:14:38: \"nobody\" is not a mail address");
 }
+
+#[test]
+fn a_broken_file_puts_only_its_own_sections_in_doubt() {
+    let broken = ("a.yaml".to_owned(), "streams:\n  - [\n".to_owned());
+    let other = with("department: BSC", "department: BCS");
+    let (_, problems) = parse(&[broken, ("b.yaml".to_owned(), other)]);
+    let got: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(got.len(), 2, "{}", list(&problems));
+    assert!(got[1].contains("unknown department \"BCS\""), "{}", got[1]);
+}
+
+#[test]
+fn a_misspelt_field_is_not_missing_as_well() {
+    check(
+        &with("aggregate: ratio", "agregate: ratio"),
+        &["t.yaml:33:9: unknown field \"agregate\", did you mean \"aggregate\"?"],
+    );
+}

@@ -95,6 +95,10 @@ fn days_hours_and_shares_that_cannot_be_are_refused() {
             "37: a share is 0 to 1, not 50",
         ),
         (
+            "  crossing: {lag: 8d}",
+            "19: \"lag\" of 8d joins what is not of one time: at most 1w",
+        ),
+        (
             "  due: {major: {accept: 0s, mend: 9h}}",
             "25: a due time of nothing cannot be met",
         ),

@@ -1,0 +1,133 @@
+//! Scores up the tree, and down again to what they come from.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::error::ApiError;
+use crate::api::extract::ApiQuery;
+use crate::api::router::Server;
+use crate::api::views::{BoardView, ErrorBody, HealthView, HealthsView, SharesView};
+use crate::scores::{board, contributions, health};
+
+/// Dimension values that are listed when nothing else is asked for.
+const VALUES_DEFAULT: usize = 20;
+
+/// The health of every service: weighted mean and minimum, by layer.
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    tag = "kqis",
+    responses((status = 200, description = "in catalogue order", body = HealthsView))
+)]
+pub(in crate::api) async fn list(
+    State(server): State<Arc<Server>>,
+) -> Result<Json<HealthsView>, ApiError> {
+    let current = server.current.get(&server.snapshot()).await?;
+    let (book, objects) = (&current.plan.book, current.measured());
+    let services = book.services.iter();
+    let healths = services.map(|service| health(book, &service.id, &objects));
+    Ok(Json(HealthsView {
+        services: healths.map(|health| HealthView::of(&health)).collect(),
+    }))
+}
+
+/// Which layer and KQI the health of a service comes from; the worst KQI of a layer first.
+#[utoipa::path(
+    get,
+    path = "/v1/health/{service}",
+    tag = "kqis",
+    params(("service" = String, Path, description = "the service, for example `mobile_newspaper`")),
+    responses(
+        (status = 200, description = "its layers with their KQIs", body = HealthView),
+        (status = 404, description = "there is no such service", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn one(
+    State(server): State<Arc<Server>>,
+    Path(service): Path<String>,
+) -> Result<Json<HealthView>, ApiError> {
+    let current = server.current.get(&server.snapshot()).await?;
+    let book = &current.plan.book;
+    if !book.services.iter().any(|known| known.id == service) {
+        return Err(ApiError::not_found(format!(
+            "there is no service {service:?} in the rule book"
+        )));
+    }
+    let health = health(book, &service, &current.measured());
+    Ok(Json(HealthView::of(&health)))
+}
+
+/// How many of them.
+#[derive(Debug, Deserialize, IntoParams)]
+pub(in crate::api) struct ContributionsQuery {
+    /// Only facts of this service, for KQIs over several.
+    service: Option<String>,
+    /// At most this many values of each dimension; 20 when left out.
+    limit: Option<usize>,
+}
+
+/// Which dimension values a KQI's trouble comes from: exact shares of counts, which sum to the whole.
+#[utoipa::path(
+    get,
+    path = "/v1/kqis/{id}/contributions",
+    tag = "kqis",
+    params(("id" = String, Path, description = "the KQI"), ContributionsQuery),
+    responses(
+        (status = 200, description = "by dimension, the largest share first", body = SharesView),
+        (status = 404, description = "there is no such KQI", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn shares(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<ContributionsQuery>,
+) -> Result<Json<SharesView>, ApiError> {
+    let current = server.current.get(&server.snapshot()).await?;
+    let book = &current.plan.book;
+    let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == id) else {
+        return Err(ApiError::not_found(format!(
+            "there is no KQI {id:?} in the rule book"
+        )));
+    };
+    let mut objects = current.measured();
+    objects.retain(|of| {
+        let wanted = query.service.as_ref();
+        wanted.is_none_or(|wanted| of.service == wanted)
+    });
+    let shares = contributions(kqi, &objects);
+    let limit = query.limit.unwrap_or(VALUES_DEFAULT);
+    Ok(Json(SharesView::of(&kqi.id, &shares, limit)))
+}
+
+/// Cities, or channels, side by side: the worst first, those without data last.
+#[utoipa::path(
+    get,
+    path = "/v1/boards/{by}",
+    tag = "kqis",
+    params(("by" = String, Path, description = "`cities` or `channels` (services)")),
+    responses(
+        (status = 200, description = "the board", body = BoardView),
+        (status = 404, description = "there is no such board", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn boards(
+    State(server): State<Arc<Server>>,
+    Path(by): Path<String>,
+) -> Result<Json<BoardView>, ApiError> {
+    let current = server.current.get(&server.snapshot()).await?;
+    let (book, objects) = (&current.plan.book, current.measured());
+    let lines = match by.as_str() {
+        "cities" => board(book, &objects, |of| of.dimension("city").map(str::to_owned)),
+        "channels" => board(book, &objects, |of| Some(of.service.to_owned())),
+        _ => {
+            return Err(ApiError::not_found(format!(
+                "there is no board {by:?}, but cities and channels"
+            )));
+        }
+    };
+    Ok(Json(BoardView::of(&by, &lines)))
+}

@@ -1,0 +1,232 @@
+//! Scores up the tree on the wire.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::views::words::layer_name;
+use crate::scores::{Board, ServiceHealth, Shares};
+
+/// How many of the largest make the concentration (前三种投诉占比; domain fact G11).
+const TOP: usize = 3;
+
+/// The health of services.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HealthsView {
+    /// Services, in catalogue order.
+    pub services: Vec<HealthView>,
+}
+
+/// The health of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HealthView {
+    /// Service.
+    pub service: String,
+    /// Weighted mean of its layers, 5 best to 1 worst; null where nothing was judged.
+    pub mean: Option<f64>,
+    /// The worst score of an object, because a mean hides it.
+    pub min: Option<f64>,
+    /// Its layers.
+    pub layers: Vec<LayerHealthView>,
+}
+
+/// A layer of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LayerHealthView {
+    /// `experience`, `platform` or `network`.
+    pub layer: String,
+    /// Weight by the rule book.
+    pub weight: f64,
+    /// Share of the service's score: empty layers have none, and the others share theirs.
+    pub share: f64,
+    /// Weighted mean of its KQIs; null where it is empty.
+    pub mean: Option<f64>,
+    /// The worst score of an object of it.
+    pub min: Option<f64>,
+    /// Its KQIs, the worst first, empty ones last.
+    pub kqis: Vec<KqiHealthView>,
+}
+
+/// A KQI of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct KqiHealthView {
+    /// KQI.
+    pub kqi: String,
+    /// Weight within the layer.
+    pub weight: f64,
+    /// Mean score of its judged objects; null where it is empty.
+    pub mean: Option<f64>,
+    /// The worst of them.
+    pub min: Option<f64>,
+    /// Objects.
+    pub objects: usize,
+    /// Objects that were judged.
+    pub judged: usize,
+    /// Objects outside their interval.
+    pub abnormal: usize,
+    /// Where its trouble comes from.
+    pub contributions: String,
+}
+
+/// What dimension values contribute to a KQI's trouble.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SharesView {
+    /// KQI.
+    pub kqi: String,
+    /// `bad_facts` of a ratio, `facts` of a count, `facts_outside` of what is measured.
+    pub counted: String,
+    /// Of all judged objects together.
+    pub total: i64,
+    /// Its dimensions.
+    pub dimensions: Vec<DimensionSharesView>,
+}
+
+/// One dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DimensionSharesView {
+    /// Dimension.
+    pub dimension: String,
+    /// Values that there are.
+    pub values_total: usize,
+    /// Share of the three largest values together, 0 to 1 (concentration).
+    pub top3_share: f64,
+    /// The largest.
+    pub values: Vec<ShareView>,
+}
+
+/// One value of a dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ShareView {
+    /// Value.
+    pub value: String,
+    /// What is counted of it.
+    pub count: i64,
+    /// Its share of the total, 0 to 1.
+    pub share: f64,
+    /// Its share of all facts: what it would have if trouble were everywhere alike.
+    pub share_of_facts: f64,
+    /// The worst score there.
+    pub min: Option<f64>,
+}
+
+/// A board.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct BoardView {
+    /// `cities` or `channels`.
+    pub by: String,
+    /// The worst first, those without data last.
+    pub lines: Vec<BoardLineView>,
+}
+
+/// A line of a board.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct BoardLineView {
+    /// City, or service.
+    pub name: String,
+    /// Mean over its services; null where nothing was judged.
+    pub mean: Option<f64>,
+    /// The worst score of an object.
+    pub min: Option<f64>,
+    /// Services that take part.
+    pub services: usize,
+    /// Objects that were judged.
+    pub judged: usize,
+    /// Objects outside their interval.
+    pub abnormal: usize,
+}
+
+impl HealthView {
+    /// A service with its layers and KQIs.
+    pub fn of(health: &ServiceHealth) -> HealthView {
+        let layers = health.layers.iter().map(|layer| LayerHealthView {
+            layer: layer_name(layer.layer).to_owned(),
+            weight: layer.weight,
+            share: layer.share,
+            mean: layer.mean,
+            min: layer.min,
+            kqis: layer
+                .kqis
+                .iter()
+                .map(|kqi| KqiHealthView {
+                    kqi: kqi.kqi.clone(),
+                    weight: kqi.weight,
+                    mean: kqi.mean,
+                    min: kqi.min,
+                    objects: kqi.objects,
+                    judged: kqi.judged,
+                    abnormal: kqi.abnormal,
+                    contributions: format!("/v1/kqis/{}/contributions", kqi.kqi),
+                })
+                .collect(),
+        });
+        HealthView {
+            service: health.service.clone(),
+            mean: health.mean,
+            min: health.min,
+            layers: layers.collect(),
+        }
+    }
+}
+
+impl SharesView {
+    /// At most `limit` values a dimension.
+    pub fn of(kqi: &str, shares: &Shares, limit: usize) -> SharesView {
+        let mut names: Vec<&str> = shares
+            .values
+            .iter()
+            .map(|of| of.dimension.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let dimension = |name: &str| {
+            let own: Vec<_> = shares
+                .values
+                .iter()
+                .filter(|of| of.dimension == name)
+                .collect();
+            let top: i64 = own.iter().take(TOP).map(|of| of.count).sum();
+            DimensionSharesView {
+                dimension: name.to_owned(),
+                values_total: own.len(),
+                top3_share: match shares.total {
+                    0 => 0.0,
+                    total => top as f64 / total as f64,
+                },
+                values: own
+                    .into_iter()
+                    .take(limit)
+                    .map(|of| ShareView {
+                        value: of.value.clone(),
+                        count: of.count,
+                        share: of.share,
+                        share_of_facts: of.share_of_facts,
+                        min: of.min,
+                    })
+                    .collect(),
+            }
+        };
+        SharesView {
+            kqi: kqi.to_owned(),
+            counted: shares.counted.to_owned(),
+            total: shares.total,
+            dimensions: names.into_iter().map(dimension).collect(),
+        }
+    }
+}
+
+impl BoardView {
+    /// A board by that name.
+    pub fn of(by: &str, lines: &[Board]) -> BoardView {
+        let line = |of: &Board| BoardLineView {
+            name: of.name.clone(),
+            mean: of.mean,
+            min: of.min,
+            services: of.services,
+            judged: of.judged,
+            abnormal: of.abnormal,
+        };
+        BoardView {
+            by: by.to_owned(),
+            lines: lines.iter().map(line).collect(),
+        }
+    }
+}

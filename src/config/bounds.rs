@@ -1,0 +1,54 @@
+//! Every limit of the configuration, by its name. A limit is a key that ends in `_max` or `_min`.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+
+impl Config {
+    /// Limits by their dotted names, such as `journal.queue_bytes_max`. Those of a worker are given for all
+    /// workers together, as what they bound is counted.
+    pub fn bounds(&self) -> BTreeMap<String, u64> {
+        let mut bounds = BTreeMap::new();
+        // Plain data always has a JSON form.
+        let sections = serde_json::to_value(self).unwrap_or_default();
+        for (section, keys) in sections.as_object().into_iter().flatten() {
+            for (key, value) in keys.as_object().into_iter().flatten() {
+                let is_limit = key.ends_with("_max") || key.ends_with("_min");
+                if let (true, Some(bound)) = (is_limit, value.as_u64()) {
+                    bounds.insert(format!("{section}.{key}"), bound);
+                }
+            }
+        }
+        for of_a_worker in ["limits.entities_max", "limits.tuples_max"] {
+            if let Some(bound) = bounds.get_mut(of_a_worker) {
+                *bound = bound.saturating_mul(self.workers() as u64);
+            }
+        }
+        bounds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn limits_are_found_by_their_names_and_nothing_else_is() {
+        let config = Config {
+            workers: 3,
+            ..Config::default()
+        };
+        let bounds = config.bounds();
+        assert_eq!(bounds["journal.queue_requests_max"], 1_024);
+        assert_eq!(bounds["journal.disk_free_bytes_min"], 1 << 30);
+        assert_eq!(bounds["limits.entities_max"], 3 * 8_000_000);
+        assert_eq!(bounds["limits.groups_max"], 1_000_000);
+        assert!(!bounds.contains_key("http.request_timeout_ms"));
+        // A secret is in no form of the configuration but the file.
+        let mut config = config;
+        config.history.url = Some("postgres://u:secret@h/n".to_owned());
+        let all: Value = serde_json::to_value(&config).unwrap();
+        assert!(!all.to_string().contains("secret"), "{all}");
+    }
+}

@@ -1,0 +1,456 @@
+//! Crossing: complaints set against KQIs of the same service, place and time, as a join of the episodes of
+//! their alerts. Nothing is decided on single windows, so what flaps does not cross.
+//!
+//! Invariants:
+//! * a crossing is a function of the timelines and of event time as of the cut, so late data correct it;
+//! * one side without data gives none: a blind spot needs a KQI that was judged normal while people
+//!   complained, a silent degradation needs a complaints' stream that was heard;
+//! * only objects whose alerts fire, or fired lately, are looked at; nothing is done for an event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alerting::{Alert, AlertState, NoticeReason, Phase, Transition, TransitionReason};
+use crate::engine::instance::{Instance, incident_of};
+use crate::engine::silence::transition;
+use crate::engine::step::{Effect, Engine, Turn};
+use crate::engine::watchlist::{Watch, Watchlist};
+use crate::event::Stream;
+use crate::rules::{CrossingRule, Plan, RuleBook, Severity, Text};
+use crate::triggers::{Crossing, Now, Place};
+
+/// Event time is looked at by this, ms: nothing crosses by the second.
+const LOOK_MS: i64 = 60_000;
+
+/// Which side of a crossing a rule's objects are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Complaints,
+    Kqis,
+}
+
+impl Side {
+    /// The side of a rule; none for those that take no part: of no service, or too long to say when.
+    pub(super) fn of(watch: Watch<'_>) -> Option<Side> {
+        let kqi = watch.kqi;
+        let has_service = kqi.service.is_some() || kqi.group_by.iter().any(|by| by == "service");
+        let rule = &watch.book.triggers.crossing;
+        let takes_part = has_service && kqi.window.size_ms <= rule.window_ms_max;
+        takes_part.then_some(match kqi.stream {
+            Stream::Complaint => Side::Complaints,
+            _ => Side::Kqis,
+        })
+    }
+}
+
+/// An object whose alert fires, with what it comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Crossed {
+    /// What it comes to.
+    pub crossing: Crossing,
+    /// Service.
+    pub service: String,
+    /// KQI.
+    pub kqi: String,
+    /// Label of the object.
+    pub group_label: String,
+    /// Objects of the other side that are red at the same time, KQI and label; bounded.
+    pub against: Vec<(String, String)>,
+    /// Beginning of the first abnormal window, ms.
+    pub from_ms: i64,
+}
+
+/// Objects of the other side that are named.
+const AGAINST_MAX: usize = 20;
+
+/// What is known of crossings.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Crossings {
+    /// Objects that have fired, rule and label; some may be over.
+    #[serde(skip)]
+    pub(super) fired: BTreeSet<(usize, Arc<str>)>,
+    /// Clocks of the streams when it was looked at last, in whole steps of `LOOK_MS`, and which are silent.
+    looked_at: [(i64, bool); Stream::ALL.len()],
+    crossed: Arc<Vec<Crossed>>,
+    /// Blind spots that are told, by service and label.
+    blind: BTreeMap<(String, String), Alert>,
+    episodes: BTreeMap<(String, String), u32>,
+    /// Crossings that began, by [`Crossing::ALL`].
+    began_total: [u64; 3],
+}
+
+/// An episode of an object, in time and place.
+struct Red<'a> {
+    rule: usize,
+    label: &'a Arc<str>,
+    instance: &'a Instance,
+    watch: Watch<'a>,
+    side: Side,
+    service: &'a str,
+    place: Place,
+    /// Beginning of its first abnormal window, ms.
+    from_ms: i64,
+    /// Its end, ms; none while it goes on.
+    to_ms: Option<i64>,
+    fired_at_ms: i64,
+    severity: Severity,
+}
+
+impl Crossings {
+    /// Crossings as of the last look.
+    pub(super) fn crossed(&self) -> Arc<Vec<Crossed>> {
+        self.crossed.clone()
+    }
+
+    /// Alerts on blind spots that fire.
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.blind.values()
+    }
+
+    /// Crossings that began, by [`Crossing::ALL`].
+    pub(super) fn began_total(&self) -> [u64; 3] {
+        self.began_total
+    }
+}
+
+impl Engine {
+    /// Looks at every object that fires; tells of blind spots, and lets triggers know.
+    pub(super) fn cross(&mut self, turn: &Turn<'_>, effects: &mut Vec<Effect>) {
+        let watermarks = &turn.cut.watermarks;
+        let looks_at = Stream::ALL.map(|stream| {
+            let clock_ms = watermarks.clock(stream);
+            let steps_ms = clock_ms.div_euclid(LOOK_MS).saturating_mul(LOOK_MS);
+            (steps_ms, watermarks.is_silent(stream))
+        });
+        let before = std::mem::replace(&mut self.crossings.looked_at, looks_at);
+        let is_idle = turn.cut.updates.is_empty() && turn.cut.plan.is_none() && before == looks_at;
+        if is_idle || (self.crossings.fired.is_empty() && self.crossings.crossed.is_empty()) {
+            return;
+        }
+        self.forget_fired();
+        let watchlist = &turn.watchlist;
+        let book = &watchlist.plan.book;
+        let mut reds: BTreeMap<&str, Vec<Red<'_>>> = BTreeMap::new();
+        for (rule, label) in &self.crossings.fired {
+            for red in self.reds_of(watchlist, *rule, label) {
+                reds.entry(red.service).or_default().push(red);
+            }
+        }
+        let mut crossed = Vec::new();
+        let mut blind = BTreeMap::new();
+        for (service, reds) in &reds {
+            for red in reds.iter().filter(|red| red.to_ms.is_none()) {
+                let against: Vec<&Red<'_>> = reds
+                    .iter()
+                    .filter(|other| meets(red, other, book))
+                    .collect();
+                let crossing = if against.is_empty() {
+                    self.crossing_alone(red, watchlist)
+                } else {
+                    Some(Crossing::Confirmed)
+                };
+                let Some(crossing) = crossing else {
+                    continue;
+                };
+                if crossing == Crossing::BlindSpot {
+                    let key = ((*service).to_owned(), red.label.to_string());
+                    blind.entry(key).or_insert_with(|| red.alert(book));
+                }
+                let named = |red: &&Red<'_>| (red.watch.kqi.id.clone(), red.label.to_string());
+                let mut against: Vec<(String, String)> = against.iter().map(named).collect();
+                against.sort_unstable();
+                against.dedup();
+                against.truncate(AGAINST_MAX);
+                crossed.push(Crossed {
+                    crossing,
+                    service: (*service).to_owned(),
+                    kqi: red.watch.kqi.id.clone(),
+                    group_label: red.label.to_string(),
+                    against,
+                    from_ms: red.from_ms,
+                });
+            }
+        }
+        crossed.sort_by(|a, b| {
+            let key = |of: &Crossed| (of.service.clone(), of.group_label.clone(), of.kqi.clone());
+            key(a).cmp(&key(b)).then(b.crossing.cmp(&a.crossing))
+        });
+        // Several rules may watch one KQI.
+        crossed.dedup_by(|a, b| (&a.kqi, &a.group_label) == (&b.kqi, &b.group_label));
+        self.cross_triggers(&crossed, turn);
+        self.tell_blind_spots(blind, &crossed, turn, effects);
+        if *self.crossings.crossed != crossed {
+            for new in &crossed {
+                let mut known = self.crossings.crossed.iter();
+                let same = |was: &Crossed| {
+                    (was.crossing, &was.kqi, &was.group_label)
+                        == (new.crossing, &new.kqi, &new.group_label)
+                };
+                if !known.any(same)
+                    && let Some(at) = Crossing::ALL.iter().position(|of| *of == new.crossing)
+                {
+                    self.crossings.began_total[at] += 1;
+                }
+            }
+            self.crossings.crossed = Arc::new(crossed);
+        }
+    }
+
+    /// Notes that an object has fired.
+    pub(super) fn note_fired(&mut self, watch: Watch<'_>, rule: usize, label: &Arc<str>) {
+        let has_fired = self.instances[rule]
+            .get(label)
+            .is_some_and(|instance| !instance.timeline.episodes().is_empty());
+        if has_fired && Side::of(watch).is_some() {
+            self.crossings.fired.insert((rule, label.clone()));
+        }
+    }
+
+    /// Finds again who has fired: it follows from the timelines.
+    pub(super) fn find_fired(&mut self) {
+        self.crossings.fired.clear();
+        let watchlist = self.watchlist.clone();
+        for rule in 0..self.instances.len() {
+            let Some(watch) = watchlist.watch(rule) else {
+                continue;
+            };
+            let labels: Vec<Arc<str>> = self.instances[rule].keys().cloned().collect();
+            for label in labels {
+                self.note_fired(watch, rule, &label);
+            }
+        }
+    }
+
+    fn forget_fired(&mut self) {
+        let instances = &self.instances;
+        self.crossings.fired.retain(|(rule, label)| {
+            let instance = instances.get(*rule).and_then(|of| of.get(label));
+            instance.is_some_and(|instance| !instance.timeline.episodes().is_empty())
+        });
+    }
+
+    /// Episodes of an object that something may cross.
+    fn reds_of<'a>(
+        &'a self,
+        watchlist: &'a Watchlist,
+        rule: usize,
+        label: &'a Arc<str>,
+    ) -> Vec<Red<'a>> {
+        let instance = self.instances.get(rule).and_then(|of| of.get(label));
+        let Some((watch, instance)) = watchlist.watch(rule).zip(instance) else {
+            return Vec::new();
+        };
+        let service = watch.kqi.service.as_deref();
+        let service = service.or_else(|| instance.group.get("service"));
+        let Some((side, service)) = Side::of(watch).zip(service) else {
+            return Vec::new();
+        };
+        let episodes = instance.timeline.episodes().iter();
+        episodes
+            .map(|episode| Red {
+                rule,
+                label,
+                instance,
+                watch,
+                side,
+                service,
+                place: Place::of(&instance.group.values),
+                from_ms: episode.since_ms - watch.kqi.window.size_ms,
+                to_ms: episode.resolved_at_ms,
+                fired_at_ms: episode.fired_at_ms,
+                severity: episode.severity,
+            })
+            .collect()
+    }
+
+    /// What a red object comes to when the other side is not red.
+    fn crossing_alone(&self, red: &Red<'_>, watchlist: &Watchlist) -> Option<Crossing> {
+        let rule = &red.watch.book.triggers.crossing;
+        let sides = (0..watchlist.rules()).filter_map(|number| {
+            let watch = watchlist.watch(number)?;
+            let side = Side::of(watch)?;
+            let of_service = watch.kqi.service.as_deref();
+            let fits = of_service.is_none_or(|of| of == red.service);
+            (fits && side != red.side).then_some((number, watch))
+        });
+        let passed = |stream: Stream, at_ms: i64| {
+            let (clock_ms, is_silent) = self.crossings.looked_at[stream.index()];
+            clock_ms >= at_ms && !is_silent
+        };
+        if red.side == Side::Kqis {
+            let mut sides = sides;
+            let had_time = passed(Stream::Complaint, red.from_ms.saturating_add(rule.lag_ms));
+            return (sides.next().is_some() && had_time).then_some(Crossing::SilentDegradation);
+        }
+        let mut is_normal = false;
+        for (number, watch) in sides {
+            for instance in self.instances[number].values() {
+                let service = watch.kqi.service.as_deref();
+                let service = service.or_else(|| instance.group.get("service"));
+                let place = Place::of(&instance.group.values);
+                let places = &watch.book.places;
+                if service != Some(red.service)
+                    || !(red.place.joins(&place, places) || place.joins(&red.place, places))
+                {
+                    continue;
+                }
+                if matches!(instance.timeline.phase(), Phase::Pending { .. }) {
+                    // It may turn red yet.
+                    return None;
+                }
+                if !instance
+                    .timeline
+                    .was_clear_after(&watch.reading(), red.from_ms)
+                {
+                    continue;
+                }
+                if !passed(
+                    watch.kqi.stream,
+                    red.fired_at_ms.saturating_add(rule.lead_ms),
+                ) {
+                    // It has its time yet.
+                    return None;
+                }
+                is_normal = true;
+            }
+        }
+        is_normal.then_some(Crossing::BlindSpot)
+    }
+
+    /// Lets triggers know what their objects come to.
+    fn cross_triggers(&mut self, crossed: &[Crossed], turn: &Turn<'_>) {
+        let by_object: BTreeMap<(&str, &str), Crossing> = crossed
+            .iter()
+            .map(|of| ((of.kqi.as_str(), of.group_label.as_str()), of.crossing))
+            .collect();
+        let now = Now {
+            book: &turn.watchlist.plan.book,
+            at_ms: turn.cut.now_ms,
+        };
+        let changed = self
+            .triggers
+            .cross(|kqi, label| by_object.get(&(kqi, label)).copied(), now);
+        self.triggers_changed |= changed;
+    }
+
+    /// Blind spots are alerts of their own: they begin, and end when complaints do or a KQI turns red. One
+    /// that cannot be seen any more goes on: no data is no health.
+    fn tell_blind_spots(
+        &mut self,
+        blind: BTreeMap<(String, String), Alert>,
+        crossed: &[Crossed],
+        turn: &Turn<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let plan = &turn.watchlist.plan;
+        let now_ms = turn.cut.now_ms;
+        let mut changes: Vec<(Transition, Alert, NoticeReason)> = Vec::new();
+        let mut over = Vec::new();
+        for ((service, label), alert) in &self.crossings.blind {
+            let rest: Vec<&Crossed> = crossed
+                .iter()
+                .filter(|of| of.service == *service && of.group_label == *label)
+                .collect();
+            let confirmed = rest.iter().any(|of| of.crossing == Crossing::Confirmed);
+            let kqi = alert.kqi.as_deref().unwrap_or_default();
+            if confirmed {
+                over.push((
+                    (service.clone(), label.clone()),
+                    TransitionReason::Confirmed,
+                ));
+            } else if !self.fires(plan, kqi, label) {
+                over.push(((service.clone(), label.clone()), TransitionReason::Cleared));
+            }
+        }
+        for (key, reason) in over {
+            if let Some(mut alert) = self.crossings.blind.remove(&key) {
+                alert.state = AlertState::Resolved;
+                alert.resolved_at_ms = Some(alert.window_ms.1.max(alert.active_since_ms));
+                alert.reason = reason;
+                changes.push((transition(&alert, now_ms), alert, NoticeReason::Resolved));
+            }
+        }
+        for (key, mut alert) in blind {
+            if let Some(known) = self.crossings.blind.get_mut(&key) {
+                // The newest window, under the incident that was told.
+                alert.incident = std::mem::take(&mut known.incident);
+                alert.fired_at_ms = known.fired_at_ms;
+                self.alerts_changed |= *known != alert;
+                *known = alert;
+                continue;
+            }
+            let number = self.crossings.episodes.entry(key.clone()).or_insert(0);
+            *number += 1;
+            let label = format!("{};{}", key.0, key.1);
+            alert.incident = incident_of(BLIND_SPOT, &label, Default::default(), *number);
+            self.crossings.blind.insert(key, alert.clone());
+            changes.push((transition(&alert, now_ms), alert, NoticeReason::First));
+        }
+        for (transition, alert, reason) in changes {
+            effects.push(Effect::Transition(transition));
+            self.notify_own(plan, alert, reason, turn.cut, effects);
+            self.alerts_changed = true;
+        }
+    }
+
+    /// Whether an alert of a KQI fires on an object.
+    fn fires(&self, plan: &Plan, kqi: &str, label: &str) -> bool {
+        plan.book.alerts.iter().enumerate().any(|(rule, alert)| {
+            let instance = self.instances.get(rule).and_then(|of| of.get(label));
+            alert.kqi == kqi
+                && instance.is_some_and(|instance| {
+                    matches!(instance.timeline.phase(), Phase::Firing { .. })
+                })
+        })
+    }
+}
+
+/// The engine's own alert on blind spots.
+const BLIND_SPOT: &str = "blind_spot";
+
+impl Red<'_> {
+    fn alert(&self, book: &RuleBook) -> Alert {
+        let episode = self.instance.timeline.episodes().last().copied();
+        let alert = self
+            .instance
+            .alert(self.watch, episode, TransitionReason::BlindSpot, None);
+        let named = &self.watch.kqi.name;
+        let rule: &CrossingRule = &book.triggers.crossing;
+        let coordinator = book.triggers.coordinator.as_ref();
+        let department = rule.department.clone();
+        Alert {
+            alert: BLIND_SPOT.to_owned(),
+            name: Text {
+                zh: format!("盲点（投诉上升，指标正常）：{}", named.zh),
+                en: format!("Blind spot (complaints up, KQIs normal): {}", named.en),
+            },
+            department: department.or_else(|| coordinator.map(|desk| desk.department.clone())),
+            service: Some(self.service.to_owned()),
+            severity: self.severity,
+            state: AlertState::Firing,
+            ..alert
+        }
+    }
+}
+
+/// Whether two episodes are of both sides, one place and one time.
+fn meets(red: &Red<'_>, other: &Red<'_>, book: &RuleBook) -> bool {
+    if red.side == other.side || red.rule == other.rule {
+        return false;
+    }
+    let (complaints, kqi) = match red.side {
+        Side::Complaints => (red, other),
+        Side::Kqis => (other, red),
+    };
+    let places = &book.places;
+    let rule = &book.triggers.crossing;
+    let end =
+        |of: &Red<'_>, more_ms: i64| of.to_ms.map_or(i64::MAX, |ms| ms.saturating_add(more_ms));
+    let one_place =
+        complaints.place.joins(&kqi.place, places) || kqi.place.joins(&complaints.place, places);
+    one_place
+        && kqi.from_ms < end(complaints, rule.lead_ms)
+        && complaints.from_ms < end(kqi, rule.lag_ms)
+}

@@ -1,0 +1,78 @@
+//! How MMS receipts are read: words, deadlines, causes, and the habits of gateways.
+
+use std::collections::BTreeMap;
+
+/// How MMS receipts are read (ETSI/3GPP TS 23.140 words and what is met in the wild).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MmsRule {
+    /// Canonical word for each status met on the wire. Keys are in lower case: look up the
+    /// lower-cased word. Canonical words are among the keys.
+    pub statuses: BTreeMap<String, String>,
+    /// Canonical words that do not decide a message (`Forwarded`, `Deferred`).
+    pub interim: Vec<String>,
+    /// Time after which a message without a final receipt counts as `Expired`, ms.
+    pub validity_ms: i64,
+    /// Editions with their deadlines.
+    pub editions: Vec<Edition>,
+    /// Causes read from `status_text`: the first whose pattern is contained wins (domain fact H18).
+    pub causes: Vec<CausePattern>,
+    /// Habits of MM7 gateways that differ from the standard.
+    pub gateways: Vec<Gateway>,
+}
+
+/// How one MM7 gateway writes its delivery reports (domain part B4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its `MMSRelayServerID`.
+    pub relay: String,
+    /// What its times mean.
+    pub date: DateMeaning,
+    /// How it writes hours.
+    pub clock: HourClock,
+}
+
+impl Gateway {
+    /// What the standard says of one that the book does not name.
+    pub const STANDARD: (DateMeaning, HourClock) = (DateMeaning::Handling, HourClock::TwentyFour);
+
+    /// How it writes times.
+    pub fn habits(&self) -> (DateMeaning, HourClock) {
+        (self.date, self.clock)
+    }
+}
+
+/// What the time of a delivery report means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateMeaning {
+    /// When the message was handled, as 3GPP TS 23.140 has it.
+    Handling,
+    /// When the message was submitted, as one operator's manual has it.
+    Submission,
+}
+
+/// How hours are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HourClock {
+    /// 0 to 23.
+    TwentyFour,
+    /// 1 to 12, without a word on which half of the day is meant.
+    Twelve,
+}
+
+/// A regular issue with a time by which it should be on the handset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Identifier on the wire, for example `morning`.
+    pub id: String,
+    /// Deadline, minutes after local midnight of the day of submission.
+    pub deadline_minutes: i64,
+}
+
+/// One way of telling why a message failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CausePattern {
+    /// Text looked for in `status_text`.
+    pub contains: String,
+    /// Cause it means: `user`, `terminal`, `coverage`, `platform`.
+    pub cause: String,
+}

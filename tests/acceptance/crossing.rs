@@ -1,0 +1,230 @@
+//! Complaints against their own past, and against the KQIs of the same service, place and time.
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+
+const EIGHT: i64 = MONDAY + 8 * HOUR;
+const NOT_RECEIVED: &str = "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报";
+
+/// Two hundred messages of the morning, of which the last so many expire.
+async fn morning(engine: &Engine, city: &str, expired: i64) {
+    let id = format!("{city} {{n}}");
+    let submit = json!({"type": "mms_submit", "message_id": id, "service": "mobile_newspaper", "city": city, "edition": "morning"});
+    engine.tell(&series(EIGHT, SECOND, 200, &submit)).await;
+    for (from, count, status) in [
+        (0, 200 - expired, "Retrieved"),
+        (200 - expired, expired, "Expired"),
+    ] {
+        let receipts: Vec<Value> = (from..from + count)
+            .map(|n| {
+                json!({"type": "mms_receipt", "message_id": format!("{city} {}", n + 1), "status": status, "ts": EIGHT + MINUTE + n * SECOND})
+            })
+            .collect();
+        engine.tell(&receipts).await;
+    }
+}
+
+/// Ten people of a city of a hundred thousand subscribers complain of one thing.
+async fn ten_complain(engine: &Engine, city: &str) {
+    engine
+        .tell(&[json!({"type": "gauge", "name": "subscriber_base", "value": 100_000, "dims": {"service": "mobile_newspaper", "city": city}, "ts": MONDAY})])
+        .await;
+    let ticket = json!({"type": "complaint", "serial": format!("{city}-{{n}}"), "state": "filed", "service": "mobile_newspaper", "city": city, "path": NOT_RECEIVED});
+    engine
+        .tell(&series(EIGHT + 30 * MINUTE, MINUTE, 10, &ticket))
+        .await;
+}
+
+fn of<'a>(answer: &'a Value, crossing: &str) -> Vec<&'a Value> {
+    let all = answer["crossings"].as_array().unwrap().iter();
+    all.filter(|of| of["crossing"] == crossing).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_to_six_at_night_is_no_alert_and_300_to_420_at_noon_is() {
+    let engine = Engine::start().await;
+    let ticket = |serial: &str, city: &str| json!({"type": "complaint", "serial": format!("{serial}-{{n}}"), "state": "filed", "service": "sms", "city": city, "path": "投诉/数据业务"});
+    // Somebody somewhere complains every six hours, so the weeks are known.
+    let mut events = series(MONDAY, 6 * HOUR, 114, &ticket("K", "株洲"));
+    for week in 0..5 {
+        let (noon, night) = if week < 4 { (300, 3) } else { (420, 6) };
+        let day = MONDAY + week * 7 * DAY;
+        events.extend(series(
+            day + 12 * HOUR,
+            8 * SECOND,
+            noon,
+            &ticket(&format!("N{week}"), "长沙"),
+        ));
+        events.extend(series(
+            day + 3 * HOUR,
+            MINUTE,
+            night,
+            &ticket(&format!("D{week}"), "长沙"),
+        ));
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    engine.tell(&events).await;
+    let fifth = MONDAY + 28 * DAY;
+    engine.pass(fifth + 13 * HOUR).await;
+    let noon = engine
+        .window(
+            "complaint_surge",
+            "service=sms;city=长沙",
+            fifth + 13 * HOUR,
+        )
+        .await;
+    near(&noon["value"], 5.6737, 1e-3);
+    near(&noon["expected"], 300.0, 1e-9);
+    let night = engine
+        .window("complaint_surge", "service=sms;city=长沙", fifth + 4 * HOUR)
+        .await;
+    near(&night["value"], 1.2303, 1e-3);
+    let alerts = engine.alerts("complaint_surge", "firing").await;
+    assert_eq!(alerts.len(), 1, "{alerts:#?}");
+    assert_eq!(alerts[0]["fired_at_ms"], fifth + 13 * HOUR);
+    near(&alerts[0]["expected"], 300.0, 1e-9);
+    let mails = engine.mails("投诉突增", 1).await;
+    assert!(
+        mails[0].contains("往周同时段平均") && mails[0].contains("300"),
+        "{}",
+        mails[0]
+    );
+    // Of a week before nobody could say anything, which is neither good nor bad.
+    let second = engine
+        .window(
+            "complaint_surge",
+            "service=sms;city=长沙",
+            MONDAY + 7 * DAY + 13 * HOUR,
+        )
+        .await;
+    assert_eq!(
+        (&second["value"], &second["verdict"]),
+        (&Value::Null, &json!("insufficient"))
+    );
+    // A ticket that comes late corrects the week that it belongs to, and the weeks after.
+    engine
+        .tell(&series(
+            MONDAY + 21 * DAY + 12 * HOUR + MINUTE,
+            SECOND,
+            40,
+            &ticket("L", "长沙"),
+        ))
+        .await;
+    let path = format!(
+        "/v1/kqis/complaint_surge/windows?group=service%3Dsms%3Bcity%3D长沙&from={}&to={}",
+        fifth + 12 * HOUR,
+        fifth + 13 * HOUR
+    );
+    let corrected = engine
+        .until(&path, |answer| answer["windows"][0]["expected"] == 310.0)
+        .await;
+    near(&corrected["windows"][0]["value"], 5.1515, 0.1);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_complaints_with_the_kqi_over_its_limit_are_one_trigger_with_ten_tickets() {
+    let engine = Engine::start().await;
+    morning(&engine, "长沙", 20).await;
+    ten_complain(&engine, "长沙").await;
+    engine.pass(EIGHT + 2 * HOUR).await;
+    let path = "/v1/triggers?service=mobile_newspaper";
+    let answer = engine
+        .until(path, |answer| {
+            answer["triggers"][0]["crossing"] == "confirmed"
+        })
+        .await;
+    let triggers = answer["triggers"].as_array().unwrap();
+    assert_eq!(triggers.len(), 1, "{answer:#}");
+    let trigger = &triggers[0];
+    assert_eq!(trigger["department"], "NET");
+    assert_eq!(trigger["tickets"], 10);
+    let crossings = engine.get("/v1/crossings?service=mobile_newspaper").await;
+    let confirmed = of(&crossings, "confirmed");
+    assert!(confirmed.len() >= 2 && of(&crossings, "blind_spot").is_empty());
+    let complaint = confirmed
+        .iter()
+        .find(|of| of["kqi"] == "mnews_nonreceipt_complaint_rate")
+        .unwrap();
+    let against = complaint["against"].as_array().unwrap().iter();
+    assert!(against.clone().any(|of| of["kqi"] == "mnews_expired_ratio"));
+    let urgency = trigger["urgency"]["total"].as_i64().unwrap();
+    // The same trouble somewhere else, of which nobody complains for half a day, is less urgent.
+    morning(&engine, "永州", 20).await;
+    engine.pass(EIGHT + 14 * HOUR).await;
+    let answer = engine
+        .until(path, |answer| {
+            let triggers = answer["triggers"].as_array().unwrap();
+            triggers
+                .iter()
+                .any(|of| of["crossing"] == "silent_degradation")
+        })
+        .await;
+    let triggers = answer["triggers"].as_array().unwrap().iter();
+    let silent = triggers.clone().find(|of| of["place"] == "永州").unwrap();
+    assert_eq!(silent["crossing"], "silent_degradation");
+    assert!(silent["urgency"]["total"].as_i64().unwrap() < urgency);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them() {
+    let engine = Engine::start().await;
+    morning(&engine, "长沙", 0).await;
+    ten_complain(&engine, "长沙").await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    let alerts = engine.alerts("blind_spot", "firing").await;
+    assert_eq!(alerts.len(), 1, "{alerts:#?}");
+    assert_eq!(alerts[0]["group"]["city"], "长沙");
+    assert_eq!(alerts[0]["department"], "DATA");
+    let mails = engine.mails("盲点", 1).await;
+    assert!(
+        mails.iter().any(|mail| mail.contains("没有被监测到")),
+        "{mails:#?}"
+    );
+    let crossings = engine.get("/v1/crossings?crossing=blind_spot").await;
+    assert_eq!(
+        crossings["crossings"][0]["kqi"],
+        "mnews_nonreceipt_complaint_rate"
+    );
+    let trigger = engine.get("/v1/triggers?service=mobile_newspaper").await;
+    assert_eq!(trigger["triggers"][0]["crossing"], "blind_spot");
+    // Receipts that came late show that messages had expired after all.
+    let late: Vec<Value> = (0..60)
+        .map(|n| json!({"type": "mms_receipt", "message_id": format!("late {n}"), "status": "Expired", "service": "mobile_newspaper", "city": "长沙", "submitted_at": EIGHT, "ts": EIGHT + 20 * MINUTE}))
+        .collect();
+    engine.tell(&late).await;
+    let over = engine.alerts("blind_spot", "resolved").await;
+    assert_eq!(over[0]["reason"], "confirmed");
+    let trigger = engine
+        .until("/v1/triggers?service=mobile_newspaper", |answer| {
+            answer["triggers"][0]["crossing"] == "confirmed"
+        })
+        .await;
+    assert_eq!(
+        trigger["triggers"].as_array().unwrap().len(),
+        1,
+        "{trigger:#}"
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_kqis_have_no_data_has_no_blind_spot() {
+    let engine = Engine::start().await;
+    ten_complain(&engine, "长沙").await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    engine
+        .alerts("mnews_nonreceipt_complaint_rate", "firing")
+        .await;
+    let crossings = engine.get("/v1/crossings").await;
+    assert_eq!(
+        crossings["crossings"],
+        json!([]),
+        "no data is neither red nor green"
+    );
+    let trigger = engine.get("/v1/triggers?service=mobile_newspaper").await;
+    assert_eq!(trigger["triggers"][0]["crossing"], Value::Null);
+    engine.stop().await;
+}

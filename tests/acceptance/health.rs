@@ -1,0 +1,116 @@
+//! Scores up the tree, and down again to the place that they come from.
+
+use serde_json::{Value, json};
+
+use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+
+const EIGHT: i64 = MONDAY + 8 * HOUR;
+
+/// A hundred messages of which the last so many expire, all within eight minutes.
+async fn morning(engine: &Engine, city: &str, expired: i64) {
+    let submit = json!({"type": "mms_submit", "message_id": format!("{city} {{n}}"), "service": "mobile_newspaper", "city": city, "edition": "morning"});
+    engine.tell(&series(EIGHT, SECOND, 100, &submit)).await;
+    let receipts: Vec<Value> = (0..100)
+        .map(|n| {
+            let status = if n < 100 - expired { "Retrieved" } else { "Expired" };
+            json!({"type": "mms_receipt", "message_id": format!("{city} {}", n + 1), "status": status, "ts": EIGHT + MINUTE + n * SECOND})
+        })
+        .collect();
+    engine.tell(&receipts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
+    let engine = Engine::start().await;
+    morning(&engine, "长沙", 16).await;
+    morning(&engine, "株洲", 0).await;
+    engine.pass(EIGHT + 20 * MINUTE).await;
+    let path = "/v1/health/mobile_newspaper";
+    let health = engine.until(path, |answer| answer["min"] == 1.0).await;
+    let layers = health["layers"].as_array().unwrap();
+    let [experience, platform, network] = layers.as_slice() else {
+        panic!("{health:#}");
+    };
+    // H15: the platform is elsewhere. It shows as empty, and takes no part.
+    assert_eq!(
+        (&platform["mean"], &platform["min"]),
+        (&Value::Null, &Value::Null)
+    );
+    near(&platform["share"], 0.0, 0.0);
+    near(&experience["share"], 2.0 / 3.0, 1e-12);
+    let mean = |of: &Value| of["mean"].as_f64().unwrap();
+    near(
+        &health["mean"],
+        (2.0 * mean(experience) + mean(network)) / 3.0,
+        1e-9,
+    );
+    assert!(mean(experience) > mean(network), "{health:#}");
+    // The worst KQI of the worst layer, and whose fault it is: counts, exactly.
+    let worst = network["kqis"][0].clone();
+    assert_eq!(worst["kqi"], "mnews_expired_ratio");
+    near(&worst["min"], 1.0, 0.0);
+    near(&worst["mean"], 3.0, 1e-9);
+    let shares = engine.get(worst["contributions"].as_str().unwrap()).await;
+    assert_eq!(
+        (&shares["counted"], &shares["total"]),
+        (&json!("bad_facts"), &json!(16))
+    );
+    let of_cities = &shares["dimensions"][0];
+    assert_eq!(of_cities["dimension"], "city");
+    let first = &of_cities["values"][0];
+    assert_eq!(
+        (&first["value"], &first["count"]),
+        (&json!("长沙"), &json!(16))
+    );
+    near(&first["share"], 1.0, 0.0);
+    near(&first["share_of_facts"], 0.5, 0.0);
+    let cities = engine.get("/v1/boards/cities").await;
+    let names: Vec<&Value> = cities["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| &of["name"])
+        .collect();
+    assert_eq!(names, ["长沙", "株洲"], "the worst first");
+    let channels = engine.get("/v1/boards/channels").await;
+    assert_eq!(channels["lines"][0]["name"], "mobile_newspaper");
+    near(
+        &channels["lines"][0]["mean"],
+        health["mean"].as_f64().unwrap(),
+        1e-9,
+    );
+    // A service that nobody measured is neither good nor bad.
+    let quiet = engine.get("/v1/health/crbt").await;
+    assert_eq!(
+        (&quiet["mean"], &quiet["min"]),
+        (&Value::Null, &Value::Null)
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g11_three_products_have_seventy_percent_of_all_complaints() {
+    let engine = Engine::start().await;
+    let of = [
+        ("gprs", 32),
+        ("mms", 22),
+        ("monternet_sms", 16),
+        ("sms", 15),
+        ("crbt", 10),
+        ("wap", 5),
+    ];
+    for (service, count) in of {
+        let ticket = json!({"type": "complaint", "serial": format!("{service}-{{n}}"), "state": "filed", "service": service, "city": "广州", "path": "投诉/数据业务"});
+        engine.tell(&series(EIGHT, MINUTE, count, &ticket)).await;
+    }
+    engine.pass(MONDAY + 24 * HOUR).await;
+    let path = "/v1/kqis/complaint_service_week/contributions";
+    let shares = engine.until(path, |answer| answer["total"] == 100).await;
+    let services = &shares["dimensions"][0];
+    near(&services["top3_share"], 0.70, 1e-12);
+    let values = services["values"].as_array().unwrap();
+    assert_eq!(values[0]["value"], "gprs");
+    let sum: i64 = values.iter().map(|of| of["count"].as_i64().unwrap()).sum();
+    assert_eq!(sum, 100);
+    engine.stop().await;
+}

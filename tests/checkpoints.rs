@@ -1,0 +1,263 @@
+//! The real process, and checkpoints that cannot be read over a journal that is whole: no start begins anew by
+//! itself, and what an operator is told to do works.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+#[path = "crash/server.rs"]
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use server::{Server, refused};
+
+/// Midnight in Shanghai, ms.
+const T0: i64 = 1_764_000_000_000;
+const RULES: &str = "
+book: {name: checkpoints, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {dial_test: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}
+departments:
+  - id: NET
+    name: {zh: 网络部, en: Network}
+    roles:
+      - {id: duty, name: {zh: 值班, en: Duty}, contacts: [{name: A, email: a@example.com, language: en}]}
+kqis:
+  - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, department: NET, interval: {max: 5}}
+alert_policies:
+  default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
+";
+const CONFIG: &str = "
+checkpoint: {interval_ms: 30}
+journal: {epoch_interval_ms: 10, segment_bytes_max: 1024, RETENTION}
+";
+
+fn set_up(folder: &Path, retention: &str) {
+    std::fs::write(folder.join("rules.yaml"), RULES).unwrap();
+    let config = CONFIG.replace("RETENTION", retention);
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+}
+
+async fn send(server: &Server, minutes: std::ops::Range<i64>) {
+    for minute in minutes {
+        let ts = T0 + minute * 60_000;
+        let line = format!(
+            "{{\"type\":\"dial_test\",\"ts\":{ts},\"service\":\"s\",\"city\":\"c\",\"ok\":true}}\n"
+        );
+        let sent = Client::new().post(format!("{}/v1/events", server.url));
+        let body = line.repeat(minute as usize % 7 + 1);
+        let answer = sent.body(body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+}
+
+/// Windows and alerts when nothing is behind any more.
+async fn said(server: &Server) -> [Value; 2] {
+    while server.json("/v1/status").await["epochs_behind"] != 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let to = T0 + 3_600_000;
+    let windows = format!("/v1/kqis/tests/windows?from={T0}&to={to}");
+    [server.json(&windows).await, server.json("/v1/alerts").await]
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let folder = folder.join("data/checkpoints");
+    let names = names(&folder).into_iter();
+    let whole = names.filter(|name| name.ends_with(".chk"));
+    whole.map(|name| folder.join(name)).collect()
+}
+
+fn spoil(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xA5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_checkpoints_over_a_whole_journal_are_refused_until_an_operator_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..30).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let mails = names(&folder.path().join("data/outbox"));
+    assert!(!mails.is_empty());
+    let damaged = checkpoints(folder.path());
+    assert_eq!(damaged.len(), 3);
+    damaged.iter().for_each(|path| spoil(path));
+    let before = names(&folder.path().join("data/checkpoints"));
+
+    let words = refused(folder.path(), &[]);
+    for path in &damaged {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(words.contains(name), "{name}: {words}");
+    }
+    for part in [
+        "no checkpoint can be read",
+        "damaged at offset",
+        "chrysalis serve --replay-everything",
+        "Put a checkpoint back".to_lowercase().as_str(),
+        "Nothing was changed",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert_eq!(names(&folder.path().join("data/checkpoints")), before);
+
+    // The first way out; the second is that of a folder that has none.
+    let server = Server::start_as(folder.path(), 2, &["--replay-everything"], &[]).await;
+    assert_eq!(said(&server).await, want);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(
+        names(&folder.path().join("data/outbox")),
+        mails,
+        "told twice"
+    );
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("the whole journal is replayed"), "{log}");
+    let after = names(&folder.path().join("data/checkpoints"));
+    let aside = after.iter().filter(|name| name.ends_with(".aside")).count();
+    assert_eq!(aside, 3, "{after:?}");
+    assert!(!checkpoints(folder.path()).is_empty(), "{after:?}");
+
+    // And the new ones are whole: an ordinary start begins from them.
+    let server = Server::start(folder.path(), 1).await;
+    assert_eq!(said(&server).await, want);
+    assert_eq!(server.stop(), Some(0));
+
+    checkpoints(folder.path())
+        .iter()
+        .for_each(|path| spoil(path));
+    let all = folder.path().join("data/checkpoints");
+    std::fs::rename(&all, folder.path().join("away")).unwrap();
+    let server = Server::start(folder.path(), 4).await;
+    assert_eq!(said(&server).await, want);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(
+        names(&folder.path().join("data/outbox")),
+        mails,
+        "told twice"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_cannot_be_replayed_from_a_journal_that_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 0, retention_bytes: 0");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..30).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let before = names(&folder.path().join("data/checkpoints"));
+    let words = refused(folder.path(), &["--replay-everything"]);
+    assert!(
+        words.contains("everything cannot be replayed") && words.contains("begins at record"),
+        "{words}"
+    );
+    assert_eq!(names(&folder.path().join("data/checkpoints")), before);
+    let server = Server::start(folder.path(), 1).await;
+    assert_eq!(said(&server).await, want);
+}
+
+/// A crash may leave half a record, which nobody was told is kept. After a stop there is none: what is missing was
+/// durable, and the checkpoint knows of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_lost_a_byte_after_a_stop_is_refused_by_name_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..10).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let journal = folder.path().join("data/journal");
+    let segments = names(&journal).into_iter();
+    let last = segments.filter(|name| name.ends_with(".journal")).max();
+    let last = journal.join(last.unwrap());
+    let whole = std::fs::read(&last).unwrap();
+    for lost in [1, 5] {
+        let cut = &whole[..whole.len() - lost];
+        std::fs::write(&last, cut).unwrap();
+        let words = refused(folder.path(), &[]);
+        for part in [
+            "ends below record",
+            last.to_str().unwrap(),
+            "are no whole record",
+            "Nothing was changed",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        assert_eq!(std::fs::read(&last).unwrap(), cut);
+    }
+    std::fs::write(&last, &whole).unwrap();
+    let server = Server::start(folder.path(), 2).await;
+    assert_eq!(said(&server).await, want);
+}
+
+fn ledgers(folder: &Path) -> Vec<PathBuf> {
+    let data = folder.join("data");
+    let names = names(&data).into_iter();
+    let ledgers = names.filter(|name| name.starts_with("ledger.sqlite"));
+    ledgers.map(|name| data.join(name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_ledger_is_refused_and_none_is_begun_anew_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..10).await;
+    said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let older: Vec<_> = ledgers(folder.path())
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 10..30).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let mails = names(&folder.path().join("data/outbox"));
+    for path in ledgers(folder.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in &older {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let words = refused(folder.path(), &[]);
+    for part in [
+        "it is an older ledger",
+        "Put the newer one back",
+        "move the ledger aside",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    for path in ledgers(folder.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    // As often as it is started, before and after it has something new to tell.
+    for minutes in [30..30, 30..30, 30..40] {
+        let server = Server::start(folder.path(), 2).await;
+        if minutes.is_empty() {
+            assert_eq!(said(&server).await, want);
+            assert_eq!(names(&folder.path().join("data/outbox")), mails);
+        }
+        send(&server, minutes).await;
+        said(&server).await;
+        server.kill();
+    }
+    assert!(names(&folder.path().join("data/outbox")).len() > mails.len());
+}
