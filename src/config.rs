@@ -3,7 +3,9 @@
 //! Every value has a default, so no file is needed to begin. Unknown keys are errors that name their
 //! line. Judgement numbers say where they come from.
 
+mod access;
 mod bounds;
+mod server;
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +16,11 @@ use crate::api::HttpConfig;
 use crate::dataflow::Limits;
 use crate::engine::EngineLimits;
 use crate::journal::Retention;
-use crate::notify::MailConfig;
+use crate::notify::{HookConfig, MailConfig};
 use crate::rules::did_you_mean;
+
+pub use access::{AccessSettings, TokenSettings};
+pub use server::ServerSettings;
 
 /// Dataflow workers that are of any use on one machine.
 pub const WORKERS_MAX: usize = 256;
@@ -38,8 +43,17 @@ pub struct Config {
     pub checkpoint: CheckpointSettings,
     /// HTTP limits.
     pub http: HttpConfig,
+    /// Who may use the API.
+    #[serde(skip_serializing)]
+    pub access: AccessSettings,
+    /// How people reach the server from their mails.
+    #[serde(skip_serializing)]
+    pub server: ServerSettings,
     /// Mail.
     pub mail: MailConfig,
+    /// Other systems that are told over HTTP.
+    #[serde(skip_serializing)]
+    pub webhooks: Vec<HookConfig>,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,
     /// Bounds of the state.
@@ -207,7 +221,10 @@ impl Default for Config {
             journal: JournalSettings::default(),
             checkpoint: CheckpointSettings::default(),
             http: HttpConfig::default(),
+            access: AccessSettings::default(),
+            server: ServerSettings::default(),
             mail: MailConfig::default(),
+            webhooks: Vec::new(),
             history: HistorySettings::default(),
             limits: LimitSettings::default(),
             shutdown_deadline_s: 10,

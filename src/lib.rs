@@ -17,6 +17,8 @@ pub mod effect;
 pub mod engine;
 pub mod scores;
 
+pub mod links;
+
 pub mod journal;
 pub mod store;
 

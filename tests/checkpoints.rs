@@ -206,3 +206,58 @@ async fn a_journal_that_lost_a_byte_after_a_stop_is_refused_by_name_and_left_alo
     let server = Server::start(folder.path(), 2).await;
     assert_eq!(said(&server).await, want);
 }
+
+fn ledgers(folder: &Path) -> Vec<PathBuf> {
+    let data = folder.join("data");
+    let names = names(&data).into_iter();
+    let ledgers = names.filter(|name| name.starts_with("ledger.sqlite"));
+    ledgers.map(|name| data.join(name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_ledger_is_refused_and_none_is_begun_anew_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..10).await;
+    said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let older: Vec<_> = ledgers(folder.path())
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 10..30).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let mails = names(&folder.path().join("data/outbox"));
+    for path in ledgers(folder.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in &older {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let words = refused(folder.path(), &[]);
+    for part in [
+        "it is an older ledger",
+        "Put the newer one back",
+        "move the ledger aside",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    for path in ledgers(folder.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    // As often as it is started, before and after it has something new to tell.
+    for minutes in [30..30, 30..30, 30..40] {
+        let server = Server::start(folder.path(), 2).await;
+        if minutes.is_empty() {
+            assert_eq!(said(&server).await, want);
+            assert_eq!(names(&folder.path().join("data/outbox")), mails);
+        }
+        send(&server, minutes).await;
+        said(&server).await;
+        server.kill();
+    }
+    assert!(names(&folder.path().join("data/outbox")).len() > mails.len());
+}

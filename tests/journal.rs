@@ -128,6 +128,7 @@ fn checkpoint(data: &Path, epoch: u64, next: u64) {
         epoch,
         now_ms: START_MS,
         next: Position(next),
+        told_upto: None,
         created_at_ms: START_MS,
         program: "0".to_owned(),
         rules: Vec::new(),

@@ -11,10 +11,12 @@ mod timeline;
 mod windows;
 mod withdrawn;
 
+mod feedback;
 mod notice;
 
 pub use alert::{Alert, AlertState, Transition, TransitionReason};
 pub use change::{Change, Episode};
+pub use feedback::Feedback;
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};
 pub use notice::{
     ChartPoint, Correction, DemandNotice, KnownRemedy, Limit, Notice, NoticeReason, Statement,

@@ -30,6 +30,8 @@ pub enum NoticeReason {
     Overdue,
     /// A trigger goes to another department.
     HandedOver,
+    /// Somebody has moved a trigger by a link of a mail.
+    Progressed,
     /// A department has answered a trigger.
     Answered,
     /// A trigger is over.
@@ -44,7 +46,7 @@ pub enum NoticeReason {
 
 impl NoticeReason {
     /// Every reason.
-    pub const ALL: [NoticeReason; 15] = [
+    pub const ALL: [NoticeReason; 16] = [
         NoticeReason::First,
         NoticeReason::Escalated,
         NoticeReason::Resolved,
@@ -60,6 +62,7 @@ impl NoticeReason {
         NoticeReason::Reopened,
         NoticeReason::Measured,
         NoticeReason::Raised,
+        NoticeReason::Progressed,
     ];
 
     /// The name in metrics and the API.
@@ -80,6 +83,7 @@ impl NoticeReason {
             NoticeReason::Reopened => "reopened",
             NoticeReason::Measured => "measured",
             NoticeReason::Raised => "raised",
+            NoticeReason::Progressed => "progressed",
         }
     }
 }
@@ -158,6 +162,9 @@ pub struct DemandNotice {
     pub hops: u32,
     /// Complaint tickets that wait for its answer.
     pub tickets: u64,
+    /// What this reader may do by a link: states to move to, or `acknowledge`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<String>,
     /// What agents tell customers; empty where nothing yet.
     pub explanation: Text,
     /// The last thing that was done with a reason: who, why, when (ms).

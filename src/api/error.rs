@@ -60,6 +60,16 @@ impl ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// What it is told with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What went wrong, in words.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn with_problems(mut self, problems: Vec<String>) -> ApiError {
         self.problems = problems;
         self
@@ -164,6 +174,7 @@ impl From<MoveError> for ApiError {
             MoveError::Illegal { .. } => {
                 ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
             }
+            MoveError::LinkOver { .. } => ApiError::new(StatusCode::CONFLICT, "link_over", message),
             MoveError::NotAtWork { .. } => {
                 ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
             }

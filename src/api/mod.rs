@@ -5,6 +5,7 @@
 //! scraped (`metrics`). Nothing here decides; a move of a trigger is decided by the engine, from the
 //! journal.
 
+mod access;
 mod answers;
 mod current;
 mod deliveries;
@@ -20,6 +21,7 @@ mod router;
 mod routes;
 pub mod views;
 
+pub use access::{Access, Grant, Role, TOKEN_CHARS_MIN, sha256};
 pub use answers::Answers;
 pub(crate) use clock::{ago, iso};
 pub use current::{Current, GroupNow, KqiNow, WindowNow};

@@ -1,10 +1,14 @@
 //! The OpenAPI document: collected from the routes, whose own attributes say what they answer.
 
+use axum::http::Method;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
+use crate::api::access::role_for;
+
 use crate::api::routes::{
-    alerts, asking, complaints, crossings, events, frontline, health, history, kqis, machine, mm7,
-    notices, reports, rules, status, triggers, windows,
+    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
+    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
 };
 use crate::console;
 
@@ -47,6 +51,10 @@ use crate::console;
         asking::acknowledge,
         asking::tickets,
         asking::process,
+        subscribers::affected,
+        subscribers::messages,
+        actions::ask,
+        actions::act,
         frontline::explain,
         reports::list,
         reports::one,
@@ -61,12 +69,49 @@ use crate::console;
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),
+        (name = "actions", description = "Pages behind the links of mails"),
         (name = "notices", description = "Mails, and those that could not be delivered"),
         (name = "history", description = "Everything that was decided, in SQL"),
         (name = "frontline", description = "What agents tell customers"),
         (name = "reports", description = "Reports that come by themselves"),
+        (name = "subscribers", description = "Single subscribers, for who may see them"),
         (name = "rules", description = "The rule book"),
         (name = "engine", description = "The engine's own health"),
     )
 )]
-pub(super) struct Document;
+struct Document;
+
+/// The document, with what every guarded route answers to who may not ask it.
+pub(super) fn document() -> Value {
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    let refusals = [
+        (
+            "401",
+            "no token, where tokens are configured, or an unknown one",
+        ),
+        (
+            "403",
+            "the token has not the role, is of another name, or of another department",
+        ),
+    ];
+    let error = json!({"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}});
+    let paths = document["paths"].as_object_mut();
+    for (path, item) in paths.into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or_default();
+            if role_for(&method, path).is_none() {
+                continue;
+            }
+            for (status, description) in refusals {
+                operation["responses"][status] =
+                    json!({"description": description, "content": error});
+            }
+            operation["security"] = json!([{}, {"bearer": []}, {"basic": []}]);
+        }
+    }
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {"type": "http", "scheme": "basic", "description": "the token as the password"},
+    });
+    document
+}

@@ -12,11 +12,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::api::ServerState;
+use crate::api::access::guard;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    alerts, asking, complaints, crossings, events, frontline, health, history, kqis, machine, mm7,
-    notices, reports, rules, status, triggers, windows,
+    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
+    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -62,7 +63,7 @@ impl Server {
 }
 
 /// Every route with its methods; the OpenAPI document lists the same, which a test holds.
-pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
+pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
     vec![
         ("/", get(console::page)),
         ("/v1/events", post(events::post)),
@@ -87,11 +88,14 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
         ("/v1/triggers/{id}", get(triggers::one)),
         ("/v1/triggers/{id}/tickets", get(asking::tickets)),
         ("/v1/triggers/{id}/moves", post(triggers::advance)),
+        ("/v1/triggers/{id}/affected", get(subscribers::affected)),
+        ("/v1/subscribers/messages", post(subscribers::messages)),
         ("/v1/notices", get(notices::list)),
         ("/v1/notices/{id}/resend", post(notices::resend)),
         ("/v1/history/{table}", get(history::list)),
         ("/v1/triggers/{id}/hand-over", post(asking::hand_over)),
         ("/v1/triggers/{id}/acknowledge", post(asking::acknowledge)),
+        ("/actions/{token}", get(actions::ask).post(actions::act)),
         ("/v1/frontline/{service}", get(frontline::explain)),
         ("/v1/reports", get(reports::list)),
         ("/v1/reports/{id}/{period}", get(reports::one)),
@@ -114,6 +118,7 @@ pub fn router(state: Arc<ServerState>) -> Router {
     router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), guard))
         // Events have limits of their own.
         .layer(DefaultBodyLimit::max(COMMAND_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), around))

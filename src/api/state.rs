@@ -9,12 +9,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Answers, Deliveries, Health};
+use crate::api::{Access, Answers, Deliveries, Health};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
 use crate::event::CLOCK_SKEW_MS_MAX;
 use crate::ingest::{Attachment, IngestLimits};
 use crate::journal::writer::Submitter;
+use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::rules::Problem;
 use crate::store::History;
@@ -37,6 +38,10 @@ pub struct ServerState {
     pub deliveries: Deliveries,
     /// Everything that was decided.
     pub history: History,
+    /// Who may ask what.
+    pub access: Access,
+    /// Reads the links of mails; none where mails have none.
+    pub links: Option<Links>,
     /// Reads the rule book again and puts it in force.
     pub reload: Reload,
     /// Settings.

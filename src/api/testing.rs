@@ -17,7 +17,8 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{
-    Answers, Deliveries, Health, HttpConfig, Lifecycle, Reload, ReloadProblems, ServerState, router,
+    Access, Answers, Deliveries, Health, HttpConfig, Lifecycle, Reload, ReloadProblems,
+    ServerState, router,
 };
 use crate::app::{Interpreter, Meaning, RuleFiles};
 use crate::dataflow::{Cuts, Dataflow, DataflowConfig, EpochInput, Limits};
@@ -25,6 +26,7 @@ use crate::engine::{Effect, Engine, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Writer, WriterConfig};
 use crate::journal::{FakeDisk, Journal, JournalConfig};
+use crate::links::{KEY_BYTES_MIN, LinkKey, Links};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
 use crate::store::{History, Ledger};
@@ -143,6 +145,24 @@ impl Harness {
         journal_config: JournalConfig,
         writer_config: WriterConfig,
     ) -> Harness {
+        let access = Access::default();
+        Harness::made(disk, book, config, (journal_config, writer_config), access)
+    }
+
+    /// A harness that asks for tokens.
+    pub(super) fn guarded(access: Access) -> Harness {
+        let disk = FakeDisk::new();
+        let journal = (JournalConfig::default(), WriterConfig::default());
+        Harness::made(&disk, BOOK, HttpConfig::default(), journal, access)
+    }
+
+    fn made(
+        disk: &FakeDisk,
+        book: &str,
+        config: HttpConfig,
+        (journal_config, writer_config): (JournalConfig, WriterConfig),
+        access: Access,
+    ) -> Harness {
         let disk = Arc::new(disk.clone());
         let (journal, recovery) =
             Journal::open_on(disk, "/journal".as_ref(), journal_config).unwrap();
@@ -184,6 +204,8 @@ impl Harness {
             health,
             deliveries,
             history,
+            access,
+            links: Some(links()),
             reload: reload_that_fails(),
             config,
             connections: Arc::default(),
@@ -314,6 +336,12 @@ impl Drop for Harness {
             }
         }
     }
+}
+
+/// Links of tests that are good for an hour, under a key that everybody knows.
+pub(super) fn links() -> Links {
+    let key = LinkKey::of(&[7; KEY_BYTES_MIN]).unwrap();
+    Links::new("https://noc.example.com", key, 3_600_000).unwrap()
 }
 
 /// An empty ledger with nobody who delivers, and an empty history. In a folder: connections of the

@@ -1,5 +1,7 @@
 //! The router as producers, operators and Prometheus meet it.
 
+mod access;
+mod actions;
 mod fairness;
 mod frontline;
 mod history;

@@ -38,6 +38,8 @@ pub struct Beginning {
     pub resume: Resume,
     /// The next epoch.
     pub epoch: u64,
+    /// The newest epoch that the ledger must know.
+    pub told_upto: Option<u64>,
 }
 
 /// Says when a checkpoint is due.
@@ -57,6 +59,8 @@ struct Job {
 /// Takes what is to be written.
 pub(super) struct Keeper {
     jobs: SyncSender<Job>,
+    /// The newest epoch of which something is in the ledger.
+    pub(super) told_upto: Option<u64>,
 }
 
 /// Writes, and cuts the journal.
@@ -78,6 +82,7 @@ pub(super) fn keeping(
     retention: Retention,
     submitter: Submitter<Attachment>,
     health: Arc<Health>,
+    told_upto: Option<u64>,
 ) -> (Due, Keeper, Scribe) {
     let under_way = Arc::new(AtomicBool::new(false));
     let (jobs_in, jobs) = sync_channel(1);
@@ -86,7 +91,10 @@ pub(super) fn keeping(
         last: Instant::now(),
         under_way: under_way.clone(),
     };
-    let keeper = Keeper { jobs: jobs_in };
+    let keeper = Keeper {
+        jobs: jobs_in,
+        told_upto,
+    };
     let scribe = Scribe {
         jobs,
         under_way,
@@ -116,8 +124,9 @@ impl Due {
 impl Keeper {
     /// Hands over what belongs to a marked epoch.
     pub(super) fn keep(&self, head: Head, engine: EngineState, dataflow: DataflowState) {
+        let told_upto = self.told_upto;
         let job = Job {
-            head,
+            head: Head { told_upto, ..head },
             engine,
             dataflow,
         };
@@ -216,12 +225,13 @@ impl From<SaveError> for Unwritten {
     }
 }
 
-/// What the head of a marked epoch's checkpoint says.
+/// All that is known before the epoch is through of what the head of a marked epoch's checkpoint says.
 pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan: &Plan) -> Head {
     Head {
         epoch,
         now_ms: epoch_ms,
         next,
+        told_upto: None,
         created_at_ms: now_ms(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         rules,
@@ -374,5 +384,6 @@ fn read(mut opened: Opened) -> anyhow::Result<Beginning> {
             producers,
         },
         epoch: head.epoch + 1,
+        told_upto: head.told_upto,
     })
 }

@@ -12,9 +12,54 @@ use crate::store::{History, Ledger};
 /// How long a start waits for the history.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The ledger must know what was told before the checkpoint, and nothing that the journal does not have.
+pub(super) async fn check_ledger(
+    data: &Path,
+    ledger: &Ledger,
+    told_upto: Option<u64>,
+    epochs: u64,
+) -> anyhow::Result<()> {
+    let upto = ledger.decided_upto().await?;
+    if let Some(upto) = upto.filter(|upto| *upto >= epochs) {
+        return Err(ledger_ahead(data, upto, epochs));
+    }
+    match told_upto {
+        Some(told) if upto < Some(told) => Err(ledger_behind(data, upto, told)),
+        _ => Ok(()),
+    }
+}
+
+/// A ledger in place of one that is not there: what was decided before the checkpoint is not decided again, so
+/// it counts as told.
+pub(super) async fn begin_ledger(ledger: &Ledger, told_upto: Option<u64>) -> anyhow::Result<()> {
+    tracing::warn!(
+        "there is no {} beside the journal: notices that waited in it are not sent, and what is \
+         decided again since the checkpoint may be mailed again",
+        Ledger::FILE
+    );
+    if let Some(told) = told_upto {
+        ledger.record(told, &[]).await?;
+    }
+    Ok(())
+}
+
+/// The checkpoint knows of notices that are not in the ledger, and nothing will decide them again.
+fn ledger_behind(data: &Path, upto: Option<u64>, told: u64) -> anyhow::Error {
+    let known = match upto {
+        Some(upto) => format!("knows notices up to epoch {upto}"),
+        None => "knows no notices".to_owned(),
+    };
+    anyhow!(
+        "{} {known}, but the checkpoint is of an engine that had told some of epoch {told}: it is an older \
+         ledger, and notices between would be lost. Put the newer one back, `chrysalis restore` a backup into \
+         an empty data folder, or move the ledger aside: what waits in it is then not sent. Nothing was changed",
+        data.join(Ledger::FILE).display()
+    )
+}
+
 /// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
 /// the same numbers, for sent.
-pub(super) fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
+fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
     anyhow!(
         "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
          one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \

@@ -36,6 +36,7 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
             in_flight: counts.in_flight,
             rounds_full: counts.rounds_full,
             minute_most: counts.minute_most,
+            webhooks: counts.webhooks,
         }
     })
 }

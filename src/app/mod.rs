@@ -1,10 +1,12 @@
 //! The running engine: opens the edges, wires them to the pure core in one straight line, and stops
 //! them in reverse order.
 
+mod access;
 mod backup;
 mod checkpoints;
 mod foreign;
 mod interpret;
+mod links;
 mod listen;
 mod mails;
 mod outlet;
@@ -37,11 +39,14 @@ use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
-use crate::notify::{Mailer, Notifier};
+use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::store::{History, Ledger};
 use crate::time::now_ms;
 
-use foreign::{history_ahead, ledger_ahead, ledger_unreadable, recorded_upto, refuse_lost_journal};
+use foreign::{
+    begin_ledger, check_ledger, history_ahead, ledger_unreadable, recorded_upto,
+    refuse_lost_journal,
+};
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
@@ -127,19 +132,11 @@ impl App {
         let had_ledger = config.data.join(Ledger::FILE).exists();
         let opened = Ledger::open(&config.data).await;
         let ledger = opened.map_err(|error| ledger_unreadable(error.into()))?;
-        if let Some(upto) = ledger
-            .decided_upto()
-            .await?
-            .filter(|upto| *upto >= epochs_recovered)
-        {
-            return Err(ledger_ahead(&config.data, upto, epochs_recovered));
-        }
-        if !had_ledger && epochs_recovered > 0 {
-            tracing::warn!(
-                "there is no {} beside the journal: notices that waited in it are not sent, and what is \
-                 decided again since the checkpoint may be mailed again",
-                Ledger::FILE
-            );
+        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
+        if had_ledger {
+            check_ledger(&config.data, &ledger, told_upto, epochs_recovered).await?;
+        } else if epochs_recovered > 0 {
+            begin_ledger(&ledger, told_upto).await?;
         }
         let own = || History::url_in(&config.data);
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
@@ -152,15 +149,15 @@ impl App {
             Mailer::Outbox(path) => Some(path.clone()),
             _ => None,
         };
-        let notifier = Arc::new(
-            Notifier::start(
-                ledger.clone(),
-                mailer,
-                config.mail.clone(),
-                Arc::new(now_ms),
-            )
-            .await?,
-        );
+        let access = access::access_of(&config)?;
+        let links = links::links_of(&config)?;
+        let composer = Composer::new(&config.mail)?.with_links(links.clone());
+        let hooks = Hooks::open(&config.webhooks)?;
+        let mail = config.mail.clone();
+        let clock = Arc::new(now_ms);
+        let notifier =
+            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clock).await?;
+        let notifier = Arc::new(notifier);
 
         let dataflow_config = DataflowConfig {
             workers: config.workers(),
@@ -221,13 +218,14 @@ impl App {
             config.journal.retention(),
             submitter.clone(),
             health.clone(),
+            told_upto,
         );
         running.spawn("feed", move || {
             pipeline::feed(&epochs, feed, &feeding, interpreter, due);
         })?;
         let acting = snapshot.clone();
         running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet, &keeper);
+            pipeline::act(cuts, engine, &acting, &mut outlet, keeper);
         })?;
         running.spawn("checkpoint", move || scribe.run())?;
 
@@ -248,6 +246,8 @@ impl App {
             health: health.clone(),
             deliveries: mails::deliveries(ledger, &notifier),
             history,
+            access,
+            links,
             reload: reload.clone(),
             config: config.http,
             connections: Arc::default(),

@@ -90,7 +90,7 @@ pub(super) fn act(
     mut engine: Engine,
     snapshots: &ArcSwap<Snapshot>,
     outlet: &mut impl Outlet,
-    keeper: &Keeper,
+    mut keeper: Keeper,
 ) {
     while let Some((cut, tag)) = cuts.next_cut() {
         let effects = engine.step(&cut, &tag.commands);
@@ -99,12 +99,17 @@ pub(super) fn act(
             match effect {
                 Effect::Notice(notice) => told.notices.push((**notice).clone()),
                 Effect::Report(report) => told.reports.extend(report.notices()),
+                Effect::Feedback(feedback) => told.feedback.push((**feedback).clone()),
                 Effect::Transition(_) | Effect::Answer { .. } => {}
             }
         }
-        let is_quiet = told.notices.is_empty() && told.reports.is_empty();
-        if !is_quiet && !outlet.tell(cut.epoch, told) {
-            return;
+        let is_quiet =
+            told.notices.is_empty() && told.reports.is_empty() && told.feedback.is_empty();
+        if !is_quiet {
+            if !outlet.tell(cut.epoch, told) {
+                return;
+            }
+            keeper.told_upto = Some(cut.epoch);
         }
         let snapshot = engine.snapshot().clone();
         snapshots.store(Arc::new(snapshot));
@@ -114,7 +119,7 @@ pub(super) fn act(
                     outlet.answer(*position, (**result).clone());
                 }
                 Effect::Report(told) => outlet.report(told),
-                Effect::Notice(_) | Effect::Transition(_) => {}
+                Effect::Notice(_) | Effect::Transition(_) | Effect::Feedback(_) => {}
             }
         }
         outlet.record(&tag.commands, &effects, engine.snapshot());

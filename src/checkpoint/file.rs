@@ -35,6 +35,9 @@ pub struct Head {
     pub now_ms: i64,
     /// Where the next epoch begins in the journal.
     pub next: Position,
+    /// The newest epoch up to it of which something is in the ledger: a ledger that does not know it is not the
+    /// one that belongs here.
+    pub told_upto: Option<u64>,
     /// When it was written, ms.
     pub created_at_ms: i64,
     /// Version of the program that wrote it.

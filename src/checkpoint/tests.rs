@@ -12,6 +12,7 @@ fn head(epoch: u64) -> Head {
         epoch,
         now_ms: 7,
         next: Position(epoch * 10),
+        told_upto: epoch.checked_sub(1),
         created_at_ms: 8,
         program: "0".to_owned(),
         rules: vec![("a.yaml".to_owned(), "book: {}".to_owned())],

@@ -1,8 +1,9 @@
 //! The status page at `/`: one plain page, made on the server, that works without scripts.
 //!
 //! Not a place to act: moves and reloads are the API's. Nothing is shown here that the API does not
-//! tell as well.
+//! tell as well. `action` lays out the pages behind the links of mails; what those do is the API's, too.
 
+mod action;
 mod page;
 mod rows;
 mod words;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
+
+pub(crate) use action::{ActionPage, Asked, Nothing};
 
 use crate::api::{ApiError, Server, now_ms};
 use crate::console::rows::PageView;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::connection::Holding;
 use crate::dataflow::message::{self, Message};
 use crate::dataflow::pool::Pool;
+use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::{Watermarks, pane_of};
 use crate::event::{Borrowed, Bound, DimensionValue, Record, Stream, Tuple};
@@ -106,6 +107,14 @@ impl Entity {
             (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
             (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
             _ => {}
+        }
+    }
+
+    /// The mark of the number whose messages it belongs to.
+    pub(super) fn number_mark(&self) -> Option<u64> {
+        match self {
+            Entity::Message(message) => subscriber::mark_of(message.number()),
+            Entity::Connection(_) | Entity::Ticket(_) => None,
         }
     }
 

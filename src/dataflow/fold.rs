@@ -17,6 +17,7 @@ use differential_dataflow::difference::Abelian;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
 use crate::dataflow::pool::Pool;
+use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::{Counters, Limits, TuplePane};
 use crate::event::{Record, Tuple};
 use crate::measure::Measure;
@@ -62,6 +63,8 @@ pub(super) struct Fold {
     alarms: [BinaryHeap<Alarm>; EntityKey::KINDS],
     texts: Pool<str>,
     tuples: Pool<Tuple>,
+    /// The messages of a number; follows from the slots.
+    subscribers: Subscribers,
     limits: Limits,
     counters: Rc<Counters>,
 }
@@ -74,6 +77,7 @@ impl Fold {
             alarms: Default::default(),
             texts: Pool::new(),
             tuples: Pool::new(),
+            subscribers: Subscribers::default(),
             limits,
             counters,
         }
@@ -91,8 +95,22 @@ impl Fold {
             }
             let alarm = Reverse((slot.alarm_ms(), slot.key.clone()));
             self.alarms[slot.key.kind()].push(alarm);
+            let mark = slot.entity.number_mark();
+            self.subscribers.moved(&slot.key, None, mark);
             self.slots.insert(slot.key.clone(), slot);
         }
+    }
+
+    /// What it knows of subscribers, between two steps.
+    pub(super) fn inquire(&self, inquiry: &Inquiry) -> Found {
+        let Some(plan) = &self.clock.plan else {
+            return Found::default();
+        };
+        let view = View {
+            plan,
+            watermarks: &self.clock.watermarks,
+        };
+        self.subscribers.answer(inquiry, &self.slots, view)
     }
 
     /// What a checkpoint keeps of it: shared, so this takes one count a key.
@@ -124,7 +142,11 @@ impl Fold {
                 .slots
                 .entry(key.clone())
                 .or_insert_with(|| Arc::new(Slot::new(&key)));
-            Arc::make_mut(slot).entity.absorb(record);
+            let slot = Arc::make_mut(slot);
+            let before = slot.entity.number_mark();
+            slot.entity.absorb(record);
+            let now = slot.entity.number_mark();
+            self.subscribers.moved(&key, before, now);
             touched.insert(key, true);
         }
         if replaced {
@@ -152,6 +174,8 @@ impl Fold {
             let set_ms = slot.alarm_ms();
             slot.expires_at_ms = slot.entity.expires_at(view);
             if slot.expires_at_ms <= slot.entity.clock_ms(view) {
+                let mark = slot.entity.number_mark();
+                self.subscribers.moved(&key, mark, None);
                 self.slots.remove(&key);
                 continue;
             }

@@ -34,6 +34,8 @@ pub(super) struct Graph {
     pub(super) records: In<(EntityKey, Record)>,
     pub(super) shared: In<Shared>,
     pub(super) controls: In<Control>,
+    /// State of the fold operator, for questions between steps.
+    pub(super) fold: Rc<RefCell<Fold>>,
     /// State of the windows operator, for questions between steps.
     pub(super) windows: Rc<RefCell<Windows>>,
     /// What the worker notes about epochs that are under way.
@@ -68,6 +70,7 @@ pub(super) fn build(
         windows.restore(share.shared, share.groups);
     }
     let windows = Rc::new(RefCell::new(windows));
+    let fold = Rc::new(RefCell::new(fold));
     let index = worker.index();
     worker.dataflow_named("chrysalis", |scope| {
         let mut facts_in: In<(TuplePane, Measure)> = InputHandle::new_with_builder();
@@ -82,9 +85,10 @@ pub(super) fn build(
 
         let by_key = Exchange::new(|(key, _): &(EntityKey, Record)| hash_of(key));
         let folded = by_epoch(records, by_key, controls.clone(), "fold", {
-            let handing = handing.clone();
+            let (handing, fold) = (handing.clone(), fold.clone());
             move |epoch, records, controls, output| {
                 let wanted = is_checkpoint(&controls);
+                let mut fold = fold.borrow_mut();
                 fold.epoch(records, controls, output);
                 if wanted {
                     handing.borrow_mut().entry(epoch).or_default().slots = fold.state();
@@ -181,6 +185,7 @@ pub(super) fn build(
             records: records_in,
             shared: shared_in,
             controls: controls_in,
+            fold,
             windows,
             notes,
         }

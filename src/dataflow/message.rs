@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
+use crate::dataflow::subscriber::MessageDetail;
 use crate::event::{Borrowed, MmsReceipt, MmsSubmit, Stream};
 use crate::rules::MmsRule;
 
@@ -58,6 +59,34 @@ impl Message {
                 // The latest ones decide.
                 self.receipts.remove(0);
             }
+        }
+    }
+
+    /// The subscriber's number.
+    pub(super) fn number(&self) -> Option<&Arc<str>> {
+        let submitted = self.submit.as_ref().and_then(|s| s.recipient.as_ref());
+        let mut reported = self.receipts.iter();
+        submitted.or_else(|| reported.find_map(|receipt| receipt.recipient.as_ref()))
+    }
+
+    /// Everything that is known of it, for who may see it.
+    pub(super) fn detail(&self, id: &Arc<str>, view: View<'_>) -> MessageDetail {
+        let outcome = self.outcome(view);
+        let submitted_ms = self.submitted_ms();
+        let is_here = &*outcome.status == RETRIEVED;
+        let took = |(ts_ms, from_ms): (i64, i64)| ts_ms - from_ms;
+        let delay_ms = outcome.ts_ms.zip(submitted_ms).map(took);
+        MessageDetail {
+            ts_ms: submitted_ms.or(outcome.ts_ms).unwrap_or(self.ts_ms_max()),
+            message_id: id.clone(),
+            number: self.number().cloned(),
+            service: self.first(|s| Some(s.service.clone()), |r| r.service.clone()),
+            city: self.first(|s| s.city.clone(), |r| r.city.clone()),
+            edition: self.submit.as_ref().and_then(|s| s.edition.clone()),
+            submitted_ms,
+            status: outcome.status,
+            decided_ms: outcome.ts_ms,
+            delay_ms: delay_ms.filter(|delay_ms| is_here && *delay_ms >= 0),
         }
     }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
+use crate::dataflow::subscriber::{Found, Inquiry};
 use crate::dataflow::update::{Cut, WindowUpdate};
 use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
@@ -83,6 +84,10 @@ pub(super) enum Question {
     Newest {
         kqi: usize,
         reply: Reply,
+    },
+    Subscribers {
+        inquiry: Arc<Inquiry>,
+        reply: Sender<Found>,
     },
 }
 
@@ -398,6 +403,28 @@ impl Queries {
     /// The newest sealed and the filling window of every group of a KQI.
     pub fn newest(&self, kqi: usize) -> (u64, Vec<WindowUpdate>) {
         self.ask(|reply| Question::Newest { kqi, reply })
+    }
+
+    /// What is known of single subscribers; none when a worker does not answer in time, for half an answer
+    /// would read as a whole one.
+    pub fn subscribers(&self, inquiry: Inquiry) -> Option<Found> {
+        let (reply, answers) = channel();
+        let inquiry = Arc::new(inquiry);
+        for desk in &self.desks {
+            let (inquiry, reply) = (inquiry.clone(), reply.clone());
+            let _ = desk
+                .mail
+                .send(Mail::Ask(Question::Subscribers { inquiry, reply }));
+            desk.thread.unpark();
+        }
+        drop(reply);
+        let mut all = Found::default();
+        for _ in &self.desks {
+            let found = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+            all.merge(found, inquiry.messages_max());
+        }
+        all.callers.sort_unstable();
+        Some(all)
     }
 
     fn ask(&self, question: impl Fn(Reply) -> Question) -> (u64, Vec<WindowUpdate>) {

@@ -47,6 +47,12 @@ impl Ticket {
         }
     }
 
+    /// The caller's number, of the newest version that has it.
+    pub(super) fn subscriber(&self) -> Option<Arc<str>> {
+        let mut newest = self.versions.iter().rev();
+        newest.find_map(|version| version.subscriber.clone())
+    }
+
     /// Latest event time seen.
     pub(super) fn ts_ms_max(&self) -> i64 {
         self.versions

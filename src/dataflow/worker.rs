@@ -100,6 +100,10 @@ pub(super) fn run(
 fn answer(question: Question, graph: &Graph) {
     let mut windows = graph.windows.borrow_mut();
     let rows = match question {
+        Question::Subscribers { inquiry, reply } => {
+            let _ = reply.send(graph.fold.borrow().inquire(&inquiry));
+            return;
+        }
         Question::Between {
             kqi,
             from_ms,

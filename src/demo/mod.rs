@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use loadgen::{GenerateOptions, Generator, Pace, Scenario, SendOptions, Size, send};
 
 use crate::app::{App, RuleSource};
-use crate::config::Config;
+use crate::config::{Config, ServerSettings};
 use crate::time::now_ms;
 
 use cast::Departments;
@@ -84,6 +84,11 @@ pub async fn run(
     let config = Config {
         data: data.clone(),
         listen: options.listen.clone(),
+        // The mails in the outbox are read on this machine.
+        server: ServerSettings {
+            public_url: Some(format!("http://{}", options.listen)),
+            ..ServerSettings::default()
+        },
         ..Config::default()
     };
     let app = App::start(config, RuleSource::find(None)).await?;

@@ -63,7 +63,10 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
                 change(drift)
             ),
         ),
-        None => ("，无对照".to_owned(), ", without controls".to_owned()),
+        None => (
+            "，无对照，仅前后对比".to_owned(),
+            ", no control, before and after only".to_owned(),
+        ),
     };
     Text {
         zh: format!(

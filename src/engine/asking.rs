@@ -2,17 +2,18 @@
 //! trigger book wants told into notices.
 
 use crate::alerting::{
-    Alert, AlertState, ChartPoint, DemandNotice, KnownRemedy, Notice, NoticeReason, Suggestion,
-    TransitionReason, TriggerBrief,
+    Alert, AlertState, ChartPoint, DemandNotice, Feedback, KnownRemedy, Notice, NoticeReason,
+    Suggestion, TransitionReason, TriggerBrief,
 };
 use crate::dataflow::Cut;
-use crate::engine::command::{Command, JournaledCommand};
+use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::step::{Effect, Engine};
 use crate::engine::values::worse;
+use crate::links::ACKNOWLEDGE;
 use crate::rules::{Contact, Desk, Interval, RuleBook, Text};
 use crate::triggers::{
-    Deadline, ENGINE, News, NewsReason, Now, Outcome, TicketNews, Trigger, TriggerMove, Wanted,
-    Worked,
+    Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
+    Wanted, Worked,
 };
 
 impl Engine {
@@ -23,8 +24,17 @@ impl Engine {
             book: &watchlist.plan.book,
             at_ms: command.at_ms,
         };
-        let actor = &command.actor;
-        let result = match &command.command {
+        let result = self.obey(&command.command, &command.actor, now);
+        self.triggers_changed = true;
+        self.alerts_changed = true;
+        Effect::Answer {
+            position: command.position,
+            result: Box::new(result),
+        }
+    }
+
+    fn obey(&mut self, command: &Command, actor: &str, now: Now<'_>) -> CommandResult {
+        let moved = match command {
             Command::MoveTrigger {
                 id,
                 to,
@@ -41,7 +51,7 @@ impl Engine {
                     review_at_ms: *review_at_ms,
                     remedy: remedy.as_deref(),
                 };
-                self.triggers.advance(id, wanted, now).cloned()
+                self.triggers.advance(id, wanted, now)
             }
             Command::HandOver {
                 id,
@@ -55,17 +65,31 @@ impl Engine {
                     department: department.clone(),
                     role: role.unwrap_or_default(),
                 };
-                let handed = self.triggers.hand_over(id, &desk, actor, Some(reason), now);
-                handed.cloned()
+                self.triggers.hand_over(id, &desk, actor, Some(reason), now)
             }
-            Command::Acknowledge { id } => self.triggers.acknowledge(id, actor, now).cloned(),
+            Command::Acknowledge { id } => self.triggers.acknowledge(id, actor, now),
+            Command::NoteReading { .. } => return Ok(None),
+            Command::ByLink { revision, act } => {
+                // What does nothing to a trigger has no link.
+                let Some(id) = act.trigger() else {
+                    return Ok(None);
+                };
+                self.triggers.check_link(id, act.moves_to(), *revision)?;
+                self.obey(act, actor, now)?;
+                self.triggers.tell_progress(id, actor, now)
+            }
         };
-        self.triggers_changed = true;
-        self.alerts_changed = true;
-        Effect::Answer {
-            position: command.position,
-            result: Box::new(result),
-        }
+        moved.map(|trigger| Some(trigger.clone()))
+    }
+
+    /// Finds the owners of open triggers anew, because the book says otherwise now.
+    pub(super) fn reroute(&mut self, cut: &Cut) {
+        let watchlist = self.watchlist.clone();
+        let now = Now {
+            book: &watchlist.plan.book,
+            at_ms: cut.now_ms,
+        };
+        self.triggers_changed |= self.triggers.reroute(now) > 0;
     }
 
     /// Lets the clock of due times pass, and tells people what the step made of triggers.
@@ -92,6 +116,32 @@ impl Engine {
             self.triggers_changed = true;
             self.tell_demand(&news, book, effects);
         }
+        for said in self.triggers.take_said() {
+            effects.extend(self.feedback(&said));
+        }
+    }
+
+    /// What agents tell customers from now on; none of a trigger that is kept no more.
+    fn feedback(&self, said: &Said) -> Option<Effect> {
+        let trigger = self.triggers.get(&said.id)?;
+        let number = usize::try_from(said.number).ok()?.checked_sub(1)?;
+        let explanation = trigger.explanations.get(number)?;
+        let cities = trigger.cities().into_iter().map(str::to_owned);
+        Some(Effect::Feedback(Box::new(Feedback {
+            trigger: said.id.clone(),
+            number: said.number,
+            decided_at_ms: explanation.at_ms,
+            service: trigger.service.clone().unwrap_or_default(),
+            place: trigger.cause.place.name().to_owned(),
+            cities: cities.collect(),
+            title: trigger.title.clone(),
+            severity: trigger.severity,
+            state: explanation.state.name().to_owned(),
+            outcome: said.outcome.map(str::to_owned),
+            text: explanation.text.clone(),
+            due_ms: said.due_ms,
+            tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+        })))
     }
 
     fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
@@ -121,7 +171,10 @@ impl Engine {
                 chart: chart.clone(),
                 complaints: news.trigger.complaints.clone(),
                 trigger: Some(brief.clone()),
-                demand: Some(Box::new(demand.clone())),
+                demand: Some(Box::new(DemandNotice {
+                    acts: acts_of(news, role.is_some()),
+                    ..demand.clone()
+                })),
                 annotations: Vec::new(),
                 provenance: kqi
                     .and_then(|kqi| kqi.provenance.first())
@@ -201,7 +254,33 @@ const fn reason_of(reason: NewsReason) -> NoticeReason {
         NewsReason::Reopened => NoticeReason::Reopened,
         NewsReason::Measured => NoticeReason::Measured,
         NewsReason::Raised => NoticeReason::Raised,
+        NewsReason::Progressed => NoticeReason::Progressed,
     }
+}
+
+/// What a reader may do by links: who is asked for something may do what can follow; who only hears of it
+/// may do nothing.
+fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
+    let trigger = &*news.trigger;
+    let waits = matches!(news.reason, NewsReason::Reminder | NewsReason::Overdue);
+    let asks = waits
+        || matches!(
+            news.reason,
+            NewsReason::ReviewAsked
+                | NewsReason::Assigned
+                | NewsReason::HandedOver
+                | NewsReason::Reopened
+                | NewsReason::Progressed
+        );
+    if !asks || !is_asked || !trigger.state.is_unanswered() {
+        return Vec::new();
+    }
+    let next = trigger.next();
+    let mut acts: Vec<String> = next.iter().map(|state| state.name().to_owned()).collect();
+    if waits {
+        acts.push(ACKNOWLEDGE.to_owned());
+    }
+    acts
 }
 
 fn demand_of(news: &News) -> DemandNotice {
@@ -225,6 +304,7 @@ fn demand_of(news: &News) -> DemandNotice {
         urgency: trigger.urgency.total,
         hops: trigger.hops,
         tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+        acts: Vec::new(),
         explanation: trigger
             .explanation()
             .map_or_else(empty, |known| known.text.clone()),

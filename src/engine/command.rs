@@ -44,6 +44,46 @@ pub enum Command {
         /// The trigger.
         id: String,
     },
+    /// Somebody reads what is known of subscribers: for the audit, and nothing else.
+    NoteReading {
+        /// `affected` or `messages`.
+        reading: String,
+        /// The trigger, or the number with its middle masked.
+        of: String,
+        /// Whether the answer shows no numbers.
+        masked: bool,
+    },
+    /// Do something by a link of a mail, which acts once.
+    ByLink {
+        /// Revision of the trigger's news that the link came with.
+        revision: u32,
+        /// What to do.
+        act: Box<Command>,
+    },
+}
+
+impl Command {
+    /// The trigger that it does something to.
+    pub fn trigger(&self) -> Option<&str> {
+        match self {
+            Command::MoveTrigger { id, .. }
+            | Command::HandOver { id, .. }
+            | Command::Acknowledge { id } => Some(id),
+            Command::ByLink { act, .. } => act.trigger(),
+            Command::NoteReading { .. } => None,
+        }
+    }
+
+    /// The state that it asks for; none where it moves nothing by the flow.
+    pub fn moves_to(&self) -> Option<TriggerState> {
+        match self {
+            Command::MoveTrigger { to, .. } => Some(*to),
+            Command::ByLink { act, .. } => act.moves_to(),
+            Command::HandOver { .. }
+            | Command::Acknowledge { .. }
+            | Command::NoteReading { .. } => None,
+        }
+    }
 }
 
 /// A command with who gave it, when, and where it stands in the journal.
@@ -59,5 +99,5 @@ pub struct JournaledCommand {
     pub command: Command,
 }
 
-/// What came of a command.
-pub type CommandResult = Result<Trigger, MoveError>;
+/// What came of a command: the trigger as it is now, where it did something to one.
+pub type CommandResult = Result<Option<Trigger>, MoveError>;

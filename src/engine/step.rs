@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::alerting::{Change, Limit, Mark, Notice, Phase, Transition, TransitionReason};
+use crate::alerting::{Change, Feedback, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{Command, CommandResult, JournaledCommand};
+use crate::engine::command::{CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::crossing::{Crossings, Side};
@@ -35,6 +35,8 @@ pub enum Effect {
     Transition(Transition),
     /// Somebody must be told.
     Notice(Box<Notice>),
+    /// Agents tell customers something else.
+    Feedback(Box<Feedback>),
     /// A report is due.
     Report(ReportTold),
     /// A command was carried out or refused.
@@ -177,9 +179,13 @@ impl Engine {
             self.notify_own(plan, alert, reason, cut, &mut effects);
             self.alerts_changed = true;
         }
+        if cut.plan.is_some() {
+            self.reroute(cut);
+        }
         for command in commands {
             effects.push(self.carry_out(command));
-            if let Command::MoveTrigger { id, .. } = &command.command {
+            let moved = command.command.trigger();
+            if let Some(id) = moved.filter(|_| command.command.moves_to().is_some()) {
                 self.note_work(id, &turn);
             }
         }

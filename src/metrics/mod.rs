@@ -74,6 +74,8 @@ pub struct NotifyCounts {
     pub rounds_full: u64,
     /// The most that one recipient had in the minute of the last round.
     pub minute_most: u64,
+    /// Deliveries to webhooks since the start.
+    pub webhooks: u64,
 }
 
 /// Where the mail room's counts are read.
@@ -107,6 +109,7 @@ pub struct Metrics {
     unknown_statuses: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
+    action_links: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
@@ -165,6 +168,11 @@ impl Metrics {
             &["route", "method", "status"],
         )?;
         registry.register(Box::new(http.clone()))?;
+        let action_links = counters(
+            "chrysalis_action_links_total",
+            "Requests to links of mails since the start, by what came of them.",
+            &["outcome"],
+        )?;
         let verdict = Histogram::with_opts(
             HistogramOpts::new(
                 "chrysalis_epoch_verdict_duration_seconds",
@@ -189,6 +197,7 @@ impl Metrics {
             unknown_statuses,
             unknown_names: Mutex::default(),
             http,
+            action_links,
             verdict,
             notify: OnceLock::new(),
             history: OnceLock::new(),
@@ -280,6 +289,11 @@ impl Metrics {
         self.http
             .with_label_values(&[route, method, status])
             .observe(took.as_secs_f64());
+    }
+
+    /// Somebody came by a link of a mail.
+    pub(crate) fn came_by_link(&self, outcome: &'static str) {
+        self.action_links.with_label_values(&[outcome]).inc();
     }
 
     /// What the mail room tells; nothing before it is there.

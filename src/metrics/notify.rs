@@ -61,6 +61,11 @@ pub(super) fn notify(counts: &NotifyCounts, page: &mut Vec<MetricFamily>) {
             "Notices beyond a recipient's cap a minute: told by a digest and not by a mail of their own.",
             counts.folded,
         ),
+        (
+            "notices_webhooks_total",
+            "Deliveries to webhooks.",
+            counts.webhooks,
+        ),
     ];
     for (name, help, value) in counters {
         Family::counter(name, help, &[])

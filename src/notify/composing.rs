@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counters::{Counters, add};
 use super::email::{Composer, Message};
-use crate::store::{DIGEST, Due, Ledger, LedgerError, Members, REPORT};
+use crate::store::{DIGEST, Due, Ledger, LedgerError, Members, REPORT, WEBHOOK};
 
 /// Notices that a digest lists; it says how many more it tells. Judgement: what a person still reads, and
 /// well under the 100 KB at which mail programs cut.
@@ -44,6 +44,10 @@ pub(super) async fn compose(
                 Some(tokio::task::spawn_blocking(move || match what {
                     What::Notice(notice) => composer.compose(&message_id, &notice),
                     What::Report(report) => composer.compose_report(&message_id, &report),
+                    What::Hook(body) => Ok(Message {
+                        subject: WEBHOOK.to_owned(),
+                        eml: body,
+                    }),
                     What::Digest(members) => composer.compose_digest(&message_id, &members),
                 }))
             }
@@ -76,6 +80,7 @@ pub(super) async fn compose(
 enum What {
     Notice(Vec<u8>),
     Report(Vec<u8>),
+    Hook(Vec<u8>),
     Digest(Members),
 }
 
@@ -88,6 +93,7 @@ async fn what_to_compose(ledger: &Ledger, due: &mut Due) -> Result<What, LedgerE
     let stored = std::mem::take(&mut due.notice);
     Ok(match due.reason.as_str() {
         REPORT => What::Report(stored),
+        WEBHOOK => What::Hook(stored),
         _ => What::Notice(stored),
     })
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::{DIGEST, REPORT};
+use crate::store::{DIGEST, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting`, `dead_letters`,
 /// `in_flight` and `minute_most` only grows.
@@ -38,6 +38,8 @@ pub struct NotifyCounts {
     pub digests: u64,
     /// Reports sent.
     pub reports: u64,
+    /// Deliveries to webhooks.
+    pub webhooks: u64,
     /// Notices that are told by a digest and not by a mail of their own.
     pub folded: u64,
     /// Times that a notice was held for the next minute by a recipient's cap.
@@ -69,6 +71,7 @@ pub(super) struct Counters {
     pub(super) minute_most: AtomicU64,
     digests: AtomicU64,
     reports: AtomicU64,
+    webhooks: AtomicU64,
     pub(super) folded: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) shed: AtomicU64,
@@ -86,6 +89,7 @@ impl Counters {
         match reason {
             DIGEST => add(&self.digests, 1),
             REPORT => add(&self.reports, 1),
+            WEBHOOK => add(&self.webhooks, 1),
             _ => {}
         }
         let at = NoticeReason::ALL
@@ -127,6 +131,7 @@ impl Counters {
             minute_most: get(&self.minute_most),
             digests: get(&self.digests),
             reports: get(&self.reports),
+            webhooks: get(&self.webhooks),
             folded: get(&self.folded),
             held: get(&self.held),
             shed: get(&self.shed),

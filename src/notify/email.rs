@@ -17,6 +17,7 @@ use super::config::MailConfig;
 use super::identity;
 use super::render::{RenderError, Rendered, Renderer};
 use crate::alerting::Notice;
+use crate::links::Links;
 use crate::reports::{Reader, ReportNotice, csv};
 use crate::rules::{Contact, Severity};
 use crate::store::{DIGEST, Entry, Members, REPORT};
@@ -68,6 +69,7 @@ pub struct Composer {
     from: Mailbox,
     reply_to: Option<Mailbox>,
     domain: String,
+    links: Option<Links>,
 }
 
 impl Composer {
@@ -90,7 +92,13 @@ impl Composer {
             from,
             reply_to,
             domain,
+            links: None,
         })
+    }
+
+    /// The same, with links to act by in the mails of triggers.
+    pub fn with_links(self, links: Option<Links>) -> Composer {
+        Composer { links, ..self }
     }
 
     /// The sender's address, for the envelope.
@@ -195,7 +203,9 @@ impl Composer {
             .map_or(self.domain.as_str(), |(_, domain)| domain);
         let root_id = identity::root_id(notice, domain);
         let content_id = format!("chart.{message_id}");
-        let rendered = self.renderer.render(notice, &content_id)?;
+        let rendered = self
+            .renderer
+            .render(notice, &content_id, self.links.as_ref())?;
         let mut message = self.addressed(
             message_id,
             &notice.recipient,

@@ -12,6 +12,8 @@ mod identity;
 mod email;
 mod render;
 
+mod hooks;
+
 mod backend;
 mod composing;
 mod delivery;
@@ -27,4 +29,5 @@ pub use backend::{DeliveryError, Failure, Mail, Mailer, MailerError, Memory};
 pub use config::{MailConfig, Security, SmtpConfig};
 pub use counters::NotifyCounts;
 pub use email::{Composer, EmailError, Message};
+pub use hooks::{HookConfig, HookEvent, Hooks, HooksError};
 pub use service::{Clock, Notifier, NotifyError, Told};

@@ -1,5 +1,6 @@
 //! A notice as texts and a picture; many of them as a table. No headers, no MIME, no sending.
 
+mod acts;
 mod chart;
 mod correction;
 mod demand;
@@ -18,6 +19,7 @@ use minijinja::{Environment, Value, context};
 use thiserror::Error;
 
 use crate::alerting::Notice;
+use crate::links::Links;
 use crate::reports::{Reader, Report};
 use digest::DigestView;
 use report::ReportView;
@@ -69,11 +71,13 @@ impl Renderer {
         Ok(Renderer { templates })
     }
 
-    /// Renders a notice whose chart will be the MIME part `content_id`.
+    /// Renders a notice whose chart will be the MIME part `content_id`; with links it offers what its reader
+    /// may do.
     pub(super) fn render(
         &self,
         notice: &Notice,
         content_id: &str,
+        links: Option<&Links>,
     ) -> Result<Rendered, RenderError> {
         let clock = number::Clock::of(&notice.time_zone);
         let chart = chart::draw(
@@ -86,6 +90,7 @@ impl Renderer {
         if chart.is_none() {
             view.chart = None;
         }
+        view.acts = links.and_then(|links| acts::offered(notice, links));
         let view = context! { cid => content_id, ..Value::from(Serde(&view)) };
         Ok(Rendered {
             subject: view::subject(notice),

@@ -18,8 +18,9 @@ use super::config::MailConfig;
 use super::counters::{Counters, NotifyCounts, add};
 use super::delivery::Delivery;
 use super::email::{Composer, EmailError};
+use super::hooks::Hooks;
 use super::minute::Minute;
-use crate::alerting::Notice;
+use crate::alerting::{Feedback, Notice};
 use crate::reports::ReportNotice;
 use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded};
 
@@ -37,6 +38,8 @@ pub struct Told {
     pub notices: Vec<Notice>,
     /// Reports, one for each recipient.
     pub reports: Vec<ReportNotice>,
+    /// New explanations for the front line, for webhooks.
+    pub feedback: Vec<Feedback>,
 }
 
 /// Why the notifier did not do what it was asked.
@@ -64,6 +67,7 @@ impl NotifyError {
 pub struct Notifier {
     ledger: Ledger,
     composer: Arc<Composer>,
+    hooks: Hooks,
     clock: Clock,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
@@ -91,7 +95,20 @@ impl Notifier {
         config: MailConfig,
         clock: Clock,
     ) -> Result<Notifier, NotifyError> {
-        let composer = Arc::new(Composer::new(&config)?);
+        let composer = Composer::new(&config)?;
+        Notifier::start_with(composer, Hooks::default(), ledger, mailer, config, clock).await
+    }
+
+    /// [`Notifier::start`] with webhooks, and a composer of one's own that was made of the same configuration.
+    pub async fn start_with(
+        composer: Composer,
+        hooks: Hooks,
+        ledger: Ledger,
+        mailer: Mailer,
+        config: MailConfig,
+        clock: Clock,
+    ) -> Result<Notifier, NotifyError> {
+        let composer = Arc::new(composer);
         let counters = Arc::new(Counters::default());
         let requeued = ledger.requeue().await?;
         if requeued > 0 {
@@ -106,6 +123,7 @@ impl Notifier {
         let delivery = Delivery {
             ledger: ledger.clone(),
             mailer,
+            hooks: hooks.clone(),
             composer: Arc::clone(&composer),
             from: composer.sender().email.clone(),
             config,
@@ -123,6 +141,7 @@ impl Notifier {
         Ok(Notifier {
             ledger,
             composer,
+            hooks,
             clock,
             counters,
             wake,
@@ -133,16 +152,17 @@ impl Notifier {
         })
     }
 
-    /// [`Notifier::tell`] of an epoch in which no report is due.
+    /// [`Notifier::tell`] of an epoch in which only notices are to be told.
     pub async fn decide(&self, epoch: u64, notices: &[Notice]) -> Result<Recorded, NotifyError> {
-        self.record(epoch, notices, &[]).await
+        self.record(epoch, notices, &[], &[]).await
     }
 
-    /// Records an epoch's notices and reports. When it returns they are durable, and will be sent, once; a
-    /// replay of the same epoch changes nothing. The engine waits for this, so it only writes them down: they
-    /// become mails when they are due.
+    /// Records what an epoch wants told. When it returns it is durable, and will be sent, once; a replay of the
+    /// same epoch changes nothing. The engine waits for this, so it only writes down: mails are made when they
+    /// are due.
     pub async fn tell(&self, epoch: u64, told: &Told) -> Result<Recorded, NotifyError> {
-        self.record(epoch, &told.notices, &told.reports).await
+        self.record(epoch, &told.notices, &told.reports, &told.feedback)
+            .await
     }
 
     async fn record(
@@ -150,8 +170,9 @@ impl Notifier {
         epoch: u64,
         notices: &[Notice],
         reports: &[ReportNotice],
+        feedback: &[Feedback],
     ) -> Result<Recorded, NotifyError> {
-        let count = (notices.len() + reports.len()) as u64;
+        let count = (notices.len() + reports.len() + feedback.len()) as u64;
         let mut recorded_at_ms = self.recorded_at_ms.lock().await;
         if self.stopped.load(Ordering::SeqCst) {
             return Err(NotifyError::Stopped);
@@ -172,11 +193,12 @@ impl Notifier {
                 known: count,
             }
         } else {
+            let hooked = self.hooks.entries(notices, feedback);
             let notices = notices.iter();
             let notices = notices.map(|notice| self.composer.entry(notice));
             let reports = reports.iter();
             let reports = reports.map(|report| self.composer.entry_of_report(report));
-            let entries: Vec<Entry> = notices.chain(reports).collect();
+            let entries: Vec<Entry> = notices.chain(reports).chain(hooked).collect();
             self.ledger.record(epoch, &entries).await?
         };
         *recorded_at_ms = now_ms;

@@ -2,6 +2,8 @@
 
 mod delivering;
 mod digests;
+mod hooks;
+mod links;
 mod message;
 mod reports;
 mod smtp;

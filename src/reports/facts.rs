@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::alerting::Alert;
 use crate::effect::Totals;
 use crate::reports::report::{Report, Value};
-use crate::reports::{benchmark, bulletin, demands, effects};
+use crate::reports::{benchmark, bulletin, demands, effects, frontline};
 use crate::rules::{Kqi, Period, ReportKind, ReportRule, RuleBook, Text, score};
 use crate::triggers::{Process, Trigger};
 
@@ -90,6 +90,7 @@ pub fn build(facts: &Facts<'_>) -> Report {
         ReportKind::Bulletin => bulletin::fill(facts, &mut report),
         ReportKind::Benchmark => benchmark::fill(facts, &mut report),
         ReportKind::Effects => effects::fill(facts, &mut report),
+        ReportKind::Frontline => frontline::fill(facts, &mut report),
     }
     if facts.skipped > 0 {
         let count = facts.skipped;

@@ -11,6 +11,7 @@ mod csv;
 mod demands;
 mod effects;
 mod facts;
+mod frontline;
 mod report;
 mod show;
 mod suggestions;

@@ -73,7 +73,7 @@ impl Reader {
     /// What the report is about: `2026-03-02`, or the first and the last day; of a list of what is open
     /// the moment that it shows.
     pub fn period(&self, report: &Report) -> String {
-        if report.kind == ReportKind::DemandList {
+        if matches!(report.kind, ReportKind::DemandList | ReportKind::Frontline) {
             let at = self.time(report.decided_at_ms);
             return match self.language {
                 Language::Zh => format!("截至 {at}"),

@@ -24,11 +24,19 @@ pub enum ReportKind {
     Benchmark,
     /// What became of mends, and the funnel before them (domain facts E8, G10).
     Effects,
+    /// 客服解释口径: what agents tell customers, by service and place (domain facts H14, H23 to H25).
+    Frontline,
 }
 
 impl ReportKind {
     /// The names in files, metrics and the API, in the order of the variants.
-    pub const NAMES: [&'static str; 4] = ["demand_list", "bulletin", "benchmark", "effects"];
+    pub const NAMES: [&'static str; 5] = [
+        "demand_list",
+        "bulletin",
+        "benchmark",
+        "effects",
+        "frontline",
+    ];
 
     /// The name in files, metrics and the API.
     pub const fn name(self) -> &'static str {

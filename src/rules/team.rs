@@ -307,6 +307,12 @@ impl RuleBook {
         })
     }
 
+    /// The person with an address who holds a desk, at work or not; none once the book has it otherwise.
+    pub fn holder(&self, desk: &Desk, email: &str) -> Option<&Contact> {
+        let (_, role) = self.desk(desk)?;
+        role.contacts.iter().find(|who| who.email == email)
+    }
+
     /// The first role of a department, which is told of alerts.
     pub fn first_desk(&self, department: &str) -> Option<Desk> {
         let department = self.departments.iter().find(|d| d.id == department)?;

@@ -11,6 +11,9 @@ pub const DIGEST: &str = "digest";
 /// The reason of a row that is a report, and no notice: it is told by a mail of its own, whatever else waits.
 pub const REPORT: &str = "report";
 
+/// The reason of a row that goes to a webhook: its notice is the body as it is posted.
+pub const WEBHOOK: &str = "webhook";
+
 /// A notice to be told: the ledger keeps it and does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

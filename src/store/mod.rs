@@ -16,7 +16,7 @@ mod tests;
 pub use check::LedgerCheck;
 pub use entry::{
     Attempt, Counts, DIGEST, Delivery, DeliveryState, Due, Entry, Failed, Fold, LedgerError,
-    Members, REPORT, Recorded, Resent, Wanted,
+    Members, REPORT, Recorded, Resent, WEBHOOK, Wanted,
 };
 pub use history::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, Filter, History, HistoryError,

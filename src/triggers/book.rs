@@ -65,6 +65,8 @@ pub enum NewsReason {
     Overdue,
     /// It goes to another department.
     HandedOver,
+    /// Somebody has taken a step by a link of a mail.
+    Progressed,
     /// The department has answered: mended, or not optimised.
     Answered,
     /// It is over.
@@ -92,6 +94,19 @@ pub struct News {
     pub at_ms: i64,
 }
 
+/// A new explanation for the front line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The trigger.
+    pub id: String,
+    /// Number of the explanation, from 1.
+    pub number: u32,
+    /// How the work had come out, by its name.
+    pub outcome: Option<&'static str>,
+    /// When an answer was due, ms.
+    pub due_ms: Option<i64>,
+}
+
 /// All triggers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TriggerBook {
@@ -113,6 +128,9 @@ pub struct TriggerBook {
     /// News of the step under way.
     #[serde(skip)]
     news: Vec<News>,
+    /// Explanations of the step under way.
+    #[serde(skip)]
+    pub(super) said: Vec<Said>,
 }
 
 impl TriggerBook {
@@ -184,6 +202,11 @@ impl TriggerBook {
             }
         }
         news
+    }
+
+    /// What agents tell customers since this was asked last.
+    pub fn take_said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.said)
     }
 
     /// The alert of an object is over; the trigger stays with its department.

@@ -244,6 +244,14 @@ pub enum MoveError {
         /// The trigger.
         id: String,
     },
+    /// The link that it was asked by is over.
+    #[error("the link is over: trigger {id} is {state} since it was sent")]
+    LinkOver {
+        /// The trigger.
+        id: String,
+        /// Its state.
+        state: String,
+    },
     /// Something is asked of a trigger that no department works on.
     #[error("trigger {id} is {state}: {wanted}")]
     NotAtWork {

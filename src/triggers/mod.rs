@@ -11,10 +11,12 @@ mod due;
 mod evidence;
 mod explain;
 mod flow;
+mod link;
 mod measured;
 mod moves;
 mod open;
 mod process;
+mod reroute;
 mod tickets;
 mod trigger;
 mod urgency;
@@ -22,7 +24,7 @@ mod urgency;
 #[cfg(test)]
 mod tests;
 
-pub use book::{ENGINE, News, NewsReason, Now, TriggerBook, TriggerLimits};
+pub use book::{ENGINE, News, NewsReason, Now, Said, TriggerBook, TriggerLimits};
 pub use cause::{Cause, Place};
 pub use crossing::Crossing;
 pub use evidence::EVIDENCE_MAX;

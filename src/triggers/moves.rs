@@ -1,7 +1,7 @@
 //! Commands of people, and what the engine does at once because of them.
 
-use crate::rules::{Contact, Desk, OwnerBy, Text};
-use crate::triggers::book::{ENGINE, NewsReason, Now};
+use crate::rules::{Contact, Desk, Owner, OwnerBy, Text};
+use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
 use crate::triggers::trigger::{Explanation, Outcome, TriggerMove};
@@ -137,14 +137,33 @@ impl TriggerBook {
             role: desk.role.clone(),
         })?;
         let before = &trigger.owner;
-        let is_hop = before.department != owner.department;
         let why = format!(
             "handed over from {} ({}) to {} ({}): {reason}",
             before.department, before.role, owner.department, owner.role
         );
-        let was_asked = trigger
-            .state
-            .may_become(TriggerState::Dispatched, By::HandOver);
+        self.pass_on(id, owner, false, (actor, why), now);
+        self.shown(id)
+    }
+
+    /// Gives a trigger to another owner, whoever decided so, who must accept it anew unless it `goes_on` as it
+    /// was.
+    pub(super) fn pass_on(
+        &mut self,
+        id: &str,
+        owner: Owner,
+        goes_on: bool,
+        (actor, why): (&str, String),
+        now: Now<'_>,
+    ) {
+        let Some(trigger) = self.triggers.get(id).cloned() else {
+            return;
+        };
+        let before = &trigger.owner;
+        let is_hop = before.department != owner.department;
+        let is_asked_anew = !goes_on
+            && trigger
+                .state
+                .may_become(TriggerState::Dispatched, By::HandOver);
         if is_hop {
             let hops = self
                 .process
@@ -166,23 +185,25 @@ impl TriggerBook {
             trigger.hops += u32::from(is_hop);
             trigger.owner = owner;
             trigger.owned_since_ms = now.at_ms;
+            trigger.stands_since_revision = trigger.revision + 1;
             trigger.copies = copies;
-            if !was_asked {
-                trigger.review_required = review_required;
+            if !is_asked_anew {
+                if !goes_on {
+                    trigger.review_required = review_required;
+                }
                 trigger.remark(actor, why.clone(), now.at_ms);
             }
         }
-        if was_asked {
+        if is_asked_anew {
             self.write(id, TriggerState::Dispatched, actor, Some(&why), now);
             self.set_deadline(id, now);
         }
         let copies = self.copies_of(id);
         let recipients = recipients.into_iter().chain(copies).collect();
         self.tell(id, NewsReason::HandedOver, recipients, now);
-        if !was_asked {
+        if !is_asked_anew && !goes_on {
             self.go_on(id, now);
         }
-        self.shown(id)
     }
 
     /// Somebody has seen it: reminders and escalation are held back for a while.
@@ -207,6 +228,7 @@ impl TriggerBook {
         let until_ms = policy.calendar.after(now.at_ms, policy.ack_ms);
         if let Some(trigger) = self.edit(id) {
             trigger.ack_until_ms = Some(until_ms);
+            trigger.acknowledged_revision = trigger.revision;
             trigger.remark(actor, "acknowledged".to_owned(), now.at_ms);
         }
         self.shown(id)
@@ -264,6 +286,7 @@ impl TriggerBook {
             reason: reason.map(str::to_owned),
         });
         trigger.state = to;
+        trigger.stands_since_revision = trigger.revision + 1;
         trigger.ack_until_ms = None;
     }
 
@@ -280,6 +303,13 @@ impl TriggerBook {
                 state: trigger.state,
                 text,
             });
+            let said = Said {
+                id: id.to_owned(),
+                number: u32::try_from(trigger.explanations.len()).unwrap_or(u32::MAX),
+                outcome: trigger.outcome.as_ref().map(Outcome::name),
+                due_ms: trigger.deadline.map(|deadline| deadline.due_ms),
+            };
+            self.said.push(said);
         }
     }
 

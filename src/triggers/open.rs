@@ -259,6 +259,8 @@ impl TriggerBook {
             absorbed: Vec::new(),
             hops: 0,
             revision: 0,
+            stands_since_revision: 1,
+            acknowledged_revision: 0,
             told: Vec::new(),
             explanations: Vec::new(),
             history: vec![TriggerMove {

@@ -2,5 +2,7 @@ mod bench;
 mod causes;
 mod clock;
 mod closing;
+mod links;
+mod reroute;
 mod table;
 mod walks;

@@ -227,6 +227,11 @@ pub struct Trigger {
     pub hops: u32,
     /// Counts what was told of it.
     pub revision: u32,
+    /// The first revision since it came into its present state, or to its present owner: links of earlier
+    /// ones are over.
+    pub stands_since_revision: u32,
+    /// The revision up to which links to acknowledge it are over.
+    pub acknowledged_revision: u32,
     /// Everybody who was told.
     pub told: Vec<Contact>,
     /// What agents tell customers, the newest last.

@@ -33,18 +33,25 @@ impl Engine {
 
     /// With the shipped rule book and more files: configuration, and nothing else.
     pub(crate) async fn with_rules(more: &[(&str, &str)]) -> Engine {
+        Engine::with(more, |_| {}).await
+    }
+
+    /// With more rules, and another configuration.
+    pub(crate) async fn with(more: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Engine {
         let folder = tempfile::tempdir().unwrap();
         let rules = folder.path().join("rules");
         copy_rules(&rules);
         for (name, text) in more {
             std::fs::write(rules.join(name), text).unwrap();
         }
-        let config = Config {
+        let mut config = Config {
             data: folder.path().join("data"),
             listen: "127.0.0.1:0".to_owned(),
             workers: 2,
             ..Config::default()
         };
+        config.history.url = crate::database::fresh().await;
+        change(&mut config);
         let app = App::start(config, RuleSource::Path(rules)).await.unwrap();
         let engine = Engine {
             app,
@@ -74,7 +81,7 @@ impl Engine {
         format!("http://{}{path}", self.app.address)
     }
 
-    async fn ask(&self, path: &str) -> (reqwest::StatusCode, String) {
+    pub(crate) async fn ask(&self, path: &str) -> (reqwest::StatusCode, String) {
         let answer = self.client.get(self.url(path)).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
@@ -86,14 +93,45 @@ impl Engine {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Asks with a token; with a body it is posted.
+    pub(crate) async fn with_token(
+        &self,
+        token: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> (reqwest::StatusCode, Value) {
+        let url = self.url(path);
+        let request = match body {
+            None => self.client.get(url),
+            Some(body) => self.client.post(url).json(&body),
+        };
+        let answer = request.bearer_auth(token).send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    /// Posts a form as a browser does.
+    pub(crate) async fn post_form(&self, path: &str, form: &str) -> (reqwest::StatusCode, String) {
+        let request = self.client.post(self.url(path)).body(form.to_owned());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
     /// Posts events, all of which must be taken.
     pub(crate) async fn tell(&self, events: &[Value]) {
+        self.tell_with("", events).await;
+    }
+
+    /// The same, as the holder of a token.
+    pub(crate) async fn tell_with(&self, token: &str, events: &[Value]) {
         for batch in events.chunks(20_000) {
             let mut body = String::new();
             for event in batch {
                 writeln!(body, "{event}").unwrap();
             }
             let request = self.client.post(self.url("/v1/events")).body(body);
+            let request = request.bearer_auth(token);
             let receipt: Value = request.send().await.unwrap().json().await.unwrap();
             assert_eq!(receipt["accepted"], batch.len(), "{receipt}");
         }
@@ -101,8 +139,13 @@ impl Engine {
 
     /// Lets event time pass `at_ms` on every stream, with events that no KQI counts.
     pub(crate) async fn pass(&self, at_ms: i64) {
+        self.tell(&Engine::clock(at_ms)).await;
+    }
+
+    /// Events that let event time pass `at_ms`.
+    pub(crate) fn clock(at_ms: i64) -> Vec<Value> {
         let ts = at_ms + 30 * MINUTE;
-        self.tell(&[
+        vec![
             json!({"type": "dial_test", "ts": ts, "service": "sms_hall", "step": "clock", "ok": true}),
             json!({"type": "boss_call", "ts": ts, "host": "clock", "interface": "clock", "latency_ms": 1}),
             json!({"type": "boss_connection", "ts": ts, "host": "clock", "interface": "clock", "connection": "clock", "state": "released"}),
@@ -110,8 +153,7 @@ impl Engine {
             json!({"type": "gauge", "ts": ts, "name": "clock", "value": 1}),
             json!({"type": "mms_submit", "ts": ts, "message_id": format!("clock {ts}"), "service": "mms"}),
             json!({"type": "mms_receipt", "ts": ts, "message_id": format!("clock {ts}"), "status": "Forwarded"}),
-        ])
-        .await;
+        ]
     }
 
     /// The same, when a gateway has reported too: no source may hold the receipts back.

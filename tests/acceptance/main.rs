@@ -10,9 +10,11 @@
     reason = "a test's helpers fail the test; clippy.toml allows that only inside #[test]"
 )]
 
+mod action_links;
 mod boss;
 mod complaints;
 mod crossing;
+mod database;
 mod dial_tests;
 mod effects;
 mod engine;
@@ -22,3 +24,4 @@ mod loops;
 mod messages;
 mod places;
 mod reports;
+mod subscribers;

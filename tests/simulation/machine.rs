@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     pub(crate) slow_epochs: u64,
     /// The one that is being written.
     writing: Option<Writing>,
+    /// The newest epoch of which something is in the ledger.
+    told_upto: Option<u64>,
     /// Checkpoints written by this process.
     pub(crate) checkpoints: usize,
     /// Segments cut by this process.
@@ -140,7 +142,10 @@ impl Mind {
         let effects = self.engine.step(&cut, &commands);
         let notice = |effect| match effect {
             Effect::Notice(notice) => Some(*notice),
-            Effect::Transition(_) | Effect::Report(_) | Effect::Answer { .. } => None,
+            Effect::Transition(_)
+            | Effect::Report(_)
+            | Effect::Feedback(_)
+            | Effect::Answer { .. } => None,
         };
         effects.into_iter().filter_map(notice).collect()
     }
@@ -185,6 +190,8 @@ impl Machine {
         };
         let epochs = Epochs::new(journal, recovery.producers, EpochConfig::default());
         let resumed = beginning.is_some();
+        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
+        assert!(outside.decided_upto() >= told_upto, "the ledger is behind");
         let mind = match beginning {
             Some(beginning) => Mind::with(
                 workers,
@@ -202,6 +209,7 @@ impl Machine {
             wants_checkpoint: false,
             slow_epochs: 0,
             writing: None,
+            told_upto,
             checkpoints: 0,
             cuts: 0,
             resumed,
@@ -269,12 +277,19 @@ impl Machine {
         let checkpoint = self.wants_checkpoint && self.writing.is_none();
         self.wants_checkpoint &= !checkpoint;
         let notices = self.mind.think(epoch, checkpoint);
+        let tells = !notices.is_empty();
         outside.decide(chance, number, notices)?;
+        if tells {
+            self.told_upto = Some(number);
+        }
         let state = self.mind.cuts.take_state();
         let in_force = self.mind.interpreter.in_force();
         if let (Some(state), Some((plan, files))) = (state, in_force) {
             self.writing = Some(Writing {
-                head: head_of(number, now_ms, next, files.as_ref().clone(), plan),
+                head: Head {
+                    told_upto: self.told_upto,
+                    ..head_of(number, now_ms, next, files.as_ref().clone(), plan)
+                },
                 engine: self.mind.engine.state(),
                 state,
                 epochs_left: self.slow_epochs,

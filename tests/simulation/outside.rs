@@ -148,6 +148,11 @@ impl Outside {
         Ok(())
     }
 
+    /// The newest epoch that the ledger knows.
+    pub(crate) fn decided_upto(&self) -> Option<u64> {
+        self.runtime.block_on(self.ledger.decided_upto()).unwrap()
+    }
+
     /// Identities of everything in the ledger, all of which must be sent.
     pub(crate) fn told(&self) -> Vec<String> {
         let rows = self.ledger.list(None, ROWS_MAX, 0);

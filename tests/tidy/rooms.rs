@@ -8,6 +8,7 @@ use crate::sources::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("supervisor", &[]),
+    ("links", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),
@@ -23,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "alerting", "dataflow", "effect", "event", "reports", "rules", "triggers",
+            "alerting", "dataflow", "effect", "event", "links", "reports", "rules", "triggers",
         ],
     ),
     ("journal", &[]),
@@ -35,7 +36,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
-    ("notify", &["alerting", "reports", "rules", "store"]),
+    (
+        "notify",
+        &["alerting", "links", "reports", "rules", "store"],
+    ),
     (
         "api",
         &[
@@ -48,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event",
             "ingest",
             "journal",
+            "links",
             "metrics",
             "mm7",
             "reports",

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::ApiJson;
 use crate::api::router::{Server, now_ms};
@@ -15,6 +16,7 @@ use crate::api::views::{
 };
 use crate::engine::Command;
 use crate::journal::{Record, Submit};
+use crate::triggers::Trigger;
 
 /// Longest name of who commands, characters.
 const ACTOR_CHARS_MAX: usize = 100;
@@ -45,18 +47,19 @@ const REASON_CHARS_MAX: usize = 2_000;
 )]
 pub(in crate::api) async fn hand_over(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     ApiJson(asked): ApiJson<HandOverRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
-    let actor = actor_of(&asked.actor)?;
+    let actor = actor_of(&caller, asked.actor.as_deref())?;
     check_reason(Some(&asked.reason))?;
     let command = Command::HandOver {
-        id: id.clone(),
+        id,
         department: asked.department,
         role: asked.role,
         reason: asked.reason,
     };
-    command_on(&server, &id, actor, &command).await
+    command_on(&server, &caller, actor, &command).await
 }
 
 /// Acknowledges a trigger: its reminders and its escalation are held back for the rule book's time.
@@ -81,12 +84,13 @@ pub(in crate::api) async fn hand_over(
 )]
 pub(in crate::api) async fn acknowledge(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     ApiJson(asked): ApiJson<AcknowledgeRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
-    let actor = actor_of(&asked.actor)?;
-    let command = Command::Acknowledge { id: id.clone() };
-    command_on(&server, &id, actor, &command).await
+    let actor = actor_of(&caller, asked.actor.as_deref())?;
+    let command = Command::Acknowledge { id };
+    command_on(&server, &caller, actor, &command).await
 }
 
 /// Tickets that wait for a trigger's answer, or have it.
@@ -124,15 +128,26 @@ pub(in crate::api) async fn process(State(server): State<Arc<Server>>) -> Json<P
 /// Journals a command on a trigger, and waits for what the engine makes of it.
 pub(super) async fn command_on(
     server: &Server,
-    id: &str,
+    caller: &Caller,
     actor: String,
     command: &Command,
 ) -> Result<Json<TriggerView>, ApiError> {
     let snapshot = server.snapshot();
+    let id = command.trigger().unwrap_or_default();
     // What nobody can have seen need not be journaled.
-    if !snapshot.triggers.iter().any(|trigger| trigger.id == id) {
-        return Err(unknown(id));
-    }
+    let trigger = snapshot.triggers.iter().find(|trigger| trigger.id == id);
+    let trigger = trigger.ok_or_else(|| unknown(id))?;
+    caller.check_department(&trigger.owner.department)?;
+    let trigger = carry_out(server, actor, command).await?;
+    Ok(Json(TriggerView::of(&trigger, &server.snapshot())))
+}
+
+/// Journals a command, and waits for the trigger that the engine makes of it.
+pub(super) async fn carry_out(
+    server: &Server,
+    actor: String,
+    command: &Command,
+) -> Result<Trigger, ApiError> {
     let body =
         serde_json::to_vec(command).map_err(|error| ApiError::internal(error.to_string()))?;
     let ack = server
@@ -150,10 +165,8 @@ pub(super) async fn command_on(
     let answer = server.state.answers.wait(ack.position.0);
     let patience = Duration::from_millis(server.state.config.answer_timeout_ms);
     match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(trigger))) => {
-            let snapshot = server.snapshot();
-            Ok(Json(TriggerView::of(&trigger, &snapshot)))
-        }
+        Ok(Ok(Ok(Some(trigger)))) => Ok(trigger),
+        Ok(Ok(Ok(None))) => Err(ApiError::internal("the command did nothing to a trigger")),
         Ok(Ok(Err(refused))) => Err(refused.into()),
         Ok(Err(_)) | Err(_) => Err(ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -166,8 +179,9 @@ pub(super) async fn command_on(
     }
 }
 
-/// Who commands, if that is a usable name.
-pub(super) fn actor_of(actor: &str) -> Result<String, ApiError> {
+/// Who commands, if that is a usable name: the token's, or where the server is open the body's.
+pub(super) fn actor_of(caller: &Caller, given: Option<&str>) -> Result<String, ApiError> {
+    let actor = caller.actor(given)?.unwrap_or_default();
     let actor = actor.trim();
     if actor.is_empty() || actor.chars().count() > ACTOR_CHARS_MAX {
         return Err(ApiError::bad_request(

@@ -7,10 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use utoipa::OpenApi as _;
 
 use crate::api::error::ApiError;
-use crate::api::openapi::Document;
+use crate::api::openapi::document;
 use crate::api::router::{Server, now_ms};
 use crate::api::views::ErrorBody;
 use crate::metrics::{Metrics, Scrape};
@@ -57,5 +56,5 @@ pub(in crate::api) async fn metrics(
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
 pub(in crate::api) async fn openapi() -> impl IntoResponse {
-    Json(Document::openapi())
+    Json(document())
 }

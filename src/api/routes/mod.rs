@@ -5,6 +5,7 @@
     reason = "utoipa writes `params(Query)` with a qualified name"
 )]
 
+pub(super) mod actions;
 pub(super) mod alerts;
 pub(super) mod asking;
 pub(super) mod complaints;
@@ -20,5 +21,6 @@ pub(super) mod notices;
 pub(super) mod reports;
 pub(super) mod rules;
 pub(super) mod status;
+pub(super) mod subscribers;
 pub(super) mod triggers;
 pub(super) mod windows;

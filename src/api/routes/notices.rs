@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiQuery};
 use crate::api::router::Server;
@@ -95,10 +96,11 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn resend(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     ApiJson(asked): ApiJson<ResendRequest>,
 ) -> Result<Json<ResendView>, ApiError> {
-    let actor = actor_of(&asked.actor)?;
+    let actor = actor_of(&caller, asked.actor.as_deref())?;
     check_reason(asked.reason.as_deref())?;
     let deliveries = &server.state.deliveries;
     let resent = deliveries

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiQuery};
 use crate::api::router::Server;
@@ -127,22 +128,26 @@ pub(in crate::api) async fn one(
 )]
 pub(in crate::api) async fn advance(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     ApiJson(asked): ApiJson<MoveRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
-    let (to, kind, actor) = judged(&asked)?;
+    let (to, kind, actor) = judged(&caller, &asked)?;
     let command = Command::MoveTrigger {
-        id: id.clone(),
+        id,
         to,
         reason: asked.reason,
         kind,
         review_at_ms: asked.review_at_ms,
         remedy: asked.remedy,
     };
-    command_on(&server, &id, actor, &command).await
+    command_on(&server, &caller, actor, &command).await
 }
 
-fn judged(asked: &MoveRequest) -> Result<(TriggerState, Option<Refusal>, String), ApiError> {
+fn judged(
+    caller: &Caller,
+    asked: &MoveRequest,
+) -> Result<(TriggerState, Option<Refusal>, String), ApiError> {
     let to = TriggerState::from_name(&asked.to).ok_or_else(|| {
         let names = TriggerState::ALL.map(TriggerState::name);
         ApiError::bad_request(
@@ -157,7 +162,7 @@ fn judged(asked: &MoveRequest) -> Result<(TriggerState, Option<Refusal>, String)
             ApiError::bad_request("bad_body", format!("kind is {kind:?}, wanted {names}"))
         })
     });
-    let actor = actor_of(&asked.actor)?;
+    let actor = actor_of(caller, asked.actor.as_deref())?;
     check_reason(asked.reason.as_deref())?;
     Ok((to, kind.transpose()?, actor))
 }

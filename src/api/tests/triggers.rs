@@ -230,10 +230,7 @@ async fn moves_that_cannot_be_are_refused_with_what_can() {
             "{\"to\": 1}",
             "the body does not fit: to: invalid type: integer `1`, expected a string at line 1 column 8",
         ),
-        (
-            "{\"to\": \"done\"}",
-            "the body does not fit: missing field `actor` at line 1 column 14",
-        ),
+        ("{\"to\": \"done\"}", "actor must have 1 to 100 characters"),
         (
             "7",
             "the body does not fit: invalid type: integer `7`, expected a JSON object at line 1 column 1",

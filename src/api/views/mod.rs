@@ -17,6 +17,7 @@ mod notice;
 mod report;
 mod rule;
 mod status;
+mod subscriber;
 mod trigger;
 mod window;
 pub(crate) mod words;
@@ -48,7 +49,10 @@ pub use report::{
     FigureView, ReportColumnView, ReportHeadView, ReportView, ReportsView, TableView,
 };
 pub use rule::ReloadView;
-pub use status::{JournalView, QueuesView, SourceView, StatusView, StreamView};
+pub use status::{AccessView, JournalView, QueuesView, SourceView, StatusView, StreamView};
+pub use subscriber::{
+    AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
+};
 pub use trigger::{
     AcknowledgeRequest, EvidenceView, HandOverRequest, MoveRequest, MoveView, SourceOfTriggerView,
     TriggerView, TriggersView,

@@ -92,8 +92,9 @@ pub struct NoticeView {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResendRequest {
-    /// Who wishes it, 1 to 100 characters.
-    pub actor: String,
+    /// Who wishes it, 1 to 100 characters; with a token it is the token's name, and left out.
+    #[serde(default)]
+    pub actor: Option<String>,
     /// Why, for example what was mended; at most 2,000 characters.
     pub reason: Option<String>,
 }

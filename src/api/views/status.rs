@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::{HealthNow, iso};
+use crate::api::{Access, HealthNow, iso};
 use crate::dataflow::{Counts, SourceState, Watermarks};
 use crate::engine::Snapshot;
 use crate::event::{SourceId, Stream};
@@ -45,6 +45,8 @@ pub struct StatusView {
     pub journal: JournalView,
     /// Checkpoints.
     pub checkpoint: CheckpointView,
+    /// Who may use the API.
+    pub access: AccessView,
     /// What waits.
     pub queues: QueuesView,
     /// Event time of each stream that has spoken.
@@ -64,6 +66,16 @@ pub struct RuleBookView {
     pub name: String,
     /// Version.
     pub version: String,
+}
+
+/// Who may use the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AccessView {
+    /// Whether whoever reaches the server may read and command, because there is no token. Nobody sees
+    /// subscribers' numbers then.
+    pub open: bool,
+    /// Tokens that there are.
+    pub tokens: usize,
 }
 
 /// The newest checkpoint of this process; empty until it has written one.
@@ -298,6 +310,7 @@ impl StatusView {
         health: &HealthNow,
         stats: &WriterStats,
         in_flight_bytes: usize,
+        access: &Access,
         now_ms: i64,
     ) -> StatusView {
         let (zone, marks) = (&snapshot.plan.zone, &snapshot.watermarks);
@@ -327,6 +340,10 @@ impl StatusView {
             started_at: iso(health.started_at_ms, zone),
             journal: stats.into(),
             checkpoint: CheckpointView::of(health, zone),
+            access: AccessView {
+                open: access.is_open(),
+                tokens: access.tokens(),
+            },
             queues: QueuesView {
                 journal_requests: stats.queue_requests,
                 journal_bytes: stats.queue_bytes,

@@ -207,9 +207,10 @@ pub struct MoveRequest {
     /// Remedy of the knowledge base that was used, for `mended`.
     #[serde(default)]
     pub remedy: Option<String>,
-    /// Who asks.
+    /// Who asks; with a token it is the token's name, and left out.
+    #[serde(default)]
     #[schema(example = "王工")]
-    pub actor: String,
+    pub actor: Option<String>,
 }
 
 /// A hand-over that is asked for.
@@ -224,18 +225,20 @@ pub struct HandOverRequest {
     pub role: Option<String>,
     /// Why.
     pub reason: String,
-    /// Who asks.
+    /// Who asks; with a token it is the token's name, and left out.
+    #[serde(default)]
     #[schema(example = "王工")]
-    pub actor: String,
+    pub actor: Option<String>,
 }
 
 /// An acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct AcknowledgeRequest {
-    /// Who has seen it.
+    /// Who has seen it; with a token it is the token's name, and left out.
+    #[serde(default)]
     #[schema(example = "王工")]
-    pub actor: String,
+    pub actor: Option<String>,
 }
 
 impl From<&Evidence> for EvidenceView {

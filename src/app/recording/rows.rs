@@ -44,6 +44,8 @@ pub(super) fn of_effects(
                 ("alert", notice.alert.alert.as_str().into()),
                 ("severity", notice.alert.severity.name().into()),
             ])),
+            // It is in the trigger's explanations, which come with the trigger.
+            Effect::Feedback(_) => {}
             Effect::Report(told) => rows.extend(told.notices().map(|notice| {
                 let report = &notice.report;
                 NOTICES.row([

@@ -153,6 +153,7 @@ impl Bench {
                 Effect::Notice(notice) if notice.demand.is_some() => told.demands.push(*notice),
                 Effect::Notice(notice) => told.notices.push(*notice),
                 Effect::Transition(transition) => told.transitions.push(transition),
+                Effect::Feedback(_) => {}
                 Effect::Report(told) => panic!("no report is expected: {told:?}"),
                 Effect::Answer { .. } => {}
             }

@@ -67,6 +67,7 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
         sections: sections(language, notice, demand),
         todo_label: label("建议处理", "What to do"),
         todo: todo(language, notice, demand),
+        acts: None,
         labels_label: label("全部标签", "All labels"),
         labels: lists::labels(language, notice),
         footer: lists::footer(language, notice, &clock),
@@ -119,6 +120,22 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
             format!("触发单 {id} 已有答复，等待效果评估。"),
             format!("Trigger {id} has been answered; its effect is awaited."),
         ),
+        NoticeReason::Progressed => {
+            let last = demand.last.as_ref();
+            let actor = last.map_or(String::new(), |(actor, _, _)| clean(actor));
+            let state = notice.trigger.as_ref().map(|trigger| trigger.state.clone());
+            let state = state.unwrap_or_default();
+            (
+                format!(
+                    "{actor} 已通过邮件链接将触发单 {id} 置为「{}」。",
+                    words::trigger_state(Language::Zh, &state)
+                ),
+                format!(
+                    "{actor} has moved trigger {id} to \"{}\" by a link of a mail.",
+                    words::trigger_state(Language::En, &state)
+                ),
+            )
+        }
         NoticeReason::Measured => (
             format!("触发单 {id} 因补到的数据重新评估了效果。"),
             format!("The effect of trigger {id} was measured again, because of late data."),
@@ -278,6 +295,14 @@ fn todo(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Strin
         NoticeReason::Reminder | NoticeReason::Overdue => (
             format!("{owner}：请处理触发单 {id}，或先确认已收到。"),
             format!("{owner}: please see to trigger {id}, or acknowledge it first."),
+        ),
+        NoticeReason::Progressed => (
+            format!(
+                "{owner}：处理完毕后请登记；如不优化，请说明技术不可行或不经济及理由。若此操作并非您本人所为，请立即联系管理员。"
+            ),
+            format!(
+                "{owner}: please say when it is mended; if it will not be optimised, say whether that is infeasible or uneconomic, and why. If you did not do this, tell your administrator at once."
+            ),
         ),
         NoticeReason::Answered => (
             "请按上述口径答复客户；效果评估后另行通知。".to_owned(),

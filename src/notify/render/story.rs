@@ -169,7 +169,8 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::Closed
         | NoticeReason::Reopened
         | NoticeReason::Measured
-        | NoticeReason::Raised => demand::why(language, notice),
+        | NoticeReason::Raised
+        | NoticeReason::Progressed => demand::why(language, notice),
     }
 }
 

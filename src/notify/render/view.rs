@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::acts::Acts;
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
@@ -45,6 +46,8 @@ pub(super) struct View {
     pub(super) sections: Vec<Section>,
     pub(super) todo_label: Label,
     pub(super) todo: Vec<String>,
+    /// What the reader may do by links.
+    pub(super) acts: Option<Acts>,
     pub(super) labels_label: Label,
     pub(super) labels: Vec<Fact>,
     pub(super) footer: Vec<String>,
@@ -155,6 +158,7 @@ impl View {
             sections: lists::sections(language, notice),
             todo_label: label("建议处理", "What to do"),
             todo: story::todo(language, notice),
+            acts: None,
             labels_label: label("全部标签", "All labels"),
             labels: lists::labels(language, notice),
             footer: lists::footer(language, notice, &clock),

@@ -67,6 +67,7 @@ pub(super) fn status(language: Language, reason: NoticeReason) -> Label {
         NoticeReason::Reopened => ("重新打开", "Reopened"),
         NoticeReason::Measured => ("效果复评", "Effect measured again"),
         NoticeReason::Raised => ("级别上升", "Severity raised"),
+        NoticeReason::Progressed => ("有进展", "Progress"),
     };
     Label::new(language, zh, en)
 }

@@ -22,6 +22,7 @@ fn told(notices: usize) -> Told {
     Told {
         notices: (0..notices).map(numbered).collect(),
         reports: reports(),
+        ..Told::default()
     }
 }
 

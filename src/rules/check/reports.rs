@@ -52,6 +52,7 @@ fn read_rule(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Opt
         "bulletin" => ReportKind::Bulletin,
         "benchmark" => ReportKind::Benchmark,
         "effects" => ReportKind::Effects,
+        "frontline" => ReportKind::Frontline,
         _ => return None,
     };
     let every = read_every(node, problems)?;

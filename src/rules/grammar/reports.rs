@@ -5,7 +5,13 @@ use super::{NAME, PROVENANCE_LIST, may, must};
 use crate::rules::shape::{Record, Shape};
 
 /// What reports tell.
-pub(super) const REPORT_KINDS: &[&str] = &["demand_list", "bulletin", "benchmark", "effects"];
+pub(super) const REPORT_KINDS: &[&str] = &[
+    "demand_list",
+    "bulletin",
+    "benchmark",
+    "effects",
+    "frontline",
+];
 /// How often they come.
 pub(super) const PERIODS: &[&str] = &["daily", "weekly", "monthly"];
 
@@ -18,7 +24,7 @@ pub(super) static REPORT: Record = Record {
         must(
             "kind",
             Shape::Word(REPORT_KINDS),
-            "demand_list: open triggers by urgency. bulletin: what happened. benchmark: channels and cities by score, with suggestions. effects: what became of mends.",
+            "demand_list: open triggers by urgency. bulletin: what happened. benchmark: channels and cities by score, with suggestions. effects: what became of mends. frontline: what agents tell customers now, and what of it changed.",
         ),
         must(
             "period",

@@ -2,10 +2,12 @@
 //! the same commands give the same book.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use crate::effect::EffectVerdict;
-use crate::rules::{Desk, Severity};
-use crate::triggers::tests::bench::{Bench, measured, opening, wanted};
+use crate::rules::testing::book;
+use crate::rules::{Desk, RuleBook, Severity};
+use crate::triggers::tests::bench::{BOOK, Bench, measured, opening, wanted};
 use crate::triggers::{Now, Trigger, TriggerState};
 
 const WALKS: u64 = 10_000;
@@ -29,6 +31,19 @@ impl Chance {
     }
 }
 
+static FIRST: LazyLock<RuleBook> = LazyLock::new(|| book(BOOK));
+/// Another department answers for the cause, and another person sits at a desk.
+static OTHER: LazyLock<RuleBook> = LazyLock::new(|| {
+    let text = BOOK
+        .replace("version: '1'", "version: '2'")
+        .replace(
+            "owner: {department: BSC, role: contact}",
+            "owner: {department: NET, role: contact}",
+        )
+        .replace("{name: co, email: co@", "{name: cp, email: cp@");
+    book(&text)
+});
+
 fn step(bench: &mut Bench, chance: &mut Chance) {
     let ids: Vec<String> = bench.triggers.triggers().map(|t| t.id.clone()).collect();
     let id = match ids.len() {
@@ -37,7 +52,7 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
     };
     let severity = chance.pick(&[Severity::Minor, Severity::Major, Severity::Critical]);
     let at_ms = bench.now_ms;
-    match chance.below(12) {
+    match chance.below(15) {
         0..3 => {
             let kqi = chance.pick(&["k", "k", "far", "lost", "wide"]);
             let city = chance.pick(&["c1", "c2", "c3", "c4", "c5"]);
@@ -87,6 +102,41 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
             let counts = chance.below(4) > 0;
             bench.ticket(&serial, city, counts);
         }
+        11 => {
+            let book = &bench.book;
+            let _ = bench.triggers.acknowledge(&id, "b", Now { book, at_ms });
+        }
+        12 => {
+            // A link of any mail that the trigger ever had.
+            let revisions = bench
+                .triggers
+                .get(&id)
+                .map_or(0, |trigger| trigger.revision);
+            let revision = chance.below(u64::from(revisions) + 1) as u32;
+            let to = chance.pick(&[TriggerState::Accepted, TriggerState::InProgress]);
+            if bench.triggers.check_link(&id, Some(to), revision).is_ok()
+                && bench.wanted(&id, wanted(to)).is_ok()
+            {
+                let book = &bench.book;
+                let now = Now { book, at_ms };
+                bench.triggers.tell_progress(&id, "b", now).unwrap();
+                let again = bench.triggers.check_link(&id, Some(to), revision);
+                assert!(again.is_err(), "{id}: a link acts once");
+            }
+        }
+        13 => {
+            // The rule book changes, or changes back.
+            let is_other = bench.book.version == OTHER.version;
+            bench.book = if is_other {
+                FIRST.clone()
+            } else {
+                OTHER.clone()
+            };
+            let book = &bench.book;
+            bench.triggers.reroute(Now { book, at_ms });
+            let again = bench.triggers.reroute(Now { book, at_ms });
+            assert_eq!(again, 0, "under the same book nothing changes hands again");
+        }
         _ => {
             bench.pass(chance.below(40) as i64 * 1_800_000);
         }
@@ -105,6 +155,11 @@ fn check(bench: &Bench, before: &[Trigger], seed: u64) {
             assert!(pair[1].at_ms >= pair[0].at_ms, "{}: in time", of());
         }
         assert_eq!(moves.last().unwrap().to, trigger.state, "{}", of());
+        assert!(
+            trigger.stands_since_revision <= trigger.revision + 1,
+            "{}",
+            of()
+        );
         if trigger.state.is_final() {
             let feedback = moves
                 .iter()

@@ -77,6 +77,7 @@ pub(crate) fn write_corpus() {
             epoch: 7,
             now_ms: 1_764_000_000_000,
             next: Position(40),
+            told_upto: None,
             created_at_ms: 1_764_000_000_500,
             program: "0.1.0".to_owned(),
             rules: vec![("book.yaml".to_owned(), "book: {name: t}\n".to_owned())],

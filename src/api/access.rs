@@ -1,0 +1,308 @@
+//! Who may ask what: bearer tokens with roles. Without any, whoever reaches the server may read and
+//! command, and nobody sees subscribers' numbers.
+//!
+//! Not here: who may use the link of a mail (`links`: the link itself says so).
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::api::error::ApiError;
+use crate::api::router::Server;
+
+/// Shortest token, characters: 16 of 64 kinds are 96 bits.
+pub const TOKEN_CHARS_MIN: usize = 16;
+
+/// What somebody may do beside reading, which every token may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Read, and nothing else.
+    Reader,
+    /// Send events, receipts and contacts.
+    Producer,
+    /// Move triggers, hand them over, acknowledge them.
+    Operator,
+    /// See subscribers' numbers.
+    Subscribers,
+    /// Everything but to see subscribers' numbers: reload rules, send dead letters again.
+    Administrator,
+}
+
+impl Role {
+    /// The name in the configuration and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Reader => "reader",
+            Role::Producer => "producer",
+            Role::Operator => "operator",
+            Role::Subscribers => "subscribers",
+            Role::Administrator => "administrator",
+        }
+    }
+}
+
+/// One token.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Whose it is: what is done with it is done in this name.
+    pub name: String,
+    /// SHA-256 of the token: the token itself is nowhere in the process.
+    pub sha256: [u8; 32],
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Departments whose triggers it may move; all where it names none.
+    pub departments: Vec<String>,
+}
+
+/// Every token; empty for a server that is open.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    grants: Vec<Arc<Grant>>,
+}
+
+/// Who asks; nobody by name where the server is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller(Option<Arc<Grant>>);
+
+/// SHA-256 of a token.
+pub fn sha256(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+impl Access {
+    /// Access by these tokens.
+    pub fn of(grants: Vec<Grant>) -> Access {
+        Access {
+            grants: grants.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    /// Whether anybody may read and command.
+    pub fn is_open(&self) -> bool {
+        self.grants.is_empty()
+    }
+
+    /// Tokens that there are.
+    pub fn tokens(&self) -> usize {
+        self.grants.len()
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+        if self.is_open() {
+            return Some(Caller::default());
+        }
+        // Digests are compared, so how long it takes says nothing of a token.
+        let digest = sha256(&token_of(headers)?);
+        let grant = self.grants.iter().find(|grant| grant.sha256 == digest)?;
+        Some(Caller(Some(Arc::clone(grant))))
+    }
+}
+
+impl Caller {
+    /// Whether the caller has a role.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        let Some(grant) = &self.0 else {
+            return role != Role::Subscribers;
+        };
+        let is_above = role != Role::Subscribers && grant.roles.contains(&Role::Administrator);
+        role == Role::Reader || is_above || grant.roles.contains(&role)
+    }
+
+    /// In whose name something is done: the token's, or, where the server is open, the one given.
+    pub(crate) fn actor(&self, given: Option<&str>) -> Result<Option<String>, ApiError> {
+        let Some(grant) = &self.0 else {
+            return Ok(given.map(str::to_owned));
+        };
+        match given.map(str::trim) {
+            Some(given) if given != grant.name => Err(forbidden(format!(
+                "the token is of {:?}, the body says {given:?}: leave actor out",
+                grant.name
+            ))),
+            _ => Ok(Some(grant.name.clone())),
+        }
+    }
+
+    /// The caller's name; `anonymous` where the server is open.
+    pub(crate) fn name(&self) -> &str {
+        self.0.as_ref().map_or("anonymous", |grant| &grant.name)
+    }
+
+    /// Refuses whom another department's trigger does not concern.
+    pub(crate) fn check_department(&self, department: &str) -> Result<(), ApiError> {
+        let grant = self.0.as_ref();
+        let Some(grant) = grant.filter(|grant| !grant.departments.is_empty()) else {
+            return Ok(());
+        };
+        if grant.departments.iter().any(|own| own == department) {
+            return Ok(());
+        }
+        Err(forbidden(format!(
+            "the trigger is with {department}, the token of {:?} is for {}",
+            grant.name,
+            grant.departments.join(", ")
+        )))
+    }
+}
+
+/// The token of a request: `Bearer`, or the password of `Basic`, which is all that browsers have.
+fn token_of(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, value) = given.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let plain = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+    Some(plain.split_once(':')?.1.to_owned())
+}
+
+/// The role that a route needs; none for those that anybody may ask: supervisors, and links of mails.
+pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    match path {
+        "/ready" | "/healthz" | "/actions/{token}" => None,
+        // Asked by a body, so that the number is in no log; what is answered is by the caller's roles.
+        "/v1/subscribers/messages" => Some(Role::Reader),
+        _ if is_read => Some(Role::Reader),
+        "/v1/events" | "/mm7" | "/v1/complaints" => Some(Role::Producer),
+        path if path.starts_with("/v1/triggers/") => Some(Role::Operator),
+        _ => Some(Role::Administrator),
+    }
+}
+
+/// Lets a request on with its caller, or sends it away.
+pub(super) async fn guard(
+    State(server): State<Arc<Server>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let path = route.as_ref().map_or("", MatchedPath::as_str);
+    let access = &server.state.access;
+    let caller = match role_for(request.method(), path) {
+        None => Caller::default(),
+        Some(role) => {
+            let Some(caller) = access.caller(request.headers()) else {
+                return unauthorized();
+            };
+            if !caller.has(role) {
+                let words = format!(
+                    "this needs the role {}, which the token of {:?} does not have",
+                    role.name(),
+                    caller.name()
+                );
+                return forbidden(words).into_response();
+            }
+            caller
+        }
+    };
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+fn forbidden(words: String) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", words)
+}
+
+fn unauthorized() -> Response {
+    let words = "this needs a token: Authorization: Bearer …";
+    let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", words);
+    let mut response = error.into_response();
+    // Browsers ask for a password, which is the token.
+    let ways = HeaderValue::from_static("Bearer, Basic realm=\"chrysalis\", charset=\"UTF-8\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, ways);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access() -> Access {
+        Access::of(vec![Grant {
+            name: "王工".to_owned(),
+            sha256: sha256("secret-of-sixteen"),
+            roles: vec![Role::Operator],
+            departments: vec!["NET".to_owned()],
+        }])
+    }
+
+    fn caller(value: &str) -> Option<Caller> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value.parse().unwrap());
+        access().caller(&headers)
+    }
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_a_password() {
+        let basic = format!("Basic {}", STANDARD.encode("anybody:secret-of-sixteen"));
+        for good in [
+            "Bearer secret-of-sixteen",
+            "bearer  secret-of-sixteen ",
+            &basic,
+        ] {
+            assert_eq!(caller(good).unwrap().name(), "王工", "{good}");
+        }
+        for bad in [
+            "Bearer secret",
+            "secret-of-sixteen",
+            "Basic ???",
+            "Digest x",
+            "Bearer ",
+        ] {
+            assert!(caller(bad).is_none(), "{bad}");
+        }
+        assert!(access().caller(&HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn roles_allow_what_they_name_and_reading() {
+        let caller = caller("Bearer secret-of-sixteen").unwrap();
+        assert!(caller.has(Role::Reader) && caller.has(Role::Operator));
+        assert!(!caller.has(Role::Producer) && !caller.has(Role::Subscribers));
+        assert!(caller.check_department("NET").is_ok());
+        assert!(caller.check_department("BSC").is_err());
+        assert_eq!(caller.actor(None).unwrap().unwrap(), "王工");
+        assert!(caller.actor(Some("李")).is_err());
+        // An open server lets everybody do everything but see numbers.
+        let anybody = Caller::default();
+        assert!(anybody.has(Role::Administrator) && !anybody.has(Role::Subscribers));
+    }
+
+    #[test]
+    fn an_administrator_does_not_see_numbers_by_that() {
+        let admin = Caller(Some(Arc::new(Grant {
+            name: "a".to_owned(),
+            sha256: [0; 32],
+            roles: vec![Role::Administrator],
+            departments: Vec::new(),
+        })));
+        assert!(admin.has(Role::Producer) && admin.has(Role::Operator));
+        assert!(!admin.has(Role::Subscribers));
+    }
+
+    #[test]
+    fn what_changes_anything_needs_more_than_reading() {
+        let table = crate::api::router::table().into_iter();
+        for (path, _) in table.filter(|(path, _)| !path.starts_with("/v1/subscribers/")) {
+            let needed = role_for(&Method::POST, path);
+            assert_ne!(needed, Some(Role::Reader), "{path}");
+        }
+        assert_eq!(
+            role_for(&Method::POST, "/v1/rules/reload"),
+            Some(Role::Administrator)
+        );
+        assert_eq!(role_for(&Method::GET, "/ready"), None);
+    }
+}

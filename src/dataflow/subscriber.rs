@@ -1,0 +1,298 @@
+//! What is known of single subscribers, for who may see it: messages by number (domain fact H19), and who is
+//! affected by a trouble (G16). Read between steps from the entities that the fold operator keeps; nothing
+//! of it is a dimension, a window or a metric.
+//!
+//! Invariant: an entity is in the index under the number that it has now, and under no other.
+
+use std::collections::BTreeSet;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHasher};
+
+use crate::dataflow::entity::{Entity, EntityKey, View};
+use crate::dataflow::fold::Slot;
+
+/// Messages in one worker's answer; the newest are told, more are counted.
+pub const MESSAGES_MAX: usize = 1_000;
+/// Affected subscribers in one worker's answer; more are counted.
+pub const AFFECTED_MAX: usize = 10_000;
+
+/// A question about subscribers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// The messages of a number, submitted or reported in `[from_ms, to_ms)`.
+    Messages {
+        /// The number, however it is written.
+        number: String,
+        /// First instant, ms.
+        from_ms: i64,
+        /// End, ms.
+        to_ms: i64,
+    },
+    /// Messages of a service that ended otherwise than delivered in `[from_ms, to_ms)`. Looks at every
+    /// message that is kept.
+    Failed {
+        /// Service.
+        service: String,
+        /// Cities; everywhere without.
+        cities: Option<Vec<String>>,
+        /// First instant, ms.
+        from_ms: i64,
+        /// End, ms.
+        to_ms: i64,
+    },
+    /// Who filed these tickets.
+    Callers {
+        /// Serial numbers.
+        serials: Vec<String>,
+    },
+}
+
+/// A message as its records tell it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageDetail {
+    /// Time of its submission, or else of the report that decided, ms.
+    pub ts_ms: i64,
+    /// The MMSC's message id.
+    pub message_id: Arc<str>,
+    /// The subscriber's number.
+    pub number: Option<Arc<str>>,
+    /// Service.
+    pub service: Option<Arc<str>>,
+    /// City.
+    pub city: Option<Arc<str>>,
+    /// Regular issue.
+    pub edition: Option<Arc<str>>,
+    /// When it was submitted, ms.
+    pub submitted_ms: Option<i64>,
+    /// Canonical word of how it ended; `pending` before.
+    pub status: Arc<str>,
+    /// When that was reported, ms.
+    pub decided_ms: Option<i64>,
+    /// From submission to delivery, ms.
+    pub delay_ms: Option<i64>,
+}
+
+/// What one worker found, or all of them together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Messages, the newest first.
+    pub messages: Vec<MessageDetail>,
+    /// Tickets with the number of who filed them.
+    pub callers: Vec<(Arc<str>, Arc<str>)>,
+    /// What was found beyond the bound.
+    pub beyond: u64,
+}
+
+impl Found {
+    /// Adds what another worker found.
+    pub(super) fn merge(&mut self, other: Found, messages_max: usize) {
+        self.messages.extend(other.messages);
+        self.callers.extend(other.callers);
+        self.beyond += other.beyond;
+        self.keep_newest(messages_max);
+    }
+
+    fn keep_newest(&mut self, messages_max: usize) {
+        self.messages.sort_unstable_by(|a, b| b.cmp(a));
+        let over = self.messages.len().saturating_sub(messages_max);
+        self.messages.truncate(messages_max);
+        self.beyond += over as u64;
+    }
+}
+
+impl Inquiry {
+    /// Messages in an answer.
+    pub(super) fn messages_max(&self) -> usize {
+        match self {
+            Inquiry::Failed { .. } => AFFECTED_MAX,
+            Inquiry::Messages { .. } | Inquiry::Callers { .. } => MESSAGES_MAX,
+        }
+    }
+}
+
+/// Which messages a number has, on one worker: about 30 bytes a message, for the key itself is shared.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    by_number: BTreeSet<(u64, Arc<EntityKey>)>,
+}
+
+impl Subscribers {
+    /// An entity has another number than before, or none any more.
+    pub(super) fn moved(&mut self, key: &Arc<EntityKey>, before: Option<u64>, now: Option<u64>) {
+        if before == now {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_number.remove(&(before, key.clone()));
+        }
+        if let Some(now) = now {
+            self.by_number.insert((now, key.clone()));
+        }
+    }
+
+    /// What the entities of a worker say to a question.
+    pub(super) fn answer(
+        &self,
+        inquiry: &Inquiry,
+        slots: &FxHashMap<Arc<EntityKey>, Arc<Slot>>,
+        view: View<'_>,
+    ) -> Found {
+        let mut found = Found::default();
+        match inquiry {
+            Inquiry::Messages {
+                number,
+                from_ms,
+                to_ms,
+            } => {
+                let wanted = digits(number);
+                let mark = hash_of(&wanted);
+                let first = (mark, Arc::new(EntityKey::Message("".into())));
+                let of_number = self.by_number.range(first..);
+                let of_number = of_number.take_while(|(known, _)| *known == mark);
+                for (_, key) in of_number {
+                    let detail = slots.get(key).and_then(|slot| detail_of(key, slot, view));
+                    let is_own = |detail: &MessageDetail| {
+                        detail.number.as_deref().map(digits).as_deref() == Some(&*wanted)
+                    };
+                    let is_then = |detail: &MessageDetail| {
+                        let decided_ms = detail.decided_ms.unwrap_or(detail.ts_ms);
+                        detail.ts_ms < *to_ms && decided_ms.max(detail.ts_ms) >= *from_ms
+                    };
+                    found
+                        .messages
+                        .extend(detail.filter(|detail| is_own(detail) && is_then(detail)));
+                }
+            }
+            Inquiry::Failed {
+                service,
+                cities,
+                from_ms,
+                to_ms,
+            } => {
+                let is_there = |city: Option<&str>| {
+                    let Some(cities) = cities else { return true };
+                    city.is_some_and(|city| cities.iter().any(|known| known == city))
+                };
+                for (key, slot) in slots {
+                    let Some(detail) = detail_of(key, slot, view) else {
+                        continue;
+                    };
+                    let ended_ms = detail.decided_ms.unwrap_or(i64::MIN);
+                    let has_failed = detail.is_failed() && (*from_ms..*to_ms).contains(&ended_ms);
+                    let fits = detail.service.as_deref() == Some(service.as_str())
+                        && is_there(detail.city.as_deref());
+                    if has_failed && fits && detail.number.is_some() {
+                        found.messages.push(detail);
+                    }
+                }
+            }
+            Inquiry::Callers { serials } => {
+                for serial in serials {
+                    let key = EntityKey::Ticket(serial.as_str().into());
+                    let Some(Entity::Ticket(ticket)) = slots.get(&key).map(|slot| &slot.entity)
+                    else {
+                        continue;
+                    };
+                    let number = ticket.subscriber();
+                    found
+                        .callers
+                        .extend(number.map(|number| (Arc::from(serial.as_str()), number)));
+                }
+            }
+        }
+        found.keep_newest(inquiry.messages_max());
+        found
+    }
+}
+
+impl MessageDetail {
+    /// Whether the subscriber has it.
+    pub fn is_delivered(&self) -> bool {
+        &*self.status == crate::dataflow::message::RETRIEVED
+    }
+
+    /// Whether it has ended, and not with the subscriber.
+    pub fn is_failed(&self) -> bool {
+        use crate::dataflow::message::{PENDING, RETRIEVED};
+        &*self.status != RETRIEVED && &*self.status != PENDING
+    }
+}
+
+fn detail_of(key: &EntityKey, slot: &Slot, view: View<'_>) -> Option<MessageDetail> {
+    match (key, &slot.entity) {
+        (EntityKey::Message(id), Entity::Message(message)) => Some(message.detail(id, view)),
+        _ => None,
+    }
+}
+
+/// The mark of a number; none of what has no digits.
+pub(super) fn mark_of(number: Option<&Arc<str>>) -> Option<u64> {
+    let digits = digits(number?);
+    (!digits.is_empty()).then(|| hash_of(&digits))
+}
+
+/// A number as it is compared: its digits, without the country's code (86) before a mobile one.
+fn digits(number: &str) -> String {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    match digits.strip_prefix("86") {
+        Some(own) if own.len() == 11 => own.to_owned(),
+        _ => digits,
+    }
+}
+
+fn hash_of(digits: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(digits.as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_found_however_it_is_written() {
+        for one in ["13912345678", "+86 139-1234-5678", "8613912345678"] {
+            assert_eq!(digits(one), "13912345678");
+        }
+        assert_eq!(digits("073184120000"), "073184120000");
+        assert_eq!(mark_of(Some(&"anonymous".into())), None);
+    }
+
+    #[test]
+    fn an_entity_is_listed_under_the_number_that_it_has_now() {
+        let mut subscribers = Subscribers::default();
+        let key = Arc::new(EntityKey::Message("m".into()));
+        subscribers.moved(&key, None, Some(1));
+        subscribers.moved(&key, Some(1), Some(2));
+        assert_eq!(subscribers.by_number.len(), 1);
+        subscribers.moved(&key, Some(2), None);
+        assert!(subscribers.by_number.is_empty());
+    }
+
+    #[test]
+    fn the_newest_are_told_and_the_rest_is_counted() {
+        let detail = |ts_ms| MessageDetail {
+            ts_ms,
+            message_id: "m".into(),
+            number: None,
+            service: None,
+            city: None,
+            edition: None,
+            submitted_ms: None,
+            status: "Expired".into(),
+            decided_ms: None,
+            delay_ms: None,
+        };
+        let part = |times: std::ops::Range<i64>| Found {
+            messages: times.map(detail).collect(),
+            ..Found::default()
+        };
+        let mut found = part(0..3);
+        found.merge(part(10..13), 4);
+        let times: Vec<i64> = found.messages.iter().map(|detail| detail.ts_ms).collect();
+        assert_eq!((times, found.beyond), (vec![12, 11, 10, 2], 2));
+    }
+}

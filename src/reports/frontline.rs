@@ -1,0 +1,115 @@
+//! 客服解释口径: what agents tell customers now, and what of it changed since the period began, by service and
+//! place (domain facts H14, H23 to H25).
+
+use std::collections::BTreeMap;
+
+use crate::reports::demands::figure;
+use crate::reports::facts::{Facts, text};
+use crate::reports::report::{Report, Shown, Table, Value};
+use crate::reports::words::{state_text, words};
+use crate::triggers::{Explanation, Outcome, Trigger, by_urgency};
+
+const NOW: &[(&str, &str, &str, Shown)] = &[
+    ("service", "业务", "Service", Shown::Everywhere),
+    ("place", "地点", "Place", Shown::Everywhere),
+    ("title", "问题", "Trouble", Shown::Beneath),
+    ("say", "口径", "Say", Shown::Everywhere),
+    ("state", "状态", "State", Shown::Beneath),
+    ("since", "自", "Since", Shown::Everywhere),
+    ("due", "预计答复", "Answer by", Shown::Files),
+    ("tickets", "工单", "Tickets", Shown::Everywhere),
+    ("trigger", "触发单", "Trigger", Shown::Files),
+];
+
+const CHANGED: &[(&str, &str, &str, Shown)] = &[
+    ("at", "时间", "When", Shown::Everywhere),
+    ("service", "业务", "Service", Shown::Everywhere),
+    ("place", "地点", "Place", Shown::Everywhere),
+    ("say", "口径", "Say", Shown::Everywhere),
+    ("state", "状态", "State", Shown::Beneath),
+    ("trigger", "触发单", "Trigger", Shown::Files),
+];
+
+pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
+    // A trigger that became part of another one says only that.
+    let absorbed = |trigger: &Trigger| matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
+    let told = facts.triggers.iter().copied();
+    let told: Vec<&Trigger> = told.filter(|trigger| !absorbed(trigger)).collect();
+    let mut now: Vec<(&Trigger, &Explanation)> = told
+        .iter()
+        .filter(|trigger| trigger.state.is_unanswered())
+        .filter_map(|trigger| Some((*trigger, trigger.explanation()?)))
+        .collect();
+    now.sort_by(|(a, _), (b, _)| place_of(a).cmp(&place_of(b)).then_with(|| by_urgency(a, b)));
+    let since_ms = facts.period.from_ms;
+    let mut changed: Vec<(&Trigger, &Explanation)> = Vec::new();
+    for &trigger in &told {
+        let fresh = trigger.explanations.iter();
+        let fresh = fresh.filter(|said| (since_ms..=facts.now_ms).contains(&said.at_ms));
+        changed.extend(fresh.map(|said| (trigger, said)));
+    }
+    // The newest first; what was said in one instant, in the order in which it was.
+    changed.sort_by_key(|(_, said)| std::cmp::Reverse(said.at_ms));
+    let answered = changed
+        .iter()
+        .filter(|(_, said)| !said.state.is_unanswered());
+    let answered = answered.map(|(trigger, _)| &trigger.id);
+    let answered: std::collections::BTreeSet<_> = answered.collect();
+    let services: BTreeMap<Option<&str>, usize> =
+        now.iter()
+            .fold(BTreeMap::new(), |mut services, (trigger, _)| {
+                *services.entry(trigger.service.as_deref()).or_default() += 1;
+                services
+            });
+    report.figures = vec![
+        figure("impaired", "异常中", "Impaired now", now.len() as u64),
+        figure("services", "涉及业务", "Services", services.len() as u64),
+        figure("changed", "口径变化", "Changed", changed.len() as u64),
+        figure("answered", "已答复", "Answered", answered.len() as u64),
+    ];
+    if now.is_empty() {
+        report.remarks.push(text(
+            "目前没有需要解释的异常。",
+            "Nothing is known to be wrong now.",
+        ));
+    }
+    let mut table = Table::new("now", text("目前的口径", "To be said now"), NOW);
+    for (trigger, said) in now {
+        table.push([
+            facts.service_name(trigger.service.as_deref()),
+            Value::name(trigger.cause.place.name()),
+            trigger.title.clone().into(),
+            said.text.clone().into(),
+            words(state_text(said.state.name()), said.state.name()).into(),
+            Value::Time(said.at_ms),
+            trigger
+                .deadline
+                .map_or(Value::Empty, |deadline| Value::Time(deadline.due_ms)),
+            Value::number(
+                (trigger.tickets.len() as u64 + trigger.tickets_beyond) as f64,
+                0,
+                "",
+            ),
+            Value::name(&trigger.id),
+        ]);
+    }
+    report.tables.push(table);
+    let title = text("口径变化", "What changed");
+    let mut table = Table::new("changed", title, CHANGED);
+    for (trigger, said) in changed {
+        table.push([
+            Value::Time(said.at_ms),
+            facts.service_name(trigger.service.as_deref()),
+            Value::name(trigger.cause.place.name()),
+            said.text.clone().into(),
+            words(state_text(said.state.name()), said.state.name()).into(),
+            Value::name(&trigger.id),
+        ]);
+    }
+    report.tables.push(table);
+}
+
+/// What agents look for: the service, then the place.
+fn place_of(trigger: &Trigger) -> (Option<&str>, &str) {
+    (trigger.service.as_deref(), trigger.cause.place.name())
+}
