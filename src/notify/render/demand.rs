@@ -95,9 +95,11 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
             ),
         ),
         NoticeReason::Raised => (
-            format!("触发单 {id} 的级别升为「{severity}」，到期时间和抄送随之调整。"),
             format!(
-                "The severity of trigger {id} rose to {severity}: it is due as said here, and more people get copies."
+                "触发单 {id} 的级别升为「{severity}」，到期时间和抄送人随之调整，以下以现在为准。"
+            ),
+            format!(
+                "The severity of trigger {id} rose to {severity}; its due time and its copies are now as shown here."
             ),
         ),
         NoticeReason::Assigned => (
@@ -290,6 +292,12 @@ fn todo(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Strin
             format!("{owner}：请受理触发单 {id}；如不优化，请说明技术不可行或不经济及理由。"),
             format!(
                 "{owner}: please accept trigger {id}; if it will not be optimised, say whether that is infeasible or uneconomic, and why."
+            ),
+        ),
+        NoticeReason::Raised if demand.due_ms.is_some() => (
+            format!("{owner}：请按新的到期时间处理触发单 {id}；抄送人知悉即可。"),
+            format!(
+                "{owner}: please see to trigger {id} by its new due time. Who gets a copy need do nothing."
             ),
         ),
         NoticeReason::Reminder | NoticeReason::Overdue => (
