@@ -163,3 +163,49 @@ pub struct Alert {
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
 }
+
+impl Alert {
+    /// An alert of the engine itself on one of its objects, firing since a moment of its clock, ms: without
+    /// KQI, windows and values, and its incident still to be named.
+    pub fn of_engine(
+        alert: &str,
+        name: Text,
+        group: Vec<(String, String)>,
+        reason: TransitionReason,
+        at_ms: i64,
+    ) -> Alert {
+        let label: Vec<String> = group
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        Alert {
+            alert: alert.to_owned(),
+            incident: String::new(),
+            kqi: None,
+            name,
+            service: None,
+            service_name: None,
+            layer: None,
+            department: None,
+            group_label: label.join(";"),
+            group,
+            severity: Severity::Major,
+            state: AlertState::Firing,
+            active_since_ms: at_ms,
+            fired_at_ms: Some(at_ms),
+            resolved_at_ms: None,
+            reason,
+            value: None,
+            verdict: None,
+            expected: None,
+            worst_value: None,
+            score: None,
+            samples: 0,
+            limit_min: None,
+            limit_max: None,
+            unit: String::new(),
+            window_ms: (at_ms, at_ms),
+            trigger: None,
+        }
+    }
+}

@@ -102,47 +102,25 @@ impl Overflows {
 }
 
 fn alert(plan: &Plan, kqi: &Kqi, number: u32, now_ms: i64) -> Alert {
-    let reason = TransitionReason::OverLimit;
-    let label = format!("kqi={}", kqi.id);
+    const ALERT: &str = "key_overflow";
     let service = kqi.service.as_deref();
-    let named = plan
-        .book
-        .services
-        .iter()
-        .find(|known| Some(known.id.as_str()) == service);
+    let mut services = plan.book.services.iter();
+    let named = services.find(|known| Some(known.id.as_str()) == service);
+    let name = Text {
+        zh: format!("对象数超过上限，其余合并为 __other__：{}", kqi.name.zh),
+        en: format!(
+            "More groups than the limit, the rest is told as __other__: {}",
+            kqi.name.en
+        ),
+    };
+    let group = vec![("kqi".to_owned(), kqi.id.clone())];
+    let own = Alert::of_engine(ALERT, name, group, TransitionReason::OverLimit, now_ms);
     Alert {
-        alert: "key_overflow".to_owned(),
-        incident: incident_of("key_overflow", &label, Default::default(), number),
-        kqi: None,
-        name: Text {
-            zh: format!("对象数超过上限，其余合并为 __other__：{}", kqi.name.zh),
-            en: format!(
-                "More groups than the limit, the rest is told as __other__: {}",
-                kqi.name.en
-            ),
-        },
+        incident: incident_of(ALERT, &own.group_label, Default::default(), number),
         service: kqi.service.clone(),
         service_name: named.map(|service| service.name.clone()),
         layer: Some(kqi.layer),
         department: kqi.department.clone(),
-        group_label: label,
-        group: vec![("kqi".to_owned(), kqi.id.clone())],
-        severity: Severity::Major,
-        state: AlertState::Firing,
-        active_since_ms: now_ms,
-        fired_at_ms: Some(now_ms),
-        resolved_at_ms: None,
-        reason,
-        value: None,
-        verdict: None,
-        expected: None,
-        worst_value: None,
-        score: None,
-        samples: 0,
-        limit_min: None,
-        limit_max: None,
-        unit: String::new(),
-        window_ms: (now_ms, now_ms),
-        trigger: None,
+        ..own
     }
 }

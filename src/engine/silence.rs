@@ -212,40 +212,13 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
     if let Some(source) = source {
         group.push(("source".to_owned(), source.to_owned()));
     }
-    let label: Vec<String> = group
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let label = label.join(";");
     let reader = plan.book.kqis.iter().find(|kqi| kqi.stream == stream);
+    let own = Alert::of_engine(reason.name(), text, group, reason, since_ms);
     Alert {
-        alert: reason.name().to_owned(),
-        incident: incident_of(reason.name(), &label, Default::default(), number),
-        kqi: None,
-        name: text,
-        service: None,
-        service_name: None,
-        layer: None,
+        incident: incident_of(reason.name(), &own.group_label, Default::default(), number),
         department: reader.and_then(|kqi| kqi.department.clone()),
-        group_label: label,
-        group,
-        severity: Severity::Major,
-        state: AlertState::Firing,
-        active_since_ms: since_ms,
         fired_at_ms: Some(now_ms),
-        resolved_at_ms: None,
-        reason,
-        value: None,
-        verdict: None,
-        expected: None,
-        worst_value: None,
-        score: None,
-        samples: 0,
-        limit_min: None,
-        limit_max: None,
-        unit: String::new(),
-        window_ms: (since_ms, since_ms),
-        trigger: None,
+        ..own
     }
 }
 
