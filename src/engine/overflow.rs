@@ -12,7 +12,7 @@ use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionRea
 use crate::dataflow::Cut;
 use crate::engine::instance::incident_of;
 use crate::engine::silence::transition;
-use crate::rules::{Kqi, Plan, Severity, Text};
+use crate::rules::{Kqi, Plan, Text};
 
 /// KQIs that fold groups now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

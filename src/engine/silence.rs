@@ -12,7 +12,7 @@ use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionRea
 use crate::dataflow::{SourceState, Watermarks};
 use crate::engine::instance::incident_of;
 use crate::event::{SourceId, Stream};
-use crate::rules::{Plan, Severity, Text};
+use crate::rules::{Plan, Text};
 
 /// Blind sources of one stream that have an alert each; more share one.
 ///
