@@ -131,7 +131,8 @@ impl Fold {
         };
         // Whether the alarm that a key had set is still to come.
         let mut touched: FxHashMap<Arc<EntityKey>, bool> = FxHashMap::default();
-        for (key, record) in records {
+        for (key, mut record) in records {
+            record.common_texts(&mut |text| self.texts.share(text));
             let known = self.slots.get_key_value(&key).map(|(key, _)| key.clone());
             if known.is_none() && self.slots.len() >= self.limits.entities_max {
                 Counters::add(&self.counters.entities_refused, 1);
@@ -163,7 +164,6 @@ impl Fold {
                 continue;
             };
             let slot = Arc::make_mut(slot);
-            slot.entity.share(&mut self.texts);
             let mut facts = slot.entity.facts(view);
             facts
                 .iter_mut()

@@ -23,6 +23,9 @@ use crate::measure::{Measure, Packed, Total, put};
 /// Bytes of a chunk, if it is more than one pane: a late fact rewrites its chunk.
 const CHUNK_BYTES: usize = 512;
 
+/// Full panes of a key that are packed together.
+const PACK_PANES: usize = 8;
+
 /// Panes of one key. Copying it copies the panes that still fill, and shares the others.
 #[derive(Clone, Default)]
 pub(super) struct Panes {
@@ -171,9 +174,9 @@ impl Panes {
         self.hot.drain(..gone);
     }
 
-    /// Whether panes that start before a time still wait to be packed.
+    /// Whether enough panes that start before a time wait to be packed: each packing writes a chunk anew.
     pub(super) fn is_unpacked(&self, before_ms: i64) -> bool {
-        self.hot.first().is_some_and(|(ms, _)| *ms < before_ms)
+        self.hot.len() >= PACK_PANES && self.hot[PACK_PANES - 1].0 < before_ms
     }
 
     /// Packs panes that start before a time: hardly anything will be added to them.

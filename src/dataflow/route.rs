@@ -147,8 +147,8 @@ impl Router {
                     of_pane.or_default().push(tuple.clone());
                 }
                 let packed_ms = self.packed[tuple.stream.index()];
-                if pane_ms < packed_ms {
-                    // It comes late, and no later pane of the tuple will take it along.
+                if pane_ms < packed_ms && panes.is_unpacked(packed_ms) {
+                    // They come late, and no later pane of the tuple will take them along.
                     panes.pack(packed_ms);
                 }
             }

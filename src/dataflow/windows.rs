@@ -248,8 +248,8 @@ impl Windows {
                 .or_default()
                 .push(group.clone());
         }
-        if pane_ms < state.packed_ms {
-            // It comes late, and no later pane of the group will take it along.
+        if pane_ms < state.packed_ms && panes.is_unpacked(state.packed_ms) {
+            // They come late, and no later pane of the group will take them along.
             panes.pack(state.packed_ms);
         }
         for (shape, window) in family.windows.iter().enumerate() {

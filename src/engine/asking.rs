@@ -335,7 +335,8 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         .iter()
         .rev()
         .find(|known| known.kqi == trigger.kqi);
-    let over = trigger.state.is_final() || !trigger.alert_firing;
+    // What was refused, or only said to be mended, may fire on.
+    let over = !trigger.alert_firing;
     let interval = Interval {
         min: trigger.limit_min,
         max: trigger.limit_max,
@@ -366,7 +367,7 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         },
         active_since_ms: trigger.since_ms,
         fired_at_ms: Some(trigger.since_ms),
-        resolved_at_ms: trigger.state.is_final().then_some(news.at_ms),
+        resolved_at_ms: (over && trigger.state.is_final()).then_some(news.at_ms),
         reason: TransitionReason::Breach,
         value: own.and_then(|known| known.value),
         verdict: None,

@@ -21,6 +21,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// Shows each text that many records have in common.
+    pub fn common_texts(&mut self, each: &mut impl FnMut(&mut Arc<str>)) {
+        match self {
+            Record::Submit(event) => event.common_texts().for_each(each),
+            Record::Receipt(event) => event.common_texts().for_each(each),
+            Record::Connection(_) => {}
+            Record::Complaint(event) => event.common_texts().for_each(each),
+        }
+    }
+
     /// The stream that it is of.
     pub fn stream(&self) -> Stream {
         match self {

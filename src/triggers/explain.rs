@@ -29,6 +29,10 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
     let department = &trigger.owner.department_name;
     let at = moment(now.at_ms).unwrap_or_default();
     let (zh, en) = match (trigger.state, &trigger.outcome) {
+        (TriggerState::Analysed, _) if trigger.review_required && trigger.alert_firing => (
+            "目前异常，正在核实。请致歉并说明正在核实。".to_owned(),
+            "is impaired, and is looked into. Apologise, and say so.".to_owned(),
+        ),
         // Not "is well again": an alert is also over when there is nothing left to judge.
         (TriggerState::Dispatched, _) if !trigger.alert_firing => (
             format!(

@@ -86,6 +86,10 @@ pub(super) const TABLE: &[(TriggerState, TriggerState, By)] = &[
     (Dispatched, Dispatched, By::HandOver),
     (Accepted, Dispatched, By::HandOver),
     (InProgress, Dispatched, By::HandOver),
+    // And where what goes to it is reviewed, the lead comes before that.
+    (Dispatched, Analysed, By::HandOver),
+    (Accepted, Analysed, By::HandOver),
+    (InProgress, Analysed, By::HandOver),
     // Absorbed by the trigger of a wider place: the feedback is that trigger's.
     (Detected, FeedbackGiven, By::Engine),
     (Classified, FeedbackGiven, By::Engine),

@@ -160,10 +160,14 @@ impl TriggerBook {
         };
         let before = &trigger.owner;
         let is_hop = before.department != owner.department;
-        let is_asked_anew = !goes_on
-            && trigger
-                .state
-                .may_become(TriggerState::Dispatched, By::HandOver);
+        let review_required = now.book.needs_review(&owner.department, trigger.severity);
+        // A department that nobody may ask without the lead is not asked around the lead.
+        let anew = if review_required {
+            TriggerState::Analysed
+        } else {
+            TriggerState::Dispatched
+        };
+        let is_asked_anew = !goes_on && trigger.state.may_become(anew, By::HandOver);
         if is_hop {
             let hops = self
                 .process
@@ -174,7 +178,6 @@ impl TriggerBook {
         }
         // Counted under the department that had it.
         self.process.left(&trigger, now.at_ms);
-        let review_required = now.book.needs_review(&owner.department, trigger.severity);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -187,21 +190,21 @@ impl TriggerBook {
             trigger.owned_since_ms = now.at_ms;
             trigger.stands_since_revision = trigger.revision + 1;
             trigger.copies = copies;
+            if !goes_on {
+                trigger.review_required = review_required;
+            }
             if !is_asked_anew {
-                if !goes_on {
-                    trigger.review_required = review_required;
-                }
                 trigger.remark(actor, why.clone(), now.at_ms);
             }
         }
         if is_asked_anew {
-            self.write(id, TriggerState::Dispatched, actor, Some(&why), now);
+            self.write(id, anew, actor, Some(&why), now);
             self.set_deadline(id, now);
         }
         let copies = self.copies_of(id);
         let recipients = recipients.into_iter().chain(copies).collect();
         self.tell(id, NewsReason::HandedOver, recipients, now);
-        if !is_asked_anew && !goes_on {
+        if (!is_asked_anew || review_required) && !goes_on {
             self.go_on(id, now);
         }
     }

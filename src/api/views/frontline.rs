@@ -20,8 +20,9 @@ pub struct FrontlineView {
     pub service: String,
     /// The city that was asked for.
     pub city: Option<String>,
-    /// Whether an alert of something open still fires. False means that nothing is known to be wrong
-    /// now; explanations may still speak of what is being looked into.
+    /// Whether an alert fires, whatever became of its trigger: one that waits for its review, one that was
+    /// refused and one that is said to be mended are no less felt. False means that nothing is known to be
+    /// wrong now; explanations may still speak of what is being looked into.
     pub impaired: bool,
     /// Explanations: what is open first, the most urgent of it first.
     pub explanations: Vec<SayView>,
@@ -62,18 +63,28 @@ impl FrontlineView {
     ) -> FrontlineView {
         let places = &snapshot.plan.book.places;
         let here = city.map(|city| Place::City(city.to_owned()));
-        let concerns = |trigger: &Trigger| {
+        let is_here = |trigger: &Trigger| {
             let place = &trigger.cause.place;
             let fits = here
                 .as_ref()
                 .is_none_or(|here| place == here || place.covers(here, places));
+            fits && trigger.service.as_deref() == Some(service)
+        };
+        // Of an object's triggers the newest one hears what becomes of its alert.
+        let speaks = |trigger: &Trigger| {
+            let mut later = snapshot.triggers.iter();
+            let absorbed = matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
+            let came_back = later.any(|later| later.recurrence_of.as_ref() == Some(&trigger.id));
+            !absorbed && !came_back
+        };
+        let concerns = |trigger: &Trigger| {
             let asked_for = ticket
                 .is_none_or(|serial| trigger.tickets.iter().any(|ticket| ticket.serial == serial));
             let absorbed = matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
             let recent = trigger.explanation().is_some_and(|said| {
                 !trigger.state.is_final() || snapshot.now_ms - said.at_ms < OVER_FOR_MS
             });
-            trigger.service.as_deref() == Some(service) && fits && asked_for && recent && !absorbed
+            is_here(trigger) && asked_for && recent && !absorbed
         };
         let mut found: Vec<&Trigger> = snapshot
             .triggers
@@ -106,9 +117,10 @@ impl FrontlineView {
         FrontlineView {
             service: service.to_owned(),
             city: city.map(str::to_owned),
-            impaired: found
+            impaired: snapshot
+                .triggers
                 .iter()
-                .any(|trigger| trigger.alert_firing && trigger.state.is_unanswered()),
+                .any(|trigger| trigger.alert_firing && is_here(trigger) && speaks(trigger)),
             explanations: said.take(SAID_MAX).collect(),
             left_out: found.len().saturating_sub(SAID_MAX),
         }
