@@ -355,6 +355,28 @@ async fn a_backup_of_a_live_engine_starts_elsewhere_with_everything_that_was_ack
     assert_eq!(of(&windows), of(&want.0));
     drop(restored);
 
+    // What was ended early may look whole: neither a backup nor a restore of that kind is begun from.
+    for marked in [&backup, &data] {
+        let mark = marked.join("UNFINISHED");
+        assert!(!mark.exists(), "what is finished says nothing");
+        std::fs::write(&mark, "").unwrap();
+    }
+    let (code, words) = run("restore", [&backup, &folder.path().join("third")]);
+    assert!(
+        code == Some(1) && words.contains("backup that was not finished"),
+        "{words}"
+    );
+    let start = serve(elsewhere.path(), "127.0.0.1:0", 2)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&start.stderr);
+    assert_eq!(start.status.code(), Some(1), "{words}");
+    assert!(words.contains("restore that was not finished"), "{words}");
+    for marked in [&backup, &data] {
+        std::fs::remove_file(marked.join("UNFINISHED")).unwrap();
+    }
+
     // A folder that holds something is left alone, and what is no backup is said to be none.
     let (code, words) = run("restore", [&backup, &data]);
     assert!(

@@ -17,6 +17,9 @@ use crate::store::{History, Ledger};
 
 const CHECKPOINTS: &str = "checkpoints";
 const JOURNAL: &str = "journal";
+/// Lies in a copy until all of it is there, whole and durable: a copy that somebody ended early may look
+/// whole, for a journal that ends sooner is a journal.
+pub(super) const UNFINISHED: &str = "UNFINISHED";
 
 /// What a backup or a restore copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +74,12 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
     if !from.join(JOURNAL).is_dir() {
         bail!("{} is no backup: it has no journal", from.display());
     }
+    if from.join(UNFINISHED).exists() {
+        bail!(
+            "{} is a backup that was not finished, as its file {UNFINISHED} says: take another one",
+            from.display()
+        );
+    }
     check(from, Copied::default())?;
     begin(data)?;
     let mut copied = Copied::default();
@@ -96,7 +105,11 @@ fn begin(to: &Path) -> anyhow::Result<()> {
         let path = to.join(part);
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
     }
-    Ok(())
+    let mark = to.join(UNFINISHED);
+    fs::write(&mark, "Not all of it is here.\n")
+        .and_then(|()| File::open(&mark)?.sync_all())
+        .and_then(|()| File::open(to)?.sync_all())
+        .with_context(|| format!("cannot write {}", mark.display()))
 }
 
 /// The newest last: what a running engine appends meanwhile is copied in part at most, and a part of a
@@ -128,7 +141,11 @@ fn finish(to: &Path, copied: Copied) -> anyhow::Result<Copied> {
     for folder in [to.join(CHECKPOINTS), to.join(JOURNAL), to.to_owned()] {
         File::open(&folder)?.sync_all()?;
     }
-    check(to, copied)
+    let copied = check(to, copied)?;
+    let mark = to.join(UNFINISHED);
+    fs::remove_file(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
+    File::open(to)?.sync_all()?;
+    Ok(copied)
 }
 
 /// Reads through what a start would read.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
+use super::backup::UNFINISHED;
 use crate::config::Config;
 use crate::store::{History, Ledger};
 
@@ -68,6 +69,19 @@ fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
         data.join(Ledger::FILE).display(),
         data.join("journal").display()
     )
+}
+
+/// A restore that somebody ended early may look like a younger engine: what is missing would be gone
+/// without a word.
+pub(super) fn refuse_unfinished(data: &Path) -> anyhow::Result<()> {
+    if !data.join(UNFINISHED).exists() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} is a restore that was not finished, as its file {UNFINISHED} says: empty the folder and \
+         `chrysalis restore` the backup into it again. Nothing was changed",
+        data.display()
+    ))
 }
 
 /// A data folder that has everything but its journal is not begun anew: what was acknowledged would be

@@ -45,7 +45,7 @@ use crate::time::now_ms;
 
 use foreign::{
     begin_ledger, check_ledger, history_ahead, ledger_unreadable, recorded_upto,
-    refuse_lost_journal,
+    refuse_lost_journal, refuse_unfinished,
 };
 use listen::Listening;
 use outlet::Outlet;
@@ -101,6 +101,7 @@ impl App {
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
 
+        refuse_unfinished(&config.data)?;
         refuse_lost_journal(&config.data)?;
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
