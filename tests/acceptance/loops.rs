@@ -133,7 +133,10 @@ async fn h14_h23_h25_each_step_tells_agents_what_to_say_and_a_refusal_answers_it
         (&json!("closed"), &json!("uneconomic"))
     );
     let say = engine.get(path).await;
-    assert_eq!(say["impaired"], false);
+    assert_eq!(
+        say["impaired"], true,
+        "refused is not mended: it still fires"
+    );
     assert!(said(&say).contains("不经济"), "{say:#}");
     let answered = engine.get(&of_trigger).await;
     for ticket in answered["tickets"].as_array().unwrap() {
