@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{EffectReport, EffectVerdict};
-use crate::rules::{Contact, Layer, Owner, Severity, Text};
+use crate::rules::{Contact, Layer, Owner, RuleBook, Severity, Text};
 use crate::triggers::flow::Refusal;
 use crate::triggers::{Cause, Crossing, TriggerState, Urgency};
 
@@ -297,6 +297,14 @@ impl Trigger {
     pub fn resolution_ms(&self) -> Option<i64> {
         let last = self.history.last().filter(|_| self.state.is_final())?;
         Some(last.at_ms - self.opened_at_ms)
+    }
+
+    /// The department whose people decide about it now: what waits for its review is the reviewer's, and not
+    /// that of whom it shall ask.
+    pub fn decided_by<'a>(&'a self, book: &'a RuleBook) -> &'a str {
+        let waits = self.state == TriggerState::Analysed && self.review_required;
+        let reviewer = book.triggers.reviewer.as_ref().filter(|_| waits);
+        reviewer.map_or(&self.owner.department, |desk| &desk.department)
     }
 
     /// What agents tell customers now.

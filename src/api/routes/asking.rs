@@ -16,7 +16,7 @@ use crate::api::views::{
 };
 use crate::engine::Command;
 use crate::journal::{Record, Submit};
-use crate::triggers::{Trigger, TriggerState};
+use crate::triggers::Trigger;
 
 /// Longest name of who commands, characters.
 const ACTOR_CHARS_MAX: usize = 100;
@@ -137,13 +137,7 @@ pub(super) async fn command_on(
     // What nobody can have seen need not be journaled.
     let trigger = snapshot.triggers.iter().find(|trigger| trigger.id == id);
     let trigger = trigger.ok_or_else(|| unknown(id))?;
-    // What waits for its review is the reviewer's to decide, and not that of whom it shall ask.
-    let reviewer = snapshot.plan.book.triggers.reviewer.as_ref();
-    let waits = trigger.state == TriggerState::Analysed && trigger.review_required;
-    let department = reviewer
-        .filter(|_| waits)
-        .map_or(&trigger.owner.department, |desk| &desk.department);
-    caller.check_department(department)?;
+    caller.check_department(trigger.decided_by(&snapshot.plan.book))?;
     let trigger = carry_out(server, actor, command).await?;
     Ok(Json(TriggerView::of(&trigger, &server.snapshot())))
 }

@@ -2,7 +2,7 @@
 //! tell customers meanwhile. The same layout as an alert's mail, in a thread of the trigger's own.
 
 use super::lists;
-use super::number::Clock;
+use super::number::{Clock, quantity};
 use super::story;
 use super::view::{Fact, Section, View, chart_view, clean, colour, value};
 use super::words::{self, Label, name, pick};
@@ -200,6 +200,11 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     if let Some(crossing) = &demand.crossing {
         let crossing = clean(name(language, crossing));
         facts.push(fact("投诉与指标", "Complaints and KQIs", crossing));
+    }
+    let worst = notice.alert.worst_value;
+    if let Some(worst) = worst.filter(|worst| Some(*worst) != notice.alert.value) {
+        let worst = quantity(worst, &notice.alert.unit);
+        facts.push(fact("最差值", "Worst", worst));
     }
     facts.push(fact("优先级得分", "Urgency", demand.urgency.to_string()));
     facts.push(fact("流转次数", "Hops", demand.hops.to_string()));

@@ -224,6 +224,17 @@ fn a_value_of_too_few_samples_proves_nothing() {
 }
 
 #[test]
+fn what_was_worst_is_told_where_the_newest_value_is_back() {
+    let mut notice = later(NoticeReason::Assigned, Language::Zh);
+    notice.alert.value = Some(5.0);
+    notice.alert.worst_value = Some(97.5);
+    notice.alert.state = AlertState::Resolved;
+    let body = parse(&eml(&notice)).body_text(0).unwrap().into_owned();
+    assert!(body.contains("最差值 (Worst): 97.5 s"), "{body}");
+    assert!(body.contains("告警目前已解除"), "{body}");
+}
+
+#[test]
 fn a_difference_of_percentages_is_in_points() {
     for (language, words) in [
         (Language::En, "under by 46 percentage points"),

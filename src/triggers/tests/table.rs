@@ -4,7 +4,7 @@ use crate::effect::EffectVerdict;
 use crate::rules::Severity;
 use crate::triggers::flow::By;
 use crate::triggers::tests::bench::{Bench, measured, path, wanted};
-use crate::triggers::{MoveError, Refusal, Trigger, TriggerState, Wanted};
+use crate::triggers::{MoveError, NewsReason, Now, Refusal, Trigger, TriggerState, Wanted};
 
 /// A trigger that is brought into a state by force, to try every move from there.
 fn forced(state: TriggerState) -> (Bench, String) {
@@ -87,6 +87,44 @@ fn what_the_book_wants_reviewed_waits_for_the_lead_and_the_copies_are_recorded()
 }
 
 #[test]
+fn no_hand_over_goes_around_the_lead() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Critical).unwrap();
+    bench.go(&id, &[TriggerState::Accepted]);
+    assert_eq!(bench.get(&id).decided_by(&bench.book), "BSC");
+    bench.triggers.take_news();
+    let desk = bench.book.first_desk("NET").unwrap();
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms,
+    };
+    let handed = bench.triggers.hand_over(&id, &desk, "王工", Some("r"), now);
+    let handed = handed.unwrap();
+    assert_eq!(
+        (
+            handed.state,
+            handed.review_required,
+            &*handed.owner.department
+        ),
+        (TriggerState::Analysed, true, "NET")
+    );
+    let reasons: Vec<NewsReason> = bench
+        .triggers
+        .take_news()
+        .iter()
+        .map(|news| news.reason)
+        .collect();
+    assert!(reasons.contains(&NewsReason::ReviewAsked), "{reasons:?}");
+    // Who shall be asked does not decide whether.
+    assert_eq!(bench.get(&id).decided_by(&bench.book), "DATA");
+    let said = bench.get(&id).explanation().unwrap();
+    assert!(said.text.zh.contains("正在核实"), "{}", said.text.zh);
+    bench.go(&id, &[TriggerState::Reviewed]);
+    assert_eq!(bench.get(&id).state, TriggerState::Dispatched);
+    assert_eq!(bench.get(&id).decided_by(&bench.book), "NET");
+}
+
+#[test]
 fn without_the_engine_every_early_step_is_taken_by_hand() {
     let text = crate::triggers::tests::bench::BOOK
         .replace("triggers:\n", "triggers:\n  automatic: false\n");
@@ -122,7 +160,7 @@ fn what_has_no_owner_falls_to_the_coordinator_who_hands_it_over() {
         department: "NET".to_owned(),
         role: "contact".to_owned(),
     };
-    let now = crate::triggers::Now {
+    let now = Now {
         book: &bench.book,
         at_ms: bench.now_ms,
     };
@@ -197,7 +235,7 @@ fn the_effect_closes_or_reopens_and_too_early_leaves_it() {
             ..Wanted::plain(TriggerState::Mended, "王工", None)
         };
         bench.wanted(&id, mended).unwrap();
-        let now = crate::triggers::Now {
+        let now = Now {
             book: &bench.book,
             at_ms: bench.now_ms + 5,
         };
