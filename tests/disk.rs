@@ -243,11 +243,21 @@ async fn below_its_mark_batches_are_refused_and_all_else_goes_on() {
     assert_eq!(text(&server, "/").await.0, StatusCode::OK);
     // Decided now, and mailed now: the source is silent because nothing of it is taken.
     until_mailed(folder, "source_silent").await;
+    // The operators are told by mail, while batches are refused, and see it among the alerts.
+    until_mailed(folder, "Journal disk low").await;
+    let disk_low = server.json("/v1/alerts?state=firing").await;
+    let disk_low = disk_low["alerts"].as_array().unwrap().iter();
+    let disk_low: Vec<_> = disk_low
+        .filter(|alert| alert["alert"] == "disk_low")
+        .collect();
+    assert_eq!(disk_low.len(), 1);
+    assert_eq!(disk_low[0]["severity"], "critical");
     let refused = producer.send(&server).await.unwrap();
     assert_eq!(refused.0, StatusCode::INSUFFICIENT_STORAGE, "still");
     std::fs::remove_file(&ballast).unwrap();
     producer.until_taken(&server).await;
     producer.check(&server).await;
+    until_mailed(folder, "nothing is refused or left out any more").await;
     server.kill();
     let server = Server::start(folder, 1).await;
     producer.check(&server).await;

@@ -46,6 +46,7 @@ use crate::console;
         triggers::advance,
         notices::list,
         notices::resend,
+        notices::resend_all,
         history::list,
         asking::hand_over,
         asking::acknowledge,

@@ -91,6 +91,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/triggers/{id}/affected", get(subscribers::affected)),
         ("/v1/subscribers/messages", post(subscribers::messages)),
         ("/v1/notices", get(notices::list)),
+        ("/v1/notices/resend", post(notices::resend_all)),
         ("/v1/notices/{id}/resend", post(notices::resend)),
         ("/v1/history/{table}", get(history::list)),
         ("/v1/triggers/{id}/hand-over", post(asking::hand_over)),

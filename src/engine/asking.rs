@@ -68,7 +68,7 @@ impl Engine {
                 self.triggers.hand_over(id, &desk, actor, Some(reason), now)
             }
             Command::Acknowledge { id } => self.triggers.acknowledge(id, actor, now),
-            Command::NoteReading { .. } => return Ok(None),
+            Command::NoteReading { .. } | Command::NoteTrouble { .. } => return Ok(None),
             Command::ByLink { revision, act } => {
                 // What does nothing to a trigger has no link.
                 let Some(id) = act.trigger() else {

@@ -24,6 +24,7 @@ mod save;
 mod show;
 mod silence;
 mod tell;
+mod trouble;
 mod values;
 mod watchlist;
 mod withdraw;

@@ -16,6 +16,7 @@ use crate::engine::past::KeptOfKqi;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
+use crate::engine::trouble::Troubles;
 use crate::rules::Plan;
 use crate::triggers::TriggerBook;
 
@@ -46,6 +47,7 @@ struct Rest {
     crossings: Crossings,
     silences: Silences,
     overflows: Overflows,
+    troubles: Troubles,
     reporting: Reporting,
 }
 
@@ -118,6 +120,7 @@ impl Engine {
                 crossings: self.crossings.clone(),
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
+                troubles: self.troubles.clone(),
                 reporting: self.reporting.clone(),
             },
         }
@@ -157,6 +160,7 @@ impl Engine {
                     engine.crossings = rest.crossings;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
+                    engine.troubles = rest.troubles;
                     engine.reporting = rest.reporting;
                 }
             }

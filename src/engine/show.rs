@@ -56,6 +56,7 @@ impl Engine {
             .silences
             .alerts()
             .chain(self.overflows.alerts())
+            .chain(self.troubles.alerts())
             .chain(self.crossings.alerts())
             .cloned()
             .map(Arc::new)

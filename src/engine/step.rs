@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Change, Feedback, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{CommandResult, JournaledCommand};
+use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::crossing::{Crossings, Side};
@@ -21,6 +21,7 @@ use crate::engine::replan::Replanned;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::trouble::Troubles;
 use crate::engine::watchlist::{Object, Watchlist};
 use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
@@ -63,6 +64,7 @@ pub struct Engine {
     pub(super) crossings: Crossings,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
+    pub(super) troubles: Troubles,
     pub(super) reporting: Reporting,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
@@ -135,6 +137,7 @@ impl Engine {
             crossings: Crossings::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
+            troubles: Troubles::default(),
             reporting: Reporting::default(),
             snapshot,
             alerts_changed: false,
@@ -174,6 +177,19 @@ impl Engine {
         let mut own = self.silences.look(plan, &cut.watermarks);
         self.alerts_changed |= self.overflows.recount(plan, cut);
         own.extend(self.overflows.look(plan, cut));
+        for command in commands {
+            if let Command::NoteTrouble {
+                trouble,
+                is_there,
+                held,
+            } = command.command
+            {
+                let noted = self
+                    .troubles
+                    .note(plan, trouble, is_there, held, cut.now_ms);
+                own.extend(noted);
+            }
+        }
         for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
             self.notify_own(plan, alert, reason, cut, &mut effects);

@@ -81,6 +81,7 @@ struct Work {
     packed: Bytes,
     lease: Lease,
     holder: Holder,
+    peer: Option<IpAddr>,
     producer: Option<(String, u64)>,
     now_ms: i64,
 }
@@ -193,6 +194,7 @@ impl Intake {
             packed,
             lease,
             holder,
+            peer,
             producer,
             now_ms,
         };
@@ -287,7 +289,7 @@ impl Work {
                 },
                 attachment: Some(Arc::clone(&decoded)),
             };
-            answer = Some(submitter.try_submit_for(self.holder, submit)?);
+            answer = Some(submitter.try_submit_from(self.peer, self.holder, submit)?);
             batch = Some(decoded);
         }
         Ok(Outcome {

@@ -27,7 +27,9 @@ mod retention;
 
 mod log;
 
+mod answer;
 mod epochs;
+mod peers;
 mod queue;
 mod shares;
 mod space;
@@ -44,7 +46,7 @@ pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Replay, S
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
 pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
-pub use producers::{Newest, Producers, REMEMBERED};
+pub use producers::{Memory, Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut, oldest};

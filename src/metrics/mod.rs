@@ -76,6 +76,10 @@ pub struct NotifyCounts {
     pub minute_most: u64,
     /// Deliveries to webhooks since the start.
     pub webhooks: u64,
+    /// Size of the ledger, bytes.
+    pub ledger_bytes: u64,
+    /// Mails that went from the ledger since the start because it was as large as it may be.
+    pub ledger_forgotten: u64,
 }
 
 /// Where the mail room's counts are read.
@@ -94,6 +98,10 @@ pub struct HistoryCounts {
     pub waiting: u64,
     /// Newest epoch in it; -1 before the first.
     pub epoch: i64,
+    /// Its size as far as it is known, bytes.
+    pub bytes: u64,
+    /// Rows that went since the start because it was as large as it may be.
+    pub forgotten: u64,
 }
 
 /// Where the history's counts are read.

@@ -50,11 +50,13 @@ impl Metrics {
         crossing::crossings(scrape.snapshot, &mut families);
         let mails = self.notify_counts();
         let sent = mails.clone().unwrap_or_default();
-        limits::limits(scrape, self, &sent, &mut families);
+        let recorded = self.history_counts();
+        let kept = recorded.unwrap_or_default();
+        limits::limits(scrape, self, &sent, kept, &mut families);
         if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }
-        if let Some(counts) = self.history_counts() {
+        if let Some(counts) = recorded {
             history::history(counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);

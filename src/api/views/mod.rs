@@ -44,7 +44,10 @@ pub use health::{
 pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;
-pub use notice::{NoticeCountsView, NoticeView, NoticesView, ResendRequest, ResendView};
+pub use notice::{
+    NoticeCountsView, NoticeView, NoticesView, ResendAllRequest, ResendAllView, ResendRequest,
+    ResendView,
+};
 pub use report::{
     FigureView, ReportColumnView, ReportHeadView, ReportView, ReportsView, TableView,
 };

@@ -110,6 +110,33 @@ pub struct ResendView {
     pub resent: bool,
 }
 
+/// A wish to send dead letters again: all of them, or those that every filter given lets through.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResendAllRequest {
+    /// Who wishes it, 1 to 100 characters; with a token it is the token's name, and left out.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Why, for example what was mended; at most 2,000 characters.
+    pub reason: Option<String>,
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// To this address, whole, in letters of either case.
+    pub recipient: Option<String>,
+    /// That failed so: `transient`, `setup` or `permanent`. Those that were given up because too many waited
+    /// have none.
+    pub failure: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ResendAllView {
+    /// Mails that wait for their attempts now; a digest is one.
+    pub resent: u64,
+    /// Dead letters that the filters still let through.
+    pub left: u64,
+}
+
 impl NoticeView {
     /// A row of the ledger.
     pub fn of(row: &Delivery, zone: &TimeZone) -> NoticeView {

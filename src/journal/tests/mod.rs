@@ -12,6 +12,7 @@ mod epochs;
 mod fairness;
 mod format;
 mod log;
+mod producers;
 mod resume;
 mod space;
 mod writer;
