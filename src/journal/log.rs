@@ -248,7 +248,8 @@ impl Journal {
             tracing::warn!(
                 journal.segment = %torn.path.display(), journal.offset = torn.offset,
                 journal.bytes = torn.bytes,
-                "cut {} unacknowledged bytes that a crash left half written off {} at offset {}",
+                "cut the last {} bytes off {} at offset {}: they are no whole record. A crash leaves that behind, \
+                 and then nobody was told of them; were they damaged since, an acknowledged record is gone",
                 torn.bytes, torn.path.display(), torn.offset
             );
         }

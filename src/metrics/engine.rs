@@ -107,6 +107,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             "Batches refused because the disk had less room than is kept free.",
             stats.refused_low_total,
         ),
+        (
+            "journal_producers_forgotten_total",
+            "Producers forgotten after their time: a repeat of theirs would count again.",
+            stats.producers_forgotten_total,
+        ),
     ];
     for (name, help, value) in counters {
         Family::counter(name, help, &[])
