@@ -313,7 +313,7 @@ async fn a_ledger_begun_untold_mails_what_is_decided_again_and_the_next_start_ta
     let aside = names(&folder.path().join("data")).into_iter();
     assert_eq!(
         aside
-            .filter(|name| name.starts_with("ledger.aside-"))
+            .filter(|name| name.starts_with("ledger.aside-") && name.ends_with(".sqlite"))
             .count(),
         1
     );

@@ -92,12 +92,12 @@ fn set_up(folder: &Path) {
     std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
 }
 
-/// Kills it so often under load, now and then before it is ready, and answers how many batches were
-/// acknowledged. The last one may be in the journal without its producer having heard of it.
+/// Kills it so often under load, now and then before it is ready, and oftener until `least` batches are
+/// acknowledged; answers how many are. One more may be in the journal without its producer having heard of it.
 async fn kill_under_load(
     folder: &Path,
     workers: usize,
-    kills: u64,
+    (kills, least): (u64, u64),
     seed: u64,
     base_ms: i64,
 ) -> u64 {
@@ -107,7 +107,9 @@ async fn kill_under_load(
         .unwrap();
     let mut dice = Dice(seed);
     let mut sequence = 1;
-    for _ in 0..kills {
+    let mut deaths = 0;
+    while deaths < kills || sequence <= least {
+        deaths += 1;
         // A checkpoint is begun from at any number of workers.
         let workers = [workers, 1, 2, 4][dice.roll(4) as usize];
         if dice.roll(4) == 0 {
@@ -180,7 +182,7 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     set_up(folder.path());
     let base_ms = (now_ms() - 25 * 3_600_000) / 60_000 * 60_000;
-    let sequence = 1 + kill_under_load(folder.path(), workers, kills, seed, base_ms).await;
+    let sequence = 1 + kill_under_load(folder.path(), workers, (kills, 0), seed, base_ms).await;
     let acknowledged = sequence * BATCH;
     let server = come_back(folder.path(), workers, sequence - 1, base_ms).await;
     let checkpoints = std::fs::read_dir(folder.path().join("data/checkpoints")).unwrap();

@@ -114,14 +114,18 @@ impl Listening {
     }
 }
 
-/// What one is told who has as many connections as one may have; best effort, for nothing waits for it.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: application/json\r\ncontent-length: 111\r\n\r\n\
-    {\"error\":{\"code\":\"too_many_connections\",\"message\":\"this address has as many connections open as it may\"}}\n";
+/// What one is told who has as many connections as one may have.
+const TURNED_AWAY: &str = "{\"error\":{\"code\":\"too_many_connections\",\"message\":\"this address has as many \
+                           connections open as it may: close some, or come back later\",\"problems\":[]}}";
 
+/// Best effort, for nothing waits for it: a stream that is not writable yet is closed without a word.
 fn turn_away(stream: &TcpStream) {
-    // A stream that is not writable yet is closed without a word.
-    let _ = stream.try_write(TURNED_AWAY);
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{TURNED_AWAY}",
+        TURNED_AWAY.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
 }
 
 /// A connection that counts while it is open.

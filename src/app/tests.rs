@@ -119,7 +119,10 @@ async fn a_ledger_that_does_not_open_is_told_once_with_advice() {
         "{words}"
     );
     assert_eq!(words.matches(&path).count(), 1, "{words}");
-    assert!(words.contains("move the file aside"), "{words}");
+    assert!(
+        words.contains("`chrysalis serve --new-ledger told`"),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

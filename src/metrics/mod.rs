@@ -10,6 +10,7 @@ mod engine;
 mod family;
 mod health;
 mod history;
+mod journal;
 mod kqi;
 mod limits;
 mod notify;

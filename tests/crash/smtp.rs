@@ -13,6 +13,8 @@ use crate::server::{Server, now_ms};
 use crate::servers::{ACCOUNT, MailServer};
 use crate::{come_back, kill_under_load, set_up};
 
+/// Batches, each of a second: three busy minutes and what comes between them.
+const LEAST: u64 = 400;
 const MAILBOX: &str = "duty@example.com";
 /// Everything is kept of the journal, to be decided once more, and no mail is folded into another.
 const CONFIG: &str = "
@@ -125,7 +127,7 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
     set_up(folder.path());
     std::fs::write(folder.path().join("config.yaml"), config(&mail)).unwrap();
     let base_ms = (now_ms() - 25 * 3_600_000) / 60_000 * 60_000;
-    let batches = kill_under_load(folder.path(), workers, kills, seed, base_ms).await;
+    let batches = kill_under_load(folder.path(), workers, (kills, LEAST), seed, base_ms).await;
     let server = come_back(folder.path(), workers, batches, base_ms).await;
     until_sent(&server).await;
     let rows = rows(&server).await;

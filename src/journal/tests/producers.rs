@@ -132,7 +132,7 @@ fn room_comes_back_when_names_are_heard_no_more_and_only_then() {
     );
     // The address that flooded has its share of the room again, and no more.
     let again = flood(&mut epochs, 1, "b", HOUR_MS + 1_001);
-    assert!((1..8).contains(&again), "{again}");
+    assert!((1..=8).contains(&again), "{again}");
 }
 
 #[test]

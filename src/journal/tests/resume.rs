@@ -62,15 +62,16 @@ fn from_a_checkpoint_it_opens_as_from_the_beginning() {
     for next in (0..=50).step_by(5) {
         let mut producers = Producers::new(Memory::default());
         for (position, record) in records(&disk).unwrap() {
-            if let (
-                true,
+            if position >= Position(next) {
+                break;
+            }
+            match &record {
                 Record::Batch {
                     producer: Some((name, sequence)),
                     ..
-                },
-            ) = (position < Position(next), &record)
-            {
-                producers.note(name, *sequence, position);
+                } => producers.note(name, *sequence, position),
+                Record::Tick { now_ms, .. } => producers.tick(*now_ms),
+                _ => {}
             }
         }
         let (journal, recovery) = resume(&disk, next, producers).unwrap();
