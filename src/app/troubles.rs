@@ -57,6 +57,7 @@ enum Finding {
 struct Memory {
     began: Instant,
     seen: BTreeMap<Trouble, Seen>,
+    said: BTreeMap<Trouble, bool>,
 }
 
 impl Memory {
@@ -64,6 +65,7 @@ impl Memory {
         Memory {
             began: now,
             seen: BTreeMap::new(),
+            said: BTreeMap::new(),
         }
     }
 
@@ -104,10 +106,15 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
             let Some(is_there) = memory.judge(trouble, finding, now) else {
                 continue;
             };
-            if is_there != fires(&snapshot, trouble) {
-                let (Finding::Short { held, .. } | Finding::Refused { held, .. }) = finding;
-                tell(&sources.state, trouble, is_there, held).await;
+            if is_there == fires(&snapshot, trouble) {
+                continue;
             }
+            let (Finding::Short { held, .. } | Finding::Refused { held, .. }) = finding;
+            // Said again until the engine has heard it, and logged once.
+            if memory.said.insert(trouble, is_there) != Some(is_there) {
+                log(trouble, is_there, held);
+            }
+            tell(&sources.state, trouble, is_there, held).await;
         }
     }
 }
@@ -128,7 +135,8 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 7] {
             Trouble::DiskLow,
             Finding::Short {
                 held: journal.space.free_bytes.unwrap_or_default(),
-                is_short: journal.space.is_low() || journal.full,
+                // Not only when it is full: then not even this could be written down and mailed.
+                is_short: journal.space.is_low(),
             },
         ),
         (
@@ -157,18 +165,16 @@ fn fires(snapshot: &Snapshot, trouble: Trouble) -> bool {
     alerts.any(|alert| alert.state == AlertState::Firing && Trouble::of(alert) == Some(trouble))
 }
 
-async fn tell(state: &ServerState, trouble: Trouble, is_there: bool, held: u64) {
-    let limit = trouble.limit();
+fn log(trouble: Trouble, is_there: bool, held: u64) {
+    let (trouble, limit) = (trouble.name(), trouble.limit());
     if is_there {
-        tracing::warn!(
-            trouble = trouble.name(),
-            held,
-            limit,
-            "room is short: alerted"
-        );
+        tracing::warn!(trouble, held, limit, "room is short: alerted");
     } else {
-        tracing::info!(trouble = trouble.name(), held, limit, "there is room again");
+        tracing::info!(trouble, held, limit, "there is room again");
     }
+}
+
+async fn tell(state: &ServerState, trouble: Trouble, is_there: bool, held: u64) {
     let command = Command::NoteTrouble {
         trouble,
         is_there,
@@ -185,7 +191,7 @@ async fn tell(state: &ServerState, trouble: Trouble, is_there: bool, held: u64) 
         attachment: None,
     };
     if let Err(error) = state.submitter.submit(submit).await {
-        tracing::warn!(%error, trouble = trouble.name(), "it is not journaled, and said with the next look");
+        tracing::debug!(%error, trouble = trouble.name(), "it is not journaled, and said with the next look");
     }
 }
 
