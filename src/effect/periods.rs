@@ -38,6 +38,7 @@ pub struct Mend {
     pub mended_ms: i64,
     /// Whether the period after is the one a week later, or weeks, that has the same hours of the week: where
     /// nothing else could tell an effect from the time of day.
+    #[serde(default)]
     pub waits_week: bool,
 }
 

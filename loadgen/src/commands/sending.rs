@@ -113,7 +113,9 @@ async fn send_and_watch(
 ) -> anyhow::Result<SendReport> {
     let (finished, done) = tokio::sync::watch::channel(false);
     let watching = match &expectation {
-        Some(_) => Some(tokio::spawn(Watcher::new(&options.target, options.token.as_deref())?.watch(done))),
+        Some(_) => Some(tokio::spawn(
+            Watcher::new(&options.target, options.token.as_deref())?.watch(done),
+        )),
         None => None,
     };
     let bar = progress_bar(lines_about);

@@ -421,7 +421,9 @@ async fn a_misspelt_city_does_not_read_as_one_in_which_all_is_well() {
     );
     let ask = async |city: &str| {
         let written: String = city.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        harness.get(&format!("/v1/frontline/news?city={written}")).await
+        harness
+            .get(&format!("/v1/frontline/news?city={written}"))
+            .await
     };
     assert_eq!(ask("衡阳").await.json()["impaired"], false);
     let (status, code, message) = ask("横阳").await.error();

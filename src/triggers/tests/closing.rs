@@ -165,7 +165,7 @@ fn late_data_that_take_the_proof_away_reopen_what_it_had_closed() {
     again(&mut bench, &id, EffectVerdict::NoEffect);
     let trigger = bench.get(&id);
     assert_eq!(
-        path(trigger)[8..],
+        path(trigger)[9..],
         ["closed", "reopened", "analysed", "dispatched"]
     );
     assert_eq!(
