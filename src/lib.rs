@@ -4,6 +4,7 @@
 //! who may use whom.
 
 pub mod event;
+pub mod masking;
 pub mod measure;
 pub mod rules;
 pub mod time;

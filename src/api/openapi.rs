@@ -59,6 +59,7 @@ use crate::console;
         frontline::explain,
         reports::list,
         reports::one,
+        reports::file,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -82,7 +83,8 @@ use crate::console;
 )]
 struct Document;
 
-/// The document, with what every guarded route answers to who may not ask it.
+/// The document, with what every guarded route answers to who may not ask it, and every route with a name in its
+/// path to one that cannot be read.
 pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     let refusals = [
@@ -100,6 +102,11 @@ pub(super) fn document() -> Value {
     for (path, item) in paths.into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or_default();
+            let is_page = path.starts_with("/actions/");
+            if path.contains('{') && !is_page && operation["responses"]["400"].is_null() {
+                operation["responses"]["400"] =
+                    json!({"description": "the path is not UTF-8", "content": error});
+            }
             if role_for(&method, path).is_none() {
                 continue;
             }

@@ -100,6 +100,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/frontline/{service}", get(frontline::explain)),
         ("/v1/reports", get(reports::list)),
         ("/v1/reports/{id}/{period}", get(reports::one)),
+        ("/v1/reports/{id}/{period}/{file}", get(reports::file)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),

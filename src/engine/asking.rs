@@ -51,7 +51,8 @@ impl Engine {
                     review_at_ms: *review_at_ms,
                     remedy: remedy.as_deref(),
                 };
-                self.triggers.advance(id, wanted, now)
+                self.triggers.advance(id, wanted, now)?;
+                self.triggers.tell_progress(id, actor, now)
             }
             Command::HandOver {
                 id,
@@ -75,8 +76,7 @@ impl Engine {
                     return Ok(None);
                 };
                 self.triggers.check_link(id, act.moves_to(), *revision)?;
-                self.obey(act, actor, now)?;
-                self.triggers.tell_progress(id, actor, now)
+                return self.obey(act, actor, now);
             }
         };
         moved.map(|trigger| Some(trigger.clone()))
@@ -272,6 +272,8 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
                 | NewsReason::Reopened
                 | NewsReason::Progressed
         );
+    // Who accepted it, for whomever, goes on with it.
+    let is_asked = is_asked || news.reason == NewsReason::Progressed;
     if !asks || !is_asked || !trigger.state.is_unanswered() {
         return Vec::new();
     }
@@ -304,6 +306,7 @@ fn demand_of(news: &News) -> DemandNotice {
         urgency: trigger.urgency.total,
         hops: trigger.hops,
         tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+        also: news.also.iter().copied().map(reason_of).collect(),
         acts: Vec::new(),
         explanation: trigger
             .explanation()

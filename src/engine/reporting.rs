@@ -173,13 +173,27 @@ impl Engine {
     fn report(&self, rule: &ReportRule, period: &Period, skipped: u64, cut: &Cut) -> Report {
         let plan = &self.watchlist.plan;
         let alerts = self.shown_alerts();
+        let offset_ms = plan.standard_offset_ms();
         let objects = plan.book.kqis.iter().flat_map(|kqi| {
-            self.past.of(&kqi.id).map(|(_, kept)| Object {
-                kqi,
-                dimensions: &kept.group.values,
-                is_count: is_counted(kqi),
-                now: kept.series.totals(period.from_ms, period.to_ms),
-                before: kept.series.totals(period.before_ms, period.from_ms),
+            let window = kqi.window;
+            let tiles = |from_ms, to_ms| window.tiles(from_ms, to_ms, offset_ms);
+            let is_exact =
+                tiles(period.from_ms, period.to_ms) && tiles(period.before_ms, period.from_ms);
+            let is_count = is_counted(kqi);
+            // A window that is longer than the period, or crosses its edges, is judged where it ends: until then
+            // nobody knew of it.
+            let back_ms = if is_count { 0 } else { window.size_ms - 1 };
+            self.past.of(&kqi.id).map(move |(_, kept)| {
+                let totals =
+                    |from_ms, to_ms| kept.series.totals(from_ms - back_ms, to_ms - back_ms);
+                Object {
+                    kqi,
+                    dimensions: &kept.group.values,
+                    is_count,
+                    is_exact,
+                    now: totals(period.from_ms, period.to_ms),
+                    before: totals(period.before_ms, period.from_ms),
+                }
             })
         });
         build(&Facts {

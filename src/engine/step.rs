@@ -234,12 +234,13 @@ impl Engine {
     /// Keeps the past of what is watched, and of complaints.
     fn remember(&mut self, turn: &Turn<'_>) {
         let kqis = &turn.watchlist.plan.book.kqis;
+        let offset_ms = turn.watchlist.plan.standard_offset_ms();
         for update in &turn.cut.updates {
             for cell in &update.cells {
                 let is_watched = !turn.watchlist.watchers(cell.kqi).is_empty();
                 let kqi = kqis.get(cell.kqi);
                 if let Some(kqi) = kqi.filter(|kqi| is_watched || kqi.stream == Stream::Complaint) {
-                    self.past.note(kqi, update, cell);
+                    self.past.note(kqi, update, cell, offset_ms);
                 }
             }
         }

@@ -42,7 +42,10 @@ pub struct Object<'a> {
     pub dimensions: &'a [(String, String)],
     /// Whether values add up; they are not scored then.
     pub is_count: bool,
-    /// In the period; `None` where nothing is known of it.
+    /// Whether its windows add up to exactly the period, and to the one before: sums of others would tell of other
+    /// days as well.
+    pub is_exact: bool,
+    /// In the period: windows of counts that lie in it, else those that ended in it; `None` where nothing is known.
     pub now: Option<Totals>,
     /// In the period before.
     pub before: Option<Totals>,

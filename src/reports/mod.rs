@@ -12,6 +12,7 @@ mod demands;
 mod effects;
 mod facts;
 mod frontline;
+mod parquet;
 mod report;
 mod show;
 mod suggestions;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use csv::csv;
 pub use facts::{Facts, Object, Records, build};
+pub use parquet::parquet;
 pub use report::{
     Bar, Chart, Column, Figure, ROWS_MAX, Report, ReportNotice, ReportTold, Shown, Table, Tone,
     Value,

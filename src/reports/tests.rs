@@ -54,6 +54,7 @@ fn benchmark(book: &RuleBook, cities: &[&str], mean: impl Fn(usize, usize) -> f6
                 kqi: of,
                 dimensions,
                 is_count: false,
+                is_exact: true,
                 now: Some(Totals {
                     sum: 0.0,
                     weighted: mean(kqi, city) * samples as f64,

@@ -13,6 +13,7 @@ mod grammar;
 mod health;
 mod knowledge;
 mod leaf;
+mod local;
 mod mms;
 mod places;
 mod plan;

@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("supervisor", &[]),
     ("links", &[]),
+    ("masking", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),
@@ -19,7 +20,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("scores", &["rules"]),
     (
         "reports",
-        &["alerting", "effect", "event", "rules", "triggers"],
+        &[
+            "alerting", "effect", "event", "masking", "rules", "triggers",
+        ],
     ),
     (
         "engine",
@@ -32,13 +35,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &[]),
     (
         "ingest",
-        &["engine", "event", "journal", "metrics", "rules"],
+        &["engine", "event", "journal", "masking", "metrics", "rules"],
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
     (
         "notify",
-        &["alerting", "links", "reports", "rules", "store"],
+        &["alerting", "links", "masking", "reports", "rules", "store"],
     ),
     (
         "api",
@@ -53,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "ingest",
             "journal",
             "links",
+            "masking",
             "metrics",
             "mm7",
             "reports",

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::severity_name;
 use crate::api::views::{AlertView, AlertsView, ErrorBody};
@@ -74,7 +74,7 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(incident): Path<String>,
+    ApiPath(incident): ApiPath<String>,
 ) -> Result<Json<AlertView>, ApiError> {
     let snapshot = server.snapshot();
     let alert = snapshot

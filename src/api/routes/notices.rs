@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::access::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::{ApiJson, ApiQuery};
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
 use crate::api::routes::asking::{actor_of, check_reason};
@@ -99,7 +99,7 @@ pub(in crate::api) async fn list(
 pub(in crate::api) async fn resend(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiJson(asked): ApiJson<ResendRequest>,
 ) -> Result<Json<ResendView>, ApiError> {
     let actor = actor_of(&caller, asked.actor.as_deref())?;

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::clock::time;
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::unit_text;
 use crate::api::views::{ErrorBody, WindowView, WindowsView};
@@ -52,7 +52,7 @@ pub(in crate::api) struct WindowsQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<WindowsQuery>,
 ) -> Result<Json<WindowsView>, ApiError> {
     let snapshot = server.snapshot();

@@ -90,6 +90,16 @@ pub struct TextView {
     pub en: String,
 }
 
+impl TextView {
+    /// A text that people wrote into: numbers of subscribers are masked for who may not see them.
+    pub(in crate::api) fn written(text: &crate::rules::Text, is_masked: bool) -> TextView {
+        TextView {
+            zh: subscriber::shown(&text.zh, is_masked),
+            en: subscriber::shown(&text.en, is_masked),
+        }
+    }
+}
+
 impl From<&crate::rules::Text> for TextView {
     fn from(text: &crate::rules::Text) -> TextView {
         TextView {

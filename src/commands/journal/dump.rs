@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use chrysalis::ingest::mask;
 use chrysalis::journal::{Position, Reader, Record};
+use chrysalis::masking::mask;
 
 use super::{Folders, Kind, Place, Wanted};
 
