@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
+use crate::engine::Annotations;
 use crate::engine::complaints::Complaints;
 use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
@@ -47,6 +48,7 @@ struct Rest {
     silences: Silences,
     overflows: Overflows,
     reporting: Reporting,
+    annotations: Arc<Annotations>,
 }
 
 /// An engine's state as of a cut, shared with the engine, which clones what it touches meanwhile: handing it over
@@ -119,6 +121,7 @@ impl Engine {
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
                 reporting: self.reporting.clone(),
+                annotations: self.snapshot.annotations.clone(),
             },
         }
     }
@@ -158,6 +161,7 @@ impl Engine {
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.reporting = rest.reporting;
+                    engine.snapshot.annotations = rest.annotations;
                 }
             }
         }

@@ -22,7 +22,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use csv::csv;
+pub use csv::{csv, csv_of_texts};
 pub use facts::{Facts, Object, Records, build};
 pub use report::{
     Bar, Chart, Column, Figure, ROWS_MAX, Report, ReportNotice, ReportTold, Shown, Table, Tone,

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
+    ("probes", &[]),
     (
         "notify",
         &["alerting", "links", "reports", "rules", "store"],
@@ -78,7 +79,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "config",
-        &["api", "dataflow", "engine", "journal", "notify", "rules"],
+        &[
+            "api", "dataflow", "engine", "journal", "notify", "probes", "rules",
+        ],
     ),
     (
         "replay",
@@ -107,7 +110,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "tokio::",
         &[
-            "api", "app", "commands", "demo", "ingest", "journal", "notify", "serve",
+            "api", "app", "commands", "demo", "ingest", "journal", "notify", "probes", "serve",
         ],
         "pure rooms and workers have no runtime",
     ),
