@@ -17,6 +17,7 @@ use crate::dataflow::Limits;
 use crate::engine::EngineLimits;
 use crate::journal::{Memory, Retention};
 use crate::notify::{HookConfig, MailConfig};
+use crate::probes::ProbeConfig;
 use crate::rules::did_you_mean;
 
 pub use access::{AccessSettings, TokenSettings};
@@ -56,6 +57,9 @@ pub struct Config {
     /// Other systems that are told over HTTP.
     #[serde(skip_serializing)]
     pub webhooks: Vec<HookConfig>,
+    /// Exporters of Prometheus' blackbox probes that are asked, as dial tests.
+    #[serde(skip_serializing)]
+    pub blackbox: Vec<ProbeConfig>,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,
     /// Bounds of the state.
@@ -271,6 +275,7 @@ impl Default for Config {
             server: ServerSettings::default(),
             mail: MailConfig::default(),
             webhooks: Vec::new(),
+            blackbox: Vec::new(),
             history: HistorySettings::default(),
             limits: LimitSettings::default(),
             shutdown_deadline_s: 10,

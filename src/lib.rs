@@ -29,6 +29,7 @@ pub mod complaints;
 pub mod ingest;
 pub mod mm7;
 pub mod notify;
+pub mod probes;
 
 pub mod api;
 pub mod console;

@@ -7,8 +7,9 @@ use utoipa::OpenApi;
 use crate::api::access::role_for;
 
 use crate::api::routes::{
-    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
-    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
+    actions, alerts, asking, complaints, connections, crossings, events, frontline, health,
+    history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets, trees,
+    triggers, windows,
 };
 use crate::console;
 
@@ -28,6 +29,13 @@ use crate::console;
         complaints::file,
         complaints::forms,
         complaints::form,
+        trees::list,
+        trees::one,
+        tickets::sample,
+        tickets::one,
+        tickets::confirm,
+        tickets::close,
+        connections::list,
         status::status,
         status::ready,
         status::healthz,
@@ -67,7 +75,7 @@ use crate::console;
     ),
     tags(
         (name = "events", description = "What the engine is told"),
-        (name = "complaints", description = "Forms of complaint leaves, and contacts filed by them"),
+        (name = "complaints", description = "Trees and forms, contacts filed by them, tickets and their confirmation"),
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),

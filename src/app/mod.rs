@@ -32,8 +32,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
 use crate::api::{
-    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
-    router,
+    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, open,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
@@ -44,6 +43,7 @@ use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
+use crate::probes::Probes;
 use crate::store::History;
 use crate::time::now_ms;
 
@@ -157,6 +157,7 @@ impl App {
         let links = links::links_of(&config)?;
         let composer = Composer::new(&config.mail)?.with_links(links.clone());
         let hooks = Hooks::open(&config.webhooks)?;
+        let probes = Probes::open(&config.blackbox)?;
         let mail = config.mail.clone();
         let clock = Arc::new(now_ms);
         let notifier =
@@ -259,6 +260,17 @@ impl App {
         });
         let watched = Arc::clone(&state);
         let (stop_http, stopping) = watch::channel(false);
+        let (router, inlet) = open(state.clone());
+        let (tell, count) = (inlet, state.metrics.clone());
+        probes.run(
+            &stopping,
+            now_ms,
+            move |line| {
+                let tell = tell.clone();
+                async move { tell.take(line).await }
+            },
+            move |probe, outcome| count.probed(probe, outcome.name()),
+        );
         let listening = Listening {
             listener,
             head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
@@ -267,7 +279,7 @@ impl App {
             connections_per_peer_max: config.http.connections_per_peer_max,
             connections: state.connections.clone(),
             metrics: state.metrics.clone(),
-            router: router(state),
+            router,
         };
         let sources = troubles::Sources {
             state: watched,

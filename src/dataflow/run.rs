@@ -327,6 +327,7 @@ impl<T> Cuts<T> {
             watermarks: Default::default(),
             updates: Vec::new(),
             tickets: Vec::new(),
+            annotations: Vec::new(),
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),
@@ -340,6 +341,7 @@ impl<T> Cuts<T> {
             cut.overflow.append(&mut report.overflow);
             cut.refused.append(&mut report.notes.refused);
             cut.tickets.append(&mut report.notes.tickets);
+            cut.annotations.append(&mut report.notes.annotations);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
             }
@@ -355,6 +357,7 @@ impl<T> Cuts<T> {
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         cut.tickets.sort_unstable();
+        cut.annotations.sort_unstable();
         Some((cut, tag))
     }
 
@@ -424,6 +427,9 @@ impl Queries {
             all.merge(found, inquiry.messages_max());
         }
         all.callers.sort_unstable();
+        if let Inquiry::Sample { size, .. } = &*inquiry {
+            all.keep_sample(*size);
+        }
         Some(all)
     }
 

@@ -16,7 +16,7 @@ use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{Counts, DataflowConfig, Epoch, TicketHeard, Watermarks, WindowUpdate};
-use crate::event::{Batch, DecodeLimits, Decoder, Record, Refusal};
+use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
@@ -49,6 +49,7 @@ pub(super) struct Notes {
     pub(super) events: u64,
     pub(super) refused: Vec<Refusal>,
     pub(super) tickets: Vec<TicketHeard>,
+    pub(super) annotations: Vec<Annotation>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_statuses: u64,
     pub(super) watermarks: Watermarks,
@@ -232,6 +233,7 @@ impl Desk {
             graph.shared.send(Shared::Source(id.clone(), *progress));
         }
         for annotation in &batch.annotations {
+            notes.annotations.push(annotation.clone());
             graph.shared.send(Shared::Annotation(annotation.clone()));
         }
         for reading in &batch.readings {

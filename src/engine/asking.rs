@@ -6,6 +6,7 @@ use crate::alerting::{
     Suggestion, TransitionReason, TriggerBrief,
 };
 use crate::dataflow::Cut;
+use crate::engine::annotations::line;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::step::{Effect, Engine};
 use crate::engine::values::worse;
@@ -101,12 +102,23 @@ impl Engine {
             at_ms: cut.now_ms,
         };
         for news in &cut.tickets {
+            // What was filed by code is of the node that has it now.
+            let by_code = book.codes.of(&news.node);
+            let by_code = by_code.and_then(|code| book.trees.path_of(code));
+            let path = match news.path.as_str() {
+                "" => by_code.unwrap_or_default(),
+                path => path,
+            };
+            let service = match news.service.as_str() {
+                "" => book.trees.service_of(path).unwrap_or_default(),
+                service => service,
+            };
             let news = TicketNews {
                 serial: news.serial.clone(),
                 filed_at_ms: news.ts_ms,
-                service: news.service.clone(),
+                service: service.to_owned(),
                 city: news.city.clone(),
-                leaf: news.leaf.clone(),
+                leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
                 counts: news.counts,
             };
             self.triggers_changed |= self.triggers.hear_ticket(&news, now);
@@ -157,6 +169,13 @@ impl Engine {
         let brief = self.brief(&news.trigger, book);
         let demand = demand_of(news);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
+        let annotations = kqi.map(|kqi| {
+            let known = &self.snapshot.annotations;
+            known.about(kqi, &alert.group, alert.window_ms, &book.places)
+        });
+        let zone = &self.watchlist.plan.zone;
+        let annotations = annotations.unwrap_or_default();
+        let annotations: Vec<String> = annotations.iter().map(|of| line(of, zone)).collect();
         for (recipient, role) in &news.recipients {
             effects.push(Effect::Notice(Box::new(Notice {
                 id: format!("{}.{}.{}", news.trigger.id, news.revision, recipient.email),
@@ -175,7 +194,7 @@ impl Engine {
                     acts: acts_of(news, role.is_some()),
                     ..demand.clone()
                 })),
-                annotations: Vec::new(),
+                annotations: annotations.clone(),
                 provenance: kqi
                     .and_then(|kqi| kqi.provenance.first())
                     .map(|p| p.reference.clone()),

@@ -74,7 +74,7 @@ impl Reporting {
         let records = self.records.entry(day(now_ms, zone)).or_default();
         for ticket in filed {
             records.received += 1;
-            records.valid += u64::from(ticket.counts && !ticket.leaf.is_empty());
+            records.valid += u64::from(ticket.counts && ticket.has_place());
         }
         if self.records.len() > DAYS_MAX {
             self.records.pop_first();

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
+use crate::engine::Annotations;
 use crate::engine::complaints::Complaints;
 use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
@@ -49,6 +50,7 @@ struct Rest {
     overflows: Overflows,
     troubles: Troubles,
     reporting: Reporting,
+    annotations: Arc<Annotations>,
 }
 
 /// An engine's state as of a cut, shared with the engine, which clones what it touches meanwhile: handing it over
@@ -122,6 +124,7 @@ impl Engine {
                 overflows: self.overflows.clone(),
                 troubles: self.troubles.clone(),
                 reporting: self.reporting.clone(),
+                annotations: self.snapshot.annotations.clone(),
             },
         }
     }
@@ -162,6 +165,7 @@ impl Engine {
                     engine.overflows = rest.overflows;
                     engine.troubles = rest.troubles;
                     engine.reporting = rest.reporting;
+                    engine.snapshot.annotations = rest.annotations;
                 }
             }
         }

@@ -118,6 +118,7 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            annotations: Arc::default(),
             crossed: Arc::default(),
             crossings_began_total: [0; 3],
             bounds: [Bound::NONE; 4],
@@ -151,6 +152,9 @@ impl Engine {
         // Whoever asks for the time within the step is told this step's.
         self.snapshot.now_ms = cut.now_ms;
         let mut effects = Vec::new();
+        for annotation in &cut.annotations {
+            Arc::make_mut(&mut self.snapshot.annotations).note(annotation);
+        }
         let mut corrections = Corrections::new();
         let Replanned { changed, new_rules } = match &cut.plan {
             Some(plan) => self.replan(plan.clone(), cut, &mut corrections, &mut effects),
@@ -192,7 +196,7 @@ impl Engine {
         }
         for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
-            self.notify_own(plan, alert, reason, cut, &mut effects);
+            self.notify_own(plan, alert, (reason, None), cut, &mut effects);
             self.alerts_changed = true;
         }
         if cut.plan.is_some() {

@@ -63,6 +63,11 @@ impl Batch {
     /// Notes an event of a source.
     pub(super) fn advance(&mut self, stream: Stream, name: Option<&str>, ts_ms: i64) {
         self.events += 1;
+        self.follow(stream, name, ts_ms);
+    }
+
+    /// Notes the progress of a source on another stream of the same event.
+    pub(super) fn follow(&mut self, stream: Stream, name: Option<&str>, ts_ms: i64) {
         let id = SourceId {
             stream,
             name: name.map(Arc::from),

@@ -15,8 +15,8 @@ mod wire;
 pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
 pub use record::{
-    Annotation, BossConnection, Complaint, ConnectionState, MmsReceipt, MmsSubmit, Reading, Record,
-    TicketState,
+    Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, MmsReceipt,
+    MmsSubmit, Reading, Record, TicketState,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use stream::{

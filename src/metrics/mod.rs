@@ -119,6 +119,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
+    probes: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
@@ -177,6 +178,11 @@ impl Metrics {
             &["route", "method", "status"],
         )?;
         registry.register(Box::new(http.clone()))?;
+        let probes = counters(
+            "chrysalis_blackbox_scrapes_total",
+            "Questions to blackbox exporters since the start, by probe and how they ended: told, no_answer, refused.",
+            &["probe", "outcome"],
+        )?;
         let action_links = counters(
             "chrysalis_action_links_total",
             "Requests to links of mails since the start, by what came of them.",
@@ -207,6 +213,7 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             action_links,
+            probes,
             verdict,
             notify: OnceLock::new(),
             history: OnceLock::new(),
@@ -303,6 +310,11 @@ impl Metrics {
     /// Somebody came by a link of a mail.
     pub(crate) fn came_by_link(&self, outcome: &'static str) {
         self.action_links.with_label_values(&[outcome]).inc();
+    }
+
+    /// An exporter was asked; names of probes are the configuration's.
+    pub fn probed(&self, probe: &str, outcome: &str) {
+        self.probes.with_label_values(&[probe, outcome]).inc();
     }
 
     /// What the mail room tells; nothing before it is there.

@@ -39,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
+    ("probes", &[]),
     (
         "notify",
         &["alerting", "links", "masking", "reports", "rules", "store"],
@@ -82,7 +83,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "config",
-        &["api", "dataflow", "engine", "journal", "notify", "rules"],
+        &[
+            "api", "dataflow", "engine", "journal", "notify", "probes", "rules",
+        ],
     ),
     (
         "replay",
@@ -111,7 +114,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "tokio::",
         &[
-            "api", "app", "commands", "demo", "ingest", "journal", "notify", "serve",
+            "api", "app", "commands", "demo", "ingest", "journal", "notify", "probes", "serve",
         ],
         "pure rooms and workers have no runtime",
     ),

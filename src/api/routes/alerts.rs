@@ -55,9 +55,10 @@ pub(in crate::api) async fn list(
             && fits(&query.service, alert.service.as_deref())
             && fits(&query.severity, Some(severity_name(alert.severity)))
     });
-    let zone = &snapshot.plan.zone;
     Ok(Json(AlertsView {
-        alerts: alerts.map(|alert| AlertView::of(alert, zone)).collect(),
+        alerts: alerts
+            .map(|alert| AlertView::of(alert, &snapshot))
+            .collect(),
     }))
 }
 
@@ -82,7 +83,7 @@ pub(in crate::api) async fn one(
         .iter()
         .find(|alert| alert.incident == incident)
         .ok_or_else(|| ApiError::not_found(format!("there is no alert {incident:?}")))?;
-    Ok(Json(AlertView::of(alert, &snapshot.plan.zone)))
+    Ok(Json(AlertView::of(alert, &snapshot)))
 }
 
 /// Refuses a filter that could never match, so that a slip of the pen does not read as "none".

@@ -112,7 +112,7 @@ pub(in crate::api) async fn messages(
 }
 
 /// Journals a reading. It is durable when this returns, and the audit history has it soon after.
-async fn note(
+pub(super) async fn note(
     server: &Server,
     caller: &Caller,
     reading: &str,
@@ -139,7 +139,7 @@ async fn note(
     Ok(())
 }
 
-async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
+pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
     let queries = server.state.queries.clone();
     let found = tokio::task::spawn_blocking(move || queries.subscribers(inquiry)).await;
     found.ok().flatten().ok_or_else(|| {

@@ -17,6 +17,7 @@ use crate::api::router::Server;
 use crate::api::unit_text;
 use crate::api::views::{ErrorBody, WindowView, WindowsView};
 use crate::dataflow::{Queries, Watermarks};
+use crate::engine::Snapshot;
 use crate::event::Stream;
 use crate::metrics::EdgeLimit;
 use crate::rules::Kqi;
@@ -88,6 +89,7 @@ pub(in crate::api) async fn list(
     });
     let question = Question {
         queries: server.state.queries.clone(),
+        snapshot: snapshot.clone(),
         index,
         version: plan.version,
         group: query.group,
@@ -118,6 +120,7 @@ pub(in crate::api) async fn list(
 
 struct Question {
     queries: Queries,
+    snapshot: Arc<Snapshot>,
     index: usize,
     version: u64,
     kqi: Kqi,
@@ -165,7 +168,9 @@ impl Question {
                     continue;
                 }
                 let cells = window.cells.iter().filter(|cell| cell.kqi == self.index);
-                rows.extend(cells.map(|cell| WindowView::of(&self.kqi.id, window, cell)));
+                rows.extend(
+                    cells.map(|cell| WindowView::of(&self.kqi, window, cell, &self.snapshot)),
+                );
             }
             if rows.len() > self.rows_max {
                 return Ok(self.cut(rows));

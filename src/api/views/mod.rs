@@ -4,6 +4,8 @@
 //! zone for people.
 
 mod alert;
+mod annotation;
+mod connection;
 mod crossing;
 mod demand;
 mod effect;
@@ -18,6 +20,8 @@ mod report;
 mod rule;
 mod status;
 mod subscriber;
+mod ticket;
+mod tree;
 mod trigger;
 mod window;
 pub(crate) mod words;
@@ -28,6 +32,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
+pub use annotation::AnnotationView;
+pub use connection::{HoldView, HoldsView};
 pub use crossing::{AgainstView, CrossingView, CrossingsView};
 pub use demand::{
     ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
@@ -56,6 +62,11 @@ pub use status::{AccessView, JournalView, QueuesView, SourceView, StatusView, St
 pub use subscriber::{
     AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
 };
+pub use ticket::{
+    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, SampleView,
+    TicketOnRecordView, class_named,
+};
+pub use tree::{TreeNodeView, TreeView, TreesView};
 pub use trigger::{
     AcknowledgeRequest, EvidenceView, HandOverRequest, MoveRequest, MoveView, SourceOfTriggerView,
     TriggerView, TriggersView,
