@@ -54,6 +54,13 @@ PEERS = {
         "exact", SKETCH_ERROR,
         "a batch query over the whole file: no streaming, no watermark, no late data, no alerts",
     ),
+    "bytewax": Peer(
+        lambda events, out: [PYTHON, "-B", HERE / "bytewax_windows.py", events, out],
+        "the same buckets", SAME_BUCKETS,
+        "two processes, one of which reads; five minutes are made of finished minutes; each key's watermark is its own; "
+        "no alerts, no corrections",
+        events_max=500_000,
+    ),
     "flink": Peer(
         flink("direct"),
         "the same buckets", SAME_BUCKETS,

@@ -15,8 +15,9 @@ if [ "${1:-}" = long ]; then
   EVENTS=10000000
 fi
 PEERS=("$@")
-[ ${#PEERS[@]} -gt 0 ] || PEERS=(duckdb flink flink-panes)
 WORK=target/peers
+[ ${#PEERS[@]} -gt 0 ] || PEERS=(duckdb flink flink-panes bytewax)
+mkdir -p "$WORK"
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
 # need COMMAND PACKAGE: installs a Debian package when its command is not there.
@@ -41,8 +42,8 @@ for peer in "${PEERS[@]}"; do
   flink | flink-panes)
     need javac openjdk-17-jdk-headless
     need mvn maven
-    mvn -q -B -f benches/peers/flink/pom.xml -Dstyle.color=never compile \
-      dependency:copy-dependencies -DincludeScope=runtime
+    mvn -q -B -f benches/peers/flink/pom.xml compile dependency:copy-dependencies -DincludeScope=runtime \
+      >"$WORK/maven.log" 2>&1 || { cat "$WORK/maven.log" >&2 && exit 1; }
     ;;
   dbsp)
     need cc gcc
@@ -61,4 +62,4 @@ if [ -z "${BIN:-}" ]; then
   BIN=target/release
 fi
 benches/events.sh "$BIN/loadgen" "$EVENTS" "$WORK/kqi-1.ndjson"
-exec python3 benches/peers/run.py --bin "$BIN" --events "$EVENTS" --runs "${RUNS:-3}" "${PEERS[@]}"
+exec python3 -B benches/peers/run.py --bin "$BIN" --events "$EVENTS" --runs "${RUNS:-3}" "${PEERS[@]}"
