@@ -107,8 +107,9 @@ fn histograms(criterion: &mut Criterion) {
     group.bench_function("gather 60", |bencher| {
         bencher.iter(|| {
             let mut gathered = Gathered::default();
-            (0..60).for_each(|at| gathered.add(200.0 + f64::from(at * 37 % 3_000), parts));
-            black_box(gathered.measure())
+            let pane = gathered.begin();
+            (0..60).for_each(|at| gathered.add(pane, 200.0 + f64::from(at * 37 % 3_000), parts));
+            black_box(gathered.measures())
         });
     });
     let panes: Vec<Measure> = (0..5)

@@ -158,11 +158,11 @@ impl Desk {
             for work in work {
                 self.take(work, &plan, graph, &mut notes);
             }
-            for update in self.combiner.drain() {
-                let (tuple, pane_ms) = &update.0;
-                self.heard.hear(tuple.stream, *pane_ms);
-                graph.facts.send(update);
-            }
+            let heard = &mut self.heard;
+            self.combiner.drain(|at, measure| {
+                heard.hear(at.0.stream, at.1);
+                graph.facts.send((at, measure));
+            });
             for (stream, hour_ms) in self.heard.news() {
                 graph.shared.send(Shared::Heard(stream, hour_ms));
             }

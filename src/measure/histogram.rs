@@ -32,17 +32,16 @@ pub fn bucket_value(bucket: i32) -> f64 {
 pub struct Histogram(Vec<(i32, i32)>);
 
 impl Histogram {
-    /// Builds a histogram from bucket numbers in any order, emptying the scratch list.
-    pub fn from_buckets(buckets: &mut Vec<i32>) -> Histogram {
+    /// Builds a histogram from bucket numbers in any order; sorts them.
+    pub fn from_buckets(buckets: &mut [i32]) -> Histogram {
         buckets.sort_unstable();
-        let mut counts: Vec<(i32, i32)> = Vec::new();
-        for bucket in buckets.drain(..) {
-            match counts.last_mut() {
-                Some((last, count)) if *last == bucket => *count += 1,
-                _ => counts.push((bucket, 1)),
-            }
-        }
-        counts.shrink_to_fit();
+        let distinct = buckets.chunk_by(|a, b| a == b).count();
+        let mut counts = Vec::with_capacity(distinct);
+        counts.extend(
+            buckets
+                .chunk_by(|a, b| a == b)
+                .map(|equal| (equal[0], equal.len() as i32)),
+        );
         Histogram(counts)
     }
 
