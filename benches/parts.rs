@@ -12,7 +12,6 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrysalis::dataflow::{Dataflow, DataflowConfig, EpochInput, Limits, Work};
 use chrysalis::event::{Batch, DecodeLimits, Decoder, Parser};
 use chrysalis::measure::{Gathered, Histogram, Measure, Parts, Total, bucket_of};
@@ -158,10 +157,7 @@ fn dataflow(criterion: &mut Criterion) {
                 Arc::new(shifted(&batch, by_ms))
             };
             let run = |batch| {
-                let work = Work::Decoded {
-                    batch,
-                    lines: Bytes::new(),
-                };
+                let work = Work::Decoded { batch };
                 let input = EpochInput {
                     plan: first.take(),
                     work: vec![work],

@@ -188,11 +188,7 @@ impl View<'_> {
         let layout = self.plan.layout.of(stream);
         let dimensions = layout.dimensions.iter();
         let values = dimensions.map(|name| DimensionValue::from(value_of(name)));
-        let tuple = Arc::new(Tuple::new(
-            stream,
-            layout.bound_of(value),
-            values.collect(),
-        ));
+        let tuple = Arc::new(Tuple::new(stream, layout.bound_of(value), values.collect()));
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
             measure: Measure::of(value, 1, layout.parts),

@@ -177,20 +177,10 @@ impl Desk {
 
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
         match work {
-            // A batch that was decoded before a reload is decoded again, as a replay would.
-            Work::Decoded { batch, lines } if batch.layout != plan.layout.version => {
-                self.take(
-                    Work::Lines {
-                        lines,
-                        first_line: 1,
-                        limits: None,
-                    },
-                    plan,
-                    graph,
-                    notes,
-                );
+            Work::Decoded { batch } => {
+                debug_assert_eq!(batch.layout, plan.layout.version);
+                self.enter(&batch, plan, graph, notes);
             }
-            Work::Decoded { batch, .. } => self.enter(&batch, plan, graph, notes),
             Work::Lines {
                 lines,
                 first_line,

@@ -53,7 +53,10 @@ impl Gathered {
 
     /// The measures of all panes by their numbers; begins anew.
     pub fn measures(&mut self) -> Vec<Measure> {
-        let mut buckets = by_pane(&mut self.buckets, self.panes.iter().map(|pane| pane.buckets));
+        let mut buckets = by_pane(
+            &mut self.buckets,
+            self.panes.iter().map(|pane| pane.buckets),
+        );
         let mut values = by_pane(&mut self.values, self.panes.iter().map(|pane| pane.values));
         let (mut buckets, mut values) = (buckets.as_mut_slice(), values.as_mut_slice());
         let measure = |pane: Pane| {
