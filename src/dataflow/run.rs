@@ -48,12 +48,10 @@ pub enum Work {
         /// Bounds; `None` takes what the journal holds, which has been judged before.
         limits: Option<DecodeLimits>,
     },
-    /// A decoded batch, with its lines in case the rules changed in between.
+    /// A batch that was decoded under the layout that is in force in its epoch.
     Decoded {
         /// The batch.
         batch: Arc<Batch>,
-        /// Its lines.
-        lines: Bytes,
     },
 }
 

@@ -159,11 +159,11 @@ impl Desk {
             for work in work {
                 self.take(work, &plan, graph, &mut notes);
             }
-            for update in self.combiner.drain() {
-                let (tuple, pane_ms) = &update.0;
-                self.heard.hear(tuple.stream, *pane_ms);
-                graph.facts.send(update);
-            }
+            let heard = &mut self.heard;
+            self.combiner.drain(|at, measure| {
+                heard.hear(at.0.stream, at.1);
+                graph.facts.send((at, measure));
+            });
             for (stream, hour_ms) in self.heard.news() {
                 graph.shared.send(Shared::Heard(stream, hour_ms));
             }
@@ -178,20 +178,10 @@ impl Desk {
 
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
         match work {
-            // A batch that was decoded before a reload is decoded again, as a replay would.
-            Work::Decoded { batch, lines } if batch.layout != plan.layout.version => {
-                self.take(
-                    Work::Lines {
-                        lines,
-                        first_line: 1,
-                        limits: None,
-                    },
-                    plan,
-                    graph,
-                    notes,
-                );
+            Work::Decoded { batch } => {
+                debug_assert_eq!(batch.layout, plan.layout.version);
+                self.enter(&batch, plan, graph, notes);
             }
-            Work::Decoded { batch, .. } => self.enter(&batch, plan, graph, notes),
             Work::Lines {
                 lines,
                 first_line,

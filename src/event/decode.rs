@@ -107,6 +107,12 @@ impl Decoder {
         &self.layout
     }
 
+    /// The same decoder within other limits.
+    #[must_use]
+    pub fn within(self, limits: DecodeLimits) -> Decoder {
+        Decoder { limits, ..self }
+    }
+
     /// Whether it is the decoder for this layout and these limits.
     pub fn is_for(&self, layout: &Layout, limits: DecodeLimits) -> bool {
         self.layout.version == layout.version && self.limits == limits

@@ -6,6 +6,7 @@
 
 mod batch;
 mod decode;
+mod packed;
 mod record;
 mod refusal;
 mod stream;
@@ -14,6 +15,7 @@ mod wire;
 
 pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
+pub use packed::{Unpacker, pack};
 pub use record::{
     Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, MmsReceipt,
     MmsSubmit, Reading, Record, TicketState,

@@ -6,6 +6,7 @@
 //! * The same journal hands over the same epochs, however often it is read.
 
 mod error;
+mod lines;
 mod record;
 
 mod frame;
@@ -45,6 +46,7 @@ pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Replay, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
+pub use lines::{Lines, LinesError};
 pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
 pub use producers::{Memory, Newest, Producers, REMEMBERED};
 pub use read::Reader;

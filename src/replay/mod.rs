@@ -31,7 +31,7 @@ use output::{TransitionFile, WindowFile};
 /// Refusals that a summary quotes.
 const REFUSALS_SHOWN_MAX: usize = 10;
 /// Chunks in an epoch: enough for every worker to have its share.
-const CHUNKS_PER_EPOCH: usize = 8;
+const CHUNKS_PER_EPOCH: usize = 32;
 
 /// What to replay, and how.
 #[derive(Clone, Debug)]

@@ -36,7 +36,8 @@ fn batch(text: &str) -> Record {
         received_ms: 1,
         format: LineFormat::Ndjson,
         events: text.lines().count() as u64,
-        lines: Bytes::copy_from_slice(text.as_bytes()),
+        lines: Bytes::copy_from_slice(text.as_bytes()).into(),
+        decoded: None,
     }
 }
 
