@@ -108,6 +108,7 @@ kqis:
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),
+            annotations: Vec::new(),
         };
         let trouble = Trouble::DiskLow;
         let command = Command::NoteTrouble {
