@@ -219,6 +219,7 @@ impl Unpacker {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use proptest::prelude::*;
@@ -266,7 +267,9 @@ mod tests {
 
     /// Facts without a value are equal to nothing but by their words.
     fn words(batch: &Batch) -> String {
-        format!("{batch:?}")
+        let mut batch = batch.clone();
+        let sources: BTreeMap<_, _> = batch.sources.drain().collect();
+        format!("{batch:?} {sources:?}")
     }
 
     #[test]
