@@ -3,6 +3,10 @@
 //!
 //! `CRASH_KILLS=200 ./check crash` is the long form: so many kills, shared out to 1, 2 and 4 workers.
 
+#![cfg_attr(
+    feature = "real-parts",
+    expect(clippy::panic, reason = "a mail server that does not start says why")
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -136,15 +136,17 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    const PATIENCE: Duration = Duration::from_millis(300);
+    const PATIENCE: Duration = Duration::from_secs(1);
 
-    /// A connection with a buffer of a KiB, its other end, and how often a stall was told.
-    fn pair() -> (
+    /// A connection with a buffer, its other end, and how often a stall was told.
+    fn pair(
+        buffer_bytes: usize,
+    ) -> (
         Stalls<tokio::io::DuplexStream, impl FnOnce() + Unpin>,
         tokio::io::DuplexStream,
         Arc<AtomicU32>,
     ) {
-        let (ours, theirs) = tokio::io::duplex(1024);
+        let (ours, theirs) = tokio::io::duplex(buffer_bytes);
         let told = Arc::new(AtomicU32::new(0));
         let telling = Arc::clone(&told);
         let stalls = Stalls::new(ours, PATIENCE, move || {
@@ -155,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_stops_is_ended_and_one_that_trickles_is_too() {
-        let (mut stalls, theirs, told) = pair();
+        let (mut stalls, theirs, told) = pair(1024);
         let began = Instant::now();
         let ended = stalls.write_all(&[0; 2048]).await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(told.load(Ordering::Relaxed), 1);
         drop(theirs);
 
-        let (mut stalls, mut theirs, told) = pair();
+        let (mut stalls, mut theirs, told) = pair(1024);
         let reading = tokio::spawn(async move {
             let mut byte = [0];
             while theirs.read(&mut byte).await.is_ok_and(|read| read == 1) {
@@ -177,25 +179,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_of_a_long_answer_and_a_pause_between_answers_are_no_stall() {
-        let (mut stalls, mut theirs, told) = pair();
+        let (mut stalls, mut theirs, told) = pair(16 * 1024);
         let reading = tokio::spawn(async move {
-            let mut some = [0; 1024];
+            let mut some = vec![0; 16 * 1024];
             let mut all = 0;
             loop {
                 match theirs.read(&mut some).await {
                     Ok(0) | Err(_) => return all,
                     Ok(read) => all += read,
                 }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
-        // Half a MiB a second: longer than the patience, but never less than must move within it.
-        stalls.write_all(&vec![0; 1 << 20]).await.unwrap();
+        // Much longer than the patience, but never nearly as little as must move within it.
+        stalls.write_all(&vec![0; 2 << 20]).await.unwrap();
         stalls.flush().await.unwrap();
         tokio::time::sleep(2 * PATIENCE).await;
         stalls.write_all(&[0; 512]).await.unwrap();
         stalls.shutdown().await.unwrap();
-        assert_eq!(reading.await.unwrap(), (1 << 20) + 512);
+        assert_eq!(reading.await.unwrap(), (2 << 20) + 512);
         assert_eq!(told.load(Ordering::Relaxed), 0);
     }
 }

@@ -158,7 +158,7 @@ fn what_is_remembered_is_the_same_from_a_checkpoint_and_from_the_journal_alone()
     let (journal, whole) = open_with(&disk, config()).unwrap();
     assert_eq!(whole.producers, live);
     drop(journal);
-    let disk = std::sync::Arc::new(disk.clone());
+    let disk = std::sync::Arc::new(disk);
     let dir = std::path::Path::new(super::DIR);
     let (_journal, resumed) =
         crate::journal::Journal::resume_on(disk, dir, config(), midway).unwrap();
