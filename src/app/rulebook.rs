@@ -107,6 +107,14 @@ const SHIPPED: [(&str, &str); 29] = [
         "rules/triggers.yaml",
         include_str!("../../rules/triggers.yaml"),
     ),
+    (
+        "rules/tree_five.yaml",
+        include_str!("../../rules/tree_five.yaml"),
+    ),
+    (
+        "rules/tree_seven.yaml",
+        include_str!("../../rules/tree_seven.yaml"),
+    ),
 ];
 
 /// Where to read the rule book.

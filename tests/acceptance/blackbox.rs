@@ -16,11 +16,12 @@ async fn exporter(is_well: Arc<AtomicBool>) -> String {
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let is_well = is_well.load(Ordering::Relaxed);
-            let (success, status) = if is_well { (1, 200) } else { (0, 503) };
+            let is_well = is_well.clone();
             tokio::spawn(async move {
                 let mut head = [0; 1024];
                 while stream.read(&mut head).await.is_ok_and(|read| read > 0) {
+                    let is_well = is_well.load(Ordering::Relaxed);
+                    let (success, status) = if is_well { (1, 200) } else { (0, 503) };
                     let body = format!(
                         "# TYPE probe_success gauge\nprobe_duration_seconds 1.5\nprobe_http_status_code {status}\nprobe_success {success}\n"
                     );

@@ -161,7 +161,7 @@ async fn h22_who_waits_in_the_queue_how_much_is_held_and_by_whom() {
         .await;
     let looks = share["count"].as_f64().unwrap();
     near(&share["value"], 100.0 * 10.0 / looks, 5.0);
-    assert!((50.0..56.0).contains(&looks), "{share}");
+    assert!((50.0..60.0).contains(&looks), "{share}");
     // The holder by name, the longest first.
     let holds = engine
         .until("/v1/connections", |answer| answer["holds"] != json!([]))

@@ -198,7 +198,16 @@ async fn g3_a_ticket_filed_by_code_counts_at_its_node_and_for_its_service() {
         let mut rows = answer["windows"].as_array().unwrap().iter();
         rows.any(|row| row["group"] == "tree=later;leaf=新" && row["count"] == 50)
     };
-    engine.until(&path, is_there).await;
+    let began = std::time::Instant::now();
+    loop {
+        // While the book comes into force, readers are told to ask again.
+        let (status, text) = engine.ask(&path).await;
+        if status.is_success() && is_there(&serde_json::from_str(&text).unwrap()) {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{path} stays {text}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     // A code that no tree and no list has is refused only where it is no code.
     let (_, answer) = engine
         .post(
@@ -255,7 +264,7 @@ async fn x9_a_sample_is_drawn_by_its_seed_and_only_of_what_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn x11_a_post_that_listening_calls_negative_is_a_complaint_event_and_an_empty_one_is_none() {
     let engine = Engine::with_rules(&[("by_leaf.yaml", BY_LEAF)]).await;
-    let post = json!({"type": "complaint", "serial": "weibo-{n}", "channel": "social", "source": "listening", "path": "投诉/数据业务/自有业务/飞信/使用/登录/飞信无法登录", "text": "飞信又登不上了"});
+    let post = json!({"type": "complaint", "serial": "weibo-{n}", "channel": "social", "path": "投诉/数据业务/自有业务/飞信/使用/登录/飞信无法登录", "text": "飞信又登不上了"});
     engine.tell(&series(NINE, MINUTE, 8, &post)).await;
     // What listening could not place says nothing to count: it is refused, and seen in the quarantine.
     let empty = json!({"type": "complaint", "ts": NINE, "serial": "weibo-9", "channel": "social", "text": ""});

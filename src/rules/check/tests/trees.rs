@@ -32,12 +32,12 @@ fn paths_fit_their_tree_and_stand_once() {
                 at + 8
             ),
             &format!(
-                "t.yaml:{}:16: path \"数据/邮箱/登录\" exists already, at t.yaml:{}:16",
+                "t.yaml:{}:16: path \"数据/邮箱/登录\" exists already, at t.yaml:{}",
                 at + 10,
                 at + 9
             ),
             &format!(
-                "t.yaml:{}:31: codes of before need the code of today",
+                "t.yaml:{}:30: codes of before need the code of today",
                 at + 11
             ),
             &format!(
@@ -57,7 +57,7 @@ fn a_code_is_of_one_node_and_a_form_belongs_to_a_tree() {
     check(
         &text,
         &[&format!(
-            "t.yaml:{}:44: node code \"O010104\" exists already, at t.yaml:{}:12",
+            "t.yaml:{}:32: node code \"O010104\" exists already, at t.yaml:{}",
             at + 6,
             at + 8
         )],
@@ -80,23 +80,27 @@ fn a_finding_has_one_class_and_names_what_there_is() {
     let text = plus(
         "leaves:\n  - id: l\n    path: a/b\n    service: sms_hall\n    questions: [{id: q, text: 问, role: element}]\n    confirm:\n      regional: bussy\n      order: w\n      verdicts:\n        - {found: late, class: usage, action: 看}\n        - {found: late, class: network, action: 看}\n        - {found: lost, class: usage, action: 看}\n        - {found: delivered, class: usage, action: 看, department: BSD}\n",
     );
+    let findings = "charged_without_order, ordered_without_consent, no_order, nothing_submitted, no_final_report, rejected, expired_together, expired_alone, late, delivered";
     let list = [
-        format!(
-            "t.yaml:{}:17: unknown word \"lost\", did you mean \"late\"?",
-            at + 12
-        ),
         format!(
             "t.yaml:{}:17: unknown kqi \"bussy\", did you mean \"busy\"?",
             at + 7
         ),
-        format!("t.yaml:{}:14: the form has no question \"w\"", at + 8),
         format!(
-            "t.yaml:{}:19: finding \"late\" exists already, at t.yaml:{}:19",
+            "t.yaml:{}:14: the form has no question \"w\", did you mean \"q\"?",
+            at + 8
+        ),
+        format!(
+            "t.yaml:{}:19: finding \"late\" exists already, at t.yaml:{}",
             at + 11,
             at + 10
         ),
         format!(
-            "t.yaml:{}:66: unknown department \"BSD\", did you mean \"BSC\"?",
+            "t.yaml:{}:19: unknown word \"lost\", use one of {findings}",
+            at + 12
+        ),
+        format!(
+            "t.yaml:{}:67: unknown department \"BSD\", did you mean \"BSC\"?",
             at + 13
         ),
     ];
