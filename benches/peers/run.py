@@ -61,6 +61,12 @@ PEERS = {
         "no alerts, no corrections",
         events_max=500_000,
     ),
+    "dbsp": Peer(
+        lambda events, out: [WORK / "dbsp/release/peer-dbsp", events, out],
+        "the same buckets", SAME_BUCKETS,
+        "keys are numbers, made by the reader; windows are folded once when they are due, five minutes of finished "
+        "minutes; no alerts, no corrections",
+    ),
     "flink": Peer(
         flink("direct"),
         "the same buckets", SAME_BUCKETS,

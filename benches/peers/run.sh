@@ -16,7 +16,7 @@ if [ "${1:-}" = long ]; then
 fi
 PEERS=("$@")
 WORK=target/peers
-[ ${#PEERS[@]} -gt 0 ] || PEERS=(duckdb flink flink-panes bytewax)
+[ ${#PEERS[@]} -gt 0 ] || PEERS=(duckdb flink flink-panes bytewax dbsp)
 mkdir -p "$WORK"
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
