@@ -240,7 +240,14 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
         .filter(|object| object.kqi.stream == Stream::Complaint)
         .filter(|object| sum(object.now) > 0.0 || sum(object.before) > 0.0)
         .partition(|object| object.is_exact);
-    if counted.is_empty() && !others.is_empty() {
+    let upto_ms = facts.complaints_upto_ms;
+    if upto_ms < facts.period.to_ms && !(counted.is_empty() && others.is_empty()) {
+        let upto = facts.moment(upto_ms);
+        report.remarks.push(text(
+            format!("投诉数据目前只完整到 {upto}，其后的投诉尚未计入；统计窗口更长的指标不列出。"),
+            format!("Complaints are known in full up to {upto}; what came later is not counted yet, and KQIs with longer windows are left out."),
+        ));
+    } else if counted.is_empty() && !others.is_empty() {
         report.remarks.push(text(
             "投诉指标的统计窗口与本期起止不一致，不列出投诉数，以免计入其他日期。",
             "The windows of the complaint KQIs do not add up to this period: no counts are given, for they would be of other days as well.",

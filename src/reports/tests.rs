@@ -78,6 +78,7 @@ fn benchmark(book: &RuleBook, cities: &[&str], mean: impl Fn(usize, usize) -> f6
         alerts: Vec::new(),
         objects: objects.collect(),
         process: &Process::default(),
+        complaints_upto_ms: 8,
         records: Records::default(),
         skipped: 0,
     })

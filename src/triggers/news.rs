@@ -43,8 +43,9 @@ fn group(news: Vec<News>) -> Vec<News> {
     }
     let mut grouped = Vec::new();
     for (at, one) in news.iter().enumerate() {
-        // Readers of one news who missed different ones read different mails.
-        let mut by_missed: Vec<(Vec<NewsReason>, Vec<Reader>)> = Vec::new();
+        // Readers of one news who missed different ones read different mails, each under the newest number that its
+        // reader would have been told.
+        let mut by_missed: Vec<((Vec<NewsReason>, u32), Vec<Reader>)> = Vec::new();
         for (who, role) in &one.recipients {
             let of = &heard[&(one.trigger.id.as_str(), who.email.as_str())];
             if strongest(&news, of) != at {
@@ -63,13 +64,17 @@ fn group(news: Vec<News>) -> Vec<News> {
                 roles.find_map(|(known, role)| role.clone().filter(|_| known.email == who.email))
             });
             let reader = (who.clone(), role);
-            match by_missed.iter_mut().find(|(known, _)| *known == also) {
+            let newest = of.last().map_or(one.revision, |last| news[*last].revision);
+            let missed = (also, newest);
+            match by_missed.iter_mut().find(|(known, _)| *known == missed) {
                 Some((_, readers)) => readers.push(reader),
-                None => by_missed.push((also, vec![reader])),
+                None => by_missed.push((missed, vec![reader])),
             }
         }
-        grouped.extend(by_missed.into_iter().map(|(also, recipients)| News {
+        let mails = by_missed.into_iter();
+        grouped.extend(mails.map(|((also, revision), recipients)| News {
             also,
+            revision,
             recipients,
             ..one.clone()
         }));
