@@ -203,6 +203,8 @@ def main():
             print(f"[{time.monotonic() - began:4.0f} s] {row}", file=sys.stderr, flush=True)
     commit = subprocess.run(["git", "log", "-1", "--format=%h"], cwd=TOP, capture_output=True, text=True).stdout.strip()
     model = next((text.split(":")[1].strip() for text in open("/proc/cpuinfo") if text.startswith("model name")), "?")
+    if options.bin.resolve() != TOP / "target/release":
+        commit += " (chrysalis is another build)"
     print(f"\n{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, commit {commit}, {options.events:,} events of kqi-1, "
           f"medians of {options.runs} turns, {time.monotonic() - began:.0f} s")
     print(f"{os.cpu_count()} × {model}, load {before:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end\n")
