@@ -68,7 +68,7 @@ fn a_code_is_of_one_node_and_a_form_belongs_to_a_tree() {
     check(
         &text,
         &[&format!(
-            "t.yaml:{}:18: no tree has the path \"数据/邮箱/登陆\", did you mean \"数据/邮箱/登录\"?",
+            "t.yaml:{}:19: no tree has the path \"数据/邮箱/登陆\", did you mean \"数据/邮箱/登录\"?",
             at + 8
         )],
     );
