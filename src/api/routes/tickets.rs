@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Extension, Path, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use crate::api::access::{Caller, Role};
 use crate::api::clock::time;
 use crate::api::error::ApiError;
-use crate::api::extract::{ApiJson, ApiQuery};
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
 use crate::api::routes::subscribers::{inquire, note};
@@ -119,7 +119,7 @@ pub(in crate::api) async fn sample(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(serial): Path<String>,
+    ApiPath(serial): ApiPath<String>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
     let ticket = ticket(&server, &serial).await?;
     let zone = &server.snapshot().plan.zone;
@@ -153,7 +153,7 @@ pub(in crate::api) async fn confirm(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    Path(serial): Path<String>,
+    ApiPath(serial): ApiPath<String>,
     ApiJson(asked): ApiJson<ConfirmRequest>,
 ) -> Result<Json<ConfirmationView>, ApiError> {
     check_not_stopping(&server)?;
@@ -207,7 +207,7 @@ pub(in crate::api) async fn confirm(
 pub(in crate::api) async fn close(
     State(server): State<Arc<Server>>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    Path(serial): Path<String>,
+    ApiPath(serial): ApiPath<String>,
     ApiJson(asked): ApiJson<CloseRequest>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
     check_not_stopping(&server)?;

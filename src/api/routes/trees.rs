@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use crate::api::error::ApiError;
+use crate::api::extract::ApiPath;
 use crate::api::router::Server;
 use crate::api::views::{ErrorBody, TreeView, TreesView};
 
@@ -38,7 +39,7 @@ pub(in crate::api) async fn list(State(server): State<Arc<Server>>) -> Json<Tree
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<Json<TreeView>, ApiError> {
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
