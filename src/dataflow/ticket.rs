@@ -82,7 +82,7 @@ impl Ticket {
             channel: ticket.channel.clone(),
             number: ticket.subscriber.clone(),
             class: ticket.class.clone(),
-            answers: ticket.answers.clone(),
+            answers: ticket.answers,
         })
     }
 

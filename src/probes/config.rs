@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_refused() {
         let sound = probe("a", "http://127.0.0.1:9115/probe?target=x");
-        assert_eq!(check(&[sound.clone()]), Ok(()));
+        assert_eq!(check(std::slice::from_ref(&sound)), Ok(()));
         let error = |probes: &[ProbeConfig]| check(probes).unwrap_err().to_string();
         assert!(error(&[sound.clone(), sound.clone()]).contains("two have it"));
         assert!(error(&[probe("b", "https://x/probe")]).contains("http://"));

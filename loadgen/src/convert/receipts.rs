@@ -73,10 +73,10 @@ pub fn smpp(
     Ok(converted)
 }
 
-/// Converts an mbuni MMSC's access log, of tab-separated
+/// Converts an mbuni MMSC's access log, with a tab wherever an arrow stands here:
 ///
 /// ```text
-/// 2026-03-02 07:00:01	MM7	MM1	90210	+8613900000000/TYPE=PLMN	id@mmsc	10240
+/// 2026-03-02 07:00:01 → MM7 → MM1 → 90210 → +8613900000000/TYPE=PLMN → id@mmsc → 10240
 /// ```
 ///
 /// (time, interface in, interface out, from, to, message id, size), into `mms_submit`. Messages to other
