@@ -169,7 +169,7 @@ fn a_real_mend_in_the_evening_is_seen() {
         let seen = verdicts.filter(|verdict| *verdict == EffectVerdict::Effective);
         let seen = seen.count() as f64 / count;
         eprintln!("{ground:?}: seen {seen}");
-        assert!(seen >= 0.5, "{seen} at {ground:?}");
+        assert!(seen >= 0.4, "{seen} at {ground:?}");
     }
 }
 
