@@ -60,7 +60,9 @@ impl Compared<'_> {
         let knows_before = |(_, series): &&(&str, &Series)| {
             let before = pairs(series, periods, self.window_ms);
             let known = before.iter().flatten();
-            known.filter(|pair| pair.before.samples > 0).count() * 5 >= before.len() * 4
+            // Of counts nothing is a count as well.
+            let known = known.filter(|pair| self.is_count || pair.before.samples > 0);
+            known.count() * 5 >= before.len() * 4
         };
         periods.are_weeks_apart()
             || self.earlier(mend, periods).is_some()
