@@ -13,6 +13,9 @@ use crate::triggers::book::{News, NewsReason};
 /// A reader, with the department and role that they are told for.
 type Reader = (Contact, Option<(Text, Text)>);
 
+/// What a reader is told beside it, and under which number.
+type Told = (Vec<NewsReason>, u32);
+
 impl TriggerBook {
     /// What people must be told since this was asked last, each of them once of a trigger. A trigger is told as it
     /// is now, unless it has moved on: what opened it may be over by the same cut.
@@ -45,7 +48,7 @@ fn group(news: Vec<News>) -> Vec<News> {
     for (at, one) in news.iter().enumerate() {
         // Readers of one news who missed different ones read different mails, each under the newest number that its
         // reader would have been told.
-        let mut by_missed: Vec<((Vec<NewsReason>, u32), Vec<Reader>)> = Vec::new();
+        let mut by_missed: Vec<(Told, Vec<Reader>)> = Vec::new();
         for (who, role) in &one.recipients {
             let of = &heard[&(one.trigger.id.as_str(), who.email.as_str())];
             if strongest(&news, of) != at {

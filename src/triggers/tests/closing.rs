@@ -203,7 +203,7 @@ fn late_data_that_take_the_proof_away_reopen_what_it_had_closed() {
 fn what_one_step_makes_of_a_trigger_is_one_mail_to_each_reader() {
     let mut bench = Bench::new();
     let id = bench.fire("k", "c1", Severity::Minor).unwrap();
-    assert_eq!(bench.fire("k", "c1", Severity::Critical), Some(id.clone()));
+    assert_eq!(bench.fire("k", "c1", Severity::Critical), Some(id));
     let news = bench.triggers.take_news();
     let mut readers: Vec<&str> = news
         .iter()
