@@ -64,7 +64,7 @@ pub(crate) fn batch(chance: &mut Chance, event_ms: i64, producer: Option<(String
 
 /// What ingest made of the lines, most often: it may have been another layout, or another version.
 fn decoded(chance: &mut Chance, lines: &str) -> Option<Bytes> {
-    let plan = plan_of(&files(0), None).expect("the book is whole");
+    let plan = plan_of(&files(0), None).unwrap();
     let mut decoder = Decoder::new(plan.layout.clone(), DecodeLimits::default());
     let mut batch = decoder.decode(lines.as_bytes()).batch;
     match chance.below(10) {
