@@ -12,7 +12,6 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrysalis::dataflow::{Dataflow, DataflowConfig, EpochInput, Limits, Work};
 use chrysalis::event::{Batch, DecodeLimits, Decoder, Parser};
 use chrysalis::measure::{Gathered, Histogram, Measure, Parts, Total, bucket_of};
@@ -107,8 +106,9 @@ fn histograms(criterion: &mut Criterion) {
     group.bench_function("gather 60", |bencher| {
         bencher.iter(|| {
             let mut gathered = Gathered::default();
-            (0..60).for_each(|at| gathered.add(200.0 + f64::from(at * 37 % 3_000), parts));
-            black_box(gathered.measure())
+            let pane = gathered.begin();
+            (0..60).for_each(|at| gathered.add(pane, 200.0 + f64::from(at * 37 % 3_000), parts));
+            black_box(gathered.measures())
         });
     });
     let panes: Vec<Measure> = (0..5)
@@ -157,10 +157,7 @@ fn dataflow(criterion: &mut Criterion) {
                 Arc::new(shifted(&batch, by_ms))
             };
             let run = |batch| {
-                let work = Work::Decoded {
-                    batch,
-                    lines: Bytes::new(),
-                };
+                let work = Work::Decoded { batch };
                 let input = EpochInput {
                     plan: first.take(),
                     work: vec![work],

@@ -43,12 +43,13 @@ class Row:
         return f"| {self.name} | {self.wanted} | {value} | {self.spread} | {self.runs} | {met} | {self.note} |"
 
 
-def timed(command, core=None):
+def timed(command, core=None, out=None):
     """Runs a command; wall and CPU seconds. On one core, if one is named."""
     began = time.monotonic()
     pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
-    with open(WORK / "last.log", "wb") as log:
-        child = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, preexec_fn=pin)
+    with open(WORK / "last.log", "wb") as log, open(out or os.devnull, "wb") as told:
+        child = subprocess.Popen(
+            [str(part) for part in command], stdout=told if out else log, stderr=log, preexec_fn=pin)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
@@ -249,6 +250,29 @@ def row_ingest(options):
               f"wall: {statistics.median(recovered) / 1e6:.2f} M/s from the start of the process until it is ready")
 
 
+def row_loadgen(options):
+    """Not an engine's row: whoever measures with loadgen must know that it is not what he measures."""
+    made, sent, on_core = [], [], []
+    core = max(os.sched_getaffinity(0))
+    sink = subprocess.Popen([sys.executable, TOP / "benches/sink.py"], stdout=subprocess.PIPE, text=True)
+    target = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
+    try:
+        for _ in range(options.runs_served):
+            generate = [BIN / "loadgen", "generate", "kqi-1", "--events", options.events, "--seed", 1]
+            spent = timed([*generate, "--truth", WORK / "truth.json"], core, out=os.devnull)
+            made.append(options.events / spent["cpu"])
+            spent = timed([BIN / "loadgen", "replay", EVENTS, "--target", target, "--batch", 1_000])
+            sent.append(options.events / spent["wall"])
+            on_core.append(options.events / spent["cpu"])
+    finally:
+        sink.kill()
+        sink.wait()
+    yield Row("loadgen: lines made, a core", 2_000_000, made, "/s", True, "CPU; kqi-1, to nowhere")
+    yield Row("loadgen: lines sent", 1_000_000, sent, "/s", True,
+              f"wall; batches of 1,000, to a server in Python on the other core; {statistics.median(on_core) / 1e6:.1f} M/s "
+              "of its own CPU")
+
+
 def row_idle(options):
     folder = WORK / "idle"
     shutil.rmtree(folder, ignore_errors=True)
@@ -269,6 +293,7 @@ ROWS = {
     "keys": row_keys,
     "memory": row_memory,
     "idle": row_idle,
+    "loadgen": row_loadgen,
     "ingest": row_ingest,
     "checkpoint": row_checkpoint,
     "rules": row_rules,

@@ -15,12 +15,15 @@ use thiserror::Error;
 use crate::api::HttpConfig;
 use crate::dataflow::Limits;
 use crate::engine::EngineLimits;
-use crate::journal::Retention;
+use crate::journal::{Memory, Retention};
 use crate::notify::{HookConfig, MailConfig};
+use crate::probes::ProbeConfig;
 use crate::rules::did_you_mean;
 
 pub use access::{AccessSettings, TokenSettings};
 pub use server::ServerSettings;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Dataflow workers that are of any use on one machine.
 pub const WORKERS_MAX: usize = 256;
@@ -54,6 +57,9 @@ pub struct Config {
     /// Other systems that are told over HTTP.
     #[serde(skip_serializing)]
     pub webhooks: Vec<HookConfig>,
+    /// Exporters of Prometheus' blackbox probes that are asked, as dial tests.
+    #[serde(skip_serializing)]
+    pub blackbox: Vec<ProbeConfig>,
     /// Where everything that was decided is kept for ever.
     pub history: HistorySettings,
     /// Bounds of the state.
@@ -64,6 +70,19 @@ pub struct Config {
     /// one start: `serve --replay-everything`.
     #[serde(skip)]
     pub replay_everything: bool,
+    /// Begin a new ledger in place of one that is lost, older or damaged. No key of the file either:
+    /// `serve --new-ledger`.
+    #[serde(skip)]
+    pub new_ledger: Option<NewLedger>,
+}
+
+/// What a new ledger takes for told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewLedger {
+    /// All that was decided so far: nothing is told twice, and what had not left yet never leaves.
+    Told,
+    /// What the checkpoint covers: what is decided again after it is told, perhaps for a second time.
+    Untold,
 }
 
 /// Journal settings.
@@ -81,6 +100,12 @@ pub struct JournalSettings {
     /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
     /// `record_bytes_max`.
     pub queue_bytes_max: usize,
+    /// Producers whose sequences are remembered, so that a repeat counts once. A new name beyond it is
+    /// refused with 429; once more than half is used, also one beyond the fair share of its address.
+    pub producers_max: usize,
+    /// How long a producer is remembered for certain after its last batch, on the journal's clock, hours:
+    /// a repeat within that time counts once, whatever else happens.
+    pub producers_keep_h: u32,
     /// New batches are refused with 507 while the journal's file system has less free than this, bytes;
     /// 0 takes them until it is full. Commands and notices go on.
     pub disk_free_bytes_min: u64,
@@ -99,7 +124,7 @@ pub struct CheckpointSettings {
 }
 
 /// History settings.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistorySettings {
     /// URL of a database, `postgres://user:password@host/name` or `sqlite:///path?mode=rwc`; without it a
@@ -107,12 +132,27 @@ pub struct HistorySettings {
     // It may hold a password.
     #[serde(skip_serializing)]
     pub url: Option<String>,
+    /// Size of the file in the data folder, bytes: beyond it the rows of the oldest epochs go, counted and
+    /// alarmed. A database server is bounded by whoever keeps it; its size is shown.
+    pub bytes_max: u64,
+}
+
+impl Default for HistorySettings {
+    fn default() -> Self {
+        // Judgement: a thousand decisions an hour, of half a KiB each, for more than ten years.
+        HistorySettings {
+            url: None,
+            bytes_max: 64 << 30,
+        }
+    }
 }
 
 impl std::fmt::Debug for HistorySettings {
     /// Without the URL, which may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HistorySettings").finish_non_exhaustive()
+        f.debug_struct("HistorySettings")
+            .field("bytes_max", &self.bytes_max)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,10 +222,18 @@ impl Default for CheckpointSettings {
 }
 
 impl JournalSettings {
+    /// How producers are remembered.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            producers_max: self.producers_max,
+            keep_ms: i64::from(self.producers_keep_h).saturating_mul(HOUR_MS),
+        }
+    }
+
     /// What is kept of the journal although no start needs it.
     pub fn retention(&self) -> Retention {
         Retention {
-            age_ms: i64::from(self.retention_h).saturating_mul(3_600_000),
+            age_ms: i64::from(self.retention_h).saturating_mul(HOUR_MS),
             bytes: self.retention_bytes,
         }
     }
@@ -200,6 +248,8 @@ impl Default for JournalSettings {
             record_bytes_max: 32 * 1024 * 1024,
             queue_requests_max: 1024,
             queue_bytes_max: 256 * 1024 * 1024,
+            producers_max: Memory::default().producers_max,
+            producers_keep_h: (Memory::default().keep_ms / HOUR_MS) as u32,
             // Judgement: a day and a gigabyte to look into what was said and heard, and to replay it
             // under another rule book.
             retention_h: 24,
@@ -225,10 +275,12 @@ impl Default for Config {
             server: ServerSettings::default(),
             mail: MailConfig::default(),
             webhooks: Vec::new(),
+            blackbox: Vec::new(),
             history: HistorySettings::default(),
             limits: LimitSettings::default(),
             shutdown_deadline_s: 10,
             replay_everything: false,
+            new_ledger: None,
         }
     }
 }

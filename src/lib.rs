@@ -4,6 +4,7 @@
 //! who may use whom.
 
 pub mod event;
+pub mod masking;
 pub mod measure;
 pub mod rules;
 pub mod time;
@@ -28,6 +29,7 @@ pub mod complaints;
 pub mod ingest;
 pub mod mm7;
 pub mod notify;
+pub mod probes;
 
 pub mod api;
 pub mod console;

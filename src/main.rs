@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use chrysalis::config::NewLedger;
 use chrysalis::replay::ReplayOptions;
 use chrysalis::time::now_ms;
 
@@ -23,6 +24,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// What a new ledger takes for told.
+#[derive(Clone, Copy, ValueEnum)]
+enum NewLedgerArgument {
+    /// Everything decided so far counts as told: none of it is mailed.
+    Told,
+    /// What is decided again since the checkpoint is mailed, perhaps for a second time.
+    Untold,
+}
+
+impl NewLedgerArgument {
+    fn meaning(self) -> NewLedger {
+        match self {
+            NewLedgerArgument::Told => NewLedger::Told,
+            NewLedgerArgument::Untold => NewLedger::Untold,
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -48,6 +67,9 @@ enum Command {
         /// read.
         #[arg(long)]
         replay_everything: bool,
+        /// Begin a new ledger of mails in place of one that is lost, older or damaged, which is set aside.
+        #[arg(long, value_enum)]
+        new_ledger: Option<NewLedgerArgument>,
     },
     /// Copy everything that a start needs; the engine may run meanwhile.
     Backup {
@@ -128,6 +150,7 @@ fn main() -> ExitCode {
             rules,
             workers,
             replay_everything,
+            new_ledger,
         } => serve::serve(serve::ServeArguments {
             config,
             data,
@@ -135,6 +158,7 @@ fn main() -> ExitCode {
             rules,
             workers: workers.map(usize::from),
             replay_everything,
+            new_ledger: new_ledger.map(NewLedgerArgument::meaning),
         }),
         Command::Demo {
             listen,

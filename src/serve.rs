@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use chrysalis::api::{Lifecycle, ReloadProblems};
 use chrysalis::app::{App, RuleSource};
-use chrysalis::config::Config;
+use chrysalis::config::{Config, NewLedger};
 use chrysalis::demo::{self, DemoOptions};
 use chrysalis::supervisor::Supervisor;
 
@@ -25,6 +25,7 @@ pub(crate) struct ServeArguments {
     pub(crate) rules: Option<PathBuf>,
     pub(crate) workers: Option<usize>,
     pub(crate) replay_everything: bool,
+    pub(crate) new_ledger: Option<NewLedger>,
 }
 
 /// `chrysalis serve`.
@@ -40,6 +41,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     config.rules = arguments.rules.or(config.rules);
     config.workers = arguments.workers.unwrap_or(config.workers);
     config.replay_everything = arguments.replay_everything;
+    config.new_ledger = arguments.new_ledger;
     let runtime = runtime()?;
     let ended = runtime.block_on(run(config));
     // Everything of ours has ended; what still runs are questions of clients that will not be told.

@@ -7,7 +7,7 @@
 mod server;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
@@ -214,8 +214,18 @@ fn ledgers(folder: &Path) -> Vec<PathBuf> {
     ledgers.map(|name| data.join(name)).collect()
 }
 
+/// The older ledger in place of the newer.
+fn put_back(folder: &Path, older: &[(PathBuf, Vec<u8>)]) {
+    for path in ledgers(folder) {
+        std::fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in older {
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_ledger_is_refused_and_none_is_begun_anew_for_good() {
+async fn an_older_ledger_and_a_lost_one_are_refused_until_somebody_says_what_counts_as_told() {
     let folder = tempfile::tempdir().unwrap();
     set_up(folder.path(), "retention_h: 24");
     let server = Server::start(folder.path(), 1).await;
@@ -230,34 +240,103 @@ async fn an_older_ledger_is_refused_and_none_is_begun_anew_for_good() {
     send(&server, 10..30).await;
     let want = said(&server).await;
     assert_eq!(server.stop(), Some(0));
-    let mails = names(&folder.path().join("data/outbox"));
-    for path in ledgers(folder.path()) {
-        std::fs::remove_file(path).unwrap();
+    let outbox = folder.path().join("data/outbox");
+    let mails = names(&outbox);
+    put_back(folder.path(), &older);
+    // Also where everything is decided again, and a second time, when the checkpoints are set aside.
+    for arguments in [&[][..], &["--replay-everything"], &[]] {
+        let words = refused(folder.path(), arguments);
+        for part in [
+            "it is an older ledger",
+            "Put the right one back",
+            "--new-ledger told",
+            "--new-ledger untold",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        assert_eq!(names(&outbox), mails);
     }
-    for (path, bytes) in &older {
-        std::fs::write(path, bytes).unwrap();
-    }
-    let words = refused(folder.path(), &[]);
-    for part in [
-        "it is an older ledger",
-        "Put the newer one back",
-        "move the ledger aside",
-    ] {
-        assert!(words.contains(part), "{part}: {words}");
-    }
-    for path in ledgers(folder.path()) {
-        std::fs::remove_file(path).unwrap();
+    put_back(folder.path(), &[]);
+    for arguments in [&[][..], &["--replay-everything"]] {
+        let words = refused(folder.path(), arguments);
+        for part in [
+            "there is no ",
+            "ledger.sqlite, but a journal",
+            "--new-ledger told",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        assert!(ledgers(folder.path()).is_empty(), "nothing was made");
     }
     // As often as it is started, before and after it has something new to tell.
+    let mut arguments = &["--new-ledger", "told"][..];
     for minutes in [30..30, 30..30, 30..40] {
-        let server = Server::start(folder.path(), 2).await;
+        let server = Server::start_as(folder.path(), 2, arguments, &[]).await;
         if minutes.is_empty() {
             assert_eq!(said(&server).await, want);
-            assert_eq!(names(&folder.path().join("data/outbox")), mails);
+            assert_eq!(names(&outbox), mails);
         }
         send(&server, minutes).await;
         said(&server).await;
         server.kill();
+        arguments = &[];
     }
-    assert!(names(&folder.path().join("data/outbox")).len() > mails.len());
+    assert!(names(&outbox).len() > mails.len());
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(
+        log.contains("all that was decided so far counts as told"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_begun_untold_mails_what_is_decided_again_and_the_next_start_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..30).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let outbox = folder.path().join("data/outbox");
+    let mails = names(&outbox);
+    std::fs::remove_dir_all(&outbox).unwrap();
+    let arguments = ["--replay-everything", "--new-ledger", "untold"];
+    let server = Server::start_as(folder.path(), 1, &arguments, &[]).await;
+    assert_eq!(said(&server).await, want);
+    // The same mails, by their Message-IDs, and the ledger before stays for who wants to look.
+    let begun = Instant::now();
+    while names(&outbox) != mails && begun.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(names(&outbox), mails);
+    server.kill();
+    let aside = names(&folder.path().join("data")).into_iter();
+    assert_eq!(
+        aside
+            .filter(|name| name.starts_with("ledger.aside-") && name.ends_with(".sqlite"))
+            .count(),
+        1
+    );
+    let server = Server::start(folder.path(), 1).await;
+    assert_eq!(said(&server).await, want);
+    assert_eq!(names(&outbox), mails);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_checkpoints_that_is_gone_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..10).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(
+        !log().contains("there is no checkpoint"),
+        "a first start lacks nothing"
+    );
+    std::fs::remove_dir_all(folder.path().join("data/checkpoints")).unwrap();
+    let server = Server::start(folder.path(), 2).await;
+    assert_eq!(said(&server).await, want);
+    assert!(log().contains("WARN") && log().contains("there is no checkpoint: the whole journal"));
 }

@@ -1,8 +1,12 @@
-//! Kill -9 in the middle of ingest, again and again: every acknowledged event is counted once, and no
-//! mail exists twice.
+//! Kill -9 in the middle of ingest and of starts, again and again: every acknowledged event is counted once, and no
+//! mail exists twice; at a real mail server (feature `real-parts`) every mail that was decided has arrived.
 //!
 //! `CRASH_KILLS=200 ./check crash` is the long form: so many kills, shared out to 1, 2 and 4 workers.
 
+#![cfg_attr(
+    feature = "real-parts",
+    expect(clippy::panic, reason = "a mail server that does not start says why")
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,6 +15,12 @@
 
 #[path = "crash/server.rs"]
 mod server;
+#[cfg(feature = "real-parts")]
+#[path = "mail/servers.rs"]
+mod servers;
+#[cfg(feature = "real-parts")]
+#[path = "crash/smtp.rs"]
+mod smtp;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -53,6 +63,8 @@ journal: {segment_bytes_max: 8192, retention_h: 0, retention_bytes: 0}
 ";
 /// Lines in a batch.
 const BATCH: u64 = 100;
+/// Batches that a run acknowledges at least, however early it is killed: many segments of the journal.
+const LEAST_BATCHES: u64 = 200;
 
 /// Batch number `sequence`: a second of event time a batch, so that a day holds more batches than any run
 /// sends (later lines would be refused as of the future); cities in turn busy and calm.
@@ -86,21 +98,34 @@ fn set_up(folder: &Path) {
     std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
 }
 
-async fn survive(workers: usize, kills: u64, seed: u64) {
-    let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path());
-    let base_ms = (now_ms() - 25 * 3_600_000) / 60_000 * 60_000;
+/// Kills it so often under load, now and then before it is ready, and oftener until `least` batches are
+/// acknowledged; answers how many are. One more may be in the journal without its producer having heard of it.
+async fn kill_under_load(
+    folder: &Path,
+    workers: usize,
+    (kills, least): (u64, u64),
+    seed: u64,
+    base_ms: i64,
+) -> u64 {
     let client = Client::builder()
         .timeout(Duration::from_secs(10))
         .build()
         .unwrap();
     let mut dice = Dice(seed);
-    let mut acknowledged = 0;
     let mut sequence = 1;
-    for _ in 0..kills {
+    let mut deaths = 0;
+    while deaths < kills || sequence <= least {
+        deaths += 1;
         // A checkpoint is begun from at any number of workers.
         let workers = [workers, 1, 2, 4][dice.roll(4) as usize];
-        let server = Server::start(folder.path(), workers).await;
+        if dice.roll(4) == 0 {
+            // At any moment of a start: from the first instruction to well within the replay.
+            let server = Server::spawn(folder, workers, &[], &[]);
+            tokio::time::sleep(Duration::from_millis(dice.roll(150))).await;
+            server.kill();
+            continue;
+        }
+        let server = Server::start(folder, workers).await;
         let url = format!("{}/v1/events", server.url);
         let die_at = Instant::now() + Duration::from_millis(30 + dice.roll(700));
         let killer = tokio::spawn(async move {
@@ -123,7 +148,6 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
                         let whole = told["duplicate"] == true || told["accepted"] == BATCH;
                         assert!(whole, "batch {sequence}: {told}");
                     }
-                    acknowledged += BATCH;
                     sequence += 1;
                 }
                 Ok(answer) => assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS),
@@ -132,9 +156,14 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         }
         killer.await.unwrap();
     }
-    let server = Server::start(folder.path(), workers).await;
-    // One batch may have been journaled without its producer hearing of it: say it once more.
-    let answer = client
+    sequence - 1
+}
+
+/// Starts it for good, and says the last batch once more: all that was acknowledged is counted once.
+async fn come_back(folder: &Path, workers: usize, acknowledged: u64, base_ms: i64) -> Server {
+    let server = Server::start(folder, workers).await;
+    let sequence = acknowledged + 1;
+    let answer = Client::new()
         .post(format!("{}/v1/events", server.url))
         .header("Chrysalis-Producer", "crash")
         .header("Chrysalis-Sequence", sequence.to_string())
@@ -143,24 +172,37 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    acknowledged += BATCH;
+    let events = sequence * BATCH;
+    let status = server.json("/v1/status").await;
+    assert_eq!(
+        status["journal"]["events_total"], events,
+        "{workers} workers"
+    );
+    let counted = count_all(&server, events, base_ms).await;
+    let status = server.json("/v1/status").await;
+    assert_eq!(counted, events, "{workers} workers: {status:#}");
+    server
+}
 
-    let status = server.json("/v1/status").await;
-    assert_eq!(
-        status["journal"]["events_total"], acknowledged,
-        "workers {workers} seed {seed}"
-    );
-    let counted = count_all(&server, acknowledged, base_ms).await;
-    let status = server.json("/v1/status").await;
-    assert_eq!(
-        counted, acknowledged,
-        "workers {workers} seed {seed}: {status:#}"
-    );
+async fn survive(workers: usize, kills: u64, seed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    let base_ms = (now_ms() - 25 * 3_600_000) / 60_000 * 60_000;
+    let load = (kills, LEAST_BATCHES);
+    let sequence = 1 + kill_under_load(folder.path(), workers, load, seed, base_ms).await;
+    let acknowledged = sequence * BATCH;
+    let server = come_back(folder.path(), workers, sequence - 1, base_ms).await;
     let checkpoints = std::fs::read_dir(folder.path().join("data/checkpoints")).unwrap();
     assert!(checkpoints.count() > 0, "no checkpoint was ever written");
-    let first = std::fs::read_dir(folder.path().join("data/journal")).unwrap();
-    let first = first.map(|entry| entry.unwrap().file_name()).min().unwrap();
-    assert_ne!(first, "00000000000000000000.journal", "nothing was cut");
+    // With a checkpoint, which comes by itself.
+    let oldest = folder
+        .path()
+        .join("data/journal/00000000000000000000.journal");
+    let begun = Instant::now();
+    while oldest.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is cut");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let undisturbed = undisturbed(workers, sequence, base_ms).await;
     assert!(!undisturbed.is_empty(), "no alert at all");
     assert_eq!(

@@ -243,11 +243,21 @@ async fn below_its_mark_batches_are_refused_and_all_else_goes_on() {
     assert_eq!(text(&server, "/").await.0, StatusCode::OK);
     // Decided now, and mailed now: the source is silent because nothing of it is taken.
     until_mailed(folder, "source_silent").await;
+    // The operators are told by mail, while batches are refused, and see it among the alerts.
+    until_mailed(folder, "Journal disk low").await;
+    let disk_low = server.json("/v1/alerts?state=firing").await;
+    let disk_low = disk_low["alerts"].as_array().unwrap().iter();
+    let disk_low: Vec<_> = disk_low
+        .filter(|alert| alert["alert"] == "disk_low")
+        .collect();
+    assert_eq!(disk_low.len(), 1);
+    assert_eq!(disk_low[0]["severity"], "critical");
     let refused = producer.send(&server).await.unwrap();
     assert_eq!(refused.0, StatusCode::INSUFFICIENT_STORAGE, "still");
     std::fs::remove_file(&ballast).unwrap();
     producer.until_taken(&server).await;
     producer.check(&server).await;
+    until_mailed(folder, "nothing is refused or left out any more").await;
     server.kill();
     let server = Server::start(folder, 1).await;
     producer.check(&server).await;
@@ -275,8 +285,9 @@ async fn a_disk_without_a_byte_left_costs_nothing_acknowledged() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(server.ended(), None, "{}", log(folder));
         assert_eq!(text(&server, "/v1/status").await.0, StatusCode::OK);
-        let refused = producer.send(&server).await.unwrap();
-        assert_ne!(refused.0, StatusCode::OK);
+        let refused = producer.send(&server).await;
+        let (status, _) = refused.unwrap_or_else(|| panic!("no answer: {}", log(folder)));
+        assert_ne!(status, StatusCode::OK);
     }
     assert_eq!(text(&server, "/v1/alerts").await.0, StatusCode::OK);
     std::fs::remove_file(&ballast).unwrap();

@@ -72,6 +72,7 @@ fn write(journal: &mut Journal) {
                 format: LineFormat::Ndjson,
                 events: 2,
                 lines: line.repeat(2).into_bytes().into(),
+                decoded: None,
             },
         );
         if number == 2 {

@@ -277,7 +277,8 @@ async fn restored_at_one_and_at_four_workers_it_says_and_mails_what_an_unbroken_
     let unbroken = tempfile::tempdir().unwrap();
     set_up(unbroken.path(), 90, 3_600_000);
     copy(&journal, &unbroken.path().join("data/journal"));
-    let server = Server::start(unbroken.path(), 2).await;
+    let anew = ["--new-ledger", "untold"];
+    let server = Server::start_as(unbroken.path(), 2, &anew, &[]).await;
     let (said, mailed) = outcome(server, unbroken.path()).await;
 
     let transitions = &said["/v1/history/alert_transitions?limit=1000"];

@@ -4,11 +4,13 @@
 //! out, and days stay as uneven as they were.
 
 mod complaints;
+mod receipts;
 mod telemetry;
 
 use std::io::{BufRead, Write};
 
 pub use complaints::complaints;
+pub use receipts::{mbuni, smpp};
 pub use telemetry::{TelemetryAs, telemetry};
 
 /// What a conversion came to.
@@ -32,6 +34,14 @@ pub enum ConvertError {
         file: String,
         /// What the reader said.
         source: csv::Error,
+    },
+    /// The file cannot be read.
+    #[error("{file}: cannot read the file")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// The table is not the one expected.
     #[error("{file}: the table has no column `{column}`, only {found}")]

@@ -28,7 +28,7 @@ enum Command {
     Run(commands::run::Arguments),
     /// Send a file of events to a target.
     Replay(commands::replay::Arguments),
-    /// Turn tables of real data into events.
+    /// Turn tables of real data, receipts and logs into events.
     #[command(subcommand)]
     Convert(commands::convert::Arguments),
 }

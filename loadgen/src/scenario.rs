@@ -144,6 +144,16 @@ pub const BUNDLED: [(&str, &str); 4] = [
 ];
 
 impl Scenario {
+    /// The same without what goes wrong, for another week: its tickets are others.
+    #[must_use]
+    pub fn healthy(mut self) -> Scenario {
+        self.incidents.clear();
+        for tickets in &mut self.complaints {
+            tickets.name.value.push_str("-later");
+        }
+        self
+    }
+
     /// Reads a scenario from a file, or a bundled one by its name.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use crate::source::Source;
 use batch::Batcher;
 use http::Lane;
 pub use http::SendError;
-pub(crate) use http::{Outcome, endpoint, root_cause};
+pub(crate) use http::{Outcome, client, endpoint, root_cause};
 pub use pace::Pace;
 
 use crate::report::SendTally;
@@ -34,6 +34,8 @@ use crate::report::SendTally;
 pub struct SendOptions {
     /// Base URL of the target, such as `http://127.0.0.1:8080`.
     pub target: String,
+    /// Token that the target wants, where it wants one.
+    pub token: Option<String>,
     /// The schedule.
     pub pace: Pace,
     /// Most lines in one request.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::detect::{Detection, SeenAlert, judge, read_alerts};
-use crate::send::{SendError, endpoint, root_cause};
+use crate::send::{SendError, client, endpoint, root_cause};
 use crate::truth::IncidentTruth;
 
 /// Time between two looks.
@@ -26,18 +26,14 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher of `GET {target}/v1/alerts`.
+    /// A watcher of `GET {target}/v1/alerts`, which may want a token.
     ///
     /// # Errors
-    /// When the target's address is no URL.
-    pub fn new(target: &str) -> Result<Self, SendError> {
+    /// When the target's address is no URL, or the token cannot be sent.
+    pub fn new(target: &str, token: Option<&str>) -> Result<Self, SendError> {
         let url = endpoint(target, "/v1/alerts")?;
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(SendError::Client)?;
         Ok(Self {
-            client,
+            client: client(token, ANSWER_TIMEOUT)?,
             url,
             seen: BTreeSet::new(),
             problem: None,

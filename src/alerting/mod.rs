@@ -13,6 +13,7 @@ mod withdrawn;
 
 mod feedback;
 mod notice;
+mod trouble;
 
 pub use alert::{Alert, AlertState, Transition, TransitionReason};
 pub use change::{Change, Episode};
@@ -23,3 +24,4 @@ pub use notice::{
     Suggestion, TriggerBrief, Truth,
 };
 pub use timeline::{Reading, Timeline};
+pub use trouble::Trouble;

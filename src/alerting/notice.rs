@@ -30,7 +30,7 @@ pub enum NoticeReason {
     Overdue,
     /// A trigger goes to another department.
     HandedOver,
-    /// Somebody has moved a trigger by a link of a mail.
+    /// Somebody has accepted a trigger, or begun work.
     Progressed,
     /// A department has answered a trigger.
     Answered,
@@ -162,6 +162,9 @@ pub struct DemandNotice {
     pub hops: u32,
     /// Complaint tickets that wait for its answer.
     pub tickets: u64,
+    /// What else the same step made of the trigger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<NoticeReason>,
     /// What this reader may do by a link: states to move to, or `acknowledge`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<String>,

@@ -176,7 +176,9 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
         "/v1/subscribers/messages" => Some(Role::Reader),
         _ if is_read => Some(Role::Reader),
         "/v1/events" | "/mm7" | "/v1/complaints" => Some(Role::Producer),
-        path if path.starts_with("/v1/triggers/") => Some(Role::Operator),
+        path if path.starts_with("/v1/triggers/") || path.starts_with("/v1/complaints/") => {
+            Some(Role::Operator)
+        }
         _ => Some(Role::Administrator),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::{Ledger, LedgerError, Resent};
+use crate::store::{DeadLetters, Ledger, LedgerError, Resent};
 
 /// All that the routes need of the mail room.
 #[derive(Clone)]
@@ -29,5 +29,23 @@ impl Deliveries {
         tracing::info!(notice.id = id, actor, why, outcome = ?resent, "resend of a notice asked for");
         (self.wake)();
         Ok(resent)
+    }
+
+    /// Sends the oldest dead letters that a filter lets through again; answers how many mails that are, and
+    /// how many it still lets through.
+    ///
+    /// # Errors
+    /// The ledger failed: nothing was changed.
+    pub async fn resend_all(
+        &self,
+        wanted: &DeadLetters,
+        actor: &str,
+        why: Option<&str>,
+    ) -> Result<(u64, u64), LedgerError> {
+        let now_ms = crate::time::now_ms();
+        let (resent, left) = self.ledger.resend_all(wanted, actor, why, now_ms).await?;
+        tracing::info!(resent, left, actor, why, "resend of dead letters asked for");
+        (self.wake)();
+        Ok((resent, left))
     }
 }

@@ -152,6 +152,9 @@ impl From<SubmitError> for ApiError {
             SubmitError::SequenceBack(_) => {
                 ApiError::new(StatusCode::CONFLICT, "sequence_back", message)
             }
+            SubmitError::ProducersFull(_) => {
+                ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "producers_full", message)
+            }
             SubmitError::Failed(_) => ApiError::retry_later(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "journal_failed",

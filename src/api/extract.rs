@@ -1,8 +1,8 @@
-//! Query strings and JSON bodies whose refusals are JSON as well.
+//! Paths, query strings and JSON bodies whose refusals are JSON as well.
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -11,12 +11,30 @@ use utoipa::IntoParams;
 use crate::api::error::ApiError;
 use crate::api::router::COMMAND_BYTES_MAX;
 
+/// What stands in a path in place of its braces.
+pub(super) struct ApiPath<T>(pub(super) T);
+
 /// A query string. A parameter that the documents do not have is refused: a misspelt filter that was
 /// ignored would answer another question than the one asked.
 pub(super) struct ApiQuery<T>(pub(super) T);
 
 /// A JSON body.
 pub(super) struct ApiJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(ApiPath(value)),
+            // Names are the only thing that a path can hold, so the one thing wrong with it is how it is written.
+            Err(_) => Err(ApiError::bad_request(
+                "bad_path",
+                "the path cannot be read: percent signs must stand for UTF-8",
+            )),
+        }
+    }
+}
 
 impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = ApiError;

@@ -28,7 +28,7 @@ pub use current::{Current, GroupNow, KqiNow, WindowNow};
 pub use deliveries::Deliveries;
 pub(crate) use error::ApiError;
 pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
-pub use router::router;
+pub use router::{Inlet, open, router};
 pub(crate) use router::{Server, now_ms};
 pub use standing::Standing;
 pub(crate) use standing::badness;

@@ -7,8 +7,9 @@ use utoipa::OpenApi;
 use crate::api::access::role_for;
 
 use crate::api::routes::{
-    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
-    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
+    actions, alerts, asking, complaints, connections, crossings, events, frontline, health,
+    history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets, trees,
+    triggers, windows,
 };
 use crate::console;
 
@@ -28,6 +29,13 @@ use crate::console;
         complaints::file,
         complaints::forms,
         complaints::form,
+        trees::list,
+        trees::one,
+        tickets::sample,
+        tickets::one,
+        tickets::confirm,
+        tickets::close,
+        connections::list,
         status::status,
         status::ready,
         status::healthz,
@@ -46,6 +54,7 @@ use crate::console;
         triggers::advance,
         notices::list,
         notices::resend,
+        notices::resend_all,
         history::list,
         asking::hand_over,
         asking::acknowledge,
@@ -58,6 +67,7 @@ use crate::console;
         frontline::explain,
         reports::list,
         reports::one,
+        reports::file,
         rules::reload,
         rules::schema,
         machine::openapi,
@@ -65,7 +75,7 @@ use crate::console;
     ),
     tags(
         (name = "events", description = "What the engine is told"),
-        (name = "complaints", description = "Forms of complaint leaves, and contacts filed by them"),
+        (name = "complaints", description = "Trees and forms, contacts filed by them, tickets and their confirmation"),
         (name = "kqis", description = "Key quality indicators and their windows"),
         (name = "alerts", description = "Conditions on objects, with a life cycle"),
         (name = "triggers", description = "Demands on departments"),
@@ -81,7 +91,8 @@ use crate::console;
 )]
 struct Document;
 
-/// The document, with what every guarded route answers to who may not ask it.
+/// The document, with what every guarded route answers to who may not ask it, and every route with a name in its
+/// path to one that cannot be read.
 pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     let refusals = [
@@ -99,6 +110,11 @@ pub(super) fn document() -> Value {
     for (path, item) in paths.into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or_default();
+            let is_page = path.starts_with("/actions/");
+            if path.contains('{') && !is_page && operation["responses"]["400"].is_null() {
+                operation["responses"]["400"] =
+                    json!({"description": "the path is not UTF-8", "content": error});
+            }
             if role_for(&method, path).is_none() {
                 continue;
             }

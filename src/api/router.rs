@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::Guard;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -16,8 +16,9 @@ use crate::api::access::guard;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    actions, alerts, asking, complaints, crossings, events, frontline, health, history, kqis,
-    machine, mm7, notices, reports, rules, status, subscribers, triggers, windows,
+    actions, alerts, asking, complaints, connections, crossings, events, frontline, health,
+    history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets, trees,
+    triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -72,6 +73,16 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/complaints", post(complaints::file)),
         ("/v1/complaints/forms", get(complaints::forms)),
         ("/v1/complaints/forms/{id}", get(complaints::form)),
+        ("/v1/complaints/trees", get(trees::list)),
+        ("/v1/complaints/trees/{id}", get(trees::one)),
+        ("/v1/complaints/sample", get(tickets::sample)),
+        ("/v1/complaints/tickets/{id}", get(tickets::one)),
+        (
+            "/v1/complaints/tickets/{id}/confirmation",
+            post(tickets::confirm),
+        ),
+        ("/v1/complaints/tickets/{id}/closing", post(tickets::close)),
+        ("/v1/connections", get(connections::list)),
         ("/v1/status", get(status::status)),
         ("/v1/services", get(kqis::services)),
         ("/v1/kqis", get(kqis::list)),
@@ -91,6 +102,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/triggers/{id}/affected", get(subscribers::affected)),
         ("/v1/subscribers/messages", post(subscribers::messages)),
         ("/v1/notices", get(notices::list)),
+        ("/v1/notices/resend", post(notices::resend_all)),
         ("/v1/notices/{id}/resend", post(notices::resend)),
         ("/v1/history/{table}", get(history::list)),
         ("/v1/triggers/{id}/hand-over", post(asking::hand_over)),
@@ -99,6 +111,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/frontline/{service}", get(frontline::explain)),
         ("/v1/reports", get(reports::list)),
         ("/v1/reports/{id}/{period}", get(reports::one)),
+        ("/v1/reports/{id}/{period}/{file}", get(reports::file)),
         ("/v1/rules/reload", post(rules::reload)),
         ("/v1/rules/schema", get(rules::schema)),
         ("/v1/openapi.json", get(machine::openapi)),
@@ -108,21 +121,41 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
     ]
 }
 
+/// A way in for lines that the engine fetches by itself: judged, journaled and bounded as those of producers.
+#[derive(Clone)]
+pub struct Inlet(Arc<Server>);
+
+impl Inlet {
+    /// Takes lines; true when all of them are durable.
+    pub async fn take(&self, lines: String) -> bool {
+        let headers = HeaderMap::new();
+        let taken = self.0.intake.take(None, &headers, lines.into(), now_ms());
+        taken.await.is_ok_and(|receipt| receipt.refused_total == 0)
+    }
+}
+
 /// The HTTP service.
 pub fn router(state: Arc<ServerState>) -> Router {
+    open(state).0
+}
+
+/// The HTTP service, and the way in that the engine itself has.
+pub fn open(state: Arc<ServerState>) -> (Router, Inlet) {
     let server = Arc::new(Server::new(state));
+    let inlet = Inlet(Arc::clone(&server));
     let mut router = Router::new();
     for (path, methods) in table() {
         router = router.route(path, methods);
     }
-    router
+    let router = router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&server), guard))
         // Events have limits of their own.
         .layer(DefaultBodyLimit::max(COMMAND_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), around))
-        .with_state(server)
+        .with_state(server);
+    (router, inlet)
 }
 
 async fn unknown(uri: Uri) -> ApiError {

@@ -99,7 +99,12 @@ pub struct HttpConfig {
     pub head_timeout_ms: u64,
     /// Connections that are open at once; who comes beyond waits to be accepted.
     pub connections_max: usize,
-    /// How long the next piece of a body of events may take, ms.
+    /// Connections that one address has at once, or one IPv6 network of 64 bits; the next is told 429 and
+    /// closed. A proxy on the way is one address: give it what it needs.
+    pub connections_per_peer_max: usize,
+    /// How long an answer may lie without 64 KiB of it being taken, ms; its connection is ended then.
+    pub write_timeout_ms: u64,
+    /// How long the next piece of a body of events may take, ms; a whole body has `request_timeout_ms`.
     pub body_timeout_ms: u64,
     /// Bodies of events under way at once.
     pub in_flight_requests_max: usize,
@@ -130,6 +135,9 @@ impl Default for HttpConfig {
             head_timeout_ms: 30_000,
             // Judgement: twice the bodies that may be under way.
             connections_max: 4_096,
+            // Judgement: a quarter, more than any one collector or proxy keeps open.
+            connections_per_peer_max: 1_024,
+            write_timeout_ms: 30_000,
             body_timeout_ms: 10_000,
             // Judgement: a thousand collectors with two bodies under way each.
             in_flight_requests_max: 2_048,

@@ -223,7 +223,7 @@ impl Harness {
                 for epoch in epochs {
                     drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
                     let number = epoch.epoch;
-                    let Meaning { input, commands } = interpreter.read(epoch);
+                    let Meaning { input, commands } = interpreter.read(epoch).unwrap();
                     if !feed.submit(input, (Some(number), commands)) {
                         break;
                     }

@@ -1,7 +1,7 @@
 //! A copy of everything that a start needs, taken beside a running engine, and put back.
 //!
-//! The order of copying is the point. Checkpoint, then ledger and history, then journal: the ledger then knows every
-//! notice decided up to the checkpoint, and the journal holds every epoch that the ledger knows of. What was
+//! The order of copying is the point. Checkpoint, then history, then ledger, then journal: the ledger then knows every
+//! notice that checkpoint and history know of, and the journal holds every epoch that the ledger knows of. What was
 //! decided between is decided again after a restore, and may be mailed again; nothing is left out.
 
 use std::fs::{self, File};
@@ -52,14 +52,14 @@ pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
             copied.bytes += copy(&newest.path, &to.join(CHECKPOINTS).join(name))?;
         }
     }
-    if data.join(Ledger::FILE).exists() {
-        let target = to.join(Ledger::FILE);
-        Ledger::copy(data, &target).await?;
-        copied.bytes += settle(&target)?;
-    }
     if data.join(History::FILE).exists() {
         let target = to.join(History::FILE);
         History::copy(data, &target).await?;
+        copied.bytes += settle(&target)?;
+    }
+    if data.join(Ledger::FILE).exists() {
+        let target = to.join(Ledger::FILE);
+        Ledger::copy(data, &target).await?;
         copied.bytes += settle(&target)?;
     }
     copy_segments(&data.join(JOURNAL), &to.join(JOURNAL), &mut copied)?;

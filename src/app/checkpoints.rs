@@ -264,7 +264,16 @@ pub fn begin(
         .collect();
     let Some(opened) = found.newest else {
         return match (found.passed_over.as_slice(), first) {
-            ([], None | Some(Position(0))) => Ok(None),
+            ([], None) => Ok(None),
+            ([], Some(Position(0))) => {
+                // A young engine has none yet; an old one has lost them, and starts more slowly.
+                tracing::warn!(
+                    "there is no checkpoint: the whole journal {} is replayed; what the ledger knows as told is \
+                     not told again",
+                    journal.display()
+                );
+                Ok(None)
+            }
             ([], Some(first)) => Err(no_beginning("there is no checkpoint", journal, first)),
             (damaged, first) => Err(nothing_readable(folder, journal, first, damaged)),
         };
@@ -316,7 +325,9 @@ fn begin_anew(
     for path in folder.set_aside(&paths)? {
         tracing::warn!("{} was a checkpoint: set aside", path.display());
     }
-    tracing::warn!("the whole journal is replayed; what was told before is not told again");
+    tracing::warn!(
+        "the whole journal is replayed; what the ledger knows as told is not told again"
+    );
     Ok(None)
 }
 
@@ -349,7 +360,7 @@ fn nothing_readable(
     anyhow!(
         "{words}\nNothing is begun anew by itself. The journal {} is whole from its first record on: \
          `chrysalis serve --replay-everything`, or a start with {} moved away, builds the same state from it, \
-         which takes longer; what was told before is not told again. Or put a checkpoint back. Nothing was \
+         which takes longer; what the ledger knows as told is not told again. Or put a checkpoint back. Nothing was \
          changed",
         journal.display(),
         folder.display()

@@ -1,5 +1,5 @@
-//! What a start looks at before it trusts a data folder: journal, ledger and history must be of one engine,
-//! and none of them may be missing without a word.
+//! What a start looks at before it trusts a data folder: journal and history must be of one engine, and none
+//! may be missing without a word. The ledger is looked at in `ledgers`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,68 +8,10 @@ use anyhow::anyhow;
 
 use super::backup::UNFINISHED;
 use crate::config::Config;
-use crate::store::{History, Ledger};
+use crate::store::{History, HistoryError, Ledger};
 
 /// How long a start waits for the history.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(3);
-
-/// The ledger must know what was told before the checkpoint, and nothing that the journal does not have.
-pub(super) async fn check_ledger(
-    data: &Path,
-    ledger: &Ledger,
-    told_upto: Option<u64>,
-    epochs: u64,
-) -> anyhow::Result<()> {
-    let upto = ledger.decided_upto().await?;
-    if let Some(upto) = upto.filter(|upto| *upto >= epochs) {
-        return Err(ledger_ahead(data, upto, epochs));
-    }
-    match told_upto {
-        Some(told) if upto < Some(told) => Err(ledger_behind(data, upto, told)),
-        _ => Ok(()),
-    }
-}
-
-/// A ledger in place of one that is not there: what was decided before the checkpoint is not decided again, so
-/// it counts as told.
-pub(super) async fn begin_ledger(ledger: &Ledger, told_upto: Option<u64>) -> anyhow::Result<()> {
-    tracing::warn!(
-        "there is no {} beside the journal: notices that waited in it are not sent, and what is \
-         decided again since the checkpoint may be mailed again",
-        Ledger::FILE
-    );
-    if let Some(told) = told_upto {
-        ledger.record(told, &[]).await?;
-    }
-    Ok(())
-}
-
-/// The checkpoint knows of notices that are not in the ledger, and nothing will decide them again.
-fn ledger_behind(data: &Path, upto: Option<u64>, told: u64) -> anyhow::Error {
-    let known = match upto {
-        Some(upto) => format!("knows notices up to epoch {upto}"),
-        None => "knows no notices".to_owned(),
-    };
-    anyhow!(
-        "{} {known}, but the checkpoint is of an engine that had told some of epoch {told}: it is an older \
-         ledger, and notices between would be lost. Put the newer one back, `chrysalis restore` a backup into \
-         an empty data folder, or move the ledger aside: what waits in it is then not sent. Nothing was changed",
-        data.join(Ledger::FILE).display()
-    )
-}
-
-/// The ledger knows epochs that the journal does not have: it would take the notices of other epochs, with
-/// the same numbers, for sent.
-fn ledger_ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
-    anyhow!(
-        "{} knows notices up to epoch {upto}, but the journal {} has only {epochs} epochs: they are not of \
-         one engine, or the journal's newest part is missing. Put the journal back, `chrysalis restore` a \
-         backup into an empty data folder, or move the ledger aside: what waits in it is then not sent. \
-         Nothing was changed",
-        data.join(Ledger::FILE).display(),
-        data.join("journal").display()
-    )
-}
 
 /// A restore that somebody ended early may look like a younger engine: what is missing would be gone
 /// without a word.
@@ -106,26 +48,26 @@ pub(super) fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
     ))
 }
 
-/// The newest epoch in the history; none when it has none, and when it does not answer: it is tried again
-/// beside the running engine, which does not wait for it.
-pub(super) async fn recorded_upto(history: &History) -> Option<u64> {
+/// The newest epoch in the history, and the newest of which a notice is in it; none when it has none, and when
+/// it does not answer: it is tried again beside the running engine, which does not wait for it.
+pub(super) async fn recorded_upto(history: &History) -> (Option<u64>, Option<u64>) {
     let asked = async {
         history.prepare().await?;
-        history.recorded_upto().await
+        Ok::<_, HistoryError>((history.recorded_upto().await?, history.told_upto().await?))
     };
     match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
-        Ok(Ok(upto)) => upto,
+        Ok(Ok(known)) => known,
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
             tracing::error!(
                 error,
                 "the history does not open; it is tried again meanwhile"
             );
-            None
+            (None, None)
         }
         Err(_) => {
             tracing::error!("the history does not answer; it is tried again meanwhile");
-            None
+            (None, None)
         }
     }
 }
@@ -142,14 +84,5 @@ pub(super) fn history_ahead(config: &Config, upto: u64, epochs: u64) -> anyhow::
          are not of one engine, or the journal's newest part is missing. Put the journal back, or give this \
          engine a history of its own. Nothing was changed",
         config.data.join("journal").display()
-    )
-}
-
-/// What to do about a ledger that does not open.
-pub(super) fn ledger_unreadable(error: anyhow::Error) -> anyhow::Error {
-    anyhow!(
-        "{error:#}. If it is damaged, `chrysalis restore` a backup into an empty data folder, or move the file \
-         aside: what waits in it is then not sent, and what is decided again since the checkpoint may be \
-         mailed again. The journal was not changed"
     )
 }

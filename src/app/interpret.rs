@@ -4,17 +4,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::app::rulebook::{RuleFiles, plan_of};
 use crate::dataflow::{EpochInput, Work};
 use crate::engine::{Command, JournaledCommand};
+use crate::event::{Batch, Unpacker};
 use crate::ingest::Attachment;
-use crate::journal::{Epoch, Position, Record};
+use crate::journal::{Epoch, LinesError, Position, Record};
 use crate::rules::Plan;
 
 /// Reads epochs in order; knows the rule book in force.
 #[derive(Default)]
 pub struct Interpreter {
     in_force: Option<(Arc<Plan>, Arc<RuleFiles>)>,
+    unpacker: Unpacker,
 }
 
 /// What one epoch means.
@@ -30,6 +34,7 @@ impl Interpreter {
     pub fn with(plan: Arc<Plan>, files: RuleFiles) -> Interpreter {
         Interpreter {
             in_force: Some((plan, Arc::new(files))),
+            unpacker: Unpacker::default(),
         }
     }
 
@@ -38,26 +43,22 @@ impl Interpreter {
         self.in_force.as_ref()
     }
 
-    /// Reads the next epoch. What this version does not understand is left out, loudly.
-    pub fn read(&mut self, epoch: Epoch<Attachment>) -> Meaning {
+    /// Reads the next epoch. Commands and books that this version does not understand are left out,
+    /// loudly.
+    ///
+    /// # Errors
+    /// The lines of a batch cannot be unpacked: without them nothing that comes after is right.
+    pub fn read(&mut self, epoch: Epoch<Attachment>) -> Result<Meaning, LinesError> {
         let mut input = EpochInput {
             now_ms: epoch.now_ms,
             ..EpochInput::default()
         };
-        let mut commands = Vec::new();
+        let (mut commands, mut batches) = (Vec::new(), Vec::new());
         for (position, record, attachment) in epoch.records {
             match &*record {
-                Record::Batch { lines, .. } => input.work.push(match attachment {
-                    Some(batch) => Work::Decoded {
-                        batch,
-                        lines: lines.clone(),
-                    },
-                    None => Work::Lines {
-                        lines: lines.clone(),
-                        first_line: 1,
-                        limits: None,
-                    },
-                }),
+                Record::Batch { lines, decoded, .. } => {
+                    batches.push((lines.clone(), decoded.clone(), attachment));
+                }
                 Record::Command { at_ms, actor, body } => {
                     commands.extend(command(position, *at_ms, actor, body));
                 }
@@ -77,7 +78,31 @@ impl Interpreter {
                 Record::Tick { .. } => {}
             }
         }
-        Meaning { input, commands }
+        for (lines, decoded, attachment) in batches {
+            let batch = attachment
+                .filter(|batch| self.is_of_layout_in_force(batch.layout))
+                .or_else(|| self.unpacked(decoded?).map(Arc::new));
+            input.work.push(match batch {
+                Some(batch) => Work::Decoded { batch },
+                // They were decoded before a reload, or nobody kept what they were decoded to.
+                None => Work::Lines {
+                    lines: lines.plain()?,
+                    first_line: 1,
+                    limits: None,
+                },
+            });
+        }
+        Ok(Meaning { input, commands })
+    }
+
+    fn is_of_layout_in_force(&self, layout: u64) -> bool {
+        let in_force = self.in_force.as_ref();
+        in_force.is_some_and(|(plan, _)| plan.layout.version == layout)
+    }
+
+    fn unpacked(&mut self, packed: Bytes) -> Option<Batch> {
+        let (plan, _) = self.in_force.as_ref()?;
+        self.unpacker.unpack(&packed, plan.layout.version)
     }
 }
 
@@ -92,6 +117,65 @@ fn command(position: Position, at_ms: i64, actor: &str, body: &[u8]) -> Option<J
         Err(error) => {
             tracing::error!(position = position.0, %error, "a journaled command is not understood by this version, it is left out");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{DecodeLimits, Decoder, pack};
+    use crate::journal::LineFormat;
+    use crate::rules::testing::{MINIMAL, plan};
+
+    const LINES: &str = r#"{"type":"gauge","ts":1,"name":"a","value":1}"#;
+
+    fn decoded(plan: &Plan) -> Batch {
+        let mut decoder = Decoder::new(plan.layout.clone(), DecodeLimits::default());
+        decoder.decode(LINES.as_bytes()).batch
+    }
+
+    /// What becomes of one batch of the journal, in an epoch under `MINIMAL`.
+    fn work(attachment: Option<Batch>, packed: Option<Batch>) -> Work {
+        let mut interpreter = Interpreter::with(plan(MINIMAL), Vec::new());
+        let record = Record::Batch {
+            producer: None,
+            received_ms: 0,
+            format: LineFormat::Ndjson,
+            events: 1,
+            lines: LINES.as_bytes().into(),
+            decoded: packed.and_then(|batch| pack(&batch)).map(Bytes::from),
+        };
+        let epoch = Epoch {
+            epoch: 0,
+            now_ms: 0,
+            records: vec![(Position(0), Arc::new(record), attachment.map(Arc::new))],
+            next: Position(1),
+            last: false,
+        };
+        interpreter.read(epoch).unwrap().input.work.remove(0)
+    }
+
+    #[test]
+    fn what_was_decoded_under_the_layout_in_force_is_not_decoded_again() {
+        let own = decoded(&plan(MINIMAL));
+        let mut other = own.clone();
+        other.layout ^= 1;
+        for (attachment, packed) in [
+            (Some(own.clone()), None),
+            (Some(other.clone()), Some(own.clone())),
+            (None, Some(own.clone())),
+        ] {
+            let Work::Decoded { batch } = work(attachment, packed) else {
+                panic!("it is decoded again");
+            };
+            assert_eq!(*batch, own);
+        }
+        for (attachment, packed) in [(None, None), (Some(other.clone()), Some(other))] {
+            let Work::Lines { lines, .. } = work(attachment, packed) else {
+                panic!("it is taken as it was decoded");
+            };
+            assert_eq!(lines, LINES);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The HTTP server's connections: taken within a limit, and cut off while they do not finish a head.
 //!
-//! A body has limits of its own (`ingest`); what comes before it has these:
+//! A body has limits of its own (`ingest`); what comes before and after it has these:
 //! * a head must be complete within `http.head_timeout_ms`; a connection that is idle between requests
 //!   is closed after as long;
+//! * an answer must be taken: one of which too little moves for `http.write_timeout_ms` ends its connection
+//!   (`stalls`);
+//! * an address has at most `http.connections_per_peer_max` connections; the next is told so with 429, and closed;
 //! * beyond `http.connections_max` nobody is accepted: who comes waits in the system's queue.
 
 use std::net::SocketAddr;
@@ -10,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::metrics::{EdgeLimit, Metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -23,6 +25,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::peers::Peers;
+use super::stalls::Stalls;
+use crate::metrics::{EdgeLimit, Metrics};
+
 /// After a connection could not be accepted, for instance for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,7 +37,9 @@ pub(super) struct Listening {
     pub(super) listener: TcpListener,
     pub(super) router: Router,
     pub(super) head_timeout: Duration,
+    pub(super) write_timeout: Duration,
     pub(super) connections_max: usize,
+    pub(super) connections_per_peer_max: usize,
     /// Connections that are open now.
     pub(super) connections: Arc<AtomicU64>,
     pub(super) metrics: Arc<Metrics>,
@@ -45,6 +53,7 @@ impl Listening {
             .header_read_timeout(self.head_timeout);
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.connections_max.max(1)));
+        let peers = Peers::new(self.connections_per_peer_max);
         loop {
             let taken = tokio::select! {
                 taken = self.take(&places) => taken,
@@ -58,12 +67,21 @@ impl Listening {
                     continue;
                 }
             };
+            let Some(of_peer) = peers.one_more(peer.ip()) else {
+                self.metrics.went_over(EdgeLimit::ConnectionsPerPeer);
+                turn_away(&stream);
+                continue;
+            };
             let router = TowerToHyperService::new(self.router.clone());
             // With the address of the peer: shares of unnamed producers are counted by it.
             let service = service_fn(move |request: hyper::Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 router.call(request)
+            });
+            let metrics = Arc::clone(&self.metrics);
+            let stream = Stalls::new(stream, self.write_timeout, move || {
+                metrics.went_over(EdgeLimit::WriteTimeout);
             });
             let connection = http.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection);
@@ -73,7 +91,7 @@ impl Listening {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, %peer, "a connection ended early");
                 }
-                drop(open);
+                drop((open, of_peer));
             });
         }
         drop(self.listener);
@@ -94,6 +112,20 @@ impl Listening {
         stream.set_nodelay(true)?;
         Ok((stream, peer, place))
     }
+}
+
+/// What one is told who has as many connections as one may have.
+const TURNED_AWAY: &str = "{\"error\":{\"code\":\"too_many_connections\",\"message\":\"this address has as many \
+                           connections open as it may: close some, or come back later\",\"problems\":[]}}";
+
+/// Best effort, for nothing waits for it: a stream that is not writable yet is closed without a word.
+fn turn_away(stream: &TcpStream) {
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{TURNED_AWAY}",
+        TURNED_AWAY.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
 }
 
 /// A connection that counts while it is open.

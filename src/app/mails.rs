@@ -37,6 +37,8 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
             rounds_full: counts.rounds_full,
             minute_most: counts.minute_most,
             webhooks: counts.webhooks,
+            ledger_bytes: counts.ledger_bytes,
+            ledger_forgotten: counts.ledger_forgotten,
         }
     })
 }

@@ -6,15 +6,19 @@ mod backup;
 mod checkpoints;
 mod foreign;
 mod interpret;
+mod ledgers;
 mod links;
 mod listen;
 mod mails;
 mod outlet;
+mod peers;
 mod pipeline;
 mod recording;
 mod report_files;
 mod rulebook;
 mod running;
+mod stalls;
+mod troubles;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,8 +32,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
 use crate::api::{
-    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState,
-    router,
+    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, open,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
@@ -40,13 +43,12 @@ use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
-use crate::store::{History, Ledger};
+use crate::probes::Probes;
+use crate::store::History;
 use crate::time::now_ms;
 
-use foreign::{
-    begin_ledger, check_ledger, history_ahead, ledger_unreadable, recorded_upto,
-    refuse_lost_journal, refuse_unfinished,
-};
+use foreign::{history_ahead, recorded_upto, refuse_lost_journal, refuse_unfinished};
+use ledgers::Known;
 use listen::Listening;
 use outlet::Outlet;
 use recording::{Recorder, Recording};
@@ -106,7 +108,7 @@ impl App {
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
             record_bytes_max: config.journal.record_bytes_max,
-            ..JournalConfig::default()
+            memory: config.journal.memory(),
         };
         let journal_dir = config.data.join("journal");
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
@@ -116,6 +118,22 @@ impl App {
         let disk = Arc::new(RealDisk);
         let (journal, recovery) = Journal::resume_on(disk, &journal_dir, settings, resume)?;
         let epochs_recovered = recovery.epochs_total;
+        let own = || History::url_in(&config.data);
+        let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
+        let (recorded_upto, told_in_history) = recorded_upto(&history).await;
+        if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
+            return Err(history_ahead(&config, upto, epochs_recovered));
+        }
+        let told_upto = folder.told_upto()?.max(told_in_history);
+        let known = Known {
+            epochs: epochs_recovered,
+            covered_upto: beginning
+                .as_ref()
+                .and_then(|begun| begun.epoch.checked_sub(1)),
+            told_upto,
+        };
+        // Before the first tick of this start: from then on a ledger must be there.
+        let ledger = ledgers::open(&config, &known).await?;
         let writer_config = WriterConfig {
             epoch_interval_ms: config.journal.epoch_interval_ms,
             queue_requests_max: config.journal.queue_requests_max,
@@ -130,21 +148,6 @@ impl App {
         // Bound again, so that a start that fails here drops it before it waits for the writer.
         let epochs = epochs;
 
-        let had_ledger = config.data.join(Ledger::FILE).exists();
-        let opened = Ledger::open(&config.data).await;
-        let ledger = opened.map_err(|error| ledger_unreadable(error.into()))?;
-        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
-        if had_ledger {
-            check_ledger(&config.data, &ledger, told_upto, epochs_recovered).await?;
-        } else if epochs_recovered > 0 {
-            begin_ledger(&ledger, told_upto).await?;
-        }
-        let own = || History::url_in(&config.data);
-        let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
-        let recorded_upto = recorded_upto(&history).await;
-        if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
-            return Err(history_ahead(&config, upto, epochs_recovered));
-        }
         let mailer = Mailer::open(&config.mail, &config.data)?;
         let outbox = match &mailer {
             Mailer::Outbox(path) => Some(path.clone()),
@@ -154,6 +157,7 @@ impl App {
         let links = links::links_of(&config)?;
         let composer = Composer::new(&config.mail)?.with_links(links.clone());
         let hooks = Hooks::open(&config.webhooks)?;
+        let probes = Probes::open(&config.blackbox)?;
         let mail = config.mail.clone();
         let clock = Arc::new(now_ms);
         let notifier =
@@ -189,7 +193,8 @@ impl App {
                 "the history misses epochs before the checkpoint: what was decided in them is not recorded"
             );
         }
-        let (recorder, recording) = Recorder::start(history.clone(), recorded_upto);
+        let (recorder, recording) =
+            Recorder::start(history.clone(), recorded_upto, config.history.bytes_max);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
         let metrics = Arc::new(Metrics::new()?);
@@ -253,15 +258,35 @@ impl App {
             config: config.http,
             connections: Arc::default(),
         });
+        let watched = Arc::clone(&state);
         let (stop_http, stopping) = watch::channel(false);
+        let (router, inlet) = open(state.clone());
+        let (tell, count) = (inlet, state.metrics.clone());
+        probes.run(
+            &stopping,
+            now_ms,
+            move |line| {
+                let tell = tell.clone();
+                async move { tell.take(line).await }
+            },
+            move |probe, outcome| count.probed(probe, outcome.name()),
+        );
         let listening = Listening {
             listener,
             head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
+            write_timeout: Duration::from_millis(config.http.write_timeout_ms.max(1)),
             connections_max: config.http.connections_max,
+            connections_per_peer_max: config.http.connections_per_peer_max,
             connections: state.connections.clone(),
             metrics: state.metrics.clone(),
-            router: router(state),
+            router,
         };
+        let sources = troubles::Sources {
+            state: watched,
+            mails: mails::counts(&notifier),
+            history: recording.counts(),
+        };
+        tokio::spawn(troubles::watch(sources, stopping.clone()));
         let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());

@@ -65,7 +65,13 @@ pub(super) fn feed(
         let Meaning {
             mut input,
             commands,
-        } = interpreter.read(epoch);
+        } = match interpreter.read(epoch) {
+            Ok(meaning) => meaning,
+            Err(error) => {
+                tracing::error!(epoch = number, %error, "the journal holds a batch that is not whole");
+                return;
+            }
+        };
         let in_force = interpreter.in_force();
         if let (Some(_), Some((_, files))) = (&input.plan, in_force) {
             applied.store(Some(files.clone()));

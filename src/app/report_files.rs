@@ -1,4 +1,4 @@
-//! Reports as files: `reports/<id>/<period>/` with `report.json` and each table as CSV in both languages.
+//! Reports as files: `reports/<id>/<period>/` with `report.json`, each table as CSV in both languages, and as Parquet.
 //!
 //! A folder is written beside, synced, and renamed: it is there whole or not at all, and written once. Of
 //! each report the newest periods stay.
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::api::views::ReportView;
-use crate::reports::{Reader, Report, csv};
+use crate::reports::{Reader, Report, csv, parquet};
 use crate::rules::Language;
 
 /// Periods of one report that stay. Judgement: a year of a daily report, and a month to look back from.
@@ -53,6 +53,10 @@ impl ReportFiles {
                 let path = beside.join(format!("{}.{name}.csv", table.key));
                 write(&path, csv(table, &reader).as_bytes())?;
             }
+        }
+        for table in &report.tables {
+            let path = beside.join(format!("{}.parquet", table.key));
+            write(&path, &parquet(table)?)?;
         }
         fs::rename(&beside, &place).with_context(|| place.display().to_string())?;
         File::open(&of_report)?.sync_all()?;

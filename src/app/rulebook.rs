@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 29] = [
+const SHIPPED: [(&str, &str); 31] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -106,6 +106,14 @@ const SHIPPED: [(&str, &str); 29] = [
     (
         "rules/triggers.yaml",
         include_str!("../../rules/triggers.yaml"),
+    ),
+    (
+        "rules/tree_five.yaml",
+        include_str!("../../rules/tree_five.yaml"),
+    ),
+    (
+        "rules/tree_seven.yaml",
+        include_str!("../../rules/tree_seven.yaml"),
     ),
 ];
 

@@ -61,8 +61,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            tracing::error!(%error, "the journal did not close in order");
+        match self.end() {
+            Ok(()) => {}
+            // A start that failed before anybody took epochs.
+            Err(WriterError::ConsumerGone) => {
+                tracing::info!("the journal is closed; nothing was taken from it");
+            }
+            Err(error) => tracing::error!(%error, "the journal did not close in order"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::store::Ledger;
 fn config(folder: &Path) -> Config {
     Config {
         data: folder.to_owned(),
@@ -118,7 +119,10 @@ async fn a_ledger_that_does_not_open_is_told_once_with_advice() {
         "{words}"
     );
     assert_eq!(words.matches(&path).count(), 1, "{words}");
-    assert!(words.contains("move the file aside"), "{words}");
+    assert!(
+        words.contains("`chrysalis serve --new-ledger told`"),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,9 +170,10 @@ const NO_POLICY: [&str; 3] = [
     "mail.backoff_ms_min",
 ];
 /// Limits of one thing: nothing of it fills up.
-const OF_ONE: [&str; 8] = [
+const OF_ONE: [&str; 9] = [
     "http.body_bytes_max",
     "http.clock_skew_ms_max",
+    "http.connections_per_peer_max",
     "http.line_bytes_max",
     "http.lines_max",
     "http.plain_bytes_max",

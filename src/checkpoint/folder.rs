@@ -170,6 +170,18 @@ impl Folder {
         Ok(positions.min().map(|position| (position, epochs.len())))
     }
 
+    /// The newest epoch of which any file here, also one that was set aside, knows that something of it was
+    /// told. Files whose head cannot be read know nothing.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn told_upto(&self) -> Result<Option<u64>, CheckpointError> {
+        let names = self.names()?.into_iter();
+        let files = names.filter(|name| name.starts_with(PREFIX));
+        let heads = files.filter_map(|name| self.open_file(&self.dir.join(name)).ok());
+        Ok(heads.filter_map(|opened| opened.head.told_upto).max())
+    }
+
     /// Epochs of the files, oldest first.
     ///
     /// # Errors

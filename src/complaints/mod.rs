@@ -5,12 +5,16 @@
 //!
 //! Pure: what is decided becomes a `complaint` line, and the caller has it journaled.
 
+mod confirm;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::rules::{Answer, Leaf, Question, QuestionRole, Suspicion};
+
+pub use confirm::{Ended, Evidence, find};
 
 /// Longest text of an element, characters.
 const ELEMENT_CHARS_MAX: usize = 2_000;
@@ -108,14 +112,65 @@ fn read(question: &Question, given: Option<&Value>) -> Result<Answer, AnswerErro
     let Some(given) = given else {
         return Ok(Answer::Unclear);
     };
-    match given.as_str() {
-        Some("yes" | "是") => Ok(Answer::Yes),
-        Some("no" | "否") => Ok(Answer::No),
-        Some("unclear" | "不清楚") => Ok(Answer::Unclear),
-        _ => Err(AnswerError::NotAnAnswer {
-            question: question.id.clone(),
-            given: given.to_string().chars().take(40).collect(),
-        }),
+    let answer = given.as_str().and_then(answer_of);
+    answer.ok_or_else(|| AnswerError::NotAnAnswer {
+        question: question.id.clone(),
+        given: given.to_string().chars().take(40).collect(),
+    })
+}
+
+/// The answer that a word is, in either language.
+pub fn answer_of(word: &str) -> Option<Answer> {
+    match word {
+        "yes" | "是" => Some(Answer::Yes),
+        "no" | "否" => Some(Answer::No),
+        "unclear" | "不清楚" => Some(Answer::Unclear),
+        _ => None,
+    }
+}
+
+/// What is added to a ticket that is on record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// Its serial number.
+    pub serial: String,
+    /// When it is said, ms.
+    pub ts_ms: i64,
+    /// Number of this version, where the source counts them.
+    pub version: Option<i64>,
+    /// `confirmed`, `closed`, ….
+    pub state: &'static str,
+    /// Class that it is confirmed into.
+    pub class: Option<&'static str>,
+    /// Path that it is filed again under.
+    pub path: Option<String>,
+    /// What was found.
+    pub cause: Option<String>,
+}
+
+impl Word {
+    /// Its `complaint` line.
+    pub fn line(&self) -> String {
+        let mut line = Map::new();
+        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+        put("type", "complaint".into());
+        put("ts", self.ts_ms.into());
+        put("serial", self.serial.as_str().into());
+        put("state", self.state.into());
+        let optional = [
+            ("class", self.class),
+            ("path", self.path.as_deref()),
+            ("cause", self.cause.as_deref()),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                put(name, value.into());
+            }
+        }
+        if let Some(version) = self.version {
+            put("version", version.into());
+        }
+        Value::Object(line).to_string()
     }
 }
 

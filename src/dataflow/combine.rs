@@ -9,8 +9,8 @@ use crate::dataflow::{TuplePane, pane_of};
 use crate::event::{Batch, Layout, Tuple};
 use crate::measure::{Gathered, Measure, Parts};
 
-/// Panes of one tuple, by their start, ms.
-type Panes = Vec<(i64, Gathered)>;
+/// Panes of one tuple: their start, ms, and their number among all that are gathered.
+type Panes = Vec<(i64, u32)>;
 
 /// Gathers the facts of one epoch on one worker.
 #[derive(Default)]
@@ -21,6 +21,7 @@ pub(super) struct Combiner {
     /// their contents, and not remembered: their address may be another's tomorrow.
     addresses: FxHashMap<usize, u32>,
     tuples: Vec<(Arc<Tuple>, Parts, Panes)>,
+    gathered: Gathered,
 }
 
 impl Combiner {
@@ -36,28 +37,31 @@ impl Combiner {
             let (_, parts, panes) = &mut self.tuples[number];
             let start_ms = pane_of(fact.ts_ms, pane_ms);
             // Facts come nearly in order: the pane is almost always the newest.
-            let at = match panes.iter().rposition(|(pane_ms, _)| *pane_ms == start_ms) {
-                Some(at) => at,
-                None => {
-                    panes.push((start_ms, Gathered::default()));
-                    panes.len() - 1
-                }
-            };
-            panes[at].1.add(fact.value, *parts);
+            let known = panes
+                .iter()
+                .rfind(|(pane_ms, _)| *pane_ms == start_ms)
+                .map(|(_, pane)| *pane);
+            let pane = known.unwrap_or_else(|| {
+                let pane = self.gathered.begin();
+                panes.push((start_ms, pane));
+                pane
+            });
+            self.gathered.add(pane, fact.value, *parts);
         }
     }
 
     /// Hands out what was gathered and begins anew.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (TuplePane, Measure)> {
+    pub(super) fn drain(&mut self, mut each: impl FnMut(TuplePane, Measure)) {
         self.numbers.clear();
         self.addresses.clear();
-        std::mem::take(&mut self.tuples)
-            .into_iter()
-            .flat_map(|(tuple, _, panes)| {
-                panes
-                    .into_iter()
-                    .map(move |(pane_ms, gathered)| ((tuple.clone(), pane_ms), gathered.measure()))
-            })
+        let mut measures = self.gathered.measures();
+        // By tuple: the next stage looks each up.
+        for (tuple, _, panes) in self.tuples.drain(..) {
+            for (pane_ms, pane) in panes {
+                let measure = std::mem::take(&mut measures[pane as usize]);
+                each((tuple.clone(), pane_ms), measure);
+            }
+        }
     }
 
     fn number(&mut self, tuple: &Arc<Tuple>, layout: &Layout) -> u32 {

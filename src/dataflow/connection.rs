@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
 use crate::dataflow::pane_of;
+use crate::dataflow::subscriber::HoldDetail;
 use crate::event::{Borrowed, BossConnection, ConnectionState, Stream};
 
 /// Changes kept of one connection; beyond it the oldest are forgotten, their facts stand.
@@ -21,7 +22,7 @@ pub(super) struct Holding {
     host: Arc<str>,
     interface: Arc<str>,
     connection: Arc<str>,
-    changes: BTreeSet<(i64, ConnectionState)>,
+    changes: BTreeSet<(i64, ConnectionState, Option<Arc<str>>)>,
 }
 
 impl Holding {
@@ -37,7 +38,8 @@ impl Holding {
 
     /// It changed hands.
     pub(super) fn changed(&mut self, event: &BossConnection) {
-        self.changes.insert((event.ts_ms, event.state));
+        self.changes
+            .insert((event.ts_ms, event.state, event.client.clone()));
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_first();
         }
@@ -45,7 +47,7 @@ impl Holding {
 
     /// Latest event time seen.
     pub(super) fn ts_ms_max(&self) -> i64 {
-        self.changes.last().map_or(i64::MIN, |(ts_ms, _)| *ts_ms)
+        self.changes.last().map_or(i64::MIN, |(ts_ms, ..)| *ts_ms)
     }
 
     /// Its facts, as far as event time and retention reach.
@@ -53,29 +55,31 @@ impl Holding {
         let pane_ms = view.plan.book.pane_ms;
         let (now_ms, horizon_ms) = self.reach(view);
         let mut following = self.changes.iter().skip(1);
-        for (from_ms, state) in &self.changes {
+        for (from_ms, state, client) in &self.changes {
             let next = following.next();
             if *state == ConnectionState::Released {
                 continue;
             }
             // A pane's end counts while the hold still runs there, as far as event time has come.
-            let until_ms = next.map_or(now_ms, |(ts_ms, _)| now_ms.min(ts_ms - 1));
+            let until_ms = next.map_or(now_ms, |(ts_ms, ..)| now_ms.min(ts_ms - 1));
             let first_ms = (pane_of(*from_ms, pane_ms) + pane_ms)
                 .max(pane_of(horizon_ms, pane_ms).saturating_add(pane_ms));
             let mut end_ms = first_ms;
             while end_ms <= until_ms {
-                facts.push(self.fact(view, end_ms - 1, end_ms - from_ms, "held"));
+                let hold_ms = end_ms - from_ms;
+                facts.push(self.fact(view, end_ms - 1, hold_ms, (client, "held")));
                 end_ms += pane_ms;
             }
-            if let Some((released_ms, ConnectionState::Released)) = next {
-                facts.push(self.fact(view, *released_ms, released_ms - from_ms, "released"));
+            if let Some((released_ms, ConnectionState::Released, _)) = next {
+                let hold_ms = released_ms - from_ms;
+                facts.push(self.fact(view, *released_ms, hold_ms, (client, "released")));
             }
         }
     }
 
     /// A hold that runs is stated again at the next pane's end.
     pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
-        let ((first_ms, _), (last_ms, state)) = (self.changes.first()?, self.changes.last()?);
+        let ((first_ms, ..), (last_ms, state, _)) = (self.changes.first()?, self.changes.last()?);
         let now_ms = view.watermarks.clock(Stream::BossConnection);
         if *state == ConnectionState::Released && *last_ms <= now_ms {
             return None;
@@ -95,7 +99,30 @@ impl Holding {
         )
     }
 
-    fn fact(&self, view: View<'_>, ts_ms: i64, hold_ms: i64, state: &str) -> EntityFact {
+    /// The hold that runs now, if one does.
+    pub(super) fn hold(&self, view: View<'_>) -> Option<HoldDetail> {
+        let now_ms = view.watermarks.clock(Stream::BossConnection);
+        let (since_ms, state, client) = self.changes.last()?;
+        if *state == ConnectionState::Released {
+            return None;
+        }
+        Some(HoldDetail {
+            held_ms: now_ms.saturating_sub(*since_ms).max(0),
+            since_ms: *since_ms,
+            host: self.host.clone(),
+            interface: self.interface.clone(),
+            connection: self.connection.clone(),
+            client: client.clone(),
+        })
+    }
+
+    fn fact(
+        &self,
+        view: View<'_>,
+        ts_ms: i64,
+        hold_ms: i64,
+        (client, state): (&Option<Arc<str>>, &str),
+    ) -> EntityFact {
         view.fact(
             Stream::BossConnection,
             ts_ms,
@@ -104,6 +131,7 @@ impl Holding {
                 "host" => Borrowed::Text(&self.host),
                 "interface" => Borrowed::Text(&self.interface),
                 "connection" => Borrowed::Text(&self.connection),
+                "client" => client.as_deref().into(),
                 "state" => Borrowed::Text(state),
                 _ => Borrowed::Null,
             },

@@ -13,7 +13,7 @@ use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::{Watermarks, pane_of};
-use crate::event::{Borrowed, Bound, DimensionValue, Record, Stream, Tuple};
+use crate::event::{Borrowed, DimensionValue, Record, Stream, Tuple};
 use crate::measure::Measure;
 use crate::rules::Plan;
 
@@ -186,18 +186,9 @@ impl View<'_> {
         value_of: impl Fn(&str) -> Borrowed<'v>,
     ) -> EntityFact {
         let layout = self.plan.layout.of(stream);
-        let values = layout.dimensions.iter().map(|name| match value_of(name) {
-            Borrowed::Null => DimensionValue::Null,
-            Borrowed::Flag(flag) => DimensionValue::Flag(flag),
-            Borrowed::Integer(number) => DimensionValue::Integer(number),
-            Borrowed::Text(text) => DimensionValue::Text(text.into()),
-        });
-        let bound: Bound = layout.bound_of(value);
-        let tuple = Arc::new(Tuple {
-            stream,
-            bound,
-            values: values.collect(),
-        });
+        let dimensions = layout.dimensions.iter();
+        let values = dimensions.map(|name| DimensionValue::from(value_of(name)));
+        let tuple = Arc::new(Tuple::new(stream, layout.bound_of(value), values.collect()));
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
             measure: Measure::of(value, 1, layout.parts),

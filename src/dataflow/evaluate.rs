@@ -10,14 +10,14 @@ use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::Total;
-use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, judge};
+use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
 
 /// Distinct series of readings of one gauge; more are left out and counted.
 pub(super) const SERIES_MAX: usize = 100_000;
 /// Readings kept of one series.
 const READINGS_MAX: usize = 64;
 /// Annotations kept; the ones that end first go first, and are counted.
-pub(super) const ANNOTATIONS_MAX: usize = 10_000;
+pub const ANNOTATIONS_MAX: usize = 10_000;
 
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
@@ -125,17 +125,10 @@ impl Surroundings {
             end_ms,
             ..
         } = *window;
+        let window_ms = (start_ms, end_ms);
         self.annotations.iter().any(|annotation| {
-            annotation.start_ms < end_ms
-                && start_ms < annotation.end_ms
-                && kinds.iter().any(|kind| **kind == *annotation.kind)
-                && annotation.scope.iter().all(|(name, value)| {
-                    let own = match name.as_str() {
-                        "kqi" => Some(kqi.id.as_str()),
-                        _ => known(group, kqi, places, name),
-                    };
-                    own == Some(value)
-                })
+            kinds.iter().any(|kind| **kind == *annotation.kind)
+                && concerns(annotation, kqi, &group.values, window_ms, places)
         })
     }
 }
@@ -178,7 +171,8 @@ pub(super) fn evaluate(
         | Aggregate::Mean
         | Aggregate::Min
         | Aggregate::Max
-        | Aggregate::Quantile(_) => window.total.valued,
+        | Aggregate::Quantile(_)
+        | Aggregate::Dispersion => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
         Aggregate::Surge { .. } => counted,
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
@@ -220,6 +214,7 @@ fn value(
         Aggregate::Min => total.least().map(|value| kqi.in_unit(value)),
         Aggregate::Max => total.greatest().map(|value| kqi.in_unit(value)),
         Aggregate::Quantile(q) => total.quantile(*q).map(|value| kqi.in_unit(value)),
+        Aggregate::Dispersion => dispersion(total).map(|value| kqi.in_unit(value)),
         Aggregate::RatePer10k { base, per_ms } => {
             let base = surroundings.base(base, kqi, window.group, window.end_ms, places)?;
             let periods = (window.end_ms - window.start_ms) as f64 / *per_ms as f64;
@@ -232,6 +227,15 @@ fn value(
             let known = window.seasonal.filter(|known| known.weeks >= *min_weeks);
             known.and_then(|known| known.surge(counted))
         }
+    }
+}
+
+/// The quartile coefficient of dispersion; values that are all zero do not lie apart.
+fn dispersion(total: &Total) -> Option<f64> {
+    let (low, high) = (total.quantile(0.25)?, total.quantile(0.75)?);
+    match low + high {
+        0.0 => Some(0.0),
+        sum => Some((high - low) / sum),
     }
 }
 

@@ -84,9 +84,11 @@ impl Message {
             city: self.first(|s| s.city.clone(), |r| r.city.clone()),
             edition: self.submit.as_ref().and_then(|s| s.edition.clone()),
             submitted_ms,
-            status: outcome.status,
+            is_reported: self.is_reported(&outcome),
+            on_time: self.on_time(view, &outcome),
             decided_ms: outcome.ts_ms,
             delay_ms: delay_ms.filter(|delay_ms| is_here && *delay_ms >= 0),
+            status: outcome.status,
         }
     }
 
@@ -186,6 +188,12 @@ impl Message {
                 cause: None,
             },
         }
+    }
+
+    /// Whether a report says how it ended, and not only its age.
+    fn is_reported(&self, outcome: &Outcome) -> bool {
+        let mut receipts = self.receipts.iter();
+        receipts.any(|receipt| Some(receipt.ts_ms) == outcome.ts_ms)
     }
 
     fn valid_until_ms(&self, rule: &MmsRule) -> Option<i64> {

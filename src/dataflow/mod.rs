@@ -42,10 +42,14 @@ mod worker;
 
 pub use admit::OTHER;
 pub use epochs::Epoch;
+pub use evaluate::ANNOTATIONS_MAX;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
 pub use state::{DataflowState, RestoredState, StateError};
-pub use subscriber::{AFFECTED_MAX, Found, Inquiry, MESSAGES_MAX, MessageDetail};
+pub use subscriber::{
+    AFFECTED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail, SAMPLE_MAX,
+    TicketDetail,
+};
 pub use update::{Cell, Cut, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};

@@ -43,12 +43,6 @@ struct Chunk {
     packed: Arc<[u8]>,
 }
 
-/// What reading packed panes needs, to be used again.
-#[derive(Default)]
-pub(super) struct Scratch {
-    measure: Measure,
-}
-
 impl Panes {
     /// True when there are none.
     pub(super) fn is_empty(&self) -> bool {
@@ -94,14 +88,14 @@ impl Panes {
     }
 
     /// Adds to a pane; one that comes to zero goes. Tells whether it was not there before.
-    pub(super) fn add(&mut self, pane_ms: i64, measure: &Measure) -> bool {
+    pub(super) fn add(&mut self, pane_ms: i64, measure: Measure) -> bool {
         if self.is_cold(pane_ms) {
-            return self.add_cold(pane_ms, measure);
+            return self.add_cold(pane_ms, &measure);
         }
         match self.place(pane_ms) {
             Ok(at) => {
                 let known = &mut self.hot[at].1;
-                known.plus_equals(measure);
+                known.plus_equals(&measure);
                 if known.is_zero() {
                     self.hot.remove(at);
                 }
@@ -113,7 +107,7 @@ impl Panes {
                         // One or two are the rule: the four that a vector begins with are for nothing.
                         self.hot.reserve_exact(self.hot.len().max(1));
                     }
-                    self.hot.insert(at, (pane_ms, measure.clone()));
+                    self.hot.insert(at, (pane_ms, measure));
                 }
                 true
             }
@@ -121,7 +115,7 @@ impl Panes {
     }
 
     /// Adds the panes of a span to a total.
-    pub(super) fn sum(&self, span: Range<i64>, total: &mut Total, scratch: &mut Scratch) {
+    pub(super) fn sum(&self, span: Range<i64>, total: &mut Total) {
         let first = self
             .cold
             .partition_point(|chunk| chunk.last_ms < span.start);
@@ -132,8 +126,7 @@ impl Panes {
                     break;
                 }
                 if pane_ms >= span.start {
-                    scratch.measure.unpack(Packed(packed));
-                    total.add(&scratch.measure);
+                    total.add_packed(Packed(packed));
                 }
             }
         }
@@ -423,13 +416,13 @@ mod tests {
                         let before = map.range(..at).next_back().map(|(at, _)| *at);
                         let after = map.range(at + 1..).next().map(|(at, _)| *at);
                         prop_assert_eq!(panes.neighbours(at), (before, after));
-                        prop_assert_eq!(panes.add(at, &measure), !map.contains_key(&at));
+                        prop_assert_eq!(panes.add(at, measure.clone()), !map.contains_key(&at));
                         map.entry(at).or_default().plus_equals(&measure);
                     }
                     Act::Cancel(at) => {
                         if let Some(mut measure) = map.remove(&(at * MS)) {
                             measure.negate();
-                            prop_assert!(!panes.add(at * MS, &measure));
+                            prop_assert!(!panes.add(at * MS, measure.clone()));
                         }
                     }
                     Act::Pack(at) => panes.pack(at * MS),
@@ -452,7 +445,7 @@ mod tests {
             prop_assert!(shown.iter().map(|(at, measure)| (at, measure)).eq(map.iter()));
             let span = from * MS..(from + size) * MS;
             let (mut got, mut want) = (Total::default(), Total::default());
-            panes.sum(span.clone(), &mut got, &mut Scratch::default());
+            panes.sum(span.clone(), &mut got);
             map.range(span).for_each(|(_, measure)| want.add(measure));
             prop_assert_eq!((got.count, got.quantile(0.5)), (want.count, want.quantile(0.5)));
         }

@@ -137,12 +137,18 @@ impl Router {
                     self.tuples.entry(tuple.clone()).or_insert(Arc::new(state))
                 }
             };
-            for route in &state.routes {
-                send(route, pane_ms, &measure, false, output);
+            let (last, others) = match state.routes.split_last() {
+                Some((last, others)) if !self.keeps_history => (Some(last), others),
+                _ => (None, state.routes.as_slice()),
+            };
+            for route in others {
+                send(route, pane_ms, measure.clone(), false, output);
             }
-            if self.keeps_history {
+            if let Some(last) = last {
+                send(last, pane_ms, measure, false, output);
+            } else if self.keeps_history {
                 let panes = &mut Arc::make_mut(state).panes;
-                if panes.add(pane_ms, &measure) {
+                if panes.add(pane_ms, measure) {
                     let of_pane = self.by_pane.entry((tuple.stream, pane_ms));
                     of_pane.or_default().push(tuple.clone());
                 }
@@ -179,10 +185,10 @@ impl Router {
             let routes = routes_of(plan, tuple, &self.counters);
             state.panes.for_each(|pane_ms, measure| {
                 for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
-                    send(gone, pane_ms, measure, true, output);
+                    send(gone, pane_ms, measure.clone(), true, output);
                 }
                 for come in routes.iter().filter(|route| !state.routes.contains(route)) {
-                    send(come, pane_ms, measure, false, output);
+                    send(come, pane_ms, measure.clone(), false, output);
                 }
             });
             state.routes = routes;
@@ -256,11 +262,11 @@ pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
 fn send(
     route: &Route,
     pane_ms: i64,
-    measure: &Measure,
+    measure: Measure,
     retract: bool,
     output: &mut Vec<(GroupPane, Measure)>,
 ) {
-    let mut measure = measure.clone().keeping(route.parts).judged(route.good);
+    let mut measure = measure.keeping(route.parts).judged(route.good);
     if retract {
         measure.negate();
     }

@@ -48,12 +48,10 @@ pub enum Work {
         /// Bounds; `None` takes what the journal holds, which has been judged before.
         limits: Option<DecodeLimits>,
     },
-    /// A decoded batch, with its lines in case the rules changed in between.
+    /// A batch that was decoded under the layout that is in force in its epoch.
     Decoded {
         /// The batch.
         batch: Arc<Batch>,
-        /// Its lines.
-        lines: Bytes,
     },
 }
 
@@ -327,6 +325,7 @@ impl<T> Cuts<T> {
             watermarks: Default::default(),
             updates: Vec::new(),
             tickets: Vec::new(),
+            annotations: Vec::new(),
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),
@@ -340,6 +339,7 @@ impl<T> Cuts<T> {
             cut.overflow.append(&mut report.overflow);
             cut.refused.append(&mut report.notes.refused);
             cut.tickets.append(&mut report.notes.tickets);
+            cut.annotations.append(&mut report.notes.annotations);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
             }
@@ -355,6 +355,7 @@ impl<T> Cuts<T> {
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         cut.tickets.sort_unstable();
+        cut.annotations.sort_unstable();
         Some((cut, tag))
     }
 
@@ -424,6 +425,9 @@ impl Queries {
             all.merge(found, inquiry.messages_max());
         }
         all.callers.sort_unstable();
+        if let Inquiry::Sample { size, .. } = &*inquiry {
+            all.keep_sample(*size);
+        }
         Some(all)
     }
 

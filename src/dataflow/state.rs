@@ -304,7 +304,7 @@ impl RestoredState {
                         // Several workers may have met the same tuple; what one counted another may
                         // have taken back.
                         Entry::Occupied(mut known) => panes.for_each(|pane_ms, measure| {
-                            known.get_mut().add(pane_ms, measure);
+                            known.get_mut().add(pane_ms, measure.clone());
                         }),
                     }
                 }

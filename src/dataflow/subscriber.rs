@@ -9,14 +9,20 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
+use sha2::{Digest as _, Sha256};
 
 use crate::dataflow::entity::{Entity, EntityKey, View};
 use crate::dataflow::fold::Slot;
+use crate::event::TicketState;
 
 /// Messages in one worker's answer; the newest are told, more are counted.
 pub const MESSAGES_MAX: usize = 1_000;
 /// Affected subscribers in one worker's answer; more are counted.
 pub const AFFECTED_MAX: usize = 10_000;
+/// Holds in one answer; more are counted.
+pub const HOLDS_MAX: usize = 100;
+/// Tickets in a sample.
+pub const SAMPLE_MAX: usize = 1_000;
 
 /// A question about subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,79 @@ pub enum Inquiry {
         /// Serial numbers.
         serials: Vec<String>,
     },
+    /// One ticket.
+    Ticket {
+        /// Serial number.
+        serial: String,
+    },
+    /// A sample of the tickets that were filed in `[from_ms, to_ms)` and count. Looks at every ticket.
+    Sample {
+        /// Service; all without.
+        service: Option<String>,
+        /// City; all without.
+        city: Option<String>,
+        /// First instant, ms.
+        from_ms: i64,
+        /// End, ms.
+        to_ms: i64,
+        /// Which sample: the same number draws the same tickets of the same set.
+        seed: u64,
+        /// Tickets in it.
+        size: usize,
+    },
+    /// Connections that are held now, the longest first.
+    Holds {
+        /// Host; all without.
+        host: Option<String>,
+        /// Interface; all without.
+        interface: Option<String>,
+    },
+}
+
+/// A connection that is held.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldDetail {
+    /// For how long, ms, as of event time.
+    pub held_ms: i64,
+    /// Since when, ms.
+    pub since_ms: i64,
+    /// BOSS host.
+    pub host: Arc<str>,
+    /// Interface.
+    pub interface: Arc<str>,
+    /// Connection.
+    pub connection: Arc<str>,
+    /// Who took it, if the source says so.
+    pub client: Option<Arc<str>>,
+}
+
+/// A complaint ticket as its versions leave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketDetail {
+    /// Serial number.
+    pub serial: Arc<str>,
+    /// Number of its newest version, if the source counts them.
+    pub version: Option<i64>,
+    /// Time of its newest version, ms.
+    pub ts_ms: i64,
+    /// When it was filed, ms.
+    pub filed_ms: Option<i64>,
+    /// What the newest version says happened.
+    pub state: TicketState,
+    /// Its path, also where it was filed by code.
+    pub path: Option<Arc<str>>,
+    /// Service.
+    pub service: Option<Arc<str>>,
+    /// City.
+    pub city: Option<Arc<str>>,
+    /// Channel it came in by.
+    pub channel: Option<Arc<str>>,
+    /// The caller's number.
+    pub number: Option<Arc<str>>,
+    /// Class that it was confirmed into.
+    pub class: Option<Arc<str>>,
+    /// Answers of its form that are yes or no.
+    pub answers: Box<[(Arc<str>, bool)]>,
 }
 
 /// A message as its records tell it.
@@ -70,6 +149,10 @@ pub struct MessageDetail {
     pub status: Arc<str>,
     /// When that was reported, ms.
     pub decided_ms: Option<i64>,
+    /// Whether a report says so; without one it only grew too old.
+    pub is_reported: bool,
+    /// Whether an edition's message came by its deadline.
+    pub on_time: Option<bool>,
     /// From submission to delivery, ms.
     pub delay_ms: Option<i64>,
 }
@@ -81,6 +164,10 @@ pub struct Found {
     pub messages: Vec<MessageDetail>,
     /// Tickets with the number of who filed them.
     pub callers: Vec<(Arc<str>, Arc<str>)>,
+    /// Tickets; those of a sample with their place in it, the first first.
+    pub tickets: Vec<(u64, TicketDetail)>,
+    /// Holds, the longest first.
+    pub holds: Vec<HoldDetail>,
     /// What was found beyond the bound.
     pub beyond: u64,
 }
@@ -90,8 +177,25 @@ impl Found {
     pub(super) fn merge(&mut self, other: Found, messages_max: usize) {
         self.messages.extend(other.messages);
         self.callers.extend(other.callers);
+        self.tickets.extend(other.tickets);
+        self.holds.extend(other.holds);
         self.beyond += other.beyond;
         self.keep_newest(messages_max);
+        self.keep_longest();
+    }
+
+    fn keep_longest(&mut self) {
+        self.holds.sort_unstable_by(|a, b| b.cmp(a));
+        let over = self.holds.len().saturating_sub(HOLDS_MAX);
+        self.holds.truncate(HOLDS_MAX);
+        self.beyond += over as u64;
+    }
+
+    /// Keeps the first tickets of a sample; who is left out of a sample was never in it.
+    pub(super) fn keep_sample(&mut self, size: usize) {
+        self.tickets
+            .sort_unstable_by(|(a, one), (b, other)| (a, &one.serial).cmp(&(b, &other.serial)));
+        self.tickets.truncate(size);
     }
 
     fn keep_newest(&mut self, messages_max: usize) {
@@ -107,7 +211,7 @@ impl Inquiry {
     pub(super) fn messages_max(&self) -> usize {
         match self {
             Inquiry::Failed { .. } => AFFECTED_MAX,
-            Inquiry::Messages { .. } | Inquiry::Callers { .. } => MESSAGES_MAX,
+            _ => MESSAGES_MAX,
         }
     }
 }
@@ -201,6 +305,53 @@ impl Subscribers {
                         .extend(number.map(|number| (Arc::from(serial.as_str()), number)));
                 }
             }
+            Inquiry::Ticket { serial } => {
+                let key = EntityKey::Ticket(serial.as_str().into());
+                if let Some(Entity::Ticket(ticket)) = slots.get(&key).map(|slot| &slot.entity) {
+                    let detail = ticket.detail(view);
+                    found.tickets.extend(detail.map(|detail| (0, detail)));
+                }
+            }
+            Inquiry::Sample {
+                service,
+                city,
+                from_ms,
+                to_ms,
+                seed,
+                size,
+            } => {
+                let is = |wish: &Option<String>, is: &Option<Arc<str>>| {
+                    wish.is_none() || wish.as_deref() == is.as_deref()
+                };
+                for slot in slots.values() {
+                    let Entity::Ticket(ticket) = &slot.entity else {
+                        continue;
+                    };
+                    let Some(detail) = ticket.detail(view) else {
+                        continue;
+                    };
+                    let filed = detail.filed_ms.filter(|_| detail.state.counts());
+                    if filed.is_some_and(|filed_ms| (*from_ms..*to_ms).contains(&filed_ms))
+                        && is(service, &detail.service)
+                        && is(city, &detail.city)
+                    {
+                        found.tickets.push((draw(*seed, &detail.serial), detail));
+                    }
+                }
+                found.keep_sample(*size);
+            }
+            Inquiry::Holds { host, interface } => {
+                let is = |wish: &Option<String>, is: &str| {
+                    wish.as_ref().is_none_or(|wish| wish.as_str() == is)
+                };
+                let all = slots.values().filter_map(|slot| match &slot.entity {
+                    Entity::Connection(holding) => holding.hold(view),
+                    _ => None,
+                });
+                let fit = all.filter(|hold| is(host, &hold.host) && is(interface, &hold.interface));
+                found.holds.extend(fit);
+                found.keep_longest();
+            }
         }
         found.keep_newest(inquiry.messages_max());
         found
@@ -240,6 +391,18 @@ fn digits(number: &str) -> String {
         Some(own) if own.len() == 11 => own.to_owned(),
         _ => digits,
     }
+}
+
+/// A ticket's place in the sample of a seed; the same on every machine and at any number of workers.
+fn draw(seed: u64, serial: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(serial.as_bytes())
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn hash_of(digits: &str) -> u64 {
@@ -284,6 +447,8 @@ mod tests {
             submitted_ms: None,
             status: "Expired".into(),
             decided_ms: None,
+            is_reported: true,
+            on_time: None,
             delay_ms: None,
         };
         let part = |times: std::ops::Range<i64>| Found {

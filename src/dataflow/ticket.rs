@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
+use crate::dataflow::subscriber::TicketDetail;
 use crate::event::{Borrowed, Complaint, LEVELS, Stream, TicketState};
 
 /// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
@@ -62,14 +63,44 @@ impl Ticket {
             .unwrap_or(i64::MIN)
     }
 
+    /// The ticket as all of its versions leave it, for who may see it.
+    pub(super) fn detail(&self, view: View<'_>) -> Option<TicketDetail> {
+        let (first, rest) = self.versions.split_first()?;
+        let ticket = now(first, rest);
+        let filed = self.versions.iter();
+        let filed = filed.filter(|version| version.state == TicketState::Filed);
+        let path = self.path_of(&ticket, view).map(Arc::from);
+        Some(TicketDetail {
+            serial: ticket.serial.clone(),
+            version: ticket.version,
+            ts_ms: ticket.ts_ms,
+            filed_ms: filed.map(|version| version.ts_ms).min(),
+            state: ticket.state,
+            path,
+            service: ticket.service.clone(),
+            city: ticket.city.clone(),
+            channel: ticket.channel.clone(),
+            number: ticket.subscriber.clone(),
+            class: ticket.class.clone(),
+            answers: ticket.answers,
+        })
+    }
+
+    /// Its path: the one it says, or that of its code's node.
+    fn path_of<'a>(&self, ticket: &'a Complaint, view: View<'a>) -> Option<&'a str> {
+        let book = &view.plan.book;
+        ticket.path.as_deref().or_else(|| {
+            let code = book.codes.of(ticket.node.as_deref()?)?;
+            book.trees.path_of(code)
+        })
+    }
+
     /// Its facts: one, or none.
     pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let Some((first, rest)) = self.versions.split_first() else {
             return;
         };
-        let ticket = rest
-            .iter()
-            .fold(first.clone(), |ticket, version| over(&ticket, version));
+        let ticket = now(first, rest);
         // A change of a ticket whose filing has not come, or has been forgotten, counts nothing.
         let filed = self
             .versions
@@ -81,24 +112,29 @@ impl Ticket {
         if !ticket.state.counts() || (ticket.path.is_none() && ticket.node.is_none()) {
             return;
         }
-        let leaf = ticket
-            .path
-            .as_deref()
-            .and_then(|path| path.rsplit('/').next());
+        let book = &view.plan.book;
+        let path = self.path_of(&ticket, view);
+        let leaf = path.and_then(|path| path.rsplit('/').next());
+        let service = ticket.service.as_deref();
+        let service = service.or_else(|| book.trees.service_of(path?));
         facts.push(
             view.fact(Stream::Complaint, filed_ms, None, |name| match name {
-                "service" => ticket.service.as_deref().into(),
+                "service" => service.into(),
                 "city" => ticket.city.as_deref().into(),
                 "channel" => ticket.channel.as_deref().into(),
-                "path" => ticket.path.as_deref().into(),
+                "path" => path.into(),
                 "leaf" => leaf.into(),
                 "node" => ticket.node.as_deref().into(),
                 "cause" => ticket.cause.as_deref().into(),
                 "escalated" => ticket.escalated.into(),
                 "state" => Borrowed::Text(ticket.state.name()),
+                "class" => ticket.class.as_deref().into(),
+                "tree" => {
+                    let tree = path.and_then(|path| book.trees.tree_of(path));
+                    tree.map(|tree| tree.id.as_str()).into()
+                }
                 level => {
                     let at = LEVELS.iter().position(|name| *name == level);
-                    let path = ticket.path.as_deref();
                     path.zip(at)
                         .and_then(|(path, at)| path.split('/').nth(at))
                         .into()
@@ -106,6 +142,12 @@ impl Ticket {
             }),
         );
     }
+}
+
+/// A ticket by its versions, in order.
+fn now(first: &Complaint, rest: &[Complaint]) -> Complaint {
+    rest.iter()
+        .fold(first.clone(), |ticket, version| over(&ticket, version))
 }
 
 /// What `newer` says, and `older` where it says nothing.
@@ -124,5 +166,11 @@ fn over(older: &Complaint, newer: &Complaint) -> Complaint {
         channel: text(&newer.channel, &older.channel),
         escalated: newer.escalated.or(older.escalated),
         cause: text(&newer.cause, &older.cause),
+        class: text(&newer.class, &older.class),
+        answers: if newer.answers.is_empty() {
+            older.answers.clone()
+        } else {
+            newer.answers.clone()
+        },
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::key::Group;
 use crate::dataflow::{Epoch, Watermarks};
-use crate::event::{Complaint, Refusal, TicketState};
+use crate::event::{Annotation, Complaint, Refusal, TicketState};
 use crate::rules::{Plan, Verdict};
 
 /// How a window's values stand.
@@ -94,15 +94,21 @@ pub struct TicketHeard {
     pub service: String,
     /// City; empty where this version does not say.
     pub city: String,
-    /// Last level of its path; empty where this version does not say.
-    pub leaf: String,
+    /// Its path; empty where this version does not say.
+    pub path: String,
+    /// The code of its node; empty where this version does not say.
+    pub node: String,
 }
 
 impl TicketHeard {
+    /// Whether it says where in the tree it is filed.
+    pub fn has_place(&self) -> bool {
+        !self.path.is_empty() || !self.node.is_empty()
+    }
+
     /// What of a version concerns whom an answer is owed.
     pub(super) fn of(event: &Complaint) -> TicketHeard {
         let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
-        let path = event.path.as_deref().unwrap_or_default();
         TicketHeard {
             serial: event.serial.to_string(),
             version: event.version,
@@ -113,7 +119,8 @@ impl TicketHeard {
             counts: !matches!(event.state, TicketState::Excluded | TicketState::Withdrawn),
             service: text(&event.service),
             city: text(&event.city),
-            leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            path: text(&event.path),
+            node: text(&event.node),
         }
     }
 }
@@ -133,6 +140,8 @@ pub struct Cut {
     pub updates: Vec<WindowUpdate>,
     /// Versions of complaint tickets in the epoch, by serial.
     pub tickets: Vec<TicketHeard>,
+    /// Annotations that came in the epoch, in order.
+    pub annotations: Vec<Annotation>,
     /// Lines refused while decoding (replay only; ingest refuses before the journal).
     pub refused: Vec<Refusal>,
     /// Events in the epoch.

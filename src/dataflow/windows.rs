@@ -21,7 +21,7 @@ use crate::dataflow::baseline::{Heard, Tallies};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
-use crate::dataflow::panes::{Panes, Scratch};
+use crate::dataflow::panes::Panes;
 use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
@@ -94,7 +94,7 @@ pub(super) struct Windows {
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
-    pub(super) scratch: (Total, Total, Scratch),
+    pub(super) scratch: (Total, Total),
 }
 
 impl Windows {
@@ -232,8 +232,9 @@ impl Windows {
                 tallies: Tallies::new(),
             })
         });
+        let tallied = family.baseline.map(|baseline| (baseline, measure.clone()));
         let panes = &mut Arc::make_mut(held).panes;
-        if panes.add(pane_ms, &measure) {
+        if panes.add(pane_ms, measure) {
             open(
                 family,
                 panes,
@@ -257,7 +258,7 @@ impl Windows {
                 dirty.insert((number, shape, end_ms, group.clone()));
             }
         }
-        if let Some(baseline) = family.baseline {
+        if let Some((baseline, measure)) = tallied {
             Windows::unsettle_later_weeks(family, held, pane_ms, sealed_ms, dirty);
             state.tally(baseline, &group, pane_ms, &measure);
         }
@@ -306,7 +307,7 @@ impl Windows {
     ) -> WindowUpdate {
         let window = &family.windows[shape];
         let start_ms = end_ms - window.spec.size_ms;
-        let (mut total, mut earlier, mut scratch) = std::mem::take(&mut self.scratch);
+        let (mut total, mut earlier) = std::mem::take(&mut self.scratch);
         total.clear();
         earlier.clear();
         let panes = self
@@ -315,10 +316,10 @@ impl Windows {
             .and_then(|state| state.groups.get(&group));
         let held = panes.map(|held| &**held);
         if let Some(GroupState { panes, .. }) = held {
-            panes.sum(start_ms..end_ms, &mut total, &mut scratch);
+            panes.sum(start_ms..end_ms, &mut total);
             if let Some(against_ms) = window.against_ms {
                 let span = start_ms - against_ms..end_ms - against_ms;
-                panes.sum(span, &mut earlier, &mut scratch);
+                panes.sum(span, &mut earlier);
             }
         }
         let summed = Summed {
@@ -349,7 +350,7 @@ impl Windows {
         };
         let (count, good) = (total.count, total.good);
         // Their memory is used again.
-        self.scratch = (total, earlier, scratch);
+        self.scratch = (total, earlier);
         WindowUpdate {
             group,
             start_ms,

@@ -16,7 +16,7 @@ use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{Counts, DataflowConfig, Epoch, TicketHeard, Watermarks, WindowUpdate};
-use crate::event::{Batch, DecodeLimits, Decoder, Record, Refusal};
+use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
@@ -49,6 +49,7 @@ pub(super) struct Notes {
     pub(super) events: u64,
     pub(super) refused: Vec<Refusal>,
     pub(super) tickets: Vec<TicketHeard>,
+    pub(super) annotations: Vec<Annotation>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_statuses: u64,
     pub(super) watermarks: Watermarks,
@@ -158,11 +159,11 @@ impl Desk {
             for work in work {
                 self.take(work, &plan, graph, &mut notes);
             }
-            for update in self.combiner.drain() {
-                let (tuple, pane_ms) = &update.0;
-                self.heard.hear(tuple.stream, *pane_ms);
-                graph.facts.send(update);
-            }
+            let heard = &mut self.heard;
+            self.combiner.drain(|at, measure| {
+                heard.hear(at.0.stream, at.1);
+                graph.facts.send((at, measure));
+            });
             for (stream, hour_ms) in self.heard.news() {
                 graph.shared.send(Shared::Heard(stream, hour_ms));
             }
@@ -177,20 +178,10 @@ impl Desk {
 
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
         match work {
-            // A batch that was decoded before a reload is decoded again, as a replay would.
-            Work::Decoded { batch, lines } if batch.layout != plan.layout.version => {
-                self.take(
-                    Work::Lines {
-                        lines,
-                        first_line: 1,
-                        limits: None,
-                    },
-                    plan,
-                    graph,
-                    notes,
-                );
+            Work::Decoded { batch } => {
+                debug_assert_eq!(batch.layout, plan.layout.version);
+                self.enter(&batch, plan, graph, notes);
             }
-            Work::Decoded { batch, .. } => self.enter(&batch, plan, graph, notes),
             Work::Lines {
                 lines,
                 first_line,
@@ -232,6 +223,7 @@ impl Desk {
             graph.shared.send(Shared::Source(id.clone(), *progress));
         }
         for annotation in &batch.annotations {
+            notes.annotations.push(annotation.clone());
             graph.shared.send(Shared::Annotation(annotation.clone()));
         }
         for reading in &batch.readings {

@@ -24,6 +24,9 @@ pub use tale::{StoryResult, Tale};
 const ENDING_WAIT_MAX: Duration = Duration::from_secs(30);
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+const WEEK_MS: i64 = 7 * DAY_MS;
+/// What the departments still say before a week passes.
+const WEEK_WAIT: Duration = Duration::from_secs(4);
 
 /// How to run the demonstration.
 #[derive(Clone, Debug)]
@@ -46,6 +49,9 @@ struct Story {
     speed: f64,
     /// Local hour at which it begins.
     hour: Option<i64>,
+    /// Whether the same hours of the next week are told as well: where the trouble was in every city, nothing else
+    /// proves that it is over, and not only the time of day.
+    week_later: bool,
 }
 
 /// Stories that are told.
@@ -58,12 +64,14 @@ const STORIES: [Story; STORIES_TOTAL] = [
         title: "手机报 mobile newspaper: MMS expire in one city, a morning edition arrives in the afternoon (H15–H18)",
         speed: 6_000.0,
         hour: Some(6),
+        week_later: false,
     },
     Story {
         scenario: "experience-card",
         title: "体验卡 experience card: slow SMS replies, one BOSS host holds its interface (H21, H22)",
         speed: 500.0,
         hour: None,
+        week_later: true,
     },
 ];
 
@@ -157,6 +165,7 @@ async fn tell(
     let tale = Tale::listen(app.effects(), zone, departments, say.clone());
     let sending = SendOptions {
         target: url.to_owned(),
+        token: None,
         pace: Pace::Speed(story.speed),
         batch_lines: 2_000,
         linger: Duration::from_millis(100),
@@ -169,9 +178,27 @@ async fn tell(
     };
     let tally = send(&mut generator, &sending, std::future::pending(), |_| {}).await?;
     let report = tally.report();
-    Ok(tale
-        .end(report.lines_accepted, report.lines_refused, ENDING_WAIT_MAX)
-        .await)
+    let (mut accepted, mut refused) = (report.lines_accepted, report.lines_refused);
+    if story.week_later {
+        tokio::time::sleep(WEEK_WAIT).await;
+        say("  … a week later, the same hours");
+        let healthy = scenario.healthy();
+        let generate = GenerateOptions {
+            seed: options.seed,
+            start_ms: Some(start_ms + WEEK_MS),
+            size: Size::Natural,
+        };
+        let sending = SendOptions {
+            producer: format!("{}-later", sending.producer),
+            ..sending
+        };
+        let mut generator = Generator::new(&healthy, generate);
+        let tally = send(&mut generator, &sending, std::future::pending(), |_| {}).await?;
+        let report = tally.report();
+        accepted += report.lines_accepted;
+        refused += report.lines_refused;
+    }
+    Ok(tale.end(accepted, refused, ENDING_WAIT_MAX).await)
 }
 
 /// When each story begins, so that the last one ends now and none overlaps the next.
@@ -181,7 +208,8 @@ fn schedule() -> anyhow::Result<Vec<i64>> {
     for story in STORIES.iter().rev() {
         let scenario = Scenario::bundled(story.scenario)
             .with_context(|| format!("there is no scenario {:?}", story.scenario))??;
-        let mut start_ms = end_ms - scenario.duration.0;
+        let later_ms = if story.week_later { WEEK_MS } else { 0 };
+        let mut start_ms = end_ms - scenario.duration.0 - later_ms;
         if let Some(hour) = story.hour {
             // Editions have their hours: begin at the last such hour of Asia/Shanghai (UTC+8).
             let shift_ms = (hour - 8) * HOUR_MS;

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use thiserror::Error;
 
-use crate::effect::{EffectRules, Pair, Pairs};
+use crate::effect::{Course, EffectRules, Pair, Pairs};
 
 /// Fewer pairs say nothing about the spread. Judgement.
 const PAIRS_MIN: usize = 4;
 
-/// From so many places on their spread is used as an error of its own. Judgement: with fewer, the
-/// factor of the t distribution alone would hide every effect.
-const PLACES_MIN: usize = 4;
+/// From so many places, or earlier weeks, on their spread is used as an error of its own. Judgement: with fewer,
+/// the factor of the t distribution alone would hide every effect.
+pub(super) const PLACES_MIN: usize = 4;
 
 /// A place takes part as control when it has this share of the treated place's pairs. Judgement.
 const SHARED_MIN: f64 = 0.8;
@@ -37,6 +37,9 @@ pub struct Estimate {
     pub after: f64,
     /// What the controls did meanwhile, in the terms of `effect`; `None` without controls.
     pub drift: Option<f64>,
+    /// What the same hours did in earlier weeks or on earlier days, in the terms of `effect`; `None` where it is
+    /// not needed or not known.
+    pub usual: Option<f64>,
     /// The effect: of counts the relative change (−0.78: 78 % less), else the difference in the KQI's
     /// unit.
     pub effect: f64,
@@ -44,7 +47,7 @@ pub struct Estimate {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// Whether effect, interval and drift are relative.
+    /// Whether effect, interval, drift and what is usual are relative.
     pub relative: bool,
     /// Pairs of blocks that were compared.
     pub pairs: usize,
@@ -76,6 +79,9 @@ pub enum Incomparable {
         /// Pairs that there are.
         found: usize,
     },
+    /// Nothing is known of the same hours, here or in enough other places.
+    #[error("nothing is known of the same hours in earlier weeks, nor in enough other places")]
+    Hours,
     /// The counts are too small.
     #[error("counted {found}, before and after together; {wanted} are needed")]
     Count {
@@ -92,32 +98,30 @@ pub enum Incomparable {
 /// # Errors
 /// There is too little to compare.
 pub fn compare(
-    treated: &Pairs,
-    controls: &[Pairs],
+    treated: &Course,
+    controls: &[Course],
     is_count: bool,
     error: f64,
     rules: &EffectRules,
 ) -> Result<Estimate, Incomparable> {
-    let usable: Vec<(usize, Pair)> = treated
-        .iter()
-        .enumerate()
-        .filter_map(|(at, pair)| Some((at, (*pair)?)))
-        .filter(|(_, pair)| is_count || has_values(pair))
-        .collect();
+    let usable: Vec<(usize, Pair)> = usable(&treated.now, is_count).collect();
     if usable.len() < PAIRS_MIN {
         let found = usable.len();
         return Err(Incomparable::Pairs { found });
     }
-    let controls = comparable(&usable, controls, is_count);
+    let controls = controls.iter();
+    let controls = controls.filter(|control| knows(&treated.now, &control.now, is_count));
     let (at, own): (Vec<usize>, Vec<Pair>) = usable.into_iter().unzip();
-    let shared: Vec<Vec<Option<Pair>>> = controls
-        .iter()
-        .map(|control| at.iter().map(|at| control[*at]).collect())
-        .collect();
+    let picked = |pairs: &Pairs| -> Pairs { at.iter().map(|at| pairs[*at]).collect() };
+    let course = |of: &Course| Course {
+        now: picked(&of.now),
+        earlier: of.earlier.iter().map(picked).collect(),
+    };
+    let (treated, shared) = (course(treated), controls.map(course).collect::<Vec<_>>());
     let found = if is_count {
-        ratios(&own, &shared, error, rules)?
+        ratios(&treated, &shared, error, rules)?
     } else {
-        differences(&own, &shared, error)
+        differences(&treated, &shared, error)
     };
     let samples = |of: fn(&Pair) -> i64| own.iter().map(of).sum();
     Ok(Estimate {
@@ -129,69 +133,52 @@ pub fn compare(
     })
 }
 
-fn has_values(pair: &Pair) -> bool {
-    pair.before.samples > 0 && pair.after.samples > 0
+/// The pairs that can be compared, with their places.
+fn usable(pairs: &Pairs, is_count: bool) -> impl Iterator<Item = (usize, Pair)> {
+    let known = pairs.iter().enumerate();
+    let known = known.filter_map(|(at, pair)| Some((at, (*pair)?)));
+    known.filter(move |(_, pair)| is_count || pair.has_values())
 }
 
-/// Controls that know nearly all of the treated place's pairs.
-fn comparable<'a>(
-    usable: &[(usize, Pair)],
-    controls: &'a [Pairs],
-    is_count: bool,
-) -> Vec<&'a Pairs> {
-    let knows = |control: &&Pairs| {
-        let known = usable.iter().filter(|(at, _)| {
-            let pair = control.get(*at).copied().flatten();
-            pair.is_some_and(|pair| is_count || has_values(&pair))
-        });
-        known.count() as f64 >= SHARED_MIN * usable.len() as f64
-    };
-    controls.iter().filter(knows).collect()
+/// Whether a control knows nearly all of the treated place's pairs.
+pub(super) fn knows(treated: &Pairs, control: &Pairs, is_count: bool) -> bool {
+    let wanted = usable(treated, is_count);
+    let (mut known, mut all) = (0, 0);
+    for (at, _) in wanted {
+        let pair = control.get(at).copied().flatten();
+        all += 1;
+        known += usize::from(pair.is_some_and(|pair| is_count || pair.has_values()));
+    }
+    f64::from(all) * SHARED_MIN <= known as f64
 }
 
 /// Values that have a mean: the differences of the pairs.
-fn differences(own: &[Pair], controls: &[Vec<Option<Pair>>], error: f64) -> Estimate {
-    let difference = |pair: &Pair| Some(pair.after.mean()? - pair.before.mean()?);
-    let changes: Vec<Vec<Option<f64>>> = controls
-        .iter()
-        .map(|pairs| {
-            let change = |pair: &Option<Pair>| pair.as_ref().and_then(difference);
-            pairs.iter().map(change).collect()
-        })
-        .collect();
-    let net: Vec<f64> = own
-        .iter()
-        .enumerate()
-        .filter_map(|(at, pair)| {
-            let meanwhile: Vec<f64> = changes.iter().filter_map(|of| of[at]).collect();
-            Some(difference(pair)? - mean(&meanwhile).unwrap_or(0.0))
-        })
+fn differences(own: &Course, controls: &[Course], error: f64) -> Estimate {
+    let changes: Vec<Vec<Option<f64>>> = controls.iter().map(unusual).collect();
+    let meanwhile = |at: usize| {
+        let known: Vec<f64> = changes.iter().filter_map(|of| of[at]).collect();
+        mean(&known).unwrap_or(0.0)
+    };
+    let net = unusual(own).into_iter().enumerate();
+    let net: Vec<f64> = net
+        .filter_map(|(at, change)| Some(change? - meanwhile(at)))
         .collect();
     let effect = mean(&net).unwrap_or(0.0);
     let places: Vec<f64> = changes
         .iter()
         .filter_map(|of| mean(&of.iter().copied().flatten().collect::<Vec<_>>()))
         .collect();
-    let in_time = deviation(&net).powi(2);
-    let (variance, freedom) = if places.len() < PLACES_MIN {
-        let count = effective(&net);
-        (in_time / count, count - 1.0)
-    } else {
-        // How much other places changed by themselves knows of every dependence in time; the place's
-        // own spread counts where it is rougher than they are.
-        let others = places.len() as f64;
-        let elsewhere = deviation(&places).powi(2) * (1.0 + 1.0 / others);
-        let own = in_time / net.len() as f64;
-        (elsewhere.max(own), others - 1.0)
-    };
-    let half = quantile(error, freedom) * variance.sqrt();
+    let half = half_width(&net, &places, &placebos(own, controls), error);
+    let pairs: Vec<&Pair> = own.now.iter().flatten().collect();
     let mean_of = |of: fn(&Pair) -> Option<f64>| {
-        mean(&own.iter().filter_map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+        mean(&pairs.iter().filter_map(|pair| of(pair)).collect::<Vec<_>>()).unwrap_or(0.0)
     };
+    let usual: Vec<f64> = own.earlier.iter().filter_map(changed).collect();
     Estimate {
         before: mean_of(|pair| pair.before.mean()),
         after: mean_of(|pair| pair.after.mean()),
         drift: mean(&places),
+        usual: mean(&usual),
         effect,
         low: effect - half,
         high: effect + half,
@@ -200,44 +187,125 @@ fn differences(own: &[Pair], controls: &[Vec<Option<Pair>>], error: f64) -> Esti
     }
 }
 
+/// What each pair of a place changed by, less what the same hours did before.
+fn unusual(place: &Course) -> Vec<Option<f64>> {
+    let difference = |pair: &Option<Pair>| pair.as_ref().and_then(Pair::difference);
+    let now = place.now.iter().enumerate();
+    now.map(|(at, pair)| {
+        let earlier = place.earlier.iter();
+        let earlier: Vec<f64> = earlier.filter_map(|pairs| difference(&pairs[at])).collect();
+        match mean(&earlier) {
+            Some(usual) => Some(difference(pair)? - usual),
+            None if place.earlier.is_empty() => difference(pair),
+            None => None,
+        }
+    })
+    .collect()
+}
+
+/// What a place changed by over all pairs.
+fn changed(pairs: &Pairs) -> Option<f64> {
+    let differences: Vec<f64> = pairs
+        .iter()
+        .flatten()
+        .filter_map(Pair::difference)
+        .collect();
+    mean(&differences)
+}
+
+/// What an effect would have been found in each of the earlier weeks, in which nothing was done.
+fn placebos(own: &Course, controls: &[Course]) -> Vec<f64> {
+    let earlier = own.earlier.iter().enumerate();
+    earlier
+        .filter_map(|(week, pairs)| {
+            let others = controls
+                .iter()
+                .filter_map(|of| changed(of.earlier.get(week)?));
+            let others: Vec<f64> = others.collect();
+            Some(changed(pairs)? - mean(&others).unwrap_or(0.0))
+        })
+        .collect()
+}
+
+/// Half of the interval around the mean of the pairs: the widest of those that the spread of places and that of
+/// earlier weeks give, each of which knows of every dependence in time; without either, of the pairs' own.
+fn half_width(net: &[f64], places: &[f64], placebos: &[f64], error: f64) -> f64 {
+    let in_time = deviation(net).powi(2);
+    // The place's own spread counts where it is rougher than they are.
+    let own = in_time / net.len() as f64;
+    let others = [places, placebos];
+    let others = others.iter().filter(|values| values.len() >= PLACES_MIN);
+    let widest = others
+        .map(|values| {
+            let count = values.len() as f64;
+            let elsewhere = deviation(values).powi(2) * (1.0 + 1.0 / count);
+            quantile(error, count - 1.0) * elsewhere.max(own).sqrt()
+        })
+        .reduce(f64::max);
+    widest.unwrap_or_else(|| {
+        let count = effective(net);
+        quantile(error, count - 1.0) * (in_time / count).sqrt()
+    })
+}
+
 /// Counts: the logarithm of their ratio.
 fn ratios(
-    own: &[Pair],
-    controls: &[Vec<Option<Pair>>],
+    own: &Course,
+    controls: &[Course],
     error: f64,
     rules: &EffectRules,
 ) -> Result<Estimate, Incomparable> {
-    let own: Vec<(f64, f64)> = own.iter().map(sums).collect();
-    let (before, after) = added(&own);
+    let counted = counts(&own.now);
+    let (before, after) = added(&counted);
     if before + after < rules.count_min {
         return Err(Incomparable::Count {
             found: before + after,
             wanted: rules.count_min,
         });
     }
-    let others: Vec<Vec<(f64, f64)>> = controls
-        .iter()
-        .map(|pairs| pairs.iter().flatten().map(sums).collect())
-        .collect();
     // What all of them counted in a pair, so that no small place weighs as much as a large one.
-    let pooled: Vec<(f64, f64)> = (0..own.len())
-        .map(|at| {
-            let known = controls.iter().filter_map(|pairs| pairs[at].as_ref());
-            added(&known.map(sums).collect::<Vec<_>>())
-        })
-        .collect();
-    let drift = (!controls.is_empty()).then(|| log_ratio(added(&pooled)));
-    let log = log_ratio((before, after)) - drift.unwrap_or(0.0);
-    let places: Vec<(f64, f64)> = others
-        .iter()
-        .map(|of| (log_ratio(added(of)), variance(of)))
-        .collect();
-    let (more, mut freedom) = between(&places);
-    freedom = freedom.min(own.len() as f64 - 1.0);
-    let factor = quantile(error, freedom);
-    let elsewhere = drift.map_or(0.0, |_| variance(&pooled)) + more;
-    let (low, high) = score_interval(&own, factor);
+    let pooled = pool(controls.iter().map(|of| &of.now), own.now.len());
+    let usual = pool(own.earlier.iter(), own.now.len());
+    let usual_elsewhere = pool(
+        controls.iter().flat_map(|of| of.earlier.iter()),
+        own.now.len(),
+    );
+    let usual_log = own.earlier.first().map(|_| log_ratio(added(&usual)));
+    let is_usual_known = controls.iter().any(|of| !of.earlier.is_empty());
+    let usual_drift = is_usual_known.then(|| log_ratio(added(&usual_elsewhere)));
+    let drift = controls
+        .first()
+        .map(|_| log_ratio(added(&pooled)) - usual_drift.unwrap_or(0.0));
     let own_log = log_ratio((before, after));
+    let log = own_log - usual_log.unwrap_or(0.0) - drift.unwrap_or(0.0);
+    // How much more than chance places differ from each other, and earlier weeks.
+    let places = controls.iter().map(|of| {
+        let usual = pool(of.earlier.iter(), own.now.len());
+        match of.earlier.is_empty() {
+            true => (
+                log_ratio(added(&counts(&of.now))),
+                variance(&counts(&of.now)),
+            ),
+            false => (
+                log_ratio(added(&counts(&of.now))) - log_ratio(added(&usual)),
+                variance(&counts(&of.now)) + variance(&usual),
+            ),
+        }
+    });
+    let (of_places, freedom) = between(&places.collect::<Vec<_>>());
+    let weeks = own.earlier.iter().map(|pairs| {
+        let counted = counts(pairs);
+        (log_ratio(added(&counted)), variance(&counted))
+    });
+    let (of_weeks, weeks_freedom) = between(&weeks.collect::<Vec<_>>());
+    let freedom = freedom.min(weeks_freedom).min(counted.len() as f64 - 1.0);
+    let factor = quantile(error, freedom);
+    let elsewhere = drift.map_or(0.0, |_| variance(&pooled))
+        + usual_log.map_or(0.0, |_| variance(&usual))
+        + usual_drift.map_or(0.0, |_| variance(&usual_elsewhere))
+        + of_places
+        + of_weeks;
+    let (low, high) = score_interval(&counted, factor);
     // Two errors of different shape are put together by their own limits (Zou and Donner, "Construction
     // of confidence limits about effect measures", 2008).
     let towards = |limit: f64| ((own_log - limit).powi(2) + factor.powi(2) * elsewhere).sqrt();
@@ -245,6 +313,7 @@ fn ratios(
         before,
         after,
         drift: drift.map(f64::exp_m1),
+        usual: usual_log.map(f64::exp_m1),
         effect: if after > 0.0 { log.exp_m1() } else { -1.0 },
         low: if after > 0.0 {
             (log - towards(low)).exp_m1()
@@ -262,6 +331,7 @@ const NOTHING: Estimate = Estimate {
     before: 0.0,
     after: 0.0,
     drift: None,
+    usual: None,
     effect: 0.0,
     low: 0.0,
     high: 0.0,
@@ -274,6 +344,24 @@ const NOTHING: Estimate = Estimate {
 
 fn sums(pair: &Pair) -> (f64, f64) {
     (pair.before.sum, pair.after.sum)
+}
+
+fn counts(pairs: &Pairs) -> Vec<(f64, f64)> {
+    pairs.iter().flatten().map(sums).collect()
+}
+
+/// What several places, or several weeks, counted in each pair together.
+fn pool<'a>(of: impl Iterator<Item = &'a Pairs>, pairs: usize) -> Vec<(f64, f64)> {
+    let mut pooled = vec![(0.0, 0.0); pairs];
+    for course in of {
+        for (sum, pair) in pooled.iter_mut().zip(course) {
+            if let Some(pair) = pair {
+                let (before, after) = sums(pair);
+                *sum = (sum.0 + before, sum.1 + after);
+            }
+        }
+    }
+    pooled
 }
 
 fn added(pairs: &[(f64, f64)]) -> (f64, f64) {

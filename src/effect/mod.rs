@@ -8,14 +8,19 @@
 //!    so that an hour is set against the same hour of the week. The windows that opened the trigger
 //!    are left out, because they were chosen for being bad: what follows them is better by itself.
 //! 2. [`Series`] gives both periods in equal blocks, one pair for each place in the period.
-//! 3. [`compare`]: difference in differences. What changed in the treated place, less what changed
+//! 3. [`Matching`]: where the periods are shorter than a week, what the same hours did in earlier weeks, or on
+//!    earlier days, or in other places, is set against it. Where there is none of these, the mend waits until the
+//!    same hours of the week come again.
+//! 4. [`compare`]: difference in differences. What changed in the treated place, less what changed
 //!    in the others; counts by their ratio, everything else by its difference.
-//! 4. The interval around it knows of the spread in time and, from a few places on, of how much those
-//!    that nobody touched changed by themselves. A thousand made-up mends (`tests/trials.rs`) hold it
-//!    to its promise: less than 5 % of them are called effective.
-//! 5. [`judge`]: one verdict, over all indicators of a trigger.
+//! 5. The interval around it knows of the spread in time, of how much the same hours of earlier weeks differ and,
+//!    from a few places on, of how much those that nobody touched changed by themselves. A thousand made-up mends
+//!    (`tests/trials.rs`, and `tests/hours.rs` over data with hours of the day) hold it to its promise: less than
+//!    5 % of them are called effective.
+//! 6. [`judge`]: one verdict, over all indicators of a trigger.
 
 mod compare;
+mod matching;
 mod pairs;
 mod periods;
 mod report;
@@ -26,7 +31,8 @@ mod verdict;
 mod words;
 
 pub use compare::{Estimate, Incomparable, compare};
-pub use pairs::{Pair, Pairs, pairs};
+pub use matching::Matching;
+pub use pairs::{Course, Pair, Pairs, pairs};
 pub use periods::{Mend, Periods};
 pub use report::{Block, Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};

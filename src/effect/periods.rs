@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-const DAY_MS: i64 = 86_400_000;
-const WEEK_MS: i64 = 7 * DAY_MS;
+pub(super) const DAY_MS: i64 = 86_400_000;
+pub(super) const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// Lengths of blocks, ms, longest first: all of them divide a day.
 const BLOCKS_MS: [i64; 11] = [
@@ -25,7 +25,7 @@ const BLOCKS_MS: [i64; 11] = [
 const BLOCKS_MIN: i64 = 12;
 
 /// Where the windows are long, a period should still have this many of them. Judgement.
-const WINDOWS_MIN: i64 = 6;
+pub(super) const WINDOWS_MIN: i64 = 6;
 
 /// When a mend was wanted, worked at and done, all in event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,10 @@ pub struct Mend {
     pub begun_ms: i64,
     /// The work was done, ms.
     pub mended_ms: i64,
+    /// Whether the period after is the one a week later, or weeks, that has the same hours of the week: where
+    /// nothing else could tell an effect from the time of day.
+    #[serde(default)]
+    pub waits_week: bool,
 }
 
 /// Two periods of the same length, before the work and after it.
@@ -85,11 +89,30 @@ impl Periods {
         // The same place in the week, day or block.
         let work_ms = after_ms - (begun_ms - length_ms);
         let before_ms = after_ms - next_multiple(work_ms, unit_ms);
+        let after_ms = if mend.waits_week {
+            before_ms + next_multiple(after_ms - before_ms, WEEK_MS)
+        } else {
+            after_ms
+        };
         Periods {
             before_ms,
             after_ms,
             length_ms,
             block_ms,
+        }
+    }
+
+    /// Whether both have the same hours of the week.
+    pub fn are_weeks_apart(&self) -> bool {
+        (self.after_ms - self.before_ms) % WEEK_MS == 0
+    }
+
+    /// The same periods so long before.
+    pub(super) fn earlier_by(&self, by_ms: i64) -> Periods {
+        Periods {
+            before_ms: self.before_ms - by_ms,
+            after_ms: self.after_ms - by_ms,
+            ..*self
         }
     }
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::matching::Matched;
+use crate::effect::periods::DAY_MS;
 use crate::effect::{
-    Better, EffectRules, EffectVerdict, Estimate, Incomparable, Mend, Pairs, Periods, Series,
+    Better, EffectRules, EffectVerdict, Estimate, Incomparable, Matching, Mend, Periods, Series,
     Totals, compare, judge, pairs, read,
 };
 
@@ -45,6 +47,8 @@ pub struct Indicator {
     pub window_ms: i64,
     /// What was compared with what.
     pub periods: Periods,
+    /// How the same hours were found; `None` where they were not.
+    pub matching: Option<Matching>,
     /// Sums of counts or means, block by block, before and after, in pairs; for charts.
     pub blocks: Vec<Block>,
     /// Places that it was compared with.
@@ -133,13 +137,19 @@ impl Compared<'_> {
 
     fn indicator(&self, mend: Mend, error: f64, rules: &EffectRules) -> Indicator {
         let periods = self.periods(mend, rules);
-        let treated = pairs(self.treated, &periods);
-        let others: Vec<Pairs> = self
-            .controls
-            .iter()
-            .map(|(_, series)| pairs(series, &periods))
-            .collect();
-        let found = compare(&treated, &others, self.is_count, error, rules);
+        let treated = pairs(self.treated, &periods, self.window_ms);
+        let matched = self.matched(mend, &periods);
+        let found = match &matched {
+            Some(Matched {
+                treated, controls, ..
+            }) => {
+                // Of a few hours their dependence can hardly be seen: half of the error is kept back for it.
+                let is_short = periods.length_ms < DAY_MS && periods.are_weeks_apart();
+                let error = if is_short { error / 2.0 } else { error };
+                compare(treated, controls, self.is_count, error, rules)
+            }
+            None => Err(Incomparable::Hours),
+        };
         let verdict = match &found {
             Ok(estimate) => read(estimate, self.better, rules),
             Err(_) => EffectVerdict::TooEarly,
@@ -158,6 +168,7 @@ impl Compared<'_> {
             better: self.better,
             window_ms: self.window_ms,
             periods,
+            matching: matched.map(|matched| matched.how),
             blocks: treated
                 .iter()
                 .map(|pair| match pair {

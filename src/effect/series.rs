@@ -42,6 +42,25 @@ impl Totals {
     pub fn mean(&self) -> Option<f64> {
         (self.samples > 0).then(|| self.weighted / self.samples as f64)
     }
+
+    /// A share of it, which may be less than nothing: what is to be taken off.
+    fn part(&self, share: f64) -> Totals {
+        if share == 0.0 {
+            return Totals::default();
+        }
+        let samples = (self.samples as f64 * share).round();
+        let weight = if self.samples == 0 {
+            0.0
+        } else {
+            samples / self.samples as f64
+        };
+        Totals {
+            sum: self.sum * share,
+            // With as many samples as were rounded to, so that the mean stays.
+            weighted: self.weighted * weight,
+            samples: samples as i64,
+        }
+    }
 }
 
 impl AddAssign for Totals {
@@ -88,13 +107,13 @@ impl Series {
         };
     }
 
-    /// Adds up what is older than `fine_ms`, and forgets what is older than `keep_ms`.
-    pub fn forget(&mut self, fine_ms: i64, keep_ms: i64) {
-        let hour_ms = fine_ms.div_euclid(HOUR_MS) * HOUR_MS;
-        let fine = self.fine.split_off(&hour_ms);
+    /// Adds up what is older than `fine_ms`, and forgets what is older than `keep_ms`. Hours begin at `phase_ms` or
+    /// a multiple of an hour from it, as days do: where local time is half an hour off, so are they.
+    pub fn forget(&mut self, fine_ms: i64, keep_ms: i64, phase_ms: i64) {
+        let hour_of = |at_ms: i64| (at_ms - phase_ms).div_euclid(HOUR_MS) * HOUR_MS + phase_ms;
+        let fine = self.fine.split_off(&hour_of(fine_ms));
         for (start_ms, totals) in std::mem::replace(&mut self.fine, fine) {
-            let hour_ms = start_ms.div_euclid(HOUR_MS) * HOUR_MS;
-            *self.hours.entry(hour_ms).or_default() += totals;
+            *self.hours.entry(hour_of(start_ms)).or_default() += totals;
         }
         self.hours = self.hours.split_off(&keep_ms);
         if let Some(since_ms) = &mut self.since_ms {
@@ -114,6 +133,28 @@ impl Series {
             totals += *part;
         }
         Some(totals)
+    }
+
+    /// As [`Series::totals`], but of hours that lie in the span in part only that part counts, where windows of
+    /// `window_ms` are shorter than an hour.
+    pub fn within(&self, from_ms: i64, to_ms: i64, window_ms: i64) -> Option<Totals> {
+        let mut totals = self.totals(from_ms, to_ms)?;
+        if window_ms >= HOUR_MS {
+            return Some(totals);
+        }
+        // Of hours that begin in the span and end behind it, and of those that began before it.
+        let cut = self.hours.range(from_ms - HOUR_MS + 1..to_ms);
+        for (&hour_ms, hour) in cut {
+            let inside_ms = (hour_ms + HOUR_MS).min(to_ms) - hour_ms.max(from_ms);
+            let counted = if hour_ms >= from_ms { 1.0 } else { 0.0 };
+            totals += hour.part(inside_ms as f64 / HOUR_MS as f64 - counted);
+        }
+        Some(totals)
+    }
+
+    /// Whether everything from an instant on is known.
+    pub fn reaches(&self, from_ms: i64) -> bool {
+        self.since_ms.is_some_and(|since_ms| since_ms <= from_ms)
     }
 
     /// Windows and hours that are kept.

@@ -1,6 +1,6 @@
 //! An effect as people read it.
 
-use crate::effect::{EffectReport, Estimate, Indicator};
+use crate::effect::{EffectReport, Estimate, Incomparable, Indicator, Matching};
 use crate::rules::Text;
 
 /// What a report says, in one sentence an indicator. `name` gives the display name of a KQI and the unit
@@ -28,7 +28,7 @@ fn of_indicator(indicator: &Indicator, name: &Text, unit: &str) -> Text {
     match &indicator.found {
         Ok(estimate) => numbers(estimate, indicator, name, unit),
         Err(why) => Text {
-            zh: format!("{}：数据不足", name.zh),
+            zh: format!("{}：{}", name.zh, why_not(*why)),
             en: format!("{}: {why}", name.en),
         },
     }
@@ -42,7 +42,7 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
     };
     let value = |value: f64| format!("{}{unit}", number(value));
     let (before, after) = (value(estimate.before), value(estimate.after));
-    let change = |change: f64| {
+    let change = |change: f64| -> String {
         if estimate.relative {
             format!("{} %", signed(change * 100.0))
         } else {
@@ -68,15 +68,49 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
             ", no control, before and after only".to_owned(),
         ),
     };
+    let (hours_zh, hours_en) = hours(indicator.matching, estimate.usual.map(change));
     Text {
         zh: format!(
-            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段{drift_zh}）",
+            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段，{hours_zh}{drift_zh}）",
             name.zh
         ),
         en: format!(
-            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods{drift_en})",
+            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods, {hours_en}{drift_en})",
             name.en
         ),
+    }
+}
+
+/// Which hours were compared with which.
+fn hours(matching: Option<Matching>, usual: Option<String>) -> (String, String) {
+    let usual = usual.unwrap_or_else(|| "0".to_owned());
+    match matching {
+        Some(Matching::SameHours) => (
+            "每周同一时段".to_owned(),
+            "the same hours of the week".to_owned(),
+        ),
+        Some(Matching::EarlierWeeks(count)) => (
+            format!("已扣除前 {count} 周同一时段的通常变化 {usual}"),
+            format!("less the {usual} that the same hours of {count} earlier weeks made"),
+        ),
+        Some(Matching::EarlierDays(count)) => (
+            format!("已扣除前 {count} 天同一时段的通常变化 {usual}"),
+            format!("less the {usual} that the same hours of {count} earlier days made"),
+        ),
+        Some(Matching::Places) | None => (
+            "历史不足，只与其他地市的同一时段对比".to_owned(),
+            "too little history: only against other places at the same hours".to_owned(),
+        ),
+    }
+}
+
+fn why_not(why: Incomparable) -> String {
+    match why {
+        Incomparable::Pairs { found } => format!("数据不足（两侧均有数据的时段只有 {found} 对）"),
+        Incomparable::Hours => "历史和其他地市的同一时段数据不足，无法对比".to_owned(),
+        Incomparable::Count { found, wanted } => {
+            format!("数据不足（前后合计 {found}，需要 {wanted}）")
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::alerting::{
     Suggestion, TransitionReason, TriggerBrief,
 };
 use crate::dataflow::Cut;
+use crate::engine::annotations::line;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::step::{Effect, Engine};
 use crate::engine::values::worse;
@@ -51,7 +52,8 @@ impl Engine {
                     review_at_ms: *review_at_ms,
                     remedy: remedy.as_deref(),
                 };
-                self.triggers.advance(id, wanted, now)
+                self.triggers.advance(id, wanted, now)?;
+                self.triggers.tell_progress(id, actor, now)
             }
             Command::HandOver {
                 id,
@@ -68,15 +70,14 @@ impl Engine {
                 self.triggers.hand_over(id, &desk, actor, Some(reason), now)
             }
             Command::Acknowledge { id } => self.triggers.acknowledge(id, actor, now),
-            Command::NoteReading { .. } => return Ok(None),
+            Command::NoteReading { .. } | Command::NoteTrouble { .. } => return Ok(None),
             Command::ByLink { revision, act } => {
                 // What does nothing to a trigger has no link.
                 let Some(id) = act.trigger() else {
                     return Ok(None);
                 };
                 self.triggers.check_link(id, act.moves_to(), *revision)?;
-                self.obey(act, actor, now)?;
-                self.triggers.tell_progress(id, actor, now)
+                return self.obey(act, actor, now);
             }
         };
         moved.map(|trigger| Some(trigger.clone()))
@@ -101,12 +102,23 @@ impl Engine {
             at_ms: cut.now_ms,
         };
         for news in &cut.tickets {
+            // What was filed by code is of the node that has it now.
+            let by_code = book.codes.of(&news.node);
+            let by_code = by_code.and_then(|code| book.trees.path_of(code));
+            let path = match news.path.as_str() {
+                "" => by_code.unwrap_or_default(),
+                path => path,
+            };
+            let service = match news.service.as_str() {
+                "" => book.trees.service_of(path).unwrap_or_default(),
+                service => service,
+            };
             let news = TicketNews {
                 serial: news.serial.clone(),
                 filed_at_ms: news.ts_ms,
-                service: news.service.clone(),
+                service: service.to_owned(),
                 city: news.city.clone(),
-                leaf: news.leaf.clone(),
+                leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
                 counts: news.counts,
             };
             self.triggers_changed |= self.triggers.hear_ticket(&news, now);
@@ -157,6 +169,13 @@ impl Engine {
         let brief = self.brief(&news.trigger, book);
         let demand = demand_of(news);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
+        let annotations = kqi.map(|kqi| {
+            let known = &self.snapshot.annotations;
+            known.about(kqi, &alert.group, alert.window_ms, &book.places)
+        });
+        let zone = &self.watchlist.plan.zone;
+        let annotations = annotations.unwrap_or_default();
+        let annotations: Vec<String> = annotations.iter().map(|of| line(of, zone)).collect();
         for (recipient, role) in &news.recipients {
             effects.push(Effect::Notice(Box::new(Notice {
                 id: format!("{}.{}.{}", news.trigger.id, news.revision, recipient.email),
@@ -175,7 +194,7 @@ impl Engine {
                     acts: acts_of(news, role.is_some()),
                     ..demand.clone()
                 })),
-                annotations: Vec::new(),
+                annotations: annotations.clone(),
                 provenance: kqi
                     .and_then(|kqi| kqi.provenance.first())
                     .map(|p| p.reference.clone()),
@@ -272,6 +291,8 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
                 | NewsReason::Reopened
                 | NewsReason::Progressed
         );
+    // Who accepted it, for whomever, goes on with it.
+    let is_asked = is_asked || news.reason == NewsReason::Progressed;
     if !asks || !is_asked || !trigger.state.is_unanswered() {
         return Vec::new();
     }
@@ -304,6 +325,7 @@ fn demand_of(news: &News) -> DemandNotice {
         urgency: trigger.urgency.total,
         hops: trigger.hops,
         tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+        also: news.also.iter().copied().map(reason_of).collect(),
         acts: Vec::new(),
         explanation: trigger
             .explanation()

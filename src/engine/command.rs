@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerting::Trouble;
 use crate::triggers::{MoveError, Refusal, Trigger, TriggerState};
 
 /// An operator's command, as journaled.
@@ -53,6 +54,15 @@ pub enum Command {
         /// Whether the answer shows no numbers.
         masked: bool,
     },
+    /// The engine's own word on its room: a trouble is there, or is over. Not an operator's.
+    NoteTrouble {
+        /// Which.
+        trouble: Trouble,
+        /// Whether it is there.
+        is_there: bool,
+        /// How much there is of what its limit bounds.
+        held: u64,
+    },
     /// Do something by a link of a mail, which acts once.
     ByLink {
         /// Revision of the trigger's news that the link came with.
@@ -70,7 +80,7 @@ impl Command {
             | Command::HandOver { id, .. }
             | Command::Acknowledge { id } => Some(id),
             Command::ByLink { act, .. } => act.trigger(),
-            Command::NoteReading { .. } => None,
+            Command::NoteReading { .. } | Command::NoteTrouble { .. } => None,
         }
     }
 
@@ -81,7 +91,8 @@ impl Command {
             Command::ByLink { act, .. } => act.moves_to(),
             Command::HandOver { .. }
             | Command::Acknowledge { .. }
-            | Command::NoteReading { .. } => None,
+            | Command::NoteReading { .. }
+            | Command::NoteTrouble { .. } => None,
         }
     }
 }

@@ -12,13 +12,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alerting::{Alert, AlertState, NoticeReason, Phase, Transition, TransitionReason};
-use crate::engine::instance::{Instance, incident_of};
-use crate::engine::silence::transition;
+use crate::alerting::{Alert, AlertState, Phase, Statement, TransitionReason};
+use crate::engine::instance::Instance;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::watchlist::{Watch, Watchlist};
 use crate::event::Stream;
-use crate::rules::{CrossingRule, Plan, RuleBook, Severity, Text};
+use crate::rules::{CrossingRule, RuleBook, Severity, Text};
 use crate::triggers::{Crossing, Now, Place};
 
 /// Event time is looked at by this, ms: nothing crosses by the second.
@@ -75,10 +74,21 @@ pub(super) struct Crossings {
     looked_at: [(i64, bool); Stream::ALL.len()],
     crossed: Arc<Vec<Crossed>>,
     /// Blind spots that are told, by service and label.
-    blind: BTreeMap<(String, String), Alert>,
-    episodes: BTreeMap<(String, String), u32>,
+    pub(super) blind: BTreeMap<(String, String), Alert>,
+    /// What was mailed of them.
+    pub(super) said: BTreeMap<(String, String), Statement>,
+    pub(super) episodes: BTreeMap<(String, String), u32>,
     /// Crossings that began, by [`Crossing::ALL`].
     began_total: [u64; 3],
+}
+
+/// What a look found that tells an end from a correction.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Episodes by service and label: beginning of the first abnormal window, and end, ms.
+    pub(super) episodes: BTreeMap<(String, String), Vec<(i64, i64)>>,
+    /// Complaints that a KQI confirms which was red before a blind spot would have been told.
+    pub(super) confirmed_in_time: BTreeSet<(String, String)>,
 }
 
 /// An episode of an object, in time and place.
@@ -140,12 +150,26 @@ impl Engine {
         }
         let mut crossed = Vec::new();
         let mut blind = BTreeMap::new();
+        let lead_ms = book.triggers.crossing.lead_ms;
+        let mut seen = Seen::default();
         for (service, reds) in &reds {
+            for red in reds {
+                let key = ((*service).to_owned(), red.label.to_string());
+                let time_ms = (red.from_ms, red.to_ms.unwrap_or(i64::MAX));
+                seen.episodes.entry(key).or_default().push(time_ms);
+            }
             for red in reds.iter().filter(|red| red.to_ms.is_none()) {
                 let against: Vec<&Red<'_>> = reds
                     .iter()
                     .filter(|other| meets(red, other, book))
                     .collect();
+                // A blind spot is told when the time has passed in which a KQI could still turn red: one that did
+                // by then was late.
+                let told_ms = red.fired_at_ms.saturating_add(lead_ms);
+                if against.iter().any(|other| other.fired_at_ms <= told_ms) {
+                    let key = ((*service).to_owned(), red.label.to_string());
+                    seen.confirmed_in_time.insert(key);
+                }
                 let crossing = if against.is_empty() {
                     self.crossing_alone(red, watchlist)
                 } else {
@@ -180,7 +204,7 @@ impl Engine {
         // Several rules may watch one KQI.
         crossed.dedup_by(|a, b| (&a.kqi, &a.group_label) == (&b.kqi, &b.group_label));
         self.cross_triggers(&crossed, turn);
-        self.tell_blind_spots(blind, &crossed, turn, effects);
+        self.tell_blind_spots(blind, &crossed, &seen, turn, effects);
         if *self.crossings.crossed != crossed {
             for new in &crossed {
                 let mut known = self.crossings.crossed.iter();
@@ -334,81 +358,10 @@ impl Engine {
             .cross(|kqi, label| by_object.get(&(kqi, label)).copied(), now);
         self.triggers_changed |= changed;
     }
-
-    /// Blind spots are alerts of their own: they begin, and end when complaints do or a KQI turns red. One
-    /// that cannot be seen any more goes on: no data is no health.
-    fn tell_blind_spots(
-        &mut self,
-        blind: BTreeMap<(String, String), Alert>,
-        crossed: &[Crossed],
-        turn: &Turn<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let plan = &turn.watchlist.plan;
-        let now_ms = turn.cut.now_ms;
-        let mut changes: Vec<(Transition, Alert, NoticeReason)> = Vec::new();
-        let mut over = Vec::new();
-        for ((service, label), alert) in &self.crossings.blind {
-            let rest: Vec<&Crossed> = crossed
-                .iter()
-                .filter(|of| of.service == *service && of.group_label == *label)
-                .collect();
-            let confirmed = rest.iter().any(|of| of.crossing == Crossing::Confirmed);
-            let kqi = alert.kqi.as_deref().unwrap_or_default();
-            if confirmed {
-                over.push((
-                    (service.clone(), label.clone()),
-                    TransitionReason::Confirmed,
-                ));
-            } else if !self.fires(plan, kqi, label) {
-                over.push(((service.clone(), label.clone()), TransitionReason::Cleared));
-            }
-        }
-        for (key, reason) in over {
-            if let Some(mut alert) = self.crossings.blind.remove(&key) {
-                alert.state = AlertState::Resolved;
-                alert.resolved_at_ms = Some(alert.window_ms.1.max(alert.active_since_ms));
-                alert.reason = reason;
-                changes.push((transition(&alert, now_ms), alert, NoticeReason::Resolved));
-            }
-        }
-        for (key, mut alert) in blind {
-            if let Some(known) = self.crossings.blind.get_mut(&key) {
-                // The newest window, under the incident that was told.
-                alert.incident = std::mem::take(&mut known.incident);
-                alert.fired_at_ms = known.fired_at_ms;
-                self.alerts_changed |= *known != alert;
-                *known = alert;
-                continue;
-            }
-            let number = self.crossings.episodes.entry(key.clone()).or_insert(0);
-            *number += 1;
-            let label = format!("{};{}", key.0, key.1);
-            alert.incident = incident_of(BLIND_SPOT, &label, Default::default(), *number);
-            self.crossings.blind.insert(key, alert.clone());
-            changes.push((transition(&alert, now_ms), alert, NoticeReason::First));
-        }
-        for (transition, alert, reason) in changes {
-            effects.push(Effect::Transition(transition));
-            self.notify_own(plan, alert, reason, turn.cut, effects);
-            self.alerts_changed = true;
-        }
-    }
-
-    /// Whether an alert of a KQI fires on an object.
-    fn fires(&self, plan: &Plan, kqi: &str, label: &str) -> bool {
-        plan.book.alerts.iter().enumerate().any(|(rule, alert)| {
-            let instance = self.instances.get(rule).and_then(|of| of.get(label));
-            alert.kqi == kqi
-                && instance.is_some_and(|instance| {
-                    matches!(instance.timeline.phase(), Phase::Firing { .. })
-                })
-        })
-    }
 }
 
 /// The engine's own alert on blind spots.
-const BLIND_SPOT: &str = "blind_spot";
+pub(super) const BLIND_SPOT: &str = "blind_spot";
 
 impl Red<'_> {
     fn alert(&self, book: &RuleBook) -> Alert {

@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Standing;
 use crate::effect::{
-    Better, Compared, EffectReport, EffectRules, EffectVerdict, Mend, Periods, awaited, sentence,
+    Better, Compared, EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, Periods,
+    awaited, sentence,
 };
 use crate::engine::instance::unit_text;
 use crate::engine::past::{Kept, is_counted};
 use crate::engine::step::{Engine, Turn};
 use crate::event::{CITY, Stream};
-use crate::rules::{Kqi, RuleBook, Text};
+use crate::rules::{Kqi, Plan, RuleBook, Text};
 use crate::triggers::{Measured, Now, Outcome, Trigger, TriggerState};
 
 /// Mends that are remembered for looking again; the oldest go first.
@@ -38,8 +39,12 @@ struct Mending {
     opened_ms: i64,
     begun_ms: Option<i64>,
     mended_ms: Option<i64>,
+    /// Whether the same hours of a later week are waited for.
+    waits_week: bool,
     /// When the verdict can come, ms; `None` once it has come.
     due_ms: Option<i64>,
+    /// Whether its trigger says so.
+    is_said: bool,
     report: Option<EffectReport>,
 }
 
@@ -65,25 +70,46 @@ impl Engine {
             opened_ms: trigger.since_ms,
             begun_ms: None,
             mended_ms: None,
+            waits_week: false,
             due_ms: None,
+            is_said: false,
             report: None,
         });
         if entered == TriggerState::InProgress {
             // After another try the same trouble is set against what came of that.
             mending.begun_ms = mending.begun_ms.or(Some(clock_ms));
-            mending.mended_ms = None;
+            (mending.mended_ms, mending.waits_week) = (None, false);
             (mending.due_ms, mending.report) = (None, None);
+            mending.is_said = false;
         } else if is_mended && mending.mended_ms.is_none() {
             mending.mended_ms = Some(clock_ms);
-            let mend = mending.mend();
-            let spec = kqi.window;
-            let rules = EffectRules::default();
-            let periods =
-                mend.map(|mend| Periods::of(mend, rules.longest_ms, spec.size_ms, spec.offset_ms));
-            mending.due_ms = periods.map(|periods| periods.end_ms());
+            self.appoint(id, turn);
         }
-        if mends.len() > MENDS_MAX {
-            mends.pop_first();
+        if self.effects.mends.len() > MENDS_MAX {
+            self.effects.mends.pop_first();
+        }
+    }
+
+    /// Says when the effect of a mend that was just done can be measured: after as long again as the trouble was
+    /// known, or, where nothing else could tell it from the time of day, when the same hours of the week have come
+    /// again.
+    fn appoint(&mut self, id: &str, turn: &Turn<'_>) {
+        let plan = &turn.watchlist.plan;
+        let Some((trigger, mend)) = self.triggers.get(id).zip(self.effects.mend(id)) else {
+            return;
+        };
+        let Some(kqi) = kqi_of(turn, &trigger.kqi) else {
+            return;
+        };
+        let rules = EffectRules::default();
+        let spec = kqi.window;
+        let phase_ms = spec.phase_ms(plan.standard_offset_ms());
+        let of = |mend: Mend| Periods::of(mend, rules.longest_ms, spec.size_ms, phase_ms);
+        let own = self.compared(trigger, kqi, &trigger.group_label, mend, &rules, plan);
+        let can_match = own.is_none_or(|own| own.can_match(mend, &of(mend)));
+        if let Some(mending) = self.effects.mends.get_mut(id) {
+            mending.waits_week = !can_match;
+            mending.due_ms = mending.mend().map(|mend| of(mend).end_ms());
         }
     }
 
@@ -140,13 +166,20 @@ impl Engine {
             self.effects.mends.remove(id);
             return;
         };
-        let book = &*turn.watchlist.plan.book;
+        let plan = &turn.watchlist.plan;
+        let book = &*plan.book;
         let rules = EffectRules::default();
-        let indicators = self.indicators(&trigger, mend, &rules, book);
+        let indicators = self.indicators(&trigger, mend, &rules, plan);
         if indicators.is_empty() {
             return;
         }
         let report = EffectReport::of(mend, &indicators, &rules, turn.cut.now_ms);
+        let own = report.indicators.first();
+        if !mend.waits_week && own.is_some_and(|own| own.found == Err(Incomparable::Hours)) {
+            // Places that were to be controls had trouble of their own meanwhile.
+            self.wait_a_week(id, turn);
+            return;
+        }
         let text = sentence(&report, |id| named(book, id));
         let verdict = report.verdict;
         let now = Now {
@@ -174,15 +207,38 @@ impl Engine {
         self.triggers_changed = true;
     }
 
+    /// Puts a mend off until the same hours of the week come again.
+    fn wait_a_week(&mut self, id: &str, turn: &Turn<'_>) {
+        let trigger = self.triggers.get(id);
+        let kqi = trigger.and_then(|trigger| kqi_of(turn, &trigger.kqi));
+        let Some((kqi, mending)) = kqi.zip(self.effects.mends.get_mut(id)) else {
+            return;
+        };
+        mending.waits_week = true;
+        let rules = EffectRules::default();
+        let phase_ms = kqi
+            .window
+            .phase_ms(turn.watchlist.plan.standard_offset_ms());
+        let periods = mending
+            .mend()
+            .map(|mend| Periods::of(mend, rules.longest_ms, kqi.window.size_ms, phase_ms));
+        mending.due_ms = periods.map(|periods| periods.end_ms());
+        mending.report = None;
+        mending.is_said = false;
+    }
+
     /// Lets triggers that wait for a verdict say when it comes.
     fn say_when(&mut self, turn: &Turn<'_>) {
         let zone = &turn.watchlist.plan.zone;
         let waiting = self.effects.mends.iter().filter_map(|(id, mending)| {
             let trigger = self.triggers.get(id)?;
-            let waits = trigger.state == TriggerState::FeedbackGiven && trigger.measured.is_none();
+            let waits = trigger.state == TriggerState::FeedbackGiven && !mending.is_said;
             Some((id.clone(), mending.due_ms.filter(|_| waits)?))
         });
         for (id, due_ms) in waiting.collect::<Vec<_>>() {
+            if let Some(mending) = self.effects.mends.get_mut(&id) {
+                mending.is_said = true;
+            }
             let at_ms = turn.cut.now_ms;
             let until = jiff::Timestamp::from_millisecond(due_ms)
                 .map(|time| {
@@ -213,13 +269,21 @@ impl Engine {
         trigger: &'a Trigger,
         mend: Mend,
         rules: &EffectRules,
-        book: &'a RuleBook,
+        plan: &'a Plan,
     ) -> Vec<Compared<'a>> {
+        let book = &*plan.book;
         let mut indicators = Vec::new();
         let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == trigger.kqi) else {
             return indicators;
         };
-        let own = self.compared(trigger, kqi, trigger.group_label.as_str(), mend, rules);
+        let own = self.compared(
+            trigger,
+            kqi,
+            trigger.group_label.as_str(),
+            mend,
+            rules,
+            plan,
+        );
         let Some(own) = own else {
             return indicators;
         };
@@ -242,7 +306,7 @@ impl Engine {
             let Some((label, _)) = object else {
                 continue;
             };
-            let compared = self.compared(trigger, complaints, label, mend, rules);
+            let compared = self.compared(trigger, complaints, label, mend, rules, plan);
             indicators.extend(compared.filter(|of| of.periods(mend, rules).end_ms() <= end_ms));
         }
         indicators
@@ -255,6 +319,7 @@ impl Engine {
         label: &str,
         mend: Mend,
         rules: &EffectRules,
+        plan: &Plan,
     ) -> Option<Compared<'a>> {
         let (own_label, own) = self
             .past
@@ -266,7 +331,7 @@ impl Engine {
             is_count: is_counted(kqi),
             better: Better::Lower,
             window_ms: kqi.window.size_ms,
-            offset_ms: kqi.window.offset_ms,
+            offset_ms: kqi.window.phase_ms(plan.standard_offset_ms()),
             treated: &own.series,
             controls: Vec::new(),
         };
@@ -300,6 +365,12 @@ impl Engine {
     }
 }
 
+impl Effects {
+    fn mend(&self, id: &str) -> Option<Mend> {
+        self.mends.get(id)?.mend()
+    }
+}
+
 impl Mending {
     fn mend(&self) -> Option<Mend> {
         let mended_ms = self.mended_ms?;
@@ -307,6 +378,7 @@ impl Mending {
             opened_ms: self.opened_ms,
             begun_ms: self.begun_ms.unwrap_or(mended_ms).min(mended_ms),
             mended_ms,
+            waits_week: self.waits_week,
         })
     }
 }

@@ -6,7 +6,9 @@ mod snapshot;
 
 mod step;
 
+mod annotations;
 mod asking;
+mod blind_spots;
 mod complaints;
 mod correct;
 mod crossing;
@@ -24,6 +26,7 @@ mod save;
 mod show;
 mod silence;
 mod tell;
+mod trouble;
 mod values;
 mod watchlist;
 mod withdraw;
@@ -31,6 +34,7 @@ mod withdraw;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::Annotations;
 pub use command::{Command, CommandResult, JournaledCommand};
 pub use crossing::Crossed;
 pub use limits::{Bound, EngineLimits};

@@ -47,11 +47,18 @@ pub(super) fn is_counted(kqi: &Kqi) -> bool {
 }
 
 impl Past {
-    /// Takes a window's newest values.
-    pub(super) fn note(&mut self, kqi: &Kqi, update: &WindowUpdate, cell: &Cell) {
+    /// Takes a window's newest values. `standard_offset_ms` is local time minus UTC.
+    pub(super) fn note(
+        &mut self,
+        kqi: &Kqi,
+        update: &WindowUpdate,
+        cell: &Cell,
+        standard_offset_ms: i64,
+    ) {
         let window = &kqi.window;
-        if (update.start_ms - window.offset_ms).rem_euclid(window.size_ms.max(1)) != 0 {
-            // Of overlapping windows the series takes those that tile time.
+        let phase_ms = window.phase_ms(standard_offset_ms);
+        if (update.start_ms - phase_ms).rem_euclid(window.size_ms.max(1)) != 0 {
+            // Of overlapping windows the series takes those that tile time, days and weeks as people have them.
             return;
         }
         let of_kqi = match self.kqis.get_mut(&kqi.id) {
@@ -115,14 +122,15 @@ impl Past {
     }
 
     /// Adds up what the dataflow corrects no more, and forgets what is too old to be compared.
-    /// `horizon` tells of a KQI how far back it is corrected, ms.
-    pub(super) fn forget(&mut self, horizon: impl Fn(&str) -> Option<i64>) {
+    /// `horizon` tells of a KQI how far back it is corrected, and where its hours begin, ms.
+    pub(super) fn forget(&mut self, horizon: impl Fn(&str) -> Option<(i64, i64)>) {
         for (kqi, series) in &mut self.kqis {
-            let Some(horizon_ms) = horizon(kqi) else {
+            let Some((horizon_ms, phase_ms)) = horizon(kqi) else {
                 continue;
             };
             for kept in series.values_mut().map(Arc::make_mut) {
-                kept.series.forget(horizon_ms, horizon_ms - KEEP_MS);
+                let series = &mut kept.series;
+                series.forget(horizon_ms, horizon_ms - KEEP_MS, phase_ms);
             }
             series.retain(|_, kept| !kept.series.is_empty());
         }

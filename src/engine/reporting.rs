@@ -17,11 +17,14 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::{Cut, TicketHeard};
 use crate::engine::past::is_counted;
 use crate::engine::step::{Effect, Engine};
+use crate::event::Stream;
 use crate::reports::{Facts, Object, Records, Report, ReportTold, build};
 use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
 
 /// Reports that are kept for reading, of all rules together; the oldest go. Judgement: a fortnight of four.
 const TOLD_MAX: usize = 64;
+/// Windows up to this length give counts of a day that is not over in event time, ms.
+const HOUR_MS: i64 = 3_600_000;
 /// Days whose complaint records are counted: a month, the one before, and a week.
 const DAYS_MAX: usize = 70;
 /// Due times that are looked at to count those that were missed.
@@ -74,7 +77,7 @@ impl Reporting {
         let records = self.records.entry(day(now_ms, zone)).or_default();
         for ticket in filed {
             records.received += 1;
-            records.valid += u64::from(ticket.counts && !ticket.leaf.is_empty());
+            records.valid += u64::from(ticket.counts && ticket.has_place());
         }
         if self.records.len() > DAYS_MAX {
             self.records.pop_first();
@@ -173,13 +176,31 @@ impl Engine {
     fn report(&self, rule: &ReportRule, period: &Period, skipped: u64, cut: &Cut) -> Report {
         let plan = &self.watchlist.plan;
         let alerts = self.shown_alerts();
+        let offset_ms = plan.standard_offset_ms();
+        let clock = |stream: Stream| cut.watermarks.clock(stream);
         let objects = plan.book.kqis.iter().flat_map(|kqi| {
-            self.past.of(&kqi.id).map(|(_, kept)| Object {
-                kqi,
-                dimensions: &kept.group.values,
-                is_count: is_counted(kqi),
-                now: kept.series.totals(period.from_ms, period.to_ms),
-                before: kept.series.totals(period.before_ms, period.from_ms),
+            let window = kqi.window;
+            let tiles = |from_ms, to_ms| window.tiles(from_ms, to_ms, offset_ms);
+            // A day whose only window is not over yet would read as a day without complaints.
+            let is_known = window.size_ms <= HOUR_MS || clock(kqi.stream) >= period.to_ms;
+            let is_exact = is_known
+                && tiles(period.from_ms, period.to_ms)
+                && tiles(period.before_ms, period.from_ms);
+            let is_count = is_counted(kqi);
+            // A window that is longer than the period, or crosses its edges, is judged where it ends: until then
+            // nobody knew of it.
+            let back_ms = if is_count { 0 } else { window.size_ms - 1 };
+            self.past.of(&kqi.id).map(move |(_, kept)| {
+                let totals =
+                    |from_ms, to_ms| kept.series.totals(from_ms - back_ms, to_ms - back_ms);
+                Object {
+                    kqi,
+                    dimensions: &kept.group.values,
+                    is_count,
+                    is_exact,
+                    now: totals(period.from_ms, period.to_ms),
+                    before: totals(period.before_ms, period.from_ms),
+                }
             })
         });
         build(&Facts {
@@ -191,6 +212,7 @@ impl Engine {
             alerts: alerts.iter().map(|alert| &**alert).collect(),
             objects: objects.collect(),
             process: self.triggers.process(),
+            complaints_upto_ms: clock(Stream::Complaint),
             records: self.reporting.records_in(period, &plan.zone),
             skipped,
         })

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::alerting::Phase;
 use crate::dataflow::Watermarks;
+use crate::engine::Annotations;
 use crate::engine::complaints::Complaints;
 use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
@@ -16,6 +17,7 @@ use crate::engine::past::KeptOfKqi;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
+use crate::engine::trouble::Troubles;
 use crate::rules::Plan;
 use crate::triggers::TriggerBook;
 
@@ -46,7 +48,9 @@ struct Rest {
     crossings: Crossings,
     silences: Silences,
     overflows: Overflows,
+    troubles: Troubles,
     reporting: Reporting,
+    annotations: Arc<Annotations>,
 }
 
 /// An engine's state as of a cut, shared with the engine, which clones what it touches meanwhile: handing it over
@@ -118,7 +122,9 @@ impl Engine {
                 crossings: self.crossings.clone(),
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
+                troubles: self.troubles.clone(),
                 reporting: self.reporting.clone(),
+                annotations: self.snapshot.annotations.clone(),
             },
         }
     }
@@ -157,7 +163,9 @@ impl Engine {
                     engine.crossings = rest.crossings;
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
+                    engine.troubles = rest.troubles;
                     engine.reporting = rest.reporting;
+                    engine.snapshot.annotations = rest.annotations;
                 }
             }
         }

@@ -56,6 +56,7 @@ impl Engine {
             .silences
             .alerts()
             .chain(self.overflows.alerts())
+            .chain(self.troubles.alerts())
             .chain(self.crossings.alerts())
             .cloned()
             .map(Arc::new)
@@ -98,7 +99,8 @@ impl Engine {
             let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == id)?;
             let rule = plan.book.streams.get(&kqi.stream)?;
             let horizon_ms = cut.watermarks.horizon(kqi.stream, rule.retention_ms);
-            (horizon_ms != i64::MIN).then_some(horizon_ms)
+            let phase_ms = -plan.standard_offset_ms();
+            (horizon_ms != i64::MIN).then_some((horizon_ms, phase_ms))
         });
         for (rule, instances) in self.instances.iter_mut().enumerate() {
             let Some(watch) = self.watchlist.watch(rule) else {

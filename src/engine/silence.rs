@@ -120,7 +120,9 @@ impl Silences {
         watermarks: &Watermarks,
     ) -> (BTreeMap<Subject, i64>, BTreeMap<Stream, (i64, i64)>) {
         // A stream that no rule reads owes us nothing.
-        let read: BTreeSet<Stream> = plan.book.kqis.iter().map(|kqi| kqi.stream).collect();
+        // Waits come with calls, whose source is told of already.
+        let read = plan.book.kqis.iter().map(|kqi| kqi.stream);
+        let read: BTreeSet<Stream> = read.filter(|of| *of != Stream::BossWait).collect();
         let subjects: Vec<(Subject, i64)> = watermarks
             .sources()
             .filter(|(id, _)| read.contains(&id.stream))
@@ -328,6 +330,7 @@ kqis:
                 watermarks: marks.clone(),
                 updates: Vec::new(),
                 tickets: Vec::new(),
+                annotations: Vec::new(),
                 refused: Vec::new(),
                 events: 0,
                 overflow: Vec::new(),

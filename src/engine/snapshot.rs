@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::engine::limits::Bound;
-use crate::engine::{Crossed, Reports};
+use crate::engine::{Annotations, Crossed, Reports};
 use crate::rules::Plan;
 use crate::triggers::{Process, Trigger};
 
@@ -41,4 +41,6 @@ pub struct Snapshot {
     pub process: Arc<Process>,
     /// Reports that were told.
     pub reports: Arc<Reports>,
+    /// Planned work, storms and the like, for readers.
+    pub annotations: Arc<Annotations>,
 }

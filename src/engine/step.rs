@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Change, Feedback, Limit, Mark, Notice, Phase, Transition, TransitionReason};
 use crate::dataflow::{Cut, WindowUpdate};
-use crate::engine::command::{CommandResult, JournaledCommand};
+use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
 use crate::engine::correct::Corrections;
 use crate::engine::crossing::{Crossings, Side};
@@ -21,6 +21,7 @@ use crate::engine::replan::Replanned;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::trouble::Troubles;
 use crate::engine::watchlist::{Object, Watchlist};
 use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
@@ -63,6 +64,7 @@ pub struct Engine {
     pub(super) crossings: Crossings,
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
+    pub(super) troubles: Troubles,
     pub(super) reporting: Reporting,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
@@ -116,6 +118,7 @@ impl Engine {
             folded: Arc::default(),
             process: Arc::default(),
             reports: Arc::default(),
+            annotations: Arc::default(),
             crossed: Arc::default(),
             crossings_began_total: [0; 3],
             bounds: [Bound::NONE; 4],
@@ -135,6 +138,7 @@ impl Engine {
             crossings: Crossings::default(),
             silences: Silences::default(),
             overflows: Overflows::default(),
+            troubles: Troubles::default(),
             reporting: Reporting::default(),
             snapshot,
             alerts_changed: false,
@@ -148,6 +152,9 @@ impl Engine {
         // Whoever asks for the time within the step is told this step's.
         self.snapshot.now_ms = cut.now_ms;
         let mut effects = Vec::new();
+        for annotation in &cut.annotations {
+            Arc::make_mut(&mut self.snapshot.annotations).note(annotation);
+        }
         let mut corrections = Corrections::new();
         let Replanned { changed, new_rules } = match &cut.plan {
             Some(plan) => self.replan(plan.clone(), cut, &mut corrections, &mut effects),
@@ -174,9 +181,22 @@ impl Engine {
         let mut own = self.silences.look(plan, &cut.watermarks);
         self.alerts_changed |= self.overflows.recount(plan, cut);
         own.extend(self.overflows.look(plan, cut));
+        for command in commands {
+            if let Command::NoteTrouble {
+                trouble,
+                is_there,
+                held,
+            } = command.command
+            {
+                let noted = self
+                    .troubles
+                    .note(plan, trouble, is_there, held, cut.now_ms);
+                own.extend(noted);
+            }
+        }
         for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
-            self.notify_own(plan, alert, reason, cut, &mut effects);
+            self.notify_own(plan, alert, (reason, None), cut, &mut effects);
             self.alerts_changed = true;
         }
         if cut.plan.is_some() {
@@ -218,12 +238,13 @@ impl Engine {
     /// Keeps the past of what is watched, and of complaints.
     fn remember(&mut self, turn: &Turn<'_>) {
         let kqis = &turn.watchlist.plan.book.kqis;
+        let offset_ms = turn.watchlist.plan.standard_offset_ms();
         for update in &turn.cut.updates {
             for cell in &update.cells {
                 let is_watched = !turn.watchlist.watchers(cell.kqi).is_empty();
                 let kqi = kqis.get(cell.kqi);
                 if let Some(kqi) = kqi.filter(|kqi| is_watched || kqi.stream == Stream::Complaint) {
-                    self.past.note(kqi, update, cell);
+                    self.past.note(kqi, update, cell, offset_ms);
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::alerting::{
     Alert, AlertState, Correction, Limit, Notice, NoticeReason, Statement, TransitionReason, Truth,
 };
 use crate::dataflow::Cut;
+use crate::engine::annotations::line;
 use crate::engine::instance::Told;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::watchlist::{Object, Watch};
@@ -45,6 +46,14 @@ impl Engine {
         let Some(instance) = instance.map(Arc::make_mut) else {
             return;
         };
+        let annotations = self.snapshot.annotations.about(
+            watch.kqi,
+            &story.alert.group,
+            story.alert.window_ms,
+            &watch.book.places,
+        );
+        let zone = &turn.watchlist.plan.zone;
+        let annotations: Vec<String> = annotations.iter().map(|of| line(of, zone)).collect();
         let chart = instance.values.chart(watch.kqi.window.hop_ms);
         let alert = story.alert;
         let over = alert.state == AlertState::Resolved;
@@ -92,7 +101,7 @@ impl Engine {
                 complaints: complaints.clone(),
                 trigger: brief.clone(),
                 demand: None,
-                annotations: Vec::new(),
+                annotations: annotations.clone(),
                 provenance: provenance(watch),
                 time_zone: watch.book.time_zone.clone(),
                 rule_version: watch.book.version.clone(),
@@ -106,7 +115,7 @@ impl Engine {
         &mut self,
         plan: &Plan,
         alert: Alert,
-        reason: NoticeReason,
+        (reason, correction): (NoticeReason, Option<Correction>),
         cut: &Cut,
         effects: &mut Vec<Effect>,
     ) {
@@ -121,7 +130,7 @@ impl Engine {
                 role: role.clone(),
                 decided_at_ms: cut.now_ms,
                 alert: alert.clone(),
-                correction: None,
+                correction: correction.clone(),
                 limit_before: None,
                 chart: Vec::new(),
                 complaints: Vec::new(),

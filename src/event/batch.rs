@@ -63,6 +63,11 @@ impl Batch {
     /// Notes an event of a source.
     pub(super) fn advance(&mut self, stream: Stream, name: Option<&str>, ts_ms: i64) {
         self.events += 1;
+        self.follow(stream, name, ts_ms);
+    }
+
+    /// Notes the progress of a source on another stream of the same event.
+    pub(super) fn follow(&mut self, stream: Stream, name: Option<&str>, ts_ms: i64) {
         let id = SourceId {
             stream,
             name: name.map(Arc::from),
@@ -93,7 +98,6 @@ pub struct TupleTable {
     /// Tuples of this batch.
     tuples: Vec<Arc<Tuple>>,
     batch: u64,
-    scratch: Vec<u8>,
 }
 
 /// A tuple that was met.
@@ -113,27 +117,24 @@ impl TupleTable {
         &mut self,
         stream: Stream,
         bound: Bound,
-        values: impl Iterator<Item = Borrowed<'a>>,
+        values: impl Iterator<Item = Borrowed<'a>> + Clone,
     ) -> u32 {
-        let mut key = std::mem::take(&mut self.scratch);
-        key.clear();
-        key.push(stream as u8);
-        key.extend(bound.to_bits().to_le_bytes());
-        for value in values {
-            value.encode(&mut key);
-        }
         let mut hasher = FxHasher::default();
-        hasher.write(&key);
+        hasher.write_u64(bound.to_bits().wrapping_add(stream as u64));
+        values.clone().for_each(|value| value.hash(&mut hasher));
         let hash = hasher.finish();
         let (known, keys) = (&self.known, &self.keys);
         let found = self.numbers.find(hash, |index| {
-            keys[known[*index as usize].key.clone()] == *key
+            let known = &known[*index as usize];
+            known.hash == hash
+                && known.tuple.stream == stream
+                && known.tuple.bound == bound
+                && is_key_of(&keys[known.key.clone()], values.clone())
         });
         let index = match found {
             Some(index) => *index,
-            None => self.remember(stream, bound, &key, hash),
+            None => self.remember(stream, bound, values, hash),
         };
-        self.scratch = key;
         let known = &mut self.known[index as usize];
         if known.batch != self.batch {
             known.batch = self.batch;
@@ -153,15 +154,18 @@ impl TupleTable {
         tuples
     }
 
-    fn remember(&mut self, stream: Stream, bound: Bound, key: &[u8], hash: u64) -> u32 {
+    fn remember<'a>(
+        &mut self,
+        stream: Stream,
+        bound: Bound,
+        values: impl Iterator<Item = Borrowed<'a>> + Clone,
+        hash: u64,
+    ) -> u32 {
         let begin = self.keys.len();
-        self.keys.extend_from_slice(key);
+        let owned = values.clone().map(DimensionValue::from);
+        values.for_each(|value| value.encode(&mut self.keys));
         self.known.push(Known {
-            tuple: Arc::new(Tuple {
-                stream,
-                bound,
-                values: decode_values(&key[9..]),
-            }),
+            tuple: Arc::new(Tuple::new(stream, bound, owned.collect())),
             hash,
             key: begin..self.keys.len(),
             // Of no batch yet.
@@ -204,6 +208,34 @@ impl Borrowed<'_> {
             }
         }
     }
+
+    /// What is left of a key that begins with this value.
+    #[inline]
+    fn strip(self, key: &[u8]) -> Option<&[u8]> {
+        let (kind, rest) = key.split_first()?;
+        match (self, kind) {
+            (Borrowed::Null, 0) | (Borrowed::Flag(false), 1) | (Borrowed::Flag(true), 2) => {
+                Some(rest)
+            }
+            (Borrowed::Integer(number), 3) => rest.strip_prefix(&number.to_le_bytes()),
+            (Borrowed::Text(text), 4) => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let is_as_long = u32::from_le_bytes(*length) as usize == text.len();
+                is_as_long.then(|| rest.strip_prefix(text.as_bytes()))?
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn hash(self, hasher: &mut FxHasher) {
+        match self {
+            Borrowed::Null => hasher.write_u64(0),
+            Borrowed::Flag(flag) => hasher.write_u64(1 + u64::from(flag)),
+            Borrowed::Integer(number) => hasher.write_u64(number as u64 ^ 3 << 61),
+            Borrowed::Text(text) => hasher.write(text.as_bytes()),
+        }
+    }
 }
 
 impl<'a> From<Option<&'a str>> for Borrowed<'a> {
@@ -224,33 +256,21 @@ impl From<Option<i64>> for Borrowed<'_> {
     }
 }
 
-/// Reads back what [`Borrowed::encode`] wrote; the key is ours, so its shape is known.
-fn decode_values(mut key: &[u8]) -> Box<[DimensionValue]> {
-    let mut values = Vec::new();
-    while let Some((kind, rest)) = key.split_first() {
-        key = rest;
-        values.push(match kind {
-            0 => DimensionValue::Null,
-            1 | 2 => DimensionValue::Flag(*kind == 2),
-            3 => DimensionValue::Integer(i64::from_le_bytes(take_bytes(&mut key))),
-            _ => {
-                let length = u32::from_le_bytes(take_bytes(&mut key)) as usize;
-                let (text, rest) = key.split_at(length.min(key.len()));
-                key = rest;
-                DimensionValue::Text(String::from_utf8_lossy(text).into())
-            }
-        });
+impl From<Borrowed<'_>> for DimensionValue {
+    fn from(value: Borrowed<'_>) -> DimensionValue {
+        match value {
+            Borrowed::Null => DimensionValue::Null,
+            Borrowed::Flag(flag) => DimensionValue::Flag(flag),
+            Borrowed::Integer(number) => DimensionValue::Integer(number),
+            Borrowed::Text(text) => DimensionValue::Text(text.into()),
+        }
     }
-    values.into()
 }
 
-fn take_bytes<const N: usize>(key: &mut &[u8]) -> [u8; N] {
-    let mut bytes = [0; N];
-    if let Some((head, rest)) = key.split_first_chunk::<N>() {
-        bytes = *head;
-        *key = rest;
-    }
-    bytes
+/// Whether a key is what [`Borrowed::encode`] writes of these values.
+fn is_key_of<'a>(key: &[u8], mut values: impl Iterator<Item = Borrowed<'a>>) -> bool {
+    let rest = values.try_fold(key, |key, value| value.strip(key));
+    rest.is_some_and(<[u8]>::is_empty)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::event::decode::field::{
     Reject, bad_value, in_range, iso, measured, parse, quoted, required, shared, text,
 };
 use crate::event::{
-    Annotation, BossConnection, Complaint, ConnectionState, Layout, MmsReceipt, MmsSubmit, Reading,
-    Record, Refusal, RefusalReason, Stream, TicketState, wire,
+    Annotation, BossConnection, ConnectionState, Layout, MmsReceipt, MmsSubmit, Reading, Record,
+    Refusal, RefusalReason, Stream, wire,
 };
 use crate::measure::VALUE_MAX;
 
@@ -105,6 +105,12 @@ impl Decoder {
     /// The layout that it decodes with.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// The same decoder within other limits.
+    #[must_use]
+    pub fn within(self, limits: DecodeLimits) -> Decoder {
+        Decoder { limits, ..self }
     }
 
     /// Whether it is the decoder for this layout and these limits.
@@ -204,24 +210,32 @@ impl Decoder {
         required("host", text(&event.host))?;
         required("interface", text(&event.interface))?;
         let value = measured("latency_ms", required("latency_ms", event.latency_ms)?, 0.0)?;
+        let wait = event.wait_ms.map(|wait| measured("wait_ms", wait, 0.0));
+        let wait = wait.transpose()?;
         let source = text(&event.source);
+        let value_of = |name: &str| match name {
+            "host" => text(&event.host).into(),
+            "interface" => text(&event.interface).into(),
+            "client" => text(&event.client).into(),
+            "tperrno" => event.tperrno.into(),
+            "urcode" => event.urcode.into(),
+            "city" => text(&event.city).into(),
+            "source" => source.into(),
+            _ => Borrowed::Null,
+        };
         self.fact(
             Stream::BossCall,
             ts_ms,
             Some(value),
             source,
             decoded,
-            |name| match name {
-                "host" => text(&event.host).into(),
-                "interface" => text(&event.interface).into(),
-                "client" => text(&event.client).into(),
-                "tperrno" => event.tperrno.into(),
-                "urcode" => event.urcode.into(),
-                "city" => text(&event.city).into(),
-                "source" => text(&event.source).into(),
-                _ => Borrowed::Null,
-            },
+            value_of,
         );
+        if let Some(wait) = wait {
+            // The same event seen a second way: its progress is its own, its line is counted.
+            self.state(Stream::BossWait, ts_ms, Some(wait), decoded, value_of);
+            decoded.batch.follow(Stream::BossWait, source, ts_ms);
+        }
         note_unknown(&event.unknown, decoded);
         Ok(())
     }
@@ -334,59 +348,13 @@ impl Decoder {
             host: required("host", shared(&event.host))?,
             interface: required("interface", shared(&event.interface))?,
             connection: required("connection", shared(&event.connection))?,
+            client: shared(&event.client),
             state,
         };
         decoded
             .batch
             .advance(Stream::BossConnection, text(&event.source), ts_ms);
         decoded.batch.records.push(Record::Connection(record));
-        note_unknown(&event.unknown, decoded);
-        Ok(())
-    }
-
-    fn complaint(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Complaint<'_> = parse(line, self.parser)?;
-        let ts_ms = self.time("ts", event.ts)?;
-        self.known_service(text(&event.service))?;
-        let word = text(&event.state).unwrap_or("filed");
-        let Some((_, state)) = TicketState::NAMES
-            .into_iter()
-            .find(|(name, _)| *name == word)
-        else {
-            let known: Vec<&str> = TicketState::NAMES.iter().map(|(name, _)| *name).collect();
-            return Err(bad_value("state", word, &known.join(", ")));
-        };
-        let path = event.path.as_ref().filter(|path| !path.0.is_empty());
-        let path = path.map(|path| Arc::from(path.0.as_ref()));
-        if let Some(node) = text(&event.node).filter(|node| !is_node_code(node)) {
-            return Err(bad_value(
-                "node",
-                node,
-                "a letter and three groups of two digits",
-            ));
-        }
-        if state == TicketState::Filed && path.is_none() && event.node.is_none() {
-            let words = "a filed complaint needs `path` or `node`".to_owned();
-            return Err((RefusalReason::MissingField, words));
-        }
-        let record = Complaint {
-            ts_ms,
-            version: event.version,
-            serial: required("serial", shared(&event.serial))?,
-            state,
-            path,
-            node: shared(&event.node),
-            service: shared(&event.service),
-            city: shared(&event.city),
-            subscriber: shared(&event.subscriber),
-            channel: shared(&event.channel),
-            escalated: event.escalated,
-            cause: shared(&event.cause),
-        };
-        decoded
-            .batch
-            .advance(Stream::Complaint, text(&event.source), ts_ms);
-        decoded.batch.records.push(Record::Complaint(record));
         note_unknown(&event.unknown, decoded);
         Ok(())
     }
@@ -418,13 +386,26 @@ impl Decoder {
         Ok(())
     }
 
-    /// Adds a fact; `value_of` gives the event's value of a kept dimension.
+    /// Adds the fact of an event; `value_of` gives the event's value of a kept dimension.
     fn fact<'a>(
         &mut self,
         stream: Stream,
         ts_ms: i64,
         value: Option<f64>,
         source: Option<&str>,
+        decoded: &mut Decoded,
+        value_of: impl Fn(&str) -> Borrowed<'a>,
+    ) {
+        self.state(stream, ts_ms, value, decoded, value_of);
+        decoded.batch.advance(stream, source, ts_ms);
+    }
+
+    /// Adds a fact alone.
+    fn state<'a>(
+        &mut self,
+        stream: Stream,
+        ts_ms: i64,
+        value: Option<f64>,
         decoded: &mut Decoded,
         value_of: impl Fn(&str) -> Borrowed<'a>,
     ) {
@@ -437,7 +418,6 @@ impl Decoder {
             value,
             tuple,
         });
-        decoded.batch.advance(stream, source, ts_ms);
     }
 
     fn time(&self, field: &str, time: Option<wire::Time>) -> Result<i64, Reject> {
@@ -480,16 +460,10 @@ fn note_unknown(names: &[std::borrow::Cow<'_, str>], decoded: &mut Decoded) {
     }
 }
 
-/// Whether a text is a node's code in the complaint tree: `O010104` (domain fact G3).
-fn is_node_code(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    let letter = bytes.next().is_some_and(|first| first.is_ascii_uppercase());
-    letter && bytes.len() == 6 && bytes.all(|digit| digit.is_ascii_digit())
-}
-
 mod depth;
 mod dial;
 mod field;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod ticket;

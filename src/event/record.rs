@@ -121,6 +121,8 @@ pub struct BossConnection {
     pub interface: Arc<str>,
     /// Connection, unique on its host and interface.
     pub connection: Arc<str>,
+    /// Who took it, if the source says so.
+    pub client: Option<Arc<str>>,
     /// What happened.
     pub state: ConnectionState,
 }
@@ -163,7 +165,24 @@ pub struct Complaint {
     pub escalated: Option<bool>,
     /// Cause found.
     pub cause: Option<Arc<str>>,
+    /// Class that it was confirmed into (二次确认), one of [`COMPLAINT_CLASSES`].
+    pub class: Option<Arc<str>>,
+    /// Answers of its form that are yes or no, by question, in order.
+    pub answers: Box<[(Arc<str>, bool)]>,
 }
+
+/// The nine classes that a complaint is confirmed into, as they stand on the wire (domain fact H8).
+pub const COMPLAINT_CLASSES: [&str; 9] = [
+    "terminal",
+    "network",
+    "usage",
+    "support",
+    "marketing",
+    "platform",
+    "third_party",
+    "service_quality",
+    "billing",
+];
 
 impl Complaint {
     /// Texts that many tickets have in common.
@@ -175,8 +194,10 @@ impl Complaint {
             &mut self.city,
             &mut self.channel,
             &mut self.cause,
+            &mut self.class,
         ];
-        texts.into_iter().flatten()
+        let questions = self.answers.iter_mut().map(|(question, _)| question);
+        texts.into_iter().flatten().chain(questions)
     }
 }
 
@@ -223,7 +244,7 @@ impl TicketState {
 }
 
 /// `annotation`: planned work, a cut-over, a storm. It explains and may suppress, never hides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Annotation {
     /// Begin, ms, inclusive.
     pub start_ms: i64,

@@ -47,6 +47,8 @@ pub enum Stream {
     Complaint,
     /// One reading of a gauge; measured value: the reading, in the gauge's own unit.
     Gauge,
+    /// One BOSS interface call whose source tells how long it waited in the queue; measured value: that, ms.
+    BossWait,
 }
 
 /// The type of a dimension as a filter expression sees it; an absent one is `null`.
@@ -92,7 +94,7 @@ const fn integer(name: &'static str) -> DimensionSpec {
 
 impl Stream {
     /// Every stream, in the order of the wire table.
-    pub const ALL: [Stream; 7] = [
+    pub const ALL: [Stream; 8] = [
         Stream::DialTest,
         Stream::MmsSubmit,
         Stream::MmsReceipt,
@@ -100,6 +102,7 @@ impl Stream {
         Stream::BossConnection,
         Stream::Complaint,
         Stream::Gauge,
+        Stream::BossWait,
     ];
 
     /// Position in [`Stream::ALL`], for tables indexed by stream.
@@ -117,6 +120,7 @@ impl Stream {
             Stream::BossConnection => "boss_connection",
             Stream::Complaint => "complaint",
             Stream::Gauge => "gauge",
+            Stream::BossWait => "boss_wait",
         }
     }
 
@@ -164,7 +168,7 @@ impl Stream {
                     ]
                 }
             }
-            Stream::BossCall => {
+            Stream::BossCall | Stream::BossWait => {
                 const {
                     &[
                         text("host"),
@@ -183,6 +187,7 @@ impl Stream {
                         text("host"),
                         text("interface"),
                         text("connection"),
+                        text("client"),
                         text("state"),
                     ]
                 }
@@ -206,6 +211,8 @@ impl Stream {
                         text("cause"),
                         flag("escalated"),
                         text("state"),
+                        text("class"),
+                        text("tree"),
                     ]
                 }
             }
@@ -236,6 +243,7 @@ impl Stream {
             Stream::BossConnection => Some("hold_ms"),
             Stream::Complaint => None,
             Stream::Gauge => Some("value"),
+            Stream::BossWait => Some("wait_ms"),
         }
     }
 }

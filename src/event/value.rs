@@ -1,9 +1,10 @@
 //! Dimension values and tuples, and the layout that says which dimensions are kept.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
@@ -61,7 +62,8 @@ impl Bound {
 }
 
 /// One distinct combination of kept dimension values of a stream; rules are evaluated once for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Values")]
 pub struct Tuple {
     /// Stream the fact belongs to.
     pub stream: Stream,
@@ -70,6 +72,43 @@ pub struct Tuple {
     /// One value for each of [`StreamLayout::dimensions`], in that order. Layouts of one run only
     /// ever grow at the end, so a shorter tuple of an earlier layout reads `Null` for the rest.
     pub values: Box<[DimensionValue]>,
+    /// Hash of all the others: tuples are looked up by many tables, and their values lie far apart.
+    #[serde(skip_serializing)]
+    hash: u64,
+}
+
+/// A tuple as it is written.
+#[derive(Deserialize)]
+struct Values {
+    stream: Stream,
+    bound: Bound,
+    values: Box<[DimensionValue]>,
+}
+
+impl From<Values> for Tuple {
+    fn from(written: Values) -> Tuple {
+        Tuple::new(written.stream, written.bound, written.values)
+    }
+}
+
+impl Tuple {
+    /// The tuple of these values.
+    pub fn new(stream: Stream, bound: Bound, values: Box<[DimensionValue]>) -> Tuple {
+        let mut hasher = FxHasher::default();
+        (stream, bound, &values).hash(&mut hasher);
+        Tuple {
+            stream,
+            bound,
+            values,
+            hash: hasher.finish(),
+        }
+    }
+}
+
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// Which dimensions of a stream are kept, in tuple order, and what else rules need of it.

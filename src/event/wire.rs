@@ -20,6 +20,13 @@ pub(super) struct Time(pub(super) i64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path<'a>(pub(super) Cow<'a, str>);
 
+/// Answers of a complaint's form that are yes or no, by question; others are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answers(pub(super) Vec<(String, bool)>);
+
+/// Answers that are kept of a ticket; a form has fewer.
+const ANSWERS_MAX: usize = 64;
+
 /// An object of texts: gauge dimensions, annotation scopes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Texts(pub(super) Vec<(String, String)>);
@@ -152,6 +159,71 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
+impl<'de> Deserialize<'de> for Answers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// What an answer says, if it decides anything.
+        struct Given(Option<bool>);
+        impl<'de> Deserialize<'de> for Given {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let given = serde_json::Value::deserialize(deserializer)?;
+                Ok(Given(match given.as_str() {
+                    Some("yes" | "是") => Some(true),
+                    Some("no" | "否") => Some(false),
+                    _ => given.as_bool(),
+                }))
+            }
+        }
+        struct AnswersVisitor;
+        impl<'de> Visitor<'de> for AnswersVisitor {
+            type Value = Answers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of answers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answers, A::Error> {
+                let mut answers = Vec::new();
+                while let Some((question, given)) = map.next_entry::<Text<'_>, Given>()? {
+                    if let Some(said) = given.0.filter(|_| answers.len() < ANSWERS_MAX) {
+                        answers.push((question.0.into_owned(), said));
+                    }
+                }
+                Ok(Answers(answers))
+            }
+
+            // Before answers were read, anything was taken in their place.
+            fn visit_str<E: Error>(self, _: &str) -> Result<Answers, E> {
+                Ok(Answers::default())
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Answers, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Answers::default())
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Answers, E> {
+                Ok(Answers::default())
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Answers, E> {
+                Ok(Answers::default())
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Answers, E> {
+                Ok(Answers::default())
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Answers, E> {
+                Ok(Answers::default())
+            }
+        }
+        deserializer.deserialize_any(AnswersVisitor)
+    }
+}
+
 /// Declares a wire struct whose fields are all optional; `null` counts as absent and the last of
 /// several equal keys wins. Fields behind `~` are known but not needed, so not unknown either.
 macro_rules! wire {
@@ -220,11 +292,11 @@ wire! {
 }
 
 wire! {
-    /// `boss_call`. The queue wait stays in the journal until a rule can read it.
+    /// `boss_call`.
     BossCall {
         ts: Time, host: Text<'a>, interface: Text<'a>, client: Text<'a>, latency_ms: f64,
-        tperrno: i64, urcode: i64, city: Text<'a>, source: Text<'a>,
-    } ~ ["wait_ms"]
+        wait_ms: f64, tperrno: i64, urcode: i64, city: Text<'a>, source: Text<'a>,
+    } ~ []
 }
 
 wire! {
@@ -252,18 +324,18 @@ wire! {
 wire! {
     /// `boss_connection`.
     BossConnection {
-        ts: Time, host: Text<'a>, interface: Text<'a>, connection: Text<'a>, state: Text<'a>,
-        source: Text<'a>,
+        ts: Time, host: Text<'a>, interface: Text<'a>, connection: Text<'a>, client: Text<'a>,
+        state: Text<'a>, source: Text<'a>,
     } ~ []
 }
 
 wire! {
-    /// `complaint`. The form's answers and the free text stay in the journal.
+    /// `complaint`. The free text stays in the journal.
     Complaint {
         ts: Time, serial: Text<'a>, version: i64, state: Text<'a>, path: Path<'a>, node: Text<'a>,
         service: Text<'a>, city: Text<'a>, subscriber: Text<'a>, channel: Text<'a>,
-        escalated: bool, cause: Text<'a>, source: Text<'a>,
-    } ~ ["answers", "text"]
+        escalated: bool, cause: Text<'a>, class: Text<'a>, answers: Answers, source: Text<'a>,
+    } ~ ["text"]
 }
 
 wire! {

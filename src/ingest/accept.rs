@@ -1,7 +1,7 @@
 //! Judges the lines of a body, and leaves the refused ones out of what will be journaled.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -22,9 +22,31 @@ pub(super) struct Judged {
     pub(super) unknown_fields: BTreeMap<String, u64>,
 }
 
-/// Judges `plain`; the body itself is handed on, uncopied, when every line was taken.
-pub(super) fn judge(plain: &Bytes, layout: Arc<Layout>, limits: DecodeLimits) -> Judged {
-    let decoded = Decoder::new(layout, limits).decode(plain);
+/// Decoders between bodies: they remember tuples, so that equal ones of many bodies are one allocation.
+/// As many as bodies are judged at once.
+#[derive(Debug, Default)]
+pub(super) struct Decoders(Mutex<Vec<Decoder>>);
+
+impl Decoders {
+    /// Judges `plain`; the body itself is handed on, uncopied, when every line was taken.
+    pub(super) fn judge(&self, plain: &Bytes, layout: Arc<Layout>, limits: DecodeLimits) -> Judged {
+        // Whole between any two statements.
+        let idle = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = idle().pop();
+        let mut decoder = found
+            .filter(|decoder| decoder.layout().version == layout.version)
+            .map_or_else(
+                || Decoder::new(layout, limits),
+                |decoder| decoder.within(limits),
+            );
+        let judged = judge(plain, &mut decoder);
+        idle().push(decoder);
+        judged
+    }
+}
+
+fn judge(plain: &Bytes, decoder: &mut Decoder) -> Judged {
+    let decoded = decoder.decode(plain);
     let lines = if decoded.refused.is_empty() {
         plain.clone()
     } else {
@@ -60,11 +82,12 @@ mod tests {
 
     fn judge_text(text: &'static str) -> Judged {
         let plain = Bytes::from_static(text.as_bytes());
-        judge(
-            &plain,
-            plan(MINIMAL).layout.clone(),
-            DecodeLimits::default(),
-        )
+        judge_plain(&plain)
+    }
+
+    fn judge_plain(plain: &Bytes) -> Judged {
+        let layout = plan(MINIMAL).layout.clone();
+        Decoders::default().judge(plain, layout, DecodeLimits::default())
     }
 
     #[test]
@@ -80,13 +103,27 @@ mod tests {
     }
 
     #[test]
+    fn a_decoder_is_used_again_and_knows_the_limits_of_its_body() {
+        let decoders = Decoders::default();
+        let plain = Bytes::from_static(br#"{"type":"gauge","ts":1000,"name":"a","value":1}"#);
+        let layout = plan(MINIMAL).layout.clone();
+        let judge = |ts_ms_max| {
+            let limits = DecodeLimits {
+                ts_ms_max: Some(ts_ms_max),
+                ..DecodeLimits::default()
+            };
+            decoders.judge(&plain, layout.clone(), limits)
+        };
+        let (first, second) = (judge(1000), judge(2000));
+        assert!(Arc::ptr_eq(&first.batch.tuples[0], &second.batch.tuples[0]));
+        assert_eq!(judge(999).refused.len(), 1);
+        assert_eq!(decoders.0.lock().unwrap().len(), 1);
+    }
+
+    #[test]
     fn a_body_without_refusals_is_not_copied() {
         let plain = Bytes::from_static(br#"{"type":"gauge","ts":1,"name":"a","value":1}"#);
-        let judged = judge(
-            &plain,
-            plan(MINIMAL).layout.clone(),
-            DecodeLimits::default(),
-        );
+        let judged = judge_plain(&plain);
         assert_eq!(judged.lines.as_ptr(), plain.as_ptr());
     }
 }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::engine::Snapshot;
-use crate::event::{DecodeLimits, Refusal, RefusalReason};
-use crate::ingest::accept::judge;
+use crate::event::{DecodeLimits, Refusal, RefusalReason, pack};
+use crate::ingest::accept::Decoders;
 use crate::ingest::budget::{Budget, Lease};
 use crate::ingest::unpack::unpack;
 use crate::ingest::{Attachment, Encoding, IngestError, Quarantine, body, producer};
@@ -73,6 +73,7 @@ pub struct Intake {
     budget: Budget,
     /// Bodies that are judged at once: more threads than cores would only take turns.
     judges: Arc<Semaphore>,
+    decoders: Arc<Decoders>,
 }
 
 /// A body on its way through the blocking part.
@@ -81,6 +82,7 @@ struct Work {
     packed: Bytes,
     lease: Lease,
     holder: Holder,
+    peer: Option<IpAddr>,
     producer: Option<(String, u64)>,
     now_ms: i64,
 }
@@ -120,6 +122,7 @@ impl Intake {
                 bytes: limits.in_flight_bytes_max,
             }),
             judges: Arc::new(Semaphore::new(cores.max(2))),
+            decoders: Arc::default(),
         }
     }
 
@@ -193,14 +196,16 @@ impl Intake {
             packed,
             lease,
             holder,
+            peer,
             producer,
             now_ms,
         };
         let (limits, submitter) = (self.limits, self.submitter.clone());
+        let decoders = Arc::clone(&self.decoders);
         let layout = Arc::clone(&self.snapshot.load().plan.layout);
         let mut outcome = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work.run(&limits, layout, &submitter)
+            work.run(&limits, layout, &decoders, &submitter)
         })
         .await
         .map_err(|_| IngestError::Stopping)??;
@@ -235,6 +240,7 @@ impl Work {
         mut self,
         limits: &IngestLimits,
         layout: Arc<crate::event::Layout>,
+        decoders: &Decoders,
         submitter: &Submitter<Attachment>,
     ) -> Result<Outcome, IngestError> {
         let plain = unpack(
@@ -254,7 +260,7 @@ impl Work {
             line_bytes_max: limits.line_bytes_max,
             ts_ms_max: Some(self.now_ms.saturating_add(limits.clock_skew_ms_max)),
         };
-        let judged = judge(&plain, layout, decode_limits);
+        let judged = decoders.judge(&plain, layout, decode_limits);
         let is_long = |refusal: &&Refusal| refusal.class == RefusalReason::TooLong;
         if let Some(long) = judged.refused.iter().find(is_long) {
             return Err(IngestError::LineTooLong {
@@ -283,11 +289,12 @@ impl Work {
                     received_ms: self.now_ms,
                     format: LineFormat::Ndjson,
                     events: decoded.events,
-                    lines: judged.lines,
+                    lines: judged.lines.into(),
+                    decoded: pack(&decoded).map(Bytes::from),
                 },
                 attachment: Some(Arc::clone(&decoded)),
             };
-            answer = Some(submitter.try_submit_for(self.holder, submit)?);
+            answer = Some(submitter.try_submit_from(self.peer, self.holder, submit)?);
             batch = Some(decoded);
         }
         Ok(Outcome {

@@ -10,7 +10,6 @@ mod body;
 mod budget;
 mod error;
 mod intake;
-mod mask;
 mod producer;
 mod quarantine;
 mod unpack;
@@ -22,7 +21,6 @@ use crate::event::Batch;
 pub use body::Encoding;
 pub use error::IngestError;
 pub use intake::{IngestLimits, Intake, REFUSALS_LISTED_MAX, Receipt};
-pub use mask::mask;
 pub use quarantine::{Quarantine, Quarantined};
 
 /// What travels with a journaled batch: the batch as it was decoded, so that the dataflow need not

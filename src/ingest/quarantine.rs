@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Refusal, RefusalReason};
-use crate::ingest::mask::{mask, mask_quoted};
+use crate::masking::{mask, mask_quoted};
 
 /// Lines kept.
 const LINES_MAX: usize = 1_000;

@@ -208,6 +208,9 @@ impl Audit {
             let (frame, offset) = (cursor.frame(), cursor.offset());
             let body = |reason| JournalError::damaged(&path, offset, Damage::Body { reason });
             let record = record::decode(frame.body).map_err(body)?;
+            if let Record::Batch { lines, .. } = &record {
+                lines.plain().map_err(|error| body(error.to_string()))?;
+            }
             if let Record::Tick { epoch, .. } = record
                 && epoch != tally.next_epoch
             {

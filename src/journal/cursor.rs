@@ -15,8 +15,8 @@ use super::segment::{self, HEADER_BYTES, Tally};
 /// Read at once. Larger only for a record that is.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Bytes at the end of the last segment that a crash left half written. None of them had been
-/// acknowledged.
+/// Bytes at the end of the last segment that are no whole record. A crash leaves that behind, and then none of
+/// them had been acknowledged; damage to the last record looks the same, and nothing in the file tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// The segment.

@@ -9,11 +9,14 @@
 //! * If a group fails, nothing has changed here: not the open epoch, not the producers.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::answer::Answer;
 use super::error::JournalError;
 use super::log::Journal;
+use super::peers::Peers;
 use super::producers::{Newest, Producers};
 use super::read::Reader;
 use super::record::{self, Encoded, Position, Record};
@@ -33,6 +36,15 @@ pub struct Prepared<A> {
     record: Arc<Record>,
     encoded: Encoded,
     attachment: A,
+    peer: Option<IpAddr>,
+}
+
+impl<A> Prepared<A> {
+    /// The same, as it came from an address.
+    #[must_use]
+    pub fn coming_from(self, peer: Option<IpAddr>) -> Prepared<A> {
+        Prepared { peer, ..self }
+    }
 }
 
 impl<A> Submit<A> {
@@ -46,6 +58,7 @@ impl<A> Submit<A> {
             record: Arc::new(self.record),
             encoded,
             attachment: self.attachment,
+            peer: None,
         })
     }
 }
@@ -129,6 +142,7 @@ pub struct Epochs<A> {
     /// What the journal held before is still being handed over.
     replaying: bool,
     duplicates_total: u64,
+    peers: Peers,
 }
 
 /// A reading of what the journal held when it began.
@@ -185,6 +199,7 @@ impl<A: Default> Epochs<A> {
             open: Open::new(),
             replaying: false,
             duplicates_total: 0,
+            peers: Peers::default(),
         }
     }
 
@@ -238,8 +253,14 @@ impl<A: Default> Epochs<A> {
         let mut answers = Vec::with_capacity(group.len());
         let mut staged = Vec::with_capacity(group.len() + 1);
         let mut sequences: HashMap<String, Newest> = HashMap::new();
+        let mut new_names = 0;
         let (mut events, mut bytes) = (self.open.events, self.open.bytes);
         let mut duplicates = 0;
+        // Before the group's own names come in: a tick may have made room.
+        let producers = Arc::clone(&self.producers);
+        let known = producers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.peers.keep_only(&known);
+        drop(known);
         for prepared in group {
             let producer = match &*prepared.record {
                 Record::Batch { producer, .. } => producer.as_ref(),
@@ -260,6 +281,13 @@ impl<A: Default> Epochs<A> {
                     });
                     continue;
                 }
+                if newest.is_none()
+                    && let Err(error) = self.admit(prepared.peer, &mut new_names)
+                {
+                    answers.push(Answer::Refused(error));
+                    continue;
+                }
+                self.peers.note(name, prepared.peer);
             }
             let position = match self.journal.append_encoded(&prepared.encoded) {
                 Ok(position) => position,
@@ -340,16 +368,25 @@ impl<A: Default> Epochs<A> {
         &self.journal
     }
 
-    fn remembered(&self) -> MutexGuard<'_, Producers> {
+    /// The producers now.
+    pub(super) fn remembered(&self) -> MutexGuard<'_, Producers> {
         // Whole between any two statements, so a panic elsewhere does not spoil it.
         self.producers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many producers are remembered.
-    pub fn producers_total(&self) -> usize {
-        self.remembered().len()
+    /// Whether one more new producer may come from an address.
+    fn admit(&self, peer: Option<IpAddr>, new_names: &mut usize) -> Result<(), JournalError> {
+        let producers = self.remembered();
+        let known = producers.len() + *new_names;
+        let is_full = !producers.has_room_for(*new_names + 1);
+        let of_peer = !is_full && !self.peers.may_bring(peer, known, producers.producers_max());
+        if is_full || of_peer {
+            return Err(JournalError::ProducersFull { known, of_peer });
+        }
+        *new_names += 1;
+        Ok(())
     }
 
     /// The producers as of the last commit, for who wants to copy them.
@@ -404,6 +441,7 @@ impl<A: Default> Epochs<A> {
                     now_ms,
                     next,
                 } => {
+                    self.remembered().tick(now_ms);
                     epochs.push(self.open.close(epoch, now_ms, next));
                 }
             }
@@ -441,42 +479,6 @@ impl<A> Open<A> {
             records: open.records,
             next,
             last: false,
-        }
-    }
-}
-
-/// The answer to a submission, before the commit.
-enum Answer {
-    Appended(Position),
-    /// Where the newest is, and whether that one is only in this group.
-    Duplicate(Position, bool),
-    /// The sequence goes back, and whether only because of one in this group.
-    Back(JournalError, bool),
-    Refused(JournalError),
-}
-
-impl Answer {
-    fn settle(
-        self,
-        events_total: u64,
-        failure: Option<&JournalError>,
-    ) -> Result<Ack, JournalError> {
-        match (self, failure) {
-            (Self::Refused(error), _) => Err(error),
-            (Self::Appended(_) | Self::Duplicate(_, true) | Self::Back(_, true), Some(failure)) => {
-                Err(failure.clone())
-            }
-            (Self::Back(error, _), _) => Err(error),
-            (Self::Appended(position), None) => Ok(Ack {
-                position,
-                duplicate: false,
-                events_total,
-            }),
-            (Self::Duplicate(position, _), _) => Ok(Ack {
-                position,
-                duplicate: true,
-                events_total,
-            }),
         }
     }
 }

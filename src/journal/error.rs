@@ -83,6 +83,19 @@ pub enum JournalError {
         /// The newest that was appended.
         newest: u64,
     },
+    /// The producer is new, and there is no room to remember it. Nothing was appended.
+    #[error(
+        "this producer is new, and {known} are remembered already{}: nothing was kept; who spoke lately is not \
+         forgotten for a new name, so that no repeat counts twice. Send under a name that is known, or come \
+         back later",
+        if *.of_peer { ", with the fair share of its address among them" } else { ", as many as may be" }
+    )]
+    ProducersFull {
+        /// Producers remembered.
+        known: usize,
+        /// Not all the room is used, but the share of the address that it came from.
+        of_peer: bool,
+    },
     /// The position asked for has been cut away by retention.
     #[error("journal position {asked} is gone: the oldest kept is {first}")]
     Gone {
@@ -186,7 +199,10 @@ impl JournalError {
     pub fn is_fatal(&self) -> bool {
         !matches!(
             self,
-            Self::Full { .. } | Self::TooLarge { .. } | Self::SequenceBack { .. }
+            Self::Full { .. }
+                | Self::TooLarge { .. }
+                | Self::SequenceBack { .. }
+                | Self::ProducersFull { .. }
         )
     }
 

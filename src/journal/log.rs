@@ -16,7 +16,7 @@ use super::cursor::TornTail;
 use super::disk::{Disk, DiskFile, DiskLock, RealDisk};
 use super::error::{self, JournalError};
 use super::frame::{self, Frame};
-use super::producers::Producers;
+use super::producers::{Memory, Producers};
 use super::read::Reader;
 use super::record::{self, Encoded, Position, RECORD_BYTES_MAX, Record};
 use super::scan::Scan;
@@ -32,8 +32,8 @@ pub struct JournalConfig {
     pub segment_bytes_max: u64,
     /// Uncompressed size of a record, at most [`RECORD_BYTES_MAX`]. Larger ones are refused.
     pub record_bytes_max: usize,
-    /// How many producers are remembered for de-duplication, see [`Producers`].
-    pub producers_max: usize,
+    /// How producers are remembered for de-duplication, see [`Producers`].
+    pub memory: Memory,
 }
 
 impl Default for JournalConfig {
@@ -41,7 +41,7 @@ impl Default for JournalConfig {
         Self {
             segment_bytes_max: 64 << 20,
             record_bytes_max: 32 << 20,
-            producers_max: 10_000,
+            memory: Memory::default(),
         }
     }
 }
@@ -198,8 +198,8 @@ impl Journal {
 
         let asked = from.as_ref().map(|from| from.next);
         let mut producers = from.map_or_else(
-            || Producers::new(config.producers_max),
-            |from| from.producers.at_most(config.producers_max),
+            || Producers::new(config.memory),
+            |from| from.producers.under(config.memory),
         );
         let mut scan = Scan::new(Arc::clone(&disk), dir, asked)?;
         let mut unsure = Unsure::default();
@@ -209,10 +209,13 @@ impl Journal {
                 unsure.note(path, offset, &frame);
             }
             // The scan has peeked already and would have refused a body that cannot be.
-            if let Ok(peeked) = record::peek(frame.body)
-                && let Some((name, sequence)) = peeked.producer
-            {
-                producers.note(name, sequence, frame.position);
+            if let Ok(peeked) = record::peek(frame.body) {
+                if let Some((name, sequence)) = peeked.producer {
+                    producers.note(name, sequence, frame.position);
+                }
+                if let Some((_, now_ms)) = peeked.summary.tick {
+                    producers.tick(now_ms);
+                }
             }
         }
         let torn_tail = scan.unborn().or(scan.torn()).cloned();
@@ -245,7 +248,8 @@ impl Journal {
             tracing::warn!(
                 journal.segment = %torn.path.display(), journal.offset = torn.offset,
                 journal.bytes = torn.bytes,
-                "cut {} unacknowledged bytes that a crash left half written off {} at offset {}",
+                "cut the last {} bytes off {} at offset {}: they are no whole record. A crash leaves that behind, \
+                 and then nobody was told of them; were they damaged since, an acknowledged record is gone",
                 torn.bytes, torn.path.display(), torn.offset
             );
         }

@@ -6,6 +6,7 @@
 //! * The same journal hands over the same epochs, however often it is read.
 
 mod error;
+mod lines;
 mod record;
 
 mod frame;
@@ -27,7 +28,9 @@ mod retention;
 
 mod log;
 
+mod answer;
 mod epochs;
+mod peers;
 mod queue;
 mod shares;
 mod space;
@@ -43,8 +46,9 @@ pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Replay, Submit};
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
+pub use lines::{Lines, LinesError};
 pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
-pub use producers::{Newest, Producers, REMEMBERED};
+pub use producers::{Memory, Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut, oldest};

@@ -5,9 +5,11 @@
 //!   appended: a repeat of one of them is a repeat, and anything else that goes back is not, so it
 //!   must not be answered as if it had been kept.
 //!
-//! * At most `producers_max` producers are remembered; the one whose last *appended* batch is oldest
-//!   is forgotten first. A repeated batch does not count as use: the map is a function of the
-//!   journal alone, the same after a restart as before.
+//! * Who was heard within the memory's time, on the journal's clock, is never forgotten: what it repeats
+//!   is known for a repeat. Beyond `producers_max` of them no new name is admitted.
+//! * Who was not heard for longer is kept as long as no more than half of the room is used; then the one
+//!   whose last *appended* batch is oldest is forgotten first. A repeated batch does not count as use: the
+//!   map is a function of the journal and the settings alone, the same after a restart as before.
 //! * Of a producer that has been forgotten, a repeated batch is counted again.
 
 use std::collections::{BTreeMap, HashMap};
@@ -68,31 +70,67 @@ impl Newest {
     }
 }
 
+/// How many producers are remembered, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Producers that may be remembered; taken for at least one.
+    pub producers_max: usize,
+    /// How long a producer is remembered for certain after its last batch, by the journal's ticks, ms.
+    pub keep_ms: i64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        // Judgement: five times the thousand gateways of a province with ten processes each, some 10 MB;
+        // and who cannot deliver a batch within a day has other troubles than a repeat.
+        Memory {
+            producers_max: 50_000,
+            keep_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+/// A producer as it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    newest: Newest,
+    /// The last tick before its newest batch, ms.
+    heard_ms: i64,
+}
+
 /// The bounded map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Producers {
-    producers_max: usize,
+    memory: Memory,
+    /// The last tick, ms.
+    now_ms: i64,
+    /// The first tick, ms: who spoke before it counts as heard then.
+    began_ms: i64,
+    forgotten_total: u64,
     /// Every batch below has been noted; to note one again changes nothing.
     noted_below: Position,
-    newest: HashMap<String, Newest>,
+    known: HashMap<String, Known>,
     /// The same producers by the position of their newest batch: the first is forgotten first.
     by_age: BTreeMap<Position, String>,
 }
 
 impl Producers {
-    /// An empty map of at most `producers_max` producers (at least one).
-    pub fn new(producers_max: usize) -> Self {
+    /// An empty map.
+    pub fn new(memory: Memory) -> Self {
         Self {
-            producers_max: producers_max.max(1),
+            memory,
+            now_ms: i64::MIN,
+            began_ms: i64::MIN,
+            forgotten_total: 0,
             noted_below: Position(0),
-            newest: HashMap::new(),
+            known: HashMap::new(),
             by_age: BTreeMap::new(),
         }
     }
 
     /// The newest batch of a producer, if it is remembered.
     pub fn newest(&self, name: &str) -> Option<Newest> {
-        self.newest.get(name).copied()
+        self.known.get(name).map(|known| known.newest)
     }
 
     /// Notes that the batch `sequence` of a producer was appended at `position`.
@@ -101,15 +139,18 @@ impl Producers {
             return;
         }
         self.noted_below = position.next();
-        let name_kept = match self.newest.get_mut(name) {
+        let heard_ms = self.now_ms;
+        let name_kept = match self.known.get_mut(name) {
             Some(known) => {
-                let kept = self.by_age.remove(&known.position);
-                *known = known.then(sequence, position);
+                let kept = self.by_age.remove(&known.newest.position);
+                let newest = known.newest.then(sequence, position);
+                *known = Known { newest, heard_ms };
                 kept.unwrap_or_else(|| name.to_owned())
             }
             None => {
-                self.newest
-                    .insert(name.to_owned(), Newest::first(sequence, position));
+                let newest = Newest::first(sequence, position);
+                let known = Known { newest, heard_ms };
+                self.known.insert(name.to_owned(), known);
                 name.to_owned()
             }
         };
@@ -117,31 +158,66 @@ impl Producers {
         self.forget_oldest();
     }
 
-    /// The same producers under another limit.
+    /// Notes a tick; one that was noted before changes nothing.
+    pub fn tick(&mut self, now_ms: i64) {
+        if self.now_ms == i64::MIN {
+            self.began_ms = now_ms;
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+        self.forget_oldest();
+    }
+
+    /// Whether so many new names may come: who was heard lately makes no room for them.
+    pub fn has_room_for(&self, new: usize) -> bool {
+        self.known.len().saturating_add(new) <= self.producers_max()
+    }
+
+    /// The same producers under other settings.
     #[must_use]
-    pub fn at_most(mut self, producers_max: usize) -> Self {
-        self.producers_max = producers_max.max(1);
+    pub fn under(mut self, memory: Memory) -> Self {
+        self.memory = memory;
         self.forget_oldest();
         self
     }
 
+    /// Forgets whom it may, as long as more than half of the room is used.
     fn forget_oldest(&mut self) {
-        while self.newest.len() > self.producers_max {
-            let Some((_, oldest)) = self.by_age.pop_first() else {
+        while self.known.len() > self.producers_max() / 2 {
+            let Some((position, name)) = self.by_age.first_key_value() else {
                 break;
             };
-            self.newest.remove(&oldest);
+            let known = self.known.get(name);
+            let heard_ms = known.map(|known| known.heard_ms.max(self.began_ms));
+            let since = heard_ms.map(|heard_ms| self.now_ms.saturating_sub(heard_ms));
+            if since.is_some_and(|since| since <= self.memory.keep_ms) {
+                break;
+            }
+            let position = *position;
+            if let Some(name) = self.by_age.remove(&position) {
+                self.known.remove(&name);
+            }
+            self.forgotten_total += 1;
         }
     }
 
     /// How many producers are remembered.
     pub fn len(&self) -> usize {
-        self.newest.len()
+        self.known.len()
     }
 
     /// True if none is.
     pub fn is_empty(&self) -> bool {
-        self.newest.is_empty()
+        self.known.is_empty()
+    }
+
+    /// How many there may be.
+    pub fn producers_max(&self) -> usize {
+        self.memory.producers_max.max(1)
+    }
+
+    /// How many were forgotten since the journal began, as far as it was kept.
+    pub fn forgotten_total(&self) -> u64 {
+        self.forgotten_total
     }
 }
 
@@ -149,19 +225,38 @@ impl Producers {
 mod tests {
     use super::*;
 
+    fn memory(producers_max: usize, keep_ms: i64) -> Memory {
+        Memory {
+            producers_max,
+            keep_ms,
+        }
+    }
+
     #[test]
-    fn the_longest_unused_producer_is_forgotten_first() {
-        let mut producers = Producers::new(2);
-        producers.note("a", 1, Position(0));
-        producers.note("b", 1, Position(1));
-        producers.note("a", 2, Position(2));
-        producers.note("c", 9, Position(3));
-        assert_eq!(producers.newest("b"), None);
-        assert_eq!(
-            producers.newest("a"),
-            Some(Newest::first(1, Position(0)).then(2, Position(2)))
-        );
-        assert_eq!((producers.len(), producers.is_empty()), (2, false));
+    fn who_was_heard_lately_is_never_forgotten_and_the_others_only_for_want_of_room() {
+        let mut producers = Producers::new(memory(4, 100));
+        for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+            producers.note(name, 1, Position(at as u64));
+        }
+        producers.tick(1_000);
+        assert_eq!(producers.len(), 3);
+        producers.tick(1_101);
+        // More than half of four were older than the memory.
+        assert_eq!((producers.len(), producers.newest("a")), (2, None));
+        for (at, name) in (3..).zip(["b", "c", "d", "e"]) {
+            assert!(producers.newest(name).is_some() || producers.has_room_for(1));
+            producers.note(name, 2, Position(at));
+        }
+        producers.tick(1_201);
+        assert_eq!(producers.len(), 4);
+        assert!(!producers.has_room_for(1), "all were heard just now");
+        // Whatever else happens: what comes over the limit all the same pushes nobody out.
+        producers.note("f", 1, Position(9));
+        assert_eq!(producers.newest("b").unwrap().sequence, 2);
+        producers.tick(1_202);
+        // Their memory is over; "f" was heard later.
+        assert_eq!((producers.len(), producers.forgotten_total()), (2, 4));
+        assert!(producers.has_room_for(2) && producers.newest("f").is_some());
     }
 
     #[test]
@@ -185,16 +280,17 @@ mod tests {
     #[test]
     fn noting_again_what_a_checkpoint_knew_changes_nothing() {
         let batches = [("a", 1), ("b", 7), ("a", 2), ("b", 9), ("c", 1)];
-        let mut once = Producers::new(2);
+        let mut once = Producers::new(memory(2, 2));
         let note = |producers: &mut Producers| {
             for (at, (name, sequence)) in batches.iter().enumerate() {
-                producers.note(name, *sequence, Position(at as u64));
+                producers.note(name, *sequence, Position(2 * at as u64));
+                producers.tick(at as i64);
             }
         };
         note(&mut once);
         let mut again = once.clone();
         note(&mut again);
         assert_eq!(again, once);
-        assert_eq!(once.at_most(1).len(), 1);
+        assert_eq!(once.under(memory(1, -1)).len(), 0);
     }
 }

@@ -30,6 +30,9 @@ pub(super) struct Depth {
     pub(super) bytes: usize,
     pub(super) refused_busy_total: u64,
     pub(super) refused_share_total: u64,
+    /// Of both, those for which there were too many requests, and too many bytes.
+    pub(super) over_requests_total: u64,
+    pub(super) over_bytes_total: u64,
 }
 
 pub(super) struct Queue<T> {
@@ -42,6 +45,8 @@ struct State<T> {
     shares: Shares,
     refused_busy_total: u64,
     refused_share_total: u64,
+    over_requests_total: u64,
+    over_bytes_total: u64,
     closed: bool,
 }
 
@@ -63,6 +68,8 @@ impl<T> Queue<T> {
             shares: Shares::new(limit),
             refused_busy_total: 0,
             refused_share_total: 0,
+            over_requests_total: 0,
+            over_bytes_total: 0,
             closed: false,
         };
         Self {
@@ -77,7 +84,18 @@ impl<T> Queue<T> {
         if state.closed {
             return Err(Refusal::Closed);
         }
-        match state.shares.take(holder, Amount::request(bytes)) {
+        let taken = state.shares.take(holder, Amount::request(bytes));
+        if taken.is_err() {
+            // For its bytes, unless one without any would be refused as well.
+            match state.shares.take(holder, Amount::request(0)) {
+                Ok(()) => {
+                    state.shares.give_back(holder, Amount::request(0));
+                    state.over_bytes_total += 1;
+                }
+                Err(_) => state.over_requests_total += 1,
+            }
+        }
+        match taken {
             Ok(()) => Ok(()),
             Err(NoMore::Full) => {
                 state.refused_busy_total += 1;
@@ -161,6 +179,8 @@ impl<T> Queue<T> {
             bytes,
             refused_busy_total: state.refused_busy_total,
             refused_share_total: state.refused_share_total,
+            over_requests_total: state.over_requests_total,
+            over_bytes_total: state.over_bytes_total,
         }
     }
 

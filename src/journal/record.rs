@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
+use super::lines::{Lines, Packing};
 
 /// The largest record of the format, uncompressed. A property of the format and not a setting, so
 /// that lowering a setting never makes an old journal unreadable.
@@ -63,7 +64,10 @@ pub enum Record {
         /// How many events `lines` holds.
         events: u64,
         /// The accepted lines, verbatim.
-        lines: Bytes,
+        lines: Lines,
+        /// What they were decoded to, packed by who sent them in: opaque here, and not needed, for the
+        /// lines say it all. It is only quicker.
+        decoded: Option<Bytes>,
     },
     /// A command of an operator.
     Command {
@@ -115,19 +119,15 @@ impl Record {
         }
     }
 
-    /// What the record counts for in limits on memory: its text and a fixed share for the rest.
+    /// What the record counts for in limits on memory: its text, what that was decoded to, and a fixed
+    /// share for the rest.
     pub fn weight_bytes(&self) -> usize {
-        self.text_bytes() + RECORD_OVERHEAD_BYTES
+        let decoded = match self {
+            Self::Batch { decoded, .. } => decoded.as_ref().map_or(0, Bytes::len),
+            Self::Command { .. } | Self::RuleBook { .. } | Self::Tick { .. } => 0,
+        };
+        self.text_bytes() + decoded + RECORD_OVERHEAD_BYTES
     }
-}
-
-/// How the lines of a batch are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Packing {
-    /// As they are: compression would not have made them smaller.
-    Raw,
-    /// One lz4 block.
-    Lz4,
 }
 
 /// The part of a record that goes through postcard. Lines and command bodies follow it as they are:
@@ -155,6 +155,17 @@ enum Head<'a> {
     Tick {
         epoch: u64,
         now_ms: i64,
+    },
+    /// A batch with what its lines were decoded to, which comes before them.
+    DecodedBatch {
+        #[serde(borrow)]
+        producer: Option<(&'a str, u64)>,
+        received_ms: i64,
+        format: LineFormat,
+        events: u64,
+        lines_bytes: u64,
+        packing: Packing,
+        decoded_bytes: u64,
     },
 }
 
@@ -185,6 +196,7 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
         return Err(JournalError::TooLarge { bytes, bytes_max });
     }
     let packed;
+    let mut before: &[u8] = &[];
     let (head, rest): (Head<'_>, &[u8]) = match record {
         Record::Batch {
             producer,
@@ -192,22 +204,36 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
             format,
             events,
             lines,
+            decoded,
         } => {
-            packed = lz4_flex::block::compress(lines);
-            let (packing, rest) = if packed.len() < lines.len() {
-                (Packing::Lz4, packed.as_slice())
-            } else {
-                (Packing::Raw, lines.as_ref())
-            };
-            let head = Head::Batch {
-                producer: producer
-                    .as_ref()
-                    .map(|(name, sequence)| (name.as_str(), *sequence)),
-                received_ms: *received_ms,
-                format: *format,
-                events: *events,
-                lines_bytes: lines.len() as u64,
-                packing,
+            packed = lines.pack();
+            let (packing, rest) = (packed.packing, packed.kept.as_ref());
+            let producer = producer
+                .as_ref()
+                .map(|(name, sequence)| (name.as_str(), *sequence));
+            let (received_ms, format, events) = (*received_ms, *format, *events);
+            let lines_bytes = lines.len() as u64;
+            let head = match decoded {
+                None => Head::Batch {
+                    producer,
+                    received_ms,
+                    format,
+                    events,
+                    lines_bytes,
+                    packing,
+                },
+                Some(decoded) => {
+                    before = decoded;
+                    Head::DecodedBatch {
+                        producer,
+                        received_ms,
+                        format,
+                        events,
+                        lines_bytes,
+                        packing,
+                        decoded_bytes: decoded.len() as u64,
+                    }
+                }
             };
             (head, rest)
         }
@@ -243,6 +269,8 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
     // it did the record would be refused as one that cannot be taken.
     let mut body =
         postcard::to_stdvec(&head).map_err(|_| JournalError::TooLarge { bytes, bytes_max })?;
+    body.reserve_exact(before.len() + rest.len());
+    body.extend_from_slice(before);
     body.extend_from_slice(rest);
     let tick = match record {
         Record::Tick { epoch, now_ms } => Some((*epoch, *now_ms)),
@@ -273,8 +301,31 @@ pub(super) fn decode(body: &[u8]) -> Result<Record, String> {
             received_ms,
             format,
             events,
-            lines: unpack(packing, lines_bytes, rest)?,
+            lines: Lines::kept(packing, lines_bytes, rest)?,
+            decoded: None,
         }),
+        Head::DecodedBatch {
+            producer,
+            received_ms,
+            format,
+            events,
+            lines_bytes,
+            packing,
+            decoded_bytes,
+        } => {
+            let (decoded, rest) = usize::try_from(decoded_bytes)
+                .ok()
+                .and_then(|bytes| rest.split_at_checked(bytes))
+                .ok_or_else(|| format!("{decoded_bytes} decoded bytes in {}", rest.len()))?;
+            Ok(Record::Batch {
+                producer: producer.map(|(name, sequence)| (name.to_owned(), sequence)),
+                received_ms,
+                format,
+                events,
+                lines: Lines::kept(packing, lines_bytes, rest)?,
+                decoded: Some(Bytes::copy_from_slice(decoded)),
+            })
+        }
         Head::Command { at_ms, actor } => Ok(Record::Command {
             at_ms,
             actor: actor.to_owned(),
@@ -304,6 +355,9 @@ pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
     let (events, tick, producer) = match head {
         Head::Batch {
             producer, events, ..
+        }
+        | Head::DecodedBatch {
+            producer, events, ..
         } => (events, None, producer),
         Head::Command { .. } | Head::RuleBook { .. } => (0, None, None),
         Head::Tick { epoch, now_ms } => (0, Some((epoch, now_ms)), None),
@@ -322,26 +376,5 @@ fn split(body: &[u8]) -> Result<(Head<'_>, &[u8]), String> {
             Err(format!("{} bytes too many", rest.len()))
         }
         _ => Ok((head, rest)),
-    }
-}
-
-fn unpack(packing: Packing, lines_bytes: u64, packed: &[u8]) -> Result<Bytes, String> {
-    let bytes = usize::try_from(lines_bytes)
-        .ok()
-        .filter(|&bytes| bytes <= RECORD_BYTES_MAX)
-        .ok_or_else(|| format!("{lines_bytes} bytes of lines are over {RECORD_BYTES_MAX}"))?;
-    let lines = match packing {
-        Packing::Raw => Bytes::copy_from_slice(packed),
-        Packing::Lz4 => lz4_flex::block::decompress(packed, bytes)
-            .map_err(|e| e.to_string())?
-            .into(),
-    };
-    if lines.len() == bytes {
-        Ok(lines)
-    } else {
-        Err(format!(
-            "{} bytes of lines where {bytes} were written",
-            lines.len()
-        ))
     }
 }

@@ -1,6 +1,7 @@
 //! The producers' side of the writer: handing records in, the refusals, the counts. Nothing here waits
 //! for the disk except who asks to.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -56,6 +57,9 @@ pub enum SubmitError {
     /// The producer's sequence went back, and not to a batch that is known: nothing was kept.
     #[error(transparent)]
     SequenceBack(JournalError),
+    /// The producer is new, and there is no room to remember it: nothing was kept.
+    #[error(transparent)]
+    ProducersFull(JournalError),
     /// Only the writer makes ticks.
     #[error("a tick cannot be submitted: the journal makes its own")]
     Tick,
@@ -73,6 +77,7 @@ impl From<JournalError> for SubmitError {
             JournalError::Full { .. } => Self::Full(error),
             JournalError::TooLarge { .. } => Self::TooLarge(error),
             JournalError::SequenceBack { .. } => Self::SequenceBack(error),
+            JournalError::ProducersFull { .. } => Self::ProducersFull(error),
             _ => Self::Failed(error),
         }
     }
@@ -97,6 +102,10 @@ pub struct WriterStats {
     pub duplicates_total: u64,
     /// Producers remembered.
     pub producers: usize,
+    /// Producers forgotten since the journal began: a repeat of theirs would count again.
+    pub producers_forgotten_total: u64,
+    /// Batches refused since the start because their producer was new and there was no room for it.
+    pub refused_names_total: u64,
     /// Submissions refused since the start because the disk was full.
     pub refused_full_total: u64,
     /// The last group failed for lack of space.
@@ -105,8 +114,12 @@ pub struct WriterStats {
     pub space: SpaceNow,
     /// Batches refused since the start because the room was low.
     pub refused_low_total: u64,
-    /// Submissions refused since the start because the queue was full.
+    /// Submissions refused since the start because the queue was full, of requests or of bytes.
     pub refused_busy_total: u64,
+    /// Submissions refused since the start for the number of requests, by the limit or a share of it.
+    pub over_requests_total: u64,
+    /// Submissions refused since the start for their bytes, by the limit or a share of it.
+    pub over_bytes_total: u64,
     /// Submissions refused since the start because their producer had its share of the queue.
     pub refused_share_total: u64,
     /// Submissions waiting for their answer.
@@ -144,6 +157,8 @@ impl<A> Shared<A> {
             queue_bytes: depth.bytes,
             refused_busy_total: depth.refused_busy_total,
             refused_share_total: depth.refused_share_total,
+            over_requests_total: depth.over_requests_total,
+            over_bytes_total: depth.over_bytes_total,
             ..*self.stats()
         }
     }
@@ -185,6 +200,19 @@ impl<A: Send + Default + 'static> Submitter<A> {
         holder: Holder,
         submit: Submit<A>,
     ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
+        self.try_submit_from(None, holder, submit)
+    }
+
+    /// [`Submitter::try_submit_for`] of what came from an address: new producers are shared out by it.
+    ///
+    /// # Errors
+    /// As [`Submitter::try_submit_for`].
+    pub fn try_submit_from(
+        &self,
+        peer: Option<IpAddr>,
+        holder: Holder,
+        submit: Submit<A>,
+    ) -> Result<oneshot::Receiver<Result<Ack, SubmitError>>, SubmitError> {
         if matches!(submit.record, Record::Tick { .. }) {
             return Err(SubmitError::Tick);
         }
@@ -200,6 +228,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
             .map_err(|refusal| self.refused(refusal))?;
         let prepared = submit
             .prepare(self.shared.record_bytes_max)
+            .map(|prepared| prepared.coming_from(peer))
             .inspect_err(|_| queue.release([(&holder, Amount::request(bytes))]))?;
         let (reply, answer) = oneshot::channel();
         let job = Job {
@@ -218,7 +247,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
     ///
     /// # Errors
     /// As [`Submitter::try_submit`], and [`SubmitError::Full`], [`SubmitError::SequenceBack`],
-    /// [`SubmitError::Failed`].
+    /// [`SubmitError::ProducersFull`], [`SubmitError::Failed`].
     pub async fn submit(&self, submit: Submit<A>) -> Result<Ack, SubmitError> {
         self.try_submit(submit)?
             .await

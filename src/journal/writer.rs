@@ -308,7 +308,12 @@ impl<A: Send + Default + 'static> Serving<A> {
             .map(|job| (job.prepared, (job.holder, job.bytes, job.reply)))
             .unzip();
         let mut done = self.epochs.commit(prepared, close, (self.clock)());
-        self.note_group(requests, done.failure.as_ref());
+        let refused_names = done
+            .answers
+            .iter()
+            .filter(|answer| matches!(answer, Err(JournalError::ProducersFull { .. })));
+        let refused_names = refused_names.count() as u64;
+        self.note_group(requests, refused_names, done.failure.as_ref());
         // Repeats and refused records are held no longer. Before the answers, so that who has one
         // finds the room given back.
         let answers = rest.iter().zip(&done.answers);
@@ -351,10 +356,11 @@ impl<A: Send + Default + 'static> Serving<A> {
         })
     }
 
-    fn note_group(&self, requests: usize, failure: Option<&JournalError>) {
+    fn note_group(&self, requests: usize, refused_names: u64, failure: Option<&JournalError>) {
         self.note_stats();
         let mut stats = self.shared.stats();
         stats.groups_total += 1;
+        stats.refused_names_total += refused_names;
         let full = matches!(failure, Some(JournalError::Full { .. }));
         if full {
             stats.refused_full_total += requests as u64;
@@ -385,7 +391,9 @@ impl<A: Send + Default + 'static> Serving<A> {
         stats.epochs_total = epochs_total;
         stats.next = next;
         stats.duplicates_total = self.epochs.duplicates_total();
-        stats.producers = self.epochs.producers_total();
+        let remembered = self.epochs.remembered();
+        stats.producers = remembered.len();
+        stats.producers_forgotten_total = remembered.forgotten_total();
     }
 }
 

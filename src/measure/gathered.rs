@@ -1,54 +1,112 @@
-//! A measure in the making: values are listed as they come and sorted once.
+//! Measures in the making: what facts say of many panes is listed as it comes, and sorted once.
 
 use crate::measure::{Extremes, Histogram, Measure, Parts, bucket_of, to_fixed};
 
-/// Facts gathered for one pane.
+/// Facts gathered for panes, each of which has a number.
 #[derive(Clone, Debug, Default)]
 pub struct Gathered {
+    panes: Vec<Pane>,
+    /// Buckets of the histograms as they came, each with its pane.
+    buckets: Vec<(u32, i32)>,
+    /// The same of the values of which extremes are kept.
+    values: Vec<(u32, i64)>,
+}
+
+/// What is known of one pane besides what is listed.
+#[derive(Clone, Debug, Default)]
+struct Pane {
     count: i64,
     valued: i64,
     sum: i128,
-    buckets: Vec<i32>,
-    values: Vec<i64>,
+    /// How many buckets are listed.
+    buckets: u32,
+    /// How many values are listed.
+    values: u32,
 }
 
 impl Gathered {
-    /// Adds one fact; NaN stands for no measured value.
-    pub fn add(&mut self, value: f64, parts: Parts) {
-        self.count += 1;
+    /// Begins a pane; tells its number.
+    pub fn begin(&mut self) -> u32 {
+        self.panes.push(Pane::default());
+        self.panes.len() as u32 - 1
+    }
+
+    /// Adds one fact to a pane that was begun; NaN stands for no measured value.
+    pub fn add(&mut self, number: u32, value: f64, parts: Parts) {
+        let pane = &mut self.panes[number as usize];
+        pane.count += 1;
         if value.is_nan() {
             return;
         }
         let fixed = to_fixed(value);
-        self.valued += 1;
-        self.sum += i128::from(fixed);
+        pane.valued += 1;
+        pane.sum += i128::from(fixed);
         if parts.histogram {
-            self.buckets.push(bucket_of(value));
+            pane.buckets += 1;
+            self.buckets.push((number, bucket_of(value)));
         }
         if parts.extremes {
-            self.values.push(fixed);
+            pane.values += 1;
+            self.values.push((number, fixed));
         }
     }
 
-    /// The measure of all that was added.
-    pub fn measure(mut self) -> Measure {
-        self.values.sort_unstable();
-        let mut extremes: Vec<(i64, i64)> = Vec::new();
-        for value in self.values {
-            match extremes.last_mut() {
-                Some((last, count)) if *last == value => *count += 1,
-                _ => extremes.push((value, 1)),
+    /// The measures of all panes by their numbers; begins anew.
+    pub fn measures(&mut self) -> Vec<Measure> {
+        let mut buckets = by_pane(
+            &mut self.buckets,
+            self.panes.iter().map(|pane| pane.buckets),
+        );
+        let mut values = by_pane(&mut self.values, self.panes.iter().map(|pane| pane.values));
+        let (mut buckets, mut values) = (buckets.as_mut_slice(), values.as_mut_slice());
+        let measure = |pane: Pane| {
+            let own_buckets;
+            let own_values;
+            (own_buckets, buckets) =
+                std::mem::take(&mut buckets).split_at_mut(pane.buckets as usize);
+            (own_values, values) = std::mem::take(&mut values).split_at_mut(pane.values as usize);
+            Measure {
+                count: pane.count,
+                good: 0,
+                valued: pane.valued,
+                sum: pane.sum,
+                histogram: Histogram::from_buckets(own_buckets),
+                extremes: extremes_of(own_values),
             }
-        }
-        Measure {
-            count: self.count,
-            good: 0,
-            valued: self.valued,
-            sum: self.sum,
-            histogram: Histogram::from_buckets(&mut self.buckets),
-            extremes: (!extremes.is_empty()).then(|| Box::new(Extremes(extremes))),
-        }
+        };
+        self.panes.drain(..).map(measure).collect()
     }
+}
+
+/// What was listed, pane by pane; the list is empty then, and keeps its memory.
+fn by_pane<T: Copy + Default>(
+    listed: &mut Vec<(u32, T)>,
+    lengths: impl Iterator<Item = u32>,
+) -> Vec<T> {
+    let mut sorted = vec![T::default(); listed.len()];
+    if listed.is_empty() {
+        return sorted;
+    }
+    let mut end = 0;
+    let begin = |length| {
+        let begin = end;
+        end += length as usize;
+        begin
+    };
+    let mut next: Vec<usize> = lengths.map(begin).collect();
+    for (number, item) in listed.drain(..) {
+        let at = &mut next[number as usize];
+        sorted[*at] = item;
+        *at += 1;
+    }
+    sorted
+}
+
+fn extremes_of(values: &mut [i64]) -> Option<Box<Extremes>> {
+    values.sort_unstable();
+    let counted = values.chunk_by(|a, b| a == b);
+    let counted = counted.map(|equal| (equal[0], equal.len() as i64));
+    (!values.is_empty()).then(|| Box::new(Extremes(counted.collect())))
 }
 
 #[cfg(test)]
@@ -63,14 +121,21 @@ mod tests {
             histogram: true,
             extremes: true,
         };
-        let values = [3.0, 1.0, 3.0, f64::NAN, -2.5, 1.0];
+        let values = [3.0, 1.0, 3.0, f64::NAN, -2.5, 1.0, 7.0, 3.0];
         let mut gathered = Gathered::default();
-        let mut added = Measure::default();
-        for value in values {
-            gathered.add(value, parts);
-            let value = (!value.is_nan()).then_some(value);
-            added.plus_equals(&Measure::of(value, 1, parts));
+        // Its memory is used again.
+        for _ in 0..2 {
+            let mut added = [Measure::default(), Measure::default(), Measure::default()];
+            added.iter().for_each(|_| {
+                gathered.begin();
+            });
+            for (at, value) in values.into_iter().enumerate() {
+                let pane = at % 2;
+                gathered.add(pane as u32, value, parts);
+                let value = (!value.is_nan()).then_some(value);
+                added[pane].plus_equals(&Measure::of(value, 1, parts));
+            }
+            assert_eq!(gathered.measures(), added);
         }
-        assert_eq!(gathered.measure(), added);
     }
 }

@@ -32,17 +32,16 @@ pub fn bucket_value(bucket: i32) -> f64 {
 pub struct Histogram(Vec<(i32, i32)>);
 
 impl Histogram {
-    /// Builds a histogram from bucket numbers in any order, emptying the scratch list.
-    pub fn from_buckets(buckets: &mut Vec<i32>) -> Histogram {
+    /// Builds a histogram from bucket numbers in any order; sorts them.
+    pub fn from_buckets(buckets: &mut [i32]) -> Histogram {
         buckets.sort_unstable();
-        let mut counts: Vec<(i32, i32)> = Vec::new();
-        for bucket in buckets.drain(..) {
-            match counts.last_mut() {
-                Some((last, count)) if *last == bucket => *count += 1,
-                _ => counts.push((bucket, 1)),
-            }
-        }
-        counts.shrink_to_fit();
+        let distinct = buckets.chunk_by(|a, b| a == b).count();
+        let mut counts = Vec::with_capacity(distinct);
+        counts.extend(
+            buckets
+                .chunk_by(|a, b| a == b)
+                .map(|equal| (equal[0], equal.len() as i32)),
+        );
         Histogram(counts)
     }
 
@@ -69,28 +68,34 @@ impl Histogram {
             self.0.clone_from(&other.0);
             return;
         }
-        let mut merged = Vec::with_capacity(self.0.len() + other.0.len());
-        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
-        loop {
-            match (mine.peek(), theirs.peek()) {
-                (Some((a, x)), Some((b, y))) if a == b => {
-                    if x + y != 0 {
-                        merged.push((*a, x + y));
-                    }
-                    mine.next();
-                    theirs.next();
+        // In place, from the end: most panes have room, or need one allocation.
+        let (mut mine, mut theirs) = (self.0.len(), other.0.len());
+        let mut into = mine + new_buckets(&self.0, &other.0);
+        self.0.reserve_exact(into - mine);
+        self.0.resize(into, (0, 0));
+        let mut has_zero = false;
+        while theirs > 0 {
+            into -= 1;
+            let (bucket, count) = other.0[theirs - 1];
+            self.0[into] = match mine.checked_sub(1).map(|at| self.0[at]) {
+                Some(known) if known.0 > bucket => {
+                    mine -= 1;
+                    known
                 }
-                (Some((a, _)), Some((b, _))) => {
-                    let next = if a < b { mine.next() } else { theirs.next() };
-                    merged.extend(next);
+                Some((known, before)) if known == bucket => {
+                    (mine, theirs) = (mine - 1, theirs - 1);
+                    has_zero |= before + count == 0;
+                    (bucket, before + count)
                 }
-                (Some(_), None) => merged.extend(mine.next()),
-                (None, Some(_)) => merged.extend(theirs.next()),
-                (None, None) => break,
-            }
+                _ => {
+                    theirs -= 1;
+                    (bucket, count)
+                }
+            };
         }
-        merged.shrink_to_fit();
-        self.0 = merged;
+        if has_zero {
+            self.0.retain(|(_, count)| *count != 0);
+        }
     }
 
     /// Becomes the histogram of these buckets, which come sorted; its memory is used again.
@@ -118,6 +123,16 @@ impl Histogram {
     pub fn heap_bytes(&self) -> usize {
         self.0.capacity() * size_of::<(i32, i32)>()
     }
+}
+
+/// How many buckets of `other` are not in `known`.
+fn new_buckets(known: &[(i32, i32)], other: &[(i32, i32)]) -> usize {
+    let mut known = known.iter().peekable();
+    let is_new = |(bucket, _): &&(i32, i32)| {
+        while known.next_if(|(before, _)| before < bucket).is_some() {}
+        known.peek().is_none_or(|(next, _)| next != bucket)
+    };
+    other.iter().filter(is_new).count()
 }
 
 #[cfg(test)]

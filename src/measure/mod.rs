@@ -15,7 +15,7 @@ mod total;
 
 pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
-pub use packed::{Packed, put};
+pub use packed::{Packed, put, put_signed};
 pub use total::Total;
 
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};

@@ -42,10 +42,33 @@ impl<'a> Packed<'a> {
         bytes
     }
 
+    /// What every packed measure begins with.
+    pub(super) fn sums(&mut self) -> Sums {
+        let count = self.signed();
+        let good = count.wrapping_sub(self.signed());
+        let valued = count.wrapping_sub(self.signed());
+        let low = self.signed();
+        let high = self.signed().wrapping_add(low >> 63);
+        Sums {
+            count,
+            good,
+            valued,
+            sum: (i128::from(high) << 64) | i128::from(low as u64),
+        }
+    }
+
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The numbers of a measure without its lists.
+pub(super) struct Sums {
+    pub(super) count: i64,
+    pub(super) good: i64,
+    pub(super) valued: i64,
+    pub(super) sum: i128,
 }
 
 /// Writes a number without a sign.
@@ -58,8 +81,9 @@ pub fn put(mut number: u64, into: &mut Vec<u8>) {
     into.push(number as u8);
 }
 
+/// Writes a number with its sign in the lowest bit.
 #[inline]
-fn put_signed(number: i64, into: &mut Vec<u8>) {
+pub fn put_signed(number: i64, into: &mut Vec<u8>) {
     put(((number << 1) ^ (number >> 63)) as u64, into);
 }
 
@@ -97,12 +121,12 @@ impl Measure {
 
     /// Becomes the measure that was packed; what it keeps on the heap is used again.
     pub fn unpack(&mut self, mut from: Packed<'_>) {
-        self.count = from.signed();
-        self.good = self.count.wrapping_sub(from.signed());
-        self.valued = self.count.wrapping_sub(from.signed());
-        let low = from.signed();
-        let high = from.signed().wrapping_add(low >> 63);
-        self.sum = (i128::from(high) << 64) | i128::from(low as u64);
+        Sums {
+            count: self.count,
+            good: self.good,
+            valued: self.valued,
+            sum: self.sum,
+        } = from.sums();
         let mut before = 0_i64;
         let buckets = from.number();
         self.histogram.refill((0..buckets).map_while(|_| {

@@ -3,7 +3,7 @@
 //! A scratch value that is cleared and used again: windows overlap, and copying a sparse histogram
 //! into each of them is what slows incremental engines most.
 
-use crate::measure::{Measure, SUM_SCALE, bucket_value};
+use crate::measure::{Measure, Packed, SUM_SCALE, bucket_value};
 
 /// Sum of measures.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,37 @@ impl Total {
         }
     }
 
+    /// Adds a pane as [`Measure::pack`] wrote it, without making a measure of it.
+    pub fn add_packed(&mut self, mut from: Packed<'_>) {
+        let sums = from.sums();
+        self.count += sums.count;
+        self.good += sums.good;
+        self.valued += sums.valued;
+        self.sum += sums.sum;
+        let mut bucket = 0_i64;
+        for _ in 0..from.number() {
+            if from.is_empty() {
+                return;
+            }
+            bucket = bucket.wrapping_add(from.signed());
+            let (bucket, count) = (bucket as i32, from.signed() as i32);
+            self.cover(bucket, bucket);
+            self.counts[(bucket - self.low) as usize] += i64::from(count);
+        }
+        let mut value = 0_i64;
+        for number in 1..from.number() {
+            if from.is_empty() {
+                return;
+            }
+            value = value.wrapping_add(from.signed());
+            from.signed();
+            if number == 1 {
+                self.least = Some(self.least.map_or(value, |least| least.min(value)));
+            }
+            self.greatest = Some(self.greatest.map_or(value, |most| most.max(value)));
+        }
+    }
+
     /// Arithmetic mean of the measured values.
     ///
     /// One division of two numbers that are exact below 2^53, so it equals the textbook mean.
@@ -92,6 +123,7 @@ impl Total {
     }
 
     /// Makes room for the buckets `first..=last`; the whole range of doubles is 1 MiB of counts.
+    #[inline]
     fn cover(&mut self, first: i32, last: i32) {
         if self.counts.is_empty() {
             self.low = first;

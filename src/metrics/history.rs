@@ -18,6 +18,11 @@ pub(super) fn history(counts: HistoryCounts, page: &mut Vec<MetricFamily>) {
             "Newest epoch in the history; -1 before the first.",
             counts.epoch as f64,
         ),
+        (
+            "history_bytes",
+            "Size of the history's tables, as its database tells it.",
+            counts.bytes as f64,
+        ),
     ];
     for (name, help, value) in gauges {
         Family::gauge(name, help, &[]).with(value).finish(page);
@@ -32,6 +37,11 @@ pub(super) fn history(counts: HistoryCounts, page: &mut Vec<MetricFamily>) {
             "history_rows_left_out_total",
             "Rows left out of the history because it did not keep up.",
             counts.left_out,
+        ),
+        (
+            "history_rows_forgotten_total",
+            "Rows that went from the history because it was as large as history.bytes_max.",
+            counts.forgotten,
         ),
         (
             "history_failures_total",

@@ -12,7 +12,7 @@ use prometheus::proto::MetricFamily;
 
 use crate::event::RefusalReason;
 use crate::metrics::family::Family;
-use crate::metrics::{Metrics, NotifyCounts, Scrape};
+use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape};
 
 /// What there may be of each, by the limit's name in the configuration.
 pub type LimitSizes = BTreeMap<String, u64>;
@@ -34,6 +34,10 @@ pub enum EdgeLimit {
     InFlightBytes,
     /// `http.connections_max`
     Connections,
+    /// `http.connections_per_peer_max`
+    ConnectionsPerPeer,
+    /// `http.write_timeout_ms`
+    WriteTimeout,
     /// `http.window_rows_max`
     WindowRows,
     /// `journal.record_bytes_max`
@@ -85,6 +89,7 @@ pub(super) fn limits(
     scrape: &Scrape<'_>,
     metrics: &Metrics,
     mails: &NotifyCounts,
+    history: HistoryCounts,
     page: &mut Vec<MetricFamily>,
 ) {
     let mut held = Family::gauge(
@@ -108,7 +113,12 @@ pub(super) fn limits(
         .into_iter()
         .chain(journal(scrape, metrics))
         .chain(http(scrape, metrics))
-        .chain(mail(mails));
+        .chain(mail(mails))
+        .chain([Row::stock(
+            "history.bytes_max",
+            history.bytes,
+            history.forgotten,
+        )]);
     for row in rows {
         if let Some(is) = row.held {
             held.add([row.name], is as f64);
@@ -152,7 +162,6 @@ fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
 
 fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let stats = scrape.journal;
-    let refused = stats.refused_busy_total + stats.refused_share_total;
     // A file system that does not say has no row.
     let free = Row {
         name: "journal.disk_free_bytes_min",
@@ -163,9 +172,18 @@ fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
         Row::stock(
             "journal.queue_requests_max",
             stats.queue_requests as u64,
-            refused,
+            stats.over_requests_total,
         ),
-        Row::stock("journal.queue_bytes_max", stats.queue_bytes as u64, refused),
+        Row::stock(
+            "journal.queue_bytes_max",
+            stats.queue_bytes as u64,
+            stats.over_bytes_total,
+        ),
+        Row::stock(
+            "journal.producers_max",
+            stats.producers as u64,
+            stats.refused_names_total,
+        ),
         free,
         Row::of_one(
             "journal.record_bytes_max",
@@ -203,6 +221,11 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
             scrape.connections,
             over(EdgeLimit::Connections),
         ),
+        Row::of_one(
+            "http.connections_per_peer_max",
+            over(EdgeLimit::ConnectionsPerPeer),
+        ),
+        Row::of_one("http.write_timeout_ms", over(EdgeLimit::WriteTimeout)),
         Row::stock(
             "http.kqi_objects_max",
             objects as u64,
@@ -222,6 +245,11 @@ fn mail(mails: &NotifyCounts) -> Vec<Row<'static>> {
         ),
         Row::stock("mail.in_flight_max", mails.in_flight, mails.rounds_full),
         Row::of_one("mail.attempts_max", mails.exhausted),
+        Row::stock(
+            "mail.ledger_bytes_max",
+            mails.ledger_bytes,
+            mails.ledger_forgotten,
+        ),
     ]
 }
 

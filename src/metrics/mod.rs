@@ -10,6 +10,7 @@ mod engine;
 mod family;
 mod health;
 mod history;
+mod journal;
 mod kqi;
 mod limits;
 mod notify;
@@ -76,6 +77,10 @@ pub struct NotifyCounts {
     pub minute_most: u64,
     /// Deliveries to webhooks since the start.
     pub webhooks: u64,
+    /// Size of the ledger, bytes.
+    pub ledger_bytes: u64,
+    /// Mails that went from the ledger since the start because it was as large as it may be.
+    pub ledger_forgotten: u64,
 }
 
 /// Where the mail room's counts are read.
@@ -94,6 +99,10 @@ pub struct HistoryCounts {
     pub waiting: u64,
     /// Newest epoch in it; -1 before the first.
     pub epoch: i64,
+    /// Its size as far as it is known, bytes.
+    pub bytes: u64,
+    /// Rows that went since the start because it was as large as it may be.
+    pub forgotten: u64,
 }
 
 /// Where the history's counts are read.
@@ -110,6 +119,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
+    probes: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
@@ -168,6 +178,11 @@ impl Metrics {
             &["route", "method", "status"],
         )?;
         registry.register(Box::new(http.clone()))?;
+        let probes = counters(
+            "chrysalis_blackbox_scrapes_total",
+            "Questions to blackbox exporters since the start, by probe and how they ended: told, no_answer, refused.",
+            &["probe", "outcome"],
+        )?;
         let action_links = counters(
             "chrysalis_action_links_total",
             "Requests to links of mails since the start, by what came of them.",
@@ -198,6 +213,7 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             action_links,
+            probes,
             verdict,
             notify: OnceLock::new(),
             history: OnceLock::new(),
@@ -294,6 +310,11 @@ impl Metrics {
     /// Somebody came by a link of a mail.
     pub(crate) fn came_by_link(&self, outcome: &'static str) {
         self.action_links.with_label_values(&[outcome]).inc();
+    }
+
+    /// An exporter was asked; names of probes are the configuration's.
+    pub fn probed(&self, probe: &str, outcome: &str) {
+        self.probes.with_label_values(&[probe, outcome]).inc();
     }
 
     /// What the mail room tells; nothing before it is there.

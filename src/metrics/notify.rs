@@ -18,6 +18,11 @@ pub(super) fn notify(counts: &NotifyCounts, page: &mut Vec<MetricFamily>) {
             "Notices given up: GET /v1/notices?state=dead lists them, an operator can send them again.",
             counts.dead_letters,
         ),
+        (
+            "notices_ledger_bytes",
+            "Size of the ledger of notices.",
+            counts.ledger_bytes,
+        ),
     ];
     for (name, help, value) in gauges {
         Family::gauge(name, help, &[])

@@ -8,7 +8,7 @@ use crate::engine::Snapshot;
 use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
-    Metrics, checkpoint, crossing, engine, health, history, kqi, limits, notify, reports,
+    Metrics, checkpoint, crossing, engine, health, history, journal, kqi, limits, notify, reports,
 };
 
 /// What a page is made of.
@@ -40,7 +40,7 @@ impl Metrics {
     pub fn page(&self, scrape: &Scrape<'_>) -> Result<Vec<u8>, prometheus::Error> {
         let mut families = self.registry.gather();
         engine::state(scrape, &mut families);
-        engine::journal(scrape, &mut families);
+        journal::journal(scrape, &mut families);
         checkpoint::checkpoint(scrape, &mut families);
         reports::reports(scrape, &mut families);
         engine::event_time(scrape, &mut families);
@@ -50,11 +50,13 @@ impl Metrics {
         crossing::crossings(scrape.snapshot, &mut families);
         let mails = self.notify_counts();
         let sent = mails.clone().unwrap_or_default();
-        limits::limits(scrape, self, &sent, &mut families);
+        let recorded = self.history_counts();
+        let kept = recorded.unwrap_or_default();
+        limits::limits(scrape, self, &sent, kept, &mut families);
         if let Some(counts) = mails {
             notify::notify(&counts, &mut families);
         }
-        if let Some(counts) = self.history_counts() {
+        if let Some(counts) = recorded {
             history::history(counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);

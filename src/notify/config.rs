@@ -21,7 +21,8 @@ pub struct MailConfig {
     /// Mails to one recipient within one minute of the clock, the last quarter of them only for what is
     /// critical; what is beyond is told by one digest when the minute is over.
     pub per_recipient_minute_max: u32,
-    /// Attempts after which a passing failure is given up: a dead letter.
+    /// Attempts after which a passing failure is given up: a dead letter. With the longest wait between two,
+    /// `backoff_ms_max`, it says for how long a server may be away.
     pub attempts_max: u32,
     /// Wait after the first failed attempt, ms; doubled after each further one.
     pub backoff_ms_min: i64,
@@ -33,6 +34,9 @@ pub struct MailConfig {
     pub queued_max: u64,
     /// Days after which sent mails and dead letters are forgotten.
     pub keep_days: u32,
+    /// Size of the ledger, bytes; beyond it the mails that were sent first are forgotten before their days are
+    /// over, then the oldest dead letters. What waits is bounded by `queued_max`.
+    pub ledger_bytes_max: u64,
 }
 
 impl Default for MailConfig {
@@ -45,12 +49,15 @@ impl Default for MailConfig {
             outbox: None,
             // Judgement: one every two seconds is more than anybody reads one by one.
             per_recipient_minute_max: 30,
-            attempts_max: 12,
+            // Five days at a quarter of an hour each: RFC 5321, 4.5.4.1, wants four or five at least.
+            attempts_max: 480,
             backoff_ms_min: 5_000,
             backoff_ms_max: 15 * 60_000,
             in_flight_max: 4,
             queued_max: 10_000,
             keep_days: 30,
+            // Judgement: some 40,000 mails with their charts.
+            ledger_bytes_max: 2 << 30,
         }
     }
 }
@@ -116,7 +123,7 @@ mod tests {
             (smtp.security, smtp.timeout_s, smtp.port),
             (Security::Starttls, 30, None)
         );
-        assert_eq!(config.attempts_max, 12);
+        assert_eq!(config.attempts_max, 480);
         let error = serde_json::from_str::<MailConfig>(r#"{"smtp":{"host":"m","pasword":"x"}}"#);
         assert!(
             error

@@ -9,7 +9,7 @@ use crate::alerting::NoticeReason;
 use crate::store::{DIGEST, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting`, `dead_letters`,
-/// `in_flight` and `minute_most` only grows.
+/// `in_flight`, `minute_most` and `ledger_bytes` only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotifyCounts {
     /// Notices recorded to be sent.
@@ -54,6 +54,10 @@ pub struct NotifyCounts {
     pub dead_letters: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
+    /// Size of the ledger, bytes.
+    pub ledger_bytes: u64,
+    /// Mails that went from the ledger because it was as large as it may be.
+    pub ledger_forgotten: u64,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +83,8 @@ pub(super) struct Counters {
     pub(super) waiting: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) ledger_failures: AtomicU64,
+    pub(super) ledger_bytes: AtomicU64,
+    pub(super) ledger_forgotten: AtomicU64,
 }
 
 const FAILURES: [Failure; 3] = [Failure::Transient, Failure::Setup, Failure::Permanent];
@@ -139,6 +145,8 @@ impl Counters {
             waiting: get(&self.waiting),
             dead_letters: get(&self.dead_letters),
             ledger_failures: get(&self.ledger_failures),
+            ledger_bytes: get(&self.ledger_bytes),
+            ledger_forgotten: get(&self.ledger_forgotten),
         }
     }
 }

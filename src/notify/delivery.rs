@@ -327,6 +327,16 @@ impl Delivery {
                 "too many mails wait: the oldest are dead letters now"
             );
         }
+        let bytes_max = self.config.ledger_bytes_max;
+        if self.counters.ledger_bytes.load(Ordering::Relaxed) > bytes_max {
+            let forgotten = self.ledger.forget_beyond(bytes_max).await?;
+            add(&self.counters.ledger_forgotten, forgotten);
+            warn!(
+                forgotten,
+                bytes_max, "the ledger is as large as it may be: the oldest mails are forgotten"
+            );
+            self.note_size().await?;
+        }
         if now_ms - self.forgot_at_ms >= FORGET_EVERY_MS {
             self.forgot_at_ms = now_ms;
             let before_ms = now_ms - i64::from(self.config.keep_days) * DAY_MS;
@@ -344,9 +354,16 @@ impl Delivery {
             return Ok(());
         }
         self.counted_at_ms = now_ms;
+        self.note_size().await?;
         let (waiting, dead) = self.ledger.unsettled().await?;
         self.counters.waiting.store(waiting, Ordering::Relaxed);
         self.counters.dead_letters.store(dead, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn note_size(&self) -> Result<(), LedgerError> {
+        let bytes = self.ledger.bytes().await?;
+        self.counters.ledger_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -408,7 +425,13 @@ mod tests {
                 "attempt {attempt}: {ms}"
             );
         }
-        assert_eq!(wait(12, Failure::Transient), -1);
+        assert_eq!(wait(480, Failure::Transient), -1);
+        // A server that is away is waited for as long as mail servers wait for each other.
+        let days = (1..480)
+            .map(|attempt| wait(attempt, Failure::Transient))
+            .sum::<i64>()
+            / DAY_MS;
+        assert!((4..=5).contains(&days), "{days} days");
         assert_eq!(wait(1, Failure::Permanent), -1);
         assert!(
             wait(4_000_000, Failure::Setup) >= 900_000,

@@ -195,6 +195,7 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         urgency: 36,
         hops: 1,
         tickets: 12,
+        also: Vec::new(),
         acts: Vec::new(),
         explanation: text(
             "体验卡（长沙）目前异常，已转业务支撑中心处理。",

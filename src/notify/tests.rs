@@ -3,6 +3,7 @@
 mod delivering;
 mod digests;
 mod hooks;
+mod hooks_tls;
 mod links;
 mod message;
 mod reports;

@@ -147,7 +147,7 @@ fn an_output_that_cannot_be_written_ends_the_replay_though_the_input_goes_on() {
         let lines = (0..200).map(move |city| line_of(&format!("city-{city}"), T0 + at * 60_000));
         lines.collect::<Vec<_>>().join("\n") + "\n"
     };
-    std::fs::write(&first, (0..1_200).map(minute).collect::<String>()).unwrap();
+    std::fs::write(&first, (0..2_400).map(minute).collect::<String>()).unwrap();
     let mut options = options(folder.path(), vec![first, pipe.clone()]);
     // Writing to it says that the disk is full.
     std::fs::create_dir(folder.path().join("out")).unwrap();

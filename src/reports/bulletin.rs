@@ -231,15 +231,28 @@ fn push_alert(table: &mut Table, alert: &Alert, facts: &Facts<'_>) {
     ]);
 }
 
-/// Complaints counted by their filing, the most first.
+/// Complaints counted by their filing, the most first: of KQIs whose windows add up to exactly the period.
 fn complaints(facts: &Facts<'_>, report: &mut Report) {
     let sum = |totals: Option<crate::effect::Totals>| totals.map_or(0.0, |totals| totals.sum);
-    let mut counted: Vec<&Object<'_>> = facts
+    let (mut counted, others): (Vec<&Object<'_>>, Vec<&Object<'_>>) = facts
         .objects
         .iter()
         .filter(|object| object.kqi.stream == Stream::Complaint)
         .filter(|object| sum(object.now) > 0.0 || sum(object.before) > 0.0)
-        .collect();
+        .partition(|object| object.is_exact);
+    let upto_ms = facts.complaints_upto_ms;
+    if upto_ms < facts.period.to_ms && !(counted.is_empty() && others.is_empty()) {
+        let upto = facts.moment(upto_ms);
+        report.remarks.push(text(
+            format!("投诉数据目前只完整到 {upto}，其后的投诉尚未计入；统计窗口更长的指标不列出。"),
+            format!("Complaints are known in full up to {upto}; what came later is not counted yet, and KQIs with longer windows are left out."),
+        ));
+    } else if counted.is_empty() && !others.is_empty() {
+        report.remarks.push(text(
+            "投诉指标的统计窗口与本期起止不一致，不列出投诉数，以免计入其他日期。",
+            "The windows of the complaint KQIs do not add up to this period: no counts are given, for they would be of other days as well.",
+        ));
+    }
     counted.sort_by(|a, b| {
         let key = |object: &Object<'_>| (object.kqi.id.clone(), place(object.dimensions));
         sum(b.now)

@@ -24,6 +24,20 @@ pub fn csv(table: &Table, reader: &Reader) -> String {
     csv
 }
 
+/// Texts in columns, each as it is.
+pub fn csv_of_texts<'a>(columns: &[&str], rows: impl Iterator<Item = Vec<&'a str>>) -> String {
+    let mut csv = MARK.to_owned();
+    line(columns.iter().map(|column| quoted(column)), &mut csv);
+    for row in rows {
+        let cells = row.iter();
+        line(
+            cells.map(|cell| quoted(&harmless((*cell).to_owned()))),
+            &mut csv,
+        );
+    }
+    csv
+}
+
 fn line(cells: impl Iterator<Item = String>, csv: &mut String) {
     for (at, cell) in cells.enumerate() {
         if at > 0 {

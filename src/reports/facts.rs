@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub objects: Vec<Object<'a>>,
     /// Counters of the process.
     pub process: &'a Process,
+    /// Up to when complaints are known in full, event time, ms.
+    pub complaints_upto_ms: i64,
     /// Complaint records of the period.
     pub records: Records,
     /// Periods of this report since the one before that nobody was told.
@@ -42,7 +44,10 @@ pub struct Object<'a> {
     pub dimensions: &'a [(String, String)],
     /// Whether values add up; they are not scored then.
     pub is_count: bool,
-    /// In the period; `None` where nothing is known of it.
+    /// Whether its windows add up to exactly the period, and to the one before: sums of others would tell of other
+    /// days as well.
+    pub is_exact: bool,
+    /// In the period: windows of counts that lie in it, else those that ended in it; `None` where nothing is known.
     pub now: Option<Totals>,
     /// In the period before.
     pub before: Option<Totals>,
@@ -106,6 +111,13 @@ impl Facts<'_> {
     /// Whether an instant is in the period.
     pub(super) fn is_within(&self, at_ms: i64) -> bool {
         (self.period.from_ms..self.period.to_ms).contains(&at_ms)
+    }
+
+    /// An instant in the book's zone: `2026-03-02 08:30`; empty before the first.
+    pub(super) fn moment(&self, at_ms: i64) -> String {
+        let at = jiff::Timestamp::from_millisecond(at_ms).ok();
+        let at = at.and_then(|at| at.in_tz(&self.book.time_zone).ok());
+        at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M").to_string())
     }
 
     /// Objects that can be judged, and how many have too few samples or no past.

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::masking::mask;
 use crate::reports::demands::figure;
 use crate::reports::facts::{Facts, text};
 use crate::reports::report::{Report, Shown, Table, Value};
 use crate::reports::words::{state_text, words};
+use crate::rules::Text;
 use crate::triggers::{Explanation, Outcome, Trigger, by_urgency};
 
 const NOW: &[(&str, &str, &str, Shown)] = &[
@@ -79,7 +81,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
             facts.service_name(trigger.service.as_deref()),
             Value::name(trigger.cause.place.name()),
             trigger.title.clone().into(),
-            said.text.clone().into(),
+            shown(&said.text).into(),
             words(state_text(said.state.name()), said.state.name()).into(),
             Value::Time(said.at_ms),
             trigger
@@ -101,12 +103,17 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
             Value::Time(said.at_ms),
             facts.service_name(trigger.service.as_deref()),
             Value::name(trigger.cause.place.name()),
-            said.text.clone().into(),
+            shown(&said.text).into(),
             words(state_text(said.state.name()), said.state.name()).into(),
             Value::name(&trigger.id),
         ]);
     }
     report.tables.push(table);
+}
+
+/// A report goes to many: numbers of subscribers that somebody wrote into a reason are masked.
+fn shown(said: &Text) -> Text {
+    text(mask(&said.zh), mask(&said.en))
 }
 
 /// What agents look for: the service, then the place.

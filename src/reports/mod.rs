@@ -12,6 +12,7 @@ mod demands;
 mod effects;
 mod facts;
 mod frontline;
+mod parquet;
 mod report;
 mod show;
 mod suggestions;
@@ -22,8 +23,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use csv::csv;
+pub use csv::{csv, csv_of_texts};
 pub use facts::{Facts, Object, Records, build};
+pub use parquet::parquet;
 pub use report::{
     Bar, Chart, Column, Figure, ROWS_MAX, Report, ReportNotice, ReportTold, Shown, Table, Tone,
     Value,

@@ -54,6 +54,7 @@ fn benchmark(book: &RuleBook, cities: &[&str], mean: impl Fn(usize, usize) -> f6
                 kqi: of,
                 dimensions,
                 is_count: false,
+                is_exact: true,
                 now: Some(Totals {
                     sum: 0.0,
                     weighted: mean(kqi, city) * samples as f64,
@@ -77,6 +78,7 @@ fn benchmark(book: &RuleBook, cities: &[&str], mean: impl Fn(usize, usize) -> f6
         alerts: Vec::new(),
         objects: objects.collect(),
         process: &Process::default(),
+        complaints_upto_ms: 8,
         records: Records::default(),
         skipped: 0,
     })

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Stream;
 use crate::rules::{
-    HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places, Predicate, ReportRule,
-    TriggerPolicy,
+    ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
+    Predicate, ReportRule, TriggerPolicy,
 };
 
 /// A name in the two languages that people read here.
@@ -57,7 +57,9 @@ pub struct RuleBook {
     pub places: Places,
     /// Last-level nodes of the complaint tree that have a form.
     pub leaves: Vec<Leaf>,
-    /// Node codes of the complaint tree.
+    /// Complaint trees.
+    pub trees: ComplaintTrees,
+    /// Node codes of the complaint trees.
     pub codes: NodeCodes,
     /// Causes that are known by name.
     pub knowledge: Vec<KnowledgeEntry>,
@@ -112,6 +114,32 @@ pub enum Layer {
     Network,
 }
 
+/// What a platform's KQI looks at (domain fact H4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlatformScope {
+    /// The platform itself (平台内指标): load, capacity, answers.
+    InPlatform,
+    /// What passes between platforms (平台间指标): interfaces to the BOSS.
+    InterPlatform,
+}
+
+impl PlatformScope {
+    /// Every scope with its name in rule files and answers.
+    pub const NAMES: [(&'static str, PlatformScope); 2] = [
+        ("in_platform", PlatformScope::InPlatform),
+        ("inter_platform", PlatformScope::InterPlatform),
+    ];
+
+    /// The name in rule files and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            PlatformScope::InPlatform => "in_platform",
+            PlatformScope::InterPlatform => "inter_platform",
+        }
+    }
+}
+
 /// A key quality indicator: what is measured, how it is judged, who answers for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kqi {
@@ -123,6 +151,8 @@ pub struct Kqi {
     pub name: Text,
     /// Layer of the method.
     pub layer: Layer,
+    /// For a platform's KQI, whether it is of the platform itself or of its interfaces to others.
+    pub scope: Option<PlatformScope>,
     /// Stream it reads.
     pub stream: Stream,
     /// Which facts take part. The service condition is already part of it where the stream has one.
@@ -171,6 +201,9 @@ pub enum Aggregate {
     Max,
     /// Nearest-rank quantile of measured values, from logarithmic buckets (≤ 2 % relative error).
     Quantile(f64),
+    /// How far measured values lie apart: the quartile coefficient of dispersion, (Q3 − Q1) / (Q3 + Q1),
+    /// a share of one from the same buckets as quantiles. What is as steady as can be has zero.
+    Dispersion,
     /// Facts (good ones, where a good-condition is given) per 10,000 of a reference gauge,
     /// brought to `per_ms` of time.
     RatePer10k {

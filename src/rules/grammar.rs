@@ -4,6 +4,7 @@
 //! the field texts are what an editor shows.
 
 mod codes;
+mod confirm;
 mod crossing;
 mod health;
 mod kqi;
@@ -11,6 +12,7 @@ mod leaf;
 mod mms;
 mod reports;
 mod team;
+mod tree;
 
 use crate::rules::grammar::codes::CODE;
 use crate::rules::grammar::health::HEALTH;
@@ -19,6 +21,7 @@ use crate::rules::grammar::leaf::LEAF;
 use crate::rules::grammar::mms::MMS;
 use crate::rules::grammar::reports::REPORT;
 use crate::rules::grammar::team::{KNOWLEDGE, OUTLETS, TRIGGERS};
+use crate::rules::grammar::tree::TREE;
 use crate::rules::shape::{Field, Record, Shape};
 
 /// A field that must be given.
@@ -50,6 +53,7 @@ const STREAMS: &[&str] = &[
     "boss_connection",
     "complaint",
     "gauge",
+    "boss_wait",
 ];
 const LAYERS: &[&str] = &["experience", "platform", "network"];
 const SCALES: &[&str] = &["linear", "log"];
@@ -108,6 +112,11 @@ pub(crate) static BOOK: Record = Record {
             "knowledge",
             Shape::List(&Shape::Record(&KNOWLEDGE)),
             "What is known of causes: how to verify them, what mends them, who does.",
+        ),
+        may(
+            "trees",
+            Shape::List(&Shape::Record(&TREE)),
+            "Complaint trees: levels, nodes and their codes.",
         ),
         may(
             "codes",
@@ -210,6 +219,11 @@ static STREAM_TABLE: Record = Record {
             "gauge",
             Shape::Record(&STREAM),
             "Gauges: surveys, subscriber base, anything adjacent.",
+        ),
+        may(
+            "boss_wait",
+            Shape::Record(&STREAM),
+            "BOSS interface calls by their wait in the queue.",
         ),
     ],
 };

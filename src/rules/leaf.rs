@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Text;
+use crate::rules::{ConfirmRule, Text};
 
 /// A last-level node (末级节点).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Leaf {
     pub service: String,
     /// Questions in the order they are asked.
     pub questions: Vec<Question>,
+    /// How its complaints are confirmed.
+    pub confirm: Option<ConfirmRule>,
 }
 
 /// One question of a leaf's form.

@@ -3,16 +3,19 @@
 //! `files` and `syntax` read YAML into nodes with positions, `shape` holds them against the `grammar`, `check`
 //! makes a [`RuleBook`] of them or lists every [`Problem`], `score` judges values by it.
 
+mod annotate;
 mod book;
 mod calendar;
 mod check;
 mod codes;
+mod confirm;
 mod duration;
 mod files;
 mod grammar;
 mod health;
 mod knowledge;
 mod leaf;
+mod local;
 mod mms;
 mod places;
 mod plan;
@@ -26,6 +29,7 @@ mod syntax;
 mod team;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tree;
 
 pub(crate) use duration::{HOUR_MS, WEEK_MS, parse_duration, show_duration};
 pub(crate) use grammar::{may, must};
@@ -33,10 +37,12 @@ pub(crate) use problem::{Position, Problems, did_you_mean};
 pub(crate) use shape::{Record, Shape};
 pub(crate) use syntax::{Node, Value, parse_text};
 
+pub use annotate::concerns;
 pub use book::*;
 pub use calendar::Calendar;
 pub use check::{load, parse};
 pub use codes::NodeCodes;
+pub use confirm::{ConfirmRule, ConfirmVerdict, Finding};
 pub use files::read_files;
 pub use health::HealthWeights;
 pub use knowledge::{KnowledgeEntry, Remedy};
@@ -53,3 +59,4 @@ pub use team::{
     Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
     ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
 };
+pub use tree::{ComplaintTree, ComplaintTrees, TreeNode};

@@ -239,7 +239,10 @@ fn key_of(kqi: &Kqi) -> String {
 
 fn parts_of(kqi: &Kqi) -> Parts {
     Parts {
-        histogram: matches!(kqi.aggregate, Aggregate::Quantile(_)),
+        histogram: matches!(
+            kqi.aggregate,
+            Aggregate::Quantile(_) | Aggregate::Dispersion
+        ),
         extremes: matches!(kqi.aggregate, Aggregate::Min | Aggregate::Max),
     }
 }

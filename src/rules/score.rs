@@ -118,7 +118,10 @@ impl Kqi {
     /// Give it ratios and changes as shares of one, rates ready made, everything else raw.
     pub fn in_unit(&self, raw: f64) -> f64 {
         match (&self.aggregate, &self.unit) {
-            (Aggregate::Ratio | Aggregate::Change { .. }, Unit::Percent) => raw * 100.0,
+            (
+                Aggregate::Ratio | Aggregate::Change { .. } | Aggregate::Dispersion,
+                Unit::Percent,
+            ) => raw * 100.0,
             (
                 Aggregate::Sum
                 | Aggregate::Mean

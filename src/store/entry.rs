@@ -209,6 +209,19 @@ pub struct Wanted {
     pub offset: u32,
 }
 
+/// Which dead letters to send again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// To this address, in letters of either case.
+    pub recipient: Option<String>,
+    /// That failed so: `transient`, `setup` or `permanent`.
+    pub failure: Option<String>,
+    /// Most of them, the oldest first.
+    pub limit: u32,
+}
+
 /// Rows by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -52,16 +52,19 @@ impl Ledger {
 
     /// Opens or creates [`Ledger::FILE`] in `data_dir`, which must exist.
     pub async fn open(data_dir: &Path) -> Result<Ledger, LedgerError> {
-        let path = data_dir.join(Ledger::FILE);
+        Ledger::open_file(&data_dir.join(Ledger::FILE)).await
+    }
+
+    pub(super) async fn open_file(path: &Path) -> Result<Ledger, LedgerError> {
         let options = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL, not NORMAL: the engine goes on past an epoch because its notices are on disk.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Ledger::migrated(pool, options, &path).await
+        Ledger::migrated(pool, options, path).await
     }
 
     /// A ledger that is gone with its last clone.
@@ -369,7 +372,7 @@ pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
     })
 }
 
-fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
+pub(super) fn signed(what: &'static str, value: u64) -> Result<i64, LedgerError> {
     i64::try_from(value).map_err(|_| LedgerError::Value {
         what,
         value: value.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! Only this room names SQL. Others see plain values, so that another database can take its place.
 
+mod anew;
 mod check;
 mod copy;
 mod digest;
@@ -10,13 +11,15 @@ mod history;
 mod ledger;
 mod operator;
 mod outcome;
+mod resend;
+mod size;
 #[cfg(test)]
 mod tests;
 
 pub use check::LedgerCheck;
 pub use entry::{
-    Attempt, Counts, DIGEST, Delivery, DeliveryState, Due, Entry, Failed, Fold, LedgerError,
-    Members, REPORT, Recorded, Resent, WEBHOOK, Wanted,
+    Attempt, Counts, DIGEST, DeadLetters, Delivery, DeliveryState, Due, Entry, Failed, Fold,
+    LedgerError, Members, REPORT, Recorded, Resent, WEBHOOK, Wanted,
 };
 pub use history::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, Filter, History, HistoryError,

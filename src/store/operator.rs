@@ -1,9 +1,9 @@
-//! What operators do with the ledger: look at it, and send dead letters again.
+//! What operators see of the ledger.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::entry::{Counts, Delivery, DeliveryState, LedgerError, Resent, Wanted};
+use super::entry::{Counts, Delivery, DeliveryState, LedgerError, Wanted};
 use super::ledger::{Ledger, state_named, statement, unsigned};
 
 /// The columns of a [`Delivery`].
@@ -18,56 +18,6 @@ macro_rules! columns {
 }
 
 impl Ledger {
-    /// Gives a dead letter its attempts back, and keeps who wished that and why. One that never became a
-    /// message is made into one again, for a later program may be able to. A digest goes with what it
-    /// tells; one of its notices goes alone. Wishing twice changes nothing.
-    pub async fn resend(
-        &self,
-        id: &str,
-        actor: &str,
-        why: Option<&str>,
-        now_ms: i64,
-    ) -> Result<Resent, LedgerError> {
-        let failed = statement("resend a notice");
-        let mut tx = self.begin().await?;
-        let row = sqlx::query(
-            "SELECT state, EXISTS (SELECT 1 FROM resends WHERE notice = ?1) AS before
-             FROM notices WHERE id = ?1",
-        )
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(&failed)?;
-        let Some(row) = row else {
-            return Ok(Resent::Unknown);
-        };
-        match (state_named(row.get("state"))?, row.get("before")) {
-            (DeliveryState::Dead, _) => {}
-            (state, true) => return Ok(Resent::Before(state)),
-            (state, false) => return Ok(Resent::NotDead(state)),
-        }
-        sqlx::query(
-            "UPDATE notices SET state = 'queued', next_attempt_at_ms = 0, settled_at_ms = NULL,
-                    attempts = CASE WHEN id = ?1 THEN 0 ELSE attempts END,
-                    digest = CASE WHEN id = ?1 THEN NULL ELSE digest END
-             WHERE id = ?1 OR (digest = ?1 AND state = 'dead')",
-        )
-        .bind(id)
-        .execute(&mut *tx)
-        .await
-        .map_err(&failed)?;
-        sqlx::query("INSERT INTO resends (notice, at_ms, actor, why) VALUES (?, ?, ?, ?)")
-            .bind(id)
-            .bind(now_ms)
-            .bind(actor)
-            .bind(why)
-            .execute(&mut *tx)
-            .await
-            .map_err(&failed)?;
-        tx.commit().await.map_err(&failed)?;
-        Ok(Resent::Queued)
-    }
-
     /// One row.
     pub async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError> {
         let row = sqlx::query(concat!(columns!(), " WHERE id = ?"))

@@ -328,3 +328,145 @@ async fn a_full_disk_is_told_as_such_and_leaves_no_transaction_stuck() {
     assert!(!error.is_full(), "{error:?}");
     ledger.close().await;
 }
+
+#[tokio::test]
+async fn all_dead_letters_of_a_filter_are_resent_in_order_and_the_others_stay() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let mut entries: Vec<Entry> = (0..6)
+        .map(|n| entry(&format!("n{n}"), &format!("i{}", n % 2), n))
+        .collect();
+    entries[5].recipient = "Boss@Example.com".to_owned();
+    ledger.record(1, &entries).await.unwrap();
+    for n in [0, 1, 2, 3, 5] {
+        let id = format!("n{n}");
+        sending(&ledger, &id).await;
+        let failure = if n == 3 { "permanent" } else { "transient" };
+        ledger
+            .mark_failed(&id, Failed::Dead(5), "x", failure)
+            .await
+            .unwrap();
+    }
+    let wanted = |limit| DeadLetters {
+        limit,
+        ..DeadLetters::default()
+    };
+    let one = DeadLetters {
+        recipient: Some("boss@example.com".to_owned()),
+        failure: Some("transient".to_owned()),
+        ..wanted(10)
+    };
+    assert_eq!(ledger.resend_all(&one, "w", None, 9).await.unwrap(), (1, 0));
+    let one = DeadLetters {
+        incident: Some("i1".to_owned()),
+        ..wanted(1)
+    };
+    // The oldest first, and how many are left.
+    assert_eq!(ledger.resend_all(&one, "w", None, 9).await.unwrap(), (1, 1));
+    assert_eq!(ledger.delivery("n1").await.unwrap().unwrap().attempts, 0);
+    let all = ledger
+        .resend_all(&wanted(10), "w", Some("why"), 9)
+        .await
+        .unwrap();
+    assert_eq!(all, (3, 0));
+    assert_eq!(
+        ledger.resend_all(&wanted(10), "w", None, 9).await.unwrap(),
+        (0, 0)
+    );
+    let counts = ledger.counts().await.unwrap();
+    assert_eq!((counts.queued, counts.dead), (6, 0));
+    let row = ledger.delivery("n3").await.unwrap().unwrap();
+    assert_eq!(row.resent, Some(("w".to_owned(), 9)));
+}
+
+#[tokio::test]
+async fn a_dead_digest_is_resent_once_with_all_that_it_tells() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    ledger
+        .record(1, &[entry("a", "i", 1), entry("b", "j", 1)])
+        .await
+        .unwrap();
+    let fold = Fold {
+        id: "digest",
+        message_id: "digest@example.com",
+        recipient: "noc@example.com",
+        urgency_max: 9,
+        now_ms: 1,
+        until_ms: 2,
+    };
+    assert_eq!(ledger.fold(&fold).await.unwrap(), Some(2));
+    sending(&ledger, "digest").await;
+    ledger
+        .mark_failed("digest", Failed::Dead(5), "x", "transient")
+        .await
+        .unwrap();
+    assert_eq!(ledger.counts().await.unwrap().dead, 3);
+    let wanted = DeadLetters {
+        limit: 10,
+        ..DeadLetters::default()
+    };
+    assert_eq!(
+        ledger.resend_all(&wanted, "w", None, 9).await.unwrap(),
+        (1, 0)
+    );
+    assert_eq!(due_ids(&ledger, 9).await, ["digest"]);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_too_large_forgets_what_was_sent_first_and_never_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).await.unwrap();
+    let empty = ledger.bytes().await.unwrap();
+    let entries: Vec<Entry> = (0..1_500)
+        .map(|n| Entry {
+            notice: vec![7; 2_000],
+            ..entry(&format!("n{n}"), &format!("i{n}"), 1)
+        })
+        .collect();
+    ledger.record(1, &entries).await.unwrap();
+    for n in 0..1_000 {
+        let id = format!("n{n}");
+        sending(&ledger, &id).await;
+        if n < 100 {
+            ledger
+                .mark_failed(&id, Failed::Dead(5), "x", "permanent")
+                .await
+                .unwrap();
+        } else {
+            ledger.mark_sent(&id, 5).await.unwrap();
+        }
+    }
+    let full = ledger.bytes().await.unwrap();
+    assert!(full > empty + 3_000_000, "{empty} {full}");
+    let bound = empty + (full - empty) * 8 / 10;
+    let gone = ledger.forget_beyond(bound).await.unwrap();
+    assert!((400..=900).contains(&gone), "{gone}");
+    assert!(ledger.bytes().await.unwrap() <= bound);
+    let counts = ledger.counts().await.unwrap();
+    assert_eq!(
+        (counts.queued, counts.dead, counts.sent),
+        (500, 100, 900 - gone)
+    );
+    // Even one that may hold nothing keeps what waits.
+    ledger.forget_beyond(1).await.unwrap();
+    let counts = ledger.counts().await.unwrap();
+    assert_eq!((counts.queued, counts.dead, counts.sent), (500, 0, 0));
+}
+
+#[tokio::test]
+async fn a_ledger_begun_anew_is_whole_and_the_one_before_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    // What a death in the middle of it left.
+    std::fs::write(folder.path().join("ledger.sqlite.making"), "half").unwrap();
+    let anew = |upto, now_ms| Ledger::begin_anew(folder.path(), upto, 9, now_ms);
+    assert_eq!(anew(Some(8), 1).await.unwrap(), None);
+    let ledger = Ledger::open(folder.path()).await.unwrap();
+    assert_eq!(ledger.decided_upto().await.unwrap(), Some(8));
+    assert_eq!(ledger.begun_at().await.unwrap(), Some(9));
+    ledger.record(9, &[entry("a", "i", 1)]).await.unwrap();
+    ledger.close().await;
+    let aside = anew(None, 2).await.unwrap().unwrap();
+    assert!(aside.ends_with("ledger.aside-2.sqlite"), "{aside:?}");
+    let ledger = Ledger::open(folder.path()).await.unwrap();
+    assert_eq!(ledger.decided_upto().await.unwrap(), None);
+    assert_eq!(ledger.counts().await.unwrap().queued, 0);
+}

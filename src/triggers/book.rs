@@ -65,7 +65,7 @@ pub enum NewsReason {
     Overdue,
     /// It goes to another department.
     HandedOver,
-    /// Somebody has taken a step by a link of a mail.
+    /// Somebody has accepted it, or begun work.
     Progressed,
     /// The department has answered: mended, or not optimised.
     Answered,
@@ -88,6 +88,8 @@ pub struct News {
     pub revision: u32,
     /// Why.
     pub reason: NewsReason,
+    /// What else its readers would have been told of the same trigger by the same step.
+    pub also: Vec<NewsReason>,
     /// Whom, each with the department and role that they are told for.
     pub recipients: Vec<(Contact, Option<(Text, Text)>)>,
     /// When it was decided, by the journal's clock, ms.
@@ -127,7 +129,7 @@ pub struct TriggerBook {
     forgotten_total: u64,
     /// News of the step under way.
     #[serde(skip)]
-    news: Vec<News>,
+    pub(super) news: Vec<News>,
     /// Explanations of the step under way.
     #[serde(skip)]
     pub(super) said: Vec<Said>,
@@ -189,19 +191,6 @@ impl TriggerBook {
             .objects
             .get(&(kqi.to_owned(), group_label.to_owned()))?;
         self.triggers.get(id)
-    }
-
-    /// What people must be told since this was asked last. A trigger is told as it is now, unless it has
-    /// moved on: what opened it may be over by the same cut.
-    pub fn take_news(&mut self) -> Vec<News> {
-        let mut news = std::mem::take(&mut self.news);
-        for one in &mut news {
-            let now = self.triggers.get(&one.trigger.id);
-            if let Some(now) = now.filter(|now| now.state == one.trigger.state) {
-                one.trigger = now.clone();
-            }
-        }
-        news
     }
 
     /// What agents tell customers since this was asked last.
@@ -304,6 +293,7 @@ impl TriggerBook {
                 trigger,
                 revision,
                 reason,
+                also: Vec::new(),
                 recipients: once,
                 at_ms: now.at_ms,
             });

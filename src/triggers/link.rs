@@ -36,8 +36,9 @@ impl TriggerBook {
         Ok(())
     }
 
-    /// Tells who works on a trigger, and who used the link, that a step was taken in that person's name; the
-    /// owner finds the next steps in the same mail. Steps that mail something themselves need no more.
+    /// Tells who works on a trigger, and who took the step, that it was taken in that person's name: by a link, or
+    /// over the API. The owner finds the next steps in the same mail, so that the loop can be closed by mail alone.
+    /// Steps that mail something themselves need no more.
     ///
     /// # Errors
     /// There is no such trigger.

@@ -48,8 +48,9 @@ impl TriggerBook {
         self.shown(id)
     }
 
-    /// The data say something else of a mend that was judged before: it is remarked, and what was told
-    /// of it is told anew. A closed trigger stays closed: what is wrong now opens a new one.
+    /// The data say something else of a mend that was judged before: it is remarked, and what was told of it is told
+    /// anew. One that was closed by the proof of its effect is reopened when late data take that proof away, as
+    /// long as a refusal would rest; not when its cause has another trigger by then, which is told instead.
     ///
     /// # Errors
     /// There is no such trigger, or its effect was never measured.
@@ -64,22 +65,56 @@ impl TriggerBook {
             return Err(illegal(trigger, TriggerState::EffectMeasured));
         };
         let is_news = before.verdict != measured.verdict;
+        let speaks_against = matches!(
+            measured.verdict,
+            EffectVerdict::NoEffect | EffectVerdict::Worse
+        );
+        let verdict_before = before.verdict;
+        let reopens = is_news && speaks_against && self.may_reopen(trigger, now);
         let why = format!(
             "measured again, {}: {}",
             measured.verdict.name(),
             measured.text.en
         );
+        if is_news && let Some(trigger) = self.triggers.get(id) {
+            self.process
+                .measured_again(trigger, verdict_before, measured.verdict);
+        }
         if let Some(trigger) = self.edit(id) {
             trigger.measured = Some(measured);
-            if is_news {
-                trigger.remark(ENGINE, why, now.at_ms);
+            if is_news && !reopens {
+                trigger.remark(ENGINE, why.clone(), now.at_ms);
             }
         }
-        if is_news {
+        if reopens {
+            self.take_back(id);
+            self.reopen(id, ENGINE, &why, now);
+        } else if is_news {
             let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
             let recipients = recipients.collect();
             self.tell(id, NewsReason::Measured, recipients, now);
         }
         self.shown(id)
+    }
+
+    /// Whether a closed trigger can be opened again: it was mended, not long ago, and is still the last word on its
+    /// cause.
+    fn may_reopen(&self, trigger: &Trigger, now: Now<'_>) -> bool {
+        let closed_for_ms = now.at_ms - trigger.entered_at_ms();
+        trigger.state.is_final()
+            && trigger.outcome == Some(Outcome::Mended)
+            && closed_for_ms <= now.book.triggers.review_after_ms
+            && self.closed.get(&trigger.cause) == Some(&trigger.id)
+            && self.open_for(&trigger.cause, now).is_none()
+            && self.open.len() < self.limits.open_max
+    }
+
+    /// Puts a closed trigger among the open ones.
+    fn take_back(&mut self, id: &str) {
+        if let Some(trigger) = self.triggers.get(id) {
+            let cause = trigger.cause.clone();
+            self.closed.remove(&cause);
+            self.open.insert(cause, id.to_owned());
+        }
     }
 }

@@ -14,6 +14,7 @@ mod flow;
 mod link;
 mod measured;
 mod moves;
+mod news;
 mod open;
 mod process;
 mod reroute;

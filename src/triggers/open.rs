@@ -92,7 +92,7 @@ impl TriggerBook {
     }
 
     /// The open trigger that a cause is evidence for: its own, or one of a wider place.
-    fn open_for(&self, cause: &Cause, now: Now<'_>) -> Option<String> {
+    pub(super) fn open_for(&self, cause: &Cause, now: Now<'_>) -> Option<String> {
         if let Some(id) = self.open.get(cause) {
             return Some(id.clone());
         }

@@ -29,6 +29,16 @@ pub struct Worked {
 }
 
 impl Worked {
+    /// The count of a verdict; none of one that is no verdict yet.
+    fn of(&mut self, verdict: EffectVerdict) -> Option<&mut u64> {
+        match verdict {
+            EffectVerdict::Effective => Some(&mut self.effective),
+            EffectVerdict::NoEffect => Some(&mut self.no_effect),
+            EffectVerdict::Worse => Some(&mut self.worse),
+            EffectVerdict::TooEarly => None,
+        }
+    }
+
     /// Final verdicts.
     pub fn tried(&self) -> u64 {
         self.effective + self.no_effect + self.worse
@@ -85,11 +95,26 @@ impl Process {
         let remedy = trigger.remedy.clone().unwrap_or_default();
         let key = (trigger.cause.cause.clone(), remedy);
         let worked = self.worked.entry(key).or_default();
-        match verdict {
-            EffectVerdict::Effective => worked.effective += 1,
-            EffectVerdict::NoEffect => worked.no_effect += 1,
-            EffectVerdict::Worse => worked.worse += 1,
-            EffectVerdict::TooEarly => {}
+        if let Some(count) = worked.of(verdict) {
+            *count += 1;
+        }
+    }
+
+    /// The data say something else of a remedy that they had spoken about.
+    pub(super) fn measured_again(
+        &mut self,
+        trigger: &Trigger,
+        before: EffectVerdict,
+        verdict: EffectVerdict,
+    ) {
+        let remedy = trigger.remedy.clone().unwrap_or_default();
+        let key = (trigger.cause.cause.clone(), remedy);
+        let worked = self.worked.entry(key).or_default();
+        if let Some(count) = worked.of(before) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = worked.of(verdict) {
+            *count += 1;
         }
     }
 

@@ -95,5 +95,92 @@ async fn h4_refusals_of_the_application_are_not_failures_of_the_system() {
         .await;
     near(&row["value"], 5.0, 1e-9);
     assert_eq!(row["count"], 200);
+    // The application's refusals have a ratio of their own.
+    let refused = engine.window("xcard_boss_refusal_ratio", group, end).await;
+    near(&refused["value"], 10.0, 1e-9);
+    // What passes to the BOSS is told apart from what a platform does by itself.
+    let kqis = engine.get("/v1/kqis").await;
+    let scope = |id: &str| {
+        let mut kqis = kqis["kqis"].as_array().unwrap().iter();
+        kqis.find(|kqi| kqi["id"] == id).unwrap()["scope"].clone()
+    };
+    assert_eq!(scope("xcard_boss_latency_p95"), "inter_platform");
+    assert_eq!(scope("shall_busy_ratio"), "in_platform");
+    assert_eq!(scope("xcard_sms_reply_time_p95"), serde_json::Value::Null);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h22_who_waits_in_the_queue_how_much_is_held_and_by_whom() {
+    let engine = Engine::start().await;
+    let call = |interface: &str, wait_ms: i64| json!({"type": "boss_call", "host": HOLDER.0, "interface": interface, "client": "experience_card", "latency_ms": 300, "wait_ms": wait_ms});
+    let mut events = Vec::new();
+    for (interface, wait_ms) in [(HOLDER.1, 6_000), ("ITF_SBHSVC", 50)] {
+        events.extend(series(EIGHT, 5 * SECOND, 120, &call(interface, wait_ms)));
+    }
+    let change = |connection: &str, client: &str, state: &str| json!({"type": "boss_connection", "host": HOLDER.0, "interface": HOLDER.1, "connection": connection, "client": client, "state": state});
+    events.extend(series(
+        EIGHT,
+        0,
+        1,
+        &change("c-17", "batch_job", "acquired"),
+    ));
+    events.extend(series(EIGHT, 0, 1, &change("c-18", "web_hall", "acquired")));
+    events.extend(series(
+        EIGHT + MINUTE,
+        0,
+        1,
+        &change("c-18", "web_hall", "active"),
+    ));
+    // Eight short ones a minute, given back in time.
+    for (at, state) in [(SECOND, "acquired"), (3 * SECOND, "released")] {
+        let short = change("s{n}", "experience_card", state);
+        events.extend(series(EIGHT + at, 7 * SECOND, 80, &short));
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    engine.tell(&events).await;
+    let last = EIGHT + 10 * MINUTE;
+    engine
+        .tell(&[json!({"type": "boss_call", "ts": last + HOUR, "host": "clock", "interface": "clock", "latency_ms": 1, "wait_ms": 1})])
+        .await;
+    engine.pass(last).await;
+    let group = |interface: &str| format!("host={};interface={interface}", HOLDER.0);
+    let end = EIGHT + 6 * MINUTE;
+    let waits = engine
+        .window("xcard_boss_wait_p95", &group(HOLDER.1), end)
+        .await;
+    near(&waits["value"], 6.0, 0.1);
+    assert_eq!(waits["verdict"], "abnormal_major");
+    let other = engine
+        .window("xcard_boss_wait_p95", &group("ITF_SBHSVC"), end)
+        .await;
+    assert_eq!(other["verdict"], "normal");
+    // Five minutes: two connections at the end of each, and those that were given back.
+    let share = engine
+        .window("xcard_boss_held_share", &group(HOLDER.1), end)
+        .await;
+    let looks = share["count"].as_f64().unwrap();
+    near(&share["value"], 100.0 * 10.0 / looks, 5.0);
+    assert!((50.0..60.0).contains(&looks), "{share}");
+    // The holder by name, the longest first.
+    let holds = engine
+        .until("/v1/connections", |answer| answer["holds"] != json!([]))
+        .await;
+    let holds = holds["holds"].as_array().unwrap();
+    let known: Vec<_> = holds
+        .iter()
+        .map(|hold| (hold["connection"].clone(), hold["client"].clone()))
+        .collect();
+    assert_eq!(
+        known,
+        [
+            (json!("c-17"), json!("batch_job")),
+            (json!("c-18"), json!("web_hall"))
+        ]
+    );
+    assert_eq!(holds[0]["since_ms"], EIGHT);
+    assert_eq!(holds[1]["since_ms"], EIGHT + MINUTE);
+    let elsewhere = engine.get("/v1/connections?interface=ITF_CCHSVC").await;
+    assert_eq!(elsewhere["holds"], json!([]));
     engine.stop().await;
 }

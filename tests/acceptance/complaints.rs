@@ -112,7 +112,11 @@ async fn h31_two_prefectures_are_flagged_one_is_not_and_the_cut_over_hides_nothi
         let row = rows
             .iter()
             .find(|row| row["group"] == format!("city={city}"));
-        assert_eq!(row.unwrap()["verdict"], verdict, "{city}");
+        let row = row.unwrap();
+        assert_eq!(row["verdict"], verdict, "{city}");
+        // The cut-over stands beside the number, and takes nothing from it.
+        assert_eq!(row["annotations"][0]["kind"], "cut_over", "{city}");
+        assert_eq!(row["annotations"][0]["start_ms"], MONDAY + 40 * DAY);
     }
     let alerts = engine.alerts("complaint_city_month_change", "firing").await;
     let mut firing: Vec<_> = alerts
@@ -122,6 +126,14 @@ async fn h31_two_prefectures_are_flagged_one_is_not_and_the_cut_over_hides_nothi
         .collect();
     firing.sort_unstable();
     assert_eq!(firing, ["常德", "永州"]);
+    for alert in alerts.iter().filter(|alert| alert["state"] == "firing") {
+        assert_eq!(
+            alert["annotations"][0]["text"], "BOSS系统割接造成手机证券免费三个月的业务收取了费用",
+            "{alert:#}"
+        );
+    }
+    let mails = engine.mails("割接造成", 1).await;
+    assert!(mails.iter().any(|mail| mail.contains("永州")), "{mails:#?}");
     engine.stop().await;
 }
 

@@ -197,6 +197,12 @@ async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them
     engine.tell(&late).await;
     let over = engine.alerts("blind_spot", "resolved").await;
     assert_eq!(over[0]["reason"], "confirmed");
+    // It never was one: whoever was told hears that, with what had been said.
+    let corrected = engine.mails("当时不构成告警", 1).await;
+    assert!(
+        corrected.iter().any(|mail| mail.contains("盲点")),
+        "{corrected:#?}"
+    );
     let trigger = engine
         .until("/v1/triggers?service=mobile_newspaper", |answer| {
             answer["triggers"][0]["crossing"] == "confirmed"
@@ -226,5 +232,32 @@ async fn a_service_whose_kqis_have_no_data_has_no_blind_spot() {
     );
     let trigger = engine.get("/v1/triggers?service=mobile_newspaper").await;
     assert_eq!(trigger["triggers"][0]["crossing"], Value::Null);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blind_spot_whose_complaints_are_taken_back_never_was_and_its_readers_hear_so() {
+    let engine = Engine::start().await;
+    morning(&engine, "长沙", 0).await;
+    ten_complain(&engine, "长沙").await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    let alerts = engine.alerts("blind_spot", "firing").await;
+    let incident = alerts[0]["incident"].clone();
+    // All of them turn out to be none: excluded after the second look.
+    let path = "/v1/complaints/sample?size=100";
+    let sample = engine.get(path).await;
+    let tickets = sample["tickets"].as_array().unwrap();
+    let excluded: Vec<Value> = tickets
+        .iter()
+        .map(|ticket| json!({"type": "complaint", "ts": EIGHT + 3 * HOUR, "serial": ticket["serial"], "state": "excluded"}))
+        .collect();
+    engine.tell(&excluded).await;
+    let over = engine.alerts("blind_spot", "resolved").await;
+    assert_eq!(
+        (&over[0]["reason"], &over[0]["incident"]),
+        (&json!("corrected"), &incident)
+    );
+    let mails = engine.mails("当时不构成告警", 1).await;
+    assert!(mails.iter().any(|mail| mail.contains("盲点")), "{mails:#?}");
     engine.stop().await;
 }

@@ -194,3 +194,55 @@ async fn e5_pages_brought_from_15_s_to_6_s_are_60_percent_less_and_score_3_after
     assert_eq!((alerts.len(), &alerts[0]["reason"]), (1, &json!("cleared")));
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_the_same_mean_is_steady_in_one_city_and_not_in_another() {
+    let engine = Engine::start().await;
+    // Time, place and network of each test are its own; both cities answer in 6 s on average.
+    for (city, low, high) in [("长沙", 5_500, 6_500), ("株洲", 2_000, 10_000)] {
+        for (at, latency_ms) in [(0, low), (10 * SECOND, high)] {
+            let more = json!({"city": city, "network": "gprs", "probe": "p1"});
+            let test = with(probe("sms_hall", "query", true, latency_ms), &more);
+            let every = 20 * SECOND;
+            engine.tell(&series(EIGHT + at, every, 180, &test)).await;
+        }
+    }
+    engine.pass(EIGHT + HOUR).await;
+    for (city, value, verdict) in [
+        ("长沙", 100.0 * 1_000.0 / 12_000.0, "normal"),
+        ("株洲", 100.0 * 8_000.0 / 12_000.0, "abnormal_major"),
+    ] {
+        let group = format!("service=sms_hall;city={city}");
+        let row = engine
+            .window("shall_reply_time_dispersion", &group, EIGHT + HOUR)
+            .await;
+        near(&row["value"], value, 1.7);
+        assert_eq!(row["verdict"], verdict, "{city}");
+        assert_eq!(row["count"], 360);
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c7_a_reply_that_says_something_else_is_no_success() {
+    let engine = Engine::with_rules(&[("cancel.yaml", CANCEL)]).await;
+    // 您的梦网业务已经全部退定成功! is what must come; the probe says whether it did.
+    for (at, content_ok, times) in [(0, true, 45), (SECOND, false, 5)] {
+        let reply = json!({"content_ok": content_ok});
+        let reply = with(probe("monternet_sms", "cancel", true, 4_000), &reply);
+        engine
+            .tell(&series(EIGHT + at, MINUTE, times, &reply))
+            .await;
+    }
+    engine.pass(EIGHT + HOUR).await;
+    let row = engine
+        .window("mtsms_cancel_reply_ok", "city=长沙", EIGHT + HOUR)
+        .await;
+    near(&row["value"], 90.0, 1e-9);
+    engine.stop().await;
+}
+
+const CANCEL: &str = "
+kqis:
+  - {id: mtsms_cancel_reply_ok, service: monternet_sms, name: {zh: 退订回复正确率, en: Right replies to cancelling}, layer: experience, stream: dial_test, filter: step == 'cancel' && content_ok != null, good: ok && content_ok, aggregate: ratio, unit: percent, group_by: [city], window: 1h, department: BSC}
+";

@@ -11,8 +11,10 @@
 )]
 
 mod action_links;
+mod blackbox;
 mod boss;
 mod complaints;
+mod confirmation;
 mod crossing;
 mod database;
 mod dial_tests;
@@ -25,3 +27,4 @@ mod messages;
 mod places;
 mod reports;
 mod subscribers;
+mod trees;

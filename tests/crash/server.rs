@@ -36,22 +36,7 @@ impl Server {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Server {
-        // The port is free again when the listener is dropped.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let listen = format!("127.0.0.1:{port}");
-        let child = command(folder, &listen, workers)
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .spawn()
-            .unwrap();
-        let server = Server {
-            child,
-            url: format!("http://{listen}"),
-        };
+        let server = Server::spawn(folder, workers, arguments, variables);
         let client = Client::new();
         let begun = Instant::now();
         loop {
@@ -66,6 +51,31 @@ impl Server {
                 log()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts it, and does not wait for anything.
+    pub(crate) fn spawn(
+        folder: &Path,
+        workers: usize,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Server {
+        // The port is free again when the listener is dropped.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let listen = format!("127.0.0.1:{port}");
+        let child = command(folder, &listen, workers)
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .spawn()
+            .unwrap();
+        Server {
+            child,
+            url: format!("http://{listen}"),
         }
     }
 

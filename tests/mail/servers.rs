@@ -137,6 +137,7 @@ pub(crate) struct MailServer {
     /// SMTP, in the clear until STARTTLS.
     pub(crate) smtp_port: u16,
     /// IMAP.
+    #[allow(dead_code, reason = "not every test reads back by IMAP")]
     pub(crate) imap_port: u16,
 }
 
@@ -186,6 +187,7 @@ impl MailServer {
     }
 
     /// Waits until Postfix has handed on so many mails, and reads a mailbox with Python.
+    #[allow(dead_code, reason = "not every test reads back by IMAP")]
     pub(crate) fn read_back(&self, mailbox: &str, count: usize) -> Vec<serde_json::Value> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail/read_back.py");
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -204,6 +206,30 @@ impl MailServer {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// What a mailbox holds, read from its files: the Message-ID and the reason of each mail, also of copies.
+    #[allow(dead_code, reason = "not every test counts copies")]
+    pub(crate) fn mails(&self, mailbox: &str) -> Vec<(String, String)> {
+        let folder = self.folder.path().join("mail").join(mailbox);
+        let mut mails = Vec::new();
+        for part in ["new", "cur"] {
+            // None before the first mail.
+            let files = std::fs::read_dir(folder.join(part)).into_iter().flatten();
+            for file in files {
+                let bytes = std::fs::read(file.unwrap().path()).unwrap();
+                let text = String::from_utf8_lossy(&bytes);
+                let head = text.split("\n\n").next().unwrap_or_default();
+                let head = head.replace("\n ", " ").replace("\n\t", " ");
+                let field = |name: &str| {
+                    let mut lines = head.lines();
+                    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                    value.unwrap_or_default().trim().to_owned()
+                };
+                mails.push((field("Message-ID"), field("X-Chrysalis-Reason")));
+            }
+        }
+        mails
     }
 
     /// The last lines of what the servers logged.

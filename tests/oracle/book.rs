@@ -137,6 +137,7 @@ streams:
   mms_submit: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
   mms_receipt: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
   boss_call: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, client, tperrno]}
+  boss_wait: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface]}
   boss_connection: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, state]}
   complaint: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, leaf, escalated, state]}
   gauge: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [name, city]}
@@ -191,6 +192,9 @@ kqis:
   - {id: dial_change_far, name: n, layer: platform, stream: dial_test, aggregate: change, against: 7m, good: "!ok", group_by: [service], window: {size: 5m, hop: 1m}, unit: ratio}
   - {id: boss_latency, name: n, layer: platform, stream: boss_call, aggregate: mean, group_by: [host, interface], window: {size: 4m, hop: 2m}, unit: s, anchors: [1, 2, 3, 4, 5], department: D}
   - {id: boss_median, name: n, layer: platform, stream: boss_call, aggregate: p50, group_by: [host], window: 5m, unit: ms}
+  - {id: boss_wait, name: n, layer: platform, stream: boss_wait, aggregate: p95, group_by: [host, interface], window: {size: 4m, hop: 2m}, unit: ms}
+  - {id: boss_wait_mean, name: n, layer: platform, stream: boss_wait, aggregate: mean, group_by: [host], window: {size: 4m, hop: 2m}, unit: ms, interval: {max: 1200}, department: D, alert: quick}
+  - {id: dial_steady, name: n, layer: platform, stream: dial_test, aggregate: dispersion, group_by: [city, channel], window: {size: 5m, hop: 1m}, unit: percent, min_samples: 3, interval: {max: 60}, department: D, alert: none}
   - {id: boss_failures, name: n, layer: platform, stream: boss_call, aggregate: ratio, counted: "tperrno != null && tperrno != 0", group_by: [interface], unit: percent, interval: {max: 20}, department: D, alert: quick, window: 3m}
   - {id: conn_held, name: n, layer: platform, stream: boss_connection, aggregate: max, filter: state == 'held', group_by: [host, interface], window: 1m, unit: s, anchors: [20, 40, 90, 150, 200], scale: log, department: D}
   - {id: conn_released, name: n, layer: platform, stream: boss_connection, aggregate: mean, filter: state == 'released', group_by: [host], window: 5m, unit: ms}

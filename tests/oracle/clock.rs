@@ -52,12 +52,17 @@ impl Clocks {
                 };
                 let ts_ms = time_of(&value, "ts");
                 let name = value["source"].as_str().map(str::to_owned);
-                let source = sources.entry((stream, name)).or_insert(Source {
-                    ts_ms_max: ts_ms,
-                    spoke_in: index,
-                });
-                source.ts_ms_max = source.ts_ms_max.max(ts_ms);
-                source.spoke_in = index;
+                // A call that tells its wait is heard on two streams.
+                let waits = stream == Stream::BossCall && value["wait_ms"].is_number();
+                for stream in [Some(stream), waits.then_some(Stream::BossWait)] {
+                    let Some(stream) = stream else { continue };
+                    let source = sources.entry((stream, name.clone())).or_insert(Source {
+                        ts_ms_max: ts_ms,
+                        spoke_in: index,
+                    });
+                    source.ts_ms_max = source.ts_ms_max.max(ts_ms);
+                    source.spoke_in = index;
+                }
             }
             for stream in Stream::ALL {
                 let rule = &book.unwrap().streams[&stream];

@@ -31,7 +31,15 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
     let own = |line: &Value, field: &str| text(line, field).unwrap();
     for line in lines {
         match stream_of(line) {
-            Some(Stream::DialTest | Stream::BossCall) => facts.push(linear(line, "latency_ms")),
+            Some(Stream::DialTest) => facts.push(linear(line, "latency_ms")),
+            Some(Stream::BossCall) => {
+                facts.push(linear(line, "latency_ms"));
+                if line["wait_ms"].is_number() {
+                    let stream = Stream::BossWait;
+                    let wait = linear(line, "wait_ms");
+                    facts.push(Fact { stream, ..wait });
+                }
+            }
             Some(Stream::Gauge) => {
                 let mut fact = linear(line, "value");
                 for (name, value) in line["dims"].as_object().into_iter().flatten() {
@@ -52,7 +60,7 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
             Some(Stream::Complaint) => {
                 tickets.entry(own(line, "serial")).or_default().push(line);
             }
-            None => {}
+            Some(Stream::BossWait) | None => {}
         }
     }
     messages

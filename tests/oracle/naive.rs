@@ -225,6 +225,12 @@ impl Window<'_> {
                 let rank = (q * values.len() as f64).ceil() as usize;
                 values[rank.clamp(1, values.len()) - 1]
             }),
+            Aggregate::Dispersion => measured.then(|| {
+                let of = |q: f64| values[((q * values.len() as f64).ceil() as usize).max(1) - 1];
+                let (low, high) = (of(0.25), of(0.75));
+                let sum = low + high;
+                if sum == 0.0 { 0.0 } else { (high - low) / sum }
+            }),
             Aggregate::RatePer10k { base, per_ms } => {
                 samples = count;
                 let base = surroundings.base(base, book, kqi, group, end_ms);
@@ -276,7 +282,10 @@ impl Window<'_> {
 
 fn in_unit(kqi: &Kqi, value: f64) -> f64 {
     match (&kqi.aggregate, &kqi.unit) {
-        (Aggregate::Ratio | Aggregate::Change { .. }, Unit::Percent) => value * 100.0,
+        (Aggregate::Ratio | Aggregate::Change { .. } | Aggregate::Dispersion, Unit::Percent) => {
+            value * 100.0
+        }
+        (Aggregate::Dispersion, _) => value,
         (Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. }, _) => value,
         (Aggregate::Change { .. } | Aggregate::Surge { .. }, _) => value,
         (_, Unit::Seconds) if kqi.stream != Stream::Gauge => value / 1_000.0,

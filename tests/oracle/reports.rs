@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use chrysalis::api::views::ReportView;
 use chrysalis::engine::{Command, Effect, JournaledCommand};
 use chrysalis::notify::{Composer, MailConfig};
-use chrysalis::reports::{ReportNotice, ReportTold};
+use chrysalis::reports::{Report, ReportNotice, ReportTold, Value, parquet};
 use chrysalis::rules::{Language, parse};
 use chrysalis::triggers::TriggerState;
 use mail_parser::{MessageParser, MimeHeaders};
@@ -200,6 +201,100 @@ fn read(eml: &[u8]) -> String {
     read.replace("\r\n", "\n")
 }
 
+/// Each table as Parquet and as JSON, for `tests/reports/parquet.py`, which reads both with another program.
+fn keep_files(folder: &Path, report: &Report) {
+    let place = folder.join(&report.id).join(&report.period.key);
+    std::fs::create_dir_all(&place).unwrap();
+    let json = serde_json::to_vec(&ReportView::of(report)).unwrap();
+    std::fs::write(place.join("report.json"), json).unwrap();
+    for table in &report.tables {
+        let bytes = parquet(table).unwrap();
+        assert_eq!(bytes, parquet(table).unwrap(), "the same bytes");
+        std::fs::write(place.join(format!("{}.parquet", table.key)), bytes).unwrap();
+    }
+}
+
+/// Complaints filed from an instant to another, counted one by one.
+fn filed(from_ms: i64, to_ms: i64) -> f64 {
+    let all = (0..HOURS).flat_map(lines);
+    let filed = all.filter(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let ts = event["ts"].as_i64().unwrap();
+        event["state"] == "filed" && (from_ms..to_ms).contains(&ts)
+    });
+    filed.count() as f64
+}
+
+/// Local days begin at 16:00 UTC: windows that slide by the hour must add up to them, and a week to no day.
+#[test]
+fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
+    let day = "{id: sms_complaints, name: {zh: 短信厅投诉量, en: Complaints about the SMS hall}, layer: experience, stream: complaint, aggregate: count, group_by: [service, city], window: 1d, department: BSC}";
+    let other = |id: &str, window: &str| {
+        let other = day
+            .replace("sms_complaints", id)
+            .replace("短信厅投诉量", id);
+        format!("\n      - {}", other.replace("window: 1d", window))
+    };
+    let book = [
+        day.to_owned(),
+        other("sliding", "window: {size: 1d, hop: 1h}"),
+        other("hourly", "window: 1h"),
+        other("weekly", "window: {size: 7d, hop: 1d}"),
+    ];
+    let book = BOOK.replace(day, &book.concat());
+    let outcome = run(&journal_of(&book, 12 * 24), 2, |_, _, _, _| {});
+    let daily = told(&outcome)
+        .into_iter()
+        .filter(|told| told.report.id == "daily");
+    let mut compared = 0;
+    for told in daily {
+        let Report {
+            period,
+            tables,
+            remarks,
+            ..
+        } = &*told.report;
+        // Said so: the stream was silent, and what came last waits for more.
+        let is_partial = remarks.iter().any(|remark| remark.zh.contains("只完整到"));
+        let table = tables.iter().find(|table| table.key == "complaints");
+        let table = table.unwrap();
+        let at = |key: &str| table.columns.iter().position(|of| of.key == key).unwrap();
+        let number = |value: &Value| match value {
+            Value::Number { value, .. } => *value,
+            _ => panic!("{value:?}"),
+        };
+        let want = (
+            filed(period.from_ms, period.to_ms),
+            filed(period.before_ms, period.from_ms),
+        );
+        let mut names = Vec::new();
+        for row in &table.rows {
+            let Value::Text(name) = &row[at("name")] else {
+                panic!("{row:?}");
+            };
+            let found = (number(&row[at("count")]), number(&row[at("before")]));
+            if is_partial {
+                assert_eq!(name.zh, "hourly", "{}", period.key);
+                assert!(found.0 <= want.0, "{found:?} of {want:?}");
+            } else {
+                assert_eq!(found, want, "{} of {}", name.zh, period.key);
+                compared += 1;
+            }
+            names.push(&*name.zh);
+        }
+        if want != (0.0, 0.0) && !is_partial {
+            names.sort_unstable();
+            assert_eq!(
+                names,
+                ["hourly", "sliding", "短信厅投诉量"],
+                "{}",
+                period.key
+            );
+        }
+    }
+    assert!(compared >= 12, "{compared}");
+}
+
 #[test]
 fn a_month_of_reports_reads_the_same_at_any_number_of_workers_and_over_checkpoints() {
     let journal = journal_of(BOOK, HOURS);
@@ -255,6 +350,9 @@ fn a_month_of_reports_reads_the_same_at_any_number_of_workers_and_over_checkpoin
     // Golden bytes: one of each kind, in both languages.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports");
     std::fs::create_dir_all(&folder).unwrap();
+    for told in &all {
+        keep_files(&folder, &told.report);
+    }
     let golden = [
         ("daily", "2026-03-05"),
         ("demands", "2026-03-16"),

@@ -7,7 +7,7 @@ use chrysalis::dataflow::{
     Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Queries, RestoredState, Work,
 };
 use chrysalis::engine::{Effect, Engine, SaveError, Snapshot};
-use chrysalis::event::{DecodeLimits, Decoder};
+use chrysalis::event::{DecodeLimits, Decoder, Unpacker, pack};
 use chrysalis::rules::Plan;
 
 use crate::generate::{Epoch, Handing, Journal};
@@ -138,9 +138,18 @@ fn works(epoch: &Epoch, plan: &Plan, before: &Plan, line: &mut u64) -> Vec<Work>
             Handing::DecodedBefore => &before.layout,
         };
         let decoded = Decoder::new(layout.clone(), DecodeLimits::default()).decode(&text);
-        works.push(Work::Decoded {
-            batch: Arc::new(decoded.batch),
-            lines: text,
+        works.push(if decoded.batch.layout == plan.layout.version {
+            let packed = pack(&decoded.batch).unwrap();
+            let unpacked = Unpacker::default().unpack(&packed, plan.layout.version);
+            Work::Decoded {
+                batch: Arc::new(unpacked.unwrap()),
+            }
+        } else {
+            Work::Lines {
+                lines: text,
+                first_line,
+                limits: None,
+            }
         });
     }
     works

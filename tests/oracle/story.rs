@@ -96,6 +96,9 @@ fn boss_call(rng: &mut Rng, ts_ms: i64, bad: bool) -> Value {
     line["interface"] = json!(rng.pick(&["query", "bill;1%"]));
     line["client"] = json!("web");
     line["latency_ms"] = json!(rng.below(if bad { 9_000 } else { 2_500 }));
+    if rng.chance(70) {
+        line["wait_ms"] = json!(rng.below(if bad { 4_000 } else { 800 }));
+    }
     if rng.chance(60) {
         line["tperrno"] = json!(if rng.chance(if bad { 60 } else { 8 }) {
             11

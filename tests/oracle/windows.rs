@@ -123,6 +123,9 @@ pub(crate) fn difference<'a>(
     Ok(())
 }
 
+/// Dispersions of the oracle's book are in percent.
+const PERCENT: f64 = 100.0;
+
 fn equals(kqi: &Kqi, row: &Row, told: &Told) -> Result<(), &'static str> {
     let judges = kqi.good.is_some() || kqi.good_within.is_some();
     if told.end_ms != row.end_ms || told.count != row.count || told.cell.samples != row.samples {
@@ -137,6 +140,8 @@ fn equals(kqi: &Kqi, row: &Row, told: &Told) -> Result<(), &'static str> {
     let near = match (told.cell.value, row.value) {
         (Some(told), Some(row)) => match kqi.aggregate {
             Aggregate::Quantile(_) => (told - row).abs() <= 0.02 * row.abs(),
+            // Both quartiles may be off by a 64th: together by as much of a share of one.
+            Aggregate::Dispersion => (told - row).abs() <= 0.017 * PERCENT,
             Aggregate::Min | Aggregate::Max => (told - row).abs() <= 1e-6,
             _ => (told - row).abs() <= 1e-9 * row.abs().max(1.0),
         },

@@ -105,6 +105,14 @@ else
     cat "$work/config"
 fi
 
+cp "$top/grafana/chrysalis.rules.yml" "$here/rules_test.yml" "$work"
+if (cd "$work" && promtool test rules rules_test.yml) >"$work/rules" 2>&1; then
+    say "ok   promtool test rules grafana/chrysalis.rules.yml"
+else
+    say "FAIL promtool test rules grafana/chrysalis.rules.yml"
+    cat "$work/rules"
+fi
+
 url=http://127.0.0.1:$(free_port)
 prometheus_url=http://127.0.0.1:$(free_port)
 # The shipped configuration, but for the address and a shorter interval: the stories are short.
@@ -138,6 +146,8 @@ sleep 4
 metrics_are_clean "at the end"
 check "$python" "$here/queries.py" "$prometheus_url" "$start" "$top"/dashboards/*.json
 check "$python" "$here/values.py" "$prometheus_url" "$url" "$top/dashboards/chrysalis-overview.json"
+# Every series that an alert rule names is there, and none of them fires over a quiet demo.
+check "$python" "$here/rules.py" "$prometheus_url" "$url"
 down=$(curl -sfG "$prometheus_url/api/v1/query" --data-urlencode 'query=min_over_time(up[60s])' | grep -c '"0"' || true)
 if [[ $down == 0 ]]; then
     say "ok   no scrape failed in the last minute"

@@ -134,7 +134,7 @@ impl Mind {
         let Meaning {
             mut input,
             commands,
-        } = self.interpreter.read(epoch);
+        } = self.interpreter.read(epoch).unwrap();
         input.checkpoint = checkpoint;
         assert!(self.feed.submit(input, ()));
         let (cut, ()) = self.cuts.next_cut().unwrap();

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrysalis::dataflow::Counts;
 use chrysalis::engine::EngineLimits;
 use chrysalis::journal::{Epoch, LineFormat, Position, Record};
@@ -77,7 +76,8 @@ fn minute(chance: &mut Chance, minute: i64, tickets: &mut u64) -> Record {
         received_ms: ts,
         format: LineFormat::Ndjson,
         events: lines.lines().count() as u64,
-        lines: Bytes::from(lines),
+        lines: lines.into(),
+        decoded: None,
     }
 }
 

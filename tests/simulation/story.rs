@@ -2,9 +2,10 @@
 //! rule books and moves of triggers.
 
 use bytes::Bytes;
-use chrysalis::app::RuleFiles;
+use chrysalis::app::{RuleFiles, plan_of};
 use chrysalis::engine::{Command, Snapshot};
-use chrysalis::journal::{LineFormat, Record};
+use chrysalis::event::{DecodeLimits, Decoder, pack};
+use chrysalis::journal::{LineFormat, Lines, Record};
 use chrysalis::triggers::{Refusal, TriggerState};
 use serde_json::{Value, json};
 
@@ -56,8 +57,22 @@ pub(crate) fn batch(chance: &mut Chance, event_ms: i64, producer: Option<(String
         received_ms: event_ms,
         format: LineFormat::Ndjson,
         events: count,
-        lines: Bytes::from(lines),
+        decoded: decoded(chance, &lines),
+        lines: lines.into(),
     }
+}
+
+/// What ingest made of the lines, most often: it may have been another layout, or another version.
+fn decoded(chance: &mut Chance, lines: &str) -> Option<Bytes> {
+    let plan = plan_of(&files(0), None).unwrap();
+    let mut decoder = Decoder::new(plan.layout.clone(), DecodeLimits::default());
+    let mut batch = decoder.decode(lines.as_bytes()).batch;
+    match chance.below(10) {
+        0 => return None,
+        1 => batch.layout ^= 1,
+        _ => {}
+    }
+    pack(&batch).map(Bytes::from)
 }
 
 fn line(chance: &mut Chance, event_ms: i64) -> String {
@@ -95,7 +110,8 @@ fn line(chance: &mut Chance, event_ms: i64) -> String {
 }
 
 /// How many lines of a batch are late by more than a minute, and how many are tickets that were reclassified.
-pub(crate) fn kinds(lines: &Bytes, event_ms: i64) -> (usize, usize) {
+pub(crate) fn kinds(lines: &Lines, event_ms: i64) -> (usize, usize) {
+    let lines = lines.plain().unwrap();
     let lines = lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());

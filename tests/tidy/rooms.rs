@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("supervisor", &[]),
     ("links", &[]),
+    ("masking", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),
@@ -19,7 +20,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("scores", &["rules"]),
     (
         "reports",
-        &["alerting", "effect", "event", "rules", "triggers"],
+        &[
+            "alerting", "effect", "event", "masking", "rules", "triggers",
+        ],
     ),
     (
         "engine",
@@ -32,13 +35,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &[]),
     (
         "ingest",
-        &["engine", "event", "journal", "metrics", "rules"],
+        &["engine", "event", "journal", "masking", "metrics", "rules"],
     ),
     ("complaints", &["rules"]),
     ("mm7", &["rules"]),
+    ("probes", &[]),
     (
         "notify",
-        &["alerting", "links", "reports", "rules", "store"],
+        &["alerting", "links", "masking", "reports", "rules", "store"],
     ),
     (
         "api",
@@ -53,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "ingest",
             "journal",
             "links",
+            "masking",
             "metrics",
             "mm7",
             "reports",
@@ -78,7 +83,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "config",
-        &["api", "dataflow", "engine", "journal", "notify", "rules"],
+        &[
+            "api", "dataflow", "engine", "journal", "notify", "probes", "rules",
+        ],
     ),
     (
         "replay",
@@ -107,7 +114,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "tokio::",
         &[
-            "api", "app", "commands", "demo", "ingest", "journal", "notify", "serve",
+            "api", "app", "commands", "demo", "ingest", "journal", "notify", "probes", "serve",
         ],
         "pure rooms and workers have no runtime",
     ),

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
 use chrysalis::dataflow::Work;
 use chrysalis::event::{Batch, DecodeLimits, Decoder};
 use chrysalis::rules::Plan;
@@ -61,7 +60,6 @@ pub(crate) fn cost(part: Part, times: i64) -> Result<Value> {
         };
         let work = Work::Decoded {
             batch: Arc::new(shifted(&batch, minute * MINUTE_MS)),
-            lines: Bytes::new(),
         };
         windows += run.give(vec![work], false)?.windows;
     }

@@ -1,4 +1,4 @@
-//! `loadgen convert`: tables of real data to events.
+//! `loadgen convert`: tables and logs of other systems to events.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
-use loadgen::convert::{Converted, TelemetryAs, complaints, telemetry};
+use loadgen::convert::{Converted, TelemetryAs, complaints, mbuni, smpp, telemetry};
 use loadgen::open_text;
 
 use super::say;
@@ -30,6 +30,26 @@ pub(crate) enum Arguments {
         #[arg(long = "as", value_enum)]
         kind: Option<Kind>,
     },
+    /// Delivery receipts of SMPP 3.4 (id:… submit date:… done date:… stat:…), one a line, to messages with their ends.
+    SmppReceipts {
+        /// File of lines, plain or .gz.
+        input: String,
+        /// Where the events go [default: stdout].
+        output: Option<PathBuf>,
+        /// Service of the messages.
+        #[arg(long, default_value = "sms")]
+        service: String,
+    },
+    /// The access log of an mbuni MMSC to messages that were submitted to handsets.
+    MbuniLog {
+        /// File of lines, plain or .gz.
+        input: String,
+        /// Where the events go [default: stdout].
+        output: Option<PathBuf>,
+        /// Service of the messages.
+        #[arg(long, default_value = "mms")]
+        service: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,6 +65,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Arguments::Complaints { input, output } => {
             complaints(input, open_text(input)?, writer(output.as_ref())?)?
         }
+        Arguments::SmppReceipts {
+            input,
+            output,
+            service,
+        } => smpp(input, open_text(input)?, service, writer(output.as_ref())?)?,
+        Arguments::MbuniLog {
+            input,
+            output,
+            service,
+        } => mbuni(input, open_text(input)?, service, writer(output.as_ref())?)?,
         Arguments::Telemetry {
             input,
             output,

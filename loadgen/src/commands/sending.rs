@@ -24,6 +24,9 @@ pub(crate) struct Sending {
     /// Base URL of the target, such as http://127.0.0.1:8080.
     #[arg(long)]
     target: String,
+    /// File with the token that the target wants; a line end after it does not count.
+    #[arg(long)]
+    token_file: Option<PathBuf>,
     /// Stop sending after this long, such as 90s.
     #[arg(long, value_parser = duration)]
     pub(crate) duration: Option<Duration>,
@@ -68,8 +71,14 @@ pub(crate) fn deliver(
         Pace::Speed(speed) => speed > ORDERED_ABOVE_SPEED,
         Pace::RatePerS(_) | Pace::Unpaced => false,
     };
+    let token = arguments.token_file.as_ref().map(|path| {
+        let token = std::fs::read_to_string(path);
+        let token = token.with_context(|| format!("cannot read the token in {}", path.display()));
+        token.map(|token| token.trim_end().to_owned())
+    });
     let options = SendOptions {
         target: arguments.target.clone(),
+        token: token.transpose()?,
         pace,
         batch_lines: arguments.batch as usize,
         linger: LINGER,
@@ -104,7 +113,9 @@ async fn send_and_watch(
 ) -> anyhow::Result<SendReport> {
     let (finished, done) = tokio::sync::watch::channel(false);
     let watching = match &expectation {
-        Some(_) => Some(tokio::spawn(Watcher::new(&options.target)?.watch(done))),
+        Some(_) => Some(tokio::spawn(
+            Watcher::new(&options.target, options.token.as_deref())?.watch(done),
+        )),
         None => None,
     };
     let bar = progress_bar(lines_about);

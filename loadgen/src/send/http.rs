@@ -6,7 +6,9 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -32,6 +34,9 @@ pub enum SendError {
     /// The client could not be set up.
     #[error("cannot set up an HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The token cannot be sent.
+    #[error("the token has characters that no header may have")]
+    Token,
     /// There is no memory to record latencies in.
     #[error("cannot record latencies")]
     Recorder(#[from] hdrhistogram::CreationError),
@@ -72,10 +77,7 @@ pub(super) struct Lane {
 /// The lanes of one run.
 pub(super) fn lanes(options: &SendOptions) -> Result<Vec<Lane>, SendError> {
     let url = endpoint(&options.target, "/v1/events")?;
-    let client = reqwest::Client::builder()
-        .timeout(ANSWER_TIMEOUT)
-        .build()
-        .map_err(SendError::Client)?;
+    let client = client(options.token.as_deref(), ANSWER_TIMEOUT)?;
     Ok((0..options.in_flight.max(1))
         .map(|lane| Lane {
             client: client.clone(),
@@ -86,6 +88,25 @@ pub(super) fn lanes(options: &SendOptions) -> Result<Vec<Lane>, SendError> {
             retry_for: options.retry_for,
         })
         .collect())
+}
+
+/// A client that says the token with every request, and shows it to nobody.
+pub(crate) fn client(
+    token: Option<&str>,
+    answer_timeout: Duration,
+) -> Result<reqwest::Client, SendError> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token {
+        let value = HeaderValue::from_str(&format!("Bearer {token}"));
+        let mut value = value.map_err(|_| SendError::Token)?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    reqwest::Client::builder()
+        .timeout(answer_timeout)
+        .default_headers(headers)
+        .build()
+        .map_err(SendError::Client)
 }
 
 /// The address of one of the target's routes.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use loadgen::convert::{ConvertError, Converted, TelemetryAs, complaints, telemetry};
+use loadgen::convert::{ConvertError, Converted, TelemetryAs, complaints, mbuni, smpp, telemetry};
 use loadgen::open_text;
 use serde_json::Value;
 
@@ -169,4 +169,73 @@ fn bad_tables_are_named_with_file_line_and_value() {
         error.unwrap_err().to_string(),
         "d/s.csv:2: `many` is not a number"
     );
+}
+
+#[test]
+fn smpp_receipts_are_messages_with_their_ends() {
+    let text = "\
+id:0123456789 sub:001 dlvrd:001 submit date:2603020700 done date:2603020701 stat:DELIVRD err:000 Text:chaxun
+2026-03-02T07:05:00 INFO pdu deliver_sm id:99 sub:001 dlvrd:000 submit date:2603020702 done date:2603020704 stat:UNDELIV err:027 text:
+
+a line of something else
+";
+    let mut output = Vec::new();
+    let converted = smpp("smsc.log", Box::new(text.as_bytes()), "sms", &mut output).unwrap();
+    assert_eq!(
+        (converted.rows, converted.events, converted.skipped),
+        (3, 4, 1)
+    );
+    let events = events(&output);
+    // 2026-03-02 07:00 in the operator's zone.
+    let seven = 1_772_406_000_000_i64;
+    let line = |event: &Value| {
+        let text = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
+        let minute = (event["ts"].as_i64().unwrap() - seven) / 60_000;
+        format!(
+            "{} {minute} {} {} {}",
+            text("type"),
+            text("message_id"),
+            text("status"),
+            text("status_text")
+        )
+    };
+    let lines: Vec<String> = events.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "mms_submit 0 0123456789 - -",
+            "mms_receipt 1 0123456789 DELIVRD -",
+            "mms_submit 2 99 - -",
+            "mms_receipt 4 99 UNDELIV err:027"
+        ]
+    );
+    let broken = "id:1 sub:001 submit date:26x done date:2603020701 stat:DELIVRD";
+    let refused = smpp(
+        "smsc.log",
+        Box::new(broken.as_bytes()),
+        "sms",
+        &mut Vec::new(),
+    );
+    let words = refused.unwrap_err().to_string();
+    assert!(words.starts_with("smsc.log:1: `26x` is not"), "{words}");
+}
+
+#[test]
+fn mbuni_log_lines_are_submissions_to_handsets() {
+    let text = "\
+2026-03-02 07:00:01\tMM7\tMM1\t90210\t+8613900000000/TYPE=PLMN\tm1@mmsc\t10240
+2026-03-02 07:00:02\tMM1\tMM3\t+8613900000000/TYPE=PLMN\tsomebody@example.com\tm2@mmsc\t512
+";
+    let mut output = Vec::new();
+    let converted = mbuni("mmsc.log", Box::new(text.as_bytes()), "mms", &mut output).unwrap();
+    assert_eq!(
+        (converted.rows, converted.events, converted.skipped),
+        (2, 1, 1)
+    );
+    let events = events(&output);
+    assert_eq!(events[0]["ts"], 1_772_406_001_000_i64);
+    assert_eq!(events[0]["message_id"], "m1@mmsc");
+    assert_eq!(events[0]["recipient"], "+8613900000000");
+    let odd = "2026-03-02 07:00:01\tMM7\tMM1";
+    assert!(mbuni("mmsc.log", Box::new(odd.as_bytes()), "mms", &mut Vec::new()).is_err());
 }

@@ -30,6 +30,7 @@ struct Seen {
     producer: String,
     sequence: u64,
     gzip: bool,
+    token: Option<String>,
     body: Vec<u8>,
 }
 
@@ -105,6 +106,7 @@ impl Stub {
                         producer: headers["chrysalis-producer"].clone(),
                         sequence: headers["chrysalis-sequence"].parse().unwrap(),
                         gzip,
+                        token: headers.get("authorization").cloned(),
                         body,
                     });
                     seen.len() - 1
@@ -156,6 +158,7 @@ impl Source for Numbers {
 fn options(target: &str, pace: Pace) -> SendOptions {
     SendOptions {
         target: target.to_owned(),
+        token: None,
         pace,
         batch_lines: 10,
         linger: Duration::from_millis(50),
@@ -394,7 +397,7 @@ async fn a_scenario_is_played_at_speed_and_its_detection_judged() {
         .sum();
     assert_eq!(received as u64, report.lines_sent);
 
-    let watcher = Watcher::new(&target).unwrap();
+    let watcher = Watcher::new(&target, None).unwrap();
     let detection = watcher
         .drain(
             Duration::from_millis(10),
@@ -422,4 +425,26 @@ async fn a_scenario_is_played_at_speed_and_its_detection_judged() {
     );
     assert_eq!(*verdict("boss-slow"), FindingVerdict::Missed);
     assert!(detection.unexplained.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_goes_with_every_request_and_one_that_cannot_is_refused() {
+    let (stub, target) = Stub::start(taken, "").await;
+    let options = SendOptions {
+        token: Some("a-token-of-the-probes".to_owned()),
+        ..options(&target, Pace::Unpaced)
+    };
+    send(&mut Numbers(0..30), &options, never(), |_| {})
+        .await
+        .unwrap();
+    let seen = stub.seen();
+    assert_eq!(seen.len(), 3);
+    let wanted = Some("Bearer a-token-of-the-probes".to_owned());
+    assert!(seen.iter().all(|request| request.token == wanted));
+    let broken = SendOptions {
+        token: Some("two\nlines".to_owned()),
+        ..options
+    };
+    let refused = send(&mut Numbers(0..1), &broken, never(), |_| {}).await;
+    assert!(matches!(refused, Err(SendError::Token)));
 }

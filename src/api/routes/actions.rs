@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{
@@ -79,10 +79,10 @@ impl<'a> Good<'a> {
 )]
 pub(in crate::api) async fn ask(
     State(server): State<Arc<Server>>,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
 ) -> Response {
     let snapshot = server.snapshot();
-    match read(&server, &snapshot, &token) {
+    match read(&server, &snapshot, &written(token)) {
         Ok(good) => {
             server.state.metrics.came_by_link("asked");
             page(StatusCode::OK, &ActionPage::ask(good.asked(), None))
@@ -116,10 +116,11 @@ pub(in crate::api) async fn ask(
 )]
 pub(in crate::api) async fn act(
     State(server): State<Arc<Server>>,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     form: Result<Form<ActionForm>, FormRejection>,
 ) -> Response {
     let snapshot = server.snapshot();
+    let token = written(token);
     let good = match read(&server, &snapshot, &token) {
         Ok(good) => good,
         Err(refused) => return *refused,
@@ -166,6 +167,11 @@ pub(in crate::api) async fn act(
             page(refused.status(), &failed)
         }
     }
+}
+
+/// The token of a path; one that cannot be read is none of ours.
+fn written(token: Result<Path<String>, PathRejection>) -> String {
+    token.map_or_else(|_| String::new(), |Path(token)| token)
 }
 
 /// What a token may do now, or the page that says why nothing.

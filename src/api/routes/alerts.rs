@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::severity_name;
 use crate::api::views::{AlertView, AlertsView, ErrorBody};
@@ -55,9 +55,10 @@ pub(in crate::api) async fn list(
             && fits(&query.service, alert.service.as_deref())
             && fits(&query.severity, Some(severity_name(alert.severity)))
     });
-    let zone = &snapshot.plan.zone;
     Ok(Json(AlertsView {
-        alerts: alerts.map(|alert| AlertView::of(alert, zone)).collect(),
+        alerts: alerts
+            .map(|alert| AlertView::of(alert, &snapshot))
+            .collect(),
     }))
 }
 
@@ -74,7 +75,7 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(incident): Path<String>,
+    ApiPath(incident): ApiPath<String>,
 ) -> Result<Json<AlertView>, ApiError> {
     let snapshot = server.snapshot();
     let alert = snapshot
@@ -82,7 +83,7 @@ pub(in crate::api) async fn one(
         .iter()
         .find(|alert| alert.incident == incident)
         .ok_or_else(|| ApiError::not_found(format!("there is no alert {incident:?}")))?;
-    Ok(Json(AlertView::of(alert, &snapshot.plan.zone)))
+    Ok(Json(AlertView::of(alert, &snapshot)))
 }
 
 /// Refuses a filter that could never match, so that a slip of the pen does not read as "none".

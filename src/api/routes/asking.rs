@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 
-use crate::api::access::Caller;
+use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
-use crate::api::extract::ApiJson;
+use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
 use crate::api::views::{
     AcknowledgeRequest, ErrorBody, HandOverRequest, ProcessView, TicketsView, TriggerView,
@@ -48,7 +48,7 @@ const REASON_CHARS_MAX: usize = 2_000;
 pub(in crate::api) async fn hand_over(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiJson(asked): ApiJson<HandOverRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let actor = actor_of(&caller, asked.actor.as_deref())?;
@@ -85,7 +85,7 @@ pub(in crate::api) async fn hand_over(
 pub(in crate::api) async fn acknowledge(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiJson(asked): ApiJson<AcknowledgeRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let actor = actor_of(&caller, asked.actor.as_deref())?;
@@ -106,12 +106,18 @@ pub(in crate::api) async fn acknowledge(
 )]
 pub(in crate::api) async fn tickets(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<Json<TicketsView>, ApiError> {
     let snapshot = server.snapshot();
     let trigger = snapshot.triggers.iter().find(|trigger| trigger.id == id);
     let trigger = trigger.ok_or_else(|| unknown(&id))?;
-    Ok(Json(TicketsView::of(trigger, &snapshot.plan.zone)))
+    let is_masked = !caller.has(Role::Subscribers);
+    Ok(Json(TicketsView::of(
+        trigger,
+        &snapshot.plan.zone,
+        is_masked,
+    )))
 }
 
 /// KQIs of the process: how long departments take, how often they hand on, what came of it.
@@ -139,7 +145,9 @@ pub(super) async fn command_on(
     let trigger = trigger.ok_or_else(|| unknown(id))?;
     caller.check_department(trigger.decided_by(&snapshot.plan.book))?;
     let trigger = carry_out(server, actor, command).await?;
-    Ok(Json(TriggerView::of(&trigger, &server.snapshot())))
+    let is_masked = !caller.has(Role::Subscribers);
+    let snapshot = server.snapshot();
+    Ok(Json(TriggerView::of(&trigger, &snapshot, is_masked)))
 }
 
 /// Journals a command, and waits for the trigger that the engine makes of it.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::api::error::ApiError;
-use crate::api::extract::ApiJson;
+use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
 use crate::api::views::{ContactRequest, ContactView, ErrorBody, FormView, FormsView};
@@ -44,7 +44,7 @@ pub(in crate::api) async fn forms(State(server): State<Arc<Server>>) -> Json<For
 )]
 pub(in crate::api) async fn form(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<Json<FormView>, ApiError> {
     let snapshot = server.snapshot();
     let mut leaves = snapshot.plan.book.leaves.iter();

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::views::{ErrorBody, FrontlineView};
+use crate::engine::Snapshot;
 
 /// Of which city.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,12 +34,13 @@ pub(in crate::api) struct FrontlineQuery {
     ),
     responses(
         (status = 200, description = "what to tell customers; none when nothing is known to be wrong", body = FrontlineView),
-        (status = 404, description = "there is no such service", body = ErrorBody),
+        (status = 404, description = "there is no such service, or no such city; the message names those that there are", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn explain(
     State(server): State<Arc<Server>>,
-    Path(service): Path<String>,
+    Extension(caller): Extension<Caller>,
+    ApiPath(service): ApiPath<String>,
     ApiQuery(query): ApiQuery<FrontlineQuery>,
 ) -> Result<Json<FrontlineView>, ApiError> {
     let snapshot = server.snapshot();
@@ -49,5 +52,28 @@ pub(in crate::api) async fn explain(
         )));
     }
     let (city, ticket) = (query.city.as_deref(), query.ticket.as_deref());
-    Ok(Json(FrontlineView::of(&snapshot, &service, city, ticket)))
+    if let Some(city) = city {
+        check_city(&snapshot, city)?;
+    }
+    let is_masked = !caller.has(Role::Subscribers);
+    let view = FrontlineView::of(&snapshot, &service, city, ticket, is_masked);
+    Ok(Json(view))
+}
+
+/// Refuses a city that nobody knows: a misspelt one must not read as one in which all is well. A book without
+/// places knows none, and takes every name.
+fn check_city(snapshot: &Snapshot, city: &str) -> Result<(), ApiError> {
+    let known = &snapshot.plan.book.places.cities;
+    let is_met = || {
+        let mut triggers = snapshot.triggers.iter();
+        triggers.any(|trigger| trigger.cities().contains(&city))
+    };
+    if known.is_empty() || known.contains_key(city) || is_met() {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    let known = known.join(", ");
+    Err(ApiError::not_found(format!(
+        "there is no city {city:?}, known are {known}"
+    )))
 }

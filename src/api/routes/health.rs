@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::views::{BoardView, ErrorBody, HealthView, HealthsView, SharesView};
 use crate::scores::{board, contributions, health};
@@ -48,7 +48,7 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(service): Path<String>,
+    ApiPath(service): ApiPath<String>,
 ) -> Result<Json<HealthView>, ApiError> {
     let current = server.current.get(&server.snapshot()).await?;
     let book = &current.plan.book;
@@ -83,7 +83,7 @@ pub(in crate::api) struct ContributionsQuery {
 )]
 pub(in crate::api) async fn shares(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<ContributionsQuery>,
 ) -> Result<Json<SharesView>, ApiError> {
     let current = server.current.get(&server.snapshot()).await?;
@@ -116,7 +116,7 @@ pub(in crate::api) async fn shares(
 )]
 pub(in crate::api) async fn boards(
     State(server): State<Arc<Server>>,
-    Path(by): Path<String>,
+    ApiPath(by): ApiPath<String>,
 ) -> Result<Json<BoardView>, ApiError> {
     let current = server.current.get(&server.snapshot()).await?;
     let (book, objects) = (&current.plan.book, current.measured());

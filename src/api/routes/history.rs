@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value as Cell};
 use utoipa::IntoParams;
 
+use crate::api::access::{Caller, Role};
 use crate::api::clock::time;
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::views::{ErrorBody, HistoryView, masked};
+use crate::masking::mask;
 use crate::store::{Column, Filter, TABLES, Table};
 
 /// Rows of an answer, unless told otherwise.
@@ -76,7 +78,8 @@ pub(in crate::api) struct HistoryQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
-    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    ApiPath(name): ApiPath<String>,
     ApiQuery(query): ApiQuery<HistoryQuery>,
 ) -> Result<Json<HistoryView>, ApiError> {
     let table = Table::named(&name).ok_or_else(|| {
@@ -84,6 +87,7 @@ pub(in crate::api) async fn list(
         let names = names.join(", ");
         ApiError::not_found(format!("the history has no table {name:?}, it has {names}"))
     })?;
+    let is_masked = !caller.has(Role::Subscribers);
     let limit = query.limit.unwrap_or(ROWS);
     if !(1..=ROWS_MAX).contains(&limit) {
         let words = format!("limit is {limit}, wanted 1 to {ROWS_MAX}");
@@ -108,7 +112,15 @@ pub(in crate::api) async fn list(
     Ok(Json(HistoryView {
         table: table.name.to_owned(),
         about: table.about.to_owned(),
-        rows: page.rows.into_iter().map(without_addresses).collect(),
+        rows: page
+            .rows
+            .into_iter()
+            .map(without_addresses)
+            .map(|row| match is_masked {
+                true => without_numbers(row),
+                false => row,
+            })
+            .collect(),
         has_more: page.has_more,
     }))
 }
@@ -146,9 +158,34 @@ fn equals(
         .collect()
 }
 
+/// What people write freely, by its names in rows and in their documents.
+const WRITTEN: [&str; 7] = ["reason", "text_zh", "text_en", "zh", "en", "text", "words"];
+
+/// Numbers of subscribers that somebody wrote into a reason are for who may see them.
+fn without_numbers(mut row: Map<String, Cell>) -> Map<String, Cell> {
+    for (name, value) in &mut row {
+        hide_numbers(name, value);
+    }
+    row
+}
+
+fn hide_numbers(name: &str, value: &mut Cell) {
+    match value {
+        Cell::String(text) if WRITTEN.contains(&name) => *text = mask(text),
+        Cell::Array(items) => items.iter_mut().for_each(|item| hide_numbers(name, item)),
+        Cell::Object(fields) => {
+            for (name, value) in fields {
+                hide_numbers(name, value);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// People's addresses are shown as everywhere: enough to know which.
 fn without_addresses(mut row: Map<String, Cell>) -> Map<String, Cell> {
-    let Some(address) = row.get("recipient").and_then(Cell::as_str) else {
+    let address = row.get("recipient").and_then(Cell::as_str);
+    let Some(address) = address.filter(|address| address.contains('@')) else {
         return row;
     };
     let (address, shown) = (address.to_owned(), masked(address));

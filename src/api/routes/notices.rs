@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::access::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::{ApiJson, ApiQuery};
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
 use crate::api::routes::asking::{actor_of, check_reason};
-use crate::api::views::{ErrorBody, NoticeView, NoticesView, ResendRequest, ResendView};
-use crate::store::{DeliveryState, LedgerError, Resent, Wanted};
+use crate::api::views::{
+    ErrorBody, NoticeView, NoticesView, ResendAllRequest, ResendAllView, ResendRequest, ResendView,
+};
+use crate::store::{DeadLetters, DeliveryState, LedgerError, Resent, Wanted};
 
 /// Rows of an answer, unless told otherwise.
 const ROWS: u32 = 100;
@@ -97,7 +99,7 @@ pub(in crate::api) async fn list(
 pub(in crate::api) async fn resend(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiJson(asked): ApiJson<ResendRequest>,
 ) -> Result<Json<ResendView>, ApiError> {
     let actor = actor_of(&caller, asked.actor.as_deref())?;
@@ -121,6 +123,45 @@ pub(in crate::api) async fn resend(
         state: state.name().to_owned(),
         resent,
     }))
+}
+
+/// Sends all dead letters again that the filters let through, the oldest first, at most 1,000 at once: ask again
+/// while some are left. Who asked and why is kept with each.
+#[utoipa::path(
+    post,
+    path = "/v1/notices/resend",
+    tag = "notices",
+    request_body = ResendAllRequest,
+    responses(
+        (status = 200, description = "they wait for their attempts", body = ResendAllView),
+        (status = 400, description = "the body is wrong", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        (status = 415, description = "the body is not application/json", body = ErrorBody),
+        (status = 503, description = "the ledger does not answer", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn resend_all(
+    State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
+    ApiJson(asked): ApiJson<ResendAllRequest>,
+) -> Result<Json<ResendAllView>, ApiError> {
+    let actor = actor_of(&caller, asked.actor.as_deref())?;
+    check_reason(asked.reason.as_deref())?;
+    let failures = ["transient", "setup", "permanent"];
+    one_of("failure", asked.failure.as_deref(), &failures)?;
+    let wanted = DeadLetters {
+        incident: asked.incident,
+        recipient: asked.recipient,
+        failure: asked.failure,
+        limit: ROWS_MAX,
+    };
+    let (resent, left) = server
+        .state
+        .deliveries
+        .resend_all(&wanted, &actor, asked.reason.as_deref())
+        .await
+        .map_err(unanswered)?;
+    Ok(Json(ResendAllView { resent, left }))
 }
 
 fn unanswered(error: LedgerError) -> ApiError {

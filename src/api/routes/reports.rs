@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
 use crate::api::views::{ErrorBody, ReportHeadView, ReportView, ReportsView};
-use crate::rules::ReportKind;
+use crate::reports::{Reader, Report, csv, parquet};
+use crate::rules::{Language, ReportKind};
+
+const CSV: &str = "text/csv; charset=utf-8";
+const PARQUET: &str = "application/vnd.apache.parquet";
 
 /// Which reports to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -65,12 +71,59 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path((id, period)): Path<(String, String)>,
+    ApiPath((id, period)): ApiPath<(String, String)>,
 ) -> Result<Json<ReportView>, ApiError> {
+    let report = kept(&server, &id, &period)?;
+    Ok(Json(ReportView::of(&report)))
+}
+
+/// One table of a report as a file: `suggestions.zh.csv`, `suggestions.en.csv` or `suggestions.parquet`, the same
+/// bytes as in the data folder.
+#[utoipa::path(
+    get,
+    path = "/v1/reports/{id}/{period}/{file}",
+    tag = "reports",
+    params(
+        ("id" = String, Path, description = "the report's rule, for example `daily_bulletin`"),
+        ("period" = String, Path, description = "the period, as the list names it"),
+        ("file" = String, Path, description = "a table's key with `.zh.csv`, `.en.csv` or `.parquet`"),
+    ),
+    responses(
+        (status = 200, description = "the file", content(
+            (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet")
+        )),
+        (status = 404, description = "no such report is kept, or it has no such file", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn file(
+    State(server): State<Arc<Server>>,
+    ApiPath((id, period, name)): ApiPath<(String, String, String)>,
+) -> Result<Response, ApiError> {
+    let report = kept(&server, &id, &period)?;
+    let table = |key: &str| report.tables.iter().find(|table| table.key == key);
+    let in_language = |language| Reader::of(&report, language);
+    let (kind, bytes) = match name.split_once('.').map(|(key, kind)| (table(key), kind)) {
+        Some((Some(table), "zh.csv")) => (CSV, csv(table, &in_language(Language::Zh)).into_bytes()),
+        Some((Some(table), "en.csv")) => (CSV, csv(table, &in_language(Language::En)).into_bytes()),
+        Some((Some(table), "parquet")) => {
+            let bytes = parquet(table).map_err(|error| ApiError::internal(error.to_string()))?;
+            (PARQUET, bytes)
+        }
+        _ => {
+            let keys: Vec<&str> = report.tables.iter().map(|table| &*table.key).collect();
+            let keys = keys.join(", ");
+            return Err(ApiError::not_found(format!(
+                "the report has no file {name:?}: its tables are {keys}, each as .zh.csv, .en.csv and .parquet"
+            )));
+        }
+    };
+    Ok(([(CONTENT_TYPE, kind)], bytes).into_response())
+}
+
+fn kept(server: &Server, id: &str, period: &str) -> Result<Arc<Report>, ApiError> {
     let snapshot = server.snapshot();
     let mut reports = snapshot.reports.newest.iter().rev();
     let report = reports.find(|report| report.id == id && report.period.key == period);
-    let report = report
-        .ok_or_else(|| ApiError::not_found(format!("no report {id:?} of {period:?} is kept")))?;
-    Ok(Json(ReportView::of(report)))
+    let report = report.cloned();
+    report.ok_or_else(|| ApiError::not_found(format!("no report {id:?} of {period:?} is kept")))
 }

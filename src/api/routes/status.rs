@@ -1,6 +1,7 @@
 //! The engine's state, and the two answers that supervisors poll.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +12,9 @@ use crate::api::error::ApiError;
 use crate::api::router::{Server, now_ms};
 use crate::api::views::{ErrorBody, StatusView};
 
+/// How long the ledger is waited for.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The state of the engine: event time, journal, queues.
 #[utoipa::path(
     get,
@@ -19,12 +23,17 @@ use crate::api::views::{ErrorBody, StatusView};
     responses((status = 200, description = "the state", body = StatusView))
 )]
 pub(in crate::api) async fn status(State(server): State<Arc<Server>>) -> Json<StatusView> {
+    // What stands in the ledger is no reason not to tell the rest.
+    let unsettled = server.state.deliveries.ledger.unsettled();
+    let unsettled = tokio::time::timeout(LEDGER_PATIENCE, unsettled).await;
+    let unsettled = unsettled.ok().and_then(Result::ok);
     Json(StatusView::of(
         &server.snapshot(),
         &server.state.health.now(),
         &server.state.submitter.stats(),
         server.intake.in_flight().bytes,
         &server.state.access,
+        unsettled,
         now_ms(),
     ))
 }

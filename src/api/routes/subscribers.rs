@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 
 use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
-use crate::api::extract::ApiJson;
+use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::asking::unknown;
 use crate::api::views::{AffectedView, ErrorBody, MessagesRequest, MessagesView};
 use crate::dataflow::{Found, Inquiry};
 use crate::engine::{Command, Snapshot};
 use crate::event::Stream;
-use crate::ingest::mask;
 use crate::journal::{Record, Submit};
+use crate::masking::mask;
 use crate::triggers::{Place, Trigger};
 
 /// Characters of a number.
@@ -41,7 +41,7 @@ const NUMBER_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
 pub(in crate::api) async fn affected(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<Json<AffectedView>, ApiError> {
     let snapshot = server.snapshot();
     let mut triggers = snapshot.triggers.iter();
@@ -112,7 +112,7 @@ pub(in crate::api) async fn messages(
 }
 
 /// Journals a reading. It is durable when this returns, and the audit history has it soon after.
-async fn note(
+pub(super) async fn note(
     server: &Server,
     caller: &Caller,
     reading: &str,
@@ -139,7 +139,7 @@ async fn note(
     Ok(())
 }
 
-async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
+pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
     let queries = server.state.queries.clone();
     let found = tokio::task::spawn_blocking(move || queries.subscribers(inquiry)).await;
     found.ok().flatten().ok_or_else(|| {

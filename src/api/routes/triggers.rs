@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::access::Caller;
+use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
-use crate::api::extract::{ApiJson, ApiQuery};
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::routes::alerts::one_of;
 use crate::api::routes::asking::{actor_of, check_reason, command_on, unknown};
@@ -48,6 +48,7 @@ pub(in crate::api) struct TriggersQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiQuery(query): ApiQuery<TriggersQuery>,
 ) -> Result<Json<TriggersView>, ApiError> {
     let mut names = TriggerState::ALL.map(TriggerState::name).to_vec();
@@ -68,6 +69,7 @@ pub(in crate::api) async fn list(
             && fits(&query.service, trigger.service.as_deref())
             && fits(&query.department, Some(&trigger.owner.department))
     });
+    let is_masked = !caller.has(Role::Subscribers);
     let mut triggers: Vec<&Trigger> = triggers.map(|trigger| &**trigger).collect();
     if query.order.as_deref() == Some("urgency") {
         triggers.sort_by(|a, b| by_urgency(a, b));
@@ -75,7 +77,7 @@ pub(in crate::api) async fn list(
     Ok(Json(TriggersView {
         triggers: triggers
             .into_iter()
-            .map(|trigger| TriggerView::of(trigger, &snapshot))
+            .map(|trigger| TriggerView::of(trigger, &snapshot, is_masked))
             .collect(),
     }))
 }
@@ -93,7 +95,8 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let snapshot = server.snapshot();
     let trigger = snapshot
@@ -101,7 +104,8 @@ pub(in crate::api) async fn one(
         .iter()
         .find(|trigger| trigger.id == id)
         .ok_or_else(|| unknown(&id))?;
-    Ok(Json(TriggerView::of(trigger, &snapshot)))
+    let is_masked = !caller.has(Role::Subscribers);
+    Ok(Json(TriggerView::of(trigger, &snapshot, is_masked)))
 }
 
 /// Moves a trigger along its flow: `dispatched → accepted → in_progress → mended`, or `not_optimised` with
@@ -129,7 +133,7 @@ pub(in crate::api) async fn one(
 pub(in crate::api) async fn advance(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiJson(asked): ApiJson<MoveRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let (to, kind, actor) = judged(&caller, &asked)?;

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::clock::time;
 use crate::api::error::ApiError;
-use crate::api::extract::ApiQuery;
+use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::unit_text;
 use crate::api::views::{ErrorBody, WindowView, WindowsView};
 use crate::dataflow::{Queries, Watermarks};
+use crate::engine::Snapshot;
 use crate::event::Stream;
 use crate::metrics::EdgeLimit;
 use crate::rules::Kqi;
@@ -52,7 +53,7 @@ pub(in crate::api) struct WindowsQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<WindowsQuery>,
 ) -> Result<Json<WindowsView>, ApiError> {
     let snapshot = server.snapshot();
@@ -88,6 +89,7 @@ pub(in crate::api) async fn list(
     });
     let question = Question {
         queries: server.state.queries.clone(),
+        snapshot: snapshot.clone(),
         index,
         version: plan.version,
         group: query.group,
@@ -118,6 +120,7 @@ pub(in crate::api) async fn list(
 
 struct Question {
     queries: Queries,
+    snapshot: Arc<Snapshot>,
     index: usize,
     version: u64,
     kqi: Kqi,
@@ -165,7 +168,9 @@ impl Question {
                     continue;
                 }
                 let cells = window.cells.iter().filter(|cell| cell.kqi == self.index);
-                rows.extend(cells.map(|cell| WindowView::of(&self.kqi.id, window, cell)));
+                rows.extend(
+                    cells.map(|cell| WindowView::of(&self.kqi, window, cell, &self.snapshot)),
+                );
             }
             if rows.len() > self.rows_max {
                 return Ok(self.cut(rows));

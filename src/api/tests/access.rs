@@ -160,3 +160,27 @@ async fn the_document_says_where_a_token_is_needed() {
     assert!(answers("/actions/{token}", "get")["401"].is_null());
     assert!(document["components"]["securitySchemes"]["bearer"].is_object());
 }
+
+/// What people write into a reason is kept whole, and shown whole to who may see numbers, and to nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_in_reasons_are_for_who_may_see_them() {
+    let harness = broken().await;
+    let path = "/v1/triggers/T-000001/moves";
+    let refused = json!({"to": "not_optimised", "kind": "uneconomic",
+        "reason": "只有用户 138 0013 8000 一人受影响"});
+    let reply = ask(&harness, WANG, path, Some(refused)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(!reply.text.contains("0013"), "{}", reply.text);
+    for (token, is_shown) in [(CARE, true), (AGENT, false), (EVERYTHING, false)] {
+        for path in [
+            "/v1/triggers",
+            "/v1/triggers/T-000001",
+            "/v1/frontline/news",
+        ] {
+            let text = ask(&harness, token, path, None).await.text;
+            assert!(text.contains("一人受影响"), "{path}: {text}");
+            assert_eq!(text.contains("138 0013 8000"), is_shown, "{token} {path}");
+            assert_eq!(text.contains("138 **** **00"), !is_shown, "{token} {path}");
+        }
+    }
+}

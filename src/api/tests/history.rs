@@ -25,6 +25,7 @@ async fn rows_are_paged_and_addresses_are_masked() {
         ("at_ms", 7.into()),
         ("to_state", "open".into()),
         ("actor", "王工".into()),
+        ("reason", "用户 13800138000 来电".into()),
     ]);
     let rows = [notice(1), notice(2), notice(3), moved];
     harness.state().history.record(5, &rows).await.unwrap();
@@ -44,6 +45,7 @@ async fn rows_are_paged_and_addresses_are_masked() {
         .await
         .json();
     assert_eq!(moves["rows"][0]["epoch"], 5);
+    assert_eq!(moves["rows"][0]["reason"], "用户 138******00 来电");
     assert!(
         moves["about"]
             .as_str()

@@ -132,6 +132,39 @@ async fn a_dead_letter_is_resent_once_however_often_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_dead_letters_are_resent_by_one_request_and_the_status_counts_them() {
+    let harness = Harness::new();
+    let ledger = harness.state().deliveries.ledger.clone();
+    three(&ledger).await;
+    let notices = &harness.get("/v1/status").await.json()["notices"];
+    assert_eq!(notices, &json!({"waiting": 1, "dead_letters": 1}));
+    let path = "/v1/notices/resend";
+    for (body, resent, left) in [
+        (r#"{"actor":"王工","failure":"transient"}"#, 0, 0),
+        (r#"{"actor":"王工","incident":"another"}"#, 0, 0),
+        (r#"{"actor":"王工","recipient":"DUTY@example.com"}"#, 1, 0),
+        (r#"{"actor":"王工"}"#, 0, 0),
+    ] {
+        let answer = harness.post(path, body).await.json();
+        assert_eq!(answer, json!({"resent": resent, "left": left}), "{body}");
+    }
+    let notices = &harness.get("/v1/status").await.json()["notices"];
+    assert_eq!(notices, &json!({"waiting": 2, "dead_letters": 0}));
+    for body in [
+        r#"{"actor":" "}"#,
+        r#"{"actor":"a","failure":"dead"}"#,
+        r#"{"actor":"a","state":"sent"}"#,
+        "",
+    ] {
+        assert_eq!(
+            harness.post(path, body).await.status.as_u16(),
+            400,
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_says_how_many_could_not_be_told() {
     let harness = Harness::new();
     assert!(harness.get("/").await.text.contains("没有死信"));

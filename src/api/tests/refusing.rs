@@ -369,3 +369,69 @@ async fn a_disk_that_fails_is_told_and_nothing_is_promised() {
     );
     assert_eq!(told[1].0, 503);
 }
+
+/// Every route with a name in its path: what cannot be read is said like every other error, and the document has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_not_utf_8_is_refused_in_json() {
+    let harness = Harness::new();
+    let document = harness.get("/v1/openapi.json").await.json();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.contains('{') {
+            continue;
+        }
+        let mut written = path.clone();
+        while let Some((before, rest)) = written.clone().split_once('{') {
+            let (_, after) = rest.split_once('}').unwrap();
+            written = format!("{before}%ff{after}");
+        }
+        for (method, operation) in item.as_object().unwrap() {
+            let request = axum::http::Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(&written)
+                .header("content-type", "application/json")
+                .body(axum::body::Body::from("{}"))
+                .unwrap();
+            let reply = harness.send(request).await;
+            let status = reply.status.as_str();
+            let documented = &operation["responses"][status]["content"];
+            let kind = reply.headers["content-type"].to_str().unwrap();
+            let kind = kind.split(';').next().unwrap();
+            assert!(
+                !documented[kind].is_null(),
+                "{method} {written}: {status} {kind}"
+            );
+            if !path.starts_with("/actions/") {
+                assert_eq!(reply.error().1, "bad_path", "{method} {written}");
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried >= 15, "{tried}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_city_does_not_read_as_one_in_which_all_is_well() {
+    let places = "places:\n  - {group: 集团, province: 湖南, cities: [长沙, 衡阳]}\n";
+    let harness = Harness::with(
+        &format!("{BOOK}{places}"),
+        HttpConfig::default(),
+        JournalConfig::default(),
+        WriterConfig::default(),
+    );
+    let ask = async |city: &str| {
+        let written: String = city.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        harness
+            .get(&format!("/v1/frontline/news?city={written}"))
+            .await
+    };
+    assert_eq!(ask("衡阳").await.json()["impaired"], false);
+    let (status, code, message) = ask("横阳").await.error();
+    assert_eq!((status, &*code), (404, "not_found"));
+    assert_eq!(message, "there is no city \"横阳\", known are 衡阳, 长沙");
+    // A city that probes tell of is known, whatever the book says.
+    let told = minute("news", "株洲", T0, 3, 4) + &minute("news", "株洲", T0 + 60_000, 0, 1);
+    harness.events(&[], told).await;
+    harness.until(|snapshot| !snapshot.triggers.is_empty());
+    assert_eq!(ask("株洲").await.json()["impaired"], true);
+}

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::alerting::Alert;
 use crate::api::iso;
+use crate::api::views::annotation::AnnotationView;
 use crate::api::views::words::{layer_name, severity_name};
 use crate::api::views::{TextView, group_object};
+use crate::engine::Snapshot;
 
 /// Alerts, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -83,11 +84,24 @@ pub struct AlertView {
     pub window_end_ms: i64,
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
+    /// What was going on there in the newest window: planned work, a storm.
+    pub annotations: Vec<AnnotationView>,
 }
 
 impl AlertView {
-    /// With times in the operator's zone.
-    pub fn of(alert: &Alert, zone: &TimeZone) -> AlertView {
+    /// With times in the operator's zone, and what explains it.
+    pub fn of(alert: &Alert, snapshot: &Snapshot) -> AlertView {
+        let zone = &snapshot.plan.zone;
+        let book = &snapshot.plan.book;
+        let kqi = book
+            .kqis
+            .iter()
+            .find(|kqi| Some(&kqi.id) == alert.kqi.as_ref());
+        let annotations = kqi.map(|kqi| {
+            let known = &snapshot.annotations;
+            known.about(kqi, &alert.group, alert.window_ms, &book.places)
+        });
+        let annotations = annotations.unwrap_or_default();
         AlertView {
             alert: alert.alert.clone(),
             incident: alert.incident.clone(),
@@ -120,6 +134,7 @@ impl AlertView {
             window_start_ms: alert.window_ms.0,
             window_end_ms: alert.window_ms.1,
             trigger: alert.trigger.clone(),
+            annotations: AnnotationView::all(&annotations, zone),
         }
     }
 }

@@ -174,8 +174,8 @@ impl SuggestionView {
 }
 
 impl TicketsView {
-    /// With times in the operator's zone.
-    pub fn of(trigger: &Trigger, zone: &TimeZone) -> TicketsView {
+    /// With times in the operator's zone, and numbers of subscribers masked for who may not see them.
+    pub fn of(trigger: &Trigger, zone: &TimeZone, is_masked: bool) -> TicketsView {
         let tickets = trigger.tickets.iter().map(|ticket| {
             let answered = ticket.answered_at_ms;
             let said = trigger.explanation().filter(|_| answered.is_some());
@@ -186,7 +186,7 @@ impl TicketsView {
                 filed_at_ms: ticket.filed_at_ms,
                 filed_at: iso(ticket.filed_at_ms, zone),
                 answered_at_ms: answered,
-                answer: said.map(|said| (&said.text).into()),
+                answer: said.map(|said| TextView::written(&said.text, is_masked)),
             }
         });
         TicketsView {

@@ -54,6 +54,12 @@ pub struct IndicatorView {
     pub relative: Option<bool>,
     /// What the controls did meanwhile, in the terms of `effect`.
     pub drift: Option<f64>,
+    /// How before and after were brought to the same hours: `same_hours_of_week` (the periods lie whole weeks
+    /// apart), `earlier_weeks` or `earlier_days` (what the same hours usually do is taken off), `other_places` (at
+    /// the same hours, where there is too little history); null where nothing is comparable yet.
+    pub matching: Option<String>,
+    /// What the same hours of earlier weeks or days changed by, in the terms of `effect`.
+    pub usual: Option<f64>,
     /// Pairs of blocks with data on both sides.
     pub pairs: Option<usize>,
     /// Facts before and after.
@@ -106,6 +112,8 @@ impl IndicatorView {
             interval: found.map(|found| (found.low, found.high)),
             relative: found.map(|found| found.relative),
             drift: found.and_then(|found| found.drift),
+            matching: indicator.matching.map(|how| how.name().to_owned()),
+            usual: found.and_then(|found| found.usual),
             pairs: found.map(|found| found.pairs),
             samples: found.map(|found| (found.samples_before, found.samples_after)),
             controls: indicator.controls.clone(),

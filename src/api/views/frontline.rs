@@ -54,12 +54,14 @@ pub struct SayView {
 }
 
 impl FrontlineView {
-    /// What is to be said to a customer of a service, of a city, of one ticket.
+    /// What is to be said to a customer of a service, of a city, of one ticket. `is_masked`: without the numbers of
+    /// subscribers that somebody wrote into a reason.
     pub fn of(
         snapshot: &Snapshot,
         service: &str,
         city: Option<&str>,
         ticket: Option<&str>,
+        is_masked: bool,
     ) -> FrontlineView {
         let places = &snapshot.plan.book.places;
         let here = city.map(|city| Place::City(city.to_owned()));
@@ -108,7 +110,7 @@ impl FrontlineView {
                     .outcome
                     .as_ref()
                     .map(|outcome| outcome.name().to_owned()),
-                text: (&said.text).into(),
+                text: TextView::written(&said.text, is_masked),
                 since_ms: said.at_ms,
                 since: iso(said.at_ms, zone),
                 due_ms: trigger.deadline.map(|deadline| deadline.due_ms),

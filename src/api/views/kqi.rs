@@ -53,6 +53,8 @@ pub struct KqiView {
     pub service: Option<String>,
     /// `experience`, `platform` or `network`.
     pub layer: String,
+    /// For a platform's KQI: `in_platform`, or `inter_platform` for its interfaces.
+    pub scope: Option<String>,
     /// Stream that it reads.
     pub stream: String,
     /// Unit of values, anchors and limits.
@@ -196,6 +198,7 @@ impl KqiView {
             name: (&kqi.name).into(),
             service: kqi.service.clone(),
             layer: layer_name(kqi.layer).to_owned(),
+            scope: kqi.scope.map(|scope| scope.name().to_owned()),
             stream: kqi.stream.name().to_owned(),
             unit: unit_text(&kqi.unit).to_owned(),
             aggregate: aggregate_text(&kqi.aggregate),

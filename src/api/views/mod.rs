@@ -4,6 +4,8 @@
 //! zone for people.
 
 mod alert;
+mod annotation;
+mod connection;
 mod crossing;
 mod demand;
 mod effect;
@@ -18,6 +20,8 @@ mod report;
 mod rule;
 mod status;
 mod subscriber;
+mod ticket;
+mod tree;
 mod trigger;
 mod window;
 pub(crate) mod words;
@@ -28,6 +32,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use alert::{AlertView, AlertsView};
+pub use annotation::AnnotationView;
+pub use connection::{HoldView, HoldsView};
 pub use crossing::{AgainstView, CrossingView, CrossingsView};
 pub use demand::{
     ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
@@ -44,7 +50,10 @@ pub use health::{
 pub use history::HistoryView;
 pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
 pub(in crate::api) use notice::masked;
-pub use notice::{NoticeCountsView, NoticeView, NoticesView, ResendRequest, ResendView};
+pub use notice::{
+    NoticeCountsView, NoticeView, NoticesView, ResendAllRequest, ResendAllView, ResendRequest,
+    ResendView,
+};
 pub use report::{
     FigureView, ReportColumnView, ReportHeadView, ReportView, ReportsView, TableView,
 };
@@ -53,6 +62,11 @@ pub use status::{AccessView, JournalView, QueuesView, SourceView, StatusView, St
 pub use subscriber::{
     AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
 };
+pub use ticket::{
+    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, SampleView,
+    TicketOnRecordView, class_named,
+};
+pub use tree::{TreeNodeView, TreeView, TreesView};
 pub use trigger::{
     AcknowledgeRequest, EvidenceView, HandOverRequest, MoveRequest, MoveView, SourceOfTriggerView,
     TriggerView, TriggersView,
@@ -85,6 +99,16 @@ pub struct TextView {
     pub zh: String,
     /// English.
     pub en: String,
+}
+
+impl TextView {
+    /// A text that people wrote into: numbers of subscribers are masked for who may not see them.
+    pub(in crate::api) fn written(text: &crate::rules::Text, is_masked: bool) -> TextView {
+        TextView {
+            zh: subscriber::shown(&text.zh, is_masked),
+            en: subscriber::shown(&text.en, is_masked),
+        }
+    }
 }
 
 impl From<&crate::rules::Text> for TextView {

@@ -110,6 +110,36 @@ pub struct ResendView {
     pub resent: bool,
 }
 
+/// Begins the name of a webhook as recipient, which the configuration gives and which is nobody's.
+const WEBHOOK: &str = "webhook:";
+
+/// A wish to send dead letters again: all of them, or those that every filter given lets through.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResendAllRequest {
+    /// Who wishes it, 1 to 100 characters; with a token it is the token's name, and left out.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Why, for example what was mended; at most 2,000 characters.
+    pub reason: Option<String>,
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// To this address, whole, in letters of either case.
+    pub recipient: Option<String>,
+    /// That failed so: `transient`, `setup` or `permanent`. Those that were given up because too many waited
+    /// have none.
+    pub failure: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ResendAllView {
+    /// Mails that wait for their attempts now; a digest is one.
+    pub resent: u64,
+    /// Dead letters that the filters still let through.
+    pub left: u64,
+}
+
 impl NoticeView {
     /// A row of the ledger.
     pub fn of(row: &Delivery, zone: &TimeZone) -> NoticeView {
@@ -146,8 +176,11 @@ impl NoticeView {
     }
 }
 
-/// An address by its first letter and its domain: enough to know which, too little to write to.
+/// An address by its first letter and its domain: enough to know which, too little to write to. A webhook is none.
 pub(in crate::api) fn masked(address: &str) -> String {
+    if address.starts_with(WEBHOOK) {
+        return address.to_owned();
+    }
     let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let first: String = name.chars().take(1).collect();
     format!("{first}***@{domain}")
@@ -163,5 +196,6 @@ mod tests {
         assert_eq!(masked("值班@例.cn"), "值***@例.cn");
         assert_eq!(masked("no address"), "n***@");
         assert_eq!(masked(""), "***@");
+        assert_eq!(masked("webhook:crv"), "webhook:crv");
     }
 }

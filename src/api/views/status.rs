@@ -49,6 +49,8 @@ pub struct StatusView {
     pub access: AccessView,
     /// What waits.
     pub queues: QueuesView,
+    /// Mails and posts to webhooks; null while their ledger does not answer.
+    pub notices: Option<NoticesNowView>,
     /// Event time of each stream that has spoken.
     pub streams: Vec<StreamView>,
     /// Each source that has spoken; at most 1,000.
@@ -161,6 +163,15 @@ pub struct QueuesView {
     pub journal_refused_share: u64,
     /// Memory of bodies under way, bytes.
     pub ingest_in_flight_bytes: usize,
+}
+
+/// Mails and posts to webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NoticesNowView {
+    /// That wait or are on their way.
+    pub waiting: u64,
+    /// That were given up: `GET /v1/notices?state=dead` lists them, `POST /v1/notices/resend` sends them again.
+    pub dead_letters: u64,
 }
 
 /// Event time of a stream.
@@ -311,6 +322,7 @@ impl StatusView {
         stats: &WriterStats,
         in_flight_bytes: usize,
         access: &Access,
+        unsettled: Option<(u64, u64)>,
         now_ms: i64,
     ) -> StatusView {
         let (zone, marks) = (&snapshot.plan.zone, &snapshot.watermarks);
@@ -351,6 +363,10 @@ impl StatusView {
                 journal_refused_share: stats.refused_share_total,
                 ingest_in_flight_bytes: in_flight_bytes,
             },
+            notices: unsettled.map(|(waiting, dead_letters)| NoticesNowView {
+                waiting,
+                dead_letters,
+            }),
             streams: Stream::ALL
                 .into_iter()
                 .filter(spoken)

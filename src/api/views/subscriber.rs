@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::api::iso;
 use crate::dataflow::{Found, MessageDetail};
-use crate::ingest::mask;
+use crate::masking::mask;
 
 /// Who is affected by a trouble.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

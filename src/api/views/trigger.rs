@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::iso;
+use crate::api::views::subscriber::shown;
 use crate::api::views::words::{layer_name, severity_name};
 use crate::api::views::{
     ComplaintsView, EffectView, SuggestionView, TextView, UrgencyView, group_object,
@@ -258,22 +259,23 @@ impl From<&Evidence> for EvidenceView {
 }
 
 impl MoveView {
-    /// With times in the operator's zone.
-    pub fn of(step: &TriggerMove, zone: &TimeZone) -> MoveView {
+    /// With times in the operator's zone, and numbers of subscribers masked for who may not see them.
+    pub fn of(step: &TriggerMove, zone: &TimeZone, is_masked: bool) -> MoveView {
         MoveView {
             from: step.from.map(|state| state.name().to_owned()),
             to: step.to.name().to_owned(),
             at_ms: step.at_ms,
             at: iso(step.at_ms, zone),
             actor: step.actor.clone(),
-            reason: step.reason.clone(),
+            reason: step.reason.as_ref().map(|reason| shown(reason, is_masked)),
         }
     }
 }
 
 impl TriggerView {
-    /// As of a snapshot, with times in the operator's zone.
-    pub fn of(trigger: &Trigger, snapshot: &Snapshot) -> TriggerView {
+    /// As of a snapshot, with times in the operator's zone. `is_masked`: without the numbers of subscribers that
+    /// somebody wrote into a reason.
+    pub fn of(trigger: &Trigger, snapshot: &Snapshot, is_masked: bool) -> TriggerView {
         let zone = &snapshot.plan.zone;
         let next = trigger.next().into_iter();
         let (refusal, review_at_ms) = match &trigger.outcome {
@@ -331,7 +333,9 @@ impl TriggerView {
                 .and_then(|measured| measured.report.as_deref())
                 .map(|report| EffectView::of(report, zone)),
             suggestion: SuggestionView::of(trigger, snapshot),
-            explanation: trigger.explanation().map(|said| (&said.text).into()),
+            explanation: trigger
+                .explanation()
+                .map(|said| TextView::written(&said.text, is_masked)),
             tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
             sources: trigger
                 .sources
@@ -369,7 +373,7 @@ impl TriggerView {
             history: trigger
                 .history
                 .iter()
-                .map(|step| MoveView::of(step, zone))
+                .map(|step| MoveView::of(step, zone, is_masked))
                 .collect(),
         }
     }

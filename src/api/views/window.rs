@@ -3,7 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::views::annotation::AnnotationView;
 use crate::dataflow::{Cell, Standing, WindowUpdate};
+use crate::engine::Snapshot;
+use crate::rules::Kqi;
 
 /// Windows of one KQI.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -48,13 +51,19 @@ pub struct WindowView {
     pub verdict: String,
     /// Whether the watermark has passed its end.
     pub sealed: bool,
+    /// What was going on there meanwhile: planned work, a storm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<AnnotationView>,
 }
 
 impl WindowView {
-    /// One cell of a window.
-    pub fn of(kqi: &str, window: &WindowUpdate, cell: &Cell) -> WindowView {
+    /// One cell of a window, with what explains it.
+    pub fn of(kqi: &Kqi, window: &WindowUpdate, cell: &Cell, snapshot: &Snapshot) -> WindowView {
+        let window_ms = (window.start_ms, window.end_ms);
+        let (known, places) = (&snapshot.annotations, &snapshot.plan.book.places);
+        let annotations = known.about(kqi, &window.group.values, window_ms, places);
         WindowView {
-            kqi: kqi.to_owned(),
+            kqi: kqi.id.clone(),
             group: window.group.label.clone(),
             window_start_ms: window.start_ms,
             window_end_ms: window.end_ms,
@@ -64,6 +73,7 @@ impl WindowView {
             score: cell.score,
             verdict: cell.verdict.name().to_owned(),
             sealed: window.standing != Standing::Provisional,
+            annotations: AnnotationView::all(&annotations, &snapshot.plan.zone),
         }
     }
 }

@@ -14,14 +14,17 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::engine::{Effect, JournaledCommand, Snapshot};
 use crate::metrics::{HistoryCounts, HistorySource};
-use crate::store::{History, HistoryRow};
+use crate::store::{History, HistoryError, HistoryRow};
 use crate::triggers::Trigger;
 
 /// Epochs with something to record that may wait. Judgement: a quarter of an hour of a busy engine.
 const EPOCHS_MAX: usize = 4_096;
+/// Between two looks at the size.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Wait after a failure: doubled with each, up to the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -33,6 +36,8 @@ struct Counters {
     failures: AtomicU64,
     waiting: AtomicU64,
     epoch: AtomicI64,
+    bytes: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 /// Rows of one epoch.
@@ -58,14 +63,25 @@ pub(super) struct Recording {
 }
 
 impl Recorder {
-    /// Starts writing into a history that has everything up to `recorded_upto`.
-    pub(super) fn start(history: History, recorded_upto: Option<u64>) -> (Recorder, Recording) {
+    /// Starts writing into a history that has everything up to `recorded_upto`. A file of our own is kept at
+    /// `bytes_max`.
+    pub(super) fn start(
+        history: History,
+        recorded_upto: Option<u64>,
+        bytes_max: u64,
+    ) -> (Recorder, Recording) {
         let (sender, receiver) = mpsc::channel(EPOCHS_MAX);
         let (giving_up, given_up) = watch::channel(false);
         let counters = Arc::new(Counters::default());
         let upto = recorded_upto.and_then(|epoch| i64::try_from(epoch).ok());
         counters.epoch.store(upto.unwrap_or(-1), Ordering::Relaxed);
-        let task = tokio::spawn(write(history, receiver, given_up, counters.clone()));
+        let task = tokio::spawn(write(
+            history,
+            receiver,
+            given_up,
+            counters.clone(),
+            bytes_max,
+        ));
         let recorder = Recorder {
             sender,
             counters: counters.clone(),
@@ -146,6 +162,8 @@ impl Recording {
             failures: counters.failures.load(Ordering::Relaxed),
             waiting: counters.waiting.load(Ordering::Relaxed),
             epoch: counters.epoch.load(Ordering::Relaxed),
+            bytes: counters.bytes.load(Ordering::Relaxed),
+            forgotten: counters.forgotten.load(Ordering::Relaxed),
         })
     }
 
@@ -172,40 +190,103 @@ async fn write(
     mut epochs: mpsc::Receiver<Rows>,
     mut given_up: watch::Receiver<bool>,
     counters: Arc<Counters>,
+    bytes_max: u64,
 ) {
-    let mut pause = PAUSE.0;
+    let mut failing = Failing::new(counters.clone());
     while let Err(error) = history.prepare().await {
-        counters.failures.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the history does not open, it will be tried again"
-        );
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = given_up.wait_for(|given_up| *given_up) => return,
+        if failing.wait(&error, "open", &mut given_up).await {
+            return;
         }
-        pause = (pause * 2).min(PAUSE.1);
     }
+    failing.is_over();
+    let mut looked: Option<Instant> = None;
     while let Some((epoch, rows)) = epochs.recv().await {
-        let mut pause = PAUSE.0;
         while let Err(error) = history.record(epoch, &rows).await {
-            counters.failures.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(
-                epoch,
-                error = &error as &dyn std::error::Error,
-                "the history is not written, it will be tried again"
-            );
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = given_up.wait_for(|given_up| *given_up) => return,
+            if failing.wait(&error, "take rows", &mut given_up).await {
+                return;
             }
-            pause = (pause * 2).min(PAUSE.1);
         }
+        failing.is_over();
         let count = rows.len() as u64;
         counters.recorded.fetch_add(count, Ordering::Relaxed);
         counters.waiting.fetch_sub(count, Ordering::Relaxed);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         counters.epoch.store(epoch, Ordering::Relaxed);
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            looked = Some(Instant::now());
+            if let Err(error) = keep_size(&history, bytes_max, &counters).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the size of the history cannot be told or kept");
+            }
+        }
+    }
+}
+
+/// Looks at the size, and lets the oldest go that is too much.
+async fn keep_size(
+    history: &History,
+    bytes_max: u64,
+    counters: &Counters,
+) -> Result<(), HistoryError> {
+    let forgotten = history.forget_beyond(bytes_max).await?;
+    if forgotten > 0 {
+        counters.forgotten.fetch_add(forgotten, Ordering::Relaxed);
+        tracing::warn!(
+            forgotten,
+            bytes_max,
+            "the history is as large as it may be: its oldest rows are gone"
+        );
+    }
+    let bytes = history.bytes().await?;
+    counters.bytes.store(bytes, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A database that fails: said when it begins and when it is over, and tried again ever more slowly meanwhile.
+struct Failing {
+    counters: Arc<Counters>,
+    failures: u64,
+    pause: Duration,
+}
+
+impl Failing {
+    fn new(counters: Arc<Counters>) -> Failing {
+        Failing {
+            counters,
+            failures: 0,
+            pause: PAUSE.0,
+        }
+    }
+
+    /// Waits before the next try; true if there is to be none.
+    async fn wait(
+        &mut self,
+        error: &HistoryError,
+        what: &str,
+        given_up: &mut watch::Receiver<bool>,
+    ) -> bool {
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
+        if self.failures == 0 {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "the history does not {what}; it is tried again until it does"
+            );
+        }
+        self.failures += 1;
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            _ = given_up.wait_for(|given_up| *given_up) => return true,
+        }
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        false
+    }
+
+    fn is_over(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(failures = self.failures, "the history is written again");
+        }
+        (self.failures, self.pause) = (0, PAUSE.0);
     }
 }
 

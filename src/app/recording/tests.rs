@@ -46,7 +46,7 @@ async fn commands_are_recorded_once_however_often_they_are_decided() {
     for _ in 0..2 {
         let history = History::in_folder(folder.path()).await.unwrap();
         let upto = history.recorded_upto().await.unwrap();
-        let (mut recorder, recording) = Recorder::start(history.clone(), upto);
+        let (mut recorder, recording) = Recorder::start(history.clone(), upto, u64::MAX);
         for epoch in 3..6 {
             let (command, effect) = refused(epoch * 10);
             recorder.take(&[command], &[effect], &snapshot(epoch));
@@ -69,7 +69,7 @@ async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
     let file = folder.path().join(History::FILE);
     let read_only = format!("sqlite://{}?mode=ro", file.display());
     let history = History::open(&read_only).await.unwrap();
-    let (mut recorder, recording) = Recorder::start(history, None);
+    let (mut recorder, recording) = Recorder::start(history, None, u64::MAX);
     let all = EPOCHS_MAX as u64 + 10;
     for epoch in 0..all {
         let (command, effect) = refused(epoch);

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use chrysalis::ingest::mask;
-use chrysalis::journal::{Position, Reader, Record};
+use chrysalis::journal::{LinesError, Position, Reader, Record};
+use chrysalis::masking::mask;
 
 use super::{Folders, Kind, Place, Wanted};
 
@@ -71,7 +71,7 @@ pub(super) fn dump(
         if wanted.kind.is_some_and(|kind| kind != kind_of(&record)) {
             continue;
         }
-        serde_json::to_writer(&mut *out, &row(position, record, place, wanted))
+        serde_json::to_writer(&mut *out, &row(position, record, place, wanted)?)
             .map_err(std::io::Error::from)?;
         writeln!(out)?;
         left -= 1;
@@ -88,7 +88,12 @@ fn kind_of(record: &Record) -> Kind {
     }
 }
 
-fn row(position: Position, record: Record, place: &Place, wanted: &Wanted) -> Row {
+fn row(
+    position: Position,
+    record: Record,
+    place: &Place,
+    wanted: &Wanted,
+) -> Result<Row, LinesError> {
     let shown = |text: &str| match wanted.raw {
         true => text.to_owned(),
         false => mask(text),
@@ -103,8 +108,9 @@ fn row(position: Position, record: Record, place: &Place, wanted: &Wanted) -> Ro
             ..
         } => {
             let (producer, sequence) = producer.unzip();
+            let plain = lines.plain()?;
             let split = || {
-                let lines = lines.split(|byte| *byte == b'\n');
+                let lines = plain.split(|byte| *byte == b'\n');
                 lines
                     .filter(|line| !line.trim_ascii().is_empty())
                     .map(shown_bytes)
@@ -137,11 +143,11 @@ fn row(position: Position, record: Record, place: &Place, wanted: &Wanted) -> Ro
         }
         Record::Tick { epoch, now_ms } => ("tick", now_ms, Content::Tick { epoch }),
     };
-    Row {
+    Ok(Row {
         position: position.0,
         kind,
         at_ms,
         at: place.time(at_ms),
         content,
-    }
+    })
 }

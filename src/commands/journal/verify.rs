@@ -105,8 +105,8 @@ fn tell(audit: &SegmentAudit, place: &Place, out: &mut impl Write) -> anyhow::Re
         writeln!(
             out,
             "  {bytes} byte{} from offset {offset} on are no whole record: a running engine is \
-             writing them, or a crash left them, and the next start cuts them off; nothing \
-             acknowledged is in them",
+             writing them, or a crash left them, and nothing acknowledged is in them; or they were \
+             damaged since, and an acknowledged record is gone. The next start cuts them off",
             plural(bytes)
         )?;
     }

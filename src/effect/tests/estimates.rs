@@ -1,5 +1,6 @@
 use crate::effect::{
-    Better, EffectRules, EffectVerdict, Incomparable, Pair, Pairs, Totals, compare, judge, read,
+    Better, Course, EffectRules, EffectVerdict, Incomparable, Pair, Pairs, Totals, compare, judge,
+    read,
 };
 
 fn count(sum: f64) -> Totals {
@@ -18,15 +19,17 @@ fn level(value: f64) -> Totals {
     }
 }
 
-fn pairs(of: fn(f64) -> Totals, before: &[f64], after: &[f64]) -> Pairs {
+fn pairs(of: fn(f64) -> Totals, before: &[f64], after: &[f64]) -> Course {
     let both = before.iter().zip(after);
-    both.map(|(before, after)| {
-        Some(Pair {
-            before: of(*before),
-            after: of(*after),
+    let pairs: Pairs = both
+        .map(|(before, after)| {
+            Some(Pair {
+                before: of(*before),
+                after: of(*after),
+            })
         })
-    })
-    .collect()
+        .collect();
+    Course::from(pairs)
 }
 
 /// Spreads a week's count over its days, as evenly as whole complaints allow.
@@ -160,7 +163,7 @@ fn too_little_is_said_to_be_too_little() {
 fn a_control_without_data_is_none() {
     let rules = EffectRules::default();
     let own = pairs(level, &[5.0, 6.0, 5.0, 6.0], &[1.0, 2.0, 1.0, 2.0]);
-    let silent: Pairs = vec![None; 4];
+    let silent = Course::from(vec![None; 4]);
     let empty = pairs(|_| Totals::default(), &[0.0; 4], &[0.0; 4]);
     let estimate = compare(&own, &[silent, empty], false, rules.error, &rules).unwrap();
     assert_eq!((estimate.controls, estimate.drift), (0, None));
@@ -173,4 +176,45 @@ fn one_that_is_worse_decides() {
     assert_eq!(judge([NoEffect, TooEarly]), NoEffect);
     assert_eq!(judge([NoEffect, Effective]), Effective);
     assert_eq!(judge([Effective, Worse]), Worse);
+}
+
+/// What an evening does by itself is no effect, of means and of counts, and is told.
+#[test]
+fn what_the_same_hours_usually_do_is_taken_off() {
+    let rules = EffectRules::default();
+    let falls = |by: f64, of: fn(f64) -> Totals| {
+        let before = [60.0, 62.0, 58.0, 61.0, 59.0, 60.0];
+        let after = before.map(|value| (value * by).round());
+        pairs(of, &before, &after).now
+    };
+    for of in [level, count] {
+        let is_count = of(1.0).samples == 1;
+        let earlier: Vec<Pairs> = [0.5, 0.52, 0.48, 0.51].map(|by| falls(by, of)).to_vec();
+        let with = |by: f64, earlier: &[Pairs]| {
+            let own = Course {
+                now: falls(by, of),
+                earlier: earlier.to_vec(),
+            };
+            compare(&own, &[], is_count, rules.error, &rules).unwrap()
+        };
+        let plain = with(0.5, &[]);
+        assert_eq!(
+            read(&plain, Better::Lower, &rules),
+            EffectVerdict::Effective
+        );
+        assert_eq!(plain.usual, None);
+        let usual = with(0.5, &earlier);
+        assert_eq!(read(&usual, Better::Lower, &rules), EffectVerdict::NoEffect);
+        let found = usual.usual.unwrap();
+        let wanted = if is_count { -0.5 } else { -30.0 };
+        assert!((found / wanted - 1.0).abs() < 0.02, "{usual:?}");
+        // More than an evening does is an effect, and only what is more.
+        let mended = with(0.1, &earlier);
+        assert_eq!(
+            read(&mended, Better::Lower, &rules),
+            EffectVerdict::Effective
+        );
+        let wanted = if is_count { -0.8 } else { -24.0 };
+        assert!((mended.effect / wanted - 1.0).abs() < 0.05, "{mended:?}");
+    }
 }

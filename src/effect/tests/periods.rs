@@ -10,6 +10,7 @@ fn mend(opened_ms: i64, begun_ms: i64, mended_ms: i64) -> Mend {
         opened_ms,
         begun_ms,
         mended_ms,
+        waits_week: false,
     }
 }
 
@@ -94,7 +95,7 @@ fn old_windows_become_hours_and_hours_go() {
         series.put(point(at * 30 * MINUTE, at as f64));
     }
     let before = series.totals(3 * HOUR, 20 * HOUR);
-    series.forget(12 * HOUR + MINUTE, 2 * HOUR);
+    series.forget(12 * HOUR + MINUTE, 2 * HOUR, 0);
     assert_eq!(series.len(), 10 + 24);
     assert_eq!(series.totals(3 * HOUR, 20 * HOUR), before);
     assert_eq!(series.totals(0, 2 * HOUR), None);
@@ -115,7 +116,7 @@ fn what_a_series_does_not_reach_back_to_is_no_pair() {
         length_ms: 6 * HOUR,
         block_ms: HOUR,
     };
-    let pairs = pairs(&series, &periods);
+    let pairs = pairs(&series, &periods, HOUR);
     assert_eq!(
         pairs.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, false, true, true, true, true]
@@ -127,4 +128,63 @@ fn an_hour_of_work_does_not_cost_a_week() {
     let mend = mend(0, 28 * DAY - HOUR, 28 * DAY - MINUTE);
     let periods = Periods::of(mend, 2 * WEEK, DAY, 0);
     assert_eq!((periods.before_ms, periods.after_ms), (14 * DAY, 28 * DAY));
+}
+
+#[test]
+fn a_mend_that_waits_is_set_against_the_same_hours_a_week_later() {
+    let short = Mend {
+        waits_week: true,
+        ..mend(2 * DAY, 2 * DAY + 3 * HOUR, 2 * DAY + 4 * HOUR)
+    };
+    let periods = Periods::of(short, 2 * WEEK, 5 * MINUTE, 0);
+    assert_eq!(periods.length_ms, 3 * HOUR);
+    assert_eq!(periods.before_ms, 2 * DAY);
+    assert_eq!(periods.after_ms, 2 * DAY + WEEK);
+    assert!(periods.are_weeks_apart());
+    // Five days of trouble: the week that begins behind the work.
+    let days = Mend {
+        waits_week: true,
+        ..mend(0, 5 * DAY, 6 * DAY)
+    };
+    let periods = Periods::of(days, 2 * WEEK, HOUR, 0);
+    assert!(periods.are_weeks_apart() && periods.after_ms >= days.mended_ms);
+    assert!(periods.after_ms < days.mended_ms + WEEK);
+}
+
+#[test]
+fn of_an_hour_that_is_cut_its_part_counts() {
+    let mut series = Series::default();
+    for at in 0..24 * 12 {
+        series.put(point(at * 5 * MINUTE, 1.0));
+    }
+    series.forget(12 * HOUR, 0, 0);
+    let of = |from_ms, to_ms| series.within(from_ms, to_ms, 5 * MINUTE).unwrap();
+    // Half an hour inside an hour, one and a half across two, and one across the edge of what is kept whole.
+    for (from_ms, to_ms, windows) in [
+        (3 * HOUR + 15 * MINUTE, 3 * HOUR + 45 * MINUTE, 6.0),
+        (3 * HOUR, 3 * HOUR + 30 * MINUTE, 6.0),
+        (3 * HOUR + 30 * MINUTE, 5 * HOUR, 18.0),
+        (11 * HOUR + 30 * MINUTE, 12 * HOUR + 30 * MINUTE, 12.0),
+        (3 * HOUR, 5 * HOUR, 24.0),
+    ] {
+        let totals = of(from_ms, to_ms);
+        assert_eq!(
+            (totals.sum, totals.mean()),
+            (windows, Some(1.0)),
+            "{from_ms}"
+        );
+    }
+}
+
+/// Local midnight is half an hour off the hours of UTC in Kolkata.
+#[test]
+fn hours_begin_where_local_days_do() {
+    let mut series = Series::default();
+    for at in 0..96 {
+        series.put(point(at * 30 * MINUTE, 1.0));
+    }
+    series.forget(40 * HOUR, 0, 30 * MINUTE);
+    let midnight_ms = 18 * HOUR + 30 * MINUTE;
+    let day = series.totals(midnight_ms - 12 * HOUR, midnight_ms).unwrap();
+    assert_eq!(day.sum, 24.0);
 }

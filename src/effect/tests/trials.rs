@@ -3,7 +3,7 @@
 //! method would have caught for being bad.
 
 use crate::effect::{
-    Better, EffectRules, EffectVerdict, Mend, Periods, Point, Series, compare, pairs, read,
+    Better, Course, EffectRules, EffectVerdict, Mend, Periods, Point, Series, compare, pairs, read,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -13,10 +13,10 @@ const DAYS: i64 = 70;
 const TRIALS: u64 = 1_000;
 
 /// SplitMix64.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +25,12 @@ impl Chance {
     }
 
     /// Standard normal, by the sum of twelve.
-    fn normal(&mut self) -> f64 {
+    pub(super) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.next()).sum::<f64>() - 6.0
     }
 
     /// Poisson, by inversion.
-    fn poisson(&mut self, mean: f64) -> f64 {
+    pub(super) fn poisson(&mut self, mean: f64) -> f64 {
         let limit = (-mean).exp();
         let (mut count, mut product) = (0.0, self.next());
         while product > limit {
@@ -92,6 +92,7 @@ fn trial(seed: u64, kind: Kind, lasting: f64, factor: f64, smallest: usize) -> E
         opened_ms: opened * DAY,
         begun_ms: (mended - 1) * DAY,
         mended_ms: mended * DAY,
+        waits_week: false,
     };
     let rules = EffectRules::default();
     let periods = Periods::of(mend, rules.longest_ms, DAY, 0);
@@ -109,7 +110,7 @@ fn trial(seed: u64, kind: Kind, lasting: f64, factor: f64, smallest: usize) -> E
                     samples,
                 });
             }
-            pairs(&series, &periods)
+            Course::from(pairs(&series, &periods, DAY))
         })
         .collect();
     let others: Vec<_> = places

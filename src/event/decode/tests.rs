@@ -100,7 +100,8 @@ fn every_type_of_the_wire_table_is_taken() {
 {"type":"annotation","start":1,"end":9999999999999,"kind":"planned_work","text":"割接","scope":{"city":"长沙"}}"#,
     );
     assert_eq!(decoded.refused, []);
-    assert_eq!((decoded.batch.events, decoded.batch.facts.len()), (8, 2));
+    // The call's latency and its wait, and the gauge.
+    assert_eq!((decoded.batch.events, decoded.batch.facts.len()), (8, 3));
     assert_eq!(decoded.batch.records.len(), 5);
     assert_eq!(decoded.batch.readings.len(), 1);
     assert_eq!(decoded.batch.annotations.len(), 1);
@@ -313,4 +314,55 @@ fn a_line_of_two_types_is_refused_whichever_comes_first() {
 fn there_is_one_zero() {
     let decoded = decode(r#"{"type":"gauge","ts":1,"name":"a","value":-0.0}"#);
     assert!(decoded.batch.facts[0].value.is_sign_positive());
+}
+
+#[test]
+fn a_call_that_tells_its_wait_is_one_event_with_two_facts() {
+    let decoded = decode(concat!(
+        r#"{"type":"boss_call","ts":1000,"host":"h","interface":"i","latency_ms":90,"wait_ms":40,"source":"s"}"#,
+        "\n",
+        r#"{"type":"boss_call","ts":2000,"host":"h","interface":"i","latency_ms":80,"source":"s"}"#,
+    ));
+    assert_eq!((decoded.refused.len(), decoded.batch.events), (0, 2));
+    let values: Vec<f64> = decoded.batch.facts.iter().map(|fact| fact.value).collect();
+    assert_eq!(values, [90.0, 40.0, 80.0]);
+    let reached = |stream| {
+        let name = Some("s".into());
+        decoded.batch.sources[&SourceId { stream, name }].ts_ms_max
+    };
+    assert_eq!(
+        (reached(Stream::BossCall), reached(Stream::BossWait)),
+        (2000, 1000)
+    );
+    refused(
+        r#"{"type":"boss_call","ts":1000,"host":"h","interface":"i","latency_ms":1,"wait_ms":-1}"#,
+        RefusalReason::BadValue,
+        "field `wait_ms` is \"-1\", wanted a number from 0 to 9e12",
+    );
+}
+
+#[test]
+fn a_tickets_answers_are_kept_where_they_decide_and_its_class_is_one_of_nine() {
+    let answers = r#"{"b":"no","a":"是","c":"unclear","d":7,"e":true,"b":"yes","f":["x"]}"#;
+    let line = format!(
+        r#"{{"type":"complaint","ts":1,"serial":"s","path":"a/b","class":"usage","answers":{answers}}}"#
+    );
+    let decoded = decode(&line);
+    let [Record::Complaint(ticket)] = decoded.batch.records.as_slice() else {
+        panic!("{decoded:?}");
+    };
+    let kept: Vec<(&str, bool)> = ticket
+        .answers
+        .iter()
+        .map(|(question, said)| (&**question, *said))
+        .collect();
+    assert_eq!(kept, [("a", true), ("b", true), ("e", true)]);
+    assert_eq!(ticket.class.as_deref(), Some("usage"));
+    for odd in [r#""text""#, "[1,2]", "7", "-7", "1.5", "true", "null"] {
+        let line =
+            format!(r#"{{"type":"complaint","ts":1,"serial":"s","path":"a/b","answers":{odd}}}"#);
+        assert_eq!(decode(&line).refused, [], "{odd}");
+    }
+    let decoded = decode(r#"{"type":"complaint","ts":1,"serial":"s","path":"a","class":"other"}"#);
+    assert_eq!(decoded.refused[0].class, RefusalReason::BadValue);
 }

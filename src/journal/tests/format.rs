@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::journal::frame::{self, Frame, Parsed};
-use crate::journal::{JournalError, LineFormat, Position, Record, encode, record};
+use crate::journal::{JournalError, LineFormat, Lines, Position, Record, encode, record};
 
 fn any_record() -> impl Strategy<Value = Record> {
     let lines = prop_oneof![
@@ -13,14 +13,16 @@ fn any_record() -> impl Strategy<Value = Record> {
         (0..200usize).prop_map(|n| b"{\"type\":\"dial_test\"}\n".repeat(n)),
     ];
     let producer = proptest::option::of((".{0,8}", any::<u64>()));
+    let decoded = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50));
     prop_oneof![
-        (producer, any::<i64>(), any::<u64>(), lines).prop_map(
-            |(producer, received_ms, events, lines)| Record::Batch {
+        (producer, any::<i64>(), any::<u64>(), lines, decoded).prop_map(
+            |(producer, received_ms, events, lines, decoded)| Record::Batch {
                 producer,
                 received_ms,
                 format: LineFormat::Ndjson,
                 events,
-                lines: Bytes::from(lines),
+                lines: Lines::from(lines),
+                decoded: decoded.map(Bytes::from),
             }
         ),
         (
@@ -54,7 +56,9 @@ proptest! {
 
     #[test]
     fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = record::decode(&bytes);
+        if let Ok(Record::Batch { lines, .. }) = record::decode(&bytes) {
+            let _ = lines.plain();
+        }
         let _ = record::peek(&bytes);
         let _ = frame::parse(&bytes);
         let _ = frame::find_proof_of_damage(&bytes, Position(3));

@@ -12,6 +12,7 @@ mod epochs;
 mod fairness;
 mod format;
 mod log;
+mod producers;
 mod resume;
 mod space;
 mod writer;
@@ -35,7 +36,8 @@ fn batch(text: &str) -> Record {
         received_ms: 1,
         format: LineFormat::Ndjson,
         events: text.lines().count() as u64,
-        lines: Bytes::copy_from_slice(text.as_bytes()),
+        lines: Bytes::copy_from_slice(text.as_bytes()).into(),
+        decoded: None,
     }
 }
 

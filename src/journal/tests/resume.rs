@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{DIR, batch, batch_from, commit_each, open, records};
 use crate::journal::{
-    Cut, FakeDisk, Journal, JournalConfig, JournalError, Position, Producers, Record, Recovery,
-    Resume, Retention, cut,
+    Cut, FakeDisk, Journal, JournalConfig, JournalError, Memory, Position, Producers, Record,
+    Recovery, Resume, Retention, cut,
 };
 
 const FOR_EVER: Retention = Retention {
@@ -60,17 +60,18 @@ fn from_a_checkpoint_it_opens_as_from_the_beginning() {
     let (whole, all) = open(&disk).unwrap();
     drop(whole);
     for next in (0..=50).step_by(5) {
-        let mut producers = Producers::new(10_000);
+        let mut producers = Producers::new(Memory::default());
         for (position, record) in records(&disk).unwrap() {
-            if let (
-                true,
+            if position >= Position(next) {
+                break;
+            }
+            match &record {
                 Record::Batch {
                     producer: Some((name, sequence)),
                     ..
-                },
-            ) = (position < Position(next), &record)
-            {
-                producers.note(name, *sequence, position);
+                } => producers.note(name, *sequence, position),
+                Record::Tick { now_ms, .. } => producers.tick(*now_ms),
+                _ => {}
             }
         }
         let (journal, recovery) = resume(&disk, next, producers).unwrap();
@@ -96,7 +97,7 @@ fn damage_before_the_checkpoint_does_not_matter_and_after_it_does() {
     let damaged = |at: usize| {
         let disk = disk.fork();
         disk.damage(segments[at], |bytes| bytes[80] ^= 1);
-        resume(&disk, 30, Producers::new(10)).map(|_| ())
+        resume(&disk, 30, Producers::new(Memory::default())).map(|_| ())
     };
     damaged(0).unwrap();
     let error = damaged(segments.len() - 2).unwrap_err();
@@ -107,7 +108,7 @@ fn damage_before_the_checkpoint_does_not_matter_and_after_it_does() {
 fn a_journal_that_ends_before_the_checkpoint_is_refused_by_name() {
     let disk = FakeDisk::new();
     drop(fifty(&disk));
-    let Err(error) = resume(&disk, 51, Producers::new(10)) else {
+    let Err(error) = resume(&disk, 51, Producers::new(Memory::default())) else {
         panic!("it was opened");
     };
     assert_eq!(

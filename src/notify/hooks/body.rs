@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::RECIPIENT;
 use super::config::{HookConfig, HookEvent};
 use crate::alerting::{Feedback, Notice};
+use crate::masking::mask;
 use crate::notify::email::urgency;
 use crate::store::{Entry, WEBHOOK};
 
@@ -84,7 +85,11 @@ pub(in crate::notify) fn of_feedback(feedback: &Feedback, hook: &HookConfig) -> 
     // A thread of its own, for its numbers count apart from the mails'.
     let incident = format!("{}/feedback", feedback.trigger);
     let id = format!("{incident}.{}.{RECIPIENT}{}", feedback.number, hook.name);
-    let mut body = serde_json::to_value(feedback).unwrap_or_default();
+    let mut shown = feedback.clone();
+    for text in [&mut shown.text.zh, &mut shown.text.en] {
+        *text = mask(text);
+    }
+    let mut body = serde_json::to_value(shown).unwrap_or_default();
     body["id"] = id.as_str().into();
     body["type"] = "feedback".into();
     Some(Entry {

@@ -74,6 +74,8 @@ pub(super) fn is_outside(value: f64, alert: &Alert) -> bool {
 struct Frame {
     from_ms: i64,
     to_ms: i64,
+    /// Time that is left out because nothing is shown of most of the picture: an effect may be measured a week later.
+    cut: Option<(i64, i64)>,
     low: f64,
     high: f64,
     step: f64,
@@ -113,6 +115,7 @@ impl Frame {
         Some(Frame {
             from_ms,
             to_ms: to_ms.max(from_ms + 1),
+            cut: cut_of(points),
             low: if low == 0.0 {
                 0.0
             } else {
@@ -124,11 +127,24 @@ impl Frame {
     }
 
     fn holds(&self, at_ms: i64) -> bool {
-        (self.from_ms..=self.to_ms).contains(&at_ms)
+        let is_cut = self.cut.is_some_and(|cut| cut.0 < at_ms && at_ms < cut.1);
+        (self.from_ms..=self.to_ms).contains(&at_ms) && !is_cut
+    }
+
+    /// Time that is shown, ms.
+    fn shown_ms(&self) -> i64 {
+        self.to_ms - self.from_ms - self.cut.map_or(0, |cut| cut.1 - cut.0)
     }
 
     fn x(&self, at_ms: i64) -> f32 {
-        let share = (at_ms - self.from_ms) as f64 / (self.to_ms - self.from_ms) as f64;
+        // What is cut is as wide as an eighth of what is shown.
+        let shown_ms = self.shown_ms();
+        let gap_ms = self.cut.map_or(0, |_| shown_ms / 8);
+        let passed_ms = match self.cut {
+            Some(cut) if at_ms >= cut.1 => at_ms - self.from_ms - (cut.1 - cut.0) + gap_ms,
+            _ => at_ms - self.from_ms,
+        };
+        let share = passed_ms as f64 / (shown_ms + gap_ms).max(1) as f64;
         LEFT + 6.0 + share as f32 * (WIDTH as f32 - LEFT - RIGHT - 12.0)
     }
 
@@ -136,6 +152,15 @@ impl Frame {
         let share = (value - self.low) / (self.high - self.low);
         HEIGHT as f32 - BOTTOM - share as f32 * (HEIGHT as f32 - TOP - BOTTOM)
     }
+}
+
+/// The one stretch without windows that is longer than twice everything else.
+fn cut_of(points: &[ChartPoint]) -> Option<(i64, i64)> {
+    let span_ms = points.last()?.end_ms - points.first()?.end_ms;
+    let pairs = points.windows(2).map(|two| (two[0].end_ms, two[1].end_ms));
+    let longest = pairs.max_by_key(|(from_ms, to_ms)| to_ms - from_ms)?;
+    let gap_ms = longest.1 - longest.0;
+    (points.len() > 4 && gap_ms > 2 * (span_ms - gap_ms)).then_some(longest)
 }
 
 /// 1, 2 or 5 times a power of ten, at least `raw`.
@@ -177,13 +202,31 @@ impl Picture {
             let x = LEFT - 8.0 - digits::width(&text, FIGURE_HEIGHT);
             self.figures(&text, x, y - FIGURE_HEIGHT / 2.0);
         }
-        let span_ms = frame.to_ms - frame.from_ms;
-        let step_ms = tick_step_ms(span_ms);
+        let step_ms = tick_step_ms(frame.shown_ms());
+        // Of two stretches each says its day, at its first mark.
+        let mut wants_day = frame.cut.is_some();
+        for at_ms in frame.cut.into_iter().flat_map(|cut| [cut.0, cut.1]) {
+            let x = frame.x(at_ms);
+            self.upright(x, TOP, HEIGHT as f32 - BOTTOM, GRID, 1.0);
+        }
         let offset_ms = clock.offset_ms(frame.from_ms);
         let mut at_ms = (frame.from_ms + offset_ms).div_euclid(step_ms) * step_ms - offset_ms;
         while at_ms <= frame.to_ms {
+            let ahead = frame
+                .cut
+                .filter(|cut| cut.0 < at_ms && at_ms + step_ms < cut.1);
+            if let Some((_, to_ms)) = ahead {
+                at_ms += (to_ms - at_ms) / step_ms * step_ms;
+                continue;
+            }
+            if frame
+                .cut
+                .is_some_and(|cut| at_ms - step_ms < cut.1 && at_ms >= cut.1)
+            {
+                wants_day = true;
+            }
             if frame.holds(at_ms) {
-                let days = step_ms >= 86_400_000;
+                let days = step_ms >= 86_400_000 || std::mem::take(&mut wants_day);
                 let text = if days {
                     clock.day(at_ms)
                 } else {
@@ -356,6 +399,26 @@ mod tests {
         let noisy = |n: i64| point(n, Some((n * 7919 % 997) as f64));
         let points: Vec<ChartPoint> = (0..100_000).map(noisy).collect();
         assert!(size_of(&points).unwrap() < 70_000, "{:?}", size_of(&points));
+    }
+
+    /// An hour, and the same hour a week later: both are seen, and the week between them is not.
+    #[test]
+    fn a_week_without_windows_does_not_press_the_rest_together() {
+        const WEEK: i64 = 7 * 24 * 60;
+        let hours = (0..12).map(|n| 5 * n).chain((0..12).map(|n| WEEK + 5 * n));
+        let points: Vec<ChartPoint> = hours.map(|minute| point(minute, Some(2.0))).collect();
+        let frame = Frame::of(&points, &notice().alert).unwrap();
+        let x = |minute: i64| frame.x(minute * 60_000);
+        let width = x(WEEK + 55) - x(0);
+        assert!((x(55) - x(0)) / width > 0.4 && (x(WEEK + 55) - x(WEEK)) / width > 0.4);
+        assert!(x(55) < x(WEEK));
+        assert!(frame.holds(0) && !frame.holds(WEEK * 30_000) && frame.holds(WEEK * 60_000));
+        assert!(size_of(&points).is_some());
+        // A gap that is not most of the picture stays.
+        let points: Vec<ChartPoint> = [0, 5, 10, 60, 65, 70].map(|m| point(m, Some(2.0))).into();
+        assert_eq!(cut_of(&points), Some((600_000, 3_600_000)));
+        let points: Vec<ChartPoint> = [0, 5, 10, 25, 30, 35].map(|m| point(m, Some(2.0))).into();
+        assert_eq!(cut_of(&points), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::story;
 use super::view::{Fact, Section, View, chart_view, clean, colour, value};
 use super::words::{self, Label, name, pick};
 use crate::alerting::{AlertState, DemandNotice, Notice, NoticeReason, Suggestion};
+use crate::masking::mask;
 use crate::rules::{Language, Text};
 
 /// Lines of one list of suggestions; the rest is counted.
@@ -74,8 +75,17 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
     }
 }
 
-/// Why the reader is told now.
+/// Why the reader is told now, with what else the same step made of the trigger.
 pub(super) fn why(language: Language, notice: &Notice) -> String {
+    let also = notice.demand.iter().flat_map(|demand| &demand.also);
+    let reasons = std::iter::once(notice.reason).chain(also.copied());
+    let sentences: Vec<String> = reasons
+        .map(|reason| why_of(language, notice, reason))
+        .collect();
+    sentences.join(pick(language, "", " "))
+}
+
+fn why_of(language: Language, notice: &Notice, reason: NoticeReason) -> String {
     let id = clean(&notice.alert.incident);
     let Some(demand) = &notice.demand else {
         return id;
@@ -83,7 +93,7 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
     let into = demand.absorbed_into.as_deref().map(clean);
     let is_over = notice.alert.state == AlertState::Resolved;
     let severity = words::severity(language, notice.alert.severity).main;
-    let (zh, en) = match notice.reason {
+    let (zh, en) = match reason {
         NoticeReason::ReviewAsked => (
             format!("触发单 {id} 等待审核或确定责任方。"),
             format!("Trigger {id} waits for its review, or for an owner."),
@@ -129,11 +139,11 @@ pub(super) fn why(language: Language, notice: &Notice) -> String {
             let state = state.unwrap_or_default();
             (
                 format!(
-                    "{actor} 已通过邮件链接将触发单 {id} 置为「{}」。",
+                    "{actor} 已将触发单 {id} 置为「{}」。",
                     words::trigger_state(Language::Zh, &state)
                 ),
                 format!(
-                    "{actor} has moved trigger {id} to \"{}\" by a link of a mail.",
+                    "{actor} has moved trigger {id} to \"{}\".",
                     words::trigger_state(Language::En, &state)
                 ),
             )
@@ -211,7 +221,7 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));
     if let Some((actor, reason, at_ms)) = &demand.last {
         let at = clock.short(*at_ms, notice.decided_at_ms);
-        let last = format!("{at} {}: {}", clean(actor), clean(reason));
+        let last = format!("{at} {}: {}", clean(actor), clean(&mask(reason)));
         facts.push(fact("最近动作", "Last step", last));
     }
     if let Some(earlier) = &demand.recurrence_of {
@@ -234,7 +244,7 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
 
 fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Section> {
     let mut sections = Vec::new();
-    let say = clean(name(language, &demand.explanation));
+    let say = clean(&mask(name(language, &demand.explanation)));
     if !say.is_empty() {
         sections.push(Section {
             label: Label::new(language, "客服解释口径", "What agents tell customers"),

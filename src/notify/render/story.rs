@@ -5,7 +5,7 @@ use super::demand;
 use super::number::{Clock, difference, duration, limit, quantity};
 use super::view::{Fact, clean, value};
 use super::words::{self, Label, name, pick};
-use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason};
+use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason, Trouble};
 use crate::rules::Language;
 
 /// State, severity and value against limit: all that an inbox shows beside the subject.
@@ -126,6 +126,11 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     if let Some(score) = alert.score {
         facts.push(fact("评分", "Score", format!("{score:.1} / 5")));
     }
+    if let Some(trouble) = Trouble::of(alert) {
+        facts.push(fact("限值", "Limit", trouble.limit().to_owned()));
+        facts.push(fact("现值", "Now", alert.samples.to_string()));
+        return facts;
+    }
     if alert.kqi.is_none() {
         // Its subject is sources of events, which have neither windows nor samples.
         facts.push(fact("数据源", "Sources", alert.samples.to_string()));
@@ -179,6 +184,13 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
     let fired_ms = alert.fired_at_ms.unwrap_or(alert.active_since_ms);
     let lasted = duration(language, fired_ms - alert.active_since_ms);
     let at = clock.hour(fired_ms);
+    if let Some(trouble) = Trouble::of(alert) {
+        let meaning = trouble.meaning();
+        return match language {
+            Language::Zh => meaning.zh,
+            Language::En => meaning.en,
+        };
+    }
     match (alert.reason, language) {
         (TransitionReason::SourceSilent, Language::Zh) => {
             "数据源没有任何数据：只由它观测的对象现在无法判断。没有数据不等于正常。".to_owned()
@@ -305,6 +317,12 @@ fn resolved(language: Language, notice: &Notice) -> String {
         }
         (TransitionReason::Cleared, Language::En) if alert.alert == "blind_spot" => {
             format!("Complaints fell back after {lasted}. No KQI ever saw it: please measure it.")
+        }
+        (TransitionReason::WithinLimit, Language::Zh) if Trouble::of(alert).is_some() => {
+            format!("{lasted} 后恢复正常，不再拒收或丢弃。")
+        }
+        (TransitionReason::WithinLimit, Language::En) if Trouble::of(alert).is_some() => {
+            format!("It is over after {lasted}: nothing is refused or left out any more.")
         }
         (TransitionReason::WithinLimit, Language::Zh) => {
             format!("对象数在 {lasted} 后回到上限以内，全部单独统计。")

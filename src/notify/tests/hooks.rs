@@ -45,7 +45,7 @@ async fn receiver(statuses: &[u16]) -> Receiver {
     Receiver { url, heard }
 }
 
-fn is_whole(request: &str) -> bool {
+pub(super) fn is_whole(request: &str) -> bool {
     let Some((head, body)) = request.split_once("\r\n\r\n") else {
         return false;
     };
@@ -55,7 +55,7 @@ fn is_whole(request: &str) -> bool {
     length.is_some_and(|length| body.len() >= length.parse().unwrap())
 }
 
-fn feedback(number: u32) -> Feedback {
+pub(super) fn feedback(number: u32) -> Feedback {
     Feedback {
         trigger: "T-000017".to_owned(),
         number,
@@ -74,6 +74,16 @@ fn feedback(number: u32) -> Feedback {
 }
 
 async fn notifier(ledger: &Ledger, url: &str, events: &[HookEvent]) -> Notifier {
+    notifier_trusting(ledger, url, events, None).await
+}
+
+/// With a further authority that receivers may be signed by.
+pub(super) async fn notifier_trusting(
+    ledger: &Ledger,
+    url: &str,
+    events: &[HookEvent],
+    ca_file: Option<std::path::PathBuf>,
+) -> Notifier {
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");
     std::fs::write(&key_file, "a secret of the receiver\n").unwrap();
@@ -81,7 +91,7 @@ async fn notifier(ledger: &Ledger, url: &str, events: &[HookEvent]) -> Notifier 
         name: "itsm".to_owned(),
         url: url.to_owned(),
         key_file: Some(key_file),
-        ca_file: None,
+        ca_file,
         events: events.to_vec(),
         timeout_s: 2,
     }]);
@@ -106,7 +116,7 @@ async fn notifier(ledger: &Ledger, url: &str, events: &[HookEvent]) -> Notifier 
     .unwrap()
 }
 
-async fn until(heard: &Mutex<Vec<String>>, count: usize) -> Vec<String> {
+pub(super) async fn until(heard: &Mutex<Vec<String>>, count: usize) -> Vec<String> {
     for _ in 0..500 {
         let now = heard.lock().unwrap().clone();
         if now.len() >= count {
@@ -117,7 +127,7 @@ async fn until(heard: &Mutex<Vec<String>>, count: usize) -> Vec<String> {
     panic!("heard {:?}", heard.lock().unwrap());
 }
 
-fn body(request: &str) -> serde_json::Value {
+pub(super) fn body(request: &str) -> serde_json::Value {
     serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
@@ -173,6 +183,26 @@ async fn what_is_decided_is_told_once_in_order_and_signed() {
     notifier.shutdown(Duration::from_secs(2)).await.unwrap();
     assert_eq!(receiver.heard.lock().unwrap().len(), 4);
     assert_eq!(notifier.counts().webhooks, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_people_wrote_into_an_answer_are_masked() {
+    let receiver = receiver(&[]).await;
+    let ledger = Ledger::in_memory().await.unwrap();
+    let notifier = notifier(&ledger, &receiver.url, &[HookEvent::Feedback]).await;
+    let told = Told {
+        feedback: vec![Feedback {
+            text: text("用户 13800138000 已恢复", "13800138000 is well"),
+            ..feedback(1)
+        }],
+        ..Told::default()
+    };
+    notifier.tell(1, &told).await.unwrap();
+    let heard = until(&receiver.heard, 1).await;
+    let said = &body(&heard[0])["text"];
+    assert_eq!(said["zh"], "用户 138******00 已恢复");
+    assert_eq!(said["en"], "138******00 is well");
+    notifier.shutdown(Duration::from_secs(2)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

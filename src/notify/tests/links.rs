@@ -77,3 +77,19 @@ fn without_a_public_address_or_an_act_there_is_no_link() {
         assert!(!text.contains("Act on it") && !html.contains("Act on it"));
     }
 }
+
+/// A mail has no role: nobody's number stands in it, whatever people wrote; and one step is one mail.
+#[test]
+fn numbers_of_subscribers_are_masked_and_what_else_happened_is_said() {
+    let mut notice = asked(Language::Zh, &[]);
+    let demand = notice.demand.as_mut().unwrap();
+    demand.last = Some(("王工".to_owned(), "用户 138-0013-8000 来电".to_owned(), 0));
+    demand.explanation.zh = "暂不优化：只有 13800138000 受影响".to_owned();
+    demand.also = vec![NoticeReason::Raised];
+    let (text, html) = read(&notice, None);
+    for mail in [text, html] {
+        assert!(!mail.contains("0013"), "{mail}");
+        assert!(mail.contains("138-****-**00") && mail.contains("138******00"));
+        assert!(mail.contains("已派发，请受理。") && mail.contains("的级别升为"));
+    }
+}

@@ -6,11 +6,21 @@ use crate::rules::leaf::Leaf;
 use crate::rules::problem::Problems;
 use crate::rules::syntax::Node;
 
-pub(super) fn read(nodes: &[&Node], leaves: &[Leaf], problems: &mut Problems) -> NodeCodes {
+pub(super) fn read(
+    nodes: &[&Node],
+    trees: &[&Node],
+    leaves: &[Leaf],
+    problems: &mut Problems,
+) -> NodeCodes {
     let mut ids = Ids::new("node code");
     let mut codes = NodeCodes::default();
-    for node in nodes {
+    let of_trees = trees.iter().filter_map(|tree| tree.get("nodes"));
+    let of_trees = of_trees.flat_map(Node::items);
+    for node in nodes.iter().copied().chain(of_trees) {
         let Some(code) = node.get("code") else {
+            if let Some(was) = node.get("was") {
+                problems.error(was.at, "codes of before need the code of today");
+            }
             continue;
         };
         let Some(now) = code.text() else {

@@ -10,7 +10,9 @@ use super::{
     unknown,
 };
 use crate::event::{DERIVED, Stream};
-use crate::rules::book::{Anchors, Department, Interval, Kqi, Layer, Service, StreamRule};
+use crate::rules::book::{
+    Anchors, Department, Interval, Kqi, Layer, PlatformScope, Service, StreamRule,
+};
 use crate::rules::places::Places;
 use crate::rules::problem::{Kind, Position, Problems};
 use crate::rules::syntax::{Node, Value};
@@ -149,15 +151,17 @@ fn read_kqi(
     let department = read_department(service, node, context, problems);
     context.policies.check_reference(node, problems);
     let (stream, window, aggregate, unit) = (stream?, window?, aggregate?, unit?);
+    let layer = match node.get("layer").and_then(Node::text) {
+        Some("platform") => Layer::Platform,
+        Some("network") => Layer::Network,
+        _ => Layer::Experience,
+    };
     let kqi = Kqi {
         id: id.to_owned(),
         service: service.map(str::to_owned),
         name: name_of(node),
-        layer: match node.get("layer").and_then(Node::text) {
-            Some("platform") => Layer::Platform,
-            Some("network") => Layer::Network,
-            _ => Layer::Experience,
-        },
+        scope: read_scope(layer, stream, node, problems),
+        layer,
         stream,
         filter: conditions::of_service(service, stream, filter),
         good,
@@ -183,6 +187,33 @@ fn read_kqi(
         problems,
     );
     Some(kqi)
+}
+
+/// Where a platform's KQI looks: at what passes to the BOSS where it reads the BOSS's streams, unless it says.
+fn read_scope(
+    layer: Layer,
+    stream: Stream,
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<PlatformScope> {
+    let field = node.get("scope");
+    if layer != Layer::Platform {
+        if let Some(field) = field {
+            problems.error(field.at, "only KQIs of the layer platform have a scope");
+        }
+        return None;
+    }
+    let given = PlatformScope::NAMES.iter();
+    let given = given
+        .clone()
+        .find(|(name, _)| field.and_then(Node::text) == Some(*name));
+    let natural = match stream {
+        Stream::BossCall | Stream::BossConnection | Stream::BossWait => {
+            PlatformScope::InterPlatform
+        }
+        _ => PlatformScope::InPlatform,
+    };
+    Some(given.map_or(natural, |(_, scope)| *scope))
 }
 
 /// The interval given, or score 3 and better: b3 is the limit (domain part B2).

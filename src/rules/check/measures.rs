@@ -23,6 +23,7 @@ pub(super) fn read_aggregate(
         "mean" => Aggregate::Mean,
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
+        "dispersion" => Aggregate::Dispersion,
         "rate_per_10k" => Aggregate::RatePer10k {
             base: text_of(node, "base"),
             per_ms: duration_of(node, "per").unwrap_or(DAY_MS),
@@ -41,6 +42,7 @@ pub(super) fn read_aggregate(
                     "mean",
                     "min",
                     "max",
+                    "dispersion",
                     "rate_per_10k",
                     "change",
                     "surge",
@@ -125,7 +127,12 @@ fn parse_quantile(word: &str) -> Option<f64> {
 const fn is_measured(aggregate: &Aggregate) -> bool {
     matches!(
         aggregate,
-        Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_)
+        Aggregate::Sum
+            | Aggregate::Mean
+            | Aggregate::Min
+            | Aggregate::Max
+            | Aggregate::Quantile(_)
+            | Aggregate::Dispersion
     )
 }
 

@@ -8,6 +8,7 @@ mod alerts;
 mod anchors;
 mod codes;
 mod conditions;
+mod confirm;
 mod crossing;
 mod departments;
 mod health;
@@ -21,6 +22,7 @@ mod reports;
 mod streams;
 mod surges;
 mod team;
+mod trees;
 mod units;
 mod windows;
 
@@ -128,6 +130,7 @@ struct Sections<'a> {
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
+    trees: Vec<&'a Node>,
     codes: Vec<&'a Node>,
     knowledge: Vec<&'a Node>,
     reports: Vec<&'a Node>,
@@ -167,6 +170,7 @@ impl<'a> Sections<'a> {
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
+                "trees" => sections.trees.extend(node.items()),
                 "codes" => sections.codes.extend(node.items()),
                 "knowledge" => sections.knowledge.extend(node.items()),
                 "reports" => sections.reports.extend(node.items()),
@@ -192,7 +196,7 @@ fn kinds_of(section: &str) -> Option<&'static [Kind]> {
         "places" => &[Kind::Place],
         "services" => &[Kind::Service, Kind::Kqi],
         "kqis" => &[Kind::Kqi],
-        "mms" | "leaves" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
+        "mms" | "leaves" | "trees" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
         _ => return None,
     })
 }
@@ -303,10 +307,12 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     let kqis = kqis::read(sections, &context, problems);
     let kqi_ids = kqis.ids.clone();
     let alerts = alerts::read(&kqis, &sections.alerts, &policies, problems);
+    let trees = trees::read(&sections.trees, &services, problems);
     let of_leaves = leaves::Context {
         departments: &departments,
         services: &services,
         kqis: &kqis,
+        trees: &trees,
     };
     let leaves = leaves::read(&sections.leaves, &of_leaves, problems);
     let of_knowledge = knowledge::Context {
@@ -343,7 +349,8 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: kqis.checked,
         departments,
         places,
-        codes: codes::read(&sections.codes, &leaves, problems),
+        codes: codes::read(&sections.codes, &sections.trees, &leaves, problems),
+        trees,
         leaves,
         knowledge,
         triggers,

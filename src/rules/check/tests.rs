@@ -7,6 +7,7 @@ mod places;
 mod reports;
 mod shipped;
 mod team;
+mod trees;
 
 use super::*;
 use crate::rules::ProblemSeverity;

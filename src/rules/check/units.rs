@@ -49,7 +49,7 @@ pub(super) fn read(
         );
     }
     let natural = match (aggregate?, stream?) {
-        (Aggregate::Ratio | Aggregate::Change { .. }, _) => Unit::Ratio,
+        (Aggregate::Ratio | Aggregate::Change { .. } | Aggregate::Dispersion, _) => Unit::Ratio,
         (Aggregate::Count, _) => Unit::Count,
         (Aggregate::Surge { .. }, _) => Unit::Other(SIGMA.to_owned()),
         (Aggregate::RatePer10k { .. }, _) => Unit::Per10k,

@@ -1,16 +1,13 @@
 //! Windows and the book's clock: panes, sizes and hops that fit, days that begin at local midnight.
 
-use jiff::tz::{Dst, TimeZone};
-use jiff::{Timestamp, civil};
+use jiff::tz::TimeZone;
 
 use super::{PANE_MS_DEFAULT, duration_of};
 use crate::rules::book::WindowSpec;
 use crate::rules::duration::{DAY_MS, WEEK_MS, show_duration};
+use crate::rules::local::{FIRST_MONDAY_MS, standard_offset};
 use crate::rules::problem::{Kind, Position, Problems};
 use crate::rules::syntax::Node;
-
-/// 1970-01-01 was a Thursday; weeks begin on Monday.
-const FIRST_MONDAY_MS: i64 = 4 * DAY_MS;
 
 /// What windows need to know of the book.
 pub(super) struct Clock {
@@ -57,19 +54,10 @@ impl Clock {
         clock
     }
 
-    /// Takes the zone's standard offset. A fixed winter and summer day are looked at, never today:
-    /// the same book must give the same windows whenever it is loaded.
     fn set_zone(&mut self, name: &str, zone: &TimeZone) {
-        for month in [1, 7] {
-            let Ok(moment) = civil::date(2026, month, 15).to_zoned(TimeZone::UTC) else {
-                continue;
-            };
-            let info = zone.to_offset_info(Timestamp::from(&moment));
-            match info.dst() {
-                Dst::No => self.zone_offset_ms = i64::from(info.offset().seconds()) * 1_000,
-                Dst::Yes => self.daylight_saving = Some(name.to_owned()),
-            }
-        }
+        let (standard_ms, has_summer_time) = standard_offset(zone);
+        self.zone_offset_ms = standard_ms;
+        self.daylight_saving = has_summer_time.then(|| name.to_owned());
     }
 
     /// The window of a KQI, if it fits; what is wrong with it is reported.

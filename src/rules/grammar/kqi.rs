@@ -39,6 +39,8 @@ static INTERVAL: Record = Record {
     ],
 };
 
+const SCOPES: &[&str] = &["in_platform", "inter_platform"];
+
 pub(super) static KQI: Record = Record {
     name: "kqi",
     doc: "A key quality indicator: what is measured, how it is judged, who answers for it.",
@@ -51,6 +53,11 @@ pub(super) static KQI: Record = Record {
             "Service it belongs to, for KQIs that stand outside one.",
         ),
         must("layer", Shape::Word(LAYERS), "Layer of the method."),
+        may(
+            "scope",
+            Shape::Word(SCOPES),
+            "Layer platform: the platform itself, or what passes between platforms; the latter for streams of the BOSS unless given.",
+        ),
         must("stream", Shape::Word(STREAMS), "Stream it reads."),
         may(
             "filter",

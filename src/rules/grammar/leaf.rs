@@ -1,12 +1,13 @@
 //! The syntax of last-level complaint nodes and their questions.
 
+use super::confirm::CONFIRM;
 use super::{NAME, may, must};
 use crate::rules::shape::{Record, Shape};
 
 const ROLES: &[&str] = &["exclude", "suspect", "element"];
 const BAD: &[&str] = &["yes", "no"];
 /// The nine classes of second confirmation.
-const CLASSES: &[&str] = &[
+pub(super) const CLASSES: &[&str] = &[
     "terminal",
     "network",
     "usage",
@@ -38,6 +39,11 @@ pub(super) static LEAF: Record = Record {
             "questions",
             Shape::List(&Shape::Record(&QUESTION)),
             "Questions in the order they are asked.",
+        ),
+        may(
+            "confirm",
+            Shape::Record(&CONFIRM),
+            "How its complaints are confirmed into one of nine classes.",
         ),
     ],
 };
@@ -79,5 +85,6 @@ mod tests {
     fn the_words_for_classes_are_the_classes() {
         let names = ComplaintClass::NAMES.map(|(name, ..)| name);
         assert_eq!(CLASSES, names);
+        assert_eq!(CLASSES, crate::event::COMPLAINT_CLASSES);
     }
 }

@@ -21,6 +21,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         service: None,
         name: text,
         layer: Layer::Experience,
+        scope: None,
         stream: Stream::DialTest,
         filter: None,
         good: None,

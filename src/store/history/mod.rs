@@ -7,6 +7,7 @@
 //! * the same SQL runs on both databases.
 
 mod read;
+mod size;
 mod tables;
 
 use std::path::Path;
@@ -61,6 +62,7 @@ pub enum HistoryError {
 #[derive(Clone, Debug)]
 pub struct History {
     pool: AnyPool,
+    is_sqlite: bool,
     /// Where it is, as it may be shown.
     shown: Arc<str>,
 }
@@ -141,6 +143,7 @@ impl History {
             .connect_lazy_with(options);
         Ok(History {
             pool,
+            is_sqlite,
             shown: shown.into(),
         })
     }
@@ -175,6 +178,20 @@ impl History {
             .fetch_one(&self.pool)
             .await
             .map_err(statement("read"))?;
+        let epoch: i64 = row.try_get(0).map_err(statement("read"))?;
+        Ok(u64::try_from(epoch).ok())
+    }
+
+    /// The newest epoch of which a notice is recorded.
+    ///
+    /// # Errors
+    /// [`HistoryError::Statement`]
+    pub async fn told_upto(&self) -> Result<Option<u64>, HistoryError> {
+        let row = sqlx::query("SELECT epoch FROM notices ORDER BY at_ms DESC LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(statement("read"))?;
+        let Some(row) = row else { return Ok(None) };
         let epoch: i64 = row.try_get(0).map_err(statement("read"))?;
         Ok(u64::try_from(epoch).ok())
     }

@@ -1,7 +1,8 @@
 //! Evidence follows corrections; what people read at each step; counters of the process.
 
+use crate::effect::EffectVerdict;
 use crate::rules::Severity;
-use crate::triggers::tests::bench::{Bench, HOUR, opening};
+use crate::triggers::tests::bench::{Bench, HOUR, measured, opening, path};
 use crate::triggers::{NewsReason, Now, TriggerState};
 
 #[test]
@@ -90,11 +91,12 @@ fn each_step_that_matters_to_customers_is_explained_to_agents() {
         ]
     );
     let news = bench.triggers.take_news();
+    assert_eq!(news.len(), 1, "one mail of one step, of the newest state");
     let last = news.last().unwrap();
     let who: Vec<&str> = last.recipients.iter().map(|(who, _)| &*who.name).collect();
     assert_eq!((last.reason, who), (NewsReason::Answered, vec!["b", "cc"]));
-    let revisions: Vec<u32> = news.iter().map(|news| news.revision).collect();
-    assert_eq!(revisions, [1, 2], "counted without gaps");
+    assert_eq!(last.revision, 2);
+    assert_eq!(last.also, [], "what was of an earlier state is over");
 }
 
 #[test]
@@ -124,4 +126,101 @@ fn the_process_counts_stays_and_what_came_of_it() {
     let closed = process.closed[&("BSC".to_owned(), "mended".to_owned())];
     assert_eq!((closed.count, closed.total_ms), (1, 4 * HOUR));
     assert_eq!(bench.get(&id).resolution_ms(), Some(4 * HOUR));
+}
+
+/// A trigger that the data closed as effective, at an hour.
+fn proven(bench: &mut Bench) -> String {
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    bench.go(&id, &[TriggerState::Accepted, TriggerState::InProgress]);
+    let mended = crate::triggers::Wanted {
+        remedy: Some("release"),
+        ..crate::triggers::Wanted::plain(TriggerState::Mended, "王工", None)
+    };
+    bench.wanted(&id, mended).unwrap();
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms,
+    };
+    let verdict = measured(EffectVerdict::Effective, "−78 %");
+    bench.triggers.effect_measured(&id, verdict, now).unwrap();
+    bench.triggers.take_news();
+    id
+}
+
+#[test]
+fn late_data_that_take_the_proof_away_reopen_what_it_had_closed() {
+    let again = |bench: &mut Bench, id: &str, verdict| {
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let verdict = measured(verdict, "+2 %");
+        bench
+            .triggers
+            .effect_measured_again(id, verdict, now)
+            .unwrap();
+    };
+    let mut bench = Bench::new();
+    let id = proven(&mut bench);
+    again(&mut bench, &id, EffectVerdict::NoEffect);
+    let trigger = bench.get(&id);
+    assert_eq!(
+        path(trigger)[9..],
+        ["closed", "reopened", "analysed", "dispatched"]
+    );
+    assert_eq!(
+        (trigger.outcome.is_none(), trigger.resolution_ms()),
+        (true, None)
+    );
+    let news = bench.triggers.take_news();
+    assert_eq!(news[0].reason, NewsReason::Reopened);
+    // It is the one of its cause again: what fires joins it.
+    assert_eq!(bench.fire("k", "c1", Severity::Minor), Some(id.clone()));
+    let worked = bench.triggers.process().worked("slow", "release");
+    assert_eq!((worked.effective, worked.no_effect), (0, 1));
+
+    // Where its cause has another trigger by then, that one is told, and this one stays.
+    let mut bench = Bench::new();
+    let id = proven(&mut bench);
+    let newer = bench.fire("k", "c1", Severity::Minor).unwrap();
+    assert_ne!(newer, id);
+    again(&mut bench, &id, EffectVerdict::Worse);
+    assert_eq!(bench.get(&id).state, TriggerState::Closed);
+    let news = bench.triggers.take_news();
+    assert!(news.iter().any(|news| news.reason == NewsReason::Measured));
+
+    // Nor after the time for which a refusal would rest, nor for data that still prove it.
+    let mut bench = Bench::new();
+    let id = proven(&mut bench);
+    again(&mut bench, &id, EffectVerdict::Effective);
+    assert_eq!(bench.get(&id).state, TriggerState::Closed);
+    bench.now_ms += bench.book.triggers.review_after_ms + 1;
+    again(&mut bench, &id, EffectVerdict::NoEffect);
+    assert_eq!(bench.get(&id).state, TriggerState::Closed);
+}
+
+#[test]
+fn what_one_step_makes_of_a_trigger_is_one_mail_to_each_reader() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    assert_eq!(bench.fire("k", "c1", Severity::Critical), Some(id));
+    let news = bench.triggers.take_news();
+    let mut readers: Vec<&str> = news
+        .iter()
+        .flat_map(|news| &news.recipients)
+        .map(|(who, _)| &*who.email)
+        .collect();
+    let told = readers.len();
+    readers.sort_unstable();
+    readers.dedup();
+    assert_eq!(readers.len(), told, "{news:#?}");
+    let own = news
+        .iter()
+        .find(|news| news.recipients.iter().any(|(who, _)| who.name == "b"));
+    let own = own.unwrap();
+    assert_eq!(
+        (own.reason, &own.also[..]),
+        (NewsReason::Assigned, &[NewsReason::Raised][..])
+    );
+    assert_eq!(own.trigger.severity, Severity::Critical);
 }

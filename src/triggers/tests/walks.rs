@@ -78,11 +78,16 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
                 EffectVerdict::Worse,
                 EffectVerdict::TooEarly,
             ]);
-            let book = &bench.book;
-            let _ =
-                bench
-                    .triggers
-                    .effect_measured(&id, measured(verdict, "t"), Now { book, at_ms });
+            let now = Now {
+                book: &bench.book,
+                at_ms,
+            };
+            let measured = measured(verdict, "t");
+            // Late data may say something else, also of one that is closed.
+            let _ = match chance.below(2) {
+                0 => bench.triggers.effect_measured(&id, measured, now),
+                _ => bench.triggers.effect_measured_again(&id, measured, now),
+            };
         }
         9 => {
             let (department, role) =

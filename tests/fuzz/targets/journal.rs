@@ -159,6 +159,7 @@ pub(crate) fn write_corpus() {
             format: LineFormat::Ndjson,
             events: number,
             lines: line.repeat(number as usize).into_bytes().into(),
+            decoded: (number % 2 == 0).then(|| line.as_bytes().to_vec().into()),
         };
         let command = Record::Command {
             at_ms: 1_764_000_000_000,

@@ -1,5 +1,5 @@
-//! Hides subscriber numbers in text that operators read: nobody needs a customer's number to see
-//! what is wrong with a line.
+//! Hides subscriber numbers in text that people read: nobody needs a customer's number to see what is wrong with a
+//! line, or why a trigger was refused. Texts are kept whole; they are masked where they are shown.
 
 /// Fewest digits that may be a subscriber number.
 const DIGITS_MIN: usize = 7;
@@ -105,7 +105,7 @@ fn number_end(text: &str) -> usize {
 
 /// Masks only what stands between quotation marks or backticks: a reason quotes the line there, and
 /// its own numbers, such as limits and times, are what people need to see.
-pub(super) fn mask_quoted(reason: &str) -> String {
+pub(crate) fn mask_quoted(reason: &str) -> String {
     let mut out = String::with_capacity(reason.len());
     let mut rest = reason;
     while let Some(at) = rest.find(['"', '`']) {

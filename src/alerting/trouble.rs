@@ -1,0 +1,150 @@
+//! What can go wrong with the engine itself so that somebody must look: room that is used up.
+//!
+//! It is seen outside of the pure core, told to it by a journaled command, and alerted like anything else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alerting::Alert;
+use crate::rules::{Severity, Text};
+
+/// A trouble of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The journal's disk has less free than is kept for commands and notices: new batches are refused.
+    DiskLow,
+    /// New producers are refused, for there is no room to remember them.
+    ProducersFull,
+    /// Messages, tickets or connections are refused, for there is no room for new ones.
+    EntitiesFull,
+    /// Facts of new dimension tuples are not counted, for there is no room for them.
+    TuplesFull,
+    /// No trigger is opened, for too many are open.
+    TriggersFull,
+    /// Notices that waited were given up, for too many wait.
+    NoticesShed,
+    /// Rows are left out of the history, or go from it.
+    HistoryShort,
+}
+
+impl Trouble {
+    /// Every trouble.
+    pub const ALL: [Trouble; 7] = [
+        Trouble::DiskLow,
+        Trouble::ProducersFull,
+        Trouble::EntitiesFull,
+        Trouble::TuplesFull,
+        Trouble::TriggersFull,
+        Trouble::NoticesShed,
+        Trouble::HistoryShort,
+    ];
+
+    /// The name of its alert.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Trouble::DiskLow => "disk_low",
+            Trouble::ProducersFull => "producers_full",
+            Trouble::EntitiesFull => "entities_full",
+            Trouble::TuplesFull => "tuples_full",
+            Trouble::TriggersFull => "triggers_full",
+            Trouble::NoticesShed => "notices_shed",
+            Trouble::HistoryShort => "history_short",
+        }
+    }
+
+    /// The trouble that an alert is of.
+    pub fn of(alert: &Alert) -> Option<Trouble> {
+        Trouble::ALL
+            .into_iter()
+            .find(|trouble| alert.kqi.is_none() && alert.alert == trouble.name())
+    }
+
+    /// The limit that is met, by its key in the configuration.
+    pub const fn limit(self) -> &'static str {
+        match self {
+            Trouble::DiskLow => "journal.disk_free_bytes_min",
+            Trouble::ProducersFull => "journal.producers_max",
+            Trouble::EntitiesFull => "limits.entities_max",
+            Trouble::TuplesFull => "limits.tuples_max",
+            Trouble::TriggersFull => "limits.open_triggers_max",
+            Trouble::NoticesShed => "mail.queued_max",
+            Trouble::HistoryShort => "history.bytes_max",
+        }
+    }
+
+    /// How bad it is: what costs every batch is worst.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Trouble::DiskLow => Severity::Critical,
+            _ => Severity::Major,
+        }
+    }
+
+    /// The title of its alert.
+    pub fn title(self) -> Text {
+        let (zh, en) = match self {
+            Trouble::DiskLow => (
+                "日志磁盘空间不足，新数据被拒收",
+                "Journal disk low, new events are refused",
+            ),
+            Trouble::ProducersFull => (
+                "生产者数量已满，新的被拒收",
+                "Too many producers, new ones are refused",
+            ),
+            Trouble::EntitiesFull => (
+                "消息、工单、连接数已满",
+                "Too many messages, tickets or connections",
+            ),
+            Trouble::TuplesFull => ("维度组合数已满", "Too many dimension tuples"),
+            Trouble::TriggersFull => ("未关闭的优化触发已满", "Too many open triggers"),
+            Trouble::NoticesShed => (
+                "待发通知过多，最早的被放弃",
+                "Too many notices wait, the oldest are given up",
+            ),
+            Trouble::HistoryShort => ("历史记录不完整", "The history is short of rows"),
+        };
+        text(zh, en)
+    }
+
+    /// What it means, and what to do.
+    pub fn meaning(self) -> Text {
+        let (zh, en) = match self {
+            Trouble::DiskLow => (
+                "日志所在磁盘的剩余空间低于下限：新的数据批次被拒收（507），查询、命令和通知照常。请清理磁盘，或调低 journal.retention_h。",
+                "The disk of the journal has less free than its limit: new batches are refused (507); reads, commands and notices go on. Make room on the disk, or lower journal.retention_h.",
+            ),
+            Trouble::ProducersFull => (
+                "已记住的生产者达到上限：新名称的批次被拒收（429），已知的照常。请检查是否有人不断更换名称，或调高 journal.producers_max。",
+                "As many producers are remembered as may be: batches under new names are refused (429), known ones go on. Look for somebody who changes names all the time, or raise journal.producers_max.",
+            ),
+            Trouble::EntitiesFull => (
+                "消息、工单、连接的数量达到上限：新的不再计入，现有的照常。请缩短 retention，或调高 limits.entities_max。",
+                "As many messages, tickets and connections are held as may be: new ones are not counted. Shorten the retention, or raise limits.entities_max.",
+            ),
+            Trouble::TuplesFull => (
+                "维度组合数达到上限：新组合的事实不再计入窗口。请检查数据中的维度取值，或调高 limits.tuples_max。",
+                "As many dimension tuples are held as may be: facts of new ones are in no window. Look at the dimension values that are sent, or raise limits.tuples_max.",
+            ),
+            Trouble::TriggersFull => (
+                "未关闭的优化触发达到上限：不再新开，告警邮件照发。请处理积压，或调高 limits.open_triggers_max。",
+                "As many triggers are open as may be: none is opened, mails of alerts go out all the same. Work off what is open, or raise limits.open_triggers_max.",
+            ),
+            Trouble::NoticesShed => (
+                "待发通知超过上限：最早的成为死信，可以重发（POST /v1/notices/resend）。请检查邮件服务器。",
+                "More notices wait than may: the oldest are dead letters and can be sent again (POST /v1/notices/resend). Look at the mail server.",
+            ),
+            Trouble::HistoryShort => (
+                "历史数据库跟不上或已达到大小上限：部分记录没有写入，或最早的已删除。请检查 history.url 或调高 history.bytes_max。",
+                "The history does not keep up, or is as large as it may be: rows were left out, or the oldest are gone. Look at its database, or raise history.bytes_max.",
+            ),
+        };
+        text(zh, en)
+    }
+}
+
+fn text(zh: &str, en: &str) -> Text {
+    Text {
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    }
+}

@@ -1,0 +1,417 @@
+//! Complaint tickets on record: as they stand, confirmed into a class by the engine's own evidence, closed, and
+//! sampled for inspection.
+//!
+//! What is decided here becomes a line in the journal, as if the ticket's source had said it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Extension, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::access::{Caller, Role};
+use crate::api::clock::time;
+use crate::api::error::ApiError;
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::api::router::{Server, now_ms};
+use crate::api::routes::events::check_not_stopping;
+use crate::api::routes::subscribers::{inquire, note};
+use crate::api::views::{
+    CloseRequest, ConfirmRequest, ConfirmationView, ErrorBody, SampleView, TicketOnRecordView,
+    class_named,
+};
+use crate::complaints::{Ended, Evidence, Word, answer_of, find};
+use crate::dataflow::{Inquiry, MessageDetail, SAMPLE_MAX, TicketDetail};
+use crate::engine::Snapshot;
+use crate::event::TicketState;
+use crate::rules::{Answer, ConfirmRule, Leaf, Verdict};
+
+/// Tickets of a sample unless another number is asked for.
+const SAMPLE_DEFAULT: usize = 20;
+
+/// Which tickets, and which sample of them.
+#[derive(Debug, Deserialize, IntoParams)]
+pub(in crate::api) struct SampleQuery {
+    /// The same number draws the same tickets of the same set; 0 unless given.
+    seed: Option<u64>,
+    /// Tickets in the sample, at most 1,000; 20 unless given.
+    size: Option<usize>,
+    /// Filed from then on, milliseconds or RFC 3339.
+    from: Option<String>,
+    /// Filed before then.
+    to: Option<String>,
+    /// Only of this service.
+    service: Option<String>,
+    /// Only of this city.
+    city: Option<String>,
+    /// `json`, or `csv`; json unless given.
+    format: Option<String>,
+}
+
+/// A seeded sample of the tickets that count, for inspection of their quality.
+#[utoipa::path(
+    get,
+    path = "/v1/complaints/sample",
+    tag = "complaints",
+    params(SampleQuery),
+    responses(
+        (status = 200, description = "the sample; with `format=csv` as CSV", body = SampleView),
+        (status = 400, description = "the query cannot be read", body = ErrorBody),
+        (status = 503, description = "the workers do not answer", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn sample(
+    State(server): State<Arc<Server>>,
+    ApiQuery(query): ApiQuery<SampleQuery>,
+) -> Result<Response, ApiError> {
+    let bad = |words: String| ApiError::bad_request("bad_query", words);
+    let size = query.size.unwrap_or(SAMPLE_DEFAULT);
+    if !(1..=SAMPLE_MAX).contains(&size) {
+        return Err(bad(format!("size is {size}, wanted 1 to {SAMPLE_MAX}")));
+    }
+    let is_csv = match query.format.as_deref() {
+        None | Some("json") => false,
+        Some("csv") => true,
+        Some(other) => return Err(bad(format!("format is {other:?}, wanted json or csv"))),
+    };
+    let seed = query.seed.unwrap_or_default();
+    let inquiry = Inquiry::Sample {
+        service: query.service,
+        city: query.city,
+        from_ms: time("from", query.from.as_deref())?.unwrap_or(i64::MIN),
+        to_ms: time("to", query.to.as_deref())?.unwrap_or(i64::MAX),
+        seed,
+        size,
+    };
+    let found = inquire(&server, inquiry).await?;
+    let zone = &server.snapshot().plan.zone;
+    let tickets = found.tickets.iter();
+    let sample = SampleView {
+        seed,
+        tickets: tickets
+            .map(|(_, ticket)| TicketOnRecordView::of(ticket, zone))
+            .collect(),
+    };
+    if is_csv {
+        let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8")];
+        return Ok((headers, sample.csv()).into_response());
+    }
+    Ok(Json(sample).into_response())
+}
+
+/// A ticket as its versions leave it.
+#[utoipa::path(
+    get,
+    path = "/v1/complaints/tickets/{id}",
+    tag = "complaints",
+    params(("id" = String, Path, description = "its serial number")),
+    responses(
+        (status = 200, description = "the ticket", body = TicketOnRecordView),
+        (status = 404, description = "no such ticket is on record", body = ErrorBody),
+        (status = 503, description = "the workers do not answer", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn one(
+    State(server): State<Arc<Server>>,
+    ApiPath(serial): ApiPath<String>,
+) -> Result<Json<TicketOnRecordView>, ApiError> {
+    let ticket = ticket(&server, &serial).await?;
+    let zone = &server.snapshot().plan.zone;
+    Ok(Json(TicketOnRecordView::of(&ticket, zone)))
+}
+
+/// Confirms a ticket into one of nine classes.
+///
+/// The receipts of its number, its form's answers and the KQI of its city find what happened, and the leaf's
+/// table says which class that is, who goes on, and whether it is filed again elsewhere. Evidence that decides
+/// nothing yet leaves the ticket as it was. Where `class` is given, a person decided.
+#[utoipa::path(
+    post,
+    path = "/v1/complaints/tickets/{id}/confirmation",
+    tag = "complaints",
+    params(("id" = String, Path, description = "its serial number")),
+    request_body = ConfirmRequest,
+    responses(
+        (status = 200, description = "what was found; durable where it is confirmed", body = ConfirmationView),
+        (status = 400, description = "the body is wrong", body = ErrorBody),
+        (status = 404, description = "no such ticket is on record", body = ErrorBody),
+        (status = 409, description = "no complaint any more, without a number, or of a leaf without a table", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        (status = 415, description = "the body is not application/json", body = ErrorBody),
+        (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
+        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 507, description = "the disk is full", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn confirm(
+    State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    ApiPath(serial): ApiPath<String>,
+    ApiJson(asked): ApiJson<ConfirmRequest>,
+) -> Result<Json<ConfirmationView>, ApiError> {
+    check_not_stopping(&server)?;
+    let ticket = ticket(&server, &serial).await?;
+    check_counts(&ticket)?;
+    let snapshot = server.snapshot();
+    let mut word = Word {
+        serial,
+        ts_ms: asked.ts.unwrap_or_else(now_ms),
+        version: ticket.version.map(|version| version.saturating_add(1)),
+        state: "confirmed",
+        ..Word::default()
+    };
+    let view = if let Some(given) = &asked.class {
+        let class = class_named(given).ok_or_else(|| {
+            let words = format!("class is {given:?}, wanted one of the nine");
+            ApiError::bad_request("bad_body", words)
+        })?;
+        let mut view = ConfirmationView::undecided(&word.serial, (0, 0));
+        view.confirm(class);
+        word.class = Some(class.names().0);
+        view
+    } else {
+        by_evidence(&server, &caller, &snapshot, (&ticket, &asked), &mut word).await?
+    };
+    if view.confirmed {
+        say(&server, peer, &word).await?;
+    }
+    Ok(Json(view))
+}
+
+/// Closes a ticket that is confirmed: closing needs exactly one class.
+#[utoipa::path(
+    post,
+    path = "/v1/complaints/tickets/{id}/closing",
+    tag = "complaints",
+    params(("id" = String, Path, description = "its serial number")),
+    request_body = CloseRequest,
+    responses(
+        (status = 200, description = "closed, and durable; the ticket before that", body = TicketOnRecordView),
+        (status = 400, description = "the body is wrong", body = ErrorBody),
+        (status = 404, description = "no such ticket is on record", body = ErrorBody),
+        (status = 409, description = "it is not confirmed, or no complaint any more", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        (status = 415, description = "the body is not application/json", body = ErrorBody),
+        (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
+        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 507, description = "the disk is full", body = ErrorBody),
+    )
+)]
+pub(in crate::api) async fn close(
+    State(server): State<Arc<Server>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    ApiPath(serial): ApiPath<String>,
+    ApiJson(asked): ApiJson<CloseRequest>,
+) -> Result<Json<TicketOnRecordView>, ApiError> {
+    check_not_stopping(&server)?;
+    let ticket = ticket(&server, &serial).await?;
+    check_counts(&ticket)?;
+    if ticket.class.is_none() {
+        let words = "it has no class: confirm it first";
+        return Err(ApiError::new(StatusCode::CONFLICT, "unconfirmed", words));
+    }
+    let word = Word {
+        serial,
+        ts_ms: asked.ts.unwrap_or_else(now_ms),
+        version: ticket.version.map(|version| version.saturating_add(1)),
+        state: "closed",
+        ..Word::default()
+    };
+    say(&server, peer, &word).await?;
+    let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan.zone);
+    view.state = TicketState::Closed.name().to_owned();
+    Ok(Json(view))
+}
+
+/// Looks at the evidence, and says in `word` what follows.
+async fn by_evidence(
+    server: &Server,
+    caller: &Caller,
+    snapshot: &Snapshot,
+    (ticket, asked): (&TicketDetail, &ConfirmRequest),
+    word: &mut Word,
+) -> Result<ConfirmationView, ApiError> {
+    let conflict =
+        |code: &'static str, words: &str| ApiError::new(StatusCode::CONFLICT, code, words);
+    let mut leaves = snapshot.plan.book.leaves.iter();
+    let leaf = leaves.find(|leaf| Some(leaf.path.as_str()) == ticket.path.as_deref());
+    let table = leaf.and_then(|leaf| Some((leaf, leaf.confirm.as_ref()?)));
+    let (leaf, rule) = table
+        .ok_or_else(|| conflict("no_table", "its leaf has no table of second confirmation"))?;
+    let number = ticket.number.as_deref();
+    let number =
+        number.ok_or_else(|| conflict("no_number", "the ticket has no caller's number"))?;
+    let filed_ms = ticket.filed_ms.unwrap_or(ticket.ts_ms);
+    let to_ms = asked.to_ms.unwrap_or(filed_ms);
+    let from_ms = asked.from_ms;
+    let from_ms = from_ms.unwrap_or_else(|| to_ms.saturating_sub(rule.within_ms));
+    if from_ms >= to_ms {
+        let words = format!("from_ms {from_ms} is not before to_ms {to_ms}");
+        return Err(ApiError::bad_request("bad_body", words));
+    }
+    let (ordered, charged, consented) = answers(ticket, rule, asked)?;
+    let is_masked = !caller.has(Role::Subscribers);
+    note(server, caller, "confirmation", &word.serial, is_masked).await?;
+    let inquiry = Inquiry::Messages {
+        number: number.to_owned(),
+        from_ms,
+        to_ms,
+    };
+    let mut messages = inquire(server, inquiry).await?.messages;
+    messages.retain(|message| message.service.as_deref() == Some(leaf.service.as_str()));
+    // What was submitted after the customer complained is not what is missed.
+    messages.retain(|message| (from_ms..to_ms).contains(&message.ts_ms));
+    let ended: Vec<Ended<'_>> = messages
+        .iter()
+        .map(|message| Ended {
+            status: &message.status,
+            is_reported: message.is_reported,
+            on_time: message.on_time,
+        })
+        .collect();
+    let mut view = ConfirmationView::undecided(&word.serial, (from_ms, to_ms));
+    view.look_at(&messages, is_masked);
+    view.regional = is_regional(server, snapshot, (leaf, rule), ticket, &messages).await?;
+    let found = find(&Evidence {
+        messages: &ended,
+        ordered,
+        charged,
+        consented,
+        is_regional: view.regional,
+    });
+    let mut verdicts = rule.verdicts.iter();
+    let verdict = verdicts.find(|verdict| Some(verdict.found) == found);
+    view.decide(found, verdict);
+    if let Some(verdict) = verdict {
+        word.class = Some(verdict.class.names().0);
+        word.path = verdict.refile.clone();
+        word.cause = Some(verdict.found.name().to_owned());
+    }
+    Ok(view)
+}
+
+/// Whether there is an order, a charge, consent: as the request says, or else as the form did.
+fn answers(
+    ticket: &TicketDetail,
+    rule: &ConfirmRule,
+    asked: &ConfirmRequest,
+) -> Result<(Answer, Answer, Answer), ApiError> {
+    let bad = |words: String| ApiError::bad_request("bad_body", words);
+    const KNOWN: [&str; 3] = ["ordered", "charged", "consented"];
+    if let Some(other) = asked.answers.keys().find(|key| !KNOWN.contains(&&***key)) {
+        let other: String = other.chars().take(40).collect();
+        return Err(bad(format!(
+            "answers has {other:?}, wanted {}",
+            KNOWN.join(", ")
+        )));
+    }
+    let said = |name: &str| match asked.answers.get(name) {
+        None => Ok(Answer::Unclear),
+        Some(word) => answer_of(word)
+            .ok_or_else(|| bad(format!("{name} is {word:?}, wanted yes, no or unclear"))),
+    };
+    let mut ordered = said("ordered")?;
+    if let (Answer::Unclear, Some(question)) = (ordered, rule.order.as_deref()) {
+        let mut answers = ticket.answers.iter();
+        let given = answers.find(|(known, _)| **known == *question);
+        ordered = match given {
+            Some((_, true)) => Answer::Yes,
+            Some((_, false)) => Answer::No,
+            None => Answer::Unclear,
+        };
+    }
+    Ok((ordered, said("charged")?, said("consented")?))
+}
+
+/// Whether the KQI of the ticket's city was abnormal when its messages ended.
+async fn is_regional(
+    server: &Server,
+    snapshot: &Snapshot,
+    (leaf, rule): (&Leaf, &ConfirmRule),
+    ticket: &TicketDetail,
+    messages: &[MessageDetail],
+) -> Result<bool, ApiError> {
+    let kqis = &snapshot.plan.book.kqis;
+    let at = kqis
+        .iter()
+        .position(|kqi| Some(&kqi.id) == rule.regional.as_ref());
+    let of_messages = messages.iter().find_map(|message| message.city.as_deref());
+    let city = ticket.city.as_deref().or(of_messages);
+    let times: Vec<i64> = messages
+        .iter()
+        .filter(|message| message.is_failed())
+        .filter_map(|message| message.decided_ms)
+        .collect();
+    let (Some(at), Some(city)) = (at, city) else {
+        return Ok(false);
+    };
+    let (Some(first_ms), Some(last_ms)) = (times.iter().min(), times.iter().max()) else {
+        return Ok(false);
+    };
+    let (from_ms, to_ms) = (*first_ms, last_ms.saturating_add(1));
+    let queries = server.state.queries.clone();
+    let asked = tokio::task::spawn_blocking(move || queries.between(at, from_ms, to_ms, None));
+    let (_, windows) = asked
+        .await
+        .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+    let is_there = |values: &[(String, String)]| {
+        values.iter().all(|(name, value)| match name.as_str() {
+            "city" => value == city,
+            "service" => *value == leaf.service,
+            _ => true,
+        })
+    };
+    let is_abnormal = |verdict: Verdict| matches!(verdict, Verdict::Abnormal(_));
+    Ok(windows.iter().any(|window| {
+        let mut cells = window.cells.iter();
+        is_there(&window.group.values) && cells.any(|cell| is_abnormal(cell.verdict))
+    }))
+}
+
+/// Journals a line about a ticket.
+async fn say(
+    server: &Server,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    word: &Word,
+) -> Result<(), ApiError> {
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let no_headers = HeaderMap::new();
+    let body = Body::from(word.line());
+    let taken = server.intake.take(peer, &no_headers, body, now_ms());
+    match taken.await?.refused.into_iter().next() {
+        Some(refusal) => Err(ApiError::bad_request("bad_body", refusal.reason)),
+        None => Ok(()),
+    }
+}
+
+async fn ticket(server: &Server, serial: &str) -> Result<TicketDetail, ApiError> {
+    let inquiry = Inquiry::Ticket {
+        serial: serial.to_owned(),
+    };
+    let found = inquire(server, inquiry).await?.tickets.into_iter().next();
+    let ticket = found.map(|(_, ticket)| ticket);
+    ticket.ok_or_else(|| {
+        let serial: String = serial.chars().take(80).collect();
+        ApiError::not_found(format!("there is no ticket {serial:?} on record"))
+    })
+}
+
+/// Refuses what is no complaint any more.
+fn check_counts(ticket: &TicketDetail) -> Result<(), ApiError> {
+    if ticket.state.counts() {
+        return Ok(());
+    }
+    let words = format!("it is {}, and so no complaint", ticket.state.name());
+    Err(ApiError::new(
+        StatusCode::CONFLICT,
+        "not_a_complaint",
+        words,
+    ))
+}

@@ -1,0 +1,232 @@
+//! Complaint tickets on the wire: as they stand, confirmed, and sampled. Without callers' numbers.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::iso;
+use crate::api::views::TextView;
+use crate::api::views::subscriber::shown;
+use crate::dataflow::{MessageDetail, TicketDetail};
+use crate::reports::csv_of_texts;
+use crate::rules::{ComplaintClass, ConfirmVerdict, Finding};
+
+/// A ticket as its versions leave it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TicketOnRecordView {
+    /// Serial number.
+    pub serial: String,
+    /// `filed`, `reclassified`, `confirmed`, `closed`, `excluded` or `withdrawn`.
+    pub state: String,
+    /// When it was filed, ms; none where only later versions came.
+    pub filed_ms: Option<i64>,
+    /// When it was filed.
+    pub filed: Option<String>,
+    /// Path in the complaint tree.
+    pub path: Option<String>,
+    /// Service.
+    pub service: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// Channel it came in by.
+    pub channel: Option<String>,
+    /// Class that it was confirmed into.
+    pub class: Option<String>,
+    /// The class in Chinese.
+    pub class_name: Option<String>,
+    /// Answers of its form that are yes or no.
+    pub answers: BTreeMap<String, bool>,
+}
+
+/// A sample of tickets.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SampleView {
+    /// The seed: the same one draws the same tickets of the same set.
+    pub seed: u64,
+    /// In the order of the draw.
+    pub tickets: Vec<TicketOnRecordView>,
+}
+
+/// What is known when a ticket is confirmed, beside what the engine holds.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+pub struct ConfirmRequest {
+    /// Since when the customer misses something, ms.
+    #[serde(default)]
+    pub from_ms: Option<i64>,
+    /// Until when, ms; its filing unless given.
+    #[serde(default)]
+    pub to_ms: Option<i64>,
+    /// `ordered`, `charged`, `consented`: yes, no or unclear; `ordered` is the form's unless given.
+    #[serde(default)]
+    pub answers: BTreeMap<String, String>,
+    /// The class, where a person decides; the engine's evidence does unless given.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// When it is confirmed, ms; now unless given.
+    #[serde(default)]
+    pub ts: Option<i64>,
+}
+
+/// A ticket that is to be closed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+pub struct CloseRequest {
+    /// When it is closed, ms; now unless given.
+    #[serde(default)]
+    pub ts: Option<i64>,
+}
+
+/// What a second confirmation came to.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ConfirmationView {
+    /// Serial number.
+    pub serial: String,
+    /// Whether it is confirmed: evidence that decides nothing yet leaves the ticket as it was.
+    pub confirmed: bool,
+    /// What the evidence finds; none where it decides nothing, or a person decided.
+    pub found: Option<String>,
+    /// Class that it was confirmed into.
+    pub class: Option<String>,
+    /// The class in Chinese.
+    pub class_name: Option<String>,
+    /// Department that goes on.
+    pub department: Option<String>,
+    /// What is done.
+    pub action: Option<TextView>,
+    /// Path that it was filed again under.
+    pub refiled: Option<String>,
+    /// Whether the place's KQI was abnormal too.
+    pub regional: bool,
+    /// Messages that were looked at, in `[from_ms, to_ms)`.
+    pub messages: Vec<ConfirmedMessageView>,
+    /// First instant, ms.
+    pub from_ms: i64,
+    /// End, ms.
+    pub to_ms: i64,
+}
+
+/// A message that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ConfirmedMessageView {
+    /// The MMSC's message id; masked without the role `subscribers`.
+    pub message_id: String,
+    /// How it ended, by its canonical word; `pending` before.
+    pub status: String,
+    /// When that was decided, ms.
+    pub decided_ms: Option<i64>,
+    /// Whether a report says so; without one it only grew too old.
+    pub reported: bool,
+    /// Whether an edition's message came by its deadline.
+    pub on_time: Option<bool>,
+}
+
+impl TicketOnRecordView {
+    /// A ticket.
+    pub fn of(ticket: &TicketDetail, zone: &TimeZone) -> TicketOnRecordView {
+        let own = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
+        let class = ticket.class.as_deref().and_then(class_named);
+        let answers = ticket.answers.iter();
+        TicketOnRecordView {
+            serial: ticket.serial.to_string(),
+            state: ticket.state.name().to_owned(),
+            filed_ms: ticket.filed_ms,
+            filed: ticket.filed_ms.map(|ms| iso(ms, zone)),
+            path: own(&ticket.path),
+            service: own(&ticket.service),
+            city: own(&ticket.city),
+            channel: own(&ticket.channel),
+            class: own(&ticket.class),
+            class_name: class.map(|class| class.names().1.to_owned()),
+            answers: answers
+                .map(|(question, said)| (question.to_string(), *said))
+                .collect(),
+        }
+    }
+}
+
+impl SampleView {
+    /// The sample as CSV, with a line of headings.
+    pub fn csv(&self) -> String {
+        let columns = [
+            "serial", "state", "filed", "path", "service", "city", "channel", "class",
+        ];
+        let rows = self.tickets.iter().map(|ticket| {
+            let optional = [
+                &ticket.filed,
+                &ticket.path,
+                &ticket.service,
+                &ticket.city,
+                &ticket.channel,
+                &ticket.class,
+            ];
+            let optional = optional.map(|text| text.as_deref().unwrap_or_default());
+            [
+                &[ticket.serial.as_str(), ticket.state.as_str()],
+                &optional[..],
+            ]
+            .concat()
+        });
+        csv_of_texts(&columns, rows)
+    }
+}
+
+impl ConfirmationView {
+    /// A confirmation that has not decided yet.
+    pub fn undecided(serial: &str, (from_ms, to_ms): (i64, i64)) -> ConfirmationView {
+        ConfirmationView {
+            serial: serial.to_owned(),
+            confirmed: false,
+            found: None,
+            class: None,
+            class_name: None,
+            department: None,
+            action: None,
+            refiled: None,
+            regional: false,
+            messages: Vec::new(),
+            from_ms,
+            to_ms,
+        }
+    }
+
+    /// Shows the messages that were looked at.
+    pub fn look_at(&mut self, messages: &[MessageDetail], is_masked: bool) {
+        let view = |detail: &MessageDetail| ConfirmedMessageView {
+            message_id: shown(&detail.message_id, is_masked),
+            status: detail.status.to_string(),
+            decided_ms: detail.decided_ms,
+            reported: detail.is_reported,
+            on_time: detail.on_time,
+        };
+        self.messages = messages.iter().map(view).collect();
+    }
+
+    /// Shows what was found, and what follows from it.
+    pub fn decide(&mut self, found: Option<Finding>, verdict: Option<&ConfirmVerdict>) {
+        self.found = found.map(|found| found.name().to_owned());
+        let Some(verdict) = verdict else { return };
+        self.confirm(verdict.class);
+        self.department = verdict.department.clone();
+        self.action = Some(TextView::from(&verdict.action));
+        self.refiled = verdict.refile.clone();
+    }
+
+    /// Shows the class.
+    pub fn confirm(&mut self, class: ComplaintClass) {
+        let (name, zh) = class.names();
+        self.confirmed = true;
+        self.class = Some(name.to_owned());
+        self.class_name = Some(zh.to_owned());
+    }
+}
+
+/// The class of a name.
+pub fn class_named(name: &str) -> Option<ComplaintClass> {
+    let mut names = ComplaintClass::NAMES.iter();
+    names
+        .find(|(known, ..)| *known == name)
+        .map(|(.., class)| *class)
+}

@@ -1,0 +1,230 @@
+//! Watches the engine's own room, and tells the engine through the journal when it runs out: what is decided then
+//! is decided by the journal, and the same after any crash.
+//!
+//! * Room that is measured is a trouble while it is short; what is only counted (refusals) is one from the first
+//!   of them until none came for a while.
+//! * Commands are taken although batches are refused, so the word gets through. Where even they do not fit, it is
+//!   said with the next look.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::alerting::{AlertState, Trouble};
+use crate::api::{Lifecycle, ServerState};
+use crate::engine::{Command, Snapshot};
+use crate::journal::{Record, Submit};
+use crate::metrics::{HistoryCounts, NotifyCounts};
+use crate::time::now_ms;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long room must be there again before a trouble is over, so that a disk on its mark is not a stream of
+/// mails.
+const CALM: Duration = Duration::from_secs(10);
+/// How long nothing must have been refused. Judgement: longer than producers wait between two tries.
+const QUIET: Duration = Duration::from_secs(300);
+
+/// Where counts are read.
+pub(super) struct Sources {
+    pub(super) state: Arc<ServerState>,
+    pub(super) mails: Box<dyn Fn() -> NotifyCounts + Send + Sync>,
+    pub(super) history: Box<dyn Fn() -> HistoryCounts + Send + Sync>,
+}
+
+/// What was seen of one trouble.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// What had been refused or left out at the last look.
+    over_total: u64,
+    /// When it was last there.
+    last: Option<Instant>,
+}
+
+/// What one look finds of a trouble: how much there is, and whether its room is short now, or how much was
+/// refused since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    Short { held: u64, is_short: bool },
+    Refused { held: u64, over_total: u64 },
+}
+
+/// What is known from one look to the next.
+#[derive(Debug)]
+struct Memory {
+    began: Instant,
+    seen: BTreeMap<Trouble, Seen>,
+    said: BTreeMap<Trouble, bool>,
+}
+
+impl Memory {
+    fn new(now: Instant) -> Memory {
+        Memory {
+            began: now,
+            seen: BTreeMap::new(),
+            said: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a trouble is there; none while that is not known: right after a start, counts begin anew.
+    fn judge(&mut self, trouble: Trouble, finding: Finding, now: Instant) -> Option<bool> {
+        let (is_there, over_total, calm) = match finding {
+            Finding::Short { is_short, .. } => (is_short, 0, CALM),
+            Finding::Refused { over_total, .. } => {
+                let before = self.seen.get(&trouble).map_or(0, |seen| seen.over_total);
+                (over_total > before, over_total, QUIET)
+            }
+        };
+        let last = self.seen.get(&trouble).and_then(|seen| seen.last);
+        let last = if is_there { Some(now) } else { last };
+        self.seen.insert(trouble, Seen { over_total, last });
+        if is_there {
+            return Some(true);
+        }
+        let since = last.unwrap_or(self.began);
+        (now.saturating_duration_since(since) >= calm).then_some(false)
+    }
+}
+
+/// Looks until it is told to stop.
+pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
+    let mut memory = Memory::new(Instant::now());
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if sources.state.health.now().lifecycle != Lifecycle::Ready {
+            continue;
+        }
+        let snapshot = sources.state.snapshot.load_full();
+        let now = Instant::now();
+        for (trouble, finding) in look(&sources, &snapshot) {
+            let Some(is_there) = memory.judge(trouble, finding, now) else {
+                continue;
+            };
+            if is_there == fires(&snapshot, trouble) {
+                continue;
+            }
+            let (Finding::Short { held, .. } | Finding::Refused { held, .. }) = finding;
+            // Said again until the engine has heard it, and logged once.
+            if memory.said.insert(trouble, is_there) != Some(is_there) {
+                log(trouble, is_there, held);
+            }
+            tell(&sources.state, trouble, is_there, held).await;
+        }
+    }
+}
+
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 7] {
+    let journal = sources.state.submitter.stats();
+    let counts = sources.state.health.now().counts;
+    let (mails, history) = ((sources.mails)(), (sources.history)());
+    let triggers = snapshot.bounds.iter();
+    let triggers = triggers
+        .filter(|bound| bound.name == "open_triggers_max")
+        .map(|bound| (bound.held, bound.over_total))
+        .next()
+        .unwrap_or_default();
+    let refused = |held, over_total| Finding::Refused { held, over_total };
+    [
+        (
+            Trouble::DiskLow,
+            Finding::Short {
+                held: journal.space.free_bytes.unwrap_or_default(),
+                // Not only when it is full: then not even this could be written down and mailed.
+                is_short: journal.space.is_low(),
+            },
+        ),
+        (
+            Trouble::ProducersFull,
+            refused(journal.producers as u64, journal.refused_names_total),
+        ),
+        (
+            Trouble::EntitiesFull,
+            refused(counts.entities, counts.entities_refused),
+        ),
+        (
+            Trouble::TuplesFull,
+            refused(counts.tuples, counts.facts_over_limit),
+        ),
+        (Trouble::TriggersFull, refused(triggers.0, triggers.1)),
+        (Trouble::NoticesShed, refused(mails.queued, mails.shed)),
+        (
+            Trouble::HistoryShort,
+            refused(history.bytes, history.left_out + history.forgotten),
+        ),
+    ]
+}
+
+fn fires(snapshot: &Snapshot, trouble: Trouble) -> bool {
+    let mut alerts = snapshot.alerts.iter();
+    alerts.any(|alert| alert.state == AlertState::Firing && Trouble::of(alert) == Some(trouble))
+}
+
+fn log(trouble: Trouble, is_there: bool, held: u64) {
+    let (trouble, limit) = (trouble.name(), trouble.limit());
+    if is_there {
+        tracing::warn!(trouble, held, limit, "room is short: alerted");
+    } else {
+        tracing::info!(trouble, held, limit, "there is room again");
+    }
+}
+
+async fn tell(state: &ServerState, trouble: Trouble, is_there: bool, held: u64) {
+    let command = Command::NoteTrouble {
+        trouble,
+        is_there,
+        held,
+    };
+    // Plain data always has a JSON form.
+    let body = serde_json::to_vec(&command).unwrap_or_default();
+    let submit = Submit {
+        record: Record::Command {
+            at_ms: now_ms(),
+            actor: "engine".to_owned(),
+            body,
+        },
+        attachment: None,
+    };
+    if let Err(error) = state.submitter.submit(submit).await {
+        tracing::debug!(%error, trouble = trouble.name(), "it is not journaled, and said with the next look");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_over_when_it_was_quiet_for_long_enough_and_not_before() {
+        let began = Instant::now();
+        let mut memory = Memory::new(began);
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut disk = |is_short, seconds| {
+            let finding = Finding::Short { held: 1, is_short };
+            memory.judge(Trouble::DiskLow, finding, at(seconds))
+        };
+        assert_eq!(disk(false, 1), None, "nothing is known yet");
+        assert_eq!(disk(true, 2), Some(true));
+        assert_eq!([disk(false, 11), disk(false, 12)], [None, Some(false)]);
+        let mut memory = Memory::new(began);
+        let mut refused = |over_total, seconds| {
+            let finding = Finding::Refused {
+                held: 1,
+                over_total,
+            };
+            memory.judge(Trouble::TuplesFull, finding, at(seconds))
+        };
+        assert_eq!(refused(0, 299), None);
+        assert_eq!(
+            [refused(0, 300), refused(5, 301)],
+            [Some(false), Some(true)]
+        );
+        assert_eq!([refused(5, 302), refused(6, 500)], [None, Some(true)]);
+        assert_eq!([refused(6, 799), refused(6, 800)], [None, Some(false)]);
+    }
+}

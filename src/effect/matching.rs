@@ -1,0 +1,146 @@
+//! Which hours are set against which: an evening is quieter than its afternoon without anybody's doing.
+//!
+//! From the best that there is:
+//! 1. periods that lie whole weeks apart have the same hours of the week by themselves;
+//! 2. else what the same hours of the week did in earlier weeks, before the trouble, is taken off;
+//! 3. else, for periods shorter than a day, what the same hours did on earlier days;
+//! 4. else places that nobody touched, at the same hours;
+//! 5. else nothing is compared: the mend waits until the same hours of the week come again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::compare::{PLACES_MIN, knows};
+use crate::effect::pairs::{Course, Pairs, pairs};
+use crate::effect::periods::{DAY_MS, WEEK_MS, WINDOWS_MIN};
+use crate::effect::{Compared, Mend, Periods, Series};
+
+/// Earlier weeks that are wanted, and that are looked at. Judgement: of fewer than four nobody knows how far
+/// they differ among themselves; series reach back six weeks.
+const WEEKS: (usize, i64) = (4, 6);
+
+/// Earlier days. Judgement: seven have every weekday once.
+const DAYS: (usize, i64) = (7, 14);
+
+/// How before and after were brought to the same hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Matching {
+    /// Both have the same hours of the week.
+    SameHours,
+    /// What the same hours of the week did in so many earlier weeks is taken off.
+    EarlierWeeks(usize),
+    /// What the same hours did on so many earlier days is taken off.
+    EarlierDays(usize),
+    /// Other places at the same hours.
+    Places,
+}
+
+impl Matching {
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Matching::SameHours => "same_hours_of_week",
+            Matching::EarlierWeeks(_) => "earlier_weeks",
+            Matching::EarlierDays(_) => "earlier_days",
+            Matching::Places => "other_places",
+        }
+    }
+}
+
+/// An indicator's place and its controls, at matched hours.
+pub(super) struct Matched {
+    pub(super) how: Matching,
+    pub(super) treated: Course,
+    pub(super) controls: Vec<Course>,
+}
+
+impl Compared<'_> {
+    /// Whether the same hours can be compared as soon as the period after is over, as far as is known before
+    /// it has begun. Where not, the mend waits for the same hours of a later week ([`Mend::waits_week`]).
+    pub fn can_match(&self, mend: Mend, periods: &Periods) -> bool {
+        let knows_before = |(_, series): &&(&str, &Series)| {
+            let before = pairs(series, periods, self.window_ms);
+            let known = before.iter().flatten();
+            // Of counts nothing is a count as well.
+            let known = known.filter(|pair| self.is_count || pair.before.samples > 0);
+            known.count() * 5 >= before.len() * 4
+        };
+        periods.are_weeks_apart()
+            || self.earlier(mend, periods).is_some()
+            || self.controls.iter().filter(knows_before).count() >= PLACES_MIN
+    }
+
+    /// Everything that is compared; none where there is nothing at the same hours.
+    pub(super) fn matched(&self, mend: Mend, periods: &Periods) -> Option<Matched> {
+        let now = |series: &Series| pairs(series, periods, self.window_ms);
+        let plain = |how| Matched {
+            how,
+            treated: Course::from(now(self.treated)),
+            controls: self
+                .controls
+                .iter()
+                .map(|(_, series)| Course::from(now(series)))
+                .collect(),
+        };
+        if periods.are_weeks_apart() {
+            return Some(plain(Matching::SameHours));
+        }
+        if let Some((how, shifts)) = self.earlier(mend, periods) {
+            let course = |series: &Series| Course {
+                now: now(series),
+                earlier: self.at(series, periods, &shifts),
+            };
+            let controls = self.controls.iter().map(|(_, series)| course(series));
+            // A place whose own hours are not known would bring its evening in again.
+            let controls = controls.filter(|of| of.earlier.len() == shifts.len());
+            return Some(Matched {
+                how,
+                treated: course(self.treated),
+                controls: controls.collect(),
+            });
+        }
+        let plain = plain(Matching::Places);
+        let own = &plain.treated.now;
+        let known = plain.controls.iter();
+        let known = known.filter(|of| knows(own, &of.now, self.is_count));
+        (known.count() >= PLACES_MIN).then_some(plain)
+    }
+
+    /// The earlier weeks or days that can be taken off: how long before, ms.
+    fn earlier(&self, mend: Mend, periods: &Periods) -> Option<(Matching, Vec<i64>)> {
+        let found = |unit_ms: i64, (wanted, looked_at): (usize, i64)| {
+            let shifts: Vec<i64> = (1..=looked_at)
+                .map(|count| count * unit_ms)
+                .filter(|by_ms| self.was_well(mend, &periods.earlier_by(*by_ms)))
+                .filter(|by_ms| !self.at(self.treated, periods, &[*by_ms]).is_empty())
+                .collect();
+            (shifts.len() >= wanted).then_some(shifts)
+        };
+        if let Some(weeks) = found(WEEK_MS, WEEKS) {
+            return Some((Matching::EarlierWeeks(weeks.len()), weeks));
+        }
+        let days = found(DAY_MS, DAYS).filter(|_| periods.length_ms < DAY_MS);
+        days.map(|days| (Matching::EarlierDays(days.len()), days))
+    }
+
+    /// Whether both periods were over before the trouble could begin.
+    fn was_well(&self, mend: Mend, periods: &Periods) -> bool {
+        periods.end_ms() <= mend.opened_ms - WINDOWS_MIN * self.window_ms
+    }
+
+    /// The same hours so long before; those of which too little is known are left out.
+    fn at(&self, series: &Series, periods: &Periods, shifts: &[i64]) -> Vec<Pairs> {
+        let now = pairs(self.treated, periods, self.window_ms);
+        let shifts = shifts.iter().map(|by_ms| periods.earlier_by(*by_ms));
+        let shifts = shifts.filter(|periods| series.reaches(periods.before_ms));
+        shifts
+            .map(|periods| pairs(series, &periods, self.window_ms))
+            .filter(|earlier| self.is_count || has_enough(earlier, now.len()))
+            .collect()
+    }
+}
+
+/// Whether four of five pairs have values on both sides.
+fn has_enough(pairs: &Pairs, of: usize) -> bool {
+    let known = pairs.iter().flatten().filter(|pair| pair.has_values());
+    known.count() * 5 >= of * 4
+}

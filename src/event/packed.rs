@@ -1,0 +1,351 @@
+//! A decoded batch in bytes, so that who reads it again need not decode its lines: recovery is mostly
+//! that. Texts, bounds and tuples are tables, facts are columns of small numbers.
+//!
+//! Invariants:
+//! * unpacking gives the batch that was packed, equal in every field;
+//! * what another version of this program packed, or was packed under another layout, is told by its
+//!   first bytes, and is not unpacked: the lines are the truth, this is only quicker.
+
+use std::borrow::Cow;
+use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::event::batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
+use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream};
+use crate::measure::{Packed, put, put_signed};
+
+/// Raised whenever the same lines are decoded to another batch, or a batch is packed otherwise.
+const VERSION: u32 = 1;
+
+/// A batch as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    #[serde(borrow)]
+    texts: Vec<&'a str>,
+    bounds: Vec<Bound>,
+    /// Stream, number of the bound, how many values.
+    tuples: Vec<(Stream, u32, u32)>,
+    /// Of all tuples, one after the other.
+    values: Vec<Value>,
+    /// How many facts follow: of each the tuple, the distance to the time of the one before, ms, and the
+    /// measured value.
+    facts: u32,
+    /// Bytes that they take.
+    facts_bytes: u32,
+    records: Cow<'a, [Record]>,
+    annotations: Cow<'a, [Annotation]>,
+    readings: Cow<'a, [Reading]>,
+    sources: Vec<(SourceId, SourceProgress)>,
+    events: u64,
+}
+
+/// A dimension value; a text is a number in the table.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Value {
+    Null,
+    No,
+    Yes,
+    Integer(i64),
+    Text(u32),
+}
+
+/// No measured value.
+const NONE: u64 = 0;
+/// The eight bytes of a measured value follow.
+const BITS: u64 = 1;
+/// A whole measured value, as most are, so much greater than itself.
+const WHOLE: u64 = 2;
+/// Beyond it not every whole number is a double.
+const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
+
+/// What is equal has one number.
+struct Table<T>(FxHashMap<T, u32>, Vec<T>);
+
+impl<T: Copy + Eq + Hash> Table<T> {
+    fn new() -> Table<T> {
+        Table(FxHashMap::default(), Vec::new())
+    }
+
+    fn number(&mut self, item: T) -> u32 {
+        *self.0.entry(item).or_insert_with(|| {
+            self.1.push(item);
+            self.1.len() as u32 - 1
+        })
+    }
+}
+
+/// The bytes of a batch; `None` if it cannot be written, which leaves its lines.
+pub fn pack(batch: &Batch) -> Option<Vec<u8>> {
+    let (mut texts, mut bounds) = (Table::new(), Table::new());
+    let mut tuples = Vec::with_capacity(batch.tuples.len());
+    let mut values = Vec::with_capacity(batch.tuples.len() * 4);
+    for tuple in &batch.tuples {
+        let bound = bounds.number(tuple.bound);
+        tuples.push((tuple.stream, bound, tuple.values.len() as u32));
+        values.extend(tuple.values.iter().map(|value| match value {
+            DimensionValue::Null => Value::Null,
+            DimensionValue::Flag(false) => Value::No,
+            DimensionValue::Flag(true) => Value::Yes,
+            DimensionValue::Integer(number) => Value::Integer(*number),
+            DimensionValue::Text(text) => Value::Text(texts.number(&**text)),
+        }));
+    }
+    let mut facts = Vec::with_capacity(batch.facts.len() * 8);
+    let mut before_ms = 0;
+    for fact in &batch.facts {
+        put(u64::from(fact.tuple), &mut facts);
+        put_signed(fact.ts_ms.wrapping_sub(before_ms), &mut facts);
+        put_value(fact.value, &mut facts);
+        before_ms = fact.ts_ms;
+    }
+    let sources = batch.sources.iter();
+    let mut sources: Vec<_> = sources.map(|(id, told)| (id.clone(), *told)).collect();
+    sources.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let written = Written {
+        bounds: bounds.1,
+        tuples,
+        values,
+        facts: u32::try_from(batch.facts.len()).ok()?,
+        facts_bytes: u32::try_from(facts.len()).ok()?,
+        records: batch.records.as_slice().into(),
+        annotations: batch.annotations.as_slice().into(),
+        readings: batch.readings.as_slice().into(),
+        sources,
+        events: batch.events,
+        texts: texts.1,
+    };
+    let mut bytes = Vec::with_capacity(64 + batch.tuples.len() * 16 + facts.len());
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(batch.layout.to_le_bytes());
+    let mut bytes = postcard::to_extend(&written, bytes).ok()?;
+    bytes.append(&mut facts);
+    Some(bytes)
+}
+
+fn put_value(value: f64, bytes: &mut Vec<u8>) {
+    let is_whole = (0.0..WHOLE_MAX).contains(&value) && value.fract() == 0.0;
+    if value.is_nan() {
+        put(NONE, bytes);
+    } else if is_whole && value.is_sign_positive() {
+        put(WHOLE + value as u64, bytes);
+    } else {
+        put(BITS, bytes);
+        bytes.extend(value.to_bits().to_le_bytes());
+    }
+}
+
+/// The facts behind the rest; `None` if they are not all of `written`, of known tuples, and nothing more.
+fn facts_of(written: &Written<'_>, mut bytes: Packed<'_>) -> Option<Vec<Fact>> {
+    if bytes.0.len() != written.facts_bytes as usize {
+        return None;
+    }
+    // Three bytes is the least that a fact takes.
+    let mut facts = Vec::with_capacity((written.facts as usize).min(bytes.0.len() / 3));
+    let mut ts_ms = 0_i64;
+    for _ in 0..written.facts {
+        let tuple = u32::try_from(bytes.number()).ok()?;
+        ts_ms = ts_ms.wrapping_add(bytes.signed());
+        if tuple as usize >= written.tuples.len() || bytes.is_empty() {
+            return None;
+        }
+        let value = match bytes.number() {
+            NONE => f64::NAN,
+            BITS => f64::from_bits(u64::from_le_bytes(bytes.bytes(8).try_into().ok()?)),
+            whole => (whole - WHOLE) as f64,
+        };
+        facts.push(Fact {
+            ts_ms,
+            value,
+            tuple,
+        });
+    }
+    bytes.is_empty().then_some(facts)
+}
+
+/// Unpacks batches; remembers their tuples, as a decoder does.
+#[derive(Debug, Default)]
+pub struct Unpacker {
+    tuples: TupleTable,
+}
+
+impl Unpacker {
+    /// The batch that was packed; `None` if it was decoded under another layout, by another version, or
+    /// if the bytes are not whole.
+    pub fn unpack(&mut self, bytes: &[u8], layout: u64) -> Option<Batch> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        let (packed_under, rest) = rest.split_first_chunk()?;
+        if u32::from_le_bytes(*version) != VERSION || u64::from_le_bytes(*packed_under) != layout {
+            return None;
+        }
+        let (written, rest) = postcard::take_from_bytes::<Written<'_>>(rest).ok()?;
+        let facts = facts_of(&written, Packed(rest))?;
+        self.find_tuples(&written)?;
+        Some(Batch {
+            layout,
+            tuples: self.tuples.take(),
+            facts,
+            records: written.records.into_owned(),
+            annotations: written.annotations.into_owned(),
+            readings: written.readings.into_owned(),
+            sources: written.sources.into_iter().collect(),
+            events: written.events,
+        })
+    }
+
+    /// Finds the tuples, whose numbers in the batch are those that they were written by.
+    fn find_tuples(&mut self, written: &Written<'_>) -> Option<()> {
+        // What an unpacking before this one left behind that failed.
+        self.tuples.take();
+        let mut values = written.values.as_slice();
+        let is_known = |value: &Value| match value {
+            Value::Text(number) => (*number as usize) < written.texts.len(),
+            _ => true,
+        };
+        for (expected, (stream, bound, length)) in (0..).zip(&written.tuples) {
+            let (own, rest) = values.split_at_checked(*length as usize)?;
+            values = rest;
+            if !own.iter().all(is_known) {
+                return None;
+            }
+            let own = own.iter().map(|value| match value {
+                Value::Null => Borrowed::Null,
+                Value::No => Borrowed::Flag(false),
+                Value::Yes => Borrowed::Flag(true),
+                Value::Integer(number) => Borrowed::Integer(*number),
+                Value::Text(number) => Borrowed::Text(written.texts[*number as usize]),
+            });
+            let bound = *written.bounds.get(*bound as usize)?;
+            if self.tuples.intern(*stream, bound, own) != expected {
+                return None;
+            }
+        }
+        values.is_empty().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{DecodeLimits, Decoder, Layout, StreamLayout};
+
+    const LINES: &str = r#"{"type":"dial_test","ts":1000,"service":"sms_hall","city":"长沙","ok":true,"latency_ms":30000}
+{"type":"dial_test","ts":900,"service":"sms_hall","city":"长沙","ok":false,"latency_ms":12.5,"source":"p1"}
+{"type":"dial_test","ts":70000,"service":"wap","city":null,"ok":false,"part":-3}
+{"type":"boss_call","ts":1500,"host":"h1","interface":"i","ok":true,"tperrno":0,"latency_ms":0}
+{"type":"boss_connection","ts":1600,"host":"h1","interface":"i","connection":"7","state":"acquired"}
+{"type":"mms_submit","ts":2000,"message_id":"m1","service":"mobile_newspaper","recipient":"8613800000000"}
+{"type":"mms_receipt","ts":3000,"message_id":"m1","status":"Retrieved","source":"mmsc-2"}
+{"type":"complaint","ts":4000,"serial":"c1","path":"a/b","city":"长沙"}
+{"type":"annotation","start":0,"end":9000,"kind":"cut_over","text":"割接","scope":{"city":"长沙"}}
+{"type":"gauge","ts":5000,"name":"subscriber_base","value":1e6,"dims":{"city":"长沙"}}
+"#;
+
+    fn layout(version: u64) -> Arc<Layout> {
+        let mut streams: [StreamLayout; Stream::ALL.len()] = Default::default();
+        for (stream, dimensions) in [
+            (Stream::DialTest, vec!["service", "city", "ok", "part"]),
+            (Stream::BossCall, vec!["host", "tperrno"]),
+            (Stream::Gauge, vec!["name", "city"]),
+        ] {
+            let dimensions = dimensions.into_iter().map(str::to_owned);
+            streams[stream.index()].dimensions = dimensions.collect();
+        }
+        streams[Stream::DialTest.index()].limits = vec![30_000.0];
+        Arc::new(Layout {
+            version,
+            streams,
+            services: None,
+            references: ["subscriber_base".to_owned()].into_iter().collect(),
+            statuses: Default::default(),
+        })
+    }
+
+    fn decoded(lines: &str) -> Batch {
+        let decoded = Decoder::new(layout(7), DecodeLimits::default()).decode(lines.as_bytes());
+        assert_eq!(decoded.refused, []);
+        decoded.batch
+    }
+
+    /// Facts without a value are equal to nothing but by their words.
+    fn words(batch: &Batch) -> String {
+        let mut batch = batch.clone();
+        let sources: BTreeMap<_, _> = batch.sources.drain().collect();
+        format!("{batch:?} {sources:?}")
+    }
+
+    #[test]
+    fn a_batch_comes_back_as_it_was() {
+        let batch = decoded(LINES);
+        let kinds = (batch.facts.len(), batch.records.len(), batch.readings.len());
+        assert_eq!(kinds, (5, 4, 1), "every stream is in it");
+        let bytes = pack(&batch).unwrap();
+        let mut unpacker = Unpacker::default();
+        // Tuples that are known from the batch before are numbered anew.
+        for part in [LINES, LINES.lines().nth(1).unwrap(), LINES] {
+            let batch = decoded(part);
+            let back = unpacker.unpack(&pack(&batch).unwrap(), 7).unwrap();
+            assert_eq!(words(&back), words(&batch));
+        }
+        assert!(unpacker.unpack(&bytes, 8).is_none(), "another layout");
+        let mut other = bytes;
+        other[0] += 1;
+        assert!(unpacker.unpack(&other, 7).is_none(), "another version");
+    }
+
+    #[test]
+    fn numbers_come_back_to_the_bit() {
+        let values = [
+            0.0,
+            -0.0,
+            0.1,
+            -3.0,
+            1e300,
+            f64::INFINITY,
+            9e15,
+            9.1e15,
+            f64::NAN,
+        ];
+        let mut batch = decoded(LINES);
+        let fact = batch.facts[0];
+        batch.facts = values.map(|value| Fact { value, ..fact }).to_vec();
+        let back = Unpacker::default()
+            .unpack(&pack(&batch).unwrap(), 7)
+            .unwrap();
+        let bits = back.facts.iter().map(|fact| fact.value.to_bits());
+        assert_eq!(bits.collect::<Vec<_>>(), values.map(f64::to_bits));
+    }
+
+    /// Journals hold what was packed for as long as they are kept.
+    #[test]
+    fn whoever_changes_the_bytes_raises_the_version() {
+        let bytes = pack(&decoded(LINES)).unwrap();
+        let checksum = crc32c::crc32c(&bytes);
+        insta::assert_snapshot!(format!("version {VERSION}, checksum {checksum:08x}"));
+    }
+
+    proptest! {
+        #[test]
+        fn broken_bytes_are_told(at: prop::sample::Index, byte: u8, length: prop::sample::Index) {
+            let mut bytes = pack(&decoded(LINES)).unwrap();
+            let cut = length.index(bytes.len());
+            let mut unpacker = Unpacker::default();
+            prop_assert!(unpacker.unpack(&bytes[..cut], 7).is_none());
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Some(batch) = unpacker.unpack(&bytes, 7) {
+                let tuples = batch.tuples.len() as u32;
+                prop_assert!(batch.facts.iter().all(|fact| fact.tuple < tuples));
+            }
+            let whole = decoded(LINES);
+            let back = unpacker.unpack(&pack(&whole).unwrap(), 7).unwrap();
+            prop_assert_eq!(words(&back), words(&whole));
+        }
+    }
+}

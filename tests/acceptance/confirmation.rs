@@ -1,0 +1,273 @@
+//! Second confirmation of the leaf 没有收到手机报: each row of part D's table, from receipts, answers and the
+//! city's KQI (S2, H8).
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, series};
+
+const SEVEN: i64 = MONDAY + 7 * HOUR;
+const NOON: i64 = MONDAY + 12 * HOUR;
+
+/// A subscriber's edition.
+fn message(number: &str, city: &str) -> Value {
+    json!({"type": "mms_submit", "message_id": format!("m{number}"), "service": "mobile_newspaper", "city": city, "recipient": number, "edition": "morning"})
+}
+
+fn receipt(number: &str, status: &str) -> Value {
+    json!({"type": "mms_receipt", "message_id": format!("m{number}"), "status": status})
+}
+
+/// Files a contact of a number by the form.
+async fn file(engine: &Engine, number: &str, city: &str, answers: Value) {
+    let contact = json!({"leaf": "newspaper_not_received", "serial": format!("S{number}"), "city": city, "ts": NOON, "subscriber": number, "answers": answers});
+    let (status, answer) = engine.post("/v1/complaints", contact.to_string()).await;
+    assert!(status.is_success(), "{answer}");
+    let path = format!("/v1/complaints/tickets/S{number}");
+    let began = std::time::Instant::now();
+    while !engine.ask(&path).await.0.is_success() {
+        assert!(began.elapsed().as_secs() < 30, "never on record");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+async fn confirm(engine: &Engine, number: &str, body: Value) -> Value {
+    let mut body = body;
+    body["ts"] = (NOON + MINUTE).into();
+    let path = format!("/v1/complaints/tickets/S{number}/confirmation");
+    let (status, answer) = engine.post(&path, body.to_string()).await;
+    assert!(status.is_success(), "{answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// The ticket, once it is as wished.
+async fn ticket(engine: &Engine, number: &str, wish: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/v1/complaints/tickets/S{number}");
+    engine.until(&path, wish).await
+}
+
+const BY_LEAF: &str = "
+kqis:
+  - {id: by_leaf, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [leaf], window: 1d, unit: count}
+  - {id: by_class, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [class], window: 1d, unit: count}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_h8_each_row_of_the_table_is_found_from_evidence_and_closing_needs_a_class() {
+    let engine = Engine::with_rules(&[("by.yaml", BY_LEAF)]).await;
+    // 株洲: one in a hundred expires; 永州: half of them.
+    for (city, expired, prefix) in [("株洲", 1, "z"), ("永州", 50, "y")] {
+        let number = format!("{prefix}{{n}}");
+        let mut events = series(SEVEN, SECOND, 100, &message(&number, city));
+        events.extend(series(
+            SEVEN + MINUTE,
+            SECOND,
+            100,
+            &receipt(&number, "Retrieved"),
+        ));
+        events.extend(series(
+            SEVEN + 20 * MINUTE,
+            SECOND,
+            expired,
+            &receipt(&number, "Expired"),
+        ));
+        engine.tell(&events).await;
+    }
+    // Numbers with digits: those that complain.
+    let mut events = Vec::new();
+    for (number, city, status, after) in [
+        ("13900000002", "株洲", "Expired", 20 * MINUTE),
+        ("13900000003", "永州", "Expired", 20 * MINUTE),
+        ("13900000004", "株洲", "Rejected", MINUTE),
+        ("13900000005", "株洲", "Retrieved", 4 * HOUR),
+        ("13900000006", "株洲", "Retrieved", MINUTE),
+        ("13900000009", "株洲", "Forwarded", MINUTE),
+    ] {
+        events.extend(series(SEVEN, 0, 1, &message(number, city)));
+        events.extend(series(SEVEN + after, 0, 1, &receipt(number, status)));
+    }
+    // Without a final report until its validity was over.
+    let mut relayed = message("13900000001", "株洲");
+    relayed["valid_until"] = (SEVEN + HOUR).into();
+    events.extend(series(SEVEN, 0, 1, &relayed));
+    events.sort_by_key(|event| event["ts"].as_i64());
+    engine.tell(&events).await;
+    engine.pass(NOON).await;
+
+    let none = json!({});
+    let rows = [
+        // number, city, answers of the form, what is said at confirmation, finding, class, owner
+        (
+            "13900000000",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("nothing_submitted", "第三方类", "DATA"),
+        ),
+        (
+            "13900000001",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("no_final_report", "平台类", "DATA"),
+        ),
+        (
+            "13900000002",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("expired_alone", "使用类", "CS"),
+        ),
+        (
+            "13900000003",
+            "永州",
+            none.clone(),
+            none.clone(),
+            ("expired_together", "网络类", "NET"),
+        ),
+        (
+            "13900000004",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("rejected", "终端问题类", "CS"),
+        ),
+        (
+            "13900000005",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("late", "服务质量类", "DATA"),
+        ),
+        (
+            "13900000006",
+            "株洲",
+            none.clone(),
+            none.clone(),
+            ("delivered", "使用类", "CS"),
+        ),
+        (
+            "13900000007",
+            "株洲",
+            json!({"order_in_boss": "no"}),
+            json!({"answers": {"charged": "yes"}}),
+            ("charged_without_order", "计费类", "BSC"),
+        ),
+        (
+            "13900000008",
+            "株洲",
+            json!({"order_in_boss": "yes"}),
+            json!({"answers": {"consented": "no"}}),
+            ("ordered_without_consent", "营销类", "MKT"),
+        ),
+        (
+            "13900000010",
+            "株洲",
+            json!({"order_in_boss": "否"}),
+            none.clone(),
+            ("no_order", "支撑类", "BSC"),
+        ),
+    ];
+    for (number, city, answers, said, (found, class, department)) in &rows {
+        file(&engine, number, city, answers.clone()).await;
+        let decided = confirm(&engine, number, said.clone()).await;
+        assert_eq!(decided["found"], *found, "{number}: {decided}");
+        assert_eq!(decided["class_name"], *class, "{number}");
+        assert_eq!(decided["department"], *department, "{number}");
+        assert_eq!(decided["confirmed"], true);
+        assert_ne!(decided["action"]["zh"], "");
+    }
+    let regional = confirm(&engine, "13900000003", none.clone()).await;
+    assert_eq!(regional["regional"], true);
+    assert_eq!(regional["messages"].as_array().unwrap().len(), 1);
+    let shown = regional["messages"][0]["message_id"].as_str().unwrap();
+    assert!(shown.contains('*') && !shown.contains("0000000"), "{shown}");
+
+    // Late is not missing: the ticket stands under the neighbour now.
+    let late = ticket(&engine, "13900000005", |ticket| {
+        ticket["class"] == "service_quality"
+    });
+    let late = late.await;
+    assert!(
+        late["path"].as_str().unwrap().ends_with("接收时间不合理"),
+        "{late}"
+    );
+    // What is on its way decides nothing, and the ticket stays as it was.
+    file(&engine, "13900000009", "株洲", none.clone()).await;
+    let open = confirm(&engine, "13900000009", none.clone()).await;
+    assert_eq!(
+        (&open["confirmed"], &open["found"]),
+        (&json!(false), &Value::Null)
+    );
+    assert_eq!(open["messages"][0]["status"], "pending");
+
+    // Closing needs exactly one class.
+    let closing = async |number: &str| {
+        let path = format!("/v1/complaints/tickets/S{number}/closing");
+        let body = json!({"ts": NOON + 2 * MINUTE});
+        engine.post(&path, body.to_string()).await
+    };
+    let (status, answer) = closing("13900000009").await;
+    assert_eq!(status.as_u16(), 409, "{answer}");
+    assert!(answer.contains("unconfirmed"), "{answer}");
+    // Where evidence says nothing, a person may.
+    let decided = confirm(&engine, "13900000009", json!({"class": "usage"})).await;
+    assert_eq!(decided["class_name"], "使用类");
+    ticket(&engine, "13900000009", |ticket| ticket["class"] == "usage").await;
+    let (status, answer) = closing("13900000009").await;
+    assert!(status.is_success(), "{answer}");
+    let closed = ticket(&engine, "13900000009", |ticket| ticket["state"] == "closed");
+    assert_eq!(closed.await["class"], "usage");
+
+    engine.pass(MONDAY + DAY).await;
+    let end = MONDAY + DAY;
+    let count =
+        async |kqi: &str, group: &str| engine.window(kqi, group, end).await["count"].clone();
+    assert_eq!(count("by_leaf", "leaf=没有收到手机报").await, 10);
+    assert_eq!(count("by_leaf", "leaf=接收时间不合理").await, 1);
+    assert_eq!(count("by_class", "class=usage").await, 3);
+    assert_eq!(count("by_class", "class=network").await, 1);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_what_cannot_be_confirmed_says_why() {
+    let engine = Engine::start().await;
+    let conflict = async |serial: &str, code: &str| {
+        let path = format!("/v1/complaints/tickets/{serial}/confirmation");
+        let (status, answer) = engine.post(&path, "{}".to_owned()).await;
+        assert!(answer.contains(code), "{status} {answer}");
+    };
+    conflict("nobody", "not_found").await;
+    let leaf = "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报";
+    let ticket = |serial: &str, path: &str| json!({"type": "complaint", "ts": NOON, "serial": serial, "path": path});
+    let mut excluded = ticket("excluded", leaf);
+    excluded["state"] = "excluded".into();
+    engine
+        .tell(&[
+            ticket("nameless", leaf),
+            ticket(
+                "elsewhere",
+                "投诉/数据业务/自有业务/飞信/使用/登录/飞信无法登录",
+            ),
+            excluded,
+        ])
+        .await;
+    engine
+        .until("/v1/complaints/sample", |answer| {
+            answer["tickets"].as_array().unwrap().len() == 2
+        })
+        .await;
+    conflict("nameless", "no_number").await;
+    conflict("elsewhere", "no_table").await;
+    conflict("excluded", "not_a_complaint").await;
+    // One of nine, and no other.
+    let path = "/v1/complaints/tickets/elsewhere/confirmation";
+    let (status, answer) = engine
+        .post(path, json!({"class": "other"}).to_string())
+        .await;
+    assert_eq!(status.as_u16(), 400, "{answer}");
+    let line = json!({"type": "complaint", "ts": NOON, "serial": "x", "state": "confirmed", "class": "other"});
+    let (_, answer) = engine.post("/v1/events", line.to_string()).await;
+    assert!(answer.contains("third_party"), "{answer}");
+    engine.stop().await;
+}

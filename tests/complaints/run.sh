@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Complaint records by month, type and place, against DuckDB: the excerpt of loadgen's tests, or the table that
+# COMPLAINTS names (.csv or .csv.gz).
+#
+# Usage: run.sh BINARIES PYTHON WORK
+set -euo pipefail
+BINARIES=$1 PYTHON=$2 WORK=$3
+HERE=$(dirname "$0")
+RECORDS=${COMPLAINTS:-$HERE/../../loadgen/tests/data/complaints.csv}
+
+rm -rf "$WORK"
+mkdir -p "$WORK"
+trap 'rm -f "$WORK"/*.ndjson' EXIT
+"$BINARIES/loadgen" convert complaints "$RECORDS" "$WORK/events.ndjson"
+for workers in 1 3; do
+  "$BINARIES/chrysalis" replay --rules "$HERE/book.yaml" --workers "$workers" --out "$WORK/out$workers" \
+    "$WORK/events.ndjson"
+done
+cmp "$WORK/out1/windows.csv" "$WORK/out3/windows.csv"
+"$PYTHON" "$HERE/compare.py" "$RECORDS" "$WORK/out1"
