@@ -77,8 +77,11 @@ async fn a_flood_while_the_engine_is_behind_leaves_room_for_a_slow_producer() {
         })
         .collect();
     // It has what it can get, and goes on asking for more.
-    while refused.load(Ordering::SeqCst) < 200 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut before = usize::MAX;
+    // The engine is behind once nothing more is taken.
+    while refused.load(Ordering::SeqCst) < 200 || before != taken.load(Ordering::SeqCst) {
+        before = taken.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     let slow: Vec<_> = (0..3)
         .map(|peer| {
