@@ -1,6 +1,7 @@
-//! How much room the journal's file system has left, looked at now and then by the journal's thread, and
-//! whether that is too little for new batches.
+//! How much room the journal's file system has left, looked at by the journal's thread after every write and
+//! now and then beside, and whether that is too little for new batches.
 //!
+//! * After every write: a fast producer must not get past the reserve between two looks.
 //! * What is kept free is for what cannot wait: ticks, commands, the ledger's notices, checkpoints.
 //! * A file system that does not say is taken for large: a full one is noticed by writing all the same.
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::Disk;
 
-/// Between two looks. Judgement: a disk writes less than the default reserve in a second.
+/// Between two looks while nothing is written: others fill the disk too. Judgement.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the last look found.
@@ -51,12 +52,18 @@ impl Space {
         }
     }
 
-    /// What is known, looked up again when that is old; a change of mind is logged once.
+    /// What is known, looked up again when that is old.
     pub(super) fn look(&mut self, at: Instant) -> SpaceNow {
         let is_fresh = |looked: Instant| at.saturating_duration_since(looked) < LOOK_EVERY;
         if self.looked.is_some_and(is_fresh) {
-            return self.now;
+            self.now
+        } else {
+            self.look_again(at)
         }
+    }
+
+    /// Looked up, whatever is known; a change of mind is logged once.
+    pub(super) fn look_again(&mut self, at: Instant) -> SpaceNow {
         self.looked = Some(at);
         let before = self.now;
         self.now.free_bytes = match self.disk.free_bytes(&self.dir) {
@@ -95,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_disk_is_asked_once_a_second_and_the_edge_is_exact() {
+    fn the_disk_is_asked_once_a_second_and_after_a_write_and_the_edge_is_exact() {
         let disk = FakeDisk::new();
         disk.set_capacity_bytes(Some(1_000));
         let mut space = Space::new(Arc::new(disk.clone()), "/journal".into(), 1_000);
@@ -105,6 +112,9 @@ mod tests {
         assert!(!space.look(began + LOOK_EVERY / 2).is_low());
         let now = space.look(began + LOOK_EVERY);
         assert_eq!((now.free_bytes, now.is_low()), (Some(999), true));
+        disk.set_capacity_bytes(Some(998));
+        let now = space.look_again(began + LOOK_EVERY);
+        assert_eq!(now.free_bytes, Some(998));
         // A file system that does not say.
         disk.set_capacity_bytes(None);
         assert!(!space.look(began + 2 * LOOK_EVERY).is_low());

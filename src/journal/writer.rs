@@ -276,7 +276,8 @@ impl<A: Send + Default + 'static> Serving<A> {
                 .queue
                 .take(ticked + wait, self.config.group_bytes_max);
             let now = Instant::now();
-            self.note_space();
+            let space = self.space.look(now);
+            self.shared.stats().space = space;
             // After a lull the first group closes its epoch at once: one sync, and no delay.
             let holds = self.epochs.has_open() || !taken.items.is_empty();
             let due = now >= ticked + if holds { interval } else { idle };
@@ -314,6 +315,8 @@ impl<A: Send + Default + 'static> Serving<A> {
             .filter(|answer| matches!(answer, Err(JournalError::ProducersFull { .. })));
         let refused_names = refused_names.count() as u64;
         self.note_group(requests, refused_names, done.failure.as_ref());
+        // Before the answers too: who has one, and sends more, is judged by what it left.
+        self.note_space();
         // Repeats and refused records are held no longer. Before the answers, so that who has one
         // finds the room given back.
         let answers = rest.iter().zip(&done.answers);
@@ -379,7 +382,7 @@ impl<A: Send + Default + 'static> Serving<A> {
 
     /// Here and not where batches come in: this thread waits for that file system anyway.
     fn note_space(&mut self) {
-        let space = self.space.look(Instant::now());
+        let space = self.space.look_again(Instant::now());
         self.shared.stats().space = space;
     }
 
