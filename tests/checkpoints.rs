@@ -64,6 +64,16 @@ async fn said(server: &Server) -> [Value; 2] {
     [server.json(&windows).await, server.json("/v1/alerts").await]
 }
 
+/// A run of half an hour of event time that ended in order; what it said.
+async fn half_an_hour(folder: &Path, retention: &str) -> [Value; 2] {
+    set_up(folder, retention);
+    let server = Server::start(folder, 1).await;
+    send(&server, 0..30).await;
+    let said = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    said
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
@@ -90,11 +100,7 @@ fn spoil(path: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_checkpoints_over_a_whole_journal_are_refused_until_an_operator_decides() {
     let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path(), "retention_h: 24");
-    let server = Server::start(folder.path(), 1).await;
-    send(&server, 0..30).await;
-    let want = said(&server).await;
-    assert_eq!(server.stop(), Some(0));
+    let want = half_an_hour(folder.path(), "retention_h: 24").await;
     let mails = names(&folder.path().join("data/outbox"));
     assert!(!mails.is_empty());
     let damaged = checkpoints(folder.path());
@@ -157,11 +163,7 @@ async fn damaged_checkpoints_over_a_whole_journal_are_refused_until_an_operator_
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_cannot_be_replayed_from_a_journal_that_was_cut() {
     let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path(), "retention_h: 0, retention_bytes: 0");
-    let server = Server::start(folder.path(), 1).await;
-    send(&server, 0..30).await;
-    let want = said(&server).await;
-    assert_eq!(server.stop(), Some(0));
+    let want = half_an_hour(folder.path(), "retention_h: 0, retention_bytes: 0").await;
     let before = names(&folder.path().join("data/checkpoints"));
     let words = refused(folder.path(), &["--replay-everything"]);
     assert!(
@@ -292,11 +294,7 @@ async fn an_older_ledger_and_a_lost_one_are_refused_until_somebody_says_what_cou
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_begun_untold_mails_what_is_decided_again_and_the_next_start_takes_it() {
     let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path(), "retention_h: 24");
-    let server = Server::start(folder.path(), 1).await;
-    send(&server, 0..30).await;
-    let want = said(&server).await;
-    assert_eq!(server.stop(), Some(0));
+    let want = half_an_hour(folder.path(), "retention_h: 24").await;
     let outbox = folder.path().join("data/outbox");
     let mails = names(&outbox);
     std::fs::remove_dir_all(&outbox).unwrap();

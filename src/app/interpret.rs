@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use crate::app::rulebook::{RuleFiles, plan_of};
 use crate::dataflow::{EpochInput, Work};
@@ -19,6 +20,17 @@ use crate::rules::Plan;
 pub struct Interpreter {
     in_force: Option<(Arc<Plan>, Arc<RuleFiles>)>,
     unpacker: Unpacker,
+}
+
+/// A batch of the journal has neither what it was decoded to nor lines that can be unpacked.
+#[derive(Debug, Error)]
+#[error("the batch at journal position {position} cannot be read")]
+pub struct UnreadableBatch {
+    /// Where it is.
+    pub position: Position,
+    /// Why.
+    #[source]
+    pub source: LinesError,
 }
 
 /// What one epoch means.
@@ -47,8 +59,8 @@ impl Interpreter {
     /// loudly.
     ///
     /// # Errors
-    /// The lines of a batch cannot be unpacked: without them nothing that comes after is right.
-    pub fn read(&mut self, epoch: Epoch<Attachment>) -> Result<Meaning, LinesError> {
+    /// A batch cannot be read: without it nothing that comes after is right.
+    pub fn read(&mut self, epoch: Epoch<Attachment>) -> Result<Meaning, UnreadableBatch> {
         let mut input = EpochInput {
             now_ms: epoch.now_ms,
             ..EpochInput::default()
@@ -57,7 +69,7 @@ impl Interpreter {
         for (position, record, attachment) in epoch.records {
             match &*record {
                 Record::Batch { lines, decoded, .. } => {
-                    batches.push((lines.clone(), decoded.clone(), attachment));
+                    batches.push((position, lines.clone(), decoded.clone(), attachment));
                 }
                 Record::Command { at_ms, actor, body } => {
                     commands.extend(command(position, *at_ms, actor, body));
@@ -78,7 +90,7 @@ impl Interpreter {
                 Record::Tick { .. } => {}
             }
         }
-        for (lines, decoded, attachment) in batches {
+        for (position, lines, decoded, attachment) in batches {
             let batch = attachment
                 .filter(|batch| self.is_of_layout_in_force(batch.layout))
                 .or_else(|| self.unpacked(decoded?).map(Arc::new));
@@ -86,7 +98,9 @@ impl Interpreter {
                 Some(batch) => Work::Decoded { batch },
                 // They were decoded before a reload, or nobody kept what they were decoded to.
                 None => Work::Lines {
-                    lines: lines.plain()?,
+                    lines: lines
+                        .plain()
+                        .map_err(|source| UnreadableBatch { position, source })?,
                     first_line: 1,
                     limits: None,
                 },

@@ -57,7 +57,7 @@ use running::Running;
 
 pub use backup::{Copied, backup, restore};
 pub use checkpoints::{Beginning, begin, head_of, keep};
-pub use interpret::{Interpreter, Meaning};
+pub use interpret::{Interpreter, Meaning, UnreadableBatch};
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.

@@ -1,9 +1,10 @@
-//! How many connections each address has. An IPv6 address counts by its network of 64 bits, for that is what
-//! one customer is given.
+//! How many connections each address has, by its network ([`network_of`]).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::journal::network_of;
 
 /// The counts.
 #[derive(Clone, Debug)]
@@ -58,16 +59,6 @@ impl Drop for OfPeer {
                 held.remove(&self.network);
             }
         }
-    }
-}
-
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
     }
 }
 

@@ -68,7 +68,8 @@ pub(super) fn feed(
         } = match interpreter.read(epoch) {
             Ok(meaning) => meaning,
             Err(error) => {
-                tracing::error!(epoch = number, %error, "the journal holds a batch that is not whole");
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(epoch = number, error, "the engine cannot go on");
                 return;
             }
         };

@@ -179,7 +179,8 @@ impl Desk {
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
         match work {
             Work::Decoded { batch } => {
-                debug_assert_eq!(batch.layout, plan.layout.version);
+                // Who hands it in has looked; another layout's tuples would be counted as what they are not.
+                assert_eq!(batch.layout, plan.layout.version, "layout of a batch");
                 self.enter(&batch, plan, graph, notes);
             }
             Work::Lines {

@@ -23,7 +23,7 @@ use crate::ingest::budget::{Budget, Lease};
 use crate::ingest::unpack::unpack;
 use crate::ingest::{Attachment, Encoding, IngestError, Quarantine, body, producer};
 use crate::journal::writer::{SubmitError, Submitter};
-use crate::journal::{Ack, Amount, Holder, LineFormat, Record, Submit};
+use crate::journal::{Ack, Amount, Holder, LineFormat, Record, Submit, network_of};
 use crate::metrics::Metrics;
 
 /// Refusals listed in an answer; the rest are only counted.
@@ -148,7 +148,7 @@ impl Intake {
     }
 
     /// Takes a body and answers when it is durable. Shares are counted by the producer's name, or else
-    /// by its address.
+    /// by its address; of IPv6, by its network.
     ///
     /// # Errors
     /// The body as a whole cannot be taken.
@@ -159,6 +159,7 @@ impl Intake {
         body: Body,
         now_ms: i64,
     ) -> Result<Receipt, IngestError> {
+        let peer = peer.map(network_of);
         let taken = self.take_within(peer, headers, body, now_ms).await;
         if let Some(limit) = taken.as_ref().err().and_then(IngestError::limit) {
             self.metrics.went_over(limit);
@@ -283,6 +284,9 @@ impl Work {
         let (mut batch, mut answer) = (None, None);
         if judged.batch.events > 0 {
             let decoded = Arc::new(judged.batch);
+            // A record weighs less than twice its lines, which the journal's queue has room for.
+            let lines_bytes = judged.lines.len();
+            let packed = pack(&decoded).filter(|packed| packed.len() <= lines_bytes / 4 * 3);
             let submit = Submit {
                 record: Record::Batch {
                     producer: self.producer,
@@ -290,7 +294,7 @@ impl Work {
                     format: LineFormat::Ndjson,
                     events: decoded.events,
                     lines: judged.lines.into(),
-                    decoded: pack(&decoded).map(Bytes::from),
+                    decoded: packed.map(Bytes::from),
                 },
                 attachment: Some(Arc::clone(&decoded)),
             };

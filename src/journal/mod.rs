@@ -52,5 +52,5 @@ pub use producers::{Memory, Newest, Producers, REMEMBERED};
 pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use retention::{Cut, Retention, cut, oldest};
-pub use shares::{Amount, Holder, NoMore, Shares};
+pub use shares::{Amount, Holder, NoMore, Shares, network_of};
 pub use space::SpaceNow;

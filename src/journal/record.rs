@@ -134,15 +134,8 @@ impl Record {
 /// serde would copy them byte by byte.
 #[derive(Debug, Serialize, Deserialize)]
 enum Head<'a> {
-    Batch {
-        #[serde(borrow)]
-        producer: Option<(&'a str, u64)>,
-        received_ms: i64,
-        format: LineFormat,
-        events: u64,
-        lines_bytes: u64,
-        packing: Packing,
-    },
+    #[serde(borrow)]
+    Batch(BatchHead<'a>),
     Command {
         at_ms: i64,
         actor: &'a str,
@@ -156,17 +149,36 @@ enum Head<'a> {
         epoch: u64,
         now_ms: i64,
     },
-    /// A batch with what its lines were decoded to, which comes before them.
-    DecodedBatch {
-        #[serde(borrow)]
-        producer: Option<(&'a str, u64)>,
-        received_ms: i64,
-        format: LineFormat,
-        events: u64,
-        lines_bytes: u64,
-        packing: Packing,
-        decoded_bytes: u64,
-    },
+    /// A batch with what its lines were decoded to, which comes before them, and how many bytes that takes.
+    DecodedBatch(#[serde(borrow)] BatchHead<'a>, u64),
+}
+
+/// What is written of a batch before its lines.
+#[derive(Debug, Serialize, Deserialize)]
+struct BatchHead<'a> {
+    #[serde(borrow)]
+    producer: Option<(&'a str, u64)>,
+    received_ms: i64,
+    format: LineFormat,
+    events: u64,
+    lines_bytes: u64,
+    packing: Packing,
+}
+
+impl BatchHead<'_> {
+    /// The record, with its lines as they are packed.
+    fn record(self, packed: &[u8], decoded: Option<Bytes>) -> Result<Record, String> {
+        Ok(Record::Batch {
+            producer: self
+                .producer
+                .map(|(name, sequence)| (name.to_owned(), sequence)),
+            received_ms: self.received_ms,
+            format: self.format,
+            events: self.events,
+            lines: Lines::kept(self.packing, self.lines_bytes, packed)?,
+            decoded,
+        })
+    }
 }
 
 /// A record's bytes, ready to be framed. Made on the submitting thread, because compression is the
@@ -185,7 +197,8 @@ pub(super) struct Summary {
     pub(super) tick: Option<(u64, i64)>,
 }
 
-/// Encodes a record of at most `bytes_max` bytes of text (and never more than [`RECORD_BYTES_MAX`]).
+/// Encodes a record of at most `bytes_max` bytes of text (and never more than [`RECORD_BYTES_MAX`]). What lines
+/// were decoded to is left out where it would make more of them.
 ///
 /// # Errors
 /// [`JournalError::TooLarge`].
@@ -207,35 +220,26 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
             decoded,
         } => {
             packed = lines.pack();
-            let (packing, rest) = (packed.packing, packed.kept.as_ref());
-            let producer = producer
-                .as_ref()
-                .map(|(name, sequence)| (name.as_str(), *sequence));
-            let (received_ms, format, events) = (*received_ms, *format, *events);
-            let lines_bytes = lines.len() as u64;
-            let head = match decoded {
-                None => Head::Batch {
-                    producer,
-                    received_ms,
-                    format,
-                    events,
-                    lines_bytes,
-                    packing,
-                },
+            let rest = packed.kept.as_ref();
+            let head = BatchHead {
+                producer: producer
+                    .as_ref()
+                    .map(|(name, sequence)| (name.as_str(), *sequence)),
+                received_ms: *received_ms,
+                format: *format,
+                events: *events,
+                lines_bytes: lines.len() as u64,
+                packing: packed.packing,
+            };
+            // The lines say it all; a frame that nobody reads back would lose them.
+            let fits = |decoded: &&Bytes| decoded.len() <= RECORD_BYTES_MAX - rest.len();
+            match decoded.as_ref().filter(fits) {
+                None => (Head::Batch(head), rest),
                 Some(decoded) => {
                     before = decoded;
-                    Head::DecodedBatch {
-                        producer,
-                        received_ms,
-                        format,
-                        events,
-                        lines_bytes,
-                        packing,
-                        decoded_bytes: decoded.len() as u64,
-                    }
+                    (Head::DecodedBatch(head, decoded.len() as u64), rest)
                 }
-            };
-            (head, rest)
+            }
         }
         Record::Command { at_ms, actor, body } => (
             Head::Command {
@@ -289,42 +293,13 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
 pub(super) fn decode(body: &[u8]) -> Result<Record, String> {
     let (head, rest) = split(body)?;
     match head {
-        Head::Batch {
-            producer,
-            received_ms,
-            format,
-            events,
-            lines_bytes,
-            packing,
-        } => Ok(Record::Batch {
-            producer: producer.map(|(name, sequence)| (name.to_owned(), sequence)),
-            received_ms,
-            format,
-            events,
-            lines: Lines::kept(packing, lines_bytes, rest)?,
-            decoded: None,
-        }),
-        Head::DecodedBatch {
-            producer,
-            received_ms,
-            format,
-            events,
-            lines_bytes,
-            packing,
-            decoded_bytes,
-        } => {
+        Head::Batch(head) => head.record(rest, None),
+        Head::DecodedBatch(head, decoded_bytes) => {
             let (decoded, rest) = usize::try_from(decoded_bytes)
                 .ok()
                 .and_then(|bytes| rest.split_at_checked(bytes))
                 .ok_or_else(|| format!("{decoded_bytes} decoded bytes in {}", rest.len()))?;
-            Ok(Record::Batch {
-                producer: producer.map(|(name, sequence)| (name.to_owned(), sequence)),
-                received_ms,
-                format,
-                events,
-                lines: Lines::kept(packing, lines_bytes, rest)?,
-                decoded: Some(Bytes::copy_from_slice(decoded)),
-            })
+            head.record(rest, Some(Bytes::copy_from_slice(decoded)))
         }
         Head::Command { at_ms, actor } => Ok(Record::Command {
             at_ms,
@@ -353,12 +328,7 @@ pub(super) struct Peeked<'a> {
 pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
     let (head, _) = split(body)?;
     let (events, tick, producer) = match head {
-        Head::Batch {
-            producer, events, ..
-        }
-        | Head::DecodedBatch {
-            producer, events, ..
-        } => (events, None, producer),
+        Head::Batch(head) | Head::DecodedBatch(head, _) => (head.events, None, head.producer),
         Head::Command { .. } | Head::RuleBook { .. } => (0, None, None),
         Head::Tick { epoch, now_ms } => (0, Some((epoch, now_ms)), None),
     };

@@ -8,7 +8,7 @@
 //! * The engine's own commands are nobody's flood: only the limits hold for them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Whose it is.
@@ -19,8 +19,20 @@ pub enum Holder {
     Engine,
     /// A producer by the name it gives.
     Producer(Arc<str>),
-    /// Who gives no name, by address; all whose address is not known are one.
+    /// Who gives no name, by address ([`network_of`]); all whose address is not known are one.
     Peer(Option<IpAddr>),
+}
+
+/// Whom an address stands for: itself, or its network of 64 bits if it is one of IPv6, for that is what one customer is
+/// given. IPv4 in IPv6's clothes is IPv4.
+pub fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
 }
 
 /// An amount of requests and of their bytes.

@@ -288,10 +288,7 @@ impl Ledger {
         .execute(&mut *tx)
         .await
         .map_err(&failed)?;
-        sqlx::query("DELETE FROM resends WHERE notice NOT IN (SELECT id FROM notices)")
-            .execute(&mut *tx)
-            .await
-            .map_err(&failed)?;
+        forget_resends(&mut tx).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         Ok(done.rows_affected())
     }
@@ -315,6 +312,14 @@ impl Ledger {
             .await
             .map_err(statement("begin a transaction"))
     }
+}
+
+/// Forgets who wished notices sent again that are not there any more.
+pub(super) async fn forget_resends(tx: &mut Transaction<'static, Sqlite>) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM resends WHERE notice NOT IN (SELECT id FROM notices)")
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 // One row a statement: the connection keeps it prepared, so a thousand rows are a thousand steps of

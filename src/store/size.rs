@@ -1,7 +1,7 @@
 //! How large the ledger is, and what goes first when that is too much.
 
 use super::entry::LedgerError;
-use super::ledger::{Ledger, statement, unsigned};
+use super::ledger::{Ledger, forget_resends, statement, unsigned};
 
 /// Rows that go in one transaction.
 const ROWS_AT_ONCE: i64 = 500;
@@ -49,10 +49,7 @@ impl Ledger {
         .execute(&mut *tx)
         .await
         .map_err(&failed)?;
-        sqlx::query("DELETE FROM resends WHERE notice NOT IN (SELECT id FROM notices)")
-            .execute(&mut *tx)
-            .await
-            .map_err(&failed)?;
+        forget_resends(&mut tx).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         Ok(done.rows_affected())
     }

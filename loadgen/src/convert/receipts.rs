@@ -31,11 +31,8 @@ pub fn smpp(
     let service = JsonText::new(service);
     let mut converted = Converted::default();
     let mut lines = Vec::new();
-    for (at, line) in (1..).zip(input.lines()) {
-        let line = line.map_err(|source| unreadable(file, source))?;
-        if line.trim().is_empty() {
-            continue;
-        }
+    for line in filled_lines(file, input) {
+        let (at, line) = line?;
         converted.rows += 1;
         let part = |name: &str| receipt_field(&line, name);
         let (Some(id), Some(submitted), Some(done), Some(status)) = (
@@ -93,11 +90,8 @@ pub fn mbuni(
     let service = JsonText::new(service);
     let mut converted = Converted::default();
     let mut lines = Vec::new();
-    for (at, line) in (1..).zip(input.lines()) {
-        let line = line.map_err(|source| unreadable(file, source))?;
-        if line.trim().is_empty() {
-            continue;
-        }
+    for line in filled_lines(file, input) {
+        let (at, line) = line?;
         converted.rows += 1;
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         let [time, _, to_interface, _, to, id, _] = fields[..] else {
@@ -129,6 +123,19 @@ pub fn mbuni(
     }
     converted.events = write_sorted(lines, output)?;
     Ok(converted)
+}
+
+/// Lines with something in them, with their numbers from 1.
+fn filled_lines<'a>(
+    file: &'a str,
+    input: Box<dyn BufRead + Send + 'a>,
+) -> impl Iterator<Item = Result<(u64, String), ConvertError>> + 'a {
+    let lines = (1..).zip(input.lines());
+    lines.filter_map(move |(at, line)| match line {
+        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) => Some(Ok((at, line))),
+        Err(source) => Some(Err(unreadable(file, source))),
+    })
 }
 
 /// The value behind `name:` up to the next blank; case does not matter. `id` must not be the end of another name.

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::journal::frame::{self, Frame, Parsed};
-use crate::journal::{JournalError, LineFormat, Lines, Position, Record, encode, record};
+use crate::journal::{
+    JournalError, LineFormat, Lines, Position, RECORD_BYTES_MAX, Record, encode, record,
+};
 
 fn any_record() -> impl Strategy<Value = Record> {
     let lines = prop_oneof![
@@ -75,6 +77,24 @@ fn lines_that_repeat_are_stored_small() {
         body.len(),
         text.len()
     );
+}
+
+#[test]
+fn what_lines_were_decoded_to_never_makes_a_record_unreadable() {
+    let mut record = super::batch("x");
+    if let Record::Batch { decoded, .. } = &mut record {
+        *decoded = Some(vec![7; RECORD_BYTES_MAX].into());
+    }
+    let body = encode(&record, usize::MAX).unwrap().body;
+    let mut bytes = Vec::new();
+    let written = Frame {
+        position: Position(0),
+        durable_below: Position(0),
+        body: &body,
+    };
+    frame::push(&mut bytes, written);
+    assert_eq!(frame::parse(&bytes), Parsed::Whole(written));
+    assert_eq!(record::decode(&body).unwrap(), super::batch("x"));
 }
 
 #[test]

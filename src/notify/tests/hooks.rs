@@ -12,7 +12,7 @@ use crate::notify::{
     Composer, HookConfig, HookEvent, Hooks, MailConfig, Mailer, Memory, Notifier, Told,
 };
 use crate::rules::{Language, Severity};
-use crate::store::{DeliveryState, Ledger, WEBHOOK, Wanted};
+use crate::store::{Delivery, DeliveryState, Ledger, WEBHOOK, Wanted};
 
 /// A receiver that answers with these statuses, then with 200, and keeps what it heard.
 struct Receiver {
@@ -224,6 +224,25 @@ async fn a_failure_is_tried_again_with_the_same_bytes() {
     assert_eq!(ledger.counts().await.unwrap().dead, 0);
 }
 
+/// The dead letters, once there are any; none after five seconds.
+pub(super) async fn dead_letters(ledger: &Ledger) -> Vec<Delivery> {
+    let wanted = Wanted {
+        state: Some(DeliveryState::Dead),
+        incident: None,
+        digest: None,
+        limit: 10,
+        offset: 0,
+    };
+    for _ in 0..500 {
+        let dead = ledger.find(&wanted).await.unwrap();
+        if !dead.is_empty() {
+            return dead;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Vec::new()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_for_good_or_too_often_is_a_dead_letter_with_its_reason() {
     for (statuses, words) in [(vec![410], "410"), (vec![500; 10], "500")] {
@@ -235,21 +254,7 @@ async fn what_is_refused_for_good_or_too_often_is_a_dead_letter_with_its_reason(
             ..Told::default()
         };
         notifier.tell(1, &told).await.unwrap();
-        let wanted = Wanted {
-            state: Some(DeliveryState::Dead),
-            incident: None,
-            digest: None,
-            limit: 10,
-            offset: 0,
-        };
-        let mut dead = Vec::new();
-        for _ in 0..500 {
-            dead = ledger.find(&wanted).await.unwrap();
-            if !dead.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let dead = dead_letters(&ledger).await;
         let why = dead[0].last_error.clone().unwrap();
         assert!(why.contains(words) && why.contains("said"), "{why}");
         assert_eq!(dead[0].reason, WEBHOOK);

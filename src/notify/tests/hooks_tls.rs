@@ -13,9 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::notify::tests::hooks::{body, feedback, is_whole, notifier_trusting, until};
+use crate::notify::tests::hooks::{
+    body, dead_letters, feedback, is_whole, notifier_trusting, until,
+};
 use crate::notify::{HookEvent, Told};
-use crate::store::{DeliveryState, Ledger, Wanted};
+use crate::store::Ledger;
 
 fn file(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -91,21 +93,7 @@ async fn a_receiver_that_nobody_known_signed_is_told_nothing() {
         ..Told::default()
     };
     notifier.tell(1, &told).await.unwrap();
-    let wanted = Wanted {
-        state: Some(DeliveryState::Dead),
-        incident: None,
-        digest: None,
-        limit: 10,
-        offset: 0,
-    };
-    let mut dead = Vec::new();
-    for _ in 0..500 {
-        dead = ledger.find(&wanted).await.unwrap();
-        if !dead.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let dead = dead_letters(&ledger).await;
     let why = dead[0].last_error.clone().unwrap();
     assert!(why.to_lowercase().contains("certificate"), "{why}");
     assert!(heard.lock().unwrap().is_empty());
