@@ -129,7 +129,7 @@ struct Watch<'a> {
     every: Duration,
     ready: bool,
     told_percent: u8,
-    epoch: Option<u64>,
+    progress: (Option<u64>, u64),
 }
 
 impl Watch<'_> {
@@ -140,17 +140,18 @@ impl Watch<'_> {
             every: every.min(LOOK_EVERY),
             ready: false,
             told_percent: 0,
-            epoch: None,
+            progress: (None, 0),
         }
     }
 
-    /// Waits a while, and looks. Alive is an engine that has acted on another epoch: the journal ticks at
-    /// least once a second.
+    /// Waits a while, and looks. Alive is an engine that has acted on another epoch, for the journal ticks at
+    /// least once a second, or that waits for room on a full disk and tries again: a restart would find no more.
     async fn look(&mut self, app: &App) {
         tokio::time::sleep(self.every).await;
         let health = app.health();
-        if health.epoch != self.epoch {
-            self.epoch = health.epoch;
+        let progress = app.progress();
+        if progress != self.progress {
+            self.progress = progress;
             self.supervisor.alive();
         }
         match health.lifecycle {

@@ -188,3 +188,52 @@ async fn a_clock_that_jumps_changes_nothing_in_event_time_and_ticks_do_not_go_ba
     let far = ticks.last().unwrap() - ticks[0];
     assert!(far >= 5 * 3_600_000, "the shim moves no clock: {far} ms");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_back_refuses_no_true_event_and_time_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    set_up(folder);
+    let (library, offset) = (shim(folder), folder.join("offset"));
+    let variables = [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("CLOCK_OFFSET_FILE", offset.to_str().unwrap()),
+    ];
+    let wrong_by_s = |seconds: i64| std::fs::write(&offset, seconds.to_string()).unwrap();
+    let true_event = async |server: &Server| {
+        let ts = chrysalis::time::now_ms();
+        let line = format!(
+            "{{\"type\":\"dial_test\",\"ts\":{ts},\"service\":\"s\",\"city\":\"c\",\"ok\":true}}\n"
+        );
+        let sent = Client::new().post(format!("{}/v1/events", server.url));
+        let answer = sent.body(line).send().await.unwrap();
+        let told: Value = answer.json().await.unwrap();
+        assert_eq!(told["accepted"], 1, "{told}");
+    };
+    wrong_by_s(0);
+    let server = Server::start_with(folder, 1, &variables).await;
+    true_event(&server).await;
+    wrong_by_s(-7_200);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    true_event(&server).await;
+    let page = reqwest::get(format!("{}/metrics", server.url));
+    let page = page.await.unwrap().text().await.unwrap();
+    let ahead = page
+        .lines()
+        .find_map(|line| line.strip_prefix("chrysalis_clock_ahead_seconds "));
+    let ahead: f64 = ahead.unwrap().parse().unwrap();
+    assert!((7_190.0..7_210.0).contains(&ahead), "{ahead} s");
+    assert_eq!(server.stop(), Some(0));
+    // A start on a clock that is older than the journal.
+    wrong_by_s(-18_000);
+    let server = Server::start_with(folder, 1, &variables).await;
+    true_event(&server).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(server.stop(), Some(0));
+    let ticks = ticks(folder);
+    assert!(ticks.is_sorted(), "{ticks:?}");
+    let moved: Vec<i64> = ticks.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(moved.iter().all(|ms| *ms < 60_000), "{moved:?}");
+    // Time went on, before and after the second start.
+    assert!(ticks.last().unwrap() - ticks[0] >= 3_000, "{ticks:?}");
+}

@@ -193,6 +193,16 @@ impl Producer {
     }
 }
 
+/// What a supervisor was told since the last time.
+fn heard(socket: &std::os::unix::net::UnixDatagram) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut bytes = [0; 500];
+    while let Ok(length) = socket.recv(&mut bytes) {
+        words.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+    }
+    words
+}
+
 /// Waits for a mail that says a word.
 async fn until_mailed(folder: &Path, word: &str) {
     let begun = Instant::now();
@@ -271,7 +281,15 @@ async fn a_disk_without_a_byte_left_costs_nothing_acknowledged() {
         folder,
         "journal: {disk_free_bytes_min: 0, segment_bytes_max: 1048576}\ncheckpoint: {interval_ms: 300}\n",
     );
-    let mut server = Server::start(folder, 2).await;
+    let outside = tempfile::tempdir().unwrap();
+    let supervisor = outside.path().join("notify");
+    let told = std::os::unix::net::UnixDatagram::bind(&supervisor).unwrap();
+    told.set_nonblocking(true).unwrap();
+    let variables = [
+        ("NOTIFY_SOCKET", supervisor.to_str().unwrap()),
+        ("WATCHDOG_USEC", "4000000"),
+    ];
+    let mut server = Server::start_with(folder, 2, &variables).await;
     let mut producer = Producer::new();
     for _ in 0..20 {
         producer.until_taken(&server).await;
@@ -281,14 +299,22 @@ async fn a_disk_without_a_byte_left_costs_nothing_acknowledged() {
     let refusal = producer.fill(&server).await;
     assert!(refusal.contains("disk_full"), "{refusal}");
     // The source falls silent, and that cannot be written down; the engine goes on to answer.
-    for _ in 0..50 {
+    for round in 0..50 {
         tokio::time::sleep(Duration::from_millis(100)).await;
+        if round == 10 {
+            heard(&told);
+        }
         assert_eq!(server.ended(), None, "{}", log(folder));
         assert_eq!(text(&server, "/v1/status").await.0, StatusCode::OK);
         let refused = producer.send(&server).await;
         let (status, _) = refused.unwrap_or_else(|| panic!("no answer: {}", log(folder)));
         assert_ne!(status, StatusCode::OK);
     }
+    let words = heard(&told);
+    assert!(
+        words.iter().filter(|words| *words == "WATCHDOG=1").count() >= 2,
+        "a supervisor would have killed it: {words:?}"
+    );
     assert_eq!(text(&server, "/v1/alerts").await.0, StatusCode::OK);
     std::fs::remove_file(&ballast).unwrap();
     producer.until_taken(&server).await;

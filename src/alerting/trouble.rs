@@ -25,11 +25,15 @@ pub enum Trouble {
     NoticesShed,
     /// Rows are left out of the history, or go from it.
     HistoryShort,
+    /// Checkpoints cannot be written: starts take longer and longer, and the journal is not cut.
+    CheckpointFails,
+    /// New sources are not told apart, for there is no room for them.
+    SourcesFull,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 7] = [
+    pub const ALL: [Trouble; 9] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -37,6 +41,8 @@ impl Trouble {
         Trouble::TriggersFull,
         Trouble::NoticesShed,
         Trouble::HistoryShort,
+        Trouble::CheckpointFails,
+        Trouble::SourcesFull,
     ];
 
     /// The name of its alert.
@@ -49,6 +55,8 @@ impl Trouble {
             Trouble::TriggersFull => "triggers_full",
             Trouble::NoticesShed => "notices_shed",
             Trouble::HistoryShort => "history_short",
+            Trouble::CheckpointFails => "checkpoint_fails",
+            Trouble::SourcesFull => "sources_full",
         }
     }
 
@@ -69,6 +77,8 @@ impl Trouble {
             Trouble::TriggersFull => "limits.open_triggers_max",
             Trouble::NoticesShed => "mail.queued_max",
             Trouble::HistoryShort => "history.bytes_max",
+            Trouble::CheckpointFails => "checkpoint.interval_ms",
+            Trouble::SourcesFull => "fixed.sources",
         }
     }
 
@@ -102,6 +112,8 @@ impl Trouble {
                 "Too many notices wait, the oldest are given up",
             ),
             Trouble::HistoryShort => ("历史记录不完整", "The history is short of rows"),
+            Trouble::CheckpointFails => ("检查点写入失败", "Checkpoints cannot be written"),
+            Trouble::SourcesFull => ("数据源数量已满", "Too many sources"),
         };
         text(zh, en)
     }
@@ -136,6 +148,14 @@ impl Trouble {
             Trouble::HistoryShort => (
                 "历史数据库跟不上或已达到大小上限：部分记录没有写入，或最早的已删除。请检查 history.url 或调高 history.bytes_max。",
                 "The history does not keep up, or is as large as it may be: rows were left out, or the oldest are gone. Look at its database, or raise history.bytes_max.",
+            ),
+            Trouble::CheckpointFails => (
+                "检查点无法写入：日志不再裁剪，重启需要重放更久，数据不会丢失。原因见引擎日志，通常是磁盘空间或权限。",
+                "Checkpoints cannot be written: the journal is not cut and a start replays more and more of it; nothing is lost. The engine's log says why; most often it is the disk, or its permissions.",
+            ),
+            Trouble::SourcesFull => (
+                "区分的数据源达到上限：新名称合并为所属流的无名数据源，无法单独发现其中断。请检查是否有人不断更换 source 名称。",
+                "As many sources are told apart as may be: new ones count as their stream's unnamed one, and none of them is missed when it falls silent. Look for somebody who changes the name of its source all the time.",
             ),
         };
         text(zh, en)

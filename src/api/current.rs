@@ -137,7 +137,9 @@ impl CurrentCache {
         let asked = tokio::task::spawn_blocking(move || ask(&queries, &snapshot, objects_max));
         let mut current = asked
             .await
-            .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+            .ok()
+            .flatten()
+            .ok_or_else(ApiError::workers_late)?;
         let before = cached.as_ref().map_or(0, |(_, last)| last.left_out_total);
         current.left_out_total = before + current.left_out;
         let current = Arc::new(current);
@@ -146,7 +148,7 @@ impl CurrentCache {
     }
 }
 
-fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Current {
+fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Option<Current> {
     let began = Instant::now();
     let plan = &snapshot.plan;
     let mut left = objects_max;
@@ -158,33 +160,38 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Current {
         .enumerate()
         .map(|(index, kqi)| {
             let mut groups = if began.elapsed() < PATIENCE {
-                groups_of(queries, snapshot, index, kqi)
+                groups_of(queries, snapshot, index, kqi)?
             } else {
                 Vec::new()
             };
             left_out += groups.len().saturating_sub(left) as u64;
             groups.truncate(left);
             left -= groups.len();
-            KqiNow {
+            Some(KqiNow {
                 index,
                 silent: snapshot.watermarks.is_silent(kqi.stream),
                 groups,
-            }
+            })
         })
-        .collect();
-    Current {
+        .collect::<Option<_>>()?;
+    Some(Current {
         plan: Arc::clone(plan),
         kqis,
         left_out,
         left_out_total: left_out,
-    }
+    })
 }
 
-fn groups_of(queries: &Queries, snapshot: &Snapshot, index: usize, kqi: &Kqi) -> Vec<GroupNow> {
-    let (version, windows) = queries.newest(index);
+fn groups_of(
+    queries: &Queries,
+    snapshot: &Snapshot,
+    index: usize,
+    kqi: &Kqi,
+) -> Option<Vec<GroupNow>> {
+    let (version, windows) = queries.newest(index)?;
     if version != snapshot.plan.version {
         // Between two rule books the index would name another KQI.
-        return Vec::new();
+        return Some(Vec::new());
     }
     let mut by_label: FxHashMap<Arc<Group>, (Option<WindowNow>, Option<WindowNow>)> =
         FxHashMap::default();
@@ -219,7 +226,7 @@ fn groups_of(queries: &Queries, snapshot: &Snapshot, index: usize, kqi: &Kqi) ->
         })
         .collect();
     groups.sort_by(|a, b| a.group.label.cmp(&b.group.label));
-    groups
+    Some(groups)
 }
 
 /// What can be said of an object at the watermark.

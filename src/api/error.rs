@@ -56,6 +56,12 @@ impl ApiError {
         }
     }
 
+    /// A worker has not answered in time.
+    pub(crate) fn workers_late() -> ApiError {
+        let words = "the workers do not answer now, try again";
+        ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "workers_late", words)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }

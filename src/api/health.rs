@@ -51,6 +51,8 @@ pub struct HealthNow {
     pub report_failures: u64,
     /// Segments that were cut off the journal since the start.
     pub segments_cut: u64,
+    /// Tries to write into a ledger whose disk was full, since the start.
+    pub full_ledger_tries: u64,
 }
 
 /// A checkpoint that was written.
@@ -106,6 +108,7 @@ impl Health {
                 checkpoint_failures: 0,
                 report_failures: 0,
                 segments_cut: 0,
+                full_ledger_tries: 0,
             }),
         }
     }
@@ -145,6 +148,14 @@ impl Health {
     pub fn note_report_failure(&self) {
         self.now.rcu(|now| HealthNow {
             report_failures: now.report_failures + 1,
+            ..**now
+        });
+    }
+
+    /// The ledger's disk is full, and it will be tried again.
+    pub fn note_full_ledger(&self) {
+        self.now.rcu(|now| HealthNow {
+            full_ledger_tries: now.full_ledger_tries + 1,
             ..**now
         });
     }

@@ -91,6 +91,9 @@ pub struct HttpConfig {
     pub plain_bytes_max: usize,
     /// Longest event line, bytes; a body with a longer one is refused as a whole.
     pub line_bytes_max: usize,
+    /// Longest text of a field of an event, bytes; a line with a longer one is refused. Texts become dimension
+    /// values and names, which are held, and shown, many times over.
+    pub text_bytes_max: usize,
     /// Most lines in a body.
     pub lines_max: usize,
     /// How far an event's time may lie in the future, ms.
@@ -129,6 +132,9 @@ impl Default for HttpConfig {
             // As much as one record of the journal takes by default.
             plain_bytes_max: 32 << 20,
             line_bytes_max: 64 << 10,
+            // Judgement: names of cities and hosts have tens of bytes, message ids and most addresses of pages
+            // below two hundred.
+            text_bytes_max: 512,
             lines_max: 500_000,
             clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
             // Longer than between two scrapes, so that Prometheus keeps its connection.
@@ -158,6 +164,7 @@ impl HttpConfig {
             body_bytes_max: self.body_bytes_max,
             plain_bytes_max: self.plain_bytes_max,
             line_bytes_max: self.line_bytes_max,
+            text_bytes_max: self.text_bytes_max,
             lines_max: self.lines_max,
             clock_skew_ms_max: self.clock_skew_ms_max,
             body_patience: Duration::from_millis(self.body_timeout_ms),

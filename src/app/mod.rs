@@ -45,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::probes::Probes;
 use crate::store::History;
-use crate::time::now_ms;
+use crate::time::{begin_at, now_ms};
 
 use foreign::{history_ahead, recorded_upto, refuse_lost_journal, refuse_unfinished};
 use ledgers::Known;
@@ -76,6 +76,7 @@ pub struct App {
     pub outbox: Option<PathBuf>,
     effects: broadcast::Sender<Arc<Vec<Effect>>>,
     reload: Reload,
+    submitter: Submitter<Attachment>,
     health: Arc<Health>,
     failed: watch::Receiver<Option<String>>,
     stop_http: watch::Sender<bool>,
@@ -118,6 +119,7 @@ impl App {
         let disk = Arc::new(RealDisk);
         let (journal, recovery) = Journal::resume_on(disk, &journal_dir, settings, resume)?;
         let epochs_recovered = recovery.epochs_total;
+        begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
         let (recorded_upto, told_in_history) = recorded_upto(&history).await;
@@ -259,6 +261,7 @@ impl App {
             connections: Arc::default(),
         });
         let watched = Arc::clone(&state);
+        let submitter = state.submitter.clone();
         let (stop_http, stopping) = watch::channel(false);
         let (router, inlet) = open(state.clone());
         let (tell, count) = (inlet, state.metrics.clone());
@@ -297,6 +300,7 @@ impl App {
             outbox,
             effects,
             reload,
+            submitter,
             health,
             failed,
             stop_http,
@@ -316,6 +320,19 @@ impl App {
     /// Where the engine stands now.
     pub fn health(&self) -> HealthNow {
         *self.health.now()
+    }
+
+    /// What moves as long as the engine works: the newest epoch that it acted on, and, where a full disk lets it
+    /// act on none, how often it has tried.
+    pub fn progress(&self) -> (Option<u64>, u64) {
+        let health = self.health();
+        let journal = self.submitter.stats();
+        let tries = if journal.full {
+            journal.groups_total
+        } else {
+            0
+        };
+        (health.epoch, tries + health.full_ledger_tries)
     }
 
     /// Reads the rule book again.

@@ -54,6 +54,7 @@ impl pipeline::Outlet for Outlet {
                         );
                         waits = true;
                     }
+                    self.health.note_full_ledger();
                     std::thread::sleep(FULL_PAUSE);
                 }
                 Err(error) => {

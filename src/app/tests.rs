@@ -170,13 +170,14 @@ const NO_POLICY: [&str; 3] = [
     "mail.backoff_ms_min",
 ];
 /// Limits of one thing: nothing of it fills up.
-const OF_ONE: [&str; 9] = [
+const OF_ONE: [&str; 10] = [
     "http.body_bytes_max",
     "http.clock_skew_ms_max",
     "http.connections_per_peer_max",
     "http.line_bytes_max",
     "http.lines_max",
     "http.plain_bytes_max",
+    "http.text_bytes_max",
     "http.window_rows_max",
     "journal.record_bytes_max",
     "mail.attempts_max",

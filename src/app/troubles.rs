@@ -119,9 +119,12 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 7] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 9] {
     let journal = sources.state.submitter.stats();
-    let counts = sources.state.health.now().counts;
+    let health = sources.state.health.now();
+    let counts = health.counts;
+    let (told_apart, _, unnamed) = snapshot.watermarks.bound();
+    let written = health.checkpoint.map_or(0, |written| written.keys);
     let (mails, history) = ((sources.mails)(), (sources.history)());
     let triggers = snapshot.bounds.iter();
     let triggers = triggers
@@ -157,6 +160,11 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 7] {
             Trouble::HistoryShort,
             refused(history.bytes, history.left_out + history.forgotten),
         ),
+        (
+            Trouble::CheckpointFails,
+            refused(written, health.checkpoint_failures),
+        ),
+        (Trouble::SourcesFull, refused(told_apart, unnamed)),
     ]
 }
 

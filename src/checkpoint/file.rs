@@ -21,8 +21,9 @@ const MAGIC: [u8; 8] = *b"CHRYSCKP";
 pub(super) const FORMAT_VERSION: u32 = 5;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
-/// Largest section, unpacked. Judgement: 4096 keys of 64 KiB each.
-const SECTION_BYTES_MAX: usize = 256 << 20;
+/// Largest section, unpacked. The dataflow cuts its pieces far below; what the engine holds beside its objects is one
+/// section, bounded by `limits.…`. Judgement: 20,000 open triggers of 10 KiB each, four times.
+const SECTION_BYTES_MAX: usize = 768 << 20;
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 1 << 20;
 

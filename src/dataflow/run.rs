@@ -384,14 +384,15 @@ impl<T> Cuts<T> {
 
 impl Queries {
     /// Windows of a KQI (by its index in the book) that overlap `[from_ms, to_ms)`, provisional ones
-    /// included, in canonical order, with the version of the plan that answered.
+    /// included, in canonical order, with the version of the plan that answered. None when a worker does not answer
+    /// in time: half an answer would read as a whole one.
     pub fn between(
         &self,
         kqi: usize,
         from_ms: i64,
         to_ms: i64,
         label: Option<&str>,
-    ) -> (u64, Vec<WindowUpdate>) {
+    ) -> Option<(u64, Vec<WindowUpdate>)> {
         self.ask(|reply| Question::Between {
             kqi,
             from_ms,
@@ -401,13 +402,12 @@ impl Queries {
         })
     }
 
-    /// The newest sealed and the filling window of every group of a KQI.
-    pub fn newest(&self, kqi: usize) -> (u64, Vec<WindowUpdate>) {
+    /// The newest sealed and the filling window of every group of a KQI; none as in [`Queries::between`].
+    pub fn newest(&self, kqi: usize) -> Option<(u64, Vec<WindowUpdate>)> {
         self.ask(|reply| Question::Newest { kqi, reply })
     }
 
-    /// What is known of single subscribers; none when a worker does not answer in time, for half an answer
-    /// would read as a whole one.
+    /// What is known of single subscribers; none as in [`Queries::between`].
     pub fn subscribers(&self, inquiry: Inquiry) -> Option<Found> {
         let (reply, answers) = channel();
         let inquiry = Arc::new(inquiry);
@@ -431,7 +431,7 @@ impl Queries {
         Some(all)
     }
 
-    fn ask(&self, question: impl Fn(Reply) -> Question) -> (u64, Vec<WindowUpdate>) {
+    fn ask(&self, question: impl Fn(Reply) -> Question) -> Option<(u64, Vec<WindowUpdate>)> {
         let (reply, answers) = channel();
         for desk in &self.desks {
             let _ = desk.mail.send(Mail::Ask(question(reply.clone())));
@@ -440,14 +440,12 @@ impl Queries {
         drop(reply);
         let mut all = (0, Vec::new());
         for _ in &self.desks {
-            let Ok((version, rows)) = answers.recv_timeout(ANSWER_TIMEOUT) else {
-                break;
-            };
+            let (version, rows) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
             all.0 = version;
             all.1.extend(rows);
         }
         all.1
             .sort_by(|a: &WindowUpdate, b: &WindowUpdate| a.order().cmp(&b.order()));
-        all
+        Some(all)
     }
 }

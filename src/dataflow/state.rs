@@ -34,6 +34,8 @@ use crate::rules::Plan;
 
 /// Keys in one piece: small enough to be held twice, large enough to compress.
 const PIECE_KEYS: usize = 4096;
+/// Bytes of one piece, unless it is of a single key: a day of a busy key takes a hundred kilobytes.
+const PIECE_BYTES: usize = 16 << 20;
 
 /// What all workers know alike.
 #[derive(Clone, Debug)]
@@ -141,34 +143,29 @@ impl DataflowState {
         &self,
         mut each: impl FnMut(Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut give = |piece: &LentPiece<'_>| each(encode(piece)?);
         // Every worker knows the same.
         if let Some(shared) = self
             .workers
             .iter()
             .find_map(|worker| worker.shared.as_ref())
         {
-            give(&Piece::Shared((
+            each(encode(&Piece::Shared((
                 &shared.clock.watermarks,
                 &shared.surroundings,
                 &shared.retired,
                 &shared.heard,
-            )))?;
+            )))?)?;
         }
         for worker in &self.workers {
-            for slots in worker.slots.chunks(PIECE_KEYS) {
-                give(&entities(slots))?;
-            }
-            for tuples in worker.tuples.chunks(PIECE_KEYS) {
-                let lent = tuples
-                    .iter()
-                    .map(|state| (state.tuple.clone(), state.panes.clone()));
-                give(&Piece::Tuples(lent.collect()))?;
-            }
+            in_pieces(&worker.slots, &entities, &mut each)?;
+            let lent = |state: &Arc<TupleState>| (state.tuple.clone(), state.panes.clone());
+            let tuples =
+                |states: &[Arc<TupleState>]| Piece::Tuples(states.iter().map(lent).collect());
+            in_pieces(&worker.tuples, &tuples, &mut each)?;
             for (family, groups) in &worker.groups {
-                for groups in groups.chunks(PIECE_KEYS) {
-                    give(&Piece::Groups(*family, groups.to_vec()))?;
-                }
+                let of_family =
+                    |groups: &[Arc<GroupState>]| Piece::Groups(*family, groups.to_vec());
+                in_pieces(groups, &of_family, &mut each)?;
             }
             for (family, met) in &worker.met {
                 let folded = worker.folded.get(family);
@@ -177,9 +174,9 @@ impl DataflowState {
                 let key = |(group, pane_ms): &(Arc<Key>, i64)| {
                     (group.clone(), *pane_ms, is_folded(group))
                 };
-                for met in met.chunks(PIECE_KEYS) {
-                    give(&Piece::Keys(*family, met.iter().map(key).collect()))?;
-                }
+                let keys =
+                    |met: &[(Arc<Key>, i64)]| Piece::Keys(*family, met.iter().map(key).collect());
+                in_pieces(met, &keys, &mut each)?;
             }
         }
         Ok(())
@@ -188,6 +185,27 @@ impl DataflowState {
 
 fn encode(piece: &LentPiece<'_>) -> Result<Vec<u8>, StateError> {
     Ok(postcard::to_allocvec(piece)?)
+}
+
+/// Gives keys in pieces of no more than their number and bytes; a single key may be larger.
+fn in_pieces<'a, T, E: From<StateError>>(
+    keys: &'a [T],
+    piece: &impl Fn(&'a [T]) -> LentPiece<'a>,
+    each: &mut impl FnMut(Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    for keys in keys.chunks(PIECE_KEYS) {
+        let encoded = encode(&piece(keys))?;
+        if encoded.len() <= PIECE_BYTES || keys.len() == 1 {
+            each(encoded)?;
+            continue;
+        }
+        // Half of it and not the first so many bytes: what is too large is rare, and this is simple.
+        drop(encoded);
+        let (first, second) = keys.split_at(keys.len() / 2);
+        in_pieces(first, piece, each)?;
+        in_pieces(second, piece, each)?;
+    }
+    Ok(())
 }
 
 fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {

@@ -5,7 +5,7 @@
 //! Invariants:
 //! * a stream's watermark never goes back, and never runs ahead of the journaled clock;
 //! * a source that is idle does not hold its stream back, and says so;
-//! * a source that speaks of the past only is lagging: it holds its stream back, and says so;
+//! * a source that speaks of the past only is lagging: it does not hold its stream back either, and says so;
 //! * time in which the engine itself did not run counts as nobody's silence;
 //! * with every source idle, the stream stands where its furthest source left it.
 
@@ -18,6 +18,9 @@ use crate::rules::{RuleBook, StreamRule};
 
 /// Sources that are told apart; more share the stream's unnamed source.
 const SOURCES_MAX: usize = 10_000;
+/// How long a source is silent before it may be forgotten to make room, ms. Judgement: its silence was mailed a week
+/// ago, and nobody has mended it.
+const GONE_AFTER_MS: i64 = 7 * 86_400_000;
 /// Longest step between two ticks that counts as time in which sources could have been heard, ms.
 ///
 /// A running engine ticks at least once a second; after a longer step it was down, or stalled, or the clock
@@ -121,6 +124,9 @@ impl Watermarks {
 
     /// Notes what a batch said of a source; counts from the next [`Watermarks::tick`].
     pub fn observe(&mut self, id: SourceId, progress: SourceProgress) {
+        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&id) {
+            self.forget_gone();
+        }
         let id = if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&id) {
             id
         } else {
@@ -137,6 +143,15 @@ impl Watermarks {
         state.ts_ms_max = state.ts_ms_max.max(progress.ts_ms_max);
         state.events += progress.events;
         state.spoke = true;
+    }
+
+    /// Forgets sources that have been silent for a week: names that somebody once used must not keep others from
+    /// being told apart for ever.
+    fn forget_gone(&mut self) {
+        let now_ms = self.now_ms;
+        self.sources.retain(|_, state| {
+            !state.idle || now_ms.saturating_sub(state.seen_at_ms) < GONE_AFTER_MS
+        });
     }
 
     /// Moves the clock to a journaled tick and every stream's watermark with it.
@@ -165,7 +180,9 @@ impl Watermarks {
             };
             let stream = id.stream.index();
             state.pass(self.now_ms, heard_ms, rule, furthest[stream]);
-            if !state.idle {
+            // What a lagging source says corrects windows that are told. One wrong clock among many must not hide
+            // what all the others see.
+            if !state.idle && !state.lagging {
                 least[stream] = least[stream].min(state.ts_ms_max.min(known_ms));
             }
         }
@@ -351,7 +368,7 @@ mod tests {
         );
         let (lagging, watermark_ms) = run(139_000, 145_000, 60_000);
         assert!(lagging);
-        assert_eq!(watermark_ms, 120_000, "it holds its stream, and says so");
+        assert_eq!(watermark_ms, 144_000, "it holds nobody up, and says so");
         assert!(!run(145_000, 150_000, 0).0, "it has caught up");
     }
 
@@ -364,6 +381,40 @@ mod tests {
             marks.tick(86_400_000 + step * 1_000, &book);
         }
         assert!(!state(&marks, "a").lagging);
+    }
+
+    #[test]
+    fn sources_that_are_long_gone_make_room_for_new_ones() {
+        let book = book_with_stream(Stream::DialTest, 0, 10_000);
+        let mut marks = Watermarks::default();
+        for number in 0..SOURCES_MAX {
+            marks.observe(id(&format!("s{number}")), at(1_000));
+        }
+        marks.tick(1_000, &book);
+        marks.observe(id("one too many"), at(1_000));
+        assert_eq!(marks.bound().2, 1);
+        // All but one fall silent, and a week goes by.
+        let mut now_ms = 1_000;
+        for step_ms in [5_000, 5_000, 5_000, GONE_AFTER_MS - 30_000, 5_000, 5_000] {
+            now_ms += step_ms;
+            marks.observe(id("s0"), at(now_ms));
+            marks.observe(id("still too many"), at(now_ms));
+            marks.tick(now_ms, &book);
+        }
+        assert_eq!(marks.bound().2, 7, "nobody has been silent for a week");
+        now_ms += 15_000;
+        marks.observe(id("s0"), at(now_ms));
+        marks.tick(now_ms, &book);
+        marks.observe(id("new"), at(now_ms));
+        assert_eq!(marks.bound().2, 7);
+        let names: Vec<_> = marks
+            .sources()
+            .filter_map(|(id, _)| id.name.clone())
+            .collect();
+        assert_eq!(
+            names,
+            ["new".into(), "s0".into()] as [std::sync::Arc<str>; 2]
+        );
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Desk {
             } => {
                 let limits = limits.unwrap_or(DecodeLimits {
                     line_bytes_max: usize::MAX,
+                    text_bytes_max: usize::MAX,
                     ts_ms_max: None,
                 });
                 let decoder = match &mut self.decoder {

@@ -27,6 +27,8 @@ pub const CLOCK_SKEW_MS_MAX: i64 = 600_000;
 pub struct DecodeLimits {
     /// Longest line, bytes.
     pub line_bytes_max: usize,
+    /// Longest text of a field, bytes: texts become keys, and a key is kept many times over.
+    pub text_bytes_max: usize,
     /// Times after this are refused, ms; `None` for lines that have been judged before.
     pub ts_ms_max: Option<i64>,
 }
@@ -35,6 +37,7 @@ impl Default for DecodeLimits {
     fn default() -> Self {
         DecodeLimits {
             line_bytes_max: 64 * 1024,
+            text_bytes_max: 512,
             ts_ms_max: None,
         }
     }
@@ -204,8 +207,31 @@ impl Decoder {
         }
     }
 
+    /// Whether every text of an event is short enough; a line that is no longer than a text may be is not
+    /// looked at.
+    fn within_bounds(
+        &self,
+        line: &str,
+        longest: impl FnOnce() -> (&'static str, usize),
+    ) -> Result<(), Reject> {
+        let bytes_max = self.limits.text_bytes_max;
+        if line.len() <= bytes_max {
+            return Ok(());
+        }
+        match longest() {
+            (field, bytes) if bytes > bytes_max => {
+                let words = format!(
+                    "field `{field}` has a text of {bytes} bytes, longer than the limit of {bytes_max}"
+                );
+                Err((RefusalReason::LongText, words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn boss_call(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::BossCall<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         required("host", text(&event.host))?;
         required("interface", text(&event.interface))?;
@@ -242,6 +268,7 @@ impl Decoder {
 
     fn gauge(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::Gauge<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         let name = required("name", text(&event.name))?;
         let value = measured("value", required("value", event.value)?, -VALUE_MAX)?;
@@ -278,6 +305,7 @@ impl Decoder {
 
     fn mms_submit(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::MmsSubmit<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         let service = required("service", text(&event.service))?;
         self.known_service(Some(service))?;
@@ -301,6 +329,7 @@ impl Decoder {
 
     fn mms_receipt(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::MmsReceipt<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         self.known_service(text(&event.service))?;
         let record = MmsReceipt {
@@ -334,6 +363,7 @@ impl Decoder {
 
     fn boss_connection(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::BossConnection<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         let state = match required("state", text(&event.state))? {
             "acquired" => ConnectionState::Acquired,
@@ -361,6 +391,7 @@ impl Decoder {
 
     fn annotation(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::Annotation<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         // An annotation may speak of the future: planned work is announced.
         let start_ms = required("start", in_range("start", event.start)?)?;
         let end_ms = required("end", in_range("end", event.end)?)?;

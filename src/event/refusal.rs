@@ -24,6 +24,8 @@ pub enum RefusalReason {
     Syntax,
     /// Longer than the limit.
     TooLong,
+    /// A field's text is longer than texts may be.
+    LongText,
     /// `type` is absent or unknown.
     UnknownType,
     /// A required field is absent.
@@ -41,9 +43,10 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every class that refuses, for metrics that start at zero.
-    pub const ALL: [RefusalReason; 7] = [
+    pub const ALL: [RefusalReason; 8] = [
         RefusalReason::Syntax,
         RefusalReason::TooLong,
+        RefusalReason::LongText,
         RefusalReason::UnknownType,
         RefusalReason::MissingField,
         RefusalReason::BadValue,
@@ -56,6 +59,7 @@ impl RefusalReason {
         match self {
             RefusalReason::Syntax => "syntax",
             RefusalReason::TooLong => "too_long",
+            RefusalReason::LongText => "long_text",
             RefusalReason::UnknownType => "unknown_type",
             RefusalReason::MissingField => "missing_field",
             RefusalReason::BadValue => "bad_value",

@@ -224,6 +224,45 @@ impl<'de> Deserialize<'de> for Answers {
     }
 }
 
+/// What a field keeps of a line in texts.
+pub(super) trait Kept {
+    /// Bytes of its longest text.
+    fn longest_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kept for Time {}
+impl Kept for bool {}
+impl Kept for i64 {}
+impl Kept for f64 {}
+
+impl Kept for Text<'_> {
+    fn longest_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Kept for Path<'_> {
+    fn longest_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Kept for Answers {
+    fn longest_bytes(&self) -> usize {
+        let questions = self.0.iter().map(|(question, _)| question.len());
+        questions.max().unwrap_or(0)
+    }
+}
+
+impl Kept for Texts {
+    fn longest_bytes(&self) -> usize {
+        let texts = self.0.iter().flat_map(|(name, value)| [name, value]);
+        texts.map(String::len).max().unwrap_or(0)
+    }
+}
+
 /// Declares a wire struct whose fields are all optional; `null` counts as absent and the last of
 /// several equal keys wins. Fields behind `~` are known but not needed, so not unknown either.
 macro_rules! wire {
@@ -233,6 +272,20 @@ macro_rules! wire {
         pub(super) struct $name<'a> {
             $(pub(super) $field: Option<$kind>,)*
             pub(super) unknown: Vec<Cow<'a, str>>,
+        }
+
+        impl $name<'_> {
+            /// The field with the longest text, and the bytes of that.
+            pub(super) fn longest(&self) -> (&'static str, usize) {
+                let mut longest = ("", 0);
+                $(
+                    let bytes = self.$field.as_ref().map_or(0, Kept::longest_bytes);
+                    if bytes > longest.1 {
+                        longest = (stringify!($field), bytes);
+                    }
+                )*
+                longest
+            }
         }
 
         impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {

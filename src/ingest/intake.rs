@@ -38,6 +38,8 @@ pub struct IngestLimits {
     pub plain_bytes_max: usize,
     /// Longest line, bytes; a body with a longer one is refused with 413.
     pub line_bytes_max: usize,
+    /// Longest text of a field, bytes; a line with a longer one is refused alone.
+    pub text_bytes_max: usize,
     /// Most lines in a body; more is refused with 413.
     pub lines_max: usize,
     /// How far a time may lie in the future, ms; a line beyond is refused alone.
@@ -259,6 +261,7 @@ impl Work {
         }
         let decode_limits = DecodeLimits {
             line_bytes_max: limits.line_bytes_max,
+            text_bytes_max: limits.text_bytes_max,
             ts_ms_max: Some(self.now_ms.saturating_add(limits.clock_skew_ms_max)),
         };
         let judged = decoders.judge(&plain, layout, decode_limits);

@@ -57,6 +57,8 @@ pub struct Recovery {
     pub events_total: u64,
     /// Epochs closed since the journal began.
     pub epochs_total: u64,
+    /// The clock of its last tick, epoch milliseconds; `i64::MIN` if it has none.
+    pub tick_ms: i64,
     /// Segment files.
     pub segments: usize,
     /// Half-written bytes that were cut off.
@@ -259,6 +261,7 @@ impl Journal {
             next: tally.next,
             events_total: tally.events_total,
             epochs_total: tally.next_epoch,
+            tick_ms: tally.tick_ms,
             segments,
             torn_tail,
             producers,

@@ -50,6 +50,13 @@ pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     .with(percent / 100.0)
     .finish(page);
     Family::gauge(
+        "clock_ahead_seconds",
+        "How far the engine's time is ahead of the machine's clock, because that was set back.",
+        &[],
+    )
+    .with(scrape.clock_ahead_ms as f64 / 1000.0)
+    .finish(page);
+    Family::gauge(
         "ingest_in_flight_bytes",
         "Memory that bodies under way hold.",
         &[],

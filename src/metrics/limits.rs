@@ -195,12 +195,17 @@ fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
 fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let over = |limit| metrics.edges.of(limit);
     let future = RefusalReason::FutureTime.name();
+    let long = RefusalReason::LongText.name();
     let objects: usize = scrape.current.kqis.iter().map(|kqi| kqi.groups.len()).sum();
     let under_way = scrape.in_flight;
     vec![
         Row::of_one("http.body_bytes_max", over(EdgeLimit::BodyBytes)),
         Row::of_one("http.plain_bytes_max", over(EdgeLimit::PlainBytes)),
         Row::of_one("http.line_bytes_max", over(EdgeLimit::LineBytes)),
+        Row::of_one(
+            "http.text_bytes_max",
+            metrics.refused.with_label_values(&[long]).get(),
+        ),
         Row::of_one("http.lines_max", over(EdgeLimit::Lines)),
         Row::of_one(
             "http.clock_skew_ms_max",

@@ -15,6 +15,8 @@ use crate::metrics::{
 pub struct Scrape<'a> {
     /// Wall clock, ms.
     pub now_ms: i64,
+    /// How far that is ahead of the machine's clock, ms.
+    pub clock_ahead_ms: i64,
     /// The engine's state.
     pub snapshot: &'a Snapshot,
     /// The journal's counts.

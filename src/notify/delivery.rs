@@ -6,7 +6,8 @@
 //! * every attempt for a notice sends the bytes of the first;
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
 //! * no recipient is sent more than the cap within one minute of the clock (by one process; `minute`);
-//! * what is beyond the cap waits for the end of the minute, and is told by one digest then.
+//! * what is beyond the cap waits for the end of the minute, and is told by one digest then;
+//! * a webhook that hangs holds up its own lane only.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +29,9 @@ use super::identity;
 use super::minute::Minute;
 use super::service::Clock;
 use crate::rules::Severity;
-use crate::store::{Attempt, DIGEST, Due, Failed, Fold, Ledger, LedgerError, REPORT, WEBHOOK};
+use crate::store::{
+    Attempt, DIGEST, Due, Failed, Fold, Lane, Ledger, LedgerError, REPORT, WEBHOOK,
+};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -44,6 +47,10 @@ const COUNT_EVERY_MS: i64 = 1_000;
 const FORGET_EVERY_MS: i64 = 3_600_000;
 
 pub(super) struct Delivery {
+    /// Whose notices it sends.
+    pub(super) lane: Lane,
+    /// It looks after the ledger for all lanes.
+    pub(super) keeps_house: bool,
     pub(super) ledger: Ledger,
     pub(super) mailer: Mailer,
     pub(super) hooks: Hooks,
@@ -79,7 +86,9 @@ impl Delivery {
                 Ok(0) => {
                     // What the rounds before changed; a failure is met and counted by the next round.
                     self.counted_at_ms = i64::MIN / 2;
-                    let _ = self.count((self.clock)()).await;
+                    if self.keeps_house {
+                        let _ = self.count((self.clock)()).await;
+                    }
                     self.until_due().await
                 }
                 Ok(_) => continue,
@@ -101,7 +110,9 @@ impl Delivery {
                 _ = self.stop.changed() => {}
             }
         }
-        self.mailer.close().await;
+        if self.keeps_house {
+            self.mailer.close().await;
+        }
     }
 
     /// Composes and sends what is due, at most `in_flight_max`, and says how many it looked at.
@@ -109,15 +120,18 @@ impl Delivery {
         let now_ms = (self.clock)();
         if self.uncertain {
             // Nothing is in flight here, so whatever is `sending` was left by the round that failed.
-            add(&self.counters.requeued, self.ledger.requeue().await?);
+            add(
+                &self.counters.requeued,
+                self.ledger.requeue(&self.lane).await?,
+            );
             self.uncertain = false;
         }
-        self.tidy(now_ms).await?;
-        self.count(now_ms).await?;
-        let due = self
-            .ledger
-            .due(now_ms, self.config.in_flight_max.max(1))
-            .await?;
+        if self.keeps_house {
+            self.tidy(now_ms).await?;
+            self.count(now_ms).await?;
+        }
+        let limit = self.config.in_flight_max.max(1);
+        let due = self.ledger.due(now_ms, limit, &self.lane).await?;
         let looked_at = due.len();
         if looked_at >= self.config.in_flight_max.max(1) as usize {
             add(&self.counters.rounds_full, 1);
@@ -133,8 +147,10 @@ impl Delivery {
                 held.push(due);
             }
         }
-        let most = u64::from(self.minute.most());
-        self.counters.minute_most.store(most, Ordering::Relaxed);
+        if self.keeps_house {
+            let most = u64::from(self.minute.most());
+            self.counters.minute_most.store(most, Ordering::Relaxed);
+        }
         let composed = compose(&self.composer, &self.ledger, &self.counters, free).await?;
         self.uncertain = !composed.is_empty();
         let claimed = self.claim(composed).await?;
@@ -153,7 +169,16 @@ impl Delivery {
         for due in held {
             let is_alone = [DIGEST, REPORT].contains(&&*due.reason);
             let folded = match (is_alone, &due.eml) {
-                (false, None) => self.fold(&due, now_ms, until_ms).await?,
+                (false, None) => {
+                    let critical = urgency(Severity::Critical);
+                    // Where something critical is over the cap, everything is; else what is critical is sent.
+                    let urgency_max = match due.urgency >= critical {
+                        true => critical,
+                        false => critical - 1,
+                    };
+                    let of = (due.recipient.as_str(), due.id.as_str());
+                    self.fold(of, urgency_max, now_ms, until_ms).await?
+                }
                 _ => None,
             };
             match folded {
@@ -174,22 +199,17 @@ impl Delivery {
     /// Folds all that waits for the recipient of a notice, as far as it is no more urgent.
     async fn fold(
         &self,
-        due: &Due,
+        (recipient, notice): (&str, &str),
+        urgency_max: u8,
         now_ms: i64,
         until_ms: i64,
     ) -> Result<Option<u64>, LedgerError> {
-        let (id, message_id) = self.composer.digest_identity(&due.recipient, &due.id);
-        let critical = urgency(Severity::Critical);
+        let (id, message_id) = self.composer.digest_identity(recipient, notice);
         let fold = Fold {
             id: &id,
             message_id: &message_id,
-            recipient: &due.recipient,
-            // Where something critical is over the cap, everything is; else what is critical is sent.
-            urgency_max: if due.urgency >= critical {
-                critical
-            } else {
-                critical - 1
-            },
+            recipient,
+            urgency_max,
             now_ms,
             until_ms,
         };
@@ -236,8 +256,7 @@ impl Delivery {
     /// Tries each once, side by side. A ledger that fails for one does not cut off the others.
     async fn attempt(&mut self, claimed: Vec<(Due, Vec<u8>)>) -> Result<(), LedgerError> {
         let mut attempts = JoinSet::new();
-        let under_way = claimed.len() as u64;
-        self.counters.in_flight.store(under_way, Ordering::Relaxed);
+        add(&self.counters.in_flight, claimed.len() as u64);
         for (due, eml) in claimed {
             let (mailer, hooks) = (self.mailer.clone(), self.hooks.clone());
             let mail = Mail {
@@ -256,12 +275,12 @@ impl Delivery {
         }
         let mut outcome = Ok(());
         while let Some(done) = attempts.join_next().await {
+            self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
             // A task that panicked leaves its row as `sending`; the next start requeues it.
             if let Ok((due, delivered)) = done {
                 outcome = outcome.and(self.settle(&due, delivered).await);
             }
         }
-        self.counters.in_flight.store(0, Ordering::Relaxed);
         outcome
     }
 
@@ -318,6 +337,7 @@ impl Delivery {
             }
         }
         self.looked_at_ms = now_ms;
+        self.relieve(now_ms).await?;
         let shed = self.ledger.shed(self.config.queued_max, now_ms).await?;
         if shed > 0 {
             add(&self.counters.shed, shed);
@@ -348,6 +368,29 @@ impl Delivery {
         Ok(())
     }
 
+    /// Folds what is more than may wait into digests, the most crowded recipient first: a storm is told shortly, and
+    /// only what no digest can tell is given up.
+    async fn relieve(&self, now_ms: i64) -> Result<(), LedgerError> {
+        let queued_max = self.config.queued_max;
+        while let Some((recipient, notice)) = self.ledger.crowd(queued_max).await? {
+            let of = (recipient.as_str(), notice.as_str());
+            let critical = urgency(Severity::Critical);
+            let folded = self
+                .fold(of, critical, now_ms, Minute::end_ms(now_ms))
+                .await?;
+            let folded = folded.unwrap_or(0);
+            add(&self.counters.folded, folded);
+            if folded == 0 {
+                break;
+            }
+            warn!(
+                folded,
+                queued_max, "too many mails wait: a digest tells them"
+            );
+        }
+        Ok(())
+    }
+
     /// Tells the metrics what waits and what is dead: at most once a second while there is much to do.
     async fn count(&mut self, now_ms: i64) -> Result<(), LedgerError> {
         if (now_ms - self.counted_at_ms).abs() < COUNT_EVERY_MS {
@@ -368,7 +411,7 @@ impl Delivery {
     }
 
     async fn until_due(&self) -> Duration {
-        let next_ms = match self.ledger.next_due_at_ms().await {
+        let next_ms = match self.ledger.next_due_at_ms(&self.lane).await {
             Ok(next_ms) => next_ms,
             // The next round meets the same failure and counts it.
             Err(_) => return LEDGER_PAUSE,

@@ -22,7 +22,7 @@ use super::hooks::Hooks;
 use super::minute::Minute;
 use crate::alerting::{Feedback, Notice};
 use crate::reports::ReportNotice;
-use crate::store::{Counts, Entry, Ledger, LedgerError, Recorded};
+use crate::store::{Counts, Entry, Lane, Ledger, LedgerError, Recorded};
 
 /// Reads the wall clock, ms.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -70,13 +70,15 @@ pub struct Notifier {
     hooks: Hooks,
     clock: Clock,
     counters: Arc<Counters>,
-    wake: Arc<Notify>,
+    /// One for each lane.
+    wake: Vec<Arc<Notify>>,
     stop: watch::Sender<Option<Instant>>,
     stopped: AtomicBool,
     /// Epochs are recorded one after the other. This is the only queue before the ledger, it has one
     /// place, and who comes second waits.
     recorded_at_ms: Mutex<i64>,
-    delivery: Mutex<Option<JoinHandle<()>>>,
+    /// One for each lane.
+    delivery: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Notifier {
@@ -110,7 +112,7 @@ impl Notifier {
     ) -> Result<Notifier, NotifyError> {
         let composer = Arc::new(composer);
         let counters = Arc::new(Counters::default());
-        let requeued = ledger.requeue().await?;
+        let requeued = ledger.requeue(&Lane::ALL).await?;
         if requeued > 0 {
             add(&counters.requeued, requeued);
             warn!(
@@ -118,26 +120,36 @@ impl Notifier {
                 "mails were on their way when the engine stopped: they may arrive twice"
             );
         }
-        let wake = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
-        let delivery = Delivery {
-            ledger: ledger.clone(),
-            mailer,
-            hooks: hooks.clone(),
-            composer: Arc::clone(&composer),
-            from: composer.sender().email.clone(),
-            config,
-            clock: Arc::clone(&clock),
-            counters: Arc::clone(&counters),
-            wake: Arc::clone(&wake),
-            stop: stopping,
-            minute: Minute::default(),
-            forgot_at_ms: i64::MIN / 2,
-            // The process before may have had another clock.
-            looked_at_ms: i64::MAX,
-            counted_at_ms: i64::MIN / 2,
-            uncertain: false,
-        };
+        let own = hooks.recipients();
+        let lanes = own.iter().cloned().map(Lane::Of);
+        let lanes = [Lane::Besides(own.clone())].into_iter().chain(lanes);
+        let (mut wake, mut delivery) = (Vec::new(), Vec::new());
+        for lane in lanes {
+            let woken = Arc::new(Notify::new());
+            let of_lane = Delivery {
+                keeps_house: matches!(lane, Lane::Besides(_)),
+                lane,
+                ledger: ledger.clone(),
+                mailer: mailer.clone(),
+                hooks: hooks.clone(),
+                composer: Arc::clone(&composer),
+                from: composer.sender().email.clone(),
+                config: config.clone(),
+                clock: Arc::clone(&clock),
+                counters: Arc::clone(&counters),
+                wake: Arc::clone(&woken),
+                stop: stopping.clone(),
+                minute: Minute::default(),
+                forgot_at_ms: i64::MIN / 2,
+                // The process before may have had another clock.
+                looked_at_ms: i64::MAX,
+                counted_at_ms: i64::MIN / 2,
+                uncertain: false,
+            };
+            wake.push(woken);
+            delivery.push(tokio::spawn(of_lane.run()));
+        }
         Ok(Notifier {
             ledger,
             composer,
@@ -148,7 +160,7 @@ impl Notifier {
             stop,
             stopped: AtomicBool::new(false),
             recorded_at_ms: Mutex::new(i64::MIN / 2),
-            delivery: Mutex::new(Some(tokio::spawn(delivery.run()))),
+            delivery: Mutex::new(delivery),
         })
     }
 
@@ -205,14 +217,14 @@ impl Notifier {
         add(&self.counters.recorded, recorded.new);
         add(&self.counters.known, recorded.known);
         if recorded.new > 0 {
-            self.wake.notify_one();
+            self.wake();
         }
         Ok(recorded)
     }
 
     /// Looks at the ledger now, for instance after the clock was set or a dead letter is to be sent again.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.wake.iter().for_each(|lane| lane.notify_one());
     }
 
     /// What was done since the start.
@@ -227,13 +239,12 @@ impl Notifier {
         let deadline = Instant::now() + patience;
         // The loop may have ended already; then nobody listens, and that is as good.
         let _ = self.stop.send(Some(deadline));
-        if let Some(mut delivery) = self.delivery.lock().await.take()
-            && tokio::time::timeout_at(deadline, &mut delivery)
-                .await
-                .is_err()
-        {
-            warn!("mails are still on their way at the deadline: they may arrive twice");
-            delivery.abort();
+        let lanes = std::mem::take(&mut *self.delivery.lock().await);
+        for mut lane in lanes {
+            if tokio::time::timeout_at(deadline, &mut lane).await.is_err() {
+                warn!("mails are still on their way at the deadline: they may arrive twice");
+                lane.abort();
+            }
         }
         let left = self.ledger.counts().await?;
         info!(
@@ -248,8 +259,6 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        if let Some(delivery) = self.delivery.get_mut().take() {
-            delivery.abort();
-        }
+        self.delivery.get_mut().iter().for_each(JoinHandle::abort);
     }
 }

@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row, Sqlite, Transaction};
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
-use super::entry::{Attempt, DeliveryState, Due, Entry, LedgerError, Recorded};
+use super::entry::{Attempt, DeliveryState, Entry, LedgerError, Recorded};
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
@@ -148,42 +148,6 @@ impl Ledger {
         })
     }
 
-    /// Notices whose time has come, the most urgent first, then the oldest decision; at most `limit`.
-    pub async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<Due>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT id, incident, reason, recipient, urgency, message_id, notice, eml, attempts
-             FROM sendable WHERE next_attempt_at_ms <= ?
-             ORDER BY urgency DESC, sequence LIMIT ?",
-        )
-        .bind(now_ms)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(statement("read what is due"))?;
-        Ok(rows
-            .iter()
-            .map(|row| Due {
-                id: row.get("id"),
-                incident: row.get("incident"),
-                reason: row.get("reason"),
-                recipient: row.get("recipient"),
-                urgency: row.get("urgency"),
-                message_id: row.get("message_id"),
-                notice: row.get("notice"),
-                eml: row.get("eml"),
-                attempts: row.get("attempts"),
-            })
-            .collect())
-    }
-
-    /// The earliest time at which [`Ledger::due`] will have something, ms.
-    pub async fn next_due_at_ms(&self) -> Result<Option<i64>, LedgerError> {
-        sqlx::query_scalar("SELECT min(next_attempt_at_ms) FROM sendable")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(statement("read the next due time"))
-    }
-
     /// Counts an attempt for each and says that it is under way, all durably when it returns; new
     /// messages are kept. Answers for each whether it may be made: one that does not wait may not.
     pub async fn mark_sending(&self, attempts: &[Attempt<'_>]) -> Result<Vec<bool>, LedgerError> {
@@ -237,20 +201,6 @@ impl Ledger {
         .execute(&self.pool)
         .await
         .map_err(statement("bring notices nearer"))?;
-        Ok(done.rows_affected())
-    }
-
-    /// Puts attempts that a crash left open back in the queue, and says how many. Their mail may have
-    /// gone out: the second copy carries the same Message-ID, and that is all SMTP allows.
-    pub async fn requeue(&self) -> Result<u64, LedgerError> {
-        let done = sqlx::query(
-            "UPDATE notices SET state = 'queued', next_attempt_at_ms = 0,
-                    last_error = 'the engine stopped during an attempt'
-             WHERE state = 'sending'",
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(statement("requeue open attempts"))?;
         Ok(done.rows_affected())
     }
 

@@ -8,6 +8,7 @@ mod copy;
 mod digest;
 mod entry;
 mod history;
+mod lane;
 mod ledger;
 mod operator;
 mod outcome;
@@ -25,4 +26,5 @@ pub use history::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, Filter, History, HistoryError,
     HistoryRow, NOTICES, Page, TABLES, TRIGGER_MOVES, TRIGGERS, Table, Value,
 };
+pub use lane::Lane;
 pub use ledger::Ledger;

@@ -28,7 +28,7 @@ async fn sending(ledger: &Ledger, id: &str) -> bool {
 
 async fn due_ids(ledger: &Ledger, now_ms: i64) -> Vec<String> {
     ledger
-        .due(now_ms, 100)
+        .due(now_ms, 100, &Lane::ALL)
         .await
         .unwrap()
         .into_iter()
@@ -81,12 +81,12 @@ async fn survives_a_crash_between_sending_and_sent() {
 
     let ledger = Ledger::open(dir.path()).await.unwrap();
     assert_eq!(due_ids(&ledger, i64::MAX).await, Vec::<String>::new());
-    assert_eq!(ledger.requeue().await.unwrap(), 1);
-    let due = ledger.due(0, 10).await.unwrap();
+    assert_eq!(ledger.requeue(&Lane::ALL).await.unwrap(), 1);
+    let due = ledger.due(0, 10, &Lane::ALL).await.unwrap();
     assert_eq!((due[0].id.as_str(), due[0].attempts), ("a", 1));
     assert!(sending(&ledger, "a").await);
     assert!(ledger.mark_sent("a", 5_000).await.unwrap());
-    assert_eq!(ledger.requeue().await.unwrap(), 0);
+    assert_eq!(ledger.requeue(&Lane::ALL).await.unwrap(), 0);
     let row = &ledger.list(Some(DeliveryState::Sent), 10, 0).await.unwrap()[0];
     assert_eq!(
         (row.attempts, row.settled_at_ms, row.last_error.as_ref()),
@@ -105,7 +105,10 @@ async fn retries_at_the_time_given_and_dies_when_told() {
         .await
         .unwrap();
     assert_eq!(due_ids(&ledger, 8_999).await, Vec::<String>::new());
-    assert_eq!(ledger.next_due_at_ms().await.unwrap(), Some(9_000));
+    assert_eq!(
+        ledger.next_due_at_ms(&Lane::ALL).await.unwrap(),
+        Some(9_000)
+    );
     assert_eq!(due_ids(&ledger, 9_000).await, ["a"]);
     sending(&ledger, "a").await;
     ledger
@@ -144,7 +147,7 @@ async fn only_dead_letters_are_resent() {
         ledger.resend("a", "duty", None, 5).await.unwrap(),
         Resent::Queued
     );
-    assert_eq!(ledger.due(0, 1).await.unwrap()[0].attempts, 0);
+    assert_eq!(ledger.due(0, 1, &Lane::ALL).await.unwrap()[0].attempts, 0);
 }
 
 #[tokio::test]
@@ -164,7 +167,7 @@ async fn what_cannot_become_a_message_is_a_dead_letter_and_can_be_resent() {
         ledger.resend("a", "duty", None, 5).await.unwrap(),
         Resent::Queued
     );
-    let due = &ledger.due(0, 1).await.unwrap()[0];
+    let due = &ledger.due(0, 1, &Lane::ALL).await.unwrap()[0];
     assert_eq!((due.notice.as_slice(), &due.eml), (&b"notice a"[..], &None));
 }
 
@@ -190,12 +193,15 @@ async fn the_first_message_stays() {
             Some(attempt) => assert_eq!(ledger.mark_sending(&[attempt]).await.unwrap(), [true]),
         }
         assert_eq!(ledger.eml("a").await.unwrap().unwrap(), b"eml of a");
-        ledger.requeue().await.unwrap();
+        ledger.requeue(&Lane::ALL).await.unwrap();
     }
     let row = &ledger.list(None, 10, 0).await.unwrap()[0];
     assert_eq!(row.subject.as_deref(), Some("[告警] 体验卡 长沙"));
     assert_eq!(
-        ledger.due(0, 1).await.unwrap()[0].eml.as_ref().unwrap(),
+        ledger.due(0, 1, &Lane::ALL).await.unwrap()[0]
+            .eml
+            .as_ref()
+            .unwrap(),
         b"eml of a"
     );
     let stranger = Attempt { id: "b", ..later };

@@ -33,7 +33,9 @@ impl Told {
 pub(crate) fn asked(plan: &Plan, queries: &Queries) -> BTreeMap<Key, Told> {
     let mut rows = BTreeMap::new();
     for (index, kqi) in plan.book.kqis.iter().enumerate() {
-        let (version, updates) = queries.between(index, i64::MIN / 4, i64::MAX / 4, None);
+        let (version, updates) = queries
+            .between(index, i64::MIN / 4, i64::MAX / 4, None)
+            .unwrap();
         assert_eq!(version, plan.version);
         for update in updates {
             let key = (kqi.id.clone(), update.group.label.clone(), update.start_ms);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrysalis::alerting::Notice;
 use chrysalis::notify::{Composer, MailConfig};
-use chrysalis::store::{Attempt, DeliveryState, Due, Entry, Failed, Ledger};
+use chrysalis::store::{Attempt, DeliveryState, Due, Entry, Failed, Lane, Ledger};
 use tokio::runtime::Runtime;
 
 use crate::chance::Chance;
@@ -65,7 +65,9 @@ impl Outside {
     /// What a process does before it sends anything.
     pub(crate) fn begin(&mut self, chance: &mut Chance) -> Result<(), Died> {
         self.may_die(chance)?;
-        self.runtime.block_on(self.ledger.requeue()).unwrap();
+        self.runtime
+            .block_on(self.ledger.requeue(&Lane::ALL))
+            .unwrap();
         Ok(())
     }
 
@@ -93,7 +95,8 @@ impl Outside {
     /// outcome is written down, and the process may die before, inside and after the server's 250.
     pub(crate) fn deliver(&mut self, chance: &mut Chance, now_ms: i64) -> Result<(), Died> {
         loop {
-            let due = self.ledger.due(now_ms, IN_FLIGHT_MAX);
+            let all = Lane::ALL;
+            let due = self.ledger.due(now_ms, IN_FLIGHT_MAX, &all);
             let due = self.runtime.block_on(due).unwrap();
             if due.is_empty() {
                 return Ok(());

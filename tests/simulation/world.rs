@@ -424,6 +424,7 @@ impl World {
             let all = |mind: &Mind| {
                 mind.queries
                     .between(kqi, i64::MIN / 4, i64::MAX / 4, None)
+                    .unwrap()
                     .1
             };
             assert_eq!(all(mind), all(&calm), "seed {seed}: windows of KQI {kqi}");

@@ -21,7 +21,10 @@ const VALUES_DEFAULT: usize = 20;
     get,
     path = "/v1/health",
     tag = "kqis",
-    responses((status = 200, description = "in catalogue order", body = HealthsView))
+    responses(
+        (status = 200, description = "in catalogue order", body = HealthsView),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+    )
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
@@ -44,6 +47,7 @@ pub(in crate::api) async fn list(
     responses(
         (status = 200, description = "its layers with their KQIs", body = HealthView),
         (status = 404, description = "there is no such service", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn one(
@@ -79,6 +83,7 @@ pub(in crate::api) struct ContributionsQuery {
     responses(
         (status = 200, description = "by dimension, the largest share first", body = SharesView),
         (status = 404, description = "there is no such KQI", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn shares(
@@ -112,6 +117,7 @@ pub(in crate::api) async fn shares(
     responses(
         (status = 200, description = "the board", body = BoardView),
         (status = 404, description = "there is no such board", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn boards(

@@ -37,6 +37,7 @@ pub(in crate::api) struct KqisQuery {
         (status = 200, description = "in catalogue order", body = KqisView),
         (status = 400, description = "the query is wrong", body = ErrorBody),
         (status = 404, description = "the rule book has no such service or KQI", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
@@ -82,7 +83,10 @@ pub(in crate::api) async fn list(
     get,
     path = "/v1/services",
     tag = "kqis",
-    responses((status = 200, description = "in catalogue order", body = ServicesView))
+    responses(
+        (status = 200, description = "in catalogue order", body = ServicesView),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+    )
 )]
 pub(in crate::api) async fn services(
     State(server): State<Arc<Server>>,

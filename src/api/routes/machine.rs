@@ -13,6 +13,7 @@ use crate::api::openapi::document;
 use crate::api::router::{Server, now_ms};
 use crate::api::views::ErrorBody;
 use crate::metrics::{Metrics, Scrape};
+use crate::time::ahead_ms;
 
 /// Metrics in the Prometheus text format.
 #[utoipa::path(
@@ -22,6 +23,7 @@ use crate::metrics::{Metrics, Scrape};
     responses(
         (status = 200, description = "the page", body = String, content_type = "text/plain; version=0.0.4"),
         (status = 500, description = "the page could not be made", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn metrics(
@@ -32,6 +34,7 @@ pub(in crate::api) async fn metrics(
     let made = tokio::task::spawn_blocking(move || {
         server.state.metrics.page(&Scrape {
             now_ms: now_ms(),
+            clock_ahead_ms: ahead_ms(),
             snapshot: &snapshot,
             journal: &server.state.submitter.stats(),
             health: &server.state.health.now(),

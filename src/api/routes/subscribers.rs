@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
 
 use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
@@ -142,10 +141,7 @@ pub(super) async fn note(
 pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
     let queries = server.state.queries.clone();
     let found = tokio::task::spawn_blocking(move || queries.subscribers(inquiry)).await;
-    found.ok().flatten().ok_or_else(|| {
-        let words = "the workers do not answer now, try again";
-        ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "workers_late", words)
-    })
+    found.ok().flatten().ok_or_else(ApiError::workers_late)
 }
 
 /// The messages that a trigger's trouble concerns; none where it is not about messages.

@@ -358,9 +358,8 @@ async fn is_regional(
     let (from_ms, to_ms) = (*first_ms, last_ms.saturating_add(1));
     let queries = server.state.queries.clone();
     let asked = tokio::task::spawn_blocking(move || queries.between(at, from_ms, to_ms, None));
-    let (_, windows) = asked
-        .await
-        .map_err(|_| ApiError::internal("the workers could not be asked about windows"))?;
+    let asked = asked.await.ok().flatten();
+    let (_, windows) = asked.ok_or_else(ApiError::workers_late)?;
     let is_there = |values: &[(String, String)]| {
         values.iter().all(|(name, value)| match name.as_str() {
             "city" => value == city,

@@ -152,9 +152,10 @@ impl Question {
                 });
             }
             let end_ms = at_ms.saturating_add(slice_ms).min(self.to_ms);
-            let (version, windows) =
-                self.queries
-                    .between(self.index, at_ms, end_ms, self.group.as_deref());
+            let (version, windows) = self
+                .queries
+                .between(self.index, at_ms, end_ms, self.group.as_deref())
+                .ok_or_else(ApiError::workers_late)?;
             if version != self.version && !windows.is_empty() {
                 return Err(ApiError::retry_later(
                     axum::http::StatusCode::SERVICE_UNAVAILABLE,

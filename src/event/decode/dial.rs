@@ -12,9 +12,11 @@ impl Decoder {
             && line.starts_with(scan::HEAD)
             && let Some(event) = scan::dial_test(line)
         {
+            self.within_bounds(line, || event.longest())?;
             return self.dial(&event, decoded);
         }
         let event: wire::DialTest<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         self.dial(&Dial::of(&event), decoded)?;
         note_unknown(&event.unknown, decoded);
         Ok(())

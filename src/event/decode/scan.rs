@@ -38,6 +38,30 @@ pub(super) struct Dial<'a> {
     pub(super) parts: Option<i64>,
 }
 
+impl Dial<'_> {
+    /// As [`wire::DialTest::longest`].
+    pub(super) fn longest(&self) -> (&'static str, usize) {
+        let texts = [
+            ("service", self.service),
+            ("channel", self.channel),
+            ("city", self.city),
+            ("network", self.network),
+            ("probe", self.probe),
+            ("target", self.target),
+            ("step", self.step),
+            ("code", self.code),
+            ("source", self.source),
+        ];
+        let bytes = texts.map(|(field, text)| (field, text.map_or(0, str::len)));
+        // The first of equally long ones.
+        bytes
+            .into_iter()
+            .rev()
+            .max_by_key(|(_, bytes)| *bytes)
+            .unwrap_or_default()
+    }
+}
+
 /// A kept dimension of `dial_test`, found by name once and not for every line.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Dimension {

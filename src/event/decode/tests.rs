@@ -26,6 +26,7 @@ fn layout() -> Arc<Layout> {
 fn decode(input: &str) -> Decoded {
     let limits = DecodeLimits {
         line_bytes_max: 400,
+        text_bytes_max: 200,
         ts_ms_max: Some(2_000_000_000_000),
     };
     Decoder::new(layout(), limits).decode(input.as_bytes())
@@ -213,6 +214,45 @@ fn every_class_of_refusal_shows_its_message() {
         TooLong,
         "line of 430 bytes is longer than the limit of 400",
     );
+    let long = "x".repeat(201);
+    for (field, line) in [
+        (
+            "city",
+            format!(
+                r#"{{"type":"dial_test","ts":1,"service":"sms_hall","city":"{long}","ok":true}}"#
+            ),
+        ),
+        (
+            "city",
+            format!(
+                r#"{{"ts":1,"type":"dial_test","service":"sms_hall","city":"{long}","ok":true}}"#
+            ),
+        ),
+        (
+            "dims",
+            format!(r#"{{"type":"gauge","ts":1,"name":"g","value":1,"dims":{{"{long}":"x"}}}}"#),
+        ),
+        (
+            "path",
+            format!(
+                r#"{{"type":"complaint","ts":1,"serial":"S","path":["a","{}"]}}"#,
+                &long[2..]
+            ),
+        ),
+        (
+            "source",
+            format!(r#"{{"type":"mms_submit","ts":1,"message_id":"m","source":"{long}"}}"#),
+        ),
+    ] {
+        let words =
+            format!("field `{field}` has a text of 201 bytes, longer than the limit of 200");
+        refused(&line, LongText, &words);
+    }
+    let longest = "长".repeat(66);
+    let line = format!(
+        r#"{{"type":"dial_test","ts":1,"service":"sms_hall","city":"{longest}","ok":true}}"#
+    );
+    assert_eq!(decode(&line).batch.events, 1, "as long as a text may be");
     refused(
         r#"{"type":"gauge","ts":1,"name":"g","value":9000000000001}"#,
         BadValue,

@@ -12,6 +12,7 @@ use crate::event::{
 impl Decoder {
     pub(super) fn complaint(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::Complaint<'_> = parse(line, self.parser)?;
+        self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         self.known_service(text(&event.service))?;
         let word = text(&event.state).unwrap_or("filed");

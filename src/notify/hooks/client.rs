@@ -127,6 +127,12 @@ impl Hooks {
         })
     }
 
+    /// The recipients that they are in the ledger.
+    pub(in crate::notify) fn recipients(&self) -> Vec<String> {
+        let names = self.all.keys();
+        names.map(|name| format!("{RECIPIENT}{name}")).collect()
+    }
+
     /// What an epoch's decisions are to each webhook: a notice once, whoever else is mailed it.
     pub(in crate::notify) fn entries(
         &self,

@@ -226,15 +226,19 @@ async fn gives_up_with_a_reason_and_can_be_told_to_resend() {
 }
 
 #[tokio::test]
-async fn too_many_waiting_become_dead_letters_oldest_first() {
+async fn too_many_waiting_that_no_digest_can_tell_become_dead_letters_oldest_first() {
     let mut bench = Bench::new().await;
-    bench.config.queued_max = 2;
     bench.memory.fail_with(vec![failure(Failure::Setup); 9]);
     let notifier = bench.start().await;
     notifier
         .decide(1, &(0..5).map(numbered).collect::<Vec<_>>())
         .await
         .unwrap();
+    // They are messages of their own by now.
+    bench.until_failed(&notifier, 5).await;
+    drop(notifier);
+    bench.config.queued_max = 2;
+    let notifier = bench.start().await;
     bench.until(DeliveryState::Dead, 3).await;
     assert_eq!(notifier.counts().shed, 3);
     let dead = bench

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::alerting::{Feedback, NoticeReason};
 use crate::notify::testing::{START_MS, later, notice, text};
+use crate::notify::tests::delivering::numbered;
 use crate::notify::{
     Composer, HookConfig, HookEvent, Hooks, MailConfig, Mailer, Memory, Notifier, Told,
 };
@@ -183,6 +184,52 @@ async fn what_is_decided_is_told_once_in_order_and_signed() {
     notifier.shutdown(Duration::from_secs(2)).await.unwrap();
     assert_eq!(receiver.heard.lock().unwrap().len(), 4);
     assert_eq!(notifier.counts().webhooks, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_hangs_holds_up_neither_mails_nor_others() {
+    // It takes connections, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let well = receiver(&[]).await;
+    let hook = |name: &str, url: &str| HookConfig {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        key_file: None,
+        ca_file: None,
+        events: vec![HookEvent::Alert],
+        timeout_s: 60,
+    };
+    let hooks = Hooks::open(&[hook("hangs", &url), hook("well", &well.url)]).unwrap();
+    let config = MailConfig::default();
+    let composer = Composer::new(&config).unwrap();
+    let memory = Arc::new(Memory::default());
+    let ledger = Ledger::in_memory().await.unwrap();
+    let (mailer, clock) = (
+        Mailer::Memory(memory.clone()),
+        Arc::new(crate::time::now_ms),
+    );
+    let notifier = Notifier::start_with(composer, hooks, ledger, mailer, config, clock);
+    let notifier = notifier.await.unwrap();
+    // More than are sent at a time, of different threads.
+    let told: Vec<_> = (0..12).map(numbered).collect();
+    notifier.decide(1, &told).await.unwrap();
+    assert_eq!(until(&well.heard, 12).await.len(), 12);
+    for _ in 0..500 {
+        if memory.sent().len() == 12 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(memory.sent().len(), 12);
+    let counts = notifier.counts();
+    assert_eq!((counts.webhooks, counts.in_flight), (12, 4), "{counts:?}");
+    let left = notifier.shutdown(Duration::from_millis(200)).await.unwrap();
+    assert_eq!(
+        left.queued + left.sending,
+        12,
+        "they are told once it answers"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

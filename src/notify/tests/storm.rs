@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::delivering::{Bench, failure, numbered};
 use crate::notify::testing::{START_MS, notice};
 use crate::notify::{Clock, Failure, Mailer, Notifier};
+use crate::rules::Severity;
 use crate::store::{DeliveryState, Ledger, Resent};
 
 async fn until_sent(ledger: &Ledger, count: u64) {
@@ -40,6 +41,43 @@ async fn a_storm_is_written_down_at_once_and_composed_afterwards() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 500);
+}
+
+#[tokio::test]
+async fn a_storm_that_is_more_than_may_wait_is_told_by_digests_and_not_given_up() {
+    let mut bench = Bench::new().await;
+    bench.config.queued_max = 20;
+    // All are written down before anybody delivers.
+    let composer = crate::notify::Composer::new(&bench.config).unwrap();
+    let storm: Vec<_> = (0..200)
+        .map(|number| {
+            let mut notice = numbered(number);
+            notice.alert.severity = Severity::Critical;
+            notice.recipient.email = format!("{}@example.com", ["a", "b"][number as usize % 2]);
+            notice
+        })
+        .collect();
+    let entries: Vec<_> = storm.iter().map(|notice| composer.entry(notice)).collect();
+    bench.ledger.record(1, &entries).await.unwrap();
+    let notifier = bench.start().await;
+    for _ in 0..2_000 {
+        bench.now_ms.fetch_add(1_000, Ordering::SeqCst);
+        notifier.wake();
+        if bench.ledger.counts().await.unwrap().queued == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let counts = bench.ledger.counts().await.unwrap();
+    assert_eq!((counts.queued, counts.dead), (0, 0));
+    assert_eq!(notifier.counts().shed, 0);
+    let sent = bench.memory.sent();
+    assert!(sent.len() <= 22, "{} mails", sent.len());
+    for reader in ["a@example.com", "b@example.com"] {
+        assert!(sent.iter().any(|mail| mail.to == reader), "{reader}");
+    }
+    // Every one of them ends with the mail that told it.
+    assert!(counts.sent >= 200, "{counts:?}");
 }
 
 #[tokio::test]
