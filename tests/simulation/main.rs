@@ -10,6 +10,7 @@
 )]
 
 mod chance;
+mod judge;
 mod machine;
 mod memory;
 mod outside;

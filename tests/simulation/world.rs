@@ -1,6 +1,6 @@
 //! One seed: random actions, deaths of process and machine in between, and what must hold at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use chrysalis::alerting::Notice;
 use chrysalis::journal::{Epoch, FakeDisk, JournalError, Position, Reader, Record};
 
 use crate::chance::Chance;
+use crate::judge::{self, Batches};
 use crate::machine::{CHECKPOINTS, JOURNAL, Machine, Mind};
 use crate::outside::Outside;
 use crate::story::{self, BEGIN_MS};
@@ -37,10 +38,11 @@ pub(crate) struct Happened {
     died_after_250: usize,
     late: usize,
     reclassified: usize,
+    endings: usize,
 }
 
 impl Happened {
-    fn counts(&mut self) -> [&mut usize; 20] {
+    fn counts(&mut self) -> [&mut usize; 21] {
         [
             &mut self.kills,
             &mut self.crashes,
@@ -62,6 +64,7 @@ impl Happened {
             &mut self.died_after_250,
             &mut self.late,
             &mut self.reclassified,
+            &mut self.endings,
         ]
     }
 
@@ -88,7 +91,7 @@ pub(crate) struct World {
     /// The journal as far as it was read while it was durable.
     history: Vec<Record>,
     /// Batches that a producer was told are kept.
-    acknowledged: BTreeSet<(String, u64)>,
+    acknowledged: Batches,
     /// Batches that got no answer: the producer tries again.
     unanswered: Vec<Record>,
     next_sequence: BTreeMap<String, u64>,
@@ -110,7 +113,7 @@ impl World {
             outside,
             machine: None,
             history: Vec::new(),
-            acknowledged: BTreeSet::new(),
+            acknowledged: Batches::new(),
             unanswered: Vec::new(),
             next_sequence: BTreeMap::new(),
             event_ms: BEGIN_MS,
@@ -255,7 +258,7 @@ impl World {
 
     /// A producer repeats its newest batch, which was acknowledged.
     fn repeat(&mut self) {
-        let newest = self.acknowledged.iter().next_back().cloned();
+        let newest = self.acknowledged.keys().next_back().cloned();
         let Some(newest) = newest else { return };
         let again = story::batch(&mut self.chance, self.event_ms, Some(newest));
         let committed = self.commit(vec![again], false);
@@ -271,15 +274,12 @@ impl World {
         let answers = self.commit(records, close);
         for (index, record) in kept.into_iter().enumerate() {
             let answered = answers.as_ref().is_some_and(|all| all[index].is_some());
-            match &record {
-                Record::Batch {
-                    producer: Some(producer),
-                    ..
-                } if answered => {
-                    self.acknowledged.insert(producer.clone());
+            match judge::batch(&record) {
+                Some((producer, lines)) if answered => {
+                    self.acknowledged.insert(producer, lines);
                 }
-                Record::Batch { .. } => self.unanswered.push(record),
-                _ => {}
+                Some(_) => self.unanswered.push(record),
+                None => {}
             }
         }
         // In the order of their sequences, as producers try again.
@@ -394,23 +394,10 @@ impl World {
 
     fn compare(&mut self) {
         let seed = self.seed;
-        let mut sequences = BTreeSet::new();
-        for record in &self.history {
-            if let Record::Batch {
-                producer: Some(producer),
-                ..
-            } = record
-            {
-                assert!(
-                    sequences.insert(producer.clone()),
-                    "seed {seed}: {producer:?} twice"
-                );
-            }
-        }
-        assert!(
-            self.acknowledged.is_subset(&sequences),
-            "seed {seed}: acknowledged and lost: {:?}",
-            self.acknowledged.difference(&sequences)
+        judge::kept(
+            &self.acknowledged,
+            &judge::batches(&self.history, seed),
+            seed,
         );
         let (calm, notices) = undisturbed(&self.history);
         let machine = self.machine.as_ref().unwrap();
@@ -419,6 +406,8 @@ impl World {
         assert_eq!(disturbed.alerts, wanted.alerts, "seed {seed}: alerts");
         assert_eq!(disturbed.triggers, wanted.triggers, "seed {seed}: triggers");
         assert_eq!(disturbed.watermarks, wanted.watermarks, "seed {seed}");
+        let alerts = &disturbed.alerts;
+        self.happened.endings += judge::endings(notices.values(), alerts, seed);
         let plan = calm.plan().unwrap();
         for kqi in 0..plan.book.kqis.len() {
             let all = |mind: &Mind| {

@@ -1,0 +1,76 @@
+//! What must hold at the end of every run, whatever happened in it: said about the run itself and not against
+//! another run of the same engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrysalis::alerting::{Alert, AlertState, Notice, NoticeReason};
+use chrysalis::journal::Record;
+
+/// Batches by producer and sequence, with their lines.
+pub(crate) type Batches = BTreeMap<(String, u64), Bytes>;
+
+/// The batches of a journal; none may be there twice.
+pub(crate) fn batches(history: &[Record], seed: u64) -> Batches {
+    let mut batches = Batches::new();
+    for record in history {
+        if let Some((producer, lines)) = batch(record) {
+            let before = batches.insert(producer.clone(), lines);
+            assert!(before.is_none(), "seed {seed}: {producer:?} twice");
+        }
+    }
+    batches
+}
+
+/// The identity and the lines of a batch.
+pub(crate) fn batch(record: &Record) -> Option<((String, u64), Bytes)> {
+    match record {
+        Record::Batch {
+            producer: Some(producer),
+            lines,
+            ..
+        } => Some((producer.clone(), lines.plain().unwrap())),
+        _ => None,
+    }
+}
+
+/// Everything that was acknowledged is kept, and as it was sent.
+pub(crate) fn kept(acknowledged: &Batches, kept: &Batches, seed: u64) {
+    for (producer, lines) in acknowledged {
+        let found = kept.get(producer);
+        let found = found.unwrap_or_else(|| panic!("seed {seed}: {producer:?} is lost"));
+        assert_eq!(found, lines, "seed {seed}: {producer:?} was kept otherwise");
+    }
+}
+
+/// Whoever was told that something fires, and it fires no more, was told that it ended. Gives how many were.
+pub(crate) fn endings<'a>(
+    told: impl Iterator<Item = &'a Notice> + Clone,
+    alerts: &[Arc<Alert>],
+    seed: u64,
+) -> usize {
+    let firing: BTreeSet<&str> = alerts
+        .iter()
+        .filter(|alert| alert.state == AlertState::Firing)
+        .map(|alert| alert.incident.as_str())
+        .collect();
+    let of = |notice: &'a Notice| (&notice.alert.incident, &notice.recipient.email);
+    let is_ending = |notice: &&Notice| {
+        matches!(
+            notice.reason,
+            NoticeReason::Resolved | NoticeReason::Corrected | NoticeReason::RuleChanged
+        )
+    };
+    let ended: BTreeSet<_> = told.clone().filter(is_ending).map(of).collect();
+    let first = told.filter(|notice| notice.reason == NoticeReason::First);
+    let over = first.filter(|notice| !firing.contains(notice.alert.incident.as_str()));
+    over.map(|notice| {
+        let (incident, reader) = of(notice);
+        assert!(
+            ended.contains(&(incident, reader)),
+            "seed {seed}: {reader} was told of {incident}, and not that it is over"
+        );
+    })
+    .count()
+}
