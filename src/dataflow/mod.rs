@@ -27,6 +27,7 @@ mod key;
 mod limits;
 mod message;
 mod panes;
+mod pile;
 mod pool;
 mod questions;
 mod retell;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::dataflow::pile::Pile;
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
 use crate::dataflow::update::{Cut, WindowUpdate};
@@ -136,7 +137,6 @@ pub struct Feed<T> {
     desks: Vec<Desk>,
     in_flight: SyncSender<InFlight<T>>,
     next_epoch: Epoch,
-    next_desk: usize,
 }
 
 /// Gives cuts, in order.
@@ -221,7 +221,6 @@ impl<T: Send + 'static> Dataflow<T> {
                 desks,
                 in_flight: in_flight_in,
                 next_epoch,
-                next_desk: 0,
             },
             cuts: Cuts {
                 reports,
@@ -243,10 +242,22 @@ impl<T> Feed<T> {
         self.next_epoch
     }
 
-    /// Hands an epoch to the workers and returns its number; waits while too many are in flight.
+    /// Hands a whole epoch to the workers; waits while too many are in flight.
     ///
     /// False means that the cuts are no longer taken.
-    pub fn submit(&mut self, input: EpochInput, tag: T) -> bool {
+    pub fn submit(&mut self, mut input: EpochInput, tag: T) -> bool {
+        let work = std::mem::take(&mut input.work);
+        let Some(pile) = self.begin(input, work.len(), tag) else {
+            return false;
+        };
+        work.into_iter().all(|work| pile.add(work))
+    }
+
+    /// Begins an epoch whose work comes bit by bit, after that of `input`: the workers take it as it comes, and
+    /// the epoch ends when the pile is dropped. Waits while too many epochs are in flight.
+    ///
+    /// `None` means that the cuts are no longer taken.
+    pub fn begin(&mut self, input: EpochInput, ahead_max: usize, tag: T) -> Option<Pile> {
         let epoch = self.next_epoch;
         let EpochInput {
             now_ms,
@@ -255,6 +266,7 @@ impl<T> Feed<T> {
             end,
             checkpoint,
         } = input;
+        let (pile, supply) = Pile::new(ahead_max.max(work.len()));
         if self
             .in_flight
             .send(InFlight {
@@ -265,20 +277,15 @@ impl<T> Feed<T> {
             })
             .is_err()
         {
-            return false;
+            return None;
         }
         self.next_epoch += 1;
-        let mut shares: Vec<Vec<Work>> = self.desks.iter().map(|_| Vec::new()).collect();
-        for work in work {
-            shares[self.next_desk].push(work);
-            self.next_desk = (self.next_desk + 1) % self.desks.len();
-        }
-        for (desk, work) in self.desks.iter().zip(shares) {
+        for desk in &self.desks {
             let share = Share {
                 epoch,
                 now_ms,
                 plan: plan.clone(),
-                work,
+                work: supply.clone(),
                 end,
                 checkpoint,
             };
@@ -286,7 +293,8 @@ impl<T> Feed<T> {
             let _ = desk.mail.send(Mail::Epoch(share));
             desk.thread.unpark();
         }
-        true
+        let all = work.into_iter().all(|work| pile.add(work));
+        all.then_some(pile)
     }
 }
 

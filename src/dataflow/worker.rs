@@ -13,6 +13,7 @@ use crate::dataflow::combine::Combiner;
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
+use crate::dataflow::pile::Supply;
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{Counts, DataflowConfig, Epoch, TicketHeard, Watermarks, WindowUpdate};
@@ -21,6 +22,10 @@ use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
 const PARK_MAX: Duration = Duration::from_millis(500);
+
+/// A worker that has much to decode looks after the epochs before it this often: the others wait for what it
+/// owes them.
+const STEP_EVENTS: u64 = 8_000;
 
 /// What a worker can be told.
 pub(super) enum Mail {
@@ -37,7 +42,7 @@ pub(super) struct Share {
     pub(super) epoch: Epoch,
     pub(super) now_ms: i64,
     pub(super) plan: Option<Arc<Plan>>,
-    pub(super) work: Vec<Work>,
+    pub(super) work: Supply,
     pub(super) end: bool,
     /// The state is wanted as of the end of this epoch.
     pub(super) checkpoint: bool,
@@ -85,7 +90,7 @@ pub(super) fn run(
     let mut graph = build(worker, config, reports, restored);
     loop {
         match mailbox.try_recv() {
-            Ok(Mail::Epoch(share)) => desk.feed(share, &mut graph),
+            Ok(Mail::Epoch(share)) => desk.feed(share, &mut graph, worker),
             Ok(Mail::Ask(question)) => answer(question, &graph),
             Err(TryRecvError::Empty) => {
                 worker.step_or_park(Some(PARK_MAX));
@@ -134,7 +139,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn feed(&mut self, share: Share, graph: &mut Graph) {
+    fn feed(&mut self, share: Share, graph: &mut Graph, worker: &mut Worker) {
         let Share {
             epoch,
             now_ms,
@@ -156,8 +161,13 @@ impl Desk {
         }
         let mut notes = Notes::default();
         if let Some(plan) = self.plan.clone() {
-            for work in work {
+            let mut stepped = 0;
+            while let Some(work) = work.next() {
                 self.take(work, &plan, graph, &mut notes);
+                if notes.events >= stepped + STEP_EVENTS {
+                    stepped = notes.events;
+                    worker.step();
+                }
             }
             let heard = &mut self.heard;
             self.combiner.drain(|at, measure| {

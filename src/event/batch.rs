@@ -4,6 +4,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::{FxHashMap, FxHasher};
 use serde::{Deserialize, Serialize};
 
@@ -85,29 +86,38 @@ impl Batch {
 ///
 /// Judgement: three times the tuples of 100,000 keys, and some tens of megabytes.
 const REMEMBERED_MAX: usize = 1 << 18;
+/// Bytes of their keys, likewise: a producer may make every value as long as a line. Judgement: 256 B a tuple.
+const KEYS_BYTES_MAX: usize = 1 << 26;
 
 /// Finds the number of a tuple by its values as they stand in the line: a known tuple costs one look-up
 /// and no allocation, in this batch or a later one.
+///
+/// With many tuples a look-up costs what it waits for memory: all that it compares and changes lies in the
+/// table's slot and in one stretch of `keys`.
 #[derive(Clone, Debug, Default)]
 pub struct TupleTable {
-    /// Indices into `known`, by the hash of the key there.
-    numbers: HashTable<u32>,
-    known: Vec<Known>,
-    /// Encoded values of all known tuples, one after the other.
+    known: HashTable<Known>,
+    /// Keys of all known tuples, one after the other.
     keys: Vec<u8>,
+    /// All known tuples.
+    remembered: Vec<Arc<Tuple>>,
     /// Tuples of this batch.
     tuples: Vec<Arc<Tuple>>,
-    batch: u64,
+    batch: u32,
 }
 
 /// A tuple that was met.
 #[derive(Clone, Debug)]
 struct Known {
-    tuple: Arc<Tuple>,
+    /// Of its key.
     hash: u64,
-    key: std::ops::Range<usize>,
+    /// Where its key begins, and how long it is.
+    key: usize,
+    key_bytes: u32,
+    /// Its place among all that are remembered.
+    at: u32,
     /// The batch that met it last, and its number in that.
-    batch: u64,
+    batch: u32,
     number: u32,
 }
 
@@ -119,64 +129,66 @@ impl TupleTable {
         bound: Bound,
         values: impl Iterator<Item = Borrowed<'a>> + Clone,
     ) -> u32 {
+        let head = head_of(stream, bound);
         let mut hasher = FxHasher::default();
         hasher.write_u64(bound.to_bits().wrapping_add(stream as u64));
         values.clone().for_each(|value| value.hash(&mut hasher));
         let hash = hasher.finish();
-        let (known, keys) = (&self.known, &self.keys);
-        let found = self.numbers.find(hash, |index| {
-            let known = &known[*index as usize];
-            known.hash == hash
-                && known.tuple.stream == stream
-                && known.tuple.bound == bound
-                && is_key_of(&keys[known.key.clone()], values.clone())
-        });
-        let index = match found {
-            Some(index) => *index,
-            None => self.remember(stream, bound, values, hash),
+        let keys = &self.keys;
+        let is_same = |known: &Known| {
+            let key = &keys[known.key..known.key + known.key_bytes as usize];
+            let rest = key.strip_prefix(&head);
+            known.hash == hash && rest.is_some_and(|rest| is_key_of(rest, values.clone()))
         };
-        let known = &mut self.known[index as usize];
+        let entry = self.known.entry(hash, is_same, |known| known.hash);
+        let known = match entry {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let key = self.keys.len();
+                self.keys.extend(head);
+                let encode = |value: Borrowed<'a>| value.encode(&mut self.keys);
+                values.clone().for_each(encode);
+                let owned = values.map(DimensionValue::from);
+                let tuple = Tuple::new(stream, bound, owned.collect());
+                self.remembered.push(Arc::new(tuple));
+                let known = Known {
+                    hash,
+                    key,
+                    key_bytes: (self.keys.len() - key) as u32,
+                    at: self.remembered.len() as u32 - 1,
+                    // Not of this one yet.
+                    batch: self.batch.wrapping_sub(1),
+                    number: 0,
+                };
+                vacant.insert(known).into_mut()
+            }
+        };
         if known.batch != self.batch {
             known.batch = self.batch;
             known.number = self.tuples.len() as u32;
-            self.tuples.push(known.tuple.clone());
+            self.tuples.push(self.remembered[known.at as usize].clone());
         }
         known.number
     }
 
     /// Hands out the tuples of this batch, in order of first appearance, and begins the next.
     pub fn take(&mut self) -> Vec<Arc<Tuple>> {
-        self.batch += 1;
         let tuples = std::mem::take(&mut self.tuples);
-        if self.known.len() > REMEMBERED_MAX {
-            *self = TupleTable::default();
+        let fits = self.remembered.len() <= REMEMBERED_MAX && self.keys.len() <= KEYS_BYTES_MAX;
+        match self.batch.checked_add(1) {
+            Some(batch) if fits => self.batch = batch,
+            // A number that comes again would be taken for one of this batch.
+            _ => *self = TupleTable::default(),
         }
         tuples
     }
+}
 
-    fn remember<'a>(
-        &mut self,
-        stream: Stream,
-        bound: Bound,
-        values: impl Iterator<Item = Borrowed<'a>> + Clone,
-        hash: u64,
-    ) -> u32 {
-        let begin = self.keys.len();
-        let owned = values.clone().map(DimensionValue::from);
-        values.for_each(|value| value.encode(&mut self.keys));
-        self.known.push(Known {
-            tuple: Arc::new(Tuple::new(stream, bound, owned.collect())),
-            hash,
-            key: begin..self.keys.len(),
-            // Of no batch yet.
-            batch: u64::MAX,
-            number: 0,
-        });
-        let (index, known) = (self.known.len() as u32 - 1, &self.known);
-        self.numbers
-            .insert_unique(hash, index, |index| known[*index as usize].hash);
-        index
-    }
+/// What a key begins with.
+fn head_of(stream: Stream, bound: Bound) -> [u8; 9] {
+    let mut head = [stream as u8; 9];
+    head[1..].copy_from_slice(&bound.to_bits().to_le_bytes());
+    head
 }
 
 /// A dimension value that borrows from the line.
