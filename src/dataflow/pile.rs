@@ -35,3 +35,50 @@ impl Supply {
         take.recv().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn piece(first_line: u64) -> Work {
+        Work::Lines {
+            lines: Default::default(),
+            first_line,
+            limits: None,
+        }
+    }
+
+    #[test]
+    fn every_piece_is_taken_once_and_the_end_is_told_to_all() {
+        let (pile, supply) = Pile::new(2);
+        let takers: Vec<_> = (0..3)
+            .map(|_| {
+                let supply = supply.clone();
+                std::thread::spawn(move || {
+                    let taken = std::iter::from_fn(|| supply.next());
+                    let number = |work| match work {
+                        Work::Lines { first_line, .. } => first_line,
+                        Work::Decoded { .. } => u64::MAX,
+                    };
+                    taken.map(number).collect::<Vec<u64>>()
+                })
+            })
+            .collect();
+        // More than it holds: it waits for the takers.
+        assert!((0..100).all(|number| pile.add(piece(number))));
+        drop(pile);
+        let taken = takers.into_iter().flat_map(|taker| taker.join().unwrap());
+        let taken: Vec<u64> = taken.collect();
+        assert_eq!(taken.len(), 100);
+        assert_eq!(taken.into_iter().collect::<BTreeSet<_>>().len(), 100);
+    }
+
+    #[test]
+    fn a_pile_that_nobody_takes_from_is_told() {
+        let (pile, supply) = Pile::new(1);
+        drop(supply);
+        assert!(!pile.add(piece(0)));
+    }
+}
