@@ -58,7 +58,11 @@ async fn h1_a_trigger_names_the_windows_that_caused_it_and_the_tickets_that_tell
             .await;
         assert_eq!(
             (&row["value"], &row["score"], &row["window_start_ms"]),
-            (&window["value"], &window["score"], &window["window_start_ms"]),
+            (
+                &window["value"],
+                &window["score"],
+                &window["window_start_ms"]
+            ),
             "{kqi} {group}"
         );
         assert!(
@@ -104,7 +108,11 @@ async fn h3_what_is_wrong_on_three_layers_is_asked_of_three_departments() {
     demands.sort_unstable();
     assert_eq!(
         demands,
-        [("experience", "DATA"), ("network", "NET"), ("platform", "BSC")]
+        [
+            ("experience", "DATA"),
+            ("network", "NET"),
+            ("platform", "BSC")
+        ]
     );
     let health = engine.get("/v1/health/mobile_newspaper").await;
     let layers: Vec<&str> = all(&health, "layers")
@@ -164,7 +172,10 @@ async fn h12_probes_and_complaints_of_one_branch_confirm_each_other_and_press_mo
     let path = "/v1/triggers?service=mobile_newspaper";
     let both = |answer: &Value| {
         let triggers = all(answer, "triggers");
-        triggers.len() == 2 && triggers.iter().all(|trigger| !trigger["crossing"].is_null())
+        triggers.len() == 2
+            && triggers
+                .iter()
+                .all(|trigger| !trigger["crossing"].is_null())
     };
     let asked = engine.until(path, both).await;
     let of = |city: &str| {
@@ -218,9 +229,7 @@ async fn e6_eight_collection_sources_are_taken_and_each_is_counted() {
         .tell(&series(MONDAY + 9 * HOUR, MINUTE, 90, &probe))
         .await;
     let survey = json!({"type": "gauge", "name": "satisfaction", "value": 85, "dims": {"service": "web_hall", "city": "长沙"}});
-    engine
-        .tell(&series(MONDAY + 9 * HOUR, 0, 1, &survey))
-        .await;
+    engine.tell(&series(MONDAY + 9 * HOUR, 0, 1, &survey)).await;
     engine.pass(MONDAY + 7 * DAY).await;
     for (count, channel) in (50..).zip(channels) {
         let row = engine

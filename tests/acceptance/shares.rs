@@ -105,9 +105,17 @@ async fn h32_the_own_services_share_of_a_month_stands_beside_what_explains_it() 
 async fn g12_charges_are_44_percent_of_all_complaints_and_products_and_service_41() {
     let engine = Engine::start().await;
     for (serial, path, count) in [
-        ("a", "投诉/数据业务/合作业务/梦网短信/资费/扣费/梦网扣费争议", 30),
+        (
+            "a",
+            "投诉/数据业务/合作业务/梦网短信/资费/扣费/梦网扣费争议",
+            30,
+        ),
         ("b", "数据业务/GPRS/资费原因/全部品牌/流量费争议", 58),
-        ("c", "投诉/数据业务/自有业务/彩铃/使用/定制/定制后无法使用", 52),
+        (
+            "c",
+            "投诉/数据业务/自有业务/彩铃/使用/定制/定制后无法使用",
+            52,
+        ),
         ("d", "数据业务/手机邮箱/软件原因/全部品牌/无法登录", 30),
         ("e", "投诉/数据业务/自有业务/手机报/营销/推荐/未经同意", 30),
     ] {
