@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 35] = [
+const SHIPPED: [(&str, &str); 36] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -30,6 +30,10 @@ const SHIPPED: [(&str, &str); 35] = [
     (
         "rules/knowledge.yaml",
         include_str!("../../rules/knowledge.yaml"),
+    ),
+    (
+        "rules/dial_tests.yaml",
+        include_str!("../../rules/dial_tests.yaml"),
     ),
     ("rules/leaves.yaml", include_str!("../../rules/leaves.yaml")),
     (

@@ -12,6 +12,7 @@ use crate::dataflow::message::{self, Message};
 use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
+use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Watermarks, pane_of};
 use crate::event::{Borrowed, DimensionValue, Record, Stream, Tuple};
 use crate::measure::Measure;
@@ -99,23 +100,27 @@ impl Entity {
         }
     }
 
-    /// Takes in a record; one of another kind of entity is not for it and is left out.
-    pub(super) fn absorb(&mut self, record: Record) {
+    /// Takes in a record; one of another kind of entity is not for it and is left out. False where it has no
+    /// room for more.
+    pub(super) fn absorb(&mut self, record: Record) -> bool {
         match (self, record) {
-            (Entity::Message(message), Record::Submit(event)) => message.submitted(event),
-            (Entity::Message(message), Record::Receipt(event)) => message.reported(event),
+            (Entity::Message(message), Record::Submit(event)) => return message.submitted(event),
+            (Entity::Message(message), Record::Receipt(event)) => return message.reported(event),
             (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
             (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
             _ => {}
         }
+        true
     }
 
-    /// The mark of the number whose messages it belongs to.
-    pub(super) fn number_mark(&self) -> Option<u64> {
-        match self {
-            Entity::Message(message) => subscriber::mark_of(message.number()),
+    /// The marks of the numbers whose messages it belongs to, each once or more often.
+    pub(super) fn number_marks(&self) -> impl Iterator<Item = u64> {
+        let message = match self {
+            Entity::Message(message) => Some(message),
             Entity::Connection(_) | Entity::Ticket(_) => None,
-        }
+        };
+        let numbers = message.into_iter().flat_map(Message::numbers);
+        numbers.filter_map(|number| subscriber::mark_of(Some(number)))
     }
 
     /// Holds the texts that many entities have in common once.
@@ -127,16 +132,26 @@ impl Entity {
         }
     }
 
-    /// The facts that follow from everything known, sorted.
-    pub(super) fn facts(&self, view: View<'_>) -> Vec<EntityFact> {
+    /// The facts that follow from everything known, sorted, and how many reports are earlier than what they
+    /// report on.
+    pub(super) fn facts(&self, view: View<'_>) -> (Vec<EntityFact>, u64) {
         let mut facts = Vec::new();
+        let mut early = 0;
         match self {
-            Entity::Message(message) => message.facts(view, &mut facts),
+            Entity::Message(message) => early = message.facts(view, &mut facts),
             Entity::Connection(holding) => holding.facts(view, &mut facts),
             Entity::Ticket(ticket) => ticket.facts(view, &mut facts),
         }
         facts.sort();
-        facts
+        (facts, early)
+    }
+
+    /// Who holds what, where it is worth a name.
+    pub(super) fn hold(&self, view: View<'_>) -> Option<HoldTold> {
+        match self {
+            Entity::Connection(holding) => holding.told(view),
+            Entity::Message(_) | Entity::Ticket(_) => None,
+        }
     }
 
     /// The event time at which the facts may change with no further record, if any, ms.
@@ -185,13 +200,24 @@ impl View<'_> {
         value: Option<f64>,
         value_of: impl Fn(&str) -> Borrowed<'v>,
     ) -> EntityFact {
+        self.facts(stream, (ts_ms, 1), value, value_of)
+    }
+
+    /// States so many facts at a time that are alike.
+    pub(super) fn facts<'v>(
+        &self,
+        stream: Stream,
+        (ts_ms, weight): (i64, i64),
+        value: Option<f64>,
+        value_of: impl Fn(&str) -> Borrowed<'v>,
+    ) -> EntityFact {
         let layout = self.plan.layout.of(stream);
         let dimensions = layout.dimensions.iter();
         let values = dimensions.map(|name| DimensionValue::from(value_of(name)));
         let tuple = Arc::new(Tuple::new(stream, layout.bound_of(value), values.collect()));
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
-            measure: Measure::of(value, 1, layout.parts),
+            measure: Measure::of(value, weight, layout.parts),
         }
     }
 }

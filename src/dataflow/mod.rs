@@ -51,5 +51,5 @@ pub use subscriber::{
     AFFECTED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail, SAMPLE_MAX,
     TicketDetail,
 };
-pub use update::{Cell, Cut, Standing, TicketHeard, WindowUpdate};
+pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};

@@ -354,6 +354,10 @@ impl Decoder {
         decoded
             .batch
             .advance(Stream::BossConnection, text(&event.source), ts_ms);
+        // The same event seen a second way.
+        decoded
+            .batch
+            .follow(Stream::BossOccupancy, text(&event.source), ts_ms);
         decoded.batch.records.push(Record::Connection(record));
         note_unknown(&event.unknown, decoded);
         Ok(())

@@ -6,6 +6,7 @@
 
 mod batch;
 mod decode;
+mod failure;
 mod packed;
 mod record;
 mod refusal;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
+pub use failure::{FAILURE_OTHER, FailureClasses};
 pub use packed::{Unpacker, pack};
 pub use record::{
     Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, MmsReceipt,

@@ -264,6 +264,7 @@ mod tests {
             services: None,
             references: ["subscriber_base".to_owned()].into_iter().collect(),
             statuses: Default::default(),
+            failures: None,
         })
     }
 

@@ -41,6 +41,15 @@ impl Record {
         }
     }
 
+    /// The number whose message it is about.
+    pub fn recipient(&self) -> Option<&Arc<str>> {
+        match self {
+            Record::Submit(event) => event.recipient.as_ref(),
+            Record::Receipt(event) => event.recipient.as_ref(),
+            Record::Connection(_) | Record::Complaint(_) => None,
+        }
+    }
+
     /// When it happened, ms since the epoch.
     pub fn ts_ms(&self) -> i64 {
         match self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{FailureClasses, Stream};
 use crate::measure::Parts;
 
 /// A dimension's value in one tuple.
@@ -149,6 +149,8 @@ pub struct Layout {
     pub references: FxHashSet<String>,
     /// Status words of receipts that mean something; case does not matter.
     pub statuses: FxHashSet<String>,
+    /// Failure classes of dial tests; without them `code` is any text.
+    pub failures: Option<Arc<FailureClasses>>,
 }
 
 impl Layout {

@@ -286,6 +286,7 @@ wire! {
     /// `dial_test`. The probe's own id and the byte count stay in the journal.
     DialTest {
         ts: Time, service: Text<'a>, channel: Text<'a>, city: Text<'a>, network: Text<'a>,
+        speed: Text<'a>, method: Text<'a>,
         probe: Text<'a>, target: Text<'a>, ok: bool, latency_ms: f64, step: Text<'a>,
         code: Text<'a>, content_ok: bool, part: i64, parts: i64, source: Text<'a>,
     } ~ ["id", "bytes"]

@@ -12,10 +12,11 @@
 //! * an alert's KQI has an interval, so that it can be abnormal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{FailureClasses, Stream};
 use crate::rules::{
     ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
     Predicate, ReportRule, TriggerPolicy,
@@ -71,6 +72,8 @@ pub struct RuleBook {
     pub reports: Vec<ReportRule>,
     /// How MMS receipts are read.
     pub mms: MmsRule,
+    /// Failure classes of dial tests; without them `code` is any text.
+    pub failures: Option<Arc<FailureClasses>>,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
     pub suppressing_annotations: Vec<String>,
 }
@@ -162,6 +165,9 @@ pub struct Kqi {
     /// A good fact's measured value is at most this, in the stream's raw unit. The time-out is part
     /// of a KQI's definition (ETSI TS 102 250-5, scope).
     pub good_within: Option<f64>,
+    /// Time-out of a time: a fact for which `good` does not hold, or that has no measured value, counts with
+    /// this one, in the stream's raw unit.
+    pub timeout: Option<f64>,
     /// How facts become a value.
     pub aggregate: Aggregate,
     /// Dimensions that tell its objects apart, in output order.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::alerting::Alert;
+use crate::alerting::{Alert, Holder};
 use crate::api::iso;
 use crate::api::views::annotation::AnnotationView;
 use crate::api::views::words::{layer_name, severity_name};
@@ -84,8 +84,46 @@ pub struct AlertView {
     pub window_end_ms: i64,
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
+    /// Who holds the BOSS connection that it is about, or held it longest while it went on.
+    pub holder: Option<HolderView>,
     /// What was going on there in the newest window: planned work, a storm.
     pub annotations: Vec<AnnotationView>,
+}
+
+/// Who holds a BOSS connection, or held it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HolderView {
+    /// BOSS host.
+    pub host: String,
+    /// Interface.
+    pub interface: String,
+    /// Connection.
+    pub connection: String,
+    /// Who took it, if the source says so.
+    pub client: Option<String>,
+    /// Since its last activity, ms.
+    pub since_ms: i64,
+    /// Since its last activity.
+    pub since: String,
+    /// For how long, as far as is known, ms.
+    pub held_ms: i64,
+    /// When it was given back, or used again, ms; null while it is held.
+    pub released_ms: Option<i64>,
+}
+
+impl HolderView {
+    fn of(holder: &Holder, zone: &jiff::tz::TimeZone) -> HolderView {
+        HolderView {
+            host: holder.host.clone(),
+            interface: holder.interface.clone(),
+            connection: holder.connection.clone(),
+            client: holder.client.clone(),
+            since_ms: holder.since_ms,
+            since: iso(holder.since_ms, zone),
+            held_ms: holder.until_ms - holder.since_ms,
+            released_ms: holder.is_over.then_some(holder.until_ms),
+        }
+    }
 }
 
 impl AlertView {
@@ -134,6 +172,10 @@ impl AlertView {
             window_start_ms: alert.window_ms.0,
             window_end_ms: alert.window_ms.1,
             trigger: alert.trigger.clone(),
+            holder: alert
+                .holder
+                .as_ref()
+                .map(|holder| HolderView::of(holder, zone)),
             annotations: AnnotationView::all(&annotations, zone),
         }
     }

@@ -61,6 +61,10 @@ pub struct KqiView {
     pub unit: String,
     /// How facts become a value.
     pub aggregate: String,
+    /// What a failed or lost answer counts with, ms, where that is part of the definition.
+    pub timeout_ms: Option<f64>,
+    /// Longest measured value of what counts as good, in the stream's raw unit (ms, or the gauge's own).
+    pub good_within: Option<f64>,
     /// Length of its windows, ms.
     pub window_ms: i64,
     /// Distance between window starts, ms.
@@ -202,6 +206,8 @@ impl KqiView {
             stream: kqi.stream.name().to_owned(),
             unit: unit_text(&kqi.unit).to_owned(),
             aggregate: aggregate_text(&kqi.aggregate),
+            timeout_ms: kqi.timeout,
+            good_within: kqi.good_within,
             window_ms: kqi.window.size_ms,
             hop_ms: kqi.window.hop_ms,
             group_by: kqi.group_by.clone(),

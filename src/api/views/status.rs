@@ -227,6 +227,8 @@ pub struct CountsView {
     pub groups_folded: u64,
     /// Records of new entities beyond the limit.
     pub entities_refused: u64,
+    /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
+    pub reports_early: u64,
     /// Conditions that had no answer.
     pub predicate_errors: u64,
     /// Messages, tickets and connections held.
@@ -250,6 +252,7 @@ impl From<&Counts> for CountsView {
             facts_folded: counts.facts_folded,
             groups_folded: counts.groups_folded,
             entities_refused: counts.entities_refused,
+            reports_early: counts.reports_early,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,
             tuples: counts.tuples,

@@ -52,6 +52,7 @@ mod tests {
             services: None,
             references: Default::default(),
             statuses: Default::default(),
+            failures: None,
         };
         let levels = 30_000;
         for kind in ["dial_test", "gauge", "mms_submit"] {

@@ -19,13 +19,15 @@ const TENS: [f64; DIGITS_MAX + 1] = [
 ];
 
 /// A `dial_test` as it was read, nothing judged; empty texts are absent.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dial<'a> {
     pub(super) ts: Option<i64>,
     pub(super) service: Option<&'a str>,
     pub(super) channel: Option<&'a str>,
     pub(super) city: Option<&'a str>,
     pub(super) network: Option<&'a str>,
+    pub(super) speed: Option<&'a str>,
+    pub(super) method: Option<&'a str>,
     pub(super) probe: Option<&'a str>,
     pub(super) target: Option<&'a str>,
     pub(super) step: Option<&'a str>,
@@ -45,6 +47,8 @@ pub(super) enum Dimension {
     Channel,
     City,
     Network,
+    Speed,
+    Method,
     Probe,
     Target,
     Ok,
@@ -65,6 +69,8 @@ impl Dimension {
             "channel" => Dimension::Channel,
             "city" => Dimension::City,
             "network" => Dimension::Network,
+            "speed" => Dimension::Speed,
+            "method" => Dimension::Method,
             "probe" => Dimension::Probe,
             "target" => Dimension::Target,
             "ok" => Dimension::Ok,
@@ -84,6 +90,8 @@ impl Dimension {
             Dimension::Channel => event.channel.into(),
             Dimension::City => event.city.into(),
             Dimension::Network => event.network.into(),
+            Dimension::Speed => event.speed.into(),
+            Dimension::Method => event.method.into(),
             Dimension::Probe => event.probe.into(),
             Dimension::Target => event.target.into(),
             Dimension::Ok => event.ok.into(),
@@ -107,6 +115,8 @@ impl<'a> Dial<'a> {
             channel: text(&event.channel),
             city: text(&event.city),
             network: text(&event.network),
+            speed: text(&event.speed),
+            method: text(&event.method),
             probe: text(&event.probe),
             target: text(&event.target),
             step: text(&event.step),
@@ -148,6 +158,8 @@ pub(super) fn dial_test(line: &str) -> Option<Dial<'_>> {
         field!("channel", channel, text);
         field!("city", city, text);
         field!("network", network, text);
+        field!("speed", speed, text);
+        field!("method", method, text);
         field!("probe", probe, text);
         field!("target", target, text);
         field!("step", step, text);

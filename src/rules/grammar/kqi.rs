@@ -79,6 +79,11 @@ pub(super) static KQI: Record = Record {
             Shape::Either(&[Shape::Duration, Shape::Number]),
             "A good fact's measured value is at most this.",
         ),
+        may(
+            "timeout",
+            Shape::Duration,
+            "Time-out of a p.., mean or max of dial tests or BOSS calls: a fact that is no success (`ok`, no tperrno, or what `good` says), or has no time, counts with this time. Part of the KQI's definition.",
+        ),
         must(
             "aggregate",
             Shape::Text,

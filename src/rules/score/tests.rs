@@ -26,6 +26,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         filter: None,
         good: None,
         good_within: None,
+        timeout: None,
         aggregate: Aggregate::Quantile(0.95),
         group_by: Vec::new(),
         window: WindowSpec {
