@@ -230,6 +230,10 @@ async fn e6_eight_collection_sources_are_taken_and_each_is_counted() {
         .await;
     let survey = json!({"type": "gauge", "name": "satisfaction", "value": 85, "dims": {"service": "web_hall", "city": "长沙"}});
     engine.tell(&series(MONDAY + 9 * HOUR, 0, 1, &survey)).await;
+    // Who probes has a clock of its own.
+    let mut later = probe.clone();
+    later["step"] = "clock".into();
+    engine.tell(&series(MONDAY + 7 * DAY, 0, 1, &later)).await;
     engine.pass(MONDAY + 7 * DAY).await;
     for (count, channel) in (50..).zip(channels) {
         let row = engine
