@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::connection::Holding;
+use crate::dataflow::delivery::Delivery;
 use crate::dataflow::message::{self, Message};
 use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber;
@@ -27,11 +28,13 @@ pub(super) enum EntityKey {
     Connection(Arc<str>, Arc<str>, Arc<str>),
     /// Serial of a complaint.
     Ticket(Arc<str>),
+    /// Probe, and what it calls a delivery.
+    Delivery(Option<Arc<str>>, Arc<str>),
 }
 
 impl EntityKey {
     /// Kinds of keys.
-    pub(super) const KINDS: usize = 3;
+    pub(super) const KINDS: usize = 4;
 
     /// Number of its kind, below [`EntityKey::KINDS`].
     pub(super) fn kind(&self) -> usize {
@@ -39,6 +42,7 @@ impl EntityKey {
             EntityKey::Message(_) => 0,
             EntityKey::Connection(..) => 1,
             EntityKey::Ticket(_) => 2,
+            EntityKey::Delivery(..) => 3,
         }
     }
 
@@ -53,6 +57,10 @@ impl EntityKey {
                 event.connection.clone(),
             ),
             Record::Complaint(event) => EntityKey::Ticket(event.serial.clone()),
+            Record::Part(event) => EntityKey::Delivery(
+                event.probe.clone().or(event.source.clone()),
+                event.delivery.clone(),
+            ),
         }
     }
 }
@@ -75,6 +83,8 @@ pub(super) enum Entity {
     Connection(Holding),
     /// A ticket with its versions.
     Ticket(Ticket),
+    /// A delivery with its parts.
+    Delivery(Delivery),
 }
 
 /// What deriving facts may look at.
@@ -97,6 +107,7 @@ impl Entity {
                 connection.clone(),
             )),
             EntityKey::Ticket(_) => Entity::Ticket(Ticket::default()),
+            EntityKey::Delivery(..) => Entity::Delivery(Delivery::default()),
         }
     }
 
@@ -108,6 +119,7 @@ impl Entity {
             (Entity::Message(message), Record::Receipt(event)) => return message.reported(event),
             (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
             (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
+            (Entity::Delivery(delivery), Record::Part(event)) => return delivery.came(event),
             _ => {}
         }
         true
@@ -117,7 +129,7 @@ impl Entity {
     pub(super) fn number_marks(&self) -> impl Iterator<Item = u64> {
         let message = match self {
             Entity::Message(message) => Some(message),
-            Entity::Connection(_) | Entity::Ticket(_) => None,
+            Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
         };
         let numbers = message.into_iter().flat_map(Message::numbers);
         numbers.filter_map(|number| subscriber::mark_of(Some(number)))
@@ -129,6 +141,7 @@ impl Entity {
             Entity::Message(message) => message.common_texts().for_each(|text| texts.share(text)),
             Entity::Connection(_) => {}
             Entity::Ticket(ticket) => ticket.common_texts().for_each(|text| texts.share(text)),
+            Entity::Delivery(of) => of.common_texts().for_each(|text| texts.share(text)),
         }
     }
 
@@ -141,6 +154,7 @@ impl Entity {
             Entity::Message(message) => early = message.facts(view, &mut facts),
             Entity::Connection(holding) => holding.facts(view, &mut facts),
             Entity::Ticket(ticket) => ticket.facts(view, &mut facts),
+            Entity::Delivery(delivery) => delivery.facts(view, &mut facts),
         }
         facts.sort();
         (facts, early)
@@ -150,7 +164,7 @@ impl Entity {
     pub(super) fn hold(&self, view: View<'_>) -> Option<HoldTold> {
         match self {
             Entity::Connection(holding) => holding.told(view),
-            Entity::Message(_) | Entity::Ticket(_) => None,
+            Entity::Message(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
         }
     }
 
@@ -160,6 +174,7 @@ impl Entity {
             Entity::Message(message) => message.wakes_at(view),
             Entity::Connection(holding) => holding.wakes_at(view),
             Entity::Ticket(_) => None,
+            Entity::Delivery(delivery) => delivery.wakes_at(view),
         }
     }
 
@@ -169,6 +184,7 @@ impl Entity {
             Entity::Message(message) => message.ts_ms_max(),
             Entity::Connection(holding) => holding.ts_ms_max(),
             Entity::Ticket(ticket) => ticket.ts_ms_max(),
+            Entity::Delivery(delivery) => delivery.ts_ms_max(),
         };
         let rule = view.plan.book.streams.get(&self.stream());
         ts_ms.saturating_add(rule.map_or(0, |rule| rule.retention_ms))
@@ -187,6 +203,7 @@ impl Entity {
             Entity::Message(_) => Stream::MmsReceipt,
             Entity::Connection(_) => Stream::BossConnection,
             Entity::Ticket(_) => Stream::Complaint,
+            Entity::Delivery(_) => Stream::DialTest,
         }
     }
 }

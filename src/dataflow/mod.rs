@@ -18,6 +18,7 @@ mod baseline;
 mod combine;
 mod connection;
 mod control;
+mod delivery;
 mod entity;
 mod epochs;
 mod evaluate;

@@ -126,6 +126,10 @@ pub struct TicketDetail {
     pub class: Option<Arc<str>>,
     /// Answers of its form that are yes or no.
     pub answers: Box<[(Arc<str>, bool)]>,
+    /// Since when the customer misses something, ms.
+    pub began_ms: Option<i64>,
+    /// Until when, ms.
+    pub ended_ms: Option<i64>,
 }
 
 /// A message as its records tell it.
@@ -172,6 +176,9 @@ pub struct Found {
     pub holds: Vec<HoldDetail>,
     /// What was found beyond the bound.
     pub beyond: u64,
+    /// Whether there may have been messages in the time asked for that are not known: it reaches back further than
+    /// they are kept, or nothing was heard of any then.
+    pub is_incomplete: bool,
 }
 
 impl Found {
@@ -182,6 +189,7 @@ impl Found {
         self.tickets.extend(other.tickets);
         self.holds.extend(other.holds);
         self.beyond += other.beyond;
+        self.is_incomplete |= other.is_incomplete;
         self.keep_newest(messages_max);
         self.keep_longest();
     }

@@ -16,7 +16,7 @@ use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{
-    Counts, DataflowConfig, Epoch, HoldTold, TicketHeard, Watermarks, WindowUpdate,
+    Counts, DataflowConfig, Epoch, HoldTold, Inquiry, TicketHeard, Watermarks, WindowUpdate,
 };
 use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
@@ -105,7 +105,11 @@ fn answer(question: Question, graph: &Graph) {
     let mut windows = graph.windows.borrow_mut();
     let rows = match question {
         Question::Subscribers { inquiry, reply } => {
-            let _ = reply.send(graph.fold.borrow().inquire(&inquiry));
+            let mut found = graph.fold.borrow().inquire(&inquiry);
+            if let Inquiry::Messages { from_ms, to_ms, .. } = &*inquiry {
+                found.is_incomplete = !windows.knows_messages(*from_ms, *to_ms);
+            }
+            let _ = reply.send(found);
             return;
         }
         Question::Between {

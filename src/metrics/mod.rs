@@ -120,6 +120,7 @@ pub struct Metrics {
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
+    access_refused: IntCounterVec,
     probes: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
@@ -172,6 +173,14 @@ impl Metrics {
             "Dial tests taken as failed in the class `other` because no rule maps the failure that they name; /v1/quarantine shows the newest.",
         )?;
         registry.register(Box::new(unknown_failures.clone()))?;
+        let access_refused = counters(
+            "chrysalis_access_refused_total",
+            "Requests refused since the start, by reason: no_token, unknown_token, role, city. The log has who, what and from where.",
+            &["reason"],
+        )?;
+        for reason in ["no_token", "unknown_token", "role", "city"] {
+            access_refused.with_label_values(&[reason]);
+        }
         // Memory, processor time, open files of this process, by their usual names.
         #[cfg(target_os = "linux")]
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -220,6 +229,7 @@ impl Metrics {
             unknown_names: Mutex::default(),
             http,
             action_links,
+            access_refused,
             probes,
             verdict,
             notify: OnceLock::new(),
@@ -310,6 +320,11 @@ impl Metrics {
                 _ => self.unknown_statuses.inc(),
             }
         }
+    }
+
+    /// Somebody was sent away.
+    pub(crate) fn access_refused(&self, reason: &str) {
+        self.access_refused.with_label_values(&[reason]).inc();
     }
 
     /// A request was answered.

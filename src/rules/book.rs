@@ -74,6 +74,8 @@ pub struct RuleBook {
     pub mms: MmsRule,
     /// Failure classes of dial tests; without them `code` is any text.
     pub failures: Option<Arc<FailureClasses>>,
+    /// How long after the first part of a delivery the others may come, ms.
+    pub parts_wait_ms: i64,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
     pub suppressing_annotations: Vec<String>,
 }
@@ -103,6 +105,8 @@ pub struct Service {
     pub id: String,
     /// Display name.
     pub name: Text,
+    /// Other names on the wire, as channels and platforms have them (domain fact C13).
+    pub aliases: Vec<String>,
 }
 
 /// The layer a KQI belongs to (domain fact H3).
@@ -186,8 +190,27 @@ pub struct Kqi {
     pub suppressible: bool,
     /// Department that answers for it.
     pub department: Option<String>,
-    /// Where each judged number comes from.
+    /// Where each judged number comes from: what its anchor set says first, then its own words.
     pub provenance: Vec<Provenance>,
+    /// How many of them are its anchor set's.
+    pub provenance_of_set: usize,
+}
+
+impl Kqi {
+    /// Where its limit comes from: its own word on that, or else its anchor set's. The third anchor is the limit
+    /// unless the rule says otherwise.
+    pub fn limit_provenance(&self) -> Option<&Provenance> {
+        let (of_set, own) = self.provenance.split_at_checked(self.provenance_of_set)?;
+        let about = |known: &'_ [Provenance], of: &str| known.iter().position(|one| one.of == of);
+        let first = |known: &[Provenance]| {
+            ["limit", "interval", "b3", "anchors"]
+                .iter()
+                .find_map(|of| about(known, of))
+        };
+        first(own)
+            .map(|at| &own[at])
+            .or_else(|| first(of_set).map(|at| &of_set[at]))
+    }
 }
 
 /// How the facts of a window become one value.
@@ -330,6 +353,17 @@ pub enum ProvenanceKind {
     Standard,
     /// Our judgement: to be tuned.
     Judgement,
+}
+
+impl ProvenanceKind {
+    /// The name in files and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProvenanceKind::Document => "document",
+            ProvenanceKind::Standard => "standard",
+            ProvenanceKind::Judgement => "judgement",
+        }
+    }
 }
 
 /// Perceived severity (ITU-T X.733).

@@ -345,6 +345,11 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
             .map(|service| service.id.clone())
             .collect()
     });
+    let aliases: BTreeMap<&String, &String> = book
+        .services
+        .iter()
+        .flat_map(|service| service.aliases.iter().map(|alias| (alias, &service.id)))
+        .collect();
     let statuses: FxHashSet<String> = book.mms.statuses.keys().cloned().collect();
     Layout {
         version: fingerprint(
@@ -352,13 +357,19 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
             services.as_ref(),
             &references,
             &statuses,
-            book.failures.as_deref(),
+            (book.failures.as_deref(), &aliases),
         ),
         streams,
         services,
         references,
         statuses,
         failures: book.failures.clone(),
+        aliases: Arc::new(
+            aliases
+                .into_iter()
+                .map(|(alias, service)| (alias.clone(), Arc::from(service.as_str())))
+                .collect(),
+        ),
     }
 }
 
@@ -369,7 +380,7 @@ fn fingerprint(
     services: Option<&FxHashSet<String>>,
     references: &FxHashSet<String>,
     statuses: &FxHashSet<String>,
-    failures: Option<&FailureClasses>,
+    words: (Option<&FailureClasses>, &BTreeMap<&String, &String>),
 ) -> u64 {
     let sorted = |names: &FxHashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -381,7 +392,7 @@ fn fingerprint(
     services.map(sorted).hash(&mut hasher);
     sorted(references).hash(&mut hasher);
     sorted(statuses).hash(&mut hasher);
-    failures.hash(&mut hasher);
+    words.hash(&mut hasher);
     hasher.finish()
 }
 

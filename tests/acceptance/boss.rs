@@ -67,19 +67,13 @@ async fn h21_h22_slow_replies_and_the_pair_that_holds_an_interface_are_told_and_
     );
     assert_eq!(holder["held_ms"], 29 * MINUTE + 30 * SECOND);
     assert_eq!(holder["released_ms"], EIGHT + 30 * MINUTE + 30 * SECOND);
-    let mails = engine.mails("接口最长占用", 2).await;
-    assert!(
-        mails
-            .iter()
-            .any(|mail| mail.contains("batch_job") && mail.contains("未释放")),
-        "{mails:#?}"
-    );
-    assert!(
-        mails
-            .iter()
-            .any(|mail| mail.contains("batch_job") && mail.contains("已释放")),
-        "{mails:#?}"
-    );
+    let mails = engine.mails("接口占用者", 2).await;
+    for words in ["batch_job", "c1", "已释放"] {
+        assert!(
+            mails.iter().all(|mail| mail.contains(words)),
+            "{words}: {mails:#?}"
+        );
+    }
 
     // One cause, one trigger: the slow probes are evidence for the demand on the holder's department.
     let asked = engine.get("/v1/triggers").await;
@@ -186,7 +180,8 @@ async fn h22_who_waits_in_the_queue_how_much_is_held_and_by_whom() {
     let (long_ms, short_ms) = (600_000.0, held_ms - 600_000.0);
     assert!((80_000.0..90_000.0).contains(&short_ms), "{share}");
     let mean = (long_ms + short_ms * 2.0 / 60.0) / held_ms;
-    near(&share["value"], 100.0 * mean, 1e-3);
+    // Some of the short ones run over the end of a minute.
+    near(&share["value"], 100.0 * mean, 0.05);
     // The holder by name, the longest first.
     let holds = engine
         .until("/v1/connections", |answer| answer["holds"] != json!([]))

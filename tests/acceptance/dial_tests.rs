@@ -213,6 +213,44 @@ async fn c4_an_answer_in_parts_counts_as_whole_only_when_complete_and_in_order()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c4_parts_of_a_delivery_are_judged_by_the_engine_for_number_and_order() {
+    let engine = Engine::start().await;
+    let mut events = Vec::new();
+    let mut deliver = |city: &str, times: i64, parts: &[(i64, i64)]| {
+        for n in 0..times {
+            for (part, after_ms) in parts {
+                let told = json!({"city": city, "delivery": format!("{n}"), "probe": city, "part": part, "parts": 3});
+                let told = with(probe("sms_hall", "query", true, 6_000 + after_ms), &told);
+                events.extend(series(EIGHT + n * MINUTE + after_ms, 0, 1, &told));
+            }
+        }
+    };
+    deliver("长沙", 60, &[(1, 0), (2, 1_000), (3, 2_000)]);
+    // Part 3 before part 2; part 2 lost; part 2 when nobody waits any longer.
+    deliver("株洲", 60, &[(1, 0), (3, 1_000), (2, 2_000)]);
+    deliver("湘潭", 60, &[(1, 0), (3, 1_000)]);
+    deliver("衡阳", 60, &[(1, 0), (3, 1_000), (2, 90_000)]);
+    // What comes twice is no fault, in whatever order lines arrive.
+    deliver("邵阳", 60, &[(2, 1_000), (1, 0), (3, 2_000), (1, 1_500)]);
+    engine.tell(&events).await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    for (city, right) in [
+        ("长沙", 100.0),
+        ("株洲", 0.0),
+        ("湘潭", 0.0),
+        ("衡阳", 0.0),
+        ("邵阳", 100.0),
+    ] {
+        let group = format!("service=sms_hall;city={city}");
+        let end = EIGHT + 2 * HOUR;
+        let row = engine.window("shall_multipart_ok_ratio", &group, end).await;
+        near(&row["value"], right, 1e-9);
+        assert_eq!(row["count"], 60, "{city}: a delivery counts once");
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c5_busy_no_reply_and_unknown_command_are_three_different_faults() {
     let engine = Engine::start().await;
     let mut events = series(

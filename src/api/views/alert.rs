@@ -9,8 +9,9 @@ use crate::alerting::{Alert, Holder};
 use crate::api::iso;
 use crate::api::views::annotation::AnnotationView;
 use crate::api::views::words::{layer_name, severity_name};
-use crate::api::views::{TextView, group_object};
+use crate::api::views::{ProvenanceView, RuleBookView, TextView, group_object};
 use crate::engine::Snapshot;
+use crate::rules::Kqi;
 
 /// Alerts, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -86,6 +87,10 @@ pub struct AlertView {
     pub trigger: Option<String>,
     /// Who holds the BOSS connection that it is about, or held it longest while it went on.
     pub holder: Option<HolderView>,
+    /// The rule book that judges it.
+    pub rules: RuleBookView,
+    /// Where its limit comes from; null for the engine's own alerts.
+    pub limit_source: Option<ProvenanceView>,
     /// What was going on there in the newest window: planned work, a storm.
     pub annotations: Vec<AnnotationView>,
 }
@@ -176,6 +181,10 @@ impl AlertView {
                 .holder
                 .as_ref()
                 .map(|holder| HolderView::of(holder, zone)),
+            rules: RuleBookView::of(book),
+            limit_source: kqi
+                .and_then(Kqi::limit_provenance)
+                .map(ProvenanceView::from),
             annotations: AnnotationView::all(&annotations, zone),
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Dial<'a> {
     pub(super) latency_ms: Option<f64>,
     pub(super) part: Option<i64>,
     pub(super) parts: Option<i64>,
+    /// Never read the short way: what comes in parts is not the commonest line.
+    pub(super) delivery: Option<&'a str>,
 }
 
 /// A kept dimension of `dial_test`, found by name once and not for every line.
@@ -127,6 +129,7 @@ impl<'a> Dial<'a> {
             latency_ms: event.latency_ms,
             part: event.part,
             parts: event.parts,
+            delivery: text(&event.delivery),
         }
     }
 }

@@ -21,6 +21,7 @@ fn layout() -> Arc<Layout> {
             .into_iter()
             .collect(),
         failures: None,
+        aliases: Default::default(),
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::duration_of;
 use crate::event::{FAILURE_OTHER, FailureClasses};
+use crate::rules::duration::MINUTE_MS;
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
 
@@ -44,6 +46,12 @@ pub(super) fn read(node: Option<&Node>, problems: &mut Problems) -> Option<Failu
         (is_head, if is_head { usize::MAX - word.len() } else { 0 })
     });
     Some(FailureClasses { words })
+}
+
+/// How long parts may come after the first one, ms. Judgement: a minute is twice what people wait for an SMS (C3).
+pub(super) fn parts_wait_ms(node: Option<&Node>) -> i64 {
+    node.and_then(|node| duration_of(node, "parts_wait"))
+        .unwrap_or(MINUTE_MS)
 }
 
 /// Reports classes in a condition over `code` that are none: it would be false for ever.

@@ -139,6 +139,7 @@ fn read_kqi(
     let chosen = anchors::choose(node, context.sets, problems);
     let of_set = chosen.unit.as_ref();
     let unit = units::read(stream, aggregate.as_ref(), of_set, node, problems);
+    let provenance_of_set = chosen.provenance.len();
     let provenance = [chosen.provenance, anchors::read_provenance(node)].concat();
     if let Some(field) = node
         .get("anchors")
@@ -199,6 +200,7 @@ fn read_kqi(
             .unwrap_or(true),
         department,
         provenance,
+        provenance_of_set,
     };
     streams::check_retention(
         &kqi,

@@ -368,6 +368,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         reports,
         mms: mms::read(sections.mms, problems),
         failures,
+        parts_wait_ms: dial::parts_wait_ms(sections.dial_tests),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })
 }
@@ -388,7 +389,16 @@ fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
         services.push(Service {
             id: id.text().unwrap_or_default().to_owned(),
             name: name_of(node),
+            aliases: texts_of(node, "aliases"),
         });
+    }
+    for alias in nodes
+        .iter()
+        .filter_map(|node| node.get("aliases"))
+        .flat_map(Node::items)
+    {
+        // A name means one service, whoever calls it so.
+        ids.claim(alias, problems);
     }
     services
 }

@@ -13,6 +13,11 @@ pub(super) static DIAL_TESTS: Record = Record {
             "For each class of failures the other words of `code` that mean it; case does not matter, and a trailing * stands for anything. Unknown words are of the class `other`, which is always there.",
         ),
         may(
+            "parts_wait",
+            Shape::Duration,
+            "How long after the first part of a delivery the others may come; 1m unless given.",
+        ),
+        may(
             "no_failure",
             Shape::List(&Shape::Text),
             "Words of `code` that name no failure, for example 200.",

@@ -10,6 +10,11 @@ pub(super) static SERVICE: Record = Record {
         must("id", Shape::Id, "Identifier on the wire."),
         must("name", NAME, "Display name."),
         may(
+            "aliases",
+            Shape::List(&Shape::Text),
+            "Other names and codes that channels and platforms have for it on the wire: their events are its own.",
+        ),
+        may(
             "kqis",
             Shape::List(&Shape::Record(&KQI)),
             "Its KQIs; each reads this service's facts only.",

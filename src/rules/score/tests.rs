@@ -41,6 +41,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         min_samples: 10,
         department: None,
         provenance: Vec::new(),
+        provenance_of_set: 0,
     }
 }
 
