@@ -138,11 +138,11 @@ fn tell(summary: &ReplaySummary, workers: usize) {
     for (name, count) in &summary.unknown_fields {
         eprintln!("unknown field {name:?} in {count} lines: left out");
     }
-    if summary.unknown_statuses > 0 {
+    if summary.unknown_words > 0 {
         eprintln!(
-            "{} receipt{} with a status word that no rule maps: taken as Indeterminate",
-            summary.unknown_statuses,
-            plural(summary.unknown_statuses as usize)
+            "{} line{} with a status or failure that no rule maps: taken as Indeterminate, or as a failure of the class other",
+            summary.unknown_words,
+            plural(summary.unknown_words as usize)
         );
     }
     if summary.too_late > 0 {

@@ -14,7 +14,7 @@ pub use receipts::{mbuni, smpp};
 pub use telemetry::{TelemetryAs, telemetry};
 
 /// What a conversion came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Converted {
     /// Data rows read.
     pub rows: u64,
@@ -22,6 +22,23 @@ pub struct Converted {
     pub events: u64,
     /// Rows left out because a field they cannot do without is empty.
     pub skipped: u64,
+    /// Rows left out because something in them cannot be read.
+    pub wrong: u64,
+    /// The first of them, each with its place and what is wrong.
+    pub wrong_first: Vec<String>,
+}
+
+/// Wrong rows that are named.
+const WRONG_NAMED: usize = 10;
+
+impl Converted {
+    /// Leaves a row out that cannot be read: counted, and named while there are few.
+    fn leave_out(&mut self, why: &ConvertError) {
+        self.wrong += 1;
+        if self.wrong_first.len() < WRONG_NAMED {
+            self.wrong_first.push(why.to_string());
+        }
+    }
 }
 
 /// Why a conversion failed.

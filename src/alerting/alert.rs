@@ -162,6 +162,28 @@ pub struct Alert {
     pub window_ms: (i64, i64),
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
+    /// Who holds what the alert is about, or held it: the longest hold of its time.
+    #[serde(default)]
+    pub holder: Option<Holder>,
+}
+
+/// Who holds a BOSS connection, or held it (domain fact H21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// BOSS host.
+    pub host: String,
+    /// Interface.
+    pub interface: String,
+    /// Connection.
+    pub connection: String,
+    /// Who took it, if the source says so.
+    pub client: Option<String>,
+    /// Since its last activity, ms.
+    pub since_ms: i64,
+    /// Until when it is known to be held, ms.
+    pub until_ms: i64,
+    /// Whether it was released, or used again, then.
+    pub is_over: bool,
 }
 
 impl Alert {
@@ -206,6 +228,7 @@ impl Alert {
             unit: String::new(),
             window_ms: (at_ms, at_ms),
             trigger: None,
+            holder: None,
         }
     }
 }

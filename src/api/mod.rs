@@ -32,7 +32,7 @@ pub use router::{Inlet, open, router};
 pub(crate) use router::{Server, now_ms};
 pub use standing::Standing;
 pub(crate) use standing::badness;
-pub use state::{HttpConfig, Reload, ReloadProblems, ReloadReport, ServerState};
+pub use state::{HttpConfig, ReadAccess, Reload, ReloadProblems, ReloadReport, ServerState};
 pub(crate) use views::words::{layer_name, number_text, severity_name, unit_text};
 
 #[cfg(test)]

@@ -38,8 +38,10 @@ pub struct ServerState {
     pub deliveries: Deliveries,
     /// Everything that was decided.
     pub history: History,
-    /// Who may ask what.
-    pub access: Access,
+    /// Who may ask what, as the tokens were read last.
+    pub access: ArcSwap<Access>,
+    /// Reads the tokens again.
+    pub read_access: ReadAccess,
     /// Reads the links of mails; none where mails have none.
     pub links: Option<Links>,
     /// Reads the rule book again and puts it in force.
@@ -48,6 +50,23 @@ pub struct ServerState {
     pub config: HttpConfig,
     /// Connections that are open now.
     pub connections: Arc<AtomicU64>,
+}
+
+/// Reads the tokens again, from the files that the configuration names; or says why that is not possible.
+pub type ReadAccess = Box<dyn Fn() -> Result<Access, String> + Send + Sync>;
+
+impl ServerState {
+    /// Puts the tokens as they are now in force; those in force stay where they cannot be read. Nobody is cut off
+    /// (domain fact X5).
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn reload_access(&self) -> Result<(), String> {
+        let access = (self.read_access)()?;
+        tracing::info!(tokens = access.tokens(), "access tokens read again");
+        self.access.store(Arc::new(access));
+        Ok(())
+    }
 }
 
 /// Reads the rule book again and puts it in force.

@@ -59,6 +59,7 @@ fn grant_of(token: &TokenSettings) -> anyhow::Result<Grant> {
         sha256,
         roles: token.roles.clone(),
         departments: token.departments.clone(),
+        cities: token.cities.clone(),
     })
 }
 

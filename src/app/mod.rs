@@ -32,7 +32,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
 use crate::api::{
-    Answers, Health, HealthNow, Lifecycle, Reload, ReloadProblems, ReloadReport, ServerState, open,
+    Answers, Health, HealthNow, Lifecycle, ReadAccess, Reload, ReloadProblems, ReloadReport,
+    ServerState, open,
 };
 use crate::checkpoint::Folder;
 use crate::config::Config;
@@ -254,7 +255,8 @@ impl App {
             health: health.clone(),
             deliveries: mails::deliveries(ledger, &notifier),
             history,
-            access,
+            access: ArcSwap::from_pointee(access),
+            read_access: read_access_of(&config),
             links,
             reload: reload.clone(),
             config: config.http,
@@ -388,6 +390,12 @@ impl App {
 }
 
 /// A way to read the rules again and put them in force through the journal.
+/// Reads the tokens again from where the configuration has them.
+fn read_access_of(config: &Config) -> ReadAccess {
+    let config = config.clone();
+    Box::new(move || access::access_of(&config).map_err(|error| format!("{error:#}")))
+}
+
 fn reload_of(
     rules: RuleSource,
     submitter: Submitter<Attachment>,

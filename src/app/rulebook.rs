@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 31] = [
+const SHIPPED: [(&str, &str); 36] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -18,6 +18,7 @@ const SHIPPED: [(&str, &str); 31] = [
         include_str!("../../rules/anchors.yaml"),
     ),
     ("rules/book.yaml", include_str!("../../rules/book.yaml")),
+    ("rules/boss.yaml", include_str!("../../rules/boss.yaml")),
     (
         "rules/complaints.yaml",
         include_str!("../../rules/complaints.yaml"),
@@ -30,7 +31,23 @@ const SHIPPED: [(&str, &str); 31] = [
         "rules/knowledge.yaml",
         include_str!("../../rules/knowledge.yaml"),
     ),
+    (
+        "rules/dial_tests.yaml",
+        include_str!("../../rules/dial_tests.yaml"),
+    ),
     ("rules/leaves.yaml", include_str!("../../rules/leaves.yaml")),
+    (
+        "rules/leaves_charges.yaml",
+        include_str!("../../rules/leaves_charges.yaml"),
+    ),
+    (
+        "rules/leaves_mail.yaml",
+        include_str!("../../rules/leaves_mail.yaml"),
+    ),
+    (
+        "rules/leaves_use.yaml",
+        include_str!("../../rules/leaves_use.yaml"),
+    ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     ("rules/places.yaml", include_str!("../../rules/places.yaml")),
     ("rules/codes.yaml", include_str!("../../rules/codes.yaml")),

@@ -24,21 +24,54 @@ pub struct Evidence<'a> {
     pub charged: Answer,
     /// Whether the customer wanted it.
     pub consented: Answer,
+    /// Whether the platform that sends it stands outside the province.
+    pub outside: Answer,
     /// Whether the place's KQI was abnormal too.
     pub is_regional: bool,
+    /// Whether every message of that time is known: none where nobody heard of any is no evidence.
+    pub is_complete: bool,
 }
 
-/// What the evidence finds; none where it decides nothing yet: a message is on its way, or its report is of
-/// no known word.
-pub fn find(evidence: &Evidence<'_>) -> Option<Finding> {
+/// Why evidence decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unclear {
+    /// Nothing was sent as far as is known, and nobody says whether there is an order.
+    OrderUnknown,
+    /// Nothing was sent as far as is known; but it was too long ago, or nobody heard of messages then.
+    MessagesUnknown,
+    /// A message is on its way, or its report is of no known word.
+    StillOpen,
+}
+
+impl Unclear {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unclear::OrderUnknown => "order_unknown",
+            Unclear::MessagesUnknown => "messages_unknown",
+            Unclear::StillOpen => "still_open",
+        }
+    }
+}
+
+/// What the evidence finds.
+///
+/// # Errors
+/// Why it decides nothing. "Unclear", and what is not known, never decide.
+pub fn find(evidence: &Evidence<'_>) -> Result<Finding, Unclear> {
     match (evidence.ordered, evidence.charged) {
-        (Answer::No, Answer::Yes) => return Some(Finding::ChargedWithoutOrder),
-        (Answer::No, _) if evidence.messages.is_empty() => return Some(Finding::NoOrder),
-        _ if evidence.consented == Answer::No => return Some(Finding::OrderedWithoutConsent),
+        (Answer::No, Answer::Yes) => return Ok(Finding::ChargedWithoutOrder),
+        (Answer::No, _) if evidence.messages.is_empty() => return Ok(Finding::NoOrder),
+        _ if evidence.consented == Answer::No => return Ok(Finding::OrderedWithoutConsent),
         _ => {}
     }
     if evidence.messages.is_empty() {
-        return Some(Finding::NothingSubmitted);
+        return match (evidence.ordered, evidence.outside) {
+            (Answer::Yes, _) if !evidence.is_complete => Err(Unclear::MessagesUnknown),
+            (Answer::Yes, Answer::Yes) => Ok(Finding::NothingSubmittedOutside),
+            (Answer::Yes, _) => Ok(Finding::NothingSubmitted),
+            _ => Err(Unclear::OrderUnknown),
+        };
     }
     let worst = evidence.messages.iter().filter_map(|message| {
         Some(match message.status {
@@ -52,11 +85,19 @@ pub fn find(evidence: &Evidence<'_>) -> Option<Finding> {
         })
     });
     // In the order of findings the relay's faults come first, and what was delivered last.
-    let worst = worst.min()?;
+    let worst = worst.min().ok_or(Unclear::StillOpen)?;
     let is_open = |message: &Ended<'_>| matches!(message.status, "pending" | "Indeterminate");
     // What is on its way may still turn out to be what the customer misses.
-    let is_decided = worst < Finding::Late || !evidence.messages.iter().any(is_open);
-    is_decided.then_some(worst)
+    if worst < Finding::Late {
+        Ok(worst)
+    } else if evidence.messages.iter().any(is_open) {
+        Err(Unclear::StillOpen)
+    } else if !evidence.is_complete {
+        // What came is not what is missed.
+        Err(Unclear::MessagesUnknown)
+    } else {
+        Ok(worst)
+    }
 }
 
 #[cfg(test)]
@@ -77,10 +118,12 @@ mod tests {
             ordered: Answer::Unclear,
             charged: Answer::Unclear,
             consented: Answer::Unclear,
+            outside: Answer::Unclear,
             is_regional: false,
+            is_complete: true,
         };
         change(&mut evidence);
-        find(&evidence).map_or("nothing", Finding::name)
+        find(&evidence).map_or_else(Unclear::name, Finding::name)
     }
 
     #[test]
@@ -93,7 +136,12 @@ mod tests {
             is_reported: false,
             ..message("Expired")
         };
-        assert_eq!(found(&[], |_| {}), "nothing_submitted");
+        let ordered = |evidence: &mut Evidence<'_>| evidence.ordered = Answer::Yes;
+        assert_eq!(found(&[], ordered), "nothing_submitted");
+        let outside = |evidence: &mut Evidence<'_>| {
+            (evidence.ordered, evidence.outside) = (Answer::Yes, Answer::Yes);
+        };
+        assert_eq!(found(&[], outside), "nothing_submitted_outside");
         assert_eq!(found(&[unreported], |_| {}), "no_final_report");
         assert_eq!(found(&[message("Expired")], |_| {}), "expired_alone");
         let regional = |evidence: &mut Evidence<'_>| evidence.is_regional = true;
@@ -121,15 +169,29 @@ mod tests {
     fn the_worst_of_several_messages_decides_and_what_is_on_its_way_waits() {
         let (good, bad) = (message("Retrieved"), message("Expired"));
         assert_eq!(found(&[good, bad], |_| {}), "expired_alone");
-        assert_eq!(found(&[message("pending")], |_| {}), "nothing");
-        assert_eq!(found(&[good, message("pending")], |_| {}), "nothing");
+        assert_eq!(found(&[message("pending")], |_| {}), "still_open");
+        assert_eq!(found(&[good, message("pending")], |_| {}), "still_open");
         assert_eq!(found(&[bad, message("pending")], |_| {}), "expired_alone");
-        assert_eq!(found(&[message("Indeterminate")], |_| {}), "nothing");
+        assert_eq!(found(&[message("Indeterminate")], |_| {}), "still_open");
     }
 
     #[test]
     fn unclear_never_decides() {
         let unclear = |evidence: &mut Evidence<'_>| evidence.charged = Answer::Yes;
         assert_eq!(found(&[message("Retrieved")], unclear), "delivered");
+        // No word of an order, and nothing that was sent.
+        assert_eq!(found(&[], |_| {}), "order_unknown");
+        assert_eq!(found(&[], unclear), "order_unknown");
+    }
+
+    #[test]
+    fn messages_that_nobody_may_have_heard_of_decide_nothing() {
+        let ordered = |evidence: &mut Evidence<'_>| {
+            (evidence.ordered, evidence.is_complete) = (Answer::Yes, false);
+        };
+        assert_eq!(found(&[], ordered), "messages_unknown");
+        assert_eq!(found(&[message("Retrieved")], ordered), "messages_unknown");
+        // A fault that is on record is one, whatever else there was.
+        assert_eq!(found(&[message("Expired")], ordered), "expired_alone");
     }
 }

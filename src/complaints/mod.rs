@@ -6,6 +6,7 @@
 //! Pure: what is decided becomes a `complaint` line, and the caller has it journaled.
 
 mod confirm;
+mod period;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use thiserror::Error;
 
 use crate::rules::{Answer, Leaf, Question, QuestionRole, Suspicion};
 
-pub use confirm::{Ended, Evidence, find};
+pub use confirm::{Ended, Evidence, Unclear, find};
+pub use period::period;
 
 /// Longest text of an element, characters.
 const ELEMENT_CHARS_MAX: usize = 2_000;
@@ -62,6 +64,8 @@ pub struct Contact {
     pub channel: Option<String>,
     /// Whether the customer went over the first line's head.
     pub escalated: Option<bool>,
+    /// Since when the customer misses something, and until when where that is said, ms.
+    pub period_ms: Option<(i64, Option<i64>)>,
 }
 
 /// Decides a contact by its answers.
@@ -202,6 +206,12 @@ pub fn line(
     }
     if let Some(escalated) = contact.escalated {
         put("escalated", escalated.into());
+    }
+    if let Some((began_ms, ended_ms)) = contact.period_ms {
+        put("began", began_ms.into());
+        if let Some(ended_ms) = ended_ms {
+            put("ended", ended_ms.into());
+        }
     }
     put("answers", answers.clone().into_iter().collect());
     Value::Object(line).to_string()

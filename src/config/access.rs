@@ -32,4 +32,7 @@ pub struct TokenSettings {
     /// Departments whose triggers it may move; all where it names none.
     #[serde(default)]
     pub departments: Vec<String>,
+    /// Cities whose objects it sees, and no others; the whole where it names none.
+    #[serde(default)]
+    pub cities: Vec<String>,
 }

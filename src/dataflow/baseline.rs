@@ -79,6 +79,26 @@ impl Heard {
         is_new
     }
 
+    /// Whether nothing of the stream was missed in `[from_ms, to_ms)`: it was heard before, and since then was never
+    /// silent for longer than `quiet_ms`, up to the end.
+    fn spans(&self, stream: Stream, from_ms: i64, to_ms: i64, quiet_ms: i64) -> bool {
+        let hours = &self.hours[stream.index()];
+        let Some(&before_ms) = hours.range(..=hour_of(from_ms)).next_back() else {
+            return false;
+        };
+        let mut heard_ms = before_ms;
+        for &hour_ms in hours.range(before_ms + 1..).chain([&to_ms]) {
+            if hour_ms.saturating_sub(heard_ms) > quiet_ms.saturating_add(HOUR_MS) {
+                return false;
+            }
+            if hour_ms >= to_ms {
+                return true;
+            }
+            heard_ms = hour_ms;
+        }
+        true
+    }
+
     /// Whether the stream was heard around `[from_ms, to_ms)`, with no silence longer than `quiet_ms`.
     fn covers(&self, stream: Stream, from_ms: i64, to_ms: i64, quiet_ms: i64) -> bool {
         let hours = &self.hours[stream.index()];
@@ -94,6 +114,30 @@ impl Heard {
             heard_ms = hour_ms;
         }
         heard_ms >= last_ms
+    }
+}
+
+impl Windows {
+    /// Whether every message that was submitted in `[from_ms, to_ms)` is known: it is still kept, and submissions
+    /// were heard around that time, with no longer silence than one in which nothing may have happened.
+    pub(super) fn knows_messages(&self, from_ms: i64, to_ms: i64) -> bool {
+        let Some(plan) = &self.clock.plan else {
+            return false;
+        };
+        let rule = |stream: Stream| plan.book.streams.get(&stream);
+        let (Some(submits), Some(receipts)) = (rule(Stream::MmsSubmit), rule(Stream::MmsReceipt))
+        else {
+            return false;
+        };
+        let watermarks = &self.clock.watermarks;
+        let now_ms = watermarks
+            .clock(Stream::MmsSubmit)
+            .max(watermarks.clock(Stream::MmsReceipt));
+        let is_kept = from_ms >= now_ms.saturating_sub(receipts.retention_ms);
+        is_kept
+            && self
+                .heard
+                .spans(Stream::MmsSubmit, from_ms, to_ms, submits.quiet_max_ms)
     }
 }
 

@@ -1,9 +1,11 @@
 //! A BOSS connection: how long it is held without being given back (domain facts H21, H22).
 //!
-//! A hold runs from the last activity (`acquired` or `active`) to the release. It is stated at the
-//! end of every pane in which it still runs, and once more at the release.
+//! A hold runs from the last activity (`acquired` or `active`) to the next activity or the release. Its
+//! length is stated at the end of every pane in which it still runs, and once more where it ends
+//! (`boss_connection`). How much of each pane the connection was held is stated beside it, weighted by the
+//! time that it was (`boss_occupancy`): what is held for long is not outvoted by what is held for moments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,10 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::entity::{EntityFact, View};
 use crate::dataflow::pane_of;
 use crate::dataflow::subscriber::HoldDetail;
+use crate::dataflow::update::HoldTold;
 use crate::event::{Borrowed, BossConnection, ConnectionState, Stream};
 
 /// Changes kept of one connection; beyond it the oldest are forgotten, their facts stand.
 const CHANGES_MAX: usize = 4096;
+/// Shorter holds are told to nobody by name, ms. Judgement: a query takes seconds.
+const TOLD_MS_MIN: i64 = 10_000;
 
 /// One connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +28,22 @@ pub(super) struct Holding {
     interface: Arc<str>,
     connection: Arc<str>,
     changes: BTreeSet<(i64, ConnectionState, Option<Arc<str>>)>,
+}
+
+/// One hold: from an activity to what followed it.
+#[derive(Clone, Copy, Debug)]
+struct Hold<'a> {
+    from_ms: i64,
+    client: &'a Option<Arc<str>>,
+    /// When it ended, and how, as far as is known.
+    end: Option<(i64, ConnectionState)>,
+}
+
+impl Hold<'_> {
+    /// Up to when it is known to have run, ms, as of event time.
+    fn until_ms(&self, now_ms: i64) -> i64 {
+        self.end.map_or(now_ms, |(end_ms, _)| now_ms.min(end_ms))
+    }
 }
 
 impl Holding {
@@ -50,30 +71,66 @@ impl Holding {
         self.changes.last().map_or(i64::MIN, |(ts_ms, ..)| *ts_ms)
     }
 
+    /// Its holds, the earliest first.
+    fn holds(&self) -> impl DoubleEndedIterator<Item = Hold<'_>> {
+        let following = self.changes.iter().skip(1).map(Some).chain([None]);
+        let pairs: Vec<_> = self.changes.iter().zip(following).collect();
+        pairs.into_iter().filter_map(|(change, next)| {
+            let (from_ms, state, client) = change;
+            (*state != ConnectionState::Released).then_some(Hold {
+                from_ms: *from_ms,
+                client,
+                end: next.map(|(ts_ms, state, _)| (*ts_ms, *state)),
+            })
+        })
+    }
+
     /// Its facts, as far as event time and retention reach.
     pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let pane_ms = view.plan.book.pane_ms;
         let (now_ms, horizon_ms) = self.reach(view);
-        let mut following = self.changes.iter().skip(1);
-        for (from_ms, state, client) in &self.changes {
-            let next = following.next();
-            if *state == ConnectionState::Released {
-                continue;
+        let first_pane_ms = pane_of(horizon_ms, pane_ms);
+        // By pane and client: how long it was held, ms, and the longest hold that went on by an activity, with
+        // its end.
+        let mut held: BTreeMap<(i64, &Option<Arc<str>>), i64> = BTreeMap::new();
+        let mut renewed: BTreeMap<(i64, &Option<Arc<str>>), (i64, i64)> = BTreeMap::new();
+        for hold in self.holds() {
+            let Hold {
+                from_ms,
+                client,
+                end,
+            } = hold;
+            let until_ms = hold.until_ms(now_ms);
+            let mut start_ms = pane_of(from_ms, pane_ms).max(first_pane_ms);
+            while start_ms < until_ms {
+                let end_ms = start_ms + pane_ms;
+                let inside_ms = until_ms.min(end_ms) - from_ms.max(start_ms);
+                *held.entry((start_ms, client)).or_default() += inside_ms;
+                // A pane's end counts while the hold still runs there.
+                if end_ms <= until_ms && end.is_none_or(|(ended_ms, _)| end_ms < ended_ms) {
+                    facts.push(self.length(view, end_ms - 1, end_ms - from_ms, (client, "held")));
+                }
+                start_ms = end_ms;
             }
-            // A pane's end counts while the hold still runs there, as far as event time has come.
-            let until_ms = next.map_or(now_ms, |(ts_ms, ..)| now_ms.min(ts_ms - 1));
-            let first_ms = (pane_of(*from_ms, pane_ms) + pane_ms)
-                .max(pane_of(horizon_ms, pane_ms).saturating_add(pane_ms));
-            let mut end_ms = first_ms;
-            while end_ms <= until_ms {
-                let hold_ms = end_ms - from_ms;
-                facts.push(self.fact(view, end_ms - 1, hold_ms, (client, "held")));
-                end_ms += pane_ms;
+            match end {
+                Some((end_ms, ConnectionState::Released)) => {
+                    let hold_ms = end_ms - from_ms;
+                    facts.push(self.length(view, end_ms, hold_ms, (client, "released")));
+                }
+                Some((end_ms, _)) => {
+                    let longest = renewed
+                        .entry((pane_of(end_ms, pane_ms), client))
+                        .or_default();
+                    *longest = (*longest).max((end_ms - from_ms, end_ms));
+                }
+                None => {}
             }
-            if let Some((released_ms, ConnectionState::Released, _)) = next {
-                let hold_ms = released_ms - from_ms;
-                facts.push(self.fact(view, *released_ms, hold_ms, (client, "released")));
-            }
+        }
+        for ((_, client), (hold_ms, end_ms)) in renewed {
+            facts.push(self.length(view, end_ms, hold_ms, (client, "active")));
+        }
+        for ((start_ms, client), held_ms) in held {
+            facts.push(self.occupancy(view, start_ms, held_ms, client));
         }
     }
 
@@ -116,25 +173,62 @@ impl Holding {
         })
     }
 
-    fn fact(
+    /// Its last hold, to be named by the engine, unless it was a short one.
+    pub(super) fn told(&self, view: View<'_>) -> Option<HoldTold> {
+        let now_ms = view.watermarks.clock(Stream::BossConnection);
+        let hold = self.holds().next_back()?;
+        let until_ms = hold.end.map_or(now_ms, |(end_ms, _)| end_ms);
+        let is_long = until_ms.saturating_sub(hold.from_ms) >= TOLD_MS_MIN;
+        is_long.then(|| HoldTold {
+            host: self.host.to_string(),
+            interface: self.interface.to_string(),
+            connection: self.connection.to_string(),
+            client: hold.client.as_deref().map(str::to_owned),
+            since_ms: hold.from_ms,
+            until_ms,
+            is_over: hold.end.is_some(),
+        })
+    }
+
+    /// How long it is held.
+    fn length(
         &self,
         view: View<'_>,
         ts_ms: i64,
         hold_ms: i64,
         (client, state): (&Option<Arc<str>>, &str),
     ) -> EntityFact {
-        view.fact(
-            Stream::BossConnection,
-            ts_ms,
-            Some(hold_ms as f64),
-            |name| match name {
-                "host" => Borrowed::Text(&self.host),
-                "interface" => Borrowed::Text(&self.interface),
-                "connection" => Borrowed::Text(&self.connection),
-                "client" => client.as_deref().into(),
-                "state" => Borrowed::Text(state),
-                _ => Borrowed::Null,
-            },
+        let value = Some(hold_ms as f64);
+        view.fact(Stream::BossConnection, ts_ms, value, |name| match name {
+            "state" => Borrowed::Text(state),
+            name => self.dimension(client, name),
+        })
+    }
+
+    /// How much of a pane it is held: as many facts as milliseconds.
+    fn occupancy(
+        &self,
+        view: View<'_>,
+        start_ms: i64,
+        held_ms: i64,
+        client: &Option<Arc<str>>,
+    ) -> EntityFact {
+        let share = held_ms as f64 / view.plan.book.pane_ms as f64;
+        view.facts(
+            Stream::BossOccupancy,
+            (start_ms, held_ms),
+            Some(share),
+            |name| self.dimension(client, name),
         )
+    }
+
+    fn dimension<'a>(&'a self, client: &'a Option<Arc<str>>, name: &str) -> Borrowed<'a> {
+        match name {
+            "host" => Borrowed::Text(&self.host),
+            "interface" => Borrowed::Text(&self.interface),
+            "connection" => Borrowed::Text(&self.connection),
+            "client" => client.as_deref().into(),
+            _ => Borrowed::Null,
+        }
     }
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::connection::Holding;
+use crate::dataflow::delivery::Delivery;
 use crate::dataflow::message::{self, Message};
 use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
+use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Watermarks, pane_of};
 use crate::event::{Borrowed, DimensionValue, Record, Stream, Tuple};
 use crate::measure::Measure;
@@ -26,11 +28,13 @@ pub(super) enum EntityKey {
     Connection(Arc<str>, Arc<str>, Arc<str>),
     /// Serial of a complaint.
     Ticket(Arc<str>),
+    /// Probe, and what it calls a delivery.
+    Delivery(Option<Arc<str>>, Arc<str>),
 }
 
 impl EntityKey {
     /// Kinds of keys.
-    pub(super) const KINDS: usize = 3;
+    pub(super) const KINDS: usize = 4;
 
     /// Number of its kind, below [`EntityKey::KINDS`].
     pub(super) fn kind(&self) -> usize {
@@ -38,6 +42,7 @@ impl EntityKey {
             EntityKey::Message(_) => 0,
             EntityKey::Connection(..) => 1,
             EntityKey::Ticket(_) => 2,
+            EntityKey::Delivery(..) => 3,
         }
     }
 
@@ -52,6 +57,10 @@ impl EntityKey {
                 event.connection.clone(),
             ),
             Record::Complaint(event) => EntityKey::Ticket(event.serial.clone()),
+            Record::Part(event) => EntityKey::Delivery(
+                event.probe.clone().or(event.source.clone()),
+                event.delivery.clone(),
+            ),
         }
     }
 }
@@ -74,6 +83,8 @@ pub(super) enum Entity {
     Connection(Holding),
     /// A ticket with its versions.
     Ticket(Ticket),
+    /// A delivery with its parts.
+    Delivery(Delivery),
 }
 
 /// What deriving facts may look at.
@@ -96,26 +107,32 @@ impl Entity {
                 connection.clone(),
             )),
             EntityKey::Ticket(_) => Entity::Ticket(Ticket::default()),
+            EntityKey::Delivery(..) => Entity::Delivery(Delivery::default()),
         }
     }
 
-    /// Takes in a record; one of another kind of entity is not for it and is left out.
-    pub(super) fn absorb(&mut self, record: Record) {
+    /// Takes in a record; one of another kind of entity is not for it and is left out. False where it has no
+    /// room for more.
+    pub(super) fn absorb(&mut self, record: Record) -> bool {
         match (self, record) {
-            (Entity::Message(message), Record::Submit(event)) => message.submitted(event),
-            (Entity::Message(message), Record::Receipt(event)) => message.reported(event),
+            (Entity::Message(message), Record::Submit(event)) => return message.submitted(event),
+            (Entity::Message(message), Record::Receipt(event)) => return message.reported(event),
             (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
             (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
+            (Entity::Delivery(delivery), Record::Part(event)) => return delivery.came(event),
             _ => {}
         }
+        true
     }
 
-    /// The mark of the number whose messages it belongs to.
-    pub(super) fn number_mark(&self) -> Option<u64> {
-        match self {
-            Entity::Message(message) => subscriber::mark_of(message.number()),
-            Entity::Connection(_) | Entity::Ticket(_) => None,
-        }
+    /// The marks of the numbers whose messages it belongs to, each once or more often.
+    pub(super) fn number_marks(&self) -> impl Iterator<Item = u64> {
+        let message = match self {
+            Entity::Message(message) => Some(message),
+            Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
+        };
+        let numbers = message.into_iter().flat_map(Message::numbers);
+        numbers.filter_map(|number| subscriber::mark_of(Some(number)))
     }
 
     /// Holds the texts that many entities have in common once.
@@ -124,19 +141,31 @@ impl Entity {
             Entity::Message(message) => message.common_texts().for_each(|text| texts.share(text)),
             Entity::Connection(_) => {}
             Entity::Ticket(ticket) => ticket.common_texts().for_each(|text| texts.share(text)),
+            Entity::Delivery(of) => of.common_texts().for_each(|text| texts.share(text)),
         }
     }
 
-    /// The facts that follow from everything known, sorted.
-    pub(super) fn facts(&self, view: View<'_>) -> Vec<EntityFact> {
+    /// The facts that follow from everything known, sorted, and how many reports are earlier than what they
+    /// report on.
+    pub(super) fn facts(&self, view: View<'_>) -> (Vec<EntityFact>, u64) {
         let mut facts = Vec::new();
+        let mut early = 0;
         match self {
-            Entity::Message(message) => message.facts(view, &mut facts),
+            Entity::Message(message) => early = message.facts(view, &mut facts),
             Entity::Connection(holding) => holding.facts(view, &mut facts),
             Entity::Ticket(ticket) => ticket.facts(view, &mut facts),
+            Entity::Delivery(delivery) => delivery.facts(view, &mut facts),
         }
         facts.sort();
-        facts
+        (facts, early)
+    }
+
+    /// Who holds what, where it is worth a name.
+    pub(super) fn hold(&self, view: View<'_>) -> Option<HoldTold> {
+        match self {
+            Entity::Connection(holding) => holding.told(view),
+            Entity::Message(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
+        }
     }
 
     /// The event time at which the facts may change with no further record, if any, ms.
@@ -145,6 +174,7 @@ impl Entity {
             Entity::Message(message) => message.wakes_at(view),
             Entity::Connection(holding) => holding.wakes_at(view),
             Entity::Ticket(_) => None,
+            Entity::Delivery(delivery) => delivery.wakes_at(view),
         }
     }
 
@@ -154,6 +184,7 @@ impl Entity {
             Entity::Message(message) => message.ts_ms_max(),
             Entity::Connection(holding) => holding.ts_ms_max(),
             Entity::Ticket(ticket) => ticket.ts_ms_max(),
+            Entity::Delivery(delivery) => delivery.ts_ms_max(),
         };
         let rule = view.plan.book.streams.get(&self.stream());
         ts_ms.saturating_add(rule.map_or(0, |rule| rule.retention_ms))
@@ -172,6 +203,7 @@ impl Entity {
             Entity::Message(_) => Stream::MmsReceipt,
             Entity::Connection(_) => Stream::BossConnection,
             Entity::Ticket(_) => Stream::Complaint,
+            Entity::Delivery(_) => Stream::DialTest,
         }
     }
 }
@@ -185,13 +217,24 @@ impl View<'_> {
         value: Option<f64>,
         value_of: impl Fn(&str) -> Borrowed<'v>,
     ) -> EntityFact {
+        self.facts(stream, (ts_ms, 1), value, value_of)
+    }
+
+    /// States so many facts at a time that are alike.
+    pub(super) fn facts<'v>(
+        &self,
+        stream: Stream,
+        (ts_ms, weight): (i64, i64),
+        value: Option<f64>,
+        value_of: impl Fn(&str) -> Borrowed<'v>,
+    ) -> EntityFact {
         let layout = self.plan.layout.of(stream);
         let dimensions = layout.dimensions.iter();
         let values = dimensions.map(|name| DimensionValue::from(value_of(name)));
         let tuple = Arc::new(Tuple::new(stream, layout.bound_of(value), values.collect()));
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
-            measure: Measure::of(value, 1, layout.parts),
+            measure: Measure::of(value, weight, layout.parts),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::event::{Annotation, CITY, DERIVED, Reading};
-use crate::measure::Total;
+use crate::measure::{Total, bucket_of};
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
 
 /// Distinct series of readings of one gauge; more are left out and counted.
@@ -213,7 +213,13 @@ fn value(
         Aggregate::Mean => total.mean().map(|value| kqi.in_unit(value)),
         Aggregate::Min => total.least().map(|value| kqi.in_unit(value)),
         Aggregate::Max => total.greatest().map(|value| kqi.in_unit(value)),
-        Aggregate::Quantile(q) => total.quantile(*q).map(|value| kqi.in_unit(value)),
+        Aggregate::Quantile(q) => {
+            let value = total.quantile(*q);
+            // What stands for lost answers is known exactly.
+            let is_lost = |timeout: &f64| value.map(bucket_of) == Some(bucket_of(*timeout));
+            let value = kqi.timeout.filter(is_lost).or(value);
+            value.map(|value| kqi.in_unit(value))
+        }
         Aggregate::Dispersion => dispersion(total).map(|value| kqi.in_unit(value)),
         Aggregate::RatePer10k { base, per_ms } => {
             let base = surroundings.base(base, kqi, window.group, window.end_ms, places)?;

@@ -17,7 +17,8 @@ use differential_dataflow::difference::Abelian;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
 use crate::dataflow::pool::Pool;
-use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
+use crate::dataflow::subscriber::{self, Found, Inquiry, Subscribers};
+use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Counters, Limits, TuplePane};
 use crate::event::{Record, Tuple};
 use crate::measure::Measure;
@@ -29,6 +30,8 @@ pub(super) struct Slot {
     pub(super) key: Arc<EntityKey>,
     pub(super) entity: Entity,
     pub(super) stated: Vec<EntityFact>,
+    /// Reports that are earlier than what they report on, each counted once; not known after a restart.
+    pub(super) early: Option<u64>,
     pub(super) wakes_at_ms: Option<i64>,
     pub(super) expires_at_ms: i64,
 }
@@ -39,6 +42,7 @@ impl Slot {
             key: key.clone(),
             entity: Entity::for_key(key),
             stated: Vec::new(),
+            early: Some(0),
             wakes_at_ms: None,
             expires_at_ms: i64::MAX,
         }
@@ -65,6 +69,8 @@ pub(super) struct Fold {
     tuples: Pool<Tuple>,
     /// The messages of a number; follows from the slots.
     subscribers: Subscribers,
+    /// Holds that the epoch changed, until they are taken.
+    holds: Vec<HoldTold>,
     limits: Limits,
     counters: Rc<Counters>,
 }
@@ -78,6 +84,7 @@ impl Fold {
             texts: Pool::new(),
             tuples: Pool::new(),
             subscribers: Subscribers::default(),
+            holds: Vec::new(),
             limits,
             counters,
         }
@@ -95,8 +102,9 @@ impl Fold {
             }
             let alarm = Reverse((slot.alarm_ms(), slot.key.clone()));
             self.alarms[slot.key.kind()].push(alarm);
-            let mark = slot.entity.number_mark();
-            self.subscribers.moved(&slot.key, None, mark);
+            for mark in slot.entity.number_marks() {
+                self.subscribers.found(&slot.key, mark);
+            }
             self.slots.insert(slot.key.clone(), slot);
         }
     }
@@ -111,6 +119,11 @@ impl Fold {
             watermarks: &self.clock.watermarks,
         };
         self.subscribers.answer(inquiry, &self.slots, view)
+    }
+
+    /// Holds that the last epoch told of, once.
+    pub(super) fn take_holds(&mut self) -> Vec<HoldTold> {
+        std::mem::take(&mut self.holds)
     }
 
     /// What a checkpoint keeps of it: shared, so this takes one count a key.
@@ -144,10 +157,14 @@ impl Fold {
                 .entry(key.clone())
                 .or_insert_with(|| Arc::new(Slot::new(&key)));
             let slot = Arc::make_mut(slot);
-            let before = slot.entity.number_mark();
-            slot.entity.absorb(record);
-            let now = slot.entity.number_mark();
-            self.subscribers.moved(&key, before, now);
+            let mark = subscriber::mark_of(record.recipient());
+            if !slot.entity.absorb(record) {
+                Counters::add(&self.counters.entities_refused, 1);
+                continue;
+            }
+            if let Some(mark) = mark {
+                self.subscribers.found(&key, mark);
+            }
             touched.insert(key, true);
         }
         if replaced {
@@ -164,18 +181,22 @@ impl Fold {
                 continue;
             };
             let slot = Arc::make_mut(slot);
-            let mut facts = slot.entity.facts(view);
+            let (mut facts, early) = slot.entity.facts(view);
+            let before = slot.early.replace(early).unwrap_or(early);
+            Counters::add(&self.counters.reports_early, early.saturating_sub(before));
             facts
                 .iter_mut()
                 .for_each(|fact| self.tuples.share(&mut fact.at.0));
             difference(&slot.stated, &facts, output);
             facts.shrink_to_fit();
             slot.stated = facts;
+            self.holds.extend(slot.entity.hold(view));
             let set_ms = slot.alarm_ms();
             slot.expires_at_ms = slot.entity.expires_at(view);
             if slot.expires_at_ms <= slot.entity.clock_ms(view) {
-                let mark = slot.entity.number_mark();
-                self.subscribers.moved(&key, mark, None);
+                for mark in slot.entity.number_marks() {
+                    self.subscribers.forgotten(&key, mark);
+                }
                 self.slots.remove(&key);
                 continue;
             }

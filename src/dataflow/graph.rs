@@ -85,11 +85,15 @@ pub(super) fn build(
 
         let by_key = Exchange::new(|(key, _): &(EntityKey, Record)| hash_of(key));
         let folded = by_epoch(records, by_key, controls.clone(), "fold", {
-            let (handing, fold) = (handing.clone(), fold.clone());
+            let (handing, fold, notes) = (handing.clone(), fold.clone(), notes.clone());
             move |epoch, records, controls, output| {
                 let wanted = is_checkpoint(&controls);
                 let mut fold = fold.borrow_mut();
                 fold.epoch(records, controls, output);
+                let holds = fold.take_holds();
+                if !holds.is_empty() {
+                    notes.borrow_mut().entry(epoch).or_default().holds = holds;
+                }
                 if wanted {
                     handing.borrow_mut().entry(epoch).or_default().slots = fold.state();
                 }

@@ -46,6 +46,8 @@ pub struct Counters {
     pub groups_folded: Cell<u64>,
     /// Records of new entities beyond the limit.
     pub entities_refused: Cell<u64>,
+    /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
+    pub reports_early: Cell<u64>,
     /// Conditions that had no answer for a tuple.
     pub predicate_errors: Cell<u64>,
     /// Entities held.
@@ -82,6 +84,8 @@ pub struct Counts {
     pub groups_folded: u64,
     /// See [`Counters::entities_refused`].
     pub entities_refused: u64,
+    /// See [`Counters::reports_early`].
+    pub reports_early: u64,
     /// See [`Counters::predicate_errors`].
     pub predicate_errors: u64,
     /// See [`Counters::entities`].
@@ -122,6 +126,7 @@ impl Counters {
             facts_folded: self.facts_folded.get(),
             groups_folded: self.groups_folded.get(),
             entities_refused: self.entities_refused.get(),
+            reports_early: self.reports_early.get(),
             predicate_errors: self.predicate_errors.get(),
             entities: self.entities.get(),
             tuples: self.tuples.get(),
@@ -145,6 +150,7 @@ impl std::ops::AddAssign for Counts {
         self.facts_folded += other.facts_folded;
         self.groups_folded += other.groups_folded;
         self.entities_refused += other.entities_refused;
+        self.reports_early += other.reports_early;
         self.predicate_errors += other.predicate_errors;
         self.entities += other.entities;
         self.tuples += other.tuples;

@@ -1,20 +1,27 @@
-//! An MMS message: its submission joined with its delivery reports.
+//! An MMS message: its submission joined with its delivery reports, recipient by recipient.
 //!
 //! Several reports may come for a message, in any order (domain notes B4). Interim words never
-//! decide; among final ones the latest does. Without any, the message expires at its validity.
-//! It counts in two streams: `mms_submit` at its submission, `mms_receipt` at the deciding report.
+//! decide; among final ones the latest does, and a word that no rule maps takes no final one back.
+//! Without any, the message expires at its validity. It counts in two streams: `mms_submit` at its
+//! submission, `mms_receipt` at the deciding report.
+//!
+//! One id may be that of several recipients, and MM7 reports on each of them alone: records that name
+//! one are joined by id and recipient, those that name none speak of all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
-use crate::dataflow::subscriber::MessageDetail;
+use crate::dataflow::subscriber::{self, MessageDetail};
 use crate::event::{Borrowed, MmsReceipt, MmsSubmit, Stream};
 use crate::rules::MmsRule;
 
-/// Reports kept of one message; a gateway that sends more only repeats itself.
+/// Reports kept for one recipient; a gateway that sends more only repeats itself.
 const RECEIPTS_MAX: usize = 16;
+/// Records of one message id: a thousand recipients with a few reports each. More are refused and counted.
+const RECORDS_MAX: usize = 4_096;
 
 /// Canonical word of a message that has no final report yet.
 pub(super) const PENDING: &str = "pending";
@@ -25,11 +32,21 @@ pub(super) const EXPIRED: &str = "Expired";
 /// Canonical word for words that no rule maps.
 pub(super) const INDETERMINATE: &str = "Indeterminate";
 
-/// One message.
+/// Everything that came under one message id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Message {
-    submit: Option<MmsSubmit>,
+    /// One for each recipient, and one that names none.
+    submits: Vec<MmsSubmit>,
+    /// In order.
     receipts: Vec<MmsReceipt>,
+}
+
+/// The message as one recipient has it.
+#[derive(Debug, Default)]
+struct Copy<'a> {
+    submit: Option<&'a MmsSubmit>,
+    /// In order.
+    receipts: Vec<&'a MmsReceipt>,
 }
 
 /// How a message ended, or stands.
@@ -42,49 +59,199 @@ struct Outcome {
 }
 
 impl Message {
-    /// The message was submitted; of several submissions of one id the earliest counts.
-    pub(super) fn submitted(&mut self, event: MmsSubmit) {
-        if self.submit.as_ref().is_none_or(|known| event < *known) {
-            self.submit = Some(event);
-        }
-    }
-
-    /// A report came.
-    pub(super) fn reported(&mut self, event: MmsReceipt) {
-        if let Err(at) = self.receipts.binary_search(&event) {
-            // One is the rule: the four that a vector begins with are for nothing.
-            self.receipts.reserve_exact(1);
-            self.receipts.insert(at, event);
-            if self.receipts.len() > RECEIPTS_MAX {
-                // The latest ones decide.
-                self.receipts.remove(0);
+    /// The message was submitted; of several submissions to one recipient the earliest counts. False where
+    /// there is no room for it.
+    pub(super) fn submitted(&mut self, event: MmsSubmit) -> bool {
+        let is_full = self.is_full();
+        let known = self
+            .submits
+            .iter_mut()
+            .find(|known| is_same(known.recipient.as_ref(), event.recipient.as_ref()));
+        match known {
+            Some(known) if event < *known => *known = event,
+            Some(_) => {}
+            None if is_full => return false,
+            None => {
+                // One is the rule: the four that a vector begins with are for nothing.
+                self.submits.reserve_exact(1);
+                let at = self.submits.partition_point(|known| *known < event);
+                self.submits.insert(at, event);
             }
         }
+        true
     }
 
+    /// A report came. False where there is no room for it.
+    pub(super) fn reported(&mut self, event: MmsReceipt) -> bool {
+        let Err(at) = self.receipts.binary_search(&event) else {
+            return true;
+        };
+        if self.is_full() {
+            return false;
+        }
+        let recipient = event.recipient.clone();
+        self.receipts.reserve_exact(1);
+        self.receipts.insert(at, event);
+        if self.receipts.len() > RECEIPTS_MAX {
+            self.forget_repeats(recipient.as_ref());
+        }
+        true
+    }
+
+    /// Forgets a report of a recipient who has too many: the oldest that only repeats a later one's word, or
+    /// else the oldest.
+    fn forget_repeats(&mut self, recipient: Option<&Arc<str>>) {
+        let own = |receipt: &MmsReceipt| is_same(receipt.recipient.as_ref(), recipient);
+        let own: Vec<usize> = (0..self.receipts.len())
+            .filter(|at| own(&self.receipts[*at]))
+            .collect();
+        if own.len() <= RECEIPTS_MAX {
+            return;
+        }
+        let is_repeated = |(number, at): (usize, &usize)| {
+            let word = &self.receipts[*at].status;
+            let mut later = own[number + 1..].iter();
+            later.any(|later| self.receipts[*later].status == *word)
+        };
+        let oldest = own
+            .iter()
+            .enumerate()
+            .find(|(number, at)| is_repeated((*number, at)));
+        self.receipts.remove(*oldest.map_or(&own[0], |(_, at)| at));
+    }
+
+    fn is_full(&self) -> bool {
+        self.submits.len() + self.receipts.len() >= RECORDS_MAX
+    }
+
+    /// The subscribers' numbers, each once or more often.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &Arc<str>> {
+        let submitted = self.submits.iter().map(|submit| submit.recipient.as_ref());
+        let reported = self
+            .receipts
+            .iter()
+            .map(|receipt| receipt.recipient.as_ref());
+        submitted.chain(reported).flatten()
+    }
+
+    /// The message as each of its recipients has it, in the order of their numbers; as one where not more
+    /// than one is named.
+    fn copies(&self) -> Vec<Copy<'_>> {
+        let mut numbers = self.numbers();
+        let first = numbers.next();
+        if numbers.all(|number| is_same(Some(number), first)) {
+            let named = self
+                .submits
+                .iter()
+                .find(|submit| submit.recipient.is_some());
+            return vec![Copy {
+                submit: named.or(self.submits.first()),
+                receipts: self.receipts.iter().collect(),
+            }];
+        }
+        let mut copies: BTreeMap<String, Copy<'_>> = BTreeMap::new();
+        for submit in &self.submits {
+            if let Some(number) = &submit.recipient {
+                copies.entry(subscriber::digits(number)).or_default().submit = Some(submit);
+            }
+        }
+        for receipt in &self.receipts {
+            if let Some(number) = &receipt.recipient {
+                copies.entry(subscriber::digits(number)).or_default();
+            }
+        }
+        let of_all = self
+            .submits
+            .iter()
+            .find(|submit| submit.recipient.is_none());
+        for copy in copies.values_mut() {
+            copy.submit = copy.submit.or(of_all);
+        }
+        for receipt in &self.receipts {
+            match &receipt.recipient {
+                Some(number) => {
+                    let own = copies.entry(subscriber::digits(number)).or_default();
+                    own.receipts.push(receipt);
+                }
+                None => copies
+                    .values_mut()
+                    .for_each(|copy| copy.receipts.push(receipt)),
+            }
+        }
+        copies.into_values().collect()
+    }
+
+    /// Everything that is known of it, recipient by recipient, for who may see it.
+    pub(super) fn details(&self, id: &Arc<str>, view: View<'_>) -> Vec<MessageDetail> {
+        let copies = self.copies().into_iter();
+        copies
+            .map(|copy| copy.detail(id, self.ts_ms_max(), view))
+            .collect()
+    }
+
+    /// Texts that it has in common with others.
+    pub(super) fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let submits = self.submits.iter_mut().flat_map(MmsSubmit::common_texts);
+        let receipts = self.receipts.iter_mut().flat_map(MmsReceipt::common_texts);
+        submits.chain(receipts)
+    }
+
+    /// Latest event time seen.
+    pub(super) fn ts_ms_max(&self) -> i64 {
+        let submitted = self.submits.iter().map(|submit| submit.ts_ms);
+        let reported = self.receipts.iter().map(|receipt| receipt.ts_ms);
+        submitted.chain(reported).max().unwrap_or(i64::MIN)
+    }
+
+    /// Its facts, and how many of its reports are earlier than their submission.
+    pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) -> u64 {
+        let mut early = 0;
+        for copy in self.copies() {
+            copy.facts(view, facts);
+            let reports = copy.receipts.iter();
+            early += reports
+                .filter(|receipt| copy.is_early(view, receipt.ts_ms))
+                .count() as u64;
+        }
+        early
+    }
+
+    /// A pending message changes when its validity is over.
+    pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
+        let pending = self.copies().into_iter();
+        let pending = pending.filter(|copy| copy.outcome(view).ts_ms.is_none());
+        pending
+            .filter_map(|copy| copy.valid_until_ms(&view.plan.book.mms))
+            .min()
+    }
+}
+
+impl Copy<'_> {
     /// The subscriber's number.
-    pub(super) fn number(&self) -> Option<&Arc<str>> {
-        let submitted = self.submit.as_ref().and_then(|s| s.recipient.as_ref());
+    fn number(&self) -> Option<&Arc<str>> {
+        let submitted = self.submit.and_then(|submit| submit.recipient.as_ref());
         let mut reported = self.receipts.iter();
         submitted.or_else(|| reported.find_map(|receipt| receipt.recipient.as_ref()))
     }
 
-    /// Everything that is known of it, for who may see it.
-    pub(super) fn detail(&self, id: &Arc<str>, view: View<'_>) -> MessageDetail {
+    fn detail(&self, id: &Arc<str>, ts_ms_max: i64, view: View<'_>) -> MessageDetail {
         let outcome = self.outcome(view);
         let submitted_ms = self.submitted_ms();
         let is_here = &*outcome.status == RETRIEVED;
         let took = |(ts_ms, from_ms): (i64, i64)| ts_ms - from_ms;
         let delay_ms = outcome.ts_ms.zip(submitted_ms).map(took);
         MessageDetail {
-            ts_ms: submitted_ms.or(outcome.ts_ms).unwrap_or(self.ts_ms_max()),
+            ts_ms: submitted_ms.or(outcome.ts_ms).unwrap_or(ts_ms_max),
             message_id: id.clone(),
             number: self.number().cloned(),
             service: self.first(|s| Some(s.service.clone()), |r| r.service.clone()),
             city: self.first(|s| s.city.clone(), |r| r.city.clone()),
-            edition: self.submit.as_ref().and_then(|s| s.edition.clone()),
+            edition: self.submit.and_then(|s| s.edition.clone()),
             submitted_ms,
             is_reported: self.is_reported(&outcome),
+            is_early: outcome
+                .ts_ms
+                .is_some_and(|ts_ms| self.is_early(view, ts_ms)),
             on_time: self.on_time(view, &outcome),
             decided_ms: outcome.ts_ms,
             delay_ms: delay_ms.filter(|delay_ms| is_here && *delay_ms >= 0),
@@ -92,24 +259,7 @@ impl Message {
         }
     }
 
-    /// Texts that it has in common with others.
-    pub(super) fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
-        let submit = self.submit.iter_mut().flat_map(MmsSubmit::common_texts);
-        let receipts = self.receipts.iter_mut().flat_map(MmsReceipt::common_texts);
-        submit.chain(receipts)
-    }
-
-    /// Latest event time seen.
-    pub(super) fn ts_ms_max(&self) -> i64 {
-        let submitted = self.submit.as_ref().map_or(i64::MIN, |submit| submit.ts_ms);
-        self.receipts
-            .iter()
-            .map(|receipt| receipt.ts_ms)
-            .fold(submitted, i64::max)
-    }
-
-    /// Its facts.
-    pub(super) fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
+    fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
         let Some(service) = self.first(|s| Some(s.service.clone()), |r| r.service.clone()) else {
             // A report whose submission is unknown and that does not say whose it is: it waits.
             return;
@@ -123,15 +273,10 @@ impl Message {
             }
             _ => None,
         };
-        let edition = self
-            .submit
-            .as_ref()
-            .and_then(|submit| submit.edition.clone());
-        let campaign = self
-            .submit
-            .as_ref()
-            .and_then(|submit| submit.campaign.clone());
+        let edition = self.submit.and_then(|submit| submit.edition.clone());
+        let campaign = self.submit.and_then(|submit| submit.campaign.clone());
         let on_time = self.on_time(view, &outcome);
+        let early = outcome.ts_ms.map(|ts_ms| self.is_early(view, ts_ms));
         let value_of = |name: &str| match name {
             "service" => Borrowed::Text(&service),
             "city" => city.as_deref().into(),
@@ -140,9 +285,10 @@ impl Message {
             "status" => Borrowed::Text(&outcome.status),
             "cause" => outcome.cause.as_deref().into(),
             "on_time" => on_time.into(),
+            "early" => early.into(),
             _ => Borrowed::Null,
         };
-        if let Some(submit) = &self.submit {
+        if let Some(submit) = self.submit {
             facts.push(view.fact(Stream::MmsSubmit, submit.ts_ms, delay, value_of));
         }
         if let Some(ts_ms) = outcome.ts_ms {
@@ -150,20 +296,17 @@ impl Message {
         }
     }
 
-    /// A pending message changes when its validity is over.
-    pub(super) fn wakes_at(&self, view: View<'_>) -> Option<i64> {
-        match self.outcome(view).ts_ms {
-            None => self.valid_until_ms(&view.plan.book.mms),
-            Some(_) => None,
-        }
-    }
-
     fn outcome(&self, view: View<'_>) -> Outcome {
         let rule = &view.plan.book.mms;
-        let deciding = self.receipts.iter().rev().find_map(|receipt| {
+        let decides = |status: &str| !rule.interim.iter().any(|word| word == status);
+        let final_ones = self.receipts.iter().rev().filter_map(|receipt| {
             let status = canonical(rule, &receipt.status);
-            (!rule.interim.iter().any(|word| **word == *status)).then_some((receipt, status))
+            decides(&status).then_some((receipt, status))
         });
+        // The latest; but who knows how it ended is not corrected by who does not.
+        let is_known = |(_, status): &(_, Arc<str>)| &**status != INDETERMINATE;
+        let deciding = final_ones.clone().find(is_known);
+        let deciding = deciding.or_else(|| final_ones.clone().next());
         if let Some((receipt, status)) = deciding {
             let cause = receipt
                 .status_text
@@ -197,7 +340,7 @@ impl Message {
     }
 
     fn valid_until_ms(&self, rule: &MmsRule) -> Option<i64> {
-        let submit = self.submit.as_ref()?;
+        let submit = self.submit?;
         Some(
             submit
                 .valid_until_ms
@@ -211,15 +354,20 @@ impl Message {
                 .iter()
                 .find_map(|receipt| receipt.submitted_at_ms)
         };
-        self.submit
-            .as_ref()
-            .map(|submit| submit.ts_ms)
-            .or_else(said)
+        self.submit.map(|submit| submit.ts_ms).or_else(said)
+    }
+
+    /// Whether a report of this time is earlier than its submission by more than clocks differ: the hour of a
+    /// gateway that counts them by twelve, or another message's report.
+    fn is_early(&self, view: View<'_>, ts_ms: i64) -> bool {
+        let tolerance_ms = view.plan.book.mms.early_tolerance_ms;
+        self.submitted_ms()
+            .is_some_and(|submitted_ms| ts_ms < submitted_ms.saturating_sub(tolerance_ms))
     }
 
     /// Whether an edition's message was on the handset by the deadline of its day (domain fact H17).
     fn on_time(&self, view: View<'_>, outcome: &Outcome) -> Option<bool> {
-        let submit = self.submit.as_ref()?;
+        let submit = self.submit?;
         let edition = submit.edition.as_deref()?;
         let rule = view
             .plan
@@ -229,6 +377,10 @@ impl Message {
             .iter()
             .find(|rule| rule.id == edition)?;
         let retrieved_ms = outcome.ts_ms.filter(|_| &*outcome.status == RETRIEVED)?;
+        if self.is_early(view, retrieved_ms) {
+            // A clock that is wrong by hours says nothing of deadlines.
+            return None;
+        }
         let day = jiff::Timestamp::from_millisecond(submit.ts_ms)
             .ok()?
             .to_zoned(view.plan.zone.clone())
@@ -245,9 +397,8 @@ impl Message {
         of_receipt: impl Fn(&MmsReceipt) -> Option<Arc<str>>,
     ) -> Option<Arc<str>> {
         self.submit
-            .as_ref()
             .and_then(of_submit)
-            .or_else(|| self.receipts.iter().find_map(of_receipt))
+            .or_else(|| self.receipts.iter().find_map(|receipt| of_receipt(receipt)))
     }
 }
 
@@ -272,4 +423,15 @@ fn cause_of(rule: &MmsRule, text: &str) -> Option<String> {
         .iter()
         .find(|known| text.contains(&known.contains))
         .map(|known| known.cause.clone())
+}
+
+/// Whether two numbers are the same one, however they are written; none is the same as none.
+fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            one == other || subscriber::digits(one) == subscriber::digits(other)
+        }
+        _ => false,
+    }
 }

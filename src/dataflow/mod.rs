@@ -18,6 +18,7 @@ mod baseline;
 mod combine;
 mod connection;
 mod control;
+mod delivery;
 mod entity;
 mod epochs;
 mod evaluate;
@@ -52,5 +53,5 @@ pub use subscriber::{
     AFFECTED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail, SAMPLE_MAX,
     TicketDetail,
 };
-pub use update::{Cell, Cut, Standing, TicketHeard, WindowUpdate};
+pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};

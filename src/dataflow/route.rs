@@ -18,16 +18,18 @@ use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
 use crate::dataflow::panes::Panes;
 use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
-use crate::event::{CODE, DimensionValue, NODE, Stream, Tuple};
+use crate::event::{Bound, CODE, DimensionValue, NODE, Stream, Tuple};
 use crate::measure::{Measure, Parts};
 use crate::rules::{Family, Plan, Predicate};
 
 /// Where a tuple's facts go, and as what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Route {
     family: u32,
     group: Arc<Group>,
     good: bool,
+    /// What every fact of the tuple counts with, in place of its measured value.
+    stand_in: Option<f64>,
     parts: Parts,
 }
 
@@ -266,7 +268,11 @@ fn send(
     retract: bool,
     output: &mut Vec<(GroupPane, Measure)>,
 ) {
-    let mut measure = measure.keeping(route.parts).judged(route.good);
+    let measure = match route.stand_in {
+        Some(value) => Measure::of(Some(value), measure.count, route.parts),
+        None => measure.keeping(route.parts),
+    };
+    let mut measure = measure.judged(route.good);
     if retract {
         measure.negate();
     }
@@ -298,10 +304,14 @@ fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) ->
             .is_none_or(|limit| tuple.bound.is_within(limit));
     let value = |name: &String| (name.clone(), value_of(plan, tuple, name).to_string());
     let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
+    // A lost answer took as long as anybody would have waited (ETSI TS 102 250-2: beyond the time-out an
+    // attempt has failed). One that came late has its own, longer time.
+    let is_lost = !good || tuple.bound == Bound::NO_VALUE;
     Some(Route {
         family: family.number,
         group,
         good,
+        stand_in: family.timeout.filter(|_| is_lost),
         parts: family.parts,
     })
 }

@@ -147,7 +147,7 @@ pub struct Cuts<T> {
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
     state: Option<DataflowState>,
-    unknown_statuses: u64,
+    unknown_words: u64,
     _guards: timely::communication::WorkerGuards<()>,
 }
 
@@ -229,7 +229,7 @@ impl<T: Send + 'static> Dataflow<T> {
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
                 state: None,
-                unknown_statuses: 0,
+                unknown_words: 0,
                 _guards: guards,
             },
         })
@@ -333,6 +333,7 @@ impl<T> Cuts<T> {
             watermarks: Default::default(),
             updates: Vec::new(),
             tickets: Vec::new(),
+            holds: Vec::new(),
             annotations: Vec::new(),
             refused: Vec::new(),
             events: 0,
@@ -347,11 +348,12 @@ impl<T> Cuts<T> {
             cut.overflow.append(&mut report.overflow);
             cut.refused.append(&mut report.notes.refused);
             cut.tickets.append(&mut report.notes.tickets);
+            cut.holds.append(&mut report.notes.holds);
             cut.annotations.append(&mut report.notes.annotations);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
             }
-            self.unknown_statuses += report.notes.unknown_statuses;
+            self.unknown_words += report.notes.unknown_words;
             // Every worker computes the same.
             cut.watermarks = report.notes.watermarks;
         }
@@ -363,6 +365,7 @@ impl<T> Cuts<T> {
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         cut.tickets.sort_unstable();
+        cut.holds.sort_unstable();
         cut.annotations.sort_unstable();
         Some((cut, tag))
     }
@@ -384,9 +387,9 @@ impl<T> Cuts<T> {
         &self.unknown_fields
     }
 
-    /// Receipts with unmapped status words met by the workers' own decoding.
-    pub fn unknown_statuses(&self) -> u64 {
-        self.unknown_statuses
+    /// Lines with a status or failure that no rule maps, met by the workers' own decoding.
+    pub fn unknown_words(&self) -> u64 {
+        self.unknown_words
     }
 }
 

@@ -308,6 +308,7 @@ impl RestoredState {
                         key: Arc::new(key),
                         entity,
                         stated: stated?,
+                        early: None,
                         wakes_at_ms,
                         expires_at_ms,
                     }));

@@ -126,6 +126,10 @@ pub struct TicketDetail {
     pub class: Option<Arc<str>>,
     /// Answers of its form that are yes or no.
     pub answers: Box<[(Arc<str>, bool)]>,
+    /// Since when the customer misses something, ms.
+    pub began_ms: Option<i64>,
+    /// Until when, ms.
+    pub ended_ms: Option<i64>,
 }
 
 /// A message as its records tell it.
@@ -151,6 +155,8 @@ pub struct MessageDetail {
     pub decided_ms: Option<i64>,
     /// Whether a report says so; without one it only grew too old.
     pub is_reported: bool,
+    /// Whether that report is earlier than the submission, beyond what clocks differ.
+    pub is_early: bool,
     /// Whether an edition's message came by its deadline.
     pub on_time: Option<bool>,
     /// From submission to delivery, ms.
@@ -170,6 +176,9 @@ pub struct Found {
     pub holds: Vec<HoldDetail>,
     /// What was found beyond the bound.
     pub beyond: u64,
+    /// Whether there may have been messages in the time asked for that are not known: it reaches back further than
+    /// they are kept, or nothing was heard of any then.
+    pub is_incomplete: bool,
 }
 
 impl Found {
@@ -180,6 +189,7 @@ impl Found {
         self.tickets.extend(other.tickets);
         self.holds.extend(other.holds);
         self.beyond += other.beyond;
+        self.is_incomplete |= other.is_incomplete;
         self.keep_newest(messages_max);
         self.keep_longest();
     }
@@ -223,17 +233,14 @@ pub(super) struct Subscribers {
 }
 
 impl Subscribers {
-    /// An entity has another number than before, or none any more.
-    pub(super) fn moved(&mut self, key: &Arc<EntityKey>, before: Option<u64>, now: Option<u64>) {
-        if before == now {
-            return;
-        }
-        if let Some(before) = before {
-            self.by_number.remove(&(before, key.clone()));
-        }
-        if let Some(now) = now {
-            self.by_number.insert((now, key.clone()));
-        }
+    /// An entity has a number, which it keeps as long as it is kept.
+    pub(super) fn found(&mut self, key: &Arc<EntityKey>, mark: u64) {
+        self.by_number.insert((mark, key.clone()));
+    }
+
+    /// An entity that had this number is forgotten.
+    pub(super) fn forgotten(&mut self, key: &Arc<EntityKey>, mark: u64) {
+        self.by_number.remove(&(mark, key.clone()));
     }
 
     /// What the entities of a worker say to a question.
@@ -256,7 +263,7 @@ impl Subscribers {
                 let of_number = self.by_number.range(first..);
                 let of_number = of_number.take_while(|(known, _)| *known == mark);
                 for (_, key) in of_number {
-                    let detail = slots.get(key).and_then(|slot| detail_of(key, slot, view));
+                    let details = slots.get(key).map(|slot| details_of(key, slot, view));
                     let is_own = |detail: &MessageDetail| {
                         detail.number.as_deref().map(digits).as_deref() == Some(&*wanted)
                     };
@@ -264,9 +271,9 @@ impl Subscribers {
                         let decided_ms = detail.decided_ms.unwrap_or(detail.ts_ms);
                         detail.ts_ms < *to_ms && decided_ms.max(detail.ts_ms) >= *from_ms
                     };
-                    found
-                        .messages
-                        .extend(detail.filter(|detail| is_own(detail) && is_then(detail)));
+                    let fit = details.unwrap_or_default().into_iter();
+                    let fit = fit.filter(|detail| is_own(detail) && is_then(detail));
+                    found.messages.extend(fit);
                 }
             }
             Inquiry::Failed {
@@ -279,10 +286,8 @@ impl Subscribers {
                     let Some(cities) = cities else { return true };
                     city.is_some_and(|city| cities.iter().any(|known| known == city))
                 };
-                for (key, slot) in slots {
-                    let Some(detail) = detail_of(key, slot, view) else {
-                        continue;
-                    };
+                let details = slots.iter();
+                for detail in details.flat_map(|(key, slot)| details_of(key, slot, view)) {
                     let ended_ms = detail.decided_ms.unwrap_or(i64::MIN);
                     let has_failed = detail.is_failed() && (*from_ms..*to_ms).contains(&ended_ms);
                     let fits = detail.service.as_deref() == Some(service.as_str())
@@ -371,10 +376,10 @@ impl MessageDetail {
     }
 }
 
-fn detail_of(key: &EntityKey, slot: &Slot, view: View<'_>) -> Option<MessageDetail> {
+fn details_of(key: &EntityKey, slot: &Slot, view: View<'_>) -> Vec<MessageDetail> {
     match (key, &slot.entity) {
-        (EntityKey::Message(id), Entity::Message(message)) => Some(message.detail(id, view)),
-        _ => None,
+        (EntityKey::Message(id), Entity::Message(message)) => message.details(id, view),
+        _ => Vec::new(),
     }
 }
 
@@ -385,7 +390,7 @@ pub(super) fn mark_of(number: Option<&Arc<str>>) -> Option<u64> {
 }
 
 /// A number as it is compared: its digits, without the country's code (86) before a mobile one.
-fn digits(number: &str) -> String {
+pub(super) fn digits(number: &str) -> String {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     match digits.strip_prefix("86") {
         Some(own) if own.len() == 11 => own.to_owned(),
@@ -425,13 +430,16 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_is_listed_under_the_number_that_it_has_now() {
+    fn an_entity_is_listed_under_each_of_its_numbers_until_it_is_forgotten() {
         let mut subscribers = Subscribers::default();
         let key = Arc::new(EntityKey::Message("m".into()));
-        subscribers.moved(&key, None, Some(1));
-        subscribers.moved(&key, Some(1), Some(2));
-        assert_eq!(subscribers.by_number.len(), 1);
-        subscribers.moved(&key, Some(2), None);
+        for mark in [1, 2, 1] {
+            subscribers.found(&key, mark);
+        }
+        assert_eq!(subscribers.by_number.len(), 2);
+        for mark in [1, 2, 1] {
+            subscribers.forgotten(&key, mark);
+        }
         assert!(subscribers.by_number.is_empty());
     }
 
@@ -448,6 +456,7 @@ mod tests {
             status: "Expired".into(),
             decided_ms: None,
             is_reported: true,
+            is_early: false,
             on_time: None,
             delay_ms: None,
         };

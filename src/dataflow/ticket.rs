@@ -69,7 +69,10 @@ impl Ticket {
         let ticket = now(first, rest);
         let filed = self.versions.iter();
         let filed = filed.filter(|version| version.state == TicketState::Filed);
-        let path = self.path_of(&ticket, view).map(Arc::from);
+        let path: Option<Arc<str>> = self.path_of(&ticket, view).map(Arc::from);
+        let by_tree = || view.plan.book.trees.service_of(path.as_deref()?);
+        let service = ticket.service.clone();
+        let service = service.or_else(|| by_tree().map(Arc::from));
         Some(TicketDetail {
             serial: ticket.serial.clone(),
             version: ticket.version,
@@ -77,12 +80,14 @@ impl Ticket {
             filed_ms: filed.map(|version| version.ts_ms).min(),
             state: ticket.state,
             path,
-            service: ticket.service.clone(),
+            service,
             city: ticket.city.clone(),
             channel: ticket.channel.clone(),
             number: ticket.subscriber.clone(),
             class: ticket.class.clone(),
             answers: ticket.answers,
+            began_ms: ticket.began_ms,
+            ended_ms: ticket.ended_ms,
         })
     }
 
@@ -167,6 +172,8 @@ fn over(older: &Complaint, newer: &Complaint) -> Complaint {
         escalated: newer.escalated.or(older.escalated),
         cause: text(&newer.cause, &older.cause),
         class: text(&newer.class, &older.class),
+        began_ms: newer.began_ms.or(older.began_ms),
+        ended_ms: newer.ended_ms.or(older.ended_ms),
         answers: if newer.answers.is_empty() {
             older.answers.clone()
         } else {

@@ -125,6 +125,32 @@ impl TicketHeard {
     }
 }
 
+/// A hold of a BOSS connection as it stands: who holds, or held, it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HoldTold {
+    /// BOSS host.
+    pub host: String,
+    /// Interface.
+    pub interface: String,
+    /// Connection.
+    pub connection: String,
+    /// Who took it, if the source says so.
+    pub client: Option<String>,
+    /// Since its last activity, ms.
+    pub since_ms: i64,
+    /// Until when it is known to be held, ms.
+    pub until_ms: i64,
+    /// Whether it ended then.
+    pub is_over: bool,
+}
+
+impl HoldTold {
+    /// For how long, ms.
+    pub fn held_ms(&self) -> i64 {
+        self.until_ms.saturating_sub(self.since_ms)
+    }
+}
+
 /// One consistent cut: everything that an epoch changed, over all workers.
 #[derive(Clone, Debug)]
 pub struct Cut {
@@ -140,6 +166,8 @@ pub struct Cut {
     pub updates: Vec<WindowUpdate>,
     /// Versions of complaint tickets in the epoch, by serial.
     pub tickets: Vec<TicketHeard>,
+    /// Holds of BOSS connections that are long and changed in the epoch, in order.
+    pub holds: Vec<HoldTold>,
     /// Annotations that came in the epoch, in order.
     pub annotations: Vec<Annotation>,
     /// Lines refused while decoding (replay only; ingest refuses before the journal).

@@ -16,7 +16,9 @@ use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::pile::Supply;
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
-use crate::dataflow::{Counts, DataflowConfig, Epoch, TicketHeard, Watermarks, WindowUpdate};
+use crate::dataflow::{
+    Counts, DataflowConfig, Epoch, HoldTold, Inquiry, TicketHeard, Watermarks, WindowUpdate,
+};
 use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
 
@@ -54,9 +56,10 @@ pub(super) struct Notes {
     pub(super) events: u64,
     pub(super) refused: Vec<Refusal>,
     pub(super) tickets: Vec<TicketHeard>,
+    pub(super) holds: Vec<HoldTold>,
     pub(super) annotations: Vec<Annotation>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
-    pub(super) unknown_statuses: u64,
+    pub(super) unknown_words: u64,
     pub(super) watermarks: Watermarks,
 }
 
@@ -107,7 +110,11 @@ fn answer(question: Question, graph: &Graph) {
     let mut windows = graph.windows.borrow_mut();
     let rows = match question {
         Question::Subscribers { inquiry, reply } => {
-            let _ = reply.send(graph.fold.borrow().inquire(&inquiry));
+            let mut found = graph.fold.borrow().inquire(&inquiry);
+            if let Inquiry::Messages { from_ms, to_ms, .. } = &*inquiry {
+                found.is_incomplete = !windows.knows_messages(*from_ms, *to_ms);
+            }
+            let _ = reply.send(found);
             return;
         }
         Question::Between {
@@ -212,7 +219,7 @@ impl Desk {
                     refusal.line += first_line - 1;
                 }
                 notes.refused.append(&mut decoded.refused);
-                notes.unknown_statuses += decoded.doubtful.len() as u64;
+                notes.unknown_words += decoded.doubtful.len() as u64;
                 for (name, count) in decoded.unknown_fields {
                     *notes.unknown_fields.entry(name).or_default() += count;
                 }

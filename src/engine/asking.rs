@@ -169,6 +169,9 @@ impl Engine {
         let brief = self.brief(&news.trigger, book);
         let demand = demand_of(news);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
+        if let Some(kqi) = kqi {
+            self.name_holder(kqi, &mut alert);
+        }
         let annotations = kqi.map(|kqi| {
             let known = &self.snapshot.annotations;
             known.about(kqi, &alert.group, alert.window_ms, &book.places)
@@ -404,5 +407,6 @@ fn alert_of(trigger: &Trigger, news: &News) -> Alert {
             (known.start_ms, known.end_ms)
         }),
         trigger: Some(trigger.id.clone()),
+        holder: None,
     }
 }

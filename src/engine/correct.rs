@@ -193,7 +193,8 @@ impl Engine {
             (Some(false), false) => return,
             (None | Some(true), true) => {
                 // The list has the right times all the same.
-                let alert = instance.alert(watch, Some(now), why, None);
+                let mut alert = instance.alert(watch, Some(now), why, None);
+                self.name_holder(watch.kqi, &mut alert);
                 self.ended.put(alert);
                 return;
             }

@@ -137,7 +137,8 @@ impl Engine {
         };
         let trigger = self.triggers.newest(&watch.kqi.id, label);
         let trigger = trigger.map(|trigger| trigger.id.clone());
-        let alert = instance.alert(watch, Some(episode), news.why, trigger);
+        let mut alert = instance.alert(watch, Some(episode), news.why, trigger);
+        self.name_holder(watch.kqi, &mut alert);
         if over {
             self.ended.put(alert.clone());
         } else {

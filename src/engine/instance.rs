@@ -172,6 +172,7 @@ impl Instance {
             unit: unit_text(&kqi.unit),
             window_ms: (start_ms, end_ms),
             trigger,
+            holder: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::complaints::Complaints;
 use crate::engine::crossing::Crossings;
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
+use crate::engine::holders::Holders;
 use crate::engine::instance::Instance;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::KeptOfKqi;
@@ -49,6 +50,7 @@ struct Rest {
     silences: Silences,
     overflows: Overflows,
     troubles: Troubles,
+    holders: Holders,
     reporting: Reporting,
     annotations: Arc<Annotations>,
 }
@@ -123,6 +125,7 @@ impl Engine {
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
                 troubles: self.troubles.clone(),
+                holders: self.holders.clone(),
                 reporting: self.reporting.clone(),
                 annotations: self.snapshot.annotations.clone(),
             },
@@ -164,6 +167,7 @@ impl Engine {
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.troubles = rest.troubles;
+                    engine.holders = rest.holders;
                     engine.reporting = rest.reporting;
                     engine.snapshot.annotations = rest.annotations;
                 }

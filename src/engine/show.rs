@@ -73,7 +73,8 @@ impl Engine {
             let trigger = self.triggers.newest(&watch.kqi.id, label);
             let trigger = trigger.filter(|trigger| !trigger.state.is_final());
             let trigger = trigger.map(|trigger| trigger.id.clone());
-            let alert = instance.alert(watch, episode, instance.reason, trigger);
+            let mut alert = instance.alert(watch, episode, instance.reason, trigger);
+            self.name_holder(watch.kqi, &mut alert);
             alerts.push(Arc::new(alert));
         }
         alerts.sort_by(|a, b| {

@@ -122,7 +122,9 @@ impl Silences {
         // A stream that no rule reads owes us nothing.
         // Waits come with calls, whose source is told of already.
         let read = plan.book.kqis.iter().map(|kqi| kqi.stream);
-        let read: BTreeSet<Stream> = read.filter(|of| *of != Stream::BossWait).collect();
+        let read: BTreeSet<Stream> = read
+            .filter(|of| !matches!(of, Stream::BossWait | Stream::BossOccupancy))
+            .collect();
         let subjects: Vec<(Subject, i64)> = watermarks
             .sources()
             .filter(|(id, _)| read.contains(&id.stream))
@@ -330,6 +332,7 @@ kqis:
                 watermarks: marks.clone(),
                 updates: Vec::new(),
                 tickets: Vec::new(),
+                holds: Vec::new(),
                 annotations: Vec::new(),
                 refused: Vec::new(),
                 events: 0,

@@ -13,6 +13,7 @@ use crate::engine::correct::Corrections;
 use crate::engine::crossing::{Crossings, Side};
 use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
+use crate::engine::holders::Holders;
 use crate::engine::instance::Instance;
 use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
@@ -65,6 +66,7 @@ pub struct Engine {
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) troubles: Troubles,
+    pub(super) holders: Holders,
     pub(super) reporting: Reporting,
     pub(super) snapshot: Snapshot,
     pub(super) alerts_changed: bool,
@@ -139,6 +141,7 @@ impl Engine {
             silences: Silences::default(),
             overflows: Overflows::default(),
             troubles: Troubles::default(),
+            holders: Holders::default(),
             reporting: Reporting::default(),
             snapshot,
             alerts_changed: false,
@@ -166,6 +169,7 @@ impl Engine {
             changed,
             new_rules,
         };
+        self.note_holders(cut);
         self.count(&turn);
         self.remember(&turn);
         self.gather(&turn, &mut corrections);

@@ -165,13 +165,14 @@ impl Told {
     }
 }
 
-/// Where the limit comes from: it is b3 by default, and what is said of all anchors comes second.
+/// Where the limit comes from, with the kind of that source.
 fn provenance(watch: Watch<'_>) -> Option<String> {
-    let all = &watch.kqi.provenance;
-    ["limit", "interval", "b3", "anchors"]
-        .iter()
-        .find_map(|of| all.iter().find(|provenance| provenance.of == *of))
-        .map(|provenance| provenance.reference.clone())
+    let provenance = watch.kqi.limit_provenance()?;
+    Some(format!(
+        "{}: {}",
+        provenance.kind.name(),
+        provenance.reference
+    ))
 }
 
 /// The first role of a department with its people; nobody where the department is unknown.

@@ -105,6 +105,7 @@ kqis:
             watermarks: Watermarks::default(),
             updates: Vec::new(),
             tickets: Vec::new(),
+            holds: Vec::new(),
             refused: Vec::new(),
             events: 0,
             overflow: Vec::new(),

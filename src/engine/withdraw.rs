@@ -93,6 +93,7 @@ impl Engine {
         let trigger = self.triggers.newest(&watch.kqi.id, label);
         let trigger = trigger.map(|trigger| trigger.id.clone());
         let mut alert = instance.alert(watch, Some(over), why, trigger);
+        self.name_holder(watch.kqi, &mut alert);
         self.alerts_changed = true;
         let Some(said) = instance.said(was.number) else {
             self.ended.remove(&alert.incident);

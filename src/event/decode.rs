@@ -273,7 +273,15 @@ impl Decoder {
         let name = required("name", text(&event.name))?;
         let value = measured("value", required("value", event.value)?, -VALUE_MAX)?;
         let none = wire::Texts::default();
-        let dimensions = &event.dims.as_ref().unwrap_or(&none).0;
+        let mut dimensions = event.dims.as_ref().unwrap_or(&none).0.clone();
+        for (name, value) in &mut dimensions {
+            if name == "service"
+                && let Some(service) = self.layout.service_of(Some(value.as_str()))
+            {
+                *value = service.to_string();
+            }
+        }
+        let dimensions = &dimensions;
         if self.layout.references.contains(name) {
             decoded.batch.readings.push(Reading {
                 ts_ms,
@@ -307,7 +315,9 @@ impl Decoder {
         let event: wire::MmsSubmit<'_> = parse(line, self.parser)?;
         self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
-        let service = required("service", text(&event.service))?;
+        let alias = self.layout.service_of(text(&event.service));
+        let service = alias.as_deref().or(text(&event.service));
+        let service = required("service", service)?;
         self.known_service(Some(service))?;
         let record = MmsSubmit {
             ts_ms,
@@ -331,14 +341,16 @@ impl Decoder {
         let event: wire::MmsReceipt<'_> = parse(line, self.parser)?;
         self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
-        self.known_service(text(&event.service))?;
+        let alias = self.layout.service_of(text(&event.service));
+        let service = alias.or_else(|| shared(&event.service));
+        self.known_service(service.as_deref())?;
         let record = MmsReceipt {
             ts_ms,
             message_id: required("message_id", shared(&event.message_id))?,
             status: required("status", shared(&event.status))?,
             status_text: shared(&event.status_text),
             recipient: shared(&event.recipient),
-            service: shared(&event.service),
+            service,
             city: shared(&event.city),
             submitted_at_ms: in_range("submitted_at", event.submitted_at)?,
         };
@@ -384,6 +396,10 @@ impl Decoder {
         decoded
             .batch
             .advance(Stream::BossConnection, text(&event.source), ts_ms);
+        // The same event seen a second way.
+        decoded
+            .batch
+            .follow(Stream::BossOccupancy, text(&event.source), ts_ms);
         decoded.batch.records.push(Record::Connection(record));
         note_unknown(&event.unknown, decoded);
         Ok(())

@@ -6,6 +6,7 @@
 
 mod batch;
 mod decode;
+mod failure;
 mod packed;
 mod record;
 mod refusal;
@@ -15,10 +16,11 @@ mod wire;
 
 pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
+pub use failure::{FAILURE_OTHER, FailureClasses};
 pub use packed::{Unpacker, pack};
 pub use record::{
-    Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, MmsReceipt,
-    MmsSubmit, Reading, Record, TicketState,
+    Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, DialPart,
+    MmsReceipt, MmsSubmit, Reading, Record, TicketState,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use stream::{

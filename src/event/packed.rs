@@ -17,7 +17,7 @@ use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream};
 use crate::measure::{Packed, put, put_signed};
 
 /// Raised whenever the same lines are decoded to another batch, or a batch is packed otherwise.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A batch as it is written.
 #[derive(Serialize, Deserialize)]
@@ -264,6 +264,8 @@ mod tests {
             services: None,
             references: ["subscriber_base".to_owned()].into_iter().collect(),
             statuses: Default::default(),
+            failures: None,
+            aliases: Default::default(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{Borrowed, Stream};
 
 /// An event of a keyed stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum Record {
     Connection(BossConnection),
     /// A complaint ticket was filed or changed.
     Complaint(Complaint),
+    /// A part of what a dial test waits for came.
+    Part(DialPart),
 }
 
 impl Record {
@@ -28,6 +30,7 @@ impl Record {
             Record::Receipt(event) => event.common_texts().for_each(each),
             Record::Connection(_) => {}
             Record::Complaint(event) => event.common_texts().for_each(each),
+            Record::Part(event) => event.common_texts().for_each(each),
         }
     }
 
@@ -38,6 +41,16 @@ impl Record {
             Record::Receipt(_) => Stream::MmsReceipt,
             Record::Connection(_) => Stream::BossConnection,
             Record::Complaint(_) => Stream::Complaint,
+            Record::Part(_) => Stream::DialTest,
+        }
+    }
+
+    /// The number whose message it is about.
+    pub fn recipient(&self) -> Option<&Arc<str>> {
+        match self {
+            Record::Submit(event) => event.recipient.as_ref(),
+            Record::Receipt(event) => event.recipient.as_ref(),
+            Record::Connection(_) | Record::Complaint(_) | Record::Part(_) => None,
         }
     }
 
@@ -48,6 +61,66 @@ impl Record {
             Record::Receipt(event) => event.ts_ms,
             Record::Connection(event) => event.ts_ms,
             Record::Complaint(event) => event.ts_ms,
+            Record::Part(event) => event.ts_ms,
+        }
+    }
+}
+
+/// `dial_test` of one part of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DialPart {
+    /// When the part came, ms.
+    pub ts_ms: i64,
+    /// Its number, from 1.
+    pub part: i64,
+    /// Parts of the delivery.
+    pub parts: i64,
+    /// The delivery, unique to its probe.
+    pub delivery: Arc<str>,
+    /// Whether the probe calls it a success.
+    pub ok: bool,
+    /// What the probe says of its text.
+    pub content_ok: Option<bool>,
+    /// Bits of the time from the request to this part, ms.
+    pub(super) latency_bits: Option<u64>,
+    /// Service.
+    pub service: Arc<str>,
+    /// Failure class.
+    pub code: Option<Arc<str>>,
+    /// Probe.
+    pub probe: Option<Arc<str>>,
+    /// Source.
+    pub source: Option<Arc<str>>,
+    /// The other dimensions that it has, by name.
+    pub more: Box<[(Arc<str>, Arc<str>)]>,
+}
+
+impl DialPart {
+    /// Time from the request to this part, ms.
+    pub fn latency_ms(&self) -> Option<f64> {
+        self.latency_bits.map(f64::from_bits)
+    }
+
+    /// Texts that many parts have in common.
+    pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let optional = [&mut self.code, &mut self.probe, &mut self.source];
+        let more = self.more.iter_mut().flat_map(|(name, value)| [name, value]);
+        std::iter::once(&mut self.service)
+            .chain(optional.into_iter().flatten())
+            .chain(more)
+    }
+
+    /// The value of a dimension that all parts of a delivery have in common.
+    pub fn dimension(&self, name: &str) -> Borrowed<'_> {
+        let mut more = self.more.iter();
+        match name {
+            "service" => Borrowed::Text(&self.service),
+            "probe" => self.probe.as_deref().into(),
+            "source" => self.source.as_deref().into(),
+            name => more
+                .find(|(known, _)| **known == *name)
+                .map(|(_, value)| &**value)
+                .into(),
         }
     }
 }
@@ -169,6 +242,10 @@ pub struct Complaint {
     pub class: Option<Arc<str>>,
     /// Answers of its form that are yes or no, by question, in order.
     pub answers: Box<[(Arc<str>, bool)]>,
+    /// Since when the customer misses something, ms.
+    pub began_ms: Option<i64>,
+    /// Until when, ms.
+    pub ended_ms: Option<i64>,
 }
 
 /// The nine classes that a complaint is confirmed into, as they stand on the wire (domain fact H8).

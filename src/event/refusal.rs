@@ -39,6 +39,9 @@ pub enum RefusalReason {
     /// No rule maps the status of a receipt. Not a refusal: the receipt is taken as indeterminate,
     /// and only shown to people, who may want to map the word.
     UnknownStatus,
+    /// No rule maps the failure that a dial test names. Not a refusal either: the test is taken as failed in
+    /// the class `other`.
+    UnknownFailure,
 }
 
 impl RefusalReason {
@@ -66,6 +69,7 @@ impl RefusalReason {
             RefusalReason::UnknownService => "unknown_service",
             RefusalReason::FutureTime => "future_time",
             RefusalReason::UnknownStatus => "unknown_status",
+            RefusalReason::UnknownFailure => "unknown_failure",
         }
     }
 }

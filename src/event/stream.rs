@@ -41,7 +41,8 @@ pub enum Stream {
     MmsReceipt,
     /// One BOSS interface call; measured value: latency in milliseconds.
     BossCall,
-    /// One connection that is held at the end of a pane, or was released in it; measured value: hold, ms.
+    /// One hold of a connection, at the end of each pane in which it runs and where it ends, `state` being `held`,
+    /// `released` or `active` (it went on by another activity); measured value: how long it is held, ms.
     BossConnection,
     /// One complaint ticket at its filing, unless excluded or withdrawn; nothing measured.
     Complaint,
@@ -49,6 +50,9 @@ pub enum Stream {
     Gauge,
     /// One BOSS interface call whose source tells how long it waited in the queue; measured value: that, ms.
     BossWait,
+    /// One millisecond in which a connection is held; measured value: the share of its pane, of one, in which that
+    /// connection is. A mean weighs each connection by the time that it is held.
+    BossOccupancy,
 }
 
 /// The type of a dimension as a filter expression sees it; an absent one is `null`.
@@ -94,7 +98,7 @@ const fn integer(name: &'static str) -> DimensionSpec {
 
 impl Stream {
     /// Every stream, in the order of the wire table.
-    pub const ALL: [Stream; 8] = [
+    pub const ALL: [Stream; 9] = [
         Stream::DialTest,
         Stream::MmsSubmit,
         Stream::MmsReceipt,
@@ -103,6 +107,7 @@ impl Stream {
         Stream::Complaint,
         Stream::Gauge,
         Stream::BossWait,
+        Stream::BossOccupancy,
     ];
 
     /// Position in [`Stream::ALL`], for tables indexed by stream.
@@ -121,6 +126,7 @@ impl Stream {
             Stream::Complaint => "complaint",
             Stream::Gauge => "gauge",
             Stream::BossWait => "boss_wait",
+            Stream::BossOccupancy => "boss_occupancy",
         }
     }
 
@@ -141,6 +147,8 @@ impl Stream {
                         text("channel"),
                         text("city"),
                         text("network"),
+                        text("speed"),
+                        text("method"),
                         text("probe"),
                         text("target"),
                         flag("ok"),
@@ -154,7 +162,8 @@ impl Stream {
                 }
             }
             // Both views of a message carry the same dimensions. `status` is the canonical final word,
-            // or `pending`; `on_time` is null for messages without an edition.
+            // or `pending`; `on_time` is null for messages without an edition; `early` says that the deciding
+            // report is earlier than the submission.
             Stream::MmsSubmit | Stream::MmsReceipt => {
                 const {
                     &[
@@ -165,6 +174,7 @@ impl Stream {
                         text("status"),
                         text("cause"),
                         flag("on_time"),
+                        flag("early"),
                     ]
                 }
             }
@@ -216,6 +226,16 @@ impl Stream {
                     ]
                 }
             }
+            Stream::BossOccupancy => {
+                const {
+                    &[
+                        text("host"),
+                        text("interface"),
+                        text("connection"),
+                        text("client"),
+                    ]
+                }
+            }
             Stream::Gauge => const { &[text("name")] },
         }
     }
@@ -244,6 +264,7 @@ impl Stream {
             Stream::Complaint => None,
             Stream::Gauge => Some("value"),
             Stream::BossWait => Some("wait_ms"),
+            Stream::BossOccupancy => Some("held_share"),
         }
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{FailureClasses, Stream};
 use crate::measure::Parts;
 
 /// A dimension's value in one tuple.
@@ -145,16 +145,28 @@ pub struct Layout {
     pub streams: [StreamLayout; Stream::ALL.len()],
     /// Services that may appear; `None` accepts any.
     pub services: Option<FxHashSet<String>>,
+    /// Other names of services, each with the service's own.
+    pub aliases: Arc<FxHashMap<String, Arc<str>>>,
     /// Names of gauges that rates refer to.
     pub references: FxHashSet<String>,
     /// Status words of receipts that mean something; case does not matter.
     pub statuses: FxHashSet<String>,
+    /// Failure classes of dial tests; without them `code` is any text.
+    pub failures: Option<Arc<FailureClasses>>,
 }
 
 impl Layout {
     /// The layout of one stream.
     pub fn of(&self, stream: Stream) -> &StreamLayout {
         &self.streams[stream.index()]
+    }
+
+    /// The service's own name, where this is another one of it.
+    pub fn service_of(&self, name: Option<&str>) -> Option<Arc<str>> {
+        if self.aliases.is_empty() {
+            return None;
+        }
+        self.aliases.get(name?).cloned()
     }
 
     /// Whether a receipt's status word means something.

@@ -339,8 +339,10 @@ wire! {
     /// `dial_test`. The probe's own id and the byte count stay in the journal.
     DialTest {
         ts: Time, service: Text<'a>, channel: Text<'a>, city: Text<'a>, network: Text<'a>,
+        speed: Text<'a>, method: Text<'a>,
         probe: Text<'a>, target: Text<'a>, ok: bool, latency_ms: f64, step: Text<'a>,
-        code: Text<'a>, content_ok: bool, part: i64, parts: i64, source: Text<'a>,
+        code: Text<'a>, content_ok: bool, delivery: Text<'a>, part: i64, parts: i64,
+        source: Text<'a>,
     } ~ ["id", "bytes"]
 }
 
@@ -387,7 +389,8 @@ wire! {
     Complaint {
         ts: Time, serial: Text<'a>, version: i64, state: Text<'a>, path: Path<'a>, node: Text<'a>,
         service: Text<'a>, city: Text<'a>, subscriber: Text<'a>, channel: Text<'a>,
-        escalated: bool, cause: Text<'a>, class: Text<'a>, answers: Answers, source: Text<'a>,
+        escalated: bool, cause: Text<'a>, class: Text<'a>, answers: Answers, began: Time,
+        ended: Time, source: Text<'a>,
     } ~ ["text"]
 }
 

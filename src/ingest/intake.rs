@@ -227,7 +227,7 @@ impl Intake {
         }
         self.metrics.refused(&outcome.refused);
         self.metrics.unknown_fields(&outcome.unknown_fields);
-        self.metrics.unknown_statuses(outcome.doubtful.len() as u64);
+        self.metrics.doubtful(&outcome.doubtful);
         let mut kept = outcome.refused;
         kept.append(&mut outcome.doubtful);
         kept.sort_by_key(|refusal| refusal.line);

@@ -168,6 +168,11 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             counts.entities_refused,
         ),
         (
+            "mms_reports_early_total",
+            "Delivery reports that are earlier than their message's submission, beyond mms.early_tolerance.",
+            counts.reports_early,
+        ),
+        (
             "dataflow_predicate_errors_total",
             "Conditions that had no answer for a tuple.",
             counts.predicate_errors,

@@ -116,9 +116,11 @@ pub struct Metrics {
     duplicates: IntCounter,
     unknown_fields: IntCounterVec,
     unknown_statuses: IntCounter,
+    unknown_failures: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
+    access_refused: IntCounterVec,
     probes: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
@@ -166,6 +168,19 @@ impl Metrics {
             "Receipts taken as Indeterminate because no rule maps their status word; /v1/quarantine shows the newest.",
         )?;
         registry.register(Box::new(unknown_statuses.clone()))?;
+        let unknown_failures = IntCounter::new(
+            "chrysalis_dial_test_unknown_failure_total",
+            "Dial tests taken as failed in the class `other` because no rule maps the failure that they name; /v1/quarantine shows the newest.",
+        )?;
+        registry.register(Box::new(unknown_failures.clone()))?;
+        let access_refused = counters(
+            "chrysalis_access_refused_total",
+            "Requests refused since the start, by reason: no_token, unknown_token, role, city. The log has who, what and from where.",
+            &["reason"],
+        )?;
+        for reason in ["no_token", "unknown_token", "role", "city"] {
+            access_refused.with_label_values(&[reason]);
+        }
         // Memory, processor time, open files of this process, by their usual names.
         #[cfg(target_os = "linux")]
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -210,9 +225,11 @@ impl Metrics {
             duplicates,
             unknown_fields,
             unknown_statuses,
+            unknown_failures,
             unknown_names: Mutex::default(),
             http,
             action_links,
+            access_refused,
             probes,
             verdict,
             notify: OnceLock::new(),
@@ -295,9 +312,19 @@ impl Metrics {
         }
     }
 
-    /// Receipts had a status word that no rule maps.
-    pub(crate) fn unknown_statuses(&self, receipts: u64) {
-        self.unknown_statuses.inc_by(receipts);
+    /// Lines were taken although a word in them, a receipt's status or a test's failure, is mapped by no rule.
+    pub(crate) fn doubtful(&self, lines: &[Refusal]) {
+        for line in lines {
+            match line.class {
+                RefusalReason::UnknownFailure => self.unknown_failures.inc(),
+                _ => self.unknown_statuses.inc(),
+            }
+        }
+    }
+
+    /// Somebody was sent away.
+    pub(crate) fn access_refused(&self, reason: &str) {
+        self.access_refused.with_label_values(&[reason]).inc();
     }
 
     /// A request was answered.

@@ -69,6 +69,7 @@ pub(crate) fn notice() -> Notice {
             unit: "s".to_owned(),
             window_ms: (START_MS + 14 * MINUTE_MS, START_MS + 19 * MINUTE_MS),
             trigger: Some("T-000017".to_owned()),
+            holder: None,
         },
         correction: None,
         limit_before: None,

@@ -66,8 +66,8 @@ pub struct ReplaySummary {
     pub refusals: Vec<(PathBuf, Refusal)>,
     /// Names of unknown fields, with the number of lines.
     pub unknown_fields: Vec<(String, u64)>,
-    /// Receipts taken as Indeterminate because no rule maps their status word.
-    pub unknown_statuses: u64,
+    /// Lines with a word that no rule maps: a receipt's status, or a failure of a dial test.
+    pub unknown_words: u64,
     /// Facts that were older than their stream's retention.
     pub too_late: u64,
     /// Time from the first byte to the last row.
@@ -152,7 +152,7 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
         .iter()
         .map(|(name, count)| (name.clone(), *count))
         .collect();
-    summary.unknown_statuses = cuts.unknown_statuses();
+    summary.unknown_words = cuts.unknown_words();
     summary.elapsed = started.elapsed();
     Ok(summary)
 }

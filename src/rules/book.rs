@@ -12,10 +12,11 @@
 //! * an alert's KQI has an interval, so that it can be abnormal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stream;
+use crate::event::{FailureClasses, Stream};
 use crate::rules::{
     ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
     Predicate, ReportRule, TriggerPolicy,
@@ -71,6 +72,10 @@ pub struct RuleBook {
     pub reports: Vec<ReportRule>,
     /// How MMS receipts are read.
     pub mms: MmsRule,
+    /// Failure classes of dial tests; without them `code` is any text.
+    pub failures: Option<Arc<FailureClasses>>,
+    /// How long after the first part of a delivery the others may come, ms.
+    pub parts_wait_ms: i64,
     /// Annotation kinds that turn a breach into `suppressed` (planned work).
     pub suppressing_annotations: Vec<String>,
 }
@@ -100,6 +105,8 @@ pub struct Service {
     pub id: String,
     /// Display name.
     pub name: Text,
+    /// Other names on the wire, as channels and platforms have them (domain fact C13).
+    pub aliases: Vec<String>,
 }
 
 /// The layer a KQI belongs to (domain fact H3).
@@ -162,6 +169,9 @@ pub struct Kqi {
     /// A good fact's measured value is at most this, in the stream's raw unit. The time-out is part
     /// of a KQI's definition (ETSI TS 102 250-5, scope).
     pub good_within: Option<f64>,
+    /// Time-out of a time: a fact for which `good` does not hold, or that has no measured value, counts with
+    /// this one, in the stream's raw unit.
+    pub timeout: Option<f64>,
     /// How facts become a value.
     pub aggregate: Aggregate,
     /// Dimensions that tell its objects apart, in output order.
@@ -180,8 +190,27 @@ pub struct Kqi {
     pub suppressible: bool,
     /// Department that answers for it.
     pub department: Option<String>,
-    /// Where each judged number comes from.
+    /// Where each judged number comes from: what its anchor set says first, then its own words.
     pub provenance: Vec<Provenance>,
+    /// How many of them are its anchor set's.
+    pub provenance_of_set: usize,
+}
+
+impl Kqi {
+    /// Where its limit comes from: its own word on that, or else its anchor set's. The third anchor is the limit
+    /// unless the rule says otherwise.
+    pub fn limit_provenance(&self) -> Option<&Provenance> {
+        let (of_set, own) = self.provenance.split_at_checked(self.provenance_of_set)?;
+        let about = |known: &'_ [Provenance], of: &str| known.iter().position(|one| one.of == of);
+        let first = |known: &[Provenance]| {
+            ["limit", "interval", "b3", "anchors"]
+                .iter()
+                .find_map(|of| about(known, of))
+        };
+        first(own)
+            .map(|at| &own[at])
+            .or_else(|| first(of_set).map(|at| &of_set[at]))
+    }
 }
 
 /// How the facts of a window become one value.
@@ -324,6 +353,17 @@ pub enum ProvenanceKind {
     Standard,
     /// Our judgement: to be tuned.
     Judgement,
+}
+
+impl ProvenanceKind {
+    /// The name in files and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProvenanceKind::Document => "document",
+            ProvenanceKind::Standard => "standard",
+            ProvenanceKind::Judgement => "judgement",
+        }
+    }
 }
 
 /// Perceived severity (ITU-T X.733).

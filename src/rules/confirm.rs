@@ -1,7 +1,7 @@
 //! Second confirmation (二次确认): what the engine's own evidence finds of a complaint, and the class, owner and
 //! next step that follow (domain fact H8, part D's table).
 
-use crate::rules::{ComplaintClass, Text};
+use crate::rules::{ComplaintClass, Outlet, Text};
 
 /// How complaints of a leaf are confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct ConfirmRule {
     pub regional: Option<String>,
     /// Question whose answer says whether there is an order.
     pub order: Option<String>,
+    /// Element whose text says since when and for how long.
+    pub period: Option<String>,
     /// What follows from each finding; those that are not listed decide nothing.
     pub verdicts: Vec<ConfirmVerdict>,
 }
@@ -25,6 +27,8 @@ pub struct ConfirmVerdict {
     pub class: ComplaintClass,
     /// Department that goes on.
     pub department: Option<String>,
+    /// Outlet by which it leaves, where that is another than the department's own.
+    pub outlet: Option<Outlet>,
     /// What is done.
     pub action: Text,
     /// Path that the ticket is filed again under.
@@ -40,6 +44,8 @@ pub enum Finding {
     OrderedWithoutConsent,
     /// There is no order.
     NoOrder,
+    /// There is an order, nothing was submitted, and the platform stands outside the province.
+    NothingSubmittedOutside,
     /// There is an order, and nothing was submitted.
     NothingSubmitted,
     /// Submitted, and no final report until its validity was over.
@@ -58,10 +64,14 @@ pub enum Finding {
 
 impl Finding {
     /// Every finding with its name in rule files and answers.
-    pub const NAMES: [(&'static str, Finding); 10] = [
+    pub const NAMES: [(&'static str, Finding); 11] = [
         ("charged_without_order", Finding::ChargedWithoutOrder),
         ("ordered_without_consent", Finding::OrderedWithoutConsent),
         ("no_order", Finding::NoOrder),
+        (
+            "nothing_submitted_outside",
+            Finding::NothingSubmittedOutside,
+        ),
         ("nothing_submitted", Finding::NothingSubmitted),
         ("no_final_report", Finding::NoFinalReport),
         ("rejected", Finding::Rejected),

@@ -6,6 +6,7 @@
 mod codes;
 mod confirm;
 mod crossing;
+mod dial;
 mod health;
 mod kqi;
 mod leaf;
@@ -15,6 +16,7 @@ mod team;
 mod tree;
 
 use crate::rules::grammar::codes::CODE;
+use crate::rules::grammar::dial::DIAL_TESTS;
 use crate::rules::grammar::health::HEALTH;
 use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::grammar::leaf::LEAF;
@@ -54,6 +56,7 @@ const STREAMS: &[&str] = &[
     "complaint",
     "gauge",
     "boss_wait",
+    "boss_occupancy",
 ];
 const LAYERS: &[&str] = &["experience", "platform", "network"];
 const SCALES: &[&str] = &["linear", "log"];
@@ -132,6 +135,11 @@ pub(crate) static BOOK: Record = Record {
             "reports",
             Shape::List(&Shape::Record(&REPORT)),
             "Reports that come by themselves.",
+        ),
+        may(
+            "dial_tests",
+            Shape::Record(&DIAL_TESTS),
+            "How dial tests are read; once in a folder.",
         ),
         may(
             "mms",
@@ -224,6 +232,11 @@ static STREAM_TABLE: Record = Record {
             "boss_wait",
             Shape::Record(&STREAM),
             "BOSS interface calls by their wait in the queue.",
+        ),
+        may(
+            "boss_occupancy",
+            Shape::Record(&STREAM),
+            "BOSS connections by how much of the time they are held; as boss_connection unless given.",
         ),
     ],
 };

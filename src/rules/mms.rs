@@ -12,6 +12,8 @@ pub struct MmsRule {
     pub interim: Vec<String>,
     /// Time after which a message without a final receipt counts as `Expired`, ms.
     pub validity_ms: i64,
+    /// How much earlier than its submission a message's report may be, ms, before it is flagged: clocks differ.
+    pub early_tolerance_ms: i64,
     /// Editions with their deadlines.
     pub editions: Vec<Edition>,
     /// Causes read from `status_text`: the first whose pattern is contained wins (domain fact H18).

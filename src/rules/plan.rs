@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CITY, CODE, Layout, NODE, Stream, StreamLayout};
+use crate::event::{CITY, CODE, FailureClasses, Layout, NODE, Stream, StreamLayout};
 use crate::measure::Parts;
 use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WEEK_MS, WindowSpec};
 
@@ -64,6 +64,8 @@ pub struct Family {
     pub good: Option<Predicate>,
     /// Largest measured value of a good fact.
     pub good_within: Option<f64>,
+    /// What a fact counts with that is not good or has no measured value, raw.
+    pub timeout: Option<f64>,
     /// Grouping dimensions, in output order.
     pub group_by: Vec<String>,
     /// Parts of the measure that its KQIs need.
@@ -204,7 +206,9 @@ fn serves(family: &Family, kqi: &Kqi) -> bool {
         && family.filter == kqi.filter
         && family.group_by == kqi.group_by;
     let same_good = family.good == kqi.good && family.good_within == kqi.good_within;
-    same_facts && (same_good || !has_good(kqi))
+    // What stands in for lost answers stands in nobody else's values.
+    let same_values = family.timeout == kqi.timeout;
+    same_facts && same_values && (same_good || !has_good(kqi))
 }
 
 fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
@@ -215,6 +219,7 @@ fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
         filter: kqi.filter.clone(),
         good: kqi.good.clone(),
         good_within: kqi.good_within,
+        timeout: kqi.timeout,
         group_by: kqi.group_by.clone(),
         parts: Parts::default(),
         retention_ms: book
@@ -227,12 +232,14 @@ fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
 }
 
 fn key_of(kqi: &Kqi) -> String {
+    let timeout = kqi.timeout.map(|timeout| format!(" timeout {timeout}"));
     format!(
-        "{} where {} good {} within {:?} by {}",
+        "{} where {} good {} within {:?}{} by {}",
         kqi.stream.name(),
         kqi.filter.as_ref().map_or("true", Predicate::source),
         kqi.good.as_ref().map_or("-", Predicate::source),
         kqi.good_within,
+        timeout.unwrap_or_default(),
         kqi.group_by.join(",")
     )
 }
@@ -338,13 +345,31 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
             .map(|service| service.id.clone())
             .collect()
     });
+    let aliases: BTreeMap<&String, &String> = book
+        .services
+        .iter()
+        .flat_map(|service| service.aliases.iter().map(|alias| (alias, &service.id)))
+        .collect();
     let statuses: FxHashSet<String> = book.mms.statuses.keys().cloned().collect();
     Layout {
-        version: fingerprint(&streams, services.as_ref(), &references, &statuses),
+        version: fingerprint(
+            &streams,
+            services.as_ref(),
+            &references,
+            &statuses,
+            (book.failures.as_deref(), &aliases),
+        ),
         streams,
         services,
         references,
         statuses,
+        failures: book.failures.clone(),
+        aliases: Arc::new(
+            aliases
+                .into_iter()
+                .map(|(alias, service)| (alias.clone(), Arc::from(service.as_str())))
+                .collect(),
+        ),
     }
 }
 
@@ -355,6 +380,7 @@ fn fingerprint(
     services: Option<&FxHashSet<String>>,
     references: &FxHashSet<String>,
     statuses: &FxHashSet<String>,
+    words: (Option<&FailureClasses>, &BTreeMap<&String, &String>),
 ) -> u64 {
     let sorted = |names: &FxHashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -366,6 +392,7 @@ fn fingerprint(
     services.map(sorted).hash(&mut hasher);
     sorted(references).hash(&mut hasher);
     sorted(statuses).hash(&mut hasher);
+    words.hash(&mut hasher);
     hasher.finish()
 }
 

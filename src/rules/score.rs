@@ -128,6 +128,14 @@ impl Kqi {
                 | Aggregate::Min
                 | Aggregate::Max
                 | Aggregate::Quantile(_),
+                Unit::Percent,
+            ) if self.stream == Stream::BossOccupancy => raw * 100.0,
+            (
+                Aggregate::Sum
+                | Aggregate::Mean
+                | Aggregate::Min
+                | Aggregate::Max
+                | Aggregate::Quantile(_),
                 Unit::Seconds,
             ) if self.stream != Stream::Gauge => raw / 1_000.0,
             _ => raw,

@@ -33,6 +33,17 @@ impl Outlet {
     pub const fn name(self) -> &'static str {
         Outlet::NAMES[self as usize]
     }
+
+    /// The outlet of a name.
+    pub fn from_name(name: &str) -> Option<Outlet> {
+        let all = [
+            Outlet::Group,
+            Outlet::Support,
+            Outlet::Network,
+            Outlet::Data,
+        ];
+        all.into_iter().find(|outlet| outlet.name() == name)
+    }
 }
 
 /// A role of a department.

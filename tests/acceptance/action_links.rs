@@ -32,7 +32,7 @@ async fn a_trigger_goes_from_dispatch_to_feedback_by_the_links_of_its_mails() {
         config.server.public_url = Some("https://noc.example.com".to_owned());
     })
     .await;
-    let probe = json!({"type": "dial_test", "service": "experience_card", "city": "长沙", "step": "query", "ok": false, "latency_ms": 90_000});
+    let probe = json!({"type": "dial_test", "service": "experience_card", "city": "长沙", "step": "query", "ok": true, "latency_ms": 90_000});
     engine.tell(&series(EIGHT, 10 * SECOND, 400, &probe)).await;
     engine.pass(EIGHT + 30 * MINUTE).await;
     let path = "/v1/triggers?service=experience_card";

@@ -54,6 +54,7 @@ kqis:
 #[tokio::test(flavor = "multi_thread")]
 async fn d_h8_each_row_of_the_table_is_found_from_evidence_and_closing_needs_a_class() {
     let engine = Engine::with_rules(&[("by.yaml", BY_LEAF)]).await;
+    engine.tell(&heard_since(NOON - 3 * DAY)).await;
     // 株洲: one in a hundred expires; 永州: half of them.
     for (city, expired, prefix) in [("株洲", 1, "z"), ("永州", 50, "y")] {
         let number = format!("{prefix}{{n}}");
@@ -99,9 +100,9 @@ async fn d_h8_each_row_of_the_table_is_found_from_evidence_and_closing_needs_a_c
         (
             "13900000000",
             "株洲",
+            json!({"order_in_boss": "yes"}),
             none.clone(),
-            none.clone(),
-            ("nothing_submitted", "第三方类", "DATA"),
+            ("nothing_submitted", "平台类", "DATA"),
         ),
         (
             "13900000001",
@@ -226,6 +227,93 @@ async fn d_h8_each_row_of_the_table_is_found_from_evidence_and_closing_needs_a_c
     assert_eq!(count("by_leaf", "leaf=接收时间不合理").await, 1);
     assert_eq!(count("by_class", "class=usage").await, 3);
     assert_eq!(count("by_class", "class=network").await, 1);
+    engine.stop().await;
+}
+
+/// Messages of somebody else, so that the engine has heard of messages since then.
+fn heard_since(from_ms: i64) -> Vec<Value> {
+    series(
+        from_ms - HOUR,
+        6 * HOUR,
+        12,
+        &message("somebody else {n}", "益阳"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
+    let engine = Engine::start().await;
+    engine.pass(NOON).await;
+    let ordered = json!({"order_in_boss": "yes"});
+    let unclear = async |number: &str, answers: Value, said: Value, why: &str| {
+        file(&engine, number, "湘西", answers).await;
+        let decided = confirm(&engine, number, said).await;
+        assert_eq!(decided["confirmed"], false, "{number}: {decided}");
+        assert_eq!(
+            (&decided["found"], &decided["unclear"]),
+            (&Value::Null, &json!(why)),
+            "{number}"
+        );
+    };
+    let none = json!({});
+    unclear("13900001001", none.clone(), none.clone(), "order_unknown").await;
+    let asked = json!({"order_in_boss": "unclear"});
+    unclear("13900001002", asked, none.clone(), "order_unknown").await;
+    // There is an order; but the engine has only just begun to hear of messages.
+    unclear(
+        "13900001003",
+        ordered.clone(),
+        none.clone(),
+        "messages_unknown",
+    )
+    .await;
+    // Now it has, for days: the same evidence decides.
+    engine.tell(&heard_since(NOON - 3 * DAY)).await;
+    engine.pass(NOON + MINUTE).await;
+    let path = "/v1/complaints/tickets/S13900001003/confirmation";
+    let began = std::time::Instant::now();
+    loop {
+        let (_, answer) = engine
+            .post(path, json!({"ts": NOON + MINUTE}).to_string())
+            .await;
+        let decided: Value = serde_json::from_str(&answer).unwrap();
+        if decided["confirmed"] == true {
+            assert_eq!(
+                (&decided["found"], &decided["class"]),
+                (&json!("nothing_submitted"), &json!("platform"))
+            );
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{decided}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    // Who confirms knows that the platform stands outside: to the group, as a third party's.
+    file(&engine, "13900001004", "湘西", ordered.clone()).await;
+    let outside = json!({"answers": {"outside": "yes"}});
+    let decided = confirm(&engine, "13900001004", outside).await;
+    assert_eq!(decided["class_name"], "第三方类", "{decided}");
+    assert_eq!(decided["outlet"], "group");
+    // What the customer says of since when is looked at: too long ago for what is kept, and within it.
+    let mut said = ordered.clone();
+    said["began_and_lasted"] = "2026-02-16 起，持续3天".into();
+    unclear(
+        "13900001005",
+        said.clone(),
+        none.clone(),
+        "messages_unknown",
+    )
+    .await;
+    said["began_and_lasted"] = "2026-02-28 起，持续两天".into();
+    file(&engine, "13900001006", "湘西", said).await;
+    let decided = confirm(&engine, "13900001006", none.clone()).await;
+    let day = MONDAY - 2 * DAY;
+    assert_eq!(
+        (&decided["from_ms"], &decided["to_ms"]),
+        (&json!(day), &json!(day + 2 * DAY))
+    );
+    assert_eq!(decided["found"], "nothing_submitted", "{decided}");
+    let ticket = engine.get("/v1/complaints/tickets/S13900001006").await;
+    assert_eq!(ticket["began_ms"], day);
     engine.stop().await;
 }
 

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running engine.
 pub(crate) struct Engine {
     app: App,
+    config: Config,
     client: reqwest::Client,
     folder: tempfile::TempDir,
 }
@@ -52,14 +53,30 @@ impl Engine {
         };
         config.history.url = crate::database::fresh().await;
         change(&mut config);
-        let app = App::start(config, RuleSource::Path(rules)).await.unwrap();
+        let app = App::start(config.clone(), RuleSource::Path(rules));
         let engine = Engine {
-            app,
+            app: app.await.unwrap(),
+            config,
             client: reqwest::Client::new(),
             folder,
         };
         engine.until_ready().await;
         engine
+    }
+
+    /// Ends it and starts it again on the same folder.
+    pub(crate) async fn restart(self) -> Engine {
+        self.app.shutdown().await.unwrap();
+        let rules = RuleSource::Path(self.folder.path().join("rules"));
+        let app = App::start(self.config.clone(), rules).await.unwrap();
+        let engine = Engine { app, ..self };
+        engine.until_ready().await;
+        engine
+    }
+
+    /// A file of the engine's rule book.
+    pub(crate) fn rules(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join("rules").join(name)).unwrap()
     }
 
     async fn until_ready(&self) {

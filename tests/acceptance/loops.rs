@@ -9,9 +9,10 @@ use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, series};
 
 const EIGHT: i64 = MONDAY + 8 * HOUR;
 
-/// One bad dial test a second for two minutes fires whatever KQI reads it.
+/// Replies that come too late, and whatever else fails: enough of it to fire every KQI that reads it.
 fn bad(service: &str, city: &str, step: &str) -> Vec<Value> {
-    let probe = json!({"type": "dial_test", "service": service, "city": city, "step": step, "ok": false, "latency_ms": 90_000});
+    let comes_late = step == "query";
+    let probe = json!({"type": "dial_test", "service": service, "city": city, "step": step, "ok": comes_late, "latency_ms": 90_000});
     series(EIGHT, 10 * SECOND, 400, &probe)
 }
 

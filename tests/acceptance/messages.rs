@@ -126,36 +126,9 @@ async fn h16_h18_both_ratios_are_published_with_and_without_what_the_user_caused
     engine.stop().await;
 }
 
-/// A KQI that a rule author adds: failures by how, why and where.
-const BREAKDOWN: &str = "
-kqis:
-  - id: mnews_failures
-    service: mobile_newspaper
-    name: {zh: 彩信下发失败分析, en: Failure breakdown}
-    layer: network
-    stream: mms_receipt
-    filter: status in ['Expired', 'Rejected', 'Unrecognised']
-    aggregate: count
-    group_by: [status, cause, city]
-    window: 1h
-    department: NET
-    alert: none
-  - id: mnews_failures_total
-    service: mobile_newspaper
-    name: {zh: 彩信下发失败总数, en: Failures}
-    layer: network
-    stream: mms_receipt
-    filter: status in ['Expired', 'Rejected', 'Unrecognised']
-    aggregate: count
-    group_by: [service]
-    window: 1h
-    department: NET
-    alert: none
-";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn h20_failures_by_status_cause_and_city_sum_to_the_failures() {
-    let engine = Engine::with_rules(&[("breakdown.yaml", BREAKDOWN)]).await;
+    let engine = Engine::start().await;
     let failed = [
         ("a", "长沙", 7, "Expired", "关机"),
         ("b", "长沙", 5, "Expired", "信号较差"),
@@ -177,10 +150,15 @@ async fn h20_failures_by_status_cause_and_city_sum_to_the_failures() {
     }
     engine.pass(MONDAY + 8 * HOUR).await;
     let end = MONDAY + 8 * HOUR;
-    let total = engine
-        .window("mnews_failures_total", "service=mobile_newspaper", end)
-        .await;
-    near(&total["value"], 28.0, 0.0);
+    // Not one of them was retrieved, so the raw ratio counts the failures.
+    let mut failures = 0;
+    for (city, count) in [("长沙", 12), ("永州", 14), ("株洲", 2)] {
+        let raw = engine
+            .window("mnews_delivery_success_ratio_raw", &group(city), end)
+            .await;
+        assert_eq!(raw["count"], count, "{city}");
+        failures += count;
+    }
     let parts = engine
         .windows(
             "mnews_failures",
@@ -190,7 +168,25 @@ async fn h20_failures_by_status_cause_and_city_sum_to_the_failures() {
         .await;
     assert_eq!(parts.len(), failed.len(), "{parts:#?}");
     let sum: f64 = parts.iter().map(|row| row["value"].as_f64().unwrap()).sum();
-    assert!((sum - 28.0).abs() < 1e-9, "{parts:#?}");
+    assert!((sum - f64::from(failures)).abs() < 1e-9, "{parts:#?}");
+    // Which status, which cause and which city: each dimension sums to the same failures.
+    let path = "/v1/kqis/mnews_failures/contributions";
+    let shares = engine.until(path, |answer| answer["total"] == 28).await;
+    for (dimension, first, count) in [
+        ("status", "Expired", 23),
+        ("cause", "coverage", 16),
+        ("city", "永州", 14),
+    ] {
+        let mut dimensions = shares["dimensions"].as_array().unwrap().iter();
+        let of = dimensions.find(|of| of["dimension"] == dimension).unwrap();
+        let values = of["values"].as_array().unwrap();
+        assert_eq!(
+            (&values[0]["value"], &values[0]["count"]),
+            (&json!(first), &json!(count))
+        );
+        let sum: i64 = values.iter().map(|of| of["count"].as_i64().unwrap()).sum();
+        assert_eq!(sum, 28, "{dimension}");
+    }
     engine.stop().await;
 }
 

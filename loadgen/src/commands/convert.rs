@@ -91,9 +91,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         rows,
         events,
         skipped,
+        wrong,
+        wrong_first,
     } = converted;
+    for row in &wrong_first {
+        say(&format!("left out: {row}"));
+    }
     say(&format!(
-        "{rows} rows, {events} events, {skipped} rows left out for want of a value"
+        "{rows} rows, {events} events, {skipped} rows left out for want of a value, {wrong} that cannot be read"
     ));
     Ok(())
 }

@@ -20,8 +20,10 @@ use crate::quantity::SHANGHAI_OFFSET_MS;
 /// kind, and `service` says of which. What stands before `id:` is passed over. Status words go as they are:
 /// the rule book maps them.
 ///
+/// A line with a date that is none is left out, counted and named.
+///
 /// # Errors
-/// When a line cannot be read, or a date is none.
+/// When the file cannot be read.
 pub fn smpp(
     file: &str,
     input: Box<dyn BufRead + Send + '_>,
@@ -47,7 +49,13 @@ pub fn smpp(
         let moment = |text: &str| {
             short_date_ms(text).ok_or_else(|| wrong(file, at, text, "a date such as 2603020701"))
         };
-        let (submitted_ms, done_ms) = (moment(submitted)?, moment(done)?);
+        let (submitted_ms, done_ms) = match (moment(submitted), moment(done)) {
+            (Ok(submitted_ms), Ok(done_ms)) => (submitted_ms, done_ms),
+            (Err(why), _) | (_, Err(why)) => {
+                converted.leave_out(&why);
+                continue;
+            }
+        };
         let id = JsonText::new(id);
         let mut buffer = Vec::with_capacity(120);
         let mut event = LineWriter::start(&mut buffer, "mms_submit", submitted_ms);
@@ -79,8 +87,10 @@ pub fn smpp(
 /// (time, interface in, interface out, from, to, message id, size), into `mms_submit`. Messages to other
 /// interfaces than `MM1`, that of handsets, are left out: nobody here waits for them.
 ///
+/// A line of another form is left out, counted and named.
+///
 /// # Errors
-/// When a line cannot be read, or a time is none.
+/// When the file cannot be read.
 pub fn mbuni(
     file: &str,
     input: Box<dyn BufRead + Send + '_>,
@@ -95,19 +105,20 @@ pub fn mbuni(
         converted.rows += 1;
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         let [time, _, to_interface, _, to, id, _] = fields[..] else {
-            return Err(wrong(
-                file,
-                at,
-                &line,
-                "seven fields with tabs between them",
-            ));
+            // gwlib writes such lines itself: "Log begins".
+            let expected = "seven fields with tabs between them";
+            converted.leave_out(&wrong(file, at, &line, expected));
+            continue;
         };
         if !to_interface.eq_ignore_ascii_case("MM1") || id.is_empty() {
             converted.skipped += 1;
             continue;
         }
-        let time_ms = log_time_ms(time)
-            .ok_or_else(|| wrong(file, at, time, "a time such as 2026-03-02 07:00:01"))?;
+        let Some(time_ms) = log_time_ms(time) else {
+            let expected = "a time such as 2026-03-02 07:00:01";
+            converted.leave_out(&wrong(file, at, time, expected));
+            continue;
+        };
         let mut buffer = Vec::with_capacity(160);
         let mut event = LineWriter::start(&mut buffer, "mms_submit", time_ms);
         event

@@ -82,7 +82,8 @@ fn all_complaint_records_become_tickets() {
             Converted {
                 rows: 233_331,
                 events: 464_656,
-                skipped: 0
+                skipped: 0,
+                ..Converted::default()
             }
         );
     }
@@ -210,14 +211,29 @@ a line of something else
         ]
     );
     let broken = "id:1 sub:001 submit date:26x done date:2603020701 stat:DELIVRD";
-    let refused = smpp(
+    let never = "id:2 sub:001 submit date:2603020700 done date:0000000000 stat:ENROUTE";
+    let good = "id:3 sub:001 submit date:2603020700 done date:2603020701 stat:DELIVRD";
+    let input = format!("{broken}\n{never}\n{good}\n");
+    let converted = smpp(
         "smsc.log",
-        Box::new(broken.as_bytes()),
+        Box::new(input.as_bytes()),
         "sms",
         &mut Vec::new(),
     );
-    let words = refused.unwrap_err().to_string();
-    assert!(words.starts_with("smsc.log:1: `26x` is not"), "{words}");
+    let converted = converted.unwrap();
+    assert_eq!(
+        (converted.rows, converted.events, converted.wrong),
+        (3, 2, 2)
+    );
+    let named = &converted.wrong_first;
+    assert!(
+        named[0].starts_with("smsc.log:1: `26x` is not"),
+        "{named:?}"
+    );
+    assert!(
+        named[1].starts_with("smsc.log:2: `0000000000`"),
+        "{named:?}"
+    );
 }
 
 #[test]
@@ -236,6 +252,20 @@ fn mbuni_log_lines_are_submissions_to_handsets() {
     assert_eq!(events[0]["ts"], 1_772_406_001_000_i64);
     assert_eq!(events[0]["message_id"], "m1@mmsc");
     assert_eq!(events[0]["recipient"], "+8613900000000");
-    let odd = "2026-03-02 07:00:01\tMM7\tMM1";
-    assert!(mbuni("mmsc.log", Box::new(odd.as_bytes()), "mms", &mut Vec::new()).is_err());
+    // What gwlib writes of itself, and a time that is none, cost their own lines and no other.
+    let odd = format!(
+        "2026-03-02 06:59:59 Log begins\n{text}2026-03-32 07:00:01\tMM7\tMM1\ta\tb\tc\t1\n"
+    );
+    let mut output = Vec::new();
+    let converted = mbuni("mmsc.log", Box::new(odd.as_bytes()), "mms", &mut output).unwrap();
+    assert_eq!(
+        (converted.rows, converted.events, converted.wrong),
+        (4, 1, 2)
+    );
+    let named = &converted.wrong_first;
+    assert!(
+        named[0].starts_with("mmsc.log:1: `2026-03-02 06:59:59 Log begins` is not"),
+        "{named:?}"
+    );
+    assert!(named[1].starts_with("mmsc.log:4: `2026-03-32"), "{named:?}");
 }

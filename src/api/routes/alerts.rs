@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
@@ -42,6 +43,7 @@ pub(in crate::api) struct AlertsQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiQuery(query): ApiQuery<AlertsQuery>,
 ) -> Result<Json<AlertsView>, ApiError> {
     one_of("state", query.state.as_deref(), &STATES)?;
@@ -54,6 +56,7 @@ pub(in crate::api) async fn list(
         fits(&query.state, Some(alert.state.name()))
             && fits(&query.service, alert.service.as_deref())
             && fits(&query.severity, Some(severity_name(alert.severity)))
+            && caller.sees_group(&alert.group)
     });
     Ok(Json(AlertsView {
         alerts: alerts
@@ -75,13 +78,14 @@ pub(in crate::api) async fn list(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiPath(incident): ApiPath<String>,
 ) -> Result<Json<AlertView>, ApiError> {
     let snapshot = server.snapshot();
     let alert = snapshot
         .alerts
         .iter()
-        .find(|alert| alert.incident == incident)
+        .find(|alert| alert.incident == incident && caller.sees_group(&alert.group))
         .ok_or_else(|| ApiError::not_found(format!("there is no alert {incident:?}")))?;
     Ok(Json(AlertView::of(alert, &snapshot)))
 }

@@ -14,7 +14,7 @@ use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
 use crate::api::views::{ContactRequest, ContactView, ErrorBody, FormView, FormsView};
-use crate::complaints::{Contact, decide, line};
+use crate::complaints::{Contact, decide, line, period};
 
 /// Every leaf that has a form.
 #[utoipa::path(
@@ -89,9 +89,13 @@ pub(in crate::api) async fn file(
         .ok_or_else(|| unknown(&asked.leaf))?;
     let bad = |words: String| ApiError::bad_request("bad_answers", words);
     let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
+    let ts_ms = asked.ts.unwrap_or_else(now_ms);
+    let element = leaf.confirm.as_ref().and_then(|rule| rule.period.as_ref());
+    let said = element.and_then(|id| asked.answers.get(id)?.as_str());
     let contact = Contact {
         serial: asked.serial,
-        ts_ms: asked.ts.unwrap_or_else(now_ms),
+        ts_ms,
+        period_ms: said.and_then(|text| period(text, ts_ms, &snapshot.plan.zone)),
         subscriber: asked.subscriber,
         city: asked.city,
         channel: asked.channel,

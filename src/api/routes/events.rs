@@ -84,7 +84,8 @@ pub(in crate::api) struct QuarantineQuery {
     limit: Option<usize>,
 }
 
-/// The newest refused lines, and receipts whose status word no rule maps (class `unknown_status`);
+/// The newest refused lines, receipts whose status word no rule maps (class `unknown_status`), and dial tests
+/// whose failure no rule maps (`unknown_failure`);
 /// numbers of subscribers masked.
 #[utoipa::path(
     get,

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
-use crate::api::views::{BoardView, ErrorBody, HealthView, HealthsView, SharesView};
+use crate::api::views::{BoardView, ErrorBody, HealthView, HealthsView, RuleBookView, SharesView};
 use crate::scores::{board, contributions, health};
 
 /// Dimension values that are listed when nothing else is asked for.
@@ -34,7 +34,10 @@ pub(in crate::api) async fn list(
     let services = book.services.iter();
     let healths = services.map(|service| health(book, &service.id, &objects));
     Ok(Json(HealthsView {
-        services: healths.map(|health| HealthView::of(&health)).collect(),
+        rules: RuleBookView::of(book),
+        services: healths
+            .map(|health| HealthView::of(&health, book))
+            .collect(),
     }))
 }
 
@@ -62,7 +65,7 @@ pub(in crate::api) async fn one(
         )));
     }
     let health = health(book, &service, &current.measured());
-    Ok(Json(HealthView::of(&health)))
+    Ok(Json(HealthView::of(&health, book)))
 }
 
 /// How many of them.
@@ -105,7 +108,7 @@ pub(in crate::api) async fn shares(
     });
     let shares = contributions(kqi, &objects);
     let limit = query.limit.unwrap_or(VALUES_DEFAULT);
-    Ok(Json(SharesView::of(&kqi.id, &shares, limit)))
+    Ok(Json(SharesView::of(&kqi.id, &shares, limit, book)))
 }
 
 /// Cities, or channels, side by side: the worst first, those without data last.
@@ -135,5 +138,5 @@ pub(in crate::api) async fn boards(
             )));
         }
     };
-    Ok(Json(BoardView::of(&by, &lines)))
+    Ok(Json(BoardView::of(&by, &lines, book)))
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::Standing;
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::ApiQuery;
 use crate::api::router::Server;
-use crate::api::views::{ErrorBody, KqiView, KqisView, ServiceView, ServicesView};
+use crate::api::views::{ErrorBody, KqiView, KqisView, RuleBookView, ServiceView, ServicesView};
 
 /// Objects of a KQI that are listed when nothing else is asked for.
 const GROUPS_DEFAULT: usize = 100;
@@ -42,6 +43,7 @@ pub(in crate::api) struct KqisQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiQuery(query): ApiQuery<KqisQuery>,
 ) -> Result<Json<KqisView>, ApiError> {
     let snapshot = server.snapshot();
@@ -73,9 +75,19 @@ pub(in crate::api) async fn list(
         .filter(|(kqi, _)| {
             wanted(&query.service, kqi.service.as_deref()) && wanted(&query.kqi, Some(&kqi.id))
         })
-        .map(|(kqi, now)| KqiView::of(kqi, Some(now), limit, &current.plan.zone))
+        .map(|(kqi, now)| {
+            if !caller.is_of_cities() {
+                return KqiView::of(kqi, Some(now), limit, &current.plan);
+            }
+            let mut own = now.clone();
+            own.groups.retain(|of| caller.sees_group(&of.group.values));
+            KqiView::of(kqi, Some(&own), limit, &current.plan)
+        })
         .collect();
-    Ok(Json(KqisView { kqis }))
+    Ok(Json(KqisView {
+        rules: RuleBookView::of(book),
+        kqis,
+    }))
 }
 
 /// Services with their worst verdict.

@@ -12,7 +12,8 @@ use crate::api::router::Server;
 use crate::api::views::{ErrorBody, ReloadView};
 use crate::rules::json_schema;
 
-/// Reads the rule book again and puts it in force, or changes nothing and lists all problems.
+/// Reads the access tokens and the rule book again and puts them in force, or changes nothing of a book and lists
+/// all its problems.
 #[utoipa::path(
     post,
     path = "/v1/rules/reload",
@@ -26,6 +27,11 @@ use crate::rules::json_schema;
 pub(in crate::api) async fn reload(
     State(server): State<Arc<Server>>,
 ) -> Result<Json<ReloadView>, ApiError> {
+    let tokens = server.state.reload_access();
+    tokens.map_err(|why| {
+        let words = format!("the access tokens cannot be read, those in force stay: {why}");
+        ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "reload_failed", words)
+    })?;
     match (server.state.reload)().await {
         Ok(report) => Ok(Json((&report).into())),
         Err(ReloadProblems::Rules(problems)) => {

@@ -32,7 +32,7 @@ pub(in crate::api) async fn status(State(server): State<Arc<Server>>) -> Json<St
         &server.state.health.now(),
         &server.state.submitter.stats(),
         server.intake.in_flight().bytes,
-        &server.state.access,
+        &server.state.access.load(),
         unsettled,
         now_ms(),
     ))

@@ -105,7 +105,10 @@ pub(in crate::api) async fn messages(
         from_ms,
         to_ms,
     };
-    let found = inquire(&server, inquiry).await?;
+    let mut found = inquire(&server, inquiry).await?;
+    found
+        .messages
+        .retain(|message| caller.sees(message.city.as_deref()));
     let zone = &server.snapshot().plan.zone;
     Ok(Json(MessagesView::of(&number, &found, is_masked, zone)))
 }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -34,6 +35,10 @@ use crate::rules::{Answer, ConfirmRule, Leaf, Verdict};
 
 /// Tickets of a sample unless another number is asked for.
 const SAMPLE_DEFAULT: usize = 20;
+
+/// How often, and how many times, a word is looked for on record: two seconds are ten epochs.
+const HEARD_EVERY: Duration = Duration::from_millis(20);
+const HEARD_LOOKS: u32 = 100;
 
 /// Which tickets, and which sample of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -119,9 +124,10 @@ pub(in crate::api) async fn sample(
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiPath(serial): ApiPath<String>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
-    let ticket = ticket(&server, &serial).await?;
+    let ticket = ticket(&server, &caller, &serial).await?;
     let zone = &server.snapshot().plan.zone;
     Ok(Json(TicketOnRecordView::of(&ticket, zone)))
 }
@@ -157,7 +163,7 @@ pub(in crate::api) async fn confirm(
     ApiJson(asked): ApiJson<ConfirmRequest>,
 ) -> Result<Json<ConfirmationView>, ApiError> {
     check_not_stopping(&server)?;
-    let ticket = ticket(&server, &serial).await?;
+    let ticket = ticket(&server, &caller, &serial).await?;
     check_counts(&ticket)?;
     let snapshot = server.snapshot();
     let mut word = Word {
@@ -181,6 +187,7 @@ pub(in crate::api) async fn confirm(
     };
     if view.confirmed {
         say(&server, peer, &word).await?;
+        heard(&server, &word).await;
     }
     Ok(Json(view))
 }
@@ -206,12 +213,13 @@ pub(in crate::api) async fn confirm(
 )]
 pub(in crate::api) async fn close(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     ApiPath(serial): ApiPath<String>,
     ApiJson(asked): ApiJson<CloseRequest>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
     check_not_stopping(&server)?;
-    let ticket = ticket(&server, &serial).await?;
+    let ticket = ticket(&server, &caller, &serial).await?;
     check_counts(&ticket)?;
     if ticket.class.is_none() {
         let words = "it has no class: confirm it first";
@@ -249,14 +257,16 @@ async fn by_evidence(
     let number =
         number.ok_or_else(|| conflict("no_number", "the ticket has no caller's number"))?;
     let filed_ms = ticket.filed_ms.unwrap_or(ticket.ts_ms);
-    let to_ms = asked.to_ms.unwrap_or(filed_ms);
-    let from_ms = asked.from_ms;
+    // What the customer says comes before what is usual.
+    let said_end_ms = ticket.ended_ms.map(|ended_ms| ended_ms.min(filed_ms));
+    let to_ms = asked.to_ms.or(said_end_ms).unwrap_or(filed_ms);
+    let from_ms = asked.from_ms.or(ticket.began_ms);
     let from_ms = from_ms.unwrap_or_else(|| to_ms.saturating_sub(rule.within_ms));
     if from_ms >= to_ms {
         let words = format!("from_ms {from_ms} is not before to_ms {to_ms}");
         return Err(ApiError::bad_request("bad_body", words));
     }
-    let (ordered, charged, consented) = answers(ticket, rule, asked)?;
+    let [ordered, charged, consented, outside] = answers(ticket, rule, asked)?;
     let is_masked = !caller.has(Role::Subscribers);
     note(server, caller, "confirmation", &word.serial, is_masked).await?;
     let inquiry = Inquiry::Messages {
@@ -264,7 +274,9 @@ async fn by_evidence(
         from_ms,
         to_ms,
     };
-    let mut messages = inquire(server, inquiry).await?.messages;
+    let known = inquire(server, inquiry).await?;
+    let is_complete = !known.is_incomplete && known.beyond == 0;
+    let mut messages = known.messages;
     messages.retain(|message| message.service.as_deref() == Some(leaf.service.as_str()));
     // What was submitted after the customer complained is not what is missed.
     messages.retain(|message| (from_ms..to_ms).contains(&message.ts_ms));
@@ -284,10 +296,12 @@ async fn by_evidence(
         ordered,
         charged,
         consented,
+        outside,
         is_regional: view.regional,
+        is_complete,
     });
     let mut verdicts = rule.verdicts.iter();
-    let verdict = verdicts.find(|verdict| Some(verdict.found) == found);
+    let verdict = verdicts.find(|verdict| Ok(verdict.found) == found);
     view.decide(found, verdict);
     if let Some(verdict) = verdict {
         word.class = Some(verdict.class.names().0);
@@ -297,14 +311,14 @@ async fn by_evidence(
     Ok(view)
 }
 
-/// Whether there is an order, a charge, consent: as the request says, or else as the form did.
+/// Whether there is an order, a charge, consent, a platform outside: as the request says, or else as the form did.
 fn answers(
     ticket: &TicketDetail,
     rule: &ConfirmRule,
     asked: &ConfirmRequest,
-) -> Result<(Answer, Answer, Answer), ApiError> {
+) -> Result<[Answer; 4], ApiError> {
     let bad = |words: String| ApiError::bad_request("bad_body", words);
-    const KNOWN: [&str; 3] = ["ordered", "charged", "consented"];
+    const KNOWN: [&str; 4] = ["ordered", "charged", "consented", "outside"];
     if let Some(other) = asked.answers.keys().find(|key| !KNOWN.contains(&&***key)) {
         let other: String = other.chars().take(40).collect();
         return Err(bad(format!(
@@ -327,7 +341,12 @@ fn answers(
             None => Answer::Unclear,
         };
     }
-    Ok((ordered, said("charged")?, said("consented")?))
+    Ok([
+        ordered,
+        said("charged")?,
+        said("consented")?,
+        said("outside")?,
+    ])
 }
 
 /// Whether the KQI of the ticket's city was abnormal when its messages ended.
@@ -374,6 +393,24 @@ async fn is_regional(
     }))
 }
 
+/// Waits until what was said is on record, so that who asks next finds it; durable it is already.
+async fn heard(server: &Server, word: &Word) {
+    for _ in 0..HEARD_LOOKS {
+        let inquiry = Inquiry::Ticket {
+            serial: word.serial.clone(),
+        };
+        let found = inquire(server, inquiry).await;
+        let class = found
+            .ok()
+            .and_then(|found| found.tickets.into_iter().next());
+        let class = class.and_then(|(_, ticket)| ticket.class);
+        if class.as_deref() == word.class {
+            return;
+        }
+        tokio::time::sleep(HEARD_EVERY).await;
+    }
+}
+
 /// Journals a line about a ticket.
 async fn say(
     server: &Server,
@@ -390,12 +427,13 @@ async fn say(
     }
 }
 
-async fn ticket(server: &Server, serial: &str) -> Result<TicketDetail, ApiError> {
+async fn ticket(server: &Server, caller: &Caller, serial: &str) -> Result<TicketDetail, ApiError> {
     let inquiry = Inquiry::Ticket {
         serial: serial.to_owned(),
     };
     let found = inquire(server, inquiry).await?.tickets.into_iter().next();
     let ticket = found.map(|(_, ticket)| ticket);
+    let ticket = ticket.filter(|ticket| caller.sees(ticket.city.as_deref()));
     ticket.ok_or_else(|| {
         let serial: String = serial.chars().take(80).collect();
         ApiError::not_found(format!("there is no ticket {serial:?} on record"))

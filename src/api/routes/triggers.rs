@@ -68,6 +68,7 @@ pub(in crate::api) async fn list(
         in_state(trigger.state)
             && fits(&query.service, trigger.service.as_deref())
             && fits(&query.department, Some(&trigger.owner.department))
+            && caller.sees_group(&trigger.group)
     });
     let is_masked = !caller.has(Role::Subscribers);
     let mut triggers: Vec<&Trigger> = triggers.map(|trigger| &**trigger).collect();
@@ -102,7 +103,7 @@ pub(in crate::api) async fn one(
     let trigger = snapshot
         .triggers
         .iter()
-        .find(|trigger| trigger.id == id)
+        .find(|trigger| trigger.id == id && caller.sees_group(&trigger.group))
         .ok_or_else(|| unknown(&id))?;
     let is_masked = !caller.has(Role::Subscribers);
     Ok(Json(TriggerView::of(trigger, &snapshot, is_masked)))

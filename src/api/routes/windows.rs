@@ -6,16 +6,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::access::Caller;
 use crate::api::clock::time;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::unit_text;
-use crate::api::views::{ErrorBody, WindowView, WindowsView};
+use crate::api::views::{ErrorBody, ProvenanceView, RuleBookView, WindowView, WindowsView};
 use crate::dataflow::{Queries, Watermarks};
 use crate::engine::Snapshot;
 use crate::event::Stream;
@@ -53,6 +54,7 @@ pub(in crate::api) struct WindowsQuery {
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<WindowsQuery>,
 ) -> Result<Json<WindowsView>, ApiError> {
@@ -99,6 +101,7 @@ pub(in crate::api) async fn list(
         groups: groups as i64,
         rows_max: server.state.config.window_rows_max,
         kqi,
+        caller,
     };
     let unit = unit_text(&question.kqi.unit).to_owned();
     let found = tokio::task::spawn_blocking(move || question.ask())
@@ -110,6 +113,12 @@ pub(in crate::api) async fn list(
     Ok(Json(WindowsView {
         kqi: id,
         unit,
+        rules: RuleBookView::of(&plan.book),
+        provenance: plan.book.kqis[index]
+            .provenance
+            .iter()
+            .map(ProvenanceView::from)
+            .collect(),
         from_ms,
         to_ms,
         truncated: found.next_from_ms.is_some(),
@@ -129,6 +138,7 @@ struct Question {
     to_ms: i64,
     groups: i64,
     rows_max: usize,
+    caller: Caller,
 }
 
 struct Found {
@@ -164,6 +174,9 @@ impl Question {
                 ));
             }
             for window in &windows {
+                if !self.caller.sees_group(&window.group.values) {
+                    continue;
+                }
                 // Windows that reach over from the slice before have been listed with it.
                 if window.start_ms < at_ms && at_ms > self.from_ms {
                     continue;

@@ -16,6 +16,7 @@ const CARE: &str = "token-of-customer-care";
 
 fn harness() -> Harness {
     let grant = |name: &str, token, roles: &[Role], departments: &[&str]| Grant {
+        cities: Vec::new(),
         name: name.to_owned(),
         sha256: sha256(token),
         roles: roles.to_vec(),

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::alerting::Alert;
+use crate::alerting::{Alert, Holder};
 use crate::api::iso;
 use crate::api::views::annotation::AnnotationView;
 use crate::api::views::words::{layer_name, severity_name};
-use crate::api::views::{TextView, group_object};
+use crate::api::views::{ProvenanceView, RuleBookView, TextView, group_object};
 use crate::engine::Snapshot;
+use crate::rules::Kqi;
 
 /// Alerts, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -84,8 +85,50 @@ pub struct AlertView {
     pub window_end_ms: i64,
     /// Open optimization trigger for the same object.
     pub trigger: Option<String>,
+    /// Who holds the BOSS connection that it is about, or held it longest while it went on.
+    pub holder: Option<HolderView>,
+    /// The rule book that judges it.
+    pub rules: RuleBookView,
+    /// Where its limit comes from; null for the engine's own alerts.
+    pub limit_source: Option<ProvenanceView>,
     /// What was going on there in the newest window: planned work, a storm.
     pub annotations: Vec<AnnotationView>,
+}
+
+/// Who holds a BOSS connection, or held it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HolderView {
+    /// BOSS host.
+    pub host: String,
+    /// Interface.
+    pub interface: String,
+    /// Connection.
+    pub connection: String,
+    /// Who took it, if the source says so.
+    pub client: Option<String>,
+    /// Since its last activity, ms.
+    pub since_ms: i64,
+    /// Since its last activity.
+    pub since: String,
+    /// For how long, as far as is known, ms.
+    pub held_ms: i64,
+    /// When it was given back, or used again, ms; null while it is held.
+    pub released_ms: Option<i64>,
+}
+
+impl HolderView {
+    fn of(holder: &Holder, zone: &jiff::tz::TimeZone) -> HolderView {
+        HolderView {
+            host: holder.host.clone(),
+            interface: holder.interface.clone(),
+            connection: holder.connection.clone(),
+            client: holder.client.clone(),
+            since_ms: holder.since_ms,
+            since: iso(holder.since_ms, zone),
+            held_ms: holder.until_ms - holder.since_ms,
+            released_ms: holder.is_over.then_some(holder.until_ms),
+        }
+    }
 }
 
 impl AlertView {
@@ -134,6 +177,14 @@ impl AlertView {
             window_start_ms: alert.window_ms.0,
             window_end_ms: alert.window_ms.1,
             trigger: alert.trigger.clone(),
+            holder: alert
+                .holder
+                .as_ref()
+                .map(|holder| HolderView::of(holder, zone)),
+            rules: RuleBookView::of(book),
+            limit_source: kqi
+                .and_then(Kqi::limit_provenance)
+                .map(ProvenanceView::from),
             annotations: AnnotationView::all(&annotations, zone),
         }
     }

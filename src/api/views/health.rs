@@ -3,7 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::views::RuleBookView;
+use crate::api::views::kqi::ProvenanceView;
 use crate::api::views::words::layer_name;
+use crate::rules::{Kqi, RuleBook};
 use crate::scores::{Board, ServiceHealth, Shares};
 
 /// How many of the largest make the concentration (前三种投诉占比; domain fact G11).
@@ -12,6 +15,8 @@ const TOP: usize = 3;
 /// The health of services.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct HealthsView {
+    /// The rule book that weighs and judges.
+    pub rules: RuleBookView,
     /// Services, in catalogue order.
     pub services: Vec<HealthView>,
 }
@@ -19,6 +24,8 @@ pub struct HealthsView {
 /// The health of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct HealthView {
+    /// The rule book that weighs and judges.
+    pub rules: RuleBookView,
     /// Service.
     pub service: String,
     /// Weighted mean of its layers, 5 best to 1 worst; null where nothing was judged.
@@ -63,6 +70,8 @@ pub struct KqiHealthView {
     pub judged: usize,
     /// Objects outside their interval.
     pub abnormal: usize,
+    /// Where its limit comes from.
+    pub limit_source: Option<ProvenanceView>,
     /// Where its trouble comes from.
     pub contributions: String,
 }
@@ -70,6 +79,8 @@ pub struct KqiHealthView {
 /// What dimension values contribute to a KQI's trouble.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SharesView {
+    /// The rule book that judges.
+    pub rules: RuleBookView,
     /// KQI.
     pub kqi: String,
     /// `bad_facts` of a ratio, `facts` of a count, `facts_outside` of what is measured.
@@ -111,6 +122,8 @@ pub struct ShareView {
 /// A board.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct BoardView {
+    /// The rule book that weighs and judges.
+    pub rules: RuleBookView,
     /// `cities` or `channels`.
     pub by: String,
     /// The worst first, those without data last.
@@ -136,7 +149,7 @@ pub struct BoardLineView {
 
 impl HealthView {
     /// A service with its layers and KQIs.
-    pub fn of(health: &ServiceHealth) -> HealthView {
+    pub fn of(health: &ServiceHealth, book: &RuleBook) -> HealthView {
         let layers = health.layers.iter().map(|layer| LayerHealthView {
             layer: layer_name(layer.layer).to_owned(),
             weight: layer.weight,
@@ -154,11 +167,18 @@ impl HealthView {
                     objects: kqi.objects,
                     judged: kqi.judged,
                     abnormal: kqi.abnormal,
+                    limit_source: book
+                        .kqis
+                        .iter()
+                        .find(|known| known.id == kqi.kqi)
+                        .and_then(Kqi::limit_provenance)
+                        .map(ProvenanceView::from),
                     contributions: format!("/v1/kqis/{}/contributions", kqi.kqi),
                 })
                 .collect(),
         });
         HealthView {
+            rules: RuleBookView::of(book),
             service: health.service.clone(),
             mean: health.mean,
             min: health.min,
@@ -169,7 +189,7 @@ impl HealthView {
 
 impl SharesView {
     /// At most `limit` values a dimension.
-    pub fn of(kqi: &str, shares: &Shares, limit: usize) -> SharesView {
+    pub fn of(kqi: &str, shares: &Shares, limit: usize, book: &RuleBook) -> SharesView {
         let mut names: Vec<&str> = shares
             .values
             .iter()
@@ -205,6 +225,7 @@ impl SharesView {
             }
         };
         SharesView {
+            rules: RuleBookView::of(book),
             kqi: kqi.to_owned(),
             counted: shares.counted.to_owned(),
             total: shares.total,
@@ -215,7 +236,7 @@ impl SharesView {
 
 impl BoardView {
     /// A board by that name.
-    pub fn of(by: &str, lines: &[Board]) -> BoardView {
+    pub fn of(by: &str, lines: &[Board], book: &RuleBook) -> BoardView {
         let line = |of: &Board| BoardLineView {
             name: of.name.clone(),
             mean: of.mean,
@@ -225,6 +246,7 @@ impl BoardView {
             abnormal: of.abnormal,
         };
         BoardView {
+            rules: RuleBookView::of(book),
             by: by.to_owned(),
             lines: lines.iter().map(line).collect(),
         }

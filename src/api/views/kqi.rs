@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::views::words::{aggregate_text, layer_name, unit_text};
-use crate::api::views::{TextView, group_object};
+use crate::api::views::{RuleBookView, TextView, group_object};
 use crate::api::{GroupNow, KqiNow, WindowNow, iso};
-use crate::rules::{Kqi, Provenance, ProvenanceKind, Scale, Service};
+use crate::rules::{Kqi, Plan, Provenance, Scale, Service};
 
 /// Services, in catalogue order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -38,6 +38,8 @@ pub struct ServiceView {
 /// The catalogue.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct KqisView {
+    /// The rule book that they are of.
+    pub rules: RuleBookView,
     /// KQIs, in catalogue order.
     pub kqis: Vec<KqiView>,
 }
@@ -61,6 +63,10 @@ pub struct KqiView {
     pub unit: String,
     /// How facts become a value.
     pub aggregate: String,
+    /// What a failed or lost answer counts with, ms, where that is part of the definition.
+    pub timeout_ms: Option<f64>,
+    /// Longest measured value of what counts as good, in the stream's raw unit (ms, or the gauge's own).
+    pub good_within: Option<f64>,
     /// Length of its windows, ms.
     pub window_ms: i64,
     /// Distance between window starts, ms.
@@ -77,6 +83,8 @@ pub struct KqiView {
     pub min_samples: u64,
     /// Department that answers for it.
     pub department: Option<String>,
+    /// Whether its stream is the operator's own data, and not what outsiders tell.
+    pub internal: bool,
     /// Where its numbers come from.
     pub provenance: Vec<ProvenanceView>,
     /// Objects that are known.
@@ -94,6 +102,8 @@ pub struct AnchorsView {
     pub values: Vec<f64>,
     /// `linear` or `log`.
     pub scale: String,
+    /// Where the set's values come from; empty for anchors that the KQI gives itself.
+    pub provenance: Vec<ProvenanceView>,
 }
 
 /// Where a number comes from.
@@ -144,14 +154,9 @@ pub struct CurrentView {
 
 impl From<&Provenance> for ProvenanceView {
     fn from(provenance: &Provenance) -> ProvenanceView {
-        let kind = match provenance.kind {
-            ProvenanceKind::Document => "document",
-            ProvenanceKind::Standard => "standard",
-            ProvenanceKind::Judgement => "judgement",
-        };
         ProvenanceView {
             of: provenance.of.clone(),
-            kind: kind.to_owned(),
+            kind: provenance.kind.name().to_owned(),
             reference: provenance.reference.clone(),
         }
     }
@@ -191,7 +196,9 @@ impl GroupView {
 
 impl KqiView {
     /// A KQI with its first `limit` objects.
-    pub fn of(kqi: &Kqi, now: Option<&KqiNow>, limit: usize, zone: &TimeZone) -> KqiView {
+    pub fn of(kqi: &Kqi, now: Option<&KqiNow>, limit: usize, plan: &Plan) -> KqiView {
+        let zone = &plan.zone;
+        let rule = plan.book.streams.get(&kqi.stream);
         let groups = now.map_or(&[][..], |now| &now.groups);
         KqiView {
             id: kqi.id.clone(),
@@ -202,6 +209,8 @@ impl KqiView {
             stream: kqi.stream.name().to_owned(),
             unit: unit_text(&kqi.unit).to_owned(),
             aggregate: aggregate_text(&kqi.aggregate),
+            timeout_ms: kqi.timeout,
+            good_within: kqi.good_within,
             window_ms: kqi.window.size_ms,
             hop_ms: kqi.window.hop_ms,
             group_by: kqi.group_by.clone(),
@@ -213,11 +222,16 @@ impl KqiView {
                     Scale::Log => "log",
                 }
                 .to_owned(),
+                provenance: kqi.provenance[..kqi.provenance_of_set]
+                    .iter()
+                    .map(ProvenanceView::from)
+                    .collect(),
             }),
             limit_min: kqi.interval.min,
             limit_max: kqi.interval.max,
             min_samples: kqi.min_samples,
             department: kqi.department.clone(),
+            internal: rule.is_none_or(|rule| rule.internal),
             provenance: kqi.provenance.iter().map(ProvenanceView::from).collect(),
             groups_total: groups.len(),
             groups: groups

@@ -48,7 +48,9 @@ pub use health::{
     LayerHealthView, ShareView, SharesView,
 };
 pub use history::HistoryView;
-pub use kqi::{CurrentView, GroupView, KqiView, KqisView, ServiceView, ServicesView};
+pub use kqi::{
+    CurrentView, GroupView, KqiView, KqisView, ProvenanceView, ServiceView, ServicesView,
+};
 pub(in crate::api) use notice::masked;
 pub use notice::{
     NoticeCountsView, NoticeView, NoticesView, ResendAllRequest, ResendAllView, ResendRequest,
@@ -58,7 +60,9 @@ pub use report::{
     FigureView, ReportColumnView, ReportHeadView, ReportView, ReportsView, TableView,
 };
 pub use rule::ReloadView;
-pub use status::{AccessView, JournalView, QueuesView, SourceView, StatusView, StreamView};
+pub use status::{
+    AccessView, JournalView, QueuesView, RuleBookView, SourceView, StatusView, StreamView,
+};
 pub use subscriber::{
     AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
 };

@@ -9,6 +9,7 @@ use crate::dataflow::{Counts, SourceState, Watermarks};
 use crate::engine::Snapshot;
 use crate::event::{SourceId, Stream};
 use crate::journal::writer::WriterStats;
+use crate::rules::RuleBook;
 
 /// The state of the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -196,6 +197,8 @@ pub struct SourceView {
     pub stream: String,
     /// The events' `source`; null for those that name none.
     pub source: Option<String>,
+    /// The operator's own data, and not what outsiders tell.
+    pub internal: bool,
     /// Its newest event less the allowed lateness, ms.
     pub watermark_ms: i64,
     /// Its newest event less the allowed lateness.
@@ -227,6 +230,8 @@ pub struct CountsView {
     pub groups_folded: u64,
     /// Records of new entities beyond the limit.
     pub entities_refused: u64,
+    /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
+    pub reports_early: u64,
     /// Conditions that had no answer.
     pub predicate_errors: u64,
     /// Messages, tickets and connections held.
@@ -250,6 +255,7 @@ impl From<&Counts> for CountsView {
             facts_folded: counts.facts_folded,
             groups_folded: counts.groups_folded,
             entities_refused: counts.entities_refused,
+            reports_early: counts.reports_early,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,
             tuples: counts.tuples,
@@ -293,6 +299,16 @@ impl StreamView {
     }
 }
 
+impl RuleBookView {
+    /// The name and version of a book.
+    pub fn of(book: &RuleBook) -> RuleBookView {
+        RuleBookView {
+            name: book.name.clone(),
+            version: book.version.clone(),
+        }
+    }
+}
+
 impl SourceView {
     /// A source, with how far behind the clock it is.
     pub fn of(id: &SourceId, state: &SourceState, snapshot: &Snapshot, now_ms: i64) -> SourceView {
@@ -302,6 +318,7 @@ impl SourceView {
         SourceView {
             stream: id.stream.name().to_owned(),
             source: id.name.as_deref().map(str::to_owned),
+            internal: rule.is_none_or(|rule| rule.internal),
             watermark_ms,
             watermark: iso(watermark_ms, zone),
             newest_event_ms: state.ts_ms_max,
@@ -337,10 +354,7 @@ impl StatusView {
                 .starting_left_ms(now_ms)
                 .map(|ms| ms as f64 / 1_000.0),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            rule_book: RuleBookView {
-                name: snapshot.plan.book.name.clone(),
-                version: snapshot.plan.book.version.clone(),
-            },
+            rule_book: RuleBookView::of(&snapshot.plan.book),
             epoch: snapshot.epoch,
             epochs_behind: health.epochs_behind(stats),
             now_ms,

@@ -91,6 +91,8 @@ pub struct MessageView {
     pub decided_ms: Option<i64>,
     /// When that was reported.
     pub decided: Option<String>,
+    /// Whether that is earlier than the submission, beyond what clocks differ: its time is not to be trusted.
+    pub early: bool,
     /// From submission to delivery, ms.
     pub delay_ms: Option<i64>,
 }
@@ -130,6 +132,7 @@ impl MessageView {
             submitted_ms: detail.submitted_ms,
             submitted: detail.submitted_ms.map(|ms| iso(ms, zone)),
             status: detail.status.to_string(),
+            early: detail.is_early,
             decided_ms: detail.decided_ms,
             decided: detail.decided_ms.map(|ms| iso(ms, zone)),
             delay_ms: detail.delay_ms,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::api::iso;
 use crate::api::views::TextView;
 use crate::api::views::subscriber::shown;
+use crate::complaints::Unclear;
 use crate::dataflow::{MessageDetail, TicketDetail};
 use crate::reports::csv_of_texts;
 use crate::rules::{ComplaintClass, ConfirmVerdict, Finding};
@@ -38,6 +39,10 @@ pub struct TicketOnRecordView {
     pub class_name: Option<String>,
     /// Answers of its form that are yes or no.
     pub answers: BTreeMap<String, bool>,
+    /// Since when the customer misses something, ms, where that could be read.
+    pub began_ms: Option<i64>,
+    /// Until when, ms.
+    pub ended_ms: Option<i64>,
 }
 
 /// A sample of tickets.
@@ -53,13 +58,14 @@ pub struct SampleView {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct ConfirmRequest {
-    /// Since when the customer misses something, ms.
+    /// Since when the customer misses something, ms; as the form says unless given.
     #[serde(default)]
     pub from_ms: Option<i64>,
-    /// Until when, ms; its filing unless given.
+    /// Until when, ms; as the form says, or its filing, unless given.
     #[serde(default)]
     pub to_ms: Option<i64>,
-    /// `ordered`, `charged`, `consented`: yes, no or unclear; `ordered` is the form's unless given.
+    /// `ordered`, `charged`, `consented`, `outside` (the platform stands outside the province): yes, no or unclear;
+    /// `ordered` is the form's unless given.
     #[serde(default)]
     pub answers: BTreeMap<String, String>,
     /// The class, where a person decides; the engine's evidence does unless given.
@@ -88,10 +94,15 @@ pub struct ConfirmationView {
     pub confirmed: bool,
     /// What the evidence finds; none where it decides nothing, or a person decided.
     pub found: Option<String>,
+    /// Why evidence decides nothing: `order_unknown`, `messages_unknown` (too long ago for what is kept, or nobody
+    /// heard of messages then), `still_open`.
+    pub unclear: Option<String>,
     /// Class that it was confirmed into.
     pub class: Option<String>,
     /// The class in Chinese.
     pub class_name: Option<String>,
+    /// Outlet by which it leaves, where that is not the department's own.
+    pub outlet: Option<String>,
     /// Department that goes on.
     pub department: Option<String>,
     /// What is done.
@@ -143,6 +154,8 @@ impl TicketOnRecordView {
             answers: answers
                 .map(|(question, said)| (question.to_string(), *said))
                 .collect(),
+            began_ms: ticket.began_ms,
+            ended_ms: ticket.ended_ms,
         }
     }
 }
@@ -180,6 +193,8 @@ impl ConfirmationView {
             serial: serial.to_owned(),
             confirmed: false,
             found: None,
+            unclear: None,
+            outlet: None,
             class: None,
             class_name: None,
             department: None,
@@ -205,11 +220,13 @@ impl ConfirmationView {
     }
 
     /// Shows what was found, and what follows from it.
-    pub fn decide(&mut self, found: Option<Finding>, verdict: Option<&ConfirmVerdict>) {
-        self.found = found.map(|found| found.name().to_owned());
+    pub fn decide(&mut self, found: Result<Finding, Unclear>, verdict: Option<&ConfirmVerdict>) {
+        self.found = found.ok().map(|found| found.name().to_owned());
+        self.unclear = found.err().map(|unclear| unclear.name().to_owned());
         let Some(verdict) = verdict else { return };
         self.confirm(verdict.class);
         self.department = verdict.department.clone();
+        self.outlet = verdict.outlet.map(|outlet| outlet.name().to_owned());
         self.action = Some(TextView::from(&verdict.action));
         self.refiled = verdict.refile.clone();
     }

@@ -10,9 +10,11 @@ use crate::api::iso;
 use crate::api::views::subscriber::shown;
 use crate::api::views::words::{layer_name, severity_name};
 use crate::api::views::{
-    ComplaintsView, EffectView, SuggestionView, TextView, UrgencyView, group_object,
+    ComplaintsView, EffectView, ProvenanceView, RuleBookView, SuggestionView, TextView,
+    UrgencyView, group_object,
 };
 use crate::engine::Snapshot;
+use crate::rules::Kqi;
 use crate::triggers::{Evidence, Outcome, Trigger, TriggerMove};
 
 /// Triggers, oldest first.
@@ -126,6 +128,10 @@ pub struct TriggerView {
     pub limit_max: Option<f64>,
     /// Unit of values and limits.
     pub unit: String,
+    /// The rule book that judges its KQI.
+    pub rules: RuleBookView,
+    /// Where the limit comes from; null for KQIs that are gone.
+    pub limit_source: Option<ProvenanceView>,
     /// Whether its alert still fires.
     pub alert_firing: bool,
     /// Windows that speak for it, the newest last.
@@ -359,6 +365,15 @@ impl TriggerView {
             limit_min: trigger.limit_min,
             limit_max: trigger.limit_max,
             unit: trigger.unit.clone(),
+            rules: RuleBookView::of(&snapshot.plan.book),
+            limit_source: snapshot
+                .plan
+                .book
+                .kqis
+                .iter()
+                .find(|kqi| kqi.id == trigger.kqi)
+                .and_then(Kqi::limit_provenance)
+                .map(ProvenanceView::from),
             alert_firing: trigger.alert_firing,
             evidence: trigger.evidence.iter().map(EvidenceView::from).collect(),
             complaints: trigger

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::views::RuleBookView;
 use crate::api::views::annotation::AnnotationView;
+use crate::api::views::kqi::ProvenanceView;
 use crate::dataflow::{Cell, Standing, WindowUpdate};
 use crate::engine::Snapshot;
 use crate::rules::Kqi;
@@ -15,6 +17,10 @@ pub struct WindowsView {
     pub kqi: String,
     /// Unit of the values.
     pub unit: String,
+    /// The rule book that judged them.
+    pub rules: RuleBookView,
+    /// Where the KQI's anchors, limit, window and the like come from.
+    pub provenance: Vec<ProvenanceView>,
     /// Start of the time asked for, ms.
     pub from_ms: i64,
     /// End of the time asked for, ms.

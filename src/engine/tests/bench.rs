@@ -139,6 +139,7 @@ impl Bench {
             watermarks: Watermarks::default(),
             updates: updates.collect(),
             tickets: Vec::new(),
+            holds: Vec::new(),
             annotations: Vec::new(),
             refused: Vec::new(),
             events: 0,

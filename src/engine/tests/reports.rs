@@ -53,6 +53,7 @@ impl Ticking {
             watermarks: Watermarks::default(),
             updates: Vec::new(),
             tickets: Vec::new(),
+            holds: Vec::new(),
             annotations: Vec::new(),
             refused: Vec::new(),
             events: 0,

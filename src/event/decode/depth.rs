@@ -52,6 +52,8 @@ mod tests {
             services: None,
             references: Default::default(),
             statuses: Default::default(),
+            failures: None,
+            aliases: Default::default(),
         };
         let levels = 30_000;
         for kind in ["dial_test", "gauge", "mms_submit"] {

@@ -19,13 +19,15 @@ const TENS: [f64; DIGITS_MAX + 1] = [
 ];
 
 /// A `dial_test` as it was read, nothing judged; empty texts are absent.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dial<'a> {
     pub(super) ts: Option<i64>,
     pub(super) service: Option<&'a str>,
     pub(super) channel: Option<&'a str>,
     pub(super) city: Option<&'a str>,
     pub(super) network: Option<&'a str>,
+    pub(super) speed: Option<&'a str>,
+    pub(super) method: Option<&'a str>,
     pub(super) probe: Option<&'a str>,
     pub(super) target: Option<&'a str>,
     pub(super) step: Option<&'a str>,
@@ -36,6 +38,8 @@ pub(super) struct Dial<'a> {
     pub(super) latency_ms: Option<f64>,
     pub(super) part: Option<i64>,
     pub(super) parts: Option<i64>,
+    /// Never read the short way: what comes in parts is not the commonest line.
+    pub(super) delivery: Option<&'a str>,
 }
 
 impl Dial<'_> {
@@ -69,6 +73,8 @@ pub(super) enum Dimension {
     Channel,
     City,
     Network,
+    Speed,
+    Method,
     Probe,
     Target,
     Ok,
@@ -89,6 +95,8 @@ impl Dimension {
             "channel" => Dimension::Channel,
             "city" => Dimension::City,
             "network" => Dimension::Network,
+            "speed" => Dimension::Speed,
+            "method" => Dimension::Method,
             "probe" => Dimension::Probe,
             "target" => Dimension::Target,
             "ok" => Dimension::Ok,
@@ -108,6 +116,8 @@ impl Dimension {
             Dimension::Channel => event.channel.into(),
             Dimension::City => event.city.into(),
             Dimension::Network => event.network.into(),
+            Dimension::Speed => event.speed.into(),
+            Dimension::Method => event.method.into(),
             Dimension::Probe => event.probe.into(),
             Dimension::Target => event.target.into(),
             Dimension::Ok => event.ok.into(),
@@ -131,6 +141,8 @@ impl<'a> Dial<'a> {
             channel: text(&event.channel),
             city: text(&event.city),
             network: text(&event.network),
+            speed: text(&event.speed),
+            method: text(&event.method),
             probe: text(&event.probe),
             target: text(&event.target),
             step: text(&event.step),
@@ -141,6 +153,7 @@ impl<'a> Dial<'a> {
             latency_ms: event.latency_ms,
             part: event.part,
             parts: event.parts,
+            delivery: text(&event.delivery),
         }
     }
 }
@@ -172,6 +185,8 @@ pub(super) fn dial_test(line: &str) -> Option<Dial<'_>> {
         field!("channel", channel, text);
         field!("city", city, text);
         field!("network", network, text);
+        field!("speed", speed, text);
+        field!("method", method, text);
         field!("probe", probe, text);
         field!("target", target, text);
         field!("step", step, text);

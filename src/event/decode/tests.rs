@@ -20,6 +20,8 @@ fn layout() -> Arc<Layout> {
             .map(str::to_owned)
             .into_iter()
             .collect(),
+        failures: None,
+        aliases: Default::default(),
     })
 }
 

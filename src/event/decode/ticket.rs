@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::decode::field::{Reject, bad_value, parse, required, shared, text};
+use crate::event::decode::field::{Reject, bad_value, in_range, parse, required, shared, text};
 use crate::event::decode::{Decoded, Decoder, note_unknown};
 use crate::event::{
     COMPLAINT_CLASSES, Complaint, Record, RefusalReason, Stream, TicketState, wire,
@@ -14,7 +14,9 @@ impl Decoder {
         let event: wire::Complaint<'_> = parse(line, self.parser)?;
         self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
-        self.known_service(text(&event.service))?;
+        let alias = self.layout.service_of(text(&event.service));
+        let service = alias.or_else(|| shared(&event.service));
+        self.known_service(service.as_deref())?;
         let word = text(&event.state).unwrap_or("filed");
         let Some((_, state)) = TicketState::NAMES
             .into_iter()
@@ -46,7 +48,7 @@ impl Decoder {
             state,
             path,
             node: shared(&event.node),
-            service: shared(&event.service),
+            service,
             city: shared(&event.city),
             subscriber: shared(&event.subscriber),
             channel: shared(&event.channel),
@@ -54,6 +56,8 @@ impl Decoder {
             cause: shared(&event.cause),
             class: shared(&event.class),
             answers: answers(event.answers.as_ref()),
+            began_ms: in_range("began", event.began)?,
+            ended_ms: in_range("ended", event.ended)?,
         };
         decoded
             .batch

@@ -65,7 +65,10 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
         why: because,
         correction: None,
         chart: chart_view(language, notice, &clock),
-        sections: sections(language, notice, demand),
+        sections: lists::holder(language, alert, &clock)
+            .into_iter()
+            .chain(sections(language, notice, demand))
+            .collect(),
         todo_label: label("建议处理", "What to do"),
         todo: todo(language, notice, demand),
         acts: None,

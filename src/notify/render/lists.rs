@@ -1,17 +1,17 @@
 //! The lists of a mail: what the alert is made of, who complained, who owns it, and all labels.
 
 use super::demand;
-use super::number::Clock;
+use super::number::{Clock, duration};
 use super::view::{Fact, Section, clean};
 use super::words::{self, Label, name};
-use crate::alerting::Notice;
+use crate::alerting::{Alert, Notice};
 use crate::rules::Language;
 
 /// Complaint KQIs, dimensions and annotations listed, each; the rest is counted.
 const LISTED_MAX: usize = 8;
 
 /// Dimensions, complaints, trigger, and what happened at the same time.
-pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
+pub(super) fn sections(language: Language, notice: &Notice, clock: &Clock) -> Vec<Section> {
     let label = |zh, en| Label::new(language, zh, en);
     let alert = &notice.alert;
     let mut sections = Vec::new();
@@ -27,6 +27,7 @@ pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
         })
         .collect();
     sections.extend(section(language, label("维度", "Dimensions"), dimensions));
+    sections.extend(holder(language, alert, clock));
     let unit = |count: &i64| match language {
         Language::Zh => format!("{count} 件"),
         Language::En => format!("{count} complaint{}", if *count == 1 { "" } else { "s" }),
@@ -87,6 +88,33 @@ pub(super) fn sections(language: Language, notice: &Notice) -> Vec<Section> {
         notes,
     ));
     sections
+}
+
+/// Who holds what the alert is about, or held it.
+pub(super) fn holder(language: Language, alert: &Alert, clock: &Clock) -> Option<Section> {
+    let holder = alert.holder.as_ref()?;
+    let label = |zh, en| Label::new(language, zh, en);
+    let fact = |label, value: String| Fact { label, value };
+    let client = holder.client.as_deref().map_or_else(
+        || words::pick(language, "来源未说明", "not told by the source").to_owned(),
+        clean,
+    );
+    let lasted = duration(language, holder.until_ms - holder.since_ms);
+    let lasted = match (holder.is_over, language) {
+        (true, Language::Zh) => format!("{lasted}，已释放"),
+        (true, Language::En) => format!("{lasted}, given back"),
+        (false, Language::Zh) => format!("{lasted}，未释放"),
+        (false, Language::En) => format!("{lasted}, not given back"),
+    };
+    let interface = format!("{} {}", clean(&holder.host), clean(&holder.interface));
+    let facts = vec![
+        fact(label("占用方", "Client"), client),
+        fact(label("连接", "Connection"), clean(&holder.connection)),
+        fact(label("接口", "Interface"), interface),
+        fact(label("起始", "Since"), clock.full(holder.since_ms)),
+        fact(label("占用时长", "Held"), lasted),
+    ];
+    section(language, label("接口占用者", "Holder"), facts)
 }
 
 fn section(language: Language, label: Label, mut facts: Vec<Fact>) -> Option<Section> {

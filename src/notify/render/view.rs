@@ -155,7 +155,7 @@ impl View {
             why: story::why(language, notice, &clock),
             correction: correction::correction(language, notice, &clock),
             chart: chart_view(language, notice, &clock),
-            sections: lists::sections(language, notice),
+            sections: lists::sections(language, notice, &clock),
             todo_label: label("建议处理", "What to do"),
             todo: story::todo(language, notice),
             acts: None,

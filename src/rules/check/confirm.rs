@@ -8,6 +8,7 @@ use crate::rules::duration::DAY_MS;
 use crate::rules::leaf::Question;
 use crate::rules::problem::{Kind, Problems, did_you_mean};
 use crate::rules::syntax::Node;
+use crate::rules::team::Outlet;
 
 /// How far back messages are looked at unless the rule says otherwise: MMSCs keep them for 72 hours.
 const WITHIN_MS: i64 = 3 * DAY_MS;
@@ -25,7 +26,10 @@ pub(super) fn read(
             unknown(Kind::Kqi, regional, known, problems);
         }
     }
-    if let Some(order) = node.get("order") {
+    for field in ["order", "period"] {
+        let Some(order) = node.get(field) else {
+            continue;
+        };
         let known = questions.iter().map(|question| question.id.as_str());
         let name = order.text().unwrap_or_default();
         if !known.clone().any(|known| known == name) {
@@ -37,6 +41,7 @@ pub(super) fn read(
         within_ms: duration_of(node, "within").unwrap_or(WITHIN_MS),
         regional: text("regional"),
         order: text("order"),
+        period: text("period"),
         verdicts: read_verdicts(node, context, problems),
     }
 }
@@ -70,6 +75,7 @@ fn read_verdicts(
             found: *finding,
             class: class_of(node),
             department: text("department"),
+            outlet: text("outlet").and_then(|outlet| Outlet::from_name(&outlet)),
             action: words_of(node, "action"),
             refile: text("refile"),
         });

@@ -6,10 +6,10 @@ use super::alerts::{self, Policies};
 use super::anchors::{self, AnchorSets};
 use super::windows::Clock;
 use super::{
-    Ids, Sections, conditions, measures, name_of, streams, surges, text_of, texts_of, units,
+    Ids, Sections, conditions, dial, measures, name_of, streams, surges, text_of, texts_of, units,
     unknown,
 };
-use crate::event::{DERIVED, Stream};
+use crate::event::{DERIVED, FailureClasses, Stream};
 use crate::rules::book::{
     Anchors, Department, Interval, Kqi, Layer, PlatformScope, Service, StreamRule,
 };
@@ -26,6 +26,7 @@ pub(super) struct Context<'a> {
     pub(super) streams: &'a BTreeMap<Stream, StreamRule>,
     pub(super) policies: &'a Policies,
     pub(super) places: &'a Places,
+    pub(super) failures: Option<&'a FailureClasses>,
 }
 
 /// The KQIs of a book, and what alert rules want to know of those that did not pass.
@@ -113,6 +114,12 @@ fn read_kqi(
     let filter = conditions::read(stream, node.get("filter"), problems);
     let good = conditions::read(stream, node.get("good").or(node.get("counted")), problems);
     measures::check_good(aggregate.as_ref(), node, problems);
+    if let Some(failures) = context
+        .failures
+        .filter(|_| stream == Some(Stream::DialTest))
+    {
+        dial::conditions(node).for_each(|field| dial::check_condition(failures, field, problems));
+    }
     surges::check(aggregate.as_ref(), window, node, problems);
     for dimension in node.get("group_by").map(Node::items).unwrap_or_default() {
         if let Some(stream) = stream {
@@ -132,6 +139,7 @@ fn read_kqi(
     let chosen = anchors::choose(node, context.sets, problems);
     let of_set = chosen.unit.as_ref();
     let unit = units::read(stream, aggregate.as_ref(), of_set, node, problems);
+    let provenance_of_set = chosen.provenance.len();
     let provenance = [chosen.provenance, anchors::read_provenance(node)].concat();
     if let Some(field) = node
         .get("anchors")
@@ -143,10 +151,22 @@ fn read_kqi(
             Some("add provenance of: anchors".to_owned()),
         );
     }
+    if let Some(field) = node
+        .get("timeout")
+        .filter(|_| !provenance.iter().any(|known| known.of == "timeout"))
+    {
+        problems.warn(
+            field.at,
+            format!("kqi {id:?} does not say where its timeout comes from"),
+            Some("add provenance of: timeout".to_owned()),
+        );
+    }
     if let Some(unit) = &unit {
         units::check_percent_like(unit, chosen.anchors.as_ref(), node, problems);
     }
     let good_within = stream.and_then(|stream| measures::read_good_within(stream, node, problems));
+    let timeout = measures::read_timeout(stream, aggregate.as_ref(), node, problems);
+    let good = good.or_else(|| timeout.and_then(|_| measures::success(stream?)));
     let interval = read_interval(chosen.anchors.as_ref(), node, problems);
     let department = read_department(service, node, context, problems);
     context.policies.check_reference(node, problems);
@@ -166,6 +186,7 @@ fn read_kqi(
         filter: conditions::of_service(service, stream, filter),
         good,
         good_within,
+        timeout,
         aggregate,
         group_by: texts_of(node, "group_by"),
         window,
@@ -179,6 +200,7 @@ fn read_kqi(
             .unwrap_or(true),
         department,
         provenance,
+        provenance_of_set,
     };
     streams::check_retention(
         &kqi,
@@ -208,7 +230,7 @@ fn read_scope(
         .clone()
         .find(|(name, _)| field.and_then(Node::text) == Some(*name));
     let natural = match stream {
-        Stream::BossCall | Stream::BossConnection | Stream::BossWait => {
+        Stream::BossCall | Stream::BossConnection | Stream::BossWait | Stream::BossOccupancy => {
             PlatformScope::InterPlatform
         }
         _ => PlatformScope::InPlatform,

@@ -4,6 +4,7 @@ use super::{duration_of, surges, text_of};
 use crate::event::Stream;
 use crate::rules::book::Aggregate;
 use crate::rules::duration::{DAY_MS, parse_duration, show_duration};
+use crate::rules::predicate::Predicate;
 use crate::rules::problem::{Position, Problems, did_you_mean};
 use crate::rules::syntax::Node;
 
@@ -63,6 +64,14 @@ pub(super) fn read_aggregate(
                 "aggregate {word:?} needs a measured value, and {} facts have none",
                 stream.name()
             ),
+        );
+    }
+    let is_bucketed = matches!(aggregate, Aggregate::Quantile(_) | Aggregate::Dispersion);
+    if stream == Some(Stream::BossOccupancy) && is_bucketed {
+        problems.error_with(
+            field.at,
+            format!("aggregate {word:?} is not for boss_occupancy, which is weighted by time"),
+            Some("use mean or max".to_owned()),
         );
     }
     Some(aggregate)
@@ -144,9 +153,13 @@ pub(super) fn check_good(aggregate: Option<&Aggregate>, node: &Node, problems: &
             "\"good\" and \"counted\" are two words for one condition, give one",
         );
     }
-    let given = ["good", "counted", "good_within"]
-        .into_iter()
-        .find_map(|name| Some((name, node.get(name)?)));
+    let words: &[&str] = match node.get("timeout") {
+        // There it says what a success is.
+        Some(_) => &["counted", "good_within"],
+        None => &["good", "counted", "good_within"],
+    };
+    let mut words = words.iter();
+    let given = words.find_map(|name| Some((*name, node.get(name)?)));
     match (aggregate, given) {
         (Some(Aggregate::Ratio), None) => {
             let at = node.get("aggregate").unwrap_or(node).at;
@@ -162,6 +175,54 @@ pub(super) fn check_good(aggregate: Option<&Aggregate>, node: &Node, problems: &
         ),
         _ => {}
     }
+}
+
+/// The time-out of a time in its raw unit, ms.
+pub(super) fn read_timeout(
+    stream: Option<Stream>,
+    aggregate: Option<&Aggregate>,
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<f64> {
+    let field = node.get("timeout")?;
+    let timeout_ms = parse_duration(field.text()?)?;
+    if timeout_ms == 0 {
+        problems.error(field.at, "a timeout of no length would be met by nothing");
+    }
+    if let Some(stream) = stream.filter(|stream| success(*stream).is_none()) {
+        problems.error(
+            field.at,
+            format!("facts of {} have no success to wait for", stream.name()),
+        );
+    }
+    let is_time = |aggregate: &Aggregate| {
+        matches!(
+            aggregate,
+            Aggregate::Mean | Aggregate::Max | Aggregate::Quantile(_)
+        )
+    };
+    if aggregate.is_some_and(|aggregate| !is_time(aggregate)) {
+        problems.error_with(
+            field.at,
+            "a timeout is of a mean, a max or a quantile",
+            Some("a ratio has good_within; other aggregates are of what did come".to_owned()),
+        );
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a length of time is far below 2^53 ms"
+    )]
+    Some(timeout_ms as f64)
+}
+
+/// What a success is on a stream whose facts have one.
+pub(super) fn success(stream: Stream) -> Option<Predicate> {
+    let source = match stream {
+        Stream::DialTest => "ok == true",
+        Stream::BossCall => "tperrno == null || tperrno == 0",
+        _ => return None,
+    };
+    Predicate::compile(source).ok()
 }
 
 /// The time-out in the stream's raw unit: milliseconds, but a gauge's own unit for gauges.
@@ -186,11 +247,14 @@ pub(super) fn read_good_within(
         field.number(),
         field.text().and_then(parse_duration),
     ) {
-        (Stream::Gauge, Some(number), _) => Some(number),
-        (Stream::Gauge, None, _) => {
+        (Stream::Gauge | Stream::BossOccupancy, Some(number), _) => Some(number),
+        (Stream::Gauge | Stream::BossOccupancy, None, _) => {
             problems.error(
                 field.at,
-                "a gauge is compared with a number, not a length of time",
+                format!(
+                    "a {} is compared with a number, not a length of time",
+                    stream.name()
+                ),
             );
             None
         }

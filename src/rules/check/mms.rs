@@ -22,6 +22,8 @@ const STATUSES: [&str; 7] = [
 const INTERIM: [&str; 2] = ["Forwarded", "Deferred"];
 /// MIIT 3G service norm: messages are kept for at least 72 h.
 const VALIDITY_MS_DEFAULT: i64 = 72 * 60 * MINUTE_MS;
+/// Judgement: clocks of gateways are kept to minutes, and SMPP's receipts tell no seconds.
+const EARLY_TOLERANCE_MS_DEFAULT: i64 = 5 * MINUTE_MS;
 
 pub(super) fn read(node: Option<&Node>, problems: &mut Problems) -> MmsRule {
     let empty = Node {
@@ -40,6 +42,8 @@ pub(super) fn read(node: Option<&Node>, problems: &mut Problems) -> MmsRule {
         statuses: read_statuses(node, problems),
         interim: read_interim(node, problems),
         validity_ms,
+        early_tolerance_ms: duration_of(node, "early_tolerance")
+            .unwrap_or(EARLY_TOLERANCE_MS_DEFAULT),
         editions: read_editions(node, problems),
         causes: read_causes(node, problems),
         gateways: read_gateways(node, problems),

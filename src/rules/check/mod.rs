@@ -11,6 +11,7 @@ mod conditions;
 mod confirm;
 mod crossing;
 mod departments;
+mod dial;
 mod health;
 mod knowledge;
 mod kqis;
@@ -28,6 +29,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::rules::book::{RuleBook, Service, Text};
 use crate::rules::duration::{MINUTE_MS, parse_duration};
@@ -120,6 +122,7 @@ fn parse_files(files: &[(String, String)], problems: &mut Problems) -> Vec<Node>
 struct Sections<'a> {
     head: Option<&'a Node>,
     mms: Option<&'a Node>,
+    dial_tests: Option<&'a Node>,
     /// Sections that are given once too often; what stands in them is judged all the same.
     repeated: Vec<&'a Entry>,
     triggers: Option<&'a Node>,
@@ -156,6 +159,9 @@ impl<'a> Sections<'a> {
                     sections.repeated.push(entry);
                 }
                 "mms" if !once(&mut sections.mms, entry, problems) => {
+                    sections.repeated.push(entry);
+                }
+                "dial_tests" if !once(&mut sections.dial_tests, entry, problems) => {
                     sections.repeated.push(entry);
                 }
                 "triggers" if !once(&mut sections.triggers, entry, problems) => {
@@ -196,7 +202,8 @@ fn kinds_of(section: &str) -> Option<&'static [Kind]> {
         "places" => &[Kind::Place],
         "services" => &[Kind::Service, Kind::Kqi],
         "kqis" => &[Kind::Kqi],
-        "mms" | "leaves" | "trees" | "codes" | "alerts" | "triggers" | "reports" | "health" => &[],
+        "mms" | "dial_tests" | "leaves" | "trees" | "codes" | "alerts" | "triggers" | "reports"
+        | "health" => &[],
         _ => return None,
     })
 }
@@ -285,6 +292,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     for again in &sections.repeated {
         match again.key.as_str() {
             "book" => drop(windows::Clock::read(&again.node, problems)),
+            "dial_tests" => drop(dial::read(Some(&again.node), problems)),
             _ => drop(mms::read(Some(&again.node), problems)),
         }
     }
@@ -295,7 +303,9 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     let streams = streams::read(&sections.streams, problems);
     let policies = alerts::read_policies(&sections.policies, problems);
     let places = places::read(&sections.places, problems);
+    let failures = dial::read(sections.dial_tests, problems).map(Arc::new);
     let context = kqis::Context {
+        failures: failures.as_deref(),
         clock: &clock,
         departments: &departments,
         services: &services,
@@ -357,6 +367,8 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         health: health::read(sections.health, &kqi_ids, problems),
         reports,
         mms: mms::read(sections.mms, problems),
+        failures,
+        parts_wait_ms: dial::parts_wait_ms(sections.dial_tests),
         suppressing_annotations: texts_of(head, "suppressing_annotations"),
     })
 }
@@ -377,7 +389,16 @@ fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
         services.push(Service {
             id: id.text().unwrap_or_default().to_owned(),
             name: name_of(node),
+            aliases: texts_of(node, "aliases"),
         });
+    }
+    for alias in nodes
+        .iter()
+        .filter_map(|node| node.get("aliases"))
+        .flat_map(Node::items)
+    {
+        // A name means one service, whoever calls it so.
+        ids.claim(alias, problems);
     }
     services
 }

@@ -43,6 +43,16 @@ pub(super) fn read(entries: &[&Entry], problems: &mut Problems) -> BTreeMap<Stre
             rules.insert(stream, rule);
         }
     }
+    // Two views of the same events: what one keeps the other keeps, and neither seals before the other.
+    if !ids.seen.contains_key(Stream::BossOccupancy.name())
+        && let Some(rule) = rules.get(&Stream::BossConnection)
+    {
+        let rule = StreamRule {
+            dimensions: Vec::new(),
+            ..rule.clone()
+        };
+        rules.insert(Stream::BossOccupancy, rule);
+    }
     rules
 }
 

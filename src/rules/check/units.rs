@@ -53,6 +53,7 @@ pub(super) fn read(
         (Aggregate::Count, _) => Unit::Count,
         (Aggregate::Surge { .. }, _) => Unit::Other(SIGMA.to_owned()),
         (Aggregate::RatePer10k { .. }, _) => Unit::Per10k,
+        (_, Stream::BossOccupancy) => Unit::Ratio,
         (_, Stream::Gauge) => Unit::Other(String::new()),
         _ => Unit::Milliseconds,
     };

@@ -1,6 +1,7 @@
 //! The syntax of second confirmation.
 
 use super::leaf::CLASSES;
+use super::team::OUTLETS;
 use super::{NAME, may, must};
 use crate::rules::shape::{Record, Shape};
 
@@ -9,6 +10,7 @@ const FINDINGS: &[&str] = &[
     "charged_without_order",
     "ordered_without_consent",
     "no_order",
+    "nothing_submitted_outside",
     "nothing_submitted",
     "no_final_report",
     "rejected",
@@ -37,6 +39,11 @@ pub(super) static CONFIRM: Record = Record {
             Shape::Id,
             "Question of the form whose answer says whether there is an order.",
         ),
+        may(
+            "period",
+            Shape::Id,
+            "Element of the form whose text says since when, and for how many days: its messages are looked at, and not those of `within`.",
+        ),
         must(
             "verdicts",
             Shape::List(&Shape::Record(&VERDICT)),
@@ -56,6 +63,11 @@ static VERDICT: Record = Record {
             "The class that it is confirmed into.",
         ),
         may("department", Shape::Id, "Department that goes on."),
+        may(
+            "outlet",
+            Shape::Word(OUTLETS),
+            "Outlet by which it leaves, where that is another than the department's own: group for what the group company must mend.",
+        ),
         must("action", NAME, "What is done."),
         may(
             "refile",

@@ -10,6 +10,11 @@ pub(super) static SERVICE: Record = Record {
         must("id", Shape::Id, "Identifier on the wire."),
         must("name", NAME, "Display name."),
         may(
+            "aliases",
+            Shape::List(&Shape::Text),
+            "Other names and codes that channels and platforms have for it on the wire: their events are its own.",
+        ),
+        may(
             "kqis",
             Shape::List(&Shape::Record(&KQI)),
             "Its KQIs; each reads this service's facts only.",
@@ -78,6 +83,11 @@ pub(super) static KQI: Record = Record {
             "good_within",
             Shape::Either(&[Shape::Duration, Shape::Number]),
             "A good fact's measured value is at most this.",
+        ),
+        may(
+            "timeout",
+            Shape::Duration,
+            "Time-out of a p.., mean or max of dial tests or BOSS calls: a fact that is no success (`ok`, no tperrno, or what `good` says), or has no time, counts with this time. Part of the KQI's definition.",
         ),
         must(
             "aggregate",

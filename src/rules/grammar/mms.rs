@@ -28,6 +28,11 @@ pub(super) static MMS: Record = Record {
             "Time after which a message without a final receipt counts as Expired; 72h unless given.",
         ),
         may(
+            "early_tolerance",
+            Shape::Duration,
+            "How much earlier than its submission a message's report may be before it is flagged (dimension `early`) and counted; 5m unless given.",
+        ),
+        may(
             "editions",
             Shape::List(&Shape::Record(&EDITION)),
             "Regular issues and their deadlines.",

@@ -26,6 +26,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         filter: None,
         good: None,
         good_within: None,
+        timeout: None,
         aggregate: Aggregate::Quantile(0.95),
         group_by: Vec::new(),
         window: WindowSpec {
@@ -40,6 +41,7 @@ fn kqi(anchors: Option<Anchors>, interval: Interval) -> Kqi {
         min_samples: 10,
         department: None,
         provenance: Vec::new(),
+        provenance_of_set: 0,
     }
 }
 

@@ -1,0 +1,161 @@
+//! Who holds BOSS interfaces, and who held them: named in the alerts about that, also after the release (domain
+//! fact H21).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alerting::{Alert, Holder};
+use crate::dataflow::{Cut, HoldTold};
+use crate::engine::step::Engine;
+use crate::event::Stream;
+use crate::rules::Kqi;
+
+/// Holds kept of one host and interface; the longest stay.
+const OF_PAIR_MAX: usize = 32;
+/// Hosts with interfaces that are told apart; holds of more are not named.
+pub(super) const PAIRS_MAX: usize = 10_000;
+
+/// Long holds by host and interface.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Holders {
+    /// By connection and since when, ms.
+    by_pair: BTreeMap<(String, String), BTreeMap<(String, i64), HoldTold>>,
+}
+
+impl Holders {
+    /// Takes in what the cut tells.
+    pub(super) fn note(&mut self, holds: &[HoldTold]) {
+        for hold in holds {
+            let pair = (hold.host.clone(), hold.interface.clone());
+            if self.by_pair.len() >= PAIRS_MAX && !self.by_pair.contains_key(&pair) {
+                continue;
+            }
+            let of_pair = self.by_pair.entry(pair).or_default();
+            of_pair.insert((hold.connection.clone(), hold.since_ms), hold.clone());
+            if of_pair.len() > OF_PAIR_MAX {
+                let shortest = of_pair
+                    .iter()
+                    .min_by_key(|(key, hold)| (hold.held_ms(), std::cmp::Reverse(*key)))
+                    .map(|(key, _)| key.clone());
+                shortest.map(|key| of_pair.remove(&key));
+            }
+        }
+    }
+
+    /// Forgets what was over before.
+    pub(super) fn forget(&mut self, horizon_ms: i64) {
+        self.by_pair.retain(|_, of_pair| {
+            of_pair.retain(|_, hold| hold.until_ms >= horizon_ms);
+            !of_pair.is_empty()
+        });
+    }
+
+    /// The longest hold of an object in `[from_ms, to_ms]`.
+    fn longest(&self, group: &[(String, String)], from_ms: i64, to_ms: i64) -> Option<&HoldTold> {
+        let wanted = |name: &str| {
+            let mut values = group.iter();
+            values.find(|(known, _)| known == name).map(|(_, v)| &**v)
+        };
+        let is = |name: &str, value: &str| wanted(name).is_none_or(|wanted| wanted == value);
+        let pairs = self
+            .by_pair
+            .iter()
+            .filter(|((host, interface), _)| is("host", host) && is("interface", interface));
+        pairs
+            .flat_map(|(_, of_pair)| of_pair.values())
+            .filter(|hold| {
+                is("connection", &hold.connection)
+                    && is("client", hold.client.as_deref().unwrap_or_default())
+                    && hold.since_ms <= to_ms
+                    && hold.until_ms >= from_ms
+            })
+            .max_by_key(|hold| (hold.held_ms(), std::cmp::Reverse(hold.since_ms)))
+    }
+}
+
+impl Engine {
+    /// Takes in who holds what, and forgets who did.
+    pub(super) fn note_holders(&mut self, cut: &Cut) {
+        if !cut.holds.is_empty() {
+            self.holders.note(&cut.holds);
+            self.alerts_changed = true;
+        }
+        let rule = self
+            .watchlist
+            .plan
+            .book
+            .streams
+            .get(&Stream::BossConnection);
+        let retention_ms = rule.map_or(0, |rule| rule.retention_ms);
+        let horizon_ms = cut.watermarks.horizon(Stream::BossConnection, retention_ms);
+        self.holders.forget(horizon_ms);
+    }
+
+    /// Names the holder in an alert about BOSS connections.
+    pub(super) fn name_holder(&self, kqi: &Kqi, alert: &mut Alert) {
+        if !matches!(kqi.stream, Stream::BossConnection | Stream::BossOccupancy) {
+            return;
+        }
+        let from_ms = alert.active_since_ms - kqi.window.size_ms;
+        let to_ms = alert.resolved_at_ms.unwrap_or(alert.window_ms.1);
+        let longest = self.holders.longest(&alert.group, from_ms, to_ms);
+        alert.holder = longest.cloned().map(|hold| Holder {
+            host: hold.host,
+            interface: hold.interface,
+            connection: hold.connection,
+            client: hold.client,
+            since_ms: hold.since_ms,
+            until_ms: hold.until_ms,
+            is_over: hold.is_over,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(connection: &str, since_ms: i64, until_ms: i64) -> HoldTold {
+        HoldTold {
+            host: "h".to_owned(),
+            interface: "i".to_owned(),
+            connection: connection.to_owned(),
+            client: Some("batch".to_owned()),
+            since_ms,
+            until_ms,
+            is_over: true,
+        }
+    }
+
+    #[test]
+    fn the_longest_of_an_object_is_named_as_long_as_it_is_kept() {
+        let mut holders = Holders::default();
+        holders.note(&[hold("stuck", 0, 50), hold("short", 10, 20)]);
+        // Told again as it goes on, and released.
+        holders.note(&[hold("stuck", 0, 90)]);
+        let group = [("host".to_owned(), "h".to_owned())];
+        let of = |holders: &Holders, from_ms, to_ms| {
+            let found = holders.longest(&group, from_ms, to_ms);
+            found.map(|hold| (hold.connection.clone(), hold.held_ms()))
+        };
+        assert_eq!(of(&holders, 15, 30), Some(("stuck".to_owned(), 90)));
+        assert_eq!(of(&holders, 91, 99), None, "it was over by then");
+        let other = [("host".to_owned(), "other".to_owned())];
+        assert_eq!(holders.longest(&other, 0, 99), None);
+        holders.forget(91);
+        assert!(holders.by_pair.is_empty());
+    }
+
+    #[test]
+    fn of_many_holds_the_longest_stay() {
+        let mut holders = Holders::default();
+        let many: Vec<HoldTold> = (0..100)
+            .map(|n| hold(&format!("c{n}"), 0, 1_000 + n))
+            .collect();
+        holders.note(&many);
+        assert_eq!(holders.by_pair.values().next().unwrap().len(), OF_PAIR_MAX);
+        let found = holders.longest(&[], 0, 9_000).unwrap();
+        assert_eq!(found.connection, "c99");
+    }
+}
