@@ -28,6 +28,8 @@ pub(super) struct Holding {
     interface: Arc<str>,
     connection: Arc<str>,
     changes: BTreeSet<(i64, ConnectionState, Option<Arc<str>>)>,
+    /// Where changes begin that are not forgotten, ms.
+    known_from_ms: i64,
 }
 
 /// One hold: from an activity to what followed it.
@@ -54,6 +56,7 @@ impl Holding {
             interface,
             connection,
             changes: BTreeSet::new(),
+            known_from_ms: i64::MIN,
         }
     }
 
@@ -63,6 +66,8 @@ impl Holding {
             .insert((event.ts_ms, event.state, event.client.clone()));
         if self.changes.len() > CHANGES_MAX {
             self.changes.pop_first();
+            let first = self.changes.first();
+            self.known_from_ms = first.map_or(i64::MIN, |(ts_ms, ..)| *ts_ms);
         }
     }
 
@@ -154,6 +159,18 @@ impl Holding {
             now_ms,
             now_ms.max(self.ts_ms_max()).saturating_sub(retention_ms),
         )
+    }
+
+    /// Facts in panes before this stand as they were stated, ms: they have left the retention, or what they follow
+    /// from is forgotten.
+    pub(super) fn stands_before(&self, view: View<'_>) -> i64 {
+        let pane_ms = view.plan.book.pane_ms;
+        let (_, horizon_ms) = self.reach(view);
+        let known_ms = match self.known_from_ms {
+            i64::MIN => i64::MIN,
+            from_ms => pane_of(from_ms, pane_ms) + pane_ms,
+        };
+        pane_of(horizon_ms, pane_ms).max(known_ms)
     }
 
     /// The hold that runs now, if one does.

@@ -160,6 +160,14 @@ impl Entity {
         (facts, early)
     }
 
+    /// What it stated in panes before this stands, whatever it states now, ms.
+    pub(super) fn stands_before(&self, view: View<'_>) -> i64 {
+        match self {
+            Entity::Connection(holding) => holding.stands_before(view),
+            Entity::Message(_) | Entity::Ticket(_) | Entity::Delivery(_) => i64::MIN,
+        }
+    }
+
     /// Who holds what, where it is worth a name.
     pub(super) fn hold(&self, view: View<'_>) -> Option<HoldTold> {
         match self {

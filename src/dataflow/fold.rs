@@ -1,7 +1,7 @@
 //! The fold operator: records in, facts out, corrected whenever an entity changes its mind.
 //!
 //! Invariants:
-//! * the facts that stand for a key are exactly those its entity states now;
+//! * the facts that stand for a key are exactly those its entity states now, and those that it has outlived;
 //! * what an entity stated is retracted with the very measure it was stated with;
 //! * keys are bounded: at the limit new ones are refused and counted.
 
@@ -187,6 +187,11 @@ impl Fold {
             facts
                 .iter_mut()
                 .for_each(|fact| self.tuples.share(&mut fact.at.0));
+            // What is not said any more because it has grown old was not wrong.
+            let stands_before_ms = slot.entity.stands_before(view);
+            let is_open = |fact: &EntityFact| fact.at.1 >= stands_before_ms;
+            slot.stated.retain(is_open);
+            facts.retain(is_open);
             difference(&slot.stated, &facts, output);
             facts.shrink_to_fit();
             slot.stated = facts;

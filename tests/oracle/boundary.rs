@@ -257,3 +257,49 @@ fn alerts_of_rules_that_vanish_are_resolved_and_told() {
         .unwrap();
     assert_eq!(told.reason, NoticeReason::RuleChanged);
 }
+
+const HOLDS: &str = "
+book: {name: holds, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {boss_connection: {allowed_lateness: 0s, idle_timeout: 1h, retention: 12m}}
+kqis:
+  - {id: longest, name: n, layer: platform, stream: boss_connection, aggregate: max, group_by: [host], window: 1m, unit: ms}
+";
+
+#[test]
+fn a_hold_that_has_left_the_retention_is_not_taken_back() {
+    let change = |minute: i64, connection: &str, state: &str| {
+        let mut line = event("boss_connection", BEGIN_MS + minute * MINUTE_MS);
+        line["host"] = json!(if connection == "1" { "h1" } else { "h2" });
+        line["interface"] = json!("i");
+        line["connection"] = json!(connection);
+        line["state"] = json!(state);
+        line
+    };
+    let mut epochs = vec![
+        epoch(vec![change(0, "1", "acquired"), change(0, "2", "acquired")]),
+        epoch(vec![change(5, "2", "released")]),
+        // An hour later, in one piece: event time stands five minutes behind the beginning until it is through.
+        epoch(vec![
+            change(65, "1", "released"),
+            change(65, "1", "acquired"),
+        ]),
+        epoch(vec![change(66, "2", "acquired")]),
+    ];
+    epochs[0].book = Some(checked(HOLDS));
+    let journal = Journal { epochs };
+    for workers in [1, 2, 4] {
+        let outcome = run(&journal, workers, |_, _, _, _| {});
+        let told = |at: usize| outcome.cuts[at].updates.iter();
+        let first = told(1).filter(|update| update.group.label == "host=h1");
+        let first: Vec<_> = first
+            .filter(|update| update.standing == chrysalis::dataflow::Standing::Sealed)
+            .map(|update| update.start_ms)
+            .collect();
+        assert!(first.len() >= 3, "{first:?}");
+        let later = told(2).chain(told(3));
+        let undone: Vec<_> = later
+            .filter(|update| first.contains(&update.start_ms))
+            .collect();
+        assert!(undone.is_empty(), "{undone:?}");
+    }
+}
