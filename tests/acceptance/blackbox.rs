@@ -76,7 +76,7 @@ async fn c2_an_exporters_probes_are_dial_tests_and_its_silence_is_no_failed_one(
     let answer = engine.until(path, has_two).await;
     assert_eq!(row(&answer, told).unwrap()["value"], 100.0);
     is_well.store(false, Ordering::Relaxed);
-    let failed = "probe=portal;code=http_503;city=长沙";
+    let failed = "probe=portal;code=http_error;city=长沙";
     let answer = engine
         .until(path, |answer| row(answer, failed).is_some())
         .await;
