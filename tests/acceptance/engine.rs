@@ -127,6 +127,17 @@ impl Engine {
         (status, answer.json().await.unwrap_or_default())
     }
 
+    /// Reads what is no JSON, with a token.
+    pub(crate) async fn ask_with(&self, token: &str, path: &str) -> String {
+        let request = self.client.get(self.url(path)).bearer_auth(token);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Writes a file of the data folder.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.folder.path().join("data").join(path), text).unwrap();
+    }
+
     /// Posts a form as a browser does.
     pub(crate) async fn post_form(&self, path: &str, form: &str) -> (reqwest::StatusCode, String) {
         let request = self.client.post(self.url(path)).body(form.to_owned());
