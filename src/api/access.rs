@@ -200,7 +200,7 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
         // Asked by a body, so that the number is in no log; what is answered is by the caller's roles.
         "/v1/subscribers/messages" => Some(Role::Reader),
         _ if is_read => Some(Role::Reader),
-        "/v1/events" | "/mm7" | "/v1/complaints" => Some(Role::Producer),
+        "/v1/events" | "/mm7" | "/v1/complaints" | "/v1/complaints/full" => Some(Role::Producer),
         path if path.starts_with("/v1/triggers/") || path.starts_with("/v1/complaints/") => {
             Some(Role::Operator)
         }

@@ -7,9 +7,9 @@ use utoipa::OpenApi;
 use crate::api::access::role_for;
 
 use crate::api::routes::{
-    actions, alerts, asking, complaints, connections, crossings, events, frontline, health,
-    history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets, trees,
-    triggers, windows,
+    actions, alerts, asking, complaints, connections, crossings, events, frontline, full_file,
+    health, history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets,
+    trees, triggers, windows,
 };
 use crate::console;
 
@@ -31,6 +31,7 @@ use crate::console;
         complaints::form,
         trees::list,
         trees::one,
+        full_file::take,
         tickets::sample,
         tickets::one,
         tickets::confirm,

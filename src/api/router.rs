@@ -16,9 +16,9 @@ use crate::api::access::guard;
 use crate::api::current::CurrentCache;
 use crate::api::error::ApiError;
 use crate::api::routes::{
-    actions, alerts, asking, complaints, connections, crossings, events, frontline, health,
-    history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets, trees,
-    triggers, windows,
+    actions, alerts, asking, complaints, connections, crossings, events, frontline, full_file,
+    health, history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets,
+    trees, triggers, windows,
 };
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine};
@@ -71,6 +71,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/quarantine", get(events::quarantine)),
         ("/mm7", post(mm7::post)),
         ("/v1/complaints", post(complaints::file)),
+        ("/v1/complaints/full", post(full_file::take)),
         ("/v1/complaints/forms", get(complaints::forms)),
         ("/v1/complaints/forms/{id}", get(complaints::form)),
         ("/v1/complaints/trees", get(trees::list)),

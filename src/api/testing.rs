@@ -204,7 +204,7 @@ impl Harness {
             health,
             deliveries,
             history,
-            access: arc_swap::ArcSwap::from_pointee(access),
+            access: ArcSwap::from_pointee(access),
             read_access: Box::new(|| Err("no configuration".to_owned())),
             links: Some(links()),
             reload: reload_that_fails(),

@@ -133,8 +133,11 @@ impl Windows {
         let now_ms = watermarks
             .clock(Stream::MmsSubmit)
             .max(watermarks.clock(Stream::MmsReceipt));
+        // Before the first message there is no time of any.
+        let is_begun = now_ms != i64::MIN;
         let is_kept = from_ms >= now_ms.saturating_sub(receipts.retention_ms);
-        is_kept
+        is_begun
+            && is_kept
             && self
                 .heard
                 .spans(Stream::MmsSubmit, from_ms, to_ms, submits.quiet_max_ms)

@@ -41,6 +41,9 @@ struct Hold<'a> {
     end: Option<(i64, ConnectionState)>,
 }
 
+/// A pane, by its start, ms, and who held a connection in it.
+type Piece<'a> = (i64, &'a Option<Arc<str>>);
+
 impl Hold<'_> {
     /// Up to when it is known to have run, ms, as of event time.
     fn until_ms(&self, now_ms: i64) -> i64 {
@@ -97,8 +100,8 @@ impl Holding {
         let first_pane_ms = pane_of(horizon_ms, pane_ms);
         // By pane and client: how long it was held, ms, and the longest hold that went on by an activity, with
         // its end.
-        let mut held: BTreeMap<(i64, &Option<Arc<str>>), i64> = BTreeMap::new();
-        let mut renewed: BTreeMap<(i64, &Option<Arc<str>>), (i64, i64)> = BTreeMap::new();
+        let mut held: BTreeMap<Piece<'_>, i64> = BTreeMap::new();
+        let mut renewed: BTreeMap<Piece<'_>, (i64, i64)> = BTreeMap::new();
         for hold in self.holds() {
             let Hold {
                 from_ms,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::connection::Holding;
 use crate::dataflow::delivery::Delivery;
 use crate::dataflow::message::{self, Message};
+use crate::dataflow::number;
 use crate::dataflow::pool::Pool;
-use crate::dataflow::subscriber;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Watermarks, pane_of};
@@ -132,7 +132,7 @@ impl Entity {
             Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
         };
         let numbers = message.into_iter().flat_map(Message::numbers);
-        numbers.filter_map(|number| subscriber::mark_of(Some(number)))
+        numbers.filter_map(|number| number::mark_of(Some(number)))
     }
 
     /// Holds the texts that many entities have in common once.

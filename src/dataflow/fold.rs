@@ -16,8 +16,9 @@ use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
+use crate::dataflow::number;
 use crate::dataflow::pool::Pool;
-use crate::dataflow::subscriber::{self, Found, Inquiry, Subscribers};
+use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Counters, Limits, TuplePane};
 use crate::event::{Record, Tuple};
@@ -157,7 +158,7 @@ impl Fold {
                 .entry(key.clone())
                 .or_insert_with(|| Arc::new(Slot::new(&key)));
             let slot = Arc::make_mut(slot);
-            let mark = subscriber::mark_of(record.recipient());
+            let mark = number::mark_of(record.recipient());
             if !slot.entity.absorb(record) {
                 Counters::add(&self.counters.entities_refused, 1);
                 continue;

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
-use crate::dataflow::subscriber::{self, MessageDetail};
+use crate::dataflow::number::{digits, is_same};
+use crate::dataflow::subscriber::MessageDetail;
 use crate::event::{Borrowed, MmsReceipt, MmsSubmit, Stream};
 use crate::rules::MmsRule;
 
@@ -152,12 +153,12 @@ impl Message {
         let mut copies: BTreeMap<String, Copy<'_>> = BTreeMap::new();
         for submit in &self.submits {
             if let Some(number) = &submit.recipient {
-                copies.entry(subscriber::digits(number)).or_default().submit = Some(submit);
+                copies.entry(digits(number)).or_default().submit = Some(submit);
             }
         }
         for receipt in &self.receipts {
             if let Some(number) = &receipt.recipient {
-                copies.entry(subscriber::digits(number)).or_default();
+                copies.entry(digits(number)).or_default();
             }
         }
         let of_all = self
@@ -170,7 +171,7 @@ impl Message {
         for receipt in &self.receipts {
             match &receipt.recipient {
                 Some(number) => {
-                    let own = copies.entry(subscriber::digits(number)).or_default();
+                    let own = copies.entry(digits(number)).or_default();
                     own.receipts.push(receipt);
                 }
                 None => copies
@@ -423,15 +424,4 @@ fn cause_of(rule: &MmsRule, text: &str) -> Option<String> {
         .iter()
         .find(|known| text.contains(&known.contains))
         .map(|known| known.cause.clone())
-}
-
-/// Whether two numbers are the same one, however they are written; none is the same as none.
-fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => {
-            one == other || subscriber::digits(one) == subscriber::digits(other)
-        }
-        _ => false,
-    }
 }

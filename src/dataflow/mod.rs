@@ -27,6 +27,7 @@ mod graph;
 mod key;
 mod limits;
 mod message;
+mod number;
 mod panes;
 mod pile;
 mod pool;
@@ -50,8 +51,8 @@ pub use limits::{Counters, Counts, Limits};
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{
-    AFFECTED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail, SAMPLE_MAX,
-    TicketDetail,
+    AFFECTED_MAX, FILED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail,
+    SAMPLE_MAX, TicketDetail,
 };
 pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};

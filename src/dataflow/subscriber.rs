@@ -5,14 +5,14 @@
 //! Invariant: an entity is in the index under the number that it has now, and under no other.
 
 use std::collections::BTreeSet;
-use std::hash::Hasher;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::dataflow::entity::{Entity, EntityKey, View};
 use crate::dataflow::fold::Slot;
+use crate::dataflow::number::{digits, hash_of};
 use crate::event::TicketState;
 
 /// Messages in one worker's answer; the newest are told, more are counted.
@@ -21,6 +21,8 @@ pub const MESSAGES_MAX: usize = 1_000;
 pub const AFFECTED_MAX: usize = 10_000;
 /// Holds in one answer; more are counted.
 pub const HOLDS_MAX: usize = 100;
+/// Tickets of a day in one answer; more are counted.
+pub const FILED_MAX: usize = 100_000;
 /// Tickets in a sample.
 pub const SAMPLE_MAX: usize = 1_000;
 
@@ -57,6 +59,15 @@ pub enum Inquiry {
     Ticket {
         /// Serial number.
         serial: String,
+    },
+    /// The tickets that were filed in `[from_ms, to_ms)` and count. Looks at every ticket.
+    Filed {
+        /// City; all without.
+        city: Option<String>,
+        /// First instant, ms.
+        from_ms: i64,
+        /// End, ms.
+        to_ms: i64,
     },
     /// A sample of the tickets that were filed in `[from_ms, to_ms)` and count. Looks at every ticket.
     Sample {
@@ -317,6 +328,30 @@ impl Subscribers {
                     found.tickets.extend(detail.map(|detail| (0, detail)));
                 }
             }
+            Inquiry::Filed {
+                city,
+                from_ms,
+                to_ms,
+            } => {
+                for slot in slots.values() {
+                    let Entity::Ticket(ticket) = &slot.entity else {
+                        continue;
+                    };
+                    let Some(detail) = ticket.detail(view) else {
+                        continue;
+                    };
+                    let filed = detail.filed_ms.filter(|_| detail.state.counts());
+                    let is_then = filed.is_some_and(|ms| (*from_ms..*to_ms).contains(&ms));
+                    if !is_then || (city.is_some() && city.as_deref() != detail.city.as_deref()) {
+                        continue;
+                    }
+                    if found.tickets.len() < FILED_MAX {
+                        found.tickets.push((0, detail));
+                    } else {
+                        found.beyond += 1;
+                    }
+                }
+            }
             Inquiry::Sample {
                 service,
                 city,
@@ -383,21 +418,6 @@ fn details_of(key: &EntityKey, slot: &Slot, view: View<'_>) -> Vec<MessageDetail
     }
 }
 
-/// The mark of a number; none of what has no digits.
-pub(super) fn mark_of(number: Option<&Arc<str>>) -> Option<u64> {
-    let digits = digits(number?);
-    (!digits.is_empty()).then(|| hash_of(&digits))
-}
-
-/// A number as it is compared: its digits, without the country's code (86) before a mobile one.
-pub(super) fn digits(number: &str) -> String {
-    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-    match digits.strip_prefix("86") {
-        Some(own) if own.len() == 11 => own.to_owned(),
-        _ => digits,
-    }
-}
-
 /// A ticket's place in the sample of a seed; the same on every machine and at any number of workers.
 fn draw(seed: u64, serial: &str) -> u64 {
     let digest = Sha256::new()
@@ -410,24 +430,9 @@ fn draw(seed: u64, serial: &str) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-fn hash_of(digits: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(digits.as_bytes());
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_is_found_however_it_is_written() {
-        for one in ["13912345678", "+86 139-1234-5678", "8613912345678"] {
-            assert_eq!(digits(one), "13912345678");
-        }
-        assert_eq!(digits("073184120000"), "073184120000");
-        assert_eq!(mark_of(Some(&"anonymous".into())), None);
-    }
 
     #[test]
     fn an_entity_is_listed_under_each_of_its_numbers_until_it_is_forgotten() {

@@ -127,6 +127,17 @@ impl Engine {
         (status, answer.json().await.unwrap_or_default())
     }
 
+    /// Reads what is no JSON, with a token.
+    pub(crate) async fn ask_with(&self, token: &str, path: &str) -> String {
+        let request = self.client.get(self.url(path)).bearer_auth(token);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Writes a file of the data folder.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.folder.path().join("data").join(path), text).unwrap();
+    }
+
     /// Posts a form as a browser does.
     pub(crate) async fn post_form(&self, path: &str, form: &str) -> (reqwest::StatusCode, String) {
         let request = self.client.post(self.url(path)).body(form.to_owned());
@@ -194,11 +205,16 @@ impl Engine {
     pub(crate) async fn until(&self, path: &str, wish: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
-            let answer = self.get(path).await;
-            if wish(&answer) {
-                return answer;
+            let (status, text) = self.ask(path).await;
+            // While a rule book comes into force, readers are told to ask again.
+            if status.as_u16() != 503 {
+                assert!(status.is_success(), "{path}: {status} {text}");
+                let answer: Value = serde_json::from_str(&text).unwrap();
+                if wish(&answer) {
+                    return answer;
+                }
             }
-            assert!(began.elapsed() < PATIENCE, "{path} stays {answer:#}");
+            assert!(began.elapsed() < PATIENCE, "{path} stays {text}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -198,6 +198,11 @@ kqis:
   - {id: boss_failures, name: n, layer: platform, stream: boss_call, aggregate: ratio, counted: "tperrno != null && tperrno != 0", group_by: [interface], unit: percent, interval: {max: 20}, department: D, alert: quick, window: 3m}
   - {id: conn_held, name: n, layer: platform, stream: boss_connection, aggregate: max, filter: state == 'held', group_by: [host, interface], window: 1m, unit: s, anchors: [20, 40, 90, 150, 200], scale: log, department: D}
   - {id: conn_released, name: n, layer: platform, stream: boss_connection, aggregate: mean, filter: state == 'released', group_by: [host], window: 5m, unit: ms}
+  - {id: conn_occupied, name: n, layer: platform, stream: boss_occupancy, aggregate: mean, group_by: [host], window: {size: 4m, hop: 2m}, unit: percent, interval: {max: 60}, department: D, alert: none}
+  - {id: conn_active, name: n, layer: platform, stream: boss_connection, aggregate: max, group_by: [host, state], window: 5m, unit: ms}
+  - {id: dial_waited, name: n, layer: experience, stream: dial_test, aggregate: mean, timeout: 30s, group_by: [city], window: 2m, unit: s, interval: {max: 20}, department: D, alert: none}
+  - {id: dial_waited_median, name: n, layer: experience, stream: dial_test, aggregate: p50, timeout: 30s, good: ok && channel != 'web', group_by: [service], window: 5m, unit: ms}
+  - {id: mms_early, name: n, layer: platform, stream: mms_receipt, aggregate: count, group_by: [status, early], window: 5m, unit: count}
   - {id: mms_pending, name: n, layer: platform, stream: mms_submit, aggregate: ratio, counted: "status == 'pending'", group_by: [service], window: {size: 5m, hop: 1m}, unit: percent}
   - {id: mms_cause, name: n, layer: platform, stream: mms_receipt, aggregate: count, group_by: [status, cause], window: 5m, unit: count}
   - {id: complaint_leaf, name: n, layer: platform, stream: complaint, aggregate: count, group_by: [leaf, state], window: 5m, unit: count, interval: {max: 2}, department: D, alert: quick}

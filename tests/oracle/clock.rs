@@ -54,7 +54,13 @@ impl Clocks {
                 let name = value["source"].as_str().map(str::to_owned);
                 // A call that tells its wait is heard on two streams.
                 let waits = stream == Stream::BossCall && value["wait_ms"].is_number();
-                for stream in [Some(stream), waits.then_some(Stream::BossWait)] {
+                // And so is a connection's change.
+                let occupies = stream == Stream::BossConnection;
+                let more = [
+                    waits.then_some(Stream::BossWait),
+                    occupies.then_some(Stream::BossOccupancy),
+                ];
+                for stream in [Some(stream)].into_iter().chain(more) {
                     let Some(stream) = stream else { continue };
                     let source = sources.entry((stream, name.clone())).or_insert(Source {
                         ts_ms_max: ts_ms,

@@ -19,6 +19,8 @@ pub(crate) struct Fact {
     pub(crate) stream: Stream,
     pub(crate) ts_ms: i64,
     pub(crate) value: Option<f64>,
+    /// Facts that it stands for.
+    pub(crate) weight: i64,
     pub(crate) dimensions: BTreeMap<String, DimensionValue>,
 }
 
@@ -60,12 +62,14 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
             Some(Stream::Complaint) => {
                 tickets.entry(own(line, "serial")).or_default().push(line);
             }
-            Some(Stream::BossWait) | None => {}
+            Some(Stream::BossWait | Stream::BossOccupancy) | None => {}
         }
     }
-    messages
-        .values()
-        .for_each(|lines| message(lines, book, clocks, &mut facts));
+    messages.values().for_each(|lines| {
+        copies(lines)
+            .iter()
+            .for_each(|lines| message(lines, book, clocks, &mut facts));
+    });
     connections
         .values()
         .for_each(|lines| connection(lines, book, clocks, &mut facts));
@@ -95,6 +99,7 @@ fn linear(line: &Value, measured: &str) -> Fact {
         stream: stream_of(line).unwrap(),
         ts_ms: time_of(line, "ts"),
         value: line[measured].as_f64(),
+        weight: 1,
         dimensions: dimensions
             .map(|(name, value)| (name.clone(), dimension(value)))
             .collect(),
@@ -130,6 +135,29 @@ fn dimensions(of: &[(&str, Option<String>)]) -> BTreeMap<String, DimensionValue>
         .collect()
 }
 
+/// The lines of each recipient of a message: its own, and those that name nobody.
+fn copies<'a>(lines: &[&'a Value]) -> Vec<Vec<&'a Value>> {
+    let numbers: BTreeSet<String> = lines
+        .iter()
+        .filter_map(|line| text(line, "recipient"))
+        .collect();
+    if numbers.len() < 2 {
+        return vec![lines.to_vec()];
+    }
+    let of = |number: &String| {
+        let own = |line: &&Value| text(line, "recipient").as_ref() == Some(number);
+        let has_submit = lines
+            .iter()
+            .any(|line| line["type"] == "mms_submit" && own(line));
+        let fits = |line: &&&Value| match text(line, "recipient") {
+            Some(other) => other == *number,
+            None => line["type"] == "mms_receipt" || !has_submit,
+        };
+        lines.iter().filter(fits).copied().collect()
+    };
+    numbers.iter().map(of).collect()
+}
+
 fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<Fact>) {
     let (submits, mut receipts): (Vec<&Value>, Vec<&Value>) =
         lines.iter().partition(|line| line["type"] == "mms_submit");
@@ -142,7 +170,10 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
             time(line, "valid_until"),
         )
     };
-    let submit = submits.iter().min_by_key(of_submit);
+    // Of one recipient's the earliest; one that names the recipient before one that does not.
+    let named = |line: &&&Value| line["recipient"].is_string();
+    let submit = submits.iter().filter(named).min_by_key(of_submit);
+    let submit = submit.or_else(|| submits.iter().min_by_key(of_submit));
     receipts.sort_by_key(|line| {
         let texts = ["status", "status_text", "service", "city"].map(|field| text(line, field));
         (time_of(line, "ts"), texts, time(line, "submitted_at"))
@@ -167,7 +198,9 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
             .to_owned()
     };
     let is_final = |line: &&&Value| !book.mms.interim.contains(&word(line));
-    let deciding = receipts.iter().rfind(is_final);
+    let is_known = |line: &&&Value| is_final(line) && word(line) != "Indeterminate";
+    let deciding = receipts.iter().rfind(is_known);
+    let deciding = deciding.or_else(|| receipts.iter().rfind(is_final));
     let valid_ms = submit.map(|line| {
         time(line, "valid_until").unwrap_or(time_of(line, "ts") + book.mms.validity_ms)
     });
@@ -194,6 +227,9 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
         (Some(to_ms), Some(from_ms)) if to_ms >= from_ms => Some((to_ms - from_ms) as f64),
         _ => None,
     };
+    let is_early = |ts_ms: i64| {
+        submitted_ms.is_some_and(|from_ms| ts_ms < from_ms - book.mms.early_tolerance_ms)
+    };
     let edition = submit.and_then(|line| text(line, "edition"));
     let deadline = book
         .mms
@@ -201,7 +237,7 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
         .iter()
         .find(|known| Some(&known.id) == edition.as_ref());
     let on_time = match (deadline, retrieved_ms, submit) {
-        (Some(edition), Some(retrieved_ms), Some(line)) => {
+        (Some(edition), Some(retrieved_ms), Some(line)) if !is_early(retrieved_ms) => {
             let local_ms = time_of(line, "ts") + SHANGHAI_MS;
             let midnight_ms = local_ms.div_euclid(DAY_MS) * DAY_MS - SHANGHAI_MS;
             Some(retrieved_ms <= midnight_ms + edition.deadline_minutes * 60_000)
@@ -218,10 +254,14 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
     if let Some(on_time) = on_time {
         dimensions.insert("on_time".to_owned(), DimensionValue::Flag(on_time));
     }
+    if let Some(ts_ms) = decided_ms {
+        dimensions.insert("early".to_owned(), DimensionValue::Flag(is_early(ts_ms)));
+    }
     let fact = |stream, ts_ms| Fact {
         stream,
         ts_ms,
         value: delay,
+        weight: 1,
         dimensions: dimensions.clone(),
     };
     facts.extend(submit.map(|line| fact(Stream::MmsSubmit, time_of(line, "ts"))));
@@ -244,9 +284,26 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
         .into_iter()
         .collect();
     let now_ms = clocks.clock(Stream::BossConnection);
+    let mut held: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut renewed: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for (at, (from_ms, state)) in changes.iter().enumerate() {
         if *state == 2 {
             continue;
+        }
+        // Millisecond by millisecond would be naive; pane by pane will do.
+        let until_ms = changes
+            .get(at + 1)
+            .map_or(now_ms, |(next_ms, _)| now_ms.min(*next_ms));
+        let mut pane_ms = from_ms.div_euclid(book.pane_ms) * book.pane_ms;
+        while pane_ms < until_ms {
+            let inside = until_ms.min(pane_ms + book.pane_ms) - pane_ms.max(*from_ms);
+            *held.entry(pane_ms).or_default() += inside;
+            pane_ms += book.pane_ms;
+        }
+        if let Some((next_ms, 0 | 1)) = changes.get(at + 1) {
+            let pane_ms = next_ms.div_euclid(book.pane_ms) * book.pane_ms;
+            let longest = renewed.entry(pane_ms).or_default();
+            *longest = (*longest).max((next_ms - from_ms, *next_ms));
         }
         let mut state_fact = |ts_ms: i64, hold_ms: i64, state: &str| {
             let mut dimensions = dimensions(&[
@@ -260,6 +317,7 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
                 stream,
                 ts_ms,
                 value,
+                weight: 1,
                 dimensions,
             });
         };
@@ -272,6 +330,31 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
         if let Some((released_ms, 2)) = next {
             state_fact(*released_ms, released_ms - from_ms, "released");
         }
+    }
+    let of = dimensions(&[
+        ("host", text(lines[0], "host")),
+        ("interface", text(lines[0], "interface")),
+        ("connection", text(lines[0], "connection")),
+    ]);
+    for (hold_ms, ts_ms) in renewed.into_values() {
+        let mut dimensions = of.clone();
+        dimensions.insert("state".to_owned(), DimensionValue::Text("active".into()));
+        facts.push(Fact {
+            stream: Stream::BossConnection,
+            ts_ms,
+            value: Some(hold_ms as f64),
+            weight: 1,
+            dimensions,
+        });
+    }
+    for (pane_ms, held_ms) in held {
+        facts.push(Fact {
+            stream: Stream::BossOccupancy,
+            ts_ms: pane_ms,
+            value: Some(held_ms as f64 / book.pane_ms as f64),
+            weight: held_ms,
+            dimensions: of.clone(),
+        });
     }
 }
 
@@ -322,6 +405,7 @@ fn ticket(lines: &[&Value]) -> Option<Fact> {
         stream: Stream::Complaint,
         ts_ms,
         value: None,
+        weight: 1,
         dimensions,
     })
 }

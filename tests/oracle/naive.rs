@@ -58,7 +58,30 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
     let heard = heard(&lines);
     let mut rows = BTreeMap::new();
     for kqi in &book.kqis {
-        let of_kqi: Vec<&Fact> = facts
+        let waited: Vec<Fact> = match kqi.timeout {
+            None => Vec::new(),
+            Some(timeout) => {
+                let of_stream = facts.iter().filter(|fact| fact.stream == kqi.stream);
+                let counts_with = |fact: &Fact, answers: &mut Answers| {
+                    let came = fact
+                        .value
+                        .filter(|_| answers.holds(kqi.good.as_ref(), fact));
+                    came.or(Some(timeout))
+                };
+                of_stream
+                    .map(|fact| Fact {
+                        value: counts_with(fact, answers),
+                        ..fact.clone()
+                    })
+                    .collect()
+            }
+        };
+        let seen = if kqi.timeout.is_some() {
+            &waited
+        } else {
+            &facts
+        };
+        let of_kqi: Vec<&Fact> = seen
             .iter()
             .filter(|fact| fact.stream == kqi.stream)
             .filter(|fact| answers.holds(kqi.filter.as_ref(), fact))
@@ -197,16 +220,20 @@ impl Window<'_> {
         let counted = |from_ms: i64, to_ms: i64| {
             within(from_ms, to_ms)
                 .filter(|(_, good)| *good || !judges)
-                .count() as i64
+                .map(|(fact, _)| fact.weight)
+                .sum::<i64>()
         };
-        let count = within(start_ms, end_ms).count() as i64;
-        let good = within(start_ms, end_ms).filter(|(_, good)| *good).count() as i64;
+        let weight = |(fact, _): &(&Fact, bool)| fact.weight;
+        let count: i64 = within(start_ms, end_ms).map(weight).sum();
+        let good = within(start_ms, end_ms).filter(|(_, good)| *good);
+        let good: i64 = good.map(weight).sum();
         let mut values: Vec<f64> = within(start_ms, end_ms)
             .filter_map(|(fact, _)| fact.value)
             .collect();
         values.sort_by(f64::total_cmp);
         let shown = counted(start_ms, end_ms) as f64;
-        let mut samples = values.len() as i64;
+        let valued = within(start_ms, end_ms).filter(|(fact, _)| fact.value.is_some());
+        let mut samples: i64 = valued.clone().map(weight).sum();
         let measured = !values.is_empty();
         let value = match &kqi.aggregate {
             Aggregate::Count => {
@@ -218,6 +245,12 @@ impl Window<'_> {
                 (count > 0).then(|| good as f64 / count as f64)
             }
             Aggregate::Sum => measured.then(|| values.iter().sum()),
+            // Shares are kept to six decimals.
+            Aggregate::Mean if kqi.stream == Stream::BossOccupancy => measured.then(|| {
+                let millionths = |fact: &Fact| (fact.value.unwrap() * 1e6).round() as i64;
+                let sum: i64 = valued.map(|(fact, _)| millionths(fact) * fact.weight).sum();
+                sum as f64 / (1e6 * samples as f64)
+            }),
             Aggregate::Mean => measured.then(|| values.iter().sum::<f64>() / values.len() as f64),
             Aggregate::Min => values.first().copied(),
             Aggregate::Max => values.last().copied(),
@@ -288,6 +321,7 @@ fn in_unit(kqi: &Kqi, value: f64) -> f64 {
         (Aggregate::Dispersion, _) => value,
         (Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. }, _) => value,
         (Aggregate::Change { .. } | Aggregate::Surge { .. }, _) => value,
+        (_, Unit::Percent) if kqi.stream == Stream::BossOccupancy => value * 100.0,
         (_, Unit::Seconds) if kqi.stream != Stream::Gauge => value / 1_000.0,
         _ => value,
     }

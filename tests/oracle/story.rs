@@ -168,6 +168,12 @@ fn message(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
         Manner::Punctual => rng.below(2),
         Manner::Wild => rng.below(4),
     };
+    // Several recipients of one id, some of whom only a report names.
+    let recipients = if manner == Manner::Wild && rng.chance(30) {
+        3
+    } else {
+        0
+    };
     for _ in 0..receipts {
         let wild = manner == Manner::Wild;
         // A punctual receipt comes before the message would expire, or the past would change.
@@ -178,6 +184,9 @@ fn message(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
         };
         let mut receipt = event("mms_receipt", submitted_ms + delay_ms);
         receipt["message_id"] = json!(id);
+        if recipients > 0 {
+            receipt["recipient"] = json!(format!("1390000{:04}", rng.below(recipients)));
+        }
         let interim = wild && rng.chance(25);
         receipt["status"] = json!(if interim {
             "Forwarded"

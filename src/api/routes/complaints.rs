@@ -13,8 +13,11 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
+use crate::api::routes::subscribers::inquire;
 use crate::api::views::{ContactRequest, ContactView, ErrorBody, FormView, FormsView};
 use crate::complaints::{Contact, decide, line, period};
+use crate::dataflow::Inquiry;
+use crate::event::TicketState;
 
 /// Every leaf that has a form.
 #[utoipa::path(
@@ -68,6 +71,7 @@ pub(in crate::api) async fn form(
         (status = 200, description = "decided, and durable", body = ContactView),
         (status = 400, description = "the body is wrong, or its answers do not fit the form", body = ErrorBody),
         (status = 404, description = "the rule book has no such leaf", body = ErrorBody),
+        (status = 409, description = "the ticket of that serial is closed", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
@@ -101,6 +105,18 @@ pub(in crate::api) async fn file(
         channel: asked.channel,
         escalated: asked.escalated,
     };
+    let on_record = Inquiry::Ticket {
+        serial: contact.serial.clone(),
+    };
+    let on_record = inquire(&server, on_record)
+        .await?
+        .tickets
+        .into_iter()
+        .next();
+    if on_record.is_some_and(|(_, ticket)| ticket.state == TicketState::Closed) {
+        let words = "the ticket of that serial is closed: a new contact has a serial of its own";
+        return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));
+    }
     let line = line(leaf, &contact, &decision, &asked.answers);
     let no_headers = HeaderMap::new();
     let taken = server

@@ -13,6 +13,7 @@ pub(super) mod connections;
 pub(super) mod crossings;
 pub(super) mod events;
 pub(super) mod frontline;
+pub(super) mod full_file;
 pub(super) mod health;
 pub(super) mod history;
 pub(super) mod kqis;

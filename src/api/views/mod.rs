@@ -67,7 +67,7 @@ pub use subscriber::{
     AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
 };
 pub use ticket::{
-    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, SampleView,
+    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, FullFileView, SampleView,
     TicketOnRecordView, class_named,
 };
 pub use tree::{TreeNodeView, TreeView, TreesView};

@@ -54,6 +54,60 @@ pub struct SampleView {
     pub tickets: Vec<TicketOnRecordView>,
 }
 
+/// What a full file of a day and the record lack of each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FullFileView {
+    /// The day.
+    pub day: String,
+    /// Whether every line of the file was taken.
+    pub whole: bool,
+    /// Lines that were refused; `GET /v1/quarantine` shows them.
+    pub refused_total: usize,
+    /// Tickets that the file names.
+    pub named: usize,
+    /// Tickets of that day that were on record before it.
+    pub on_record: usize,
+    /// Tickets that only the file names: the stream had not told of them, or of another day.
+    pub only_in_file_total: usize,
+    /// The first 1,000 of them.
+    pub only_in_file: Vec<String>,
+    /// Tickets on record that the file does not name.
+    pub only_on_record_total: usize,
+    /// The first 1,000 of them.
+    pub only_on_record: Vec<String>,
+    /// Those of them that were withdrawn.
+    pub withdrawn: usize,
+}
+
+/// Serials listed of each side.
+const DIFFERENCES_MAX: usize = 1_000;
+
+impl FullFileView {
+    /// Of a day, with how many tickets are named, on record, refused and withdrawn.
+    pub fn of<'a>(
+        day: &str,
+        (named, on_record, refused_total, withdrawn): (usize, usize, usize, usize),
+        only_in_file: impl Iterator<Item = &'a str>,
+        only_on_record: impl Iterator<Item = &'a str>,
+    ) -> FullFileView {
+        let some = |all: &[String]| all.iter().take(DIFFERENCES_MAX).cloned().collect();
+        let only_in_file: Vec<String> = only_in_file.map(str::to_owned).collect();
+        let only_on_record: Vec<String> = only_on_record.map(str::to_owned).collect();
+        FullFileView {
+            day: day.to_owned(),
+            whole: refused_total == 0,
+            refused_total,
+            named,
+            on_record,
+            only_in_file_total: only_in_file.len(),
+            only_in_file: some(&only_in_file),
+            only_on_record_total: only_on_record.len(),
+            only_on_record: some(&only_on_record),
+            withdrawn,
+        }
+    }
+}
+
 /// What is known when a ticket is confirmed, beside what the engine holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]

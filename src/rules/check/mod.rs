@@ -20,6 +20,7 @@ mod measures;
 mod mms;
 mod places;
 mod reports;
+mod services;
 mod streams;
 mod surges;
 mod team;
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::rules::book::{RuleBook, Service, Text};
+use crate::rules::book::{RuleBook, Text};
 use crate::rules::duration::{MINUTE_MS, parse_duration};
 use crate::rules::files::{FILE_BYTES_MAX, read_readable, too_large};
 use crate::rules::grammar::BOOK;
@@ -298,7 +299,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
     }
     let clock = windows::Clock::read(head, problems);
     let departments = departments::read(&sections.departments, problems);
-    let services = services(&sections.services, problems);
+    let services = services::read(&sections.services, problems);
     let sets = anchors::read_sets(&sections.anchor_sets, problems);
     let streams = streams::read(&sections.streams, problems);
     let policies = alerts::read_policies(&sections.policies, problems);
@@ -376,31 +377,6 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
 /// The book's zone; one that is not known was reported with the clock.
 fn zone_of(head: &Node) -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::get(&text_of(head, "time_zone")).unwrap_or(jiff::tz::TimeZone::UTC)
-}
-
-fn services(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
-    let mut ids = Ids::new("service");
-    let mut services = Vec::new();
-    for node in nodes {
-        // Its KQIs are judged, whatever is wrong with its id.
-        let Some(id) = node.get("id").filter(|id| ids.claim(id, problems)) else {
-            continue;
-        };
-        services.push(Service {
-            id: id.text().unwrap_or_default().to_owned(),
-            name: name_of(node),
-            aliases: texts_of(node, "aliases"),
-        });
-    }
-    for alias in nodes
-        .iter()
-        .filter_map(|node| node.get("aliases"))
-        .flat_map(Node::items)
-    {
-        // A name means one service, whoever calls it so.
-        ids.claim(alias, problems);
-    }
-    services
 }
 
 /// The ids of one kind, each with the place that claimed it first.

@@ -240,6 +240,51 @@ fn aggregates_have_what_they_need() {
 }
 
 #[test]
+fn a_timeout_is_of_a_time_that_may_not_come() {
+    let of = |stream: &str, lines: &str| {
+        let text = measure(stream, lines);
+        let (book, problems) = parse(&[("t.yaml".to_owned(), text)]);
+        (book, list(&problems))
+    };
+    let sourced = "        aggregate: p95\n        timeout: 90s\n        provenance: [{of: timeout, kind: judgement, reference: t}]\n";
+    let (book, problems) = of("dial_test", sourced);
+    assert_eq!(problems, "");
+    let kqi = &book.unwrap().kqis[0];
+    assert_eq!(kqi.timeout, Some(90_000.0));
+    assert_eq!(kqi.good.as_ref().unwrap().source(), "ok == true");
+    for (stream, lines, words) in [
+        (
+            "dial_test",
+            "        aggregate: p95\n        timeout: 90s\n",
+            "does not say where its timeout comes from",
+        ),
+        (
+            "dial_test",
+            "        aggregate: ratio\n        good: ok\n        timeout: 90s\n",
+            "a timeout is of a mean, a max or a quantile",
+        ),
+        (
+            "boss_wait",
+            "        aggregate: mean\n        timeout: 90s\n",
+            "have no success to wait for",
+        ),
+        (
+            "dial_test",
+            "        aggregate: mean\n        timeout: 0s\n",
+            "a timeout of no length",
+        ),
+        (
+            "boss_occupancy",
+            "        aggregate: p95\n        unit: percent\n",
+            "weighted by time",
+        ),
+    ] {
+        let (_, problems) = of(stream, lines);
+        assert!(problems.contains(words), "{problems}");
+    }
+}
+
+#[test]
 fn surges_have_weeks_to_look_back_on() {
     let surge = |options: &str, window: &str| {
         measure("dial_test", &format!("        aggregate: surge\n{options}"))

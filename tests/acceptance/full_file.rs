@@ -1,0 +1,99 @@
+//! The full file of a day beside the stream (S3, G6): both sides' differences have names, and the totals are the same.
+
+use serde_json::{Value, json};
+
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, series};
+
+const EIGHT: i64 = MONDAY + 8 * HOUR;
+const PATH: &str = "投诉/数据业务/自有业务/飞信/使用/登录/飞信无法登录";
+
+const COUNT: &str = "
+kqis:
+  - {id: filed, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1d, unit: count}
+";
+
+fn tickets(prefix: &str, city: &str, from: i64, to: i64) -> Vec<Value> {
+    let ticket = json!({"type": "complaint", "serial": format!("{prefix}{{n}}"), "city": city, "path": PATH});
+    let all = series(EIGHT, MINUTE, to, &ticket);
+    all.into_iter().skip(from as usize).collect()
+}
+
+async fn full_file(engine: &Engine, query: &str, tickets: &[Value]) -> Value {
+    let body: Vec<String> = tickets.iter().map(ToString::to_string).collect();
+    let path = format!("/v1/complaints/full?day=2026-03-02{query}");
+    let (status, answer) = engine.post(&path, body.join("\n")).await;
+    assert!(status.is_success(), "{answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g6_the_full_file_of_a_day_names_what_either_side_lacks_and_ends_with_its_totals() {
+    let engine = Engine::with_rules(&[("count.yaml", COUNT)]).await;
+    // The stream tells of 105 tickets; the file of 103: five of the stream's are not in it, three are new.
+    engine.tell(&tickets("s", "长沙", 0, 105)).await;
+    // Another city's day is another file's.
+    engine.tell(&tickets("z", "株洲", 0, 7)).await;
+    engine.pass(MONDAY + 20 * HOUR).await;
+    let mut file = tickets("s", "长沙", 5, 105);
+    file.extend(tickets("f", "长沙", 0, 3));
+    let on_record = |answer: &Value| answer["tickets"].as_array().unwrap().len() == 112;
+    engine
+        .until("/v1/complaints/sample?size=1000", on_record)
+        .await;
+    let named = full_file(&engine, "&city=长沙", &file).await;
+    assert_eq!(
+        (&named["named"], &named["on_record"]),
+        (&json!(103), &json!(105)),
+        "{named}"
+    );
+    assert_eq!(named["only_in_file"], json!(["f1", "f2", "f3"]));
+    assert_eq!(
+        named["only_on_record"],
+        json!(["s1", "s2", "s3", "s4", "s5"])
+    );
+    assert_eq!(
+        (&named["withdrawn"], &named["whole"]),
+        (&json!(0), &json!(true))
+    );
+    let on_record = |answer: &Value| answer["tickets"].as_array().unwrap().len() == 115;
+    engine
+        .until("/v1/complaints/sample?size=1000", on_record)
+        .await;
+
+    // A file of which a line is refused takes nothing back.
+    let mut broken = file.clone();
+    broken.push(json!({"type": "complaint", "ts": EIGHT, "serial": "odd", "city": "长沙"}));
+    let kept = full_file(&engine, "&city=长沙&missing=withdraw", &broken).await;
+    assert_eq!(
+        (&kept["whole"], &kept["withdrawn"]),
+        (&json!(false), &json!(0)),
+        "{kept}"
+    );
+    assert_eq!(kept["only_on_record_total"], 5);
+
+    // Once it is whole, what it does not name never was a complaint; sent again it changes nothing.
+    let withdrawn = full_file(&engine, "&city=长沙&missing=withdraw", &file).await;
+    assert_eq!(
+        (&withdrawn["withdrawn"], &withdrawn["only_in_file_total"]),
+        (&json!(5), &json!(0)),
+        "{withdrawn}"
+    );
+    let settled = |answer: &Value| answer["tickets"].as_array().unwrap().len() == 110;
+    engine
+        .until("/v1/complaints/sample?size=1000", settled)
+        .await;
+    let again = full_file(&engine, "&city=长沙&missing=withdraw", &file).await;
+    assert_eq!(again["only_on_record"], json!([]));
+    engine.pass(MONDAY + DAY).await;
+    for (city, count) in [("长沙", 103), ("株洲", 7)] {
+        let row = engine
+            .window("filed", &format!("city={city}"), MONDAY + DAY)
+            .await;
+        assert_eq!(row["count"], count, "{city}");
+    }
+    let (status, answer) = engine
+        .post("/v1/complaints/full?day=someday", String::new())
+        .await;
+    assert_eq!(status.as_u16(), 400, "{answer}");
+    engine.stop().await;
+}
