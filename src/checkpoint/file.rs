@@ -18,7 +18,7 @@ use crate::rules::Lineage;
 
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
-pub(super) const FORMAT_VERSION: u32 = 5;
+pub(super) const FORMAT_VERSION: u32 = 6;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. Judgement: 4096 keys of 64 KiB each.

@@ -16,6 +16,7 @@ mod demand;
 mod effects;
 mod ended;
 mod incident;
+mod indicators;
 mod instance;
 mod limits;
 mod overflow;
