@@ -24,6 +24,11 @@ pub fn mask(text: &str) -> String {
             rest = &number[DATE_CHARS..];
             continue;
         }
+        if let Some(end) = host_end(number) {
+            out.push_str(&number[..end]);
+            rest = &number[end..];
+            continue;
+        }
         let (run, after) = number.split_at(number_end(number));
         let digits = run.chars().filter(|c| is_digit(*c)).count();
         let is_time = run.len() == TIME_DIGITS
@@ -69,6 +74,20 @@ fn is_date(text: &str) -> bool {
         return false;
     };
     !rest.starts_with(is_digit)
+}
+
+/// Where an IPv4 address ends that a text begins with: hosts are what people must see. What could as well be a mobile
+/// number, eleven digits from 13 to 19, is none.
+fn host_end(text: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let parts: Vec<&str> = text[..end].split('.').collect();
+    let is_octet = |part: &&str| part.len() <= 3 && part.parse::<u8>().is_ok();
+    let digits = end + 1 - parts.len();
+    let is_mobile = digits == 11 && matches!(text.as_bytes(), [b'1', b'3'..=b'9', ..]);
+    let goes_on = text[end..].starts_with(|c| is_digit(c) || (is_gap(c) && !c.is_whitespace()));
+    let is_host = parts.len() == 4 && parts.iter().all(is_octet) && !is_mobile && !goes_on;
+    is_host.then_some(end)
 }
 
 /// Where a number ends that begins with a digit: behind its last digit.
@@ -165,6 +184,8 @@ mod tests {
         for (text, wanted) in [
             ("139-1234-5678", "139-****-**78"),
             ("139 1234 5678", "139 **** **78"),
+            ("139.123.245.67", "139.***.***.67"),
+            ("10.154.50.52-139-1234", "10.1**.**.**-***-**34"),
             ("139.1234.5678", "139.****.**78"),
             ("139\u{3000}1234\u{a0}5678", "139\u{3000}****\u{a0}**78"),
             ("139–1234－5678", "139–****－**78"),
@@ -195,6 +216,8 @@ mod tests {
             "10:00 2026-11-21",
             "[12, 345, 678, 901]",
             "12345.25",
+            "at host=10.154.50.52;interface=ITF_CCOSVC",
+            "10.154.50.52, 192.168.100.200:8080",
             "1.2.3",
             "-1.5 s",
             r#"{"a":139,"b":1234,"c":5678}"#,

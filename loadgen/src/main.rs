@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 /// Load for Chrysalis, from scenarios or from files.
 ///
 /// SCENARIO is a YAML file or the name of a bundled scenario: kqi-1,
-/// four-streams, experience-card, mobile-newspaper.
+/// four-streams, experience-card, mobile-newspaper, newspaper-days.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version)]
 struct Arguments {

@@ -127,7 +127,7 @@ pub enum ScenarioError {
 }
 
 /// The scenarios that come with the program: name and text.
-pub const BUNDLED: [(&str, &str); 4] = [
+pub const BUNDLED: [(&str, &str); 5] = [
     ("kqi-1", include_str!("../scenarios/kqi-1.yaml")),
     (
         "four-streams",
@@ -140,6 +140,10 @@ pub const BUNDLED: [(&str, &str); 4] = [
     (
         "mobile-newspaper",
         include_str!("../scenarios/mobile-newspaper.yaml"),
+    ),
+    (
+        "newspaper-days",
+        include_str!("../scenarios/newspaper-days.yaml"),
     ),
 ];
 

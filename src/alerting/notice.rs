@@ -158,6 +158,9 @@ pub struct DemandNotice {
     pub crossing: Option<Text>,
     /// Weighted sum of the factors of urgency.
     pub urgency: u32,
+    /// Those factors, 1 to 5: impact on satisfaction, key-ness, simplicity, and how it presses.
+    #[serde(default)]
+    pub factors: Option<(u32, u32, u32, u32)>,
     /// Hand-overs between departments.
     pub hops: u32,
     /// Complaint tickets that wait for its answer.
@@ -170,7 +173,7 @@ pub struct DemandNotice {
     pub acts: Vec<String>,
     /// What agents tell customers; empty where nothing yet.
     pub explanation: Text,
-    /// The last thing that was done with a reason: who, why, when (ms).
+    /// The last thing that a person did: who, why (empty where no reason was given), when (ms).
     pub last: Option<(String, String, i64)>,
     /// Earlier trigger for the same cause.
     pub recurrence_of: Option<String>,
@@ -180,6 +183,9 @@ pub struct DemandNotice {
     pub verdict: Option<(String, Text)>,
     /// The numbers behind it, once there are any.
     pub effect: Option<Box<EffectReport>>,
+    /// Those numbers in words, KQI by KQI.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grounds: Vec<Text>,
 }
 
 /// The reasonable interval of a KQI as people read it.

@@ -1,6 +1,6 @@
 //! Turns effects into sentences, and knows when a story is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::alerting::{Alert, AlertState, DemandNotice, Notice, NoticeReason};
-use crate::demo::cast::{Departments, Line};
 use crate::engine::Effect;
 
 /// What came of a story.
@@ -26,10 +25,14 @@ pub struct StoryResult {
     pub open: usize,
     /// Mails decided.
     pub mails: usize,
-    /// Triggers opened.
+    /// Triggers opened, without those that became part of another.
     pub triggers: usize,
-    /// Triggers that their department has answered.
-    pub triggers_done: usize,
+    /// Triggers that became part of another.
+    pub absorbed: usize,
+    /// Triggers that are not closed.
+    pub waiting: usize,
+    /// Triggers whose closing mail shows by a chart that the mend worked.
+    pub proven: usize,
 }
 
 impl StoryResult {
@@ -42,17 +45,25 @@ impl StoryResult {
             open,
             mails,
             triggers,
-            triggers_done,
+            absorbed,
+            waiting,
+            proven,
         } = self;
+        let all = triggers + absorbed;
         format!(
             "  ─ {accepted} events taken, {refused} refused; {alerts} alerts, {open} still open; \
-             {mails} e-mails; {triggers} triggers, {triggers_done} done"
+             {mails} e-mails; {all} triggers: {absorbed} part of another, {proven} closed with a proven effect, \
+             {waiting} not closed"
         )
     }
 
-    /// Whether everything that began has ended.
+    /// Whether the whole loop was run: everything that began has ended, and every mend is proven.
     pub fn is_resolved(&self) -> bool {
-        self.alerts > 0 && self.open == 0 && self.triggers == self.triggers_done
+        self.alerts > 0
+            && self.open == 0
+            && self.triggers > 0
+            && self.waiting == 0
+            && self.proven == self.triggers
     }
 }
 
@@ -64,15 +75,14 @@ pub struct Tale {
 struct Teller {
     zone: TimeZone,
     say: Arc<dyn Fn(&str) + Send + Sync>,
-    departments: Departments,
     /// Incidents that go on.
     open: BTreeSet<String>,
     /// Turns of incidents that have been told, however many people were.
     turns: BTreeSet<(String, u32)>,
-    triggers: BTreeSet<String>,
-    /// Triggers of the incidents that go on.
-    causes: BTreeMap<String, String>,
-    done: BTreeSet<String>,
+    /// Triggers that asked somebody and are not closed.
+    asking: BTreeSet<String>,
+    /// Triggers that were closed with a proven effect.
+    proven: BTreeSet<String>,
     result: StoryResult,
 }
 
@@ -81,19 +91,16 @@ impl Tale {
     pub(super) fn listen(
         effects: Receiver<Arc<Vec<Effect>>>,
         zone: TimeZone,
-        departments: Departments,
         say: Arc<dyn Fn(&str) + Send + Sync>,
     ) -> Tale {
         let (end, ending) = mpsc::channel(1);
         let teller = Teller {
             zone,
             say,
-            departments,
             open: BTreeSet::new(),
             turns: BTreeSet::new(),
-            triggers: BTreeSet::new(),
-            causes: BTreeMap::new(),
-            done: BTreeSet::new(),
+            asking: BTreeSet::new(),
+            proven: BTreeSet::new(),
             result: StoryResult::default(),
         };
         tokio::spawn(teller.tell(effects, ending));
@@ -101,16 +108,11 @@ impl Tale {
     }
 
     /// The events are sent: waits until everything that began is over, but not for ever.
-    pub(super) async fn end(self, accepted: u64, refused: u64, wait_max: Duration) -> StoryResult {
+    pub(super) async fn end(self, wait_max: Duration) -> StoryResult {
         let (reply, result) = oneshot::channel();
         // The teller lives as long as this sender.
         let _ = self.end.send((wait_max, reply)).await;
-        let result = result.await.unwrap_or_default();
-        StoryResult {
-            accepted,
-            refused,
-            ..result
-        }
+        result.await.unwrap_or_default()
     }
 }
 
@@ -123,7 +125,7 @@ impl Teller {
         let mut last: Option<(Instant, oneshot::Sender<StoryResult>)> = None;
         loop {
             if let Some((deadline, _)) = &last {
-                let over = self.open.is_empty() && self.triggers.is_subset(&self.done);
+                let over = self.open.is_empty() && self.asking.is_empty();
                 if over || Instant::now() >= *deadline {
                     break;
                 }
@@ -136,7 +138,6 @@ impl Teller {
                     }
                     Err(RecvError::Closed) => break,
                 },
-                Some(line) = self.departments.next_line() => self.departments_said(line),
                 asked = ending.recv(), if last.is_none() => match asked {
                     // Two more epochs, so that what the last events caused can be heard.
                     Some((wait_max, reply)) => {
@@ -150,8 +151,7 @@ impl Teller {
         }
         if let Some((_, reply)) = last {
             self.result.open = self.open.len();
-            self.result.triggers = self.triggers.len();
-            self.result.triggers_done = self.triggers.intersection(&self.done).count();
+            self.result.proven = self.proven.len();
             let _ = reply.send(self.result);
         }
     }
@@ -186,23 +186,6 @@ impl Teller {
             }
         }
         (self.say)(&self.sentence(notice));
-        let Some(trigger) = notice.trigger.as_ref().map(|trigger| trigger.id.clone()) else {
-            return;
-        };
-        if alert.state == AlertState::Resolved {
-            self.causes.remove(&alert.incident);
-            self.relieve(&trigger);
-        } else {
-            self.causes.insert(alert.incident.clone(), trigger);
-        }
-    }
-
-    /// Tells a department that nothing of a trigger fires any more, if so.
-    fn relieve(&mut self, trigger: &str) {
-        let fires = self.causes.values().any(|of| of == trigger);
-        if !fires && self.triggers.contains(trigger) && !self.done.contains(trigger) {
-            self.departments.relieve(trigger);
-        }
     }
 
     /// Something happened to a trigger.
@@ -216,39 +199,34 @@ impl Teller {
             ));
         };
         match notice.reason {
-            // It got more severe, and others get copies.
-            NoticeReason::Assigned if self.triggers.contains(&id) => {}
             NoticeReason::Assigned | NoticeReason::Reopened | NoticeReason::HandedOver => {
                 let department = notice.trigger.as_ref().map_or("", |of| &of.department.zh);
                 say("↳", &format!("asks {department} ({})", demand.owner));
-                self.done.remove(&id);
-                self.triggers.insert(id.clone());
-                self.departments.demand(&id);
-                self.relieve(&id);
+                self.proven.remove(&id);
+                self.asking.insert(id);
             }
-            NoticeReason::Answered => {
-                say("✔", "is mended, agents know");
-                self.done.insert(id);
-            }
+            NoticeReason::Answered => say("✔", "is mended, agents know"),
             NoticeReason::Closed => {
-                match &demand.absorbed_into {
-                    Some(into) => {
-                        say("✔", &format!("is part of {into}"));
-                        for of in self.causes.values_mut().filter(|of| **of == id) {
-                            into.clone_into(of);
-                        }
-                    }
-                    None => say("✔", "is closed"),
+                let verdict = demand.verdict.as_ref().map(|(verdict, _)| verdict.as_str());
+                match (&demand.absorbed_into, verdict) {
+                    (Some(into), _) => say("✔", &format!("is part of {into}")),
+                    (None, Some(verdict)) => say("✔", &format!("is closed, {verdict}")),
+                    (None, None) => say("✔", "is closed"),
                 }
-                self.done.insert(id);
+                for ground in demand
+                    .grounds
+                    .iter()
+                    .filter(|_| demand.absorbed_into.is_none())
+                {
+                    (self.say)(&format!("              {}", ground.en));
+                }
+                let is_shown = demand.effect.is_some() && !notice.chart.is_empty();
+                if verdict == Some("effective") && is_shown {
+                    self.proven.insert(id.clone());
+                }
+                self.asking.remove(&id);
             }
             _ => say("·", notice.reason.name()),
-        }
-    }
-
-    fn departments_said(&mut self, line: Line) {
-        match line {
-            Line::Trouble(words) => (self.say)(&format!("          ! {words}")),
         }
     }
 

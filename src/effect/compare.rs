@@ -7,23 +7,21 @@
 //! McCullagh and Nelder, "Generalized Linear Models", 1989, 4.5).
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 use thiserror::Error;
 
+use crate::effect::spread::{deviation, effective, half_width_in_time, mean, quantile};
 use crate::effect::{Course, EffectRules, Pair, Pairs};
 
 /// Fewer pairs say nothing about the spread. Judgement.
-const PAIRS_MIN: usize = 4;
+pub(super) const PAIRS_MIN: usize = 4;
 
 /// From so many places, or earlier weeks, on their spread is used as an error of its own. Judgement: with fewer,
 /// the factor of the t distribution alone would hide every effect.
 pub(super) const PLACES_MIN: usize = 4;
 
-/// A place takes part as control when it has this share of the treated place's pairs. Judgement.
-const SHARED_MIN: f64 = 0.8;
-
-/// Dependence of neighbouring pairs is not taken to be stronger than this. Judgement.
-const DEPENDENCE_MAX: f64 = 0.9;
+/// A place takes part as control when it has this share of the treated place's pairs, and blocks are compared when
+/// so much lies in those with values on both sides. Judgement.
+pub(super) const SHARED_MIN: f64 = 0.8;
 
 /// Ratios of counts beyond a thousand (e^6.9) are not told apart: they come from counts next to none.
 const LOG_MAX: f64 = 6.9;
@@ -49,6 +47,9 @@ pub struct Estimate {
     pub high: f64,
     /// Whether effect, interval, drift and what is usual are relative.
     pub relative: bool,
+    /// What shares of the effect are of: the value before, or of a share that should rise, what was missing to 100 %.
+    #[serde(default)]
+    pub base: f64,
     /// Pairs of blocks that were compared.
     pub pairs: usize,
     /// Places that nobody touched.
@@ -62,10 +63,15 @@ pub struct Estimate {
 impl Estimate {
     /// The effect as a share of what was before; 0 where that was nothing.
     pub fn share(&self) -> f64 {
+        self.share_of(self.effect)
+    }
+
+    /// Effect or end of the interval as a share of [`Estimate::base`].
+    pub(super) fn share_of(&self, change: f64) -> f64 {
         match () {
-            () if self.relative => self.effect,
-            () if self.before == 0.0 => 0.0,
-            () => self.effect / self.before.abs(),
+            () if self.relative => change,
+            () if self.base == 0.0 => 0.0,
+            () => change / self.base.abs(),
         }
     }
 }
@@ -121,7 +127,7 @@ pub fn compare(
     let found = if is_count {
         ratios(&treated, &shared, error, rules)?
     } else {
-        differences(&treated, &shared, error)
+        differences(&treated, &shared, error, rules)
     };
     let samples = |of: fn(&Pair) -> i64| own.iter().map(of).sum();
     Ok(Estimate {
@@ -153,7 +159,7 @@ pub(super) fn knows(treated: &Pairs, control: &Pairs, is_count: bool) -> bool {
 }
 
 /// Values that have a mean: the differences of the pairs.
-fn differences(own: &Course, controls: &[Course], error: f64) -> Estimate {
+fn differences(own: &Course, controls: &[Course], error: f64, rules: &EffectRules) -> Estimate {
     let changes: Vec<Vec<Option<f64>>> = controls.iter().map(unusual).collect();
     let meanwhile = |at: usize| {
         let known: Vec<f64> = changes.iter().filter_map(|of| of[at]).collect();
@@ -168,15 +174,19 @@ fn differences(own: &Course, controls: &[Course], error: f64) -> Estimate {
         .iter()
         .filter_map(|of| mean(&of.iter().copied().flatten().collect::<Vec<_>>()))
         .collect();
-    let half = half_width(&net, &places, &placebos(own, controls), error);
     let pairs: Vec<&Pair> = own.now.iter().flatten().collect();
     let mean_of = |of: fn(&Pair) -> Option<f64>| {
         mean(&pairs.iter().filter_map(|pair| of(pair)).collect::<Vec<_>>()).unwrap_or(0.0)
     };
     let usual: Vec<f64> = own.earlier.iter().filter_map(changed).collect();
+    let before = mean_of(|pair| pair.before.mean());
+    let is_large = effect.abs() >= rules.change_large * before.abs();
+    let around = half_width(&places, &placebos(own, controls), &net, error);
+    let half = around.unwrap_or_else(|| half_width_in_time(&net, error, is_large));
     Estimate {
-        before: mean_of(|pair| pair.before.mean()),
+        before,
         after: mean_of(|pair| pair.after.mean()),
+        base: before,
         drift: mean(&places),
         usual: mean(&usual),
         effect,
@@ -228,24 +238,20 @@ fn placebos(own: &Course, controls: &[Course]) -> Vec<f64> {
 }
 
 /// Half of the interval around the mean of the pairs: the widest of those that the spread of places and that of
-/// earlier weeks give, each of which knows of every dependence in time; without either, of the pairs' own.
-fn half_width(net: &[f64], places: &[f64], placebos: &[f64], error: f64) -> f64 {
+/// earlier weeks give, each of which knows of every dependence in time; none without either.
+fn half_width(places: &[f64], placebos: &[f64], net: &[f64], error: f64) -> Option<f64> {
     let in_time = deviation(net).powi(2);
     // The place's own spread counts where it is rougher than they are.
     let own = in_time / net.len() as f64;
     let others = [places, placebos];
     let others = others.iter().filter(|values| values.len() >= PLACES_MIN);
-    let widest = others
+    others
         .map(|values| {
             let count = values.len() as f64;
             let elsewhere = deviation(values).powi(2) * (1.0 + 1.0 / count);
             quantile(error, count - 1.0) * elsewhere.max(own).sqrt()
         })
-        .reduce(f64::max);
-    widest.unwrap_or_else(|| {
-        let count = effective(net);
-        quantile(error, count - 1.0) * (in_time / count).sqrt()
-    })
+        .reduce(f64::max)
 }
 
 /// Counts: the logarithm of their ratio.
@@ -322,6 +328,7 @@ fn ratios(
         },
         high: (log + towards(high)).exp_m1(),
         relative: true,
+        base: before,
         ..NOTHING
     })
 }
@@ -336,6 +343,7 @@ const NOTHING: Estimate = Estimate {
     low: 0.0,
     high: 0.0,
     relative: false,
+    base: 0.0,
     pairs: 0,
     controls: 0,
     samples_before: 0,
@@ -446,44 +454,4 @@ fn between(places: &[(f64, f64)]) -> (f64, f64) {
     let others = places.len() as f64;
     let more = deviation(&changes).powi(2) - mean(&own).unwrap_or(0.0);
     (more.max(0.0) * (1.0 + 1.0 / others), others - 1.0)
-}
-
-/// As many independent values as a series in time is worth, from the dependence of neighbours, with
-/// the small-sample bias of that taken out (Kendall 1954).
-fn effective(values: &[f64]) -> f64 {
-    let count = values.len() as f64;
-    let Some(middle) = mean(values) else {
-        return 2.0;
-    };
-    let squares: f64 = values.iter().map(|value| (value - middle).powi(2)).sum();
-    if squares <= 0.0 {
-        return count.max(2.0);
-    }
-    let products: f64 = values
-        .windows(2)
-        .map(|two| (two[0] - middle) * (two[1] - middle))
-        .sum();
-    let lag = products / squares;
-    let dependence = (lag + (1.0 + 4.0 * lag) / count).clamp(0.0, DEPENDENCE_MAX);
-    (count * (1.0 - dependence) / (1.0 + dependence)).max(2.0)
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Standard deviation of a sample.
-fn deviation(values: &[f64]) -> f64 {
-    let Some(middle) = mean(values).filter(|_| values.len() > 1) else {
-        return 0.0;
-    };
-    let squares: f64 = values.iter().map(|value| (value - middle).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
-}
-
-/// How many standard errors to either side: Student's t, both tails together `error`.
-fn quantile(error: f64, freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| {
-        t.inverse_cdf(1.0 - error.clamp(1e-9, 0.999) / 2.0)
-    })
 }

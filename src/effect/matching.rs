@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::compare::{PLACES_MIN, knows};
 use crate::effect::pairs::{Course, Pairs, pairs};
 use crate::effect::periods::{DAY_MS, WEEK_MS, WINDOWS_MIN};
-use crate::effect::{Compared, Mend, Periods, Series};
+use crate::effect::{Compared, Periods, Series};
 
 /// Earlier weeks that are wanted, and that are looked at. Judgement: of fewer than four nobody knows how far
 /// they differ among themselves; series reach back six weeks.
@@ -55,8 +55,8 @@ pub(super) struct Matched {
 
 impl Compared<'_> {
     /// Whether the same hours can be compared as soon as the period after is over, as far as is known before
-    /// it has begun. Where not, the mend waits for the same hours of a later week ([`Mend::waits_week`]).
-    pub fn can_match(&self, mend: Mend, periods: &Periods) -> bool {
+    /// it has begun. Where not, the mend waits for the same hours of a later week ([`crate::effect::Mend::waits_week`]).
+    pub fn can_match(&self, periods: &Periods) -> bool {
         let knows_before = |(_, series): &&(&str, &Series)| {
             let before = pairs(series, periods, self.window_ms);
             let known = before.iter().flatten();
@@ -65,16 +65,16 @@ impl Compared<'_> {
             known.count() * 5 >= before.len() * 4
         };
         periods.are_weeks_apart()
-            || self.earlier(mend, periods).is_some()
+            || self.earlier(periods).is_some()
             || self.controls.iter().filter(knows_before).count() >= PLACES_MIN
     }
 
     /// Everything that is compared; none where there is nothing at the same hours.
-    pub(super) fn matched(&self, mend: Mend, periods: &Periods) -> Option<Matched> {
+    pub(super) fn matched(&self, periods: &Periods) -> Option<Matched> {
         let now = |series: &Series| pairs(series, periods, self.window_ms);
         let plain = |how| Matched {
             how,
-            treated: Course::from(now(self.treated)),
+            treated: Course::from(now(&self.treated)),
             controls: self
                 .controls
                 .iter()
@@ -84,7 +84,7 @@ impl Compared<'_> {
         if periods.are_weeks_apart() {
             return Some(plain(Matching::SameHours));
         }
-        if let Some((how, shifts)) = self.earlier(mend, periods) {
+        if let Some((how, shifts)) = self.earlier(periods) {
             let course = |series: &Series| Course {
                 now: now(series),
                 earlier: self.at(series, periods, &shifts),
@@ -94,7 +94,7 @@ impl Compared<'_> {
             let controls = controls.filter(|of| of.earlier.len() == shifts.len());
             return Some(Matched {
                 how,
-                treated: course(self.treated),
+                treated: course(&self.treated),
                 controls: controls.collect(),
             });
         }
@@ -106,12 +106,12 @@ impl Compared<'_> {
     }
 
     /// The earlier weeks or days that can be taken off: how long before, ms.
-    fn earlier(&self, mend: Mend, periods: &Periods) -> Option<(Matching, Vec<i64>)> {
+    fn earlier(&self, periods: &Periods) -> Option<(Matching, Vec<i64>)> {
         let found = |unit_ms: i64, (wanted, looked_at): (usize, i64)| {
             let shifts: Vec<i64> = (1..=looked_at)
                 .map(|count| count * unit_ms)
-                .filter(|by_ms| self.was_well(mend, &periods.earlier_by(*by_ms)))
-                .filter(|by_ms| !self.at(self.treated, periods, &[*by_ms]).is_empty())
+                .filter(|by_ms| self.was_well(&periods.earlier_by(*by_ms)))
+                .filter(|by_ms| !self.at(&self.treated, periods, &[*by_ms]).is_empty())
                 .collect();
             (shifts.len() >= wanted).then_some(shifts)
         };
@@ -123,13 +123,13 @@ impl Compared<'_> {
     }
 
     /// Whether both periods were over before the trouble could begin.
-    fn was_well(&self, mend: Mend, periods: &Periods) -> bool {
-        periods.end_ms() <= mend.opened_ms - WINDOWS_MIN * self.window_ms
+    fn was_well(&self, periods: &Periods) -> bool {
+        periods.end_ms() <= self.mend.opened_ms - WINDOWS_MIN * self.window_ms
     }
 
     /// The same hours so long before; those of which too little is known are left out.
     fn at(&self, series: &Series, periods: &Periods, shifts: &[i64]) -> Vec<Pairs> {
-        let now = pairs(self.treated, periods, self.window_ms);
+        let now = pairs(&self.treated, periods, self.window_ms);
         let shifts = shifts.iter().map(|by_ms| periods.earlier_by(*by_ms));
         let shifts = shifts.filter(|periods| series.reaches(periods.before_ms));
         shifts

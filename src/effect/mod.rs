@@ -17,7 +17,9 @@
 //!    from a few places on, of how much those that nobody touched changed by themselves. A thousand made-up mends
 //!    (`tests/trials.rs`, and `tests/hours.rs` over data with hours of the day) hold it to its promise: less than
 //!    5 % of them are called effective.
-//! 6. [`judge`]: one verdict, over all indicators of a trigger.
+//! 6. [`judge`]: one verdict, over all indicators of a trigger: every KQI that spoke for it, and the complaints.
+//! 7. Where the interval holds nothing as well as a large effect, the data have not decided: the mend is looked at again
+//!    with the same hours of one more week, each look with a part of the error that is left ([`EffectRules::spent`]).
 
 mod compare;
 mod matching;
@@ -25,6 +27,7 @@ mod pairs;
 mod periods;
 mod report;
 mod series;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -37,4 +40,4 @@ pub use periods::{Mend, Periods};
 pub use report::{Block, Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};
 pub use verdict::{Better, EffectRules, EffectVerdict, judge, read};
-pub use words::{awaited, sentence};
+pub use words::{awaited, looks_again, nothing_kept, sentence, sentences};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::compare::PAIRS_MIN;
+
 pub(super) const DAY_MS: i64 = 86_400_000;
 pub(super) const WEEK_MS: i64 = 7 * DAY_MS;
 
@@ -40,6 +42,21 @@ pub struct Mend {
     /// nothing else could tell an effect from the time of day.
     #[serde(default)]
     pub waits_week: bool,
+    /// How often it was looked at without a verdict: each time the same hours of one more week are waited for.
+    #[serde(default)]
+    pub looks: u32,
+}
+
+impl Mend {
+    /// Weeks by which the period after is later than the first one that has the same hours of the week; none where it
+    /// follows the work.
+    fn weeks_later(&self) -> Option<i64> {
+        match (self.waits_week, i64::from(self.looks)) {
+            (true, looks) => Some(looks),
+            (false, 0) => None,
+            (false, looks) => Some(looks - 1),
+        }
+    }
 }
 
 /// Two periods of the same length, before the work and after it.
@@ -89,10 +106,11 @@ impl Periods {
         // The same place in the week, day or block.
         let work_ms = after_ms - (begun_ms - length_ms);
         let before_ms = after_ms - next_multiple(work_ms, unit_ms);
-        let after_ms = if mend.waits_week {
-            before_ms + next_multiple(after_ms - before_ms, WEEK_MS)
-        } else {
-            after_ms
+        let after_ms = match mend.weeks_later() {
+            Some(weeks) => {
+                before_ms + next_multiple(after_ms - before_ms, WEEK_MS) + weeks * WEEK_MS
+            }
+            None => after_ms,
         };
         Periods {
             before_ms,
@@ -119,6 +137,23 @@ impl Periods {
     /// When everything is known that can be compared, ms.
     pub fn end_ms(&self) -> i64 {
         self.after_ms + self.length_ms
+    }
+
+    /// Whether there can be enough pairs of blocks at all.
+    pub fn has_enough(&self) -> bool {
+        self.length_ms / self.block_ms.max(1) >= PAIRS_MIN as i64
+    }
+
+    /// The same periods in longer blocks, the next longer ones first, as long as there are enough of them.
+    pub(super) fn coarser(self) -> impl Iterator<Item = Periods> {
+        let fits = move |block_ms: &i64| {
+            *block_ms > self.block_ms
+                && block_ms % self.block_ms == 0
+                && self.length_ms % block_ms == 0
+        };
+        let blocks = BLOCKS_MS.into_iter().rev().filter(fits);
+        let coarser = blocks.map(move |block_ms| Periods { block_ms, ..self });
+        coarser.take_while(Periods::has_enough)
     }
 
     /// Whether a window takes part.

@@ -1,7 +1,10 @@
 //! What is told of an effect: every indicator with its numbers, and the verdict.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use crate::effect::compare::SHARED_MIN;
 use crate::effect::matching::Matched;
 use crate::effect::periods::DAY_MS;
 use crate::effect::{
@@ -13,8 +16,10 @@ use crate::effect::{
 pub struct Compared<'a> {
     /// KQI.
     pub kqi: &'a str,
-    /// Label of the treated object.
-    pub group_label: &'a str,
+    /// Label of the treated object, or of several that are treated together.
+    pub group_label: Cow<'a, str>,
+    /// The mend, by the clock of the KQI's stream.
+    pub mend: Mend,
     /// Whether values add up.
     pub is_count: bool,
     /// Which way it should move.
@@ -23,8 +28,10 @@ pub struct Compared<'a> {
     pub window_ms: i64,
     /// Where its windows begin, ms.
     pub offset_ms: i64,
-    /// The treated place.
-    pub treated: &'a Series,
+    /// What a share cannot be more than, for KQIs in percent that should rise.
+    pub ceiling: Option<f64>,
+    /// The treated place, or places.
+    pub treated: Cow<'a, Series>,
     /// Places that nobody touched, with their names.
     pub controls: Vec<(&'a str, &'a Series)>,
 }
@@ -73,18 +80,28 @@ pub struct EffectReport {
 }
 
 impl EffectReport {
-    /// Measures a mend. The share of errors is divided among the indicators, so that more of them do
-    /// not make chance more likely (Bonferroni).
+    /// Measures a mend. The share of errors is divided among the indicators that can be compared, so that more of them do
+    /// not make chance more likely (Bonferroni). The mend is that of the first indicator.
     pub fn of(
         mend: Mend,
         indicators: &[Compared<'_>],
         rules: &EffectRules,
         now_ms: i64,
     ) -> EffectReport {
-        let error = rules.error / indicators.len().max(1) as f64;
-        let indicators: Vec<Indicator> = indicators
+        let planned: Vec<(&Compared<'_>, Periods, Option<Matched>)> = indicators
             .iter()
-            .map(|compared| compared.indicator(mend, error, rules))
+            .map(|compared| {
+                let periods = compared.blocks_with_both(compared.periods(rules));
+                (compared, periods, compared.matched(&periods))
+            })
+            .collect();
+        let comparable = planned
+            .iter()
+            .filter(|(_, periods, matched)| periods.has_enough() && matched.is_some());
+        let error = rules.spent(mend.looks) / comparable.count().max(1) as f64;
+        let indicators: Vec<Indicator> = planned
+            .into_iter()
+            .map(|(compared, periods, matched)| compared.indicator(periods, matched, error, rules))
             .collect();
         EffectReport {
             mend,
@@ -92,6 +109,12 @@ impl EffectReport {
             indicators,
             measured_at_ms: now_ms,
         }
+    }
+
+    /// The indicator that says what the verdict says; the first one where none does.
+    pub fn deciding(&self) -> Option<&Indicator> {
+        let deciding = self.indicators.iter().find(|of| of.verdict == self.verdict);
+        deciding.or(self.indicators.first())
     }
 
     /// Whether a window of a KQI takes part.
@@ -131,14 +154,42 @@ impl Indicator {
 
 impl Compared<'_> {
     /// The periods that are compared.
-    pub fn periods(&self, mend: Mend, rules: &EffectRules) -> Periods {
-        Periods::of(mend, rules.longest_ms, self.window_ms, self.offset_ms)
+    pub fn periods(&self, rules: &EffectRules) -> Periods {
+        Periods::of(self.mend, rules.longest_ms, self.window_ms, self.offset_ms)
     }
 
-    fn indicator(&self, mend: Mend, error: f64, rules: &EffectRules) -> Indicator {
-        let periods = self.periods(mend, rules);
-        let treated = pairs(self.treated, &periods, self.window_ms);
-        let matched = self.matched(mend, &periods);
+    /// Blocks long enough to have values on both sides: what comes in bursts, or counts only where there is enough of
+    /// it, may be there at one hour before and at another after.
+    fn blocks_with_both(&self, periods: Periods) -> Periods {
+        if self.is_count {
+            return periods;
+        }
+        let has_both = |periods: &Periods| {
+            let (mut paired, mut all) = (0, 0);
+            for pair in pairs(&self.treated, periods, self.window_ms)
+                .iter()
+                .flatten()
+            {
+                let samples = pair.before.samples + pair.after.samples;
+                all += samples;
+                paired += if pair.has_values() { samples } else { 0 };
+            }
+            paired as f64 >= all as f64 * SHARED_MIN
+        };
+        if has_both(&periods) {
+            return periods;
+        }
+        periods.coarser().find(has_both).unwrap_or(periods)
+    }
+
+    fn indicator(
+        &self,
+        periods: Periods,
+        matched: Option<Matched>,
+        error: f64,
+        rules: &EffectRules,
+    ) -> Indicator {
+        let treated = pairs(&self.treated, &periods, self.window_ms);
         let found = match &matched {
             Some(Matched {
                 treated, controls, ..
@@ -146,7 +197,11 @@ impl Compared<'_> {
                 // Of a few hours their dependence can hardly be seen: half of the error is kept back for it.
                 let is_short = periods.length_ms < DAY_MS && periods.are_weeks_apart();
                 let error = if is_short { error / 2.0 } else { error };
-                compare(treated, controls, self.is_count, error, rules)
+                let found = compare(treated, controls, self.is_count, error, rules);
+                found.map(|found| Estimate {
+                    base: self.ceiling.map_or(found.base, |most| most - found.before),
+                    ..found
+                })
             }
             None => Err(Incomparable::Hours),
         };
@@ -163,7 +218,7 @@ impl Compared<'_> {
         };
         Indicator {
             kqi: self.kqi.to_owned(),
-            group_label: self.group_label.to_owned(),
+            group_label: self.group_label.clone().into_owned(),
             is_count: self.is_count,
             better: self.better,
             window_ms: self.window_ms,

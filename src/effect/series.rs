@@ -83,6 +83,25 @@ pub struct Series {
 }
 
 impl Series {
+    /// Several places as one: what they counted together, and means by the weight of their samples. It reaches back as far
+    /// as all of them do.
+    pub fn together<'a>(places: impl IntoIterator<Item = &'a Series>) -> Series {
+        let mut together = Series::default();
+        for (at, place) in places.into_iter().enumerate() {
+            for (start_ms, totals) in &place.fine {
+                *together.fine.entry(*start_ms).or_default() += *totals;
+            }
+            for (hour_ms, totals) in &place.hours {
+                *together.hours.entry(*hour_ms).or_default() += *totals;
+            }
+            together.since_ms = match at {
+                0 => place.since_ms,
+                _ => together.since_ms.zip(place.since_ms).map(|(a, b)| a.max(b)),
+            };
+        }
+        together
+    }
+
     /// Takes a window, which must not overlap another one.
     pub fn put(&mut self, point: Point) {
         if self

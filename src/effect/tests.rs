@@ -1,6 +1,7 @@
-//! Periods, series, the numbers of the method, and made-up mends.
+//! Periods, series, the numbers of the method, made-up mends, and short ones.
 
 mod estimates;
+mod few;
 mod hours;
 mod periods;
 mod trials;

@@ -13,9 +13,26 @@ pub struct EffectRules {
     pub error: f64,
     /// Smallest change that matters, as a share of the value before. Judgement.
     pub change_min: f64,
+    /// An interval that holds nothing and a change of this share of the value before decides nothing. Judgement: a mend
+    /// that halves its trouble is a large one.
+    pub change_large: f64,
     /// Counts below this, before and after together, say nothing. Judgement: with fewer than ten, even
     /// none at all after the work is within what chance does at 5 %.
     pub count_min: f64,
+}
+
+/// Part of the error that the first look may spend; each later one spends half of what is left. Judgement: most mends
+/// are decided by the first.
+const FIRST_LOOK: f64 = 0.9;
+
+impl EffectRules {
+    /// The share of the error that a look may spend after so many earlier ones: all of them together spend it once.
+    pub fn spent(&self, looks: u32) -> f64 {
+        match looks {
+            0 => self.error * FIRST_LOOK,
+            looks => self.error * (1.0 - FIRST_LOOK) * 0.5_f64.powi(looks.min(30) as i32),
+        }
+    }
 }
 
 impl Default for EffectRules {
@@ -24,6 +41,7 @@ impl Default for EffectRules {
             longest_ms: 14 * 86_400_000,
             error: 0.05,
             change_min: 0.1,
+            change_large: 0.5,
             count_min: 10.0,
         }
     }
@@ -51,6 +69,9 @@ pub enum EffectVerdict {
     NoEffect,
     /// Worse, beyond chance.
     Worse,
+    /// The data allow for no effect as for a large one. Of a mend: until the last day on which they could have
+    /// decided.
+    NotProven,
 }
 
 impl EffectVerdict {
@@ -61,34 +82,37 @@ impl EffectVerdict {
             EffectVerdict::Effective => "effective",
             EffectVerdict::NoEffect => "no_effect",
             EffectVerdict::Worse => "worse",
+            EffectVerdict::NotProven => "not_proven",
         }
     }
 }
 
 /// What one indicator says.
 pub fn read(estimate: &Estimate, better: Better, rules: &EffectRules) -> EffectVerdict {
-    let (low, high) = match better {
-        Better::Lower => (estimate.low, estimate.high),
-        Better::Higher => (-estimate.high, -estimate.low),
+    let towards = |change: f64| match better {
+        Better::Lower => -estimate.share_of(change),
+        Better::Higher => estimate.share_of(change),
     };
-    if estimate.share().abs() < rules.change_min {
-        EffectVerdict::NoEffect
-    } else if high < 0.0 {
-        EffectVerdict::Effective
-    } else if low > 0.0 {
-        EffectVerdict::Worse
-    } else {
-        EffectVerdict::NoEffect
+    let (one, other) = (towards(estimate.low), towards(estimate.high));
+    let (least, most) = (one.min(other), one.max(other));
+    let matters = estimate.share().abs() >= rules.change_min;
+    match () {
+        () if matters && least > 0.0 => EffectVerdict::Effective,
+        () if matters && most < 0.0 => EffectVerdict::Worse,
+        () if least <= 0.0 && most >= rules.change_large => EffectVerdict::NotProven,
+        () => EffectVerdict::NoEffect,
     }
 }
 
-/// What all indicators of a trigger say together: one that is worse cannot be made good by others.
+/// What all indicators of a trigger say together: one that is worse cannot be made good by others, and nothing is
+/// without effect while one of them may still show a large one.
 pub fn judge(verdicts: impl IntoIterator<Item = EffectVerdict>) -> EffectVerdict {
     let rank = |verdict: EffectVerdict| match verdict {
         EffectVerdict::TooEarly => 0,
         EffectVerdict::NoEffect => 1,
-        EffectVerdict::Effective => 2,
-        EffectVerdict::Worse => 3,
+        EffectVerdict::NotProven => 2,
+        EffectVerdict::Effective => 3,
+        EffectVerdict::Worse => 4,
     };
     verdicts
         .into_iter()

@@ -6,14 +6,7 @@ use crate::rules::Text;
 /// What a report says, in one sentence an indicator. `name` gives the display name of a KQI and the unit
 /// of its values.
 pub fn sentence(report: &EffectReport, name: impl Fn(&str) -> (Text, String)) -> Text {
-    let sentences: Vec<Text> = report
-        .indicators
-        .iter()
-        .map(|indicator| {
-            let (name, unit) = name(&indicator.kqi);
-            of_indicator(indicator, &name, &unit)
-        })
-        .collect();
+    let sentences = sentences(report, name);
     let join = |of: fn(&Text) -> &str, by: &str| {
         let all: Vec<&str> = sentences.iter().map(of).collect();
         all.join(by)
@@ -22,6 +15,16 @@ pub fn sentence(report: &EffectReport, name: impl Fn(&str) -> (Text, String)) ->
         zh: join(|text| &text.zh, "；"),
         en: join(|text| &text.en, "; "),
     }
+}
+
+/// What each indicator says.
+pub fn sentences(report: &EffectReport, name: impl Fn(&str) -> (Text, String)) -> Vec<Text> {
+    let indicators = report.indicators.iter();
+    let sentences = indicators.map(|indicator| {
+        let (name, unit) = name(&indicator.kqi);
+        of_indicator(indicator, &name, &unit)
+    });
+    sentences.collect()
 }
 
 fn of_indicator(indicator: &Indicator, name: &Text, unit: &str) -> Text {
@@ -55,6 +58,7 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
         change(estimate.high),
     );
     let (pairs, controls) = (estimate.pairs, estimate.controls);
+    let (samples_before, samples_after) = (estimate.samples_before, estimate.samples_after);
     let (drift_zh, drift_en) = match estimate.drift {
         Some(drift) => (
             format!("，{controls} 个未处理地市同期 {}", change(drift)),
@@ -71,11 +75,11 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
     let (hours_zh, hours_en) = hours(indicator.matching, estimate.usual.map(change));
     Text {
         zh: format!(
-            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段，{hours_zh}{drift_zh}）",
+            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段，样本 {samples_before} → {samples_after}，{hours_zh}{drift_zh}）",
             name.zh
         ),
         en: format!(
-            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods, {hours_en}{drift_en})",
+            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods, {samples_before} → {samples_after} samples, {hours_en}{drift_en})",
             name.en
         ),
     }
@@ -139,5 +143,24 @@ pub fn awaited(until: &str) -> Text {
     Text {
         zh: format!("{until} 之后评估效果"),
         en: format!("the effect is measured after {until}"),
+    }
+}
+
+/// What a look said that decided nothing, and when the next one comes.
+pub fn looks_again(so_far: &Text, until: &str) -> Text {
+    Text {
+        zh: format!("尚不能判定：{}；{until} 之后再次评估", so_far.zh),
+        en: format!(
+            "not decided yet: {}; looked at again after {until}",
+            so_far.en
+        ),
+    }
+}
+
+/// Why there are no numbers at all.
+pub fn nothing_kept() -> Text {
+    Text {
+        zh: "没有可对比的历史数据".to_owned(),
+        en: "nothing is kept that could be compared".to_owned(),
     }
 }

@@ -8,6 +8,8 @@ use crate::alerting::{
 use crate::dataflow::Cut;
 use crate::engine::annotations::line;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
+use crate::engine::effects::grounds;
+use crate::engine::instance::unit_text;
 use crate::engine::step::{Effect, Engine};
 use crate::engine::values::worse;
 use crate::links::ACKNOWLEDGE;
@@ -159,6 +161,7 @@ impl Engine {
     fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
         let chart = self.chart_of(&news.trigger);
         let mut alert = alert_of(&news.trigger, news);
+        show_deciding(&mut alert, &news.trigger, book);
         // What its readers see is what holds now; what was bad is in the chart and in the evidence.
         if let Some(newest) = chart.iter().rev().find(|point| point.value.is_some()) {
             let size_ms = alert.window_ms.1 - alert.window_ms.0;
@@ -167,7 +170,7 @@ impl Engine {
             alert.window_ms = (newest.end_ms - size_ms, newest.end_ms);
         }
         let brief = self.brief(&news.trigger, book);
-        let demand = demand_of(news);
+        let demand = self.demand_of(news, book);
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
         if let Some(kqi) = kqi {
             self.name_holder(kqi, &mut alert);
@@ -212,7 +215,7 @@ impl Engine {
     fn chart_of(&self, trigger: &Trigger) -> Vec<ChartPoint> {
         let report = trigger.measured.as_ref();
         let report = report.and_then(|measured| measured.report.as_ref());
-        if let Some(own) = report.and_then(|report| report.indicators.first()) {
+        if let Some(own) = report.and_then(|report| report.deciding()) {
             return own
                 .course()
                 .map(|(end_ms, value)| ChartPoint { end_ms, value })
@@ -262,6 +265,58 @@ impl Engine {
             reference: entry.reference.clone(),
         })
     }
+
+    /// What a mail tells of a trigger.
+    fn demand_of(&self, news: &News, book: &RuleBook) -> DemandNotice {
+        let trigger = &*news.trigger;
+        let empty = || Text {
+            zh: String::new(),
+            en: String::new(),
+        };
+        // What the engine did is why the mail comes, in the reader's language.
+        let is_step = |step: &TriggerMove| step.reason.is_some() || step.from != Some(step.to);
+        let by_people = |step: &&TriggerMove| is_step(step) && step.actor != ENGINE;
+        let last = trigger.history.iter().rev().find(by_people);
+        let names = |all: &[Contact]| all.iter().map(|who| who.name.clone()).collect();
+        let of = trigger.urgency;
+        let factors = (of.impact, of.keyness, of.simplicity, of.pressing);
+        let report = trigger.measured.as_ref();
+        let report = report.and_then(|measured| measured.report.clone());
+        let grounds = report.as_ref().map(|report| grounds(report, book));
+        DemandNotice {
+            title: trigger.title.clone(),
+            place: trigger.cause.place.text(),
+            owner: trigger.owner.person.name.clone(),
+            outlet: trigger.owner.outlet.name().to_owned(),
+            copies: names(&trigger.copies),
+            due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
+            crossing: trigger.crossing.map(|crossing| crossing.text()),
+            urgency: trigger.urgency.total,
+            factors: Some(factors),
+            hops: trigger.hops,
+            tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
+            also: news.also.iter().copied().map(reason_of).collect(),
+            acts: Vec::new(),
+            explanation: trigger
+                .explanation()
+                .map_or_else(empty, |known| known.text.clone()),
+            last: last.map(|step| {
+                let reason = step.reason.clone().unwrap_or_default();
+                (step.actor.clone(), reason, step.at_ms)
+            }),
+            recurrence_of: trigger.recurrence_of.clone(),
+            absorbed_into: match &trigger.outcome {
+                Some(Outcome::Absorbed { into }) => Some(self.triggers.now_within(into).to_owned()),
+                _ => None,
+            },
+            verdict: trigger
+                .measured
+                .as_ref()
+                .map(|measured| (measured.verdict.name().to_owned(), measured.text.clone())),
+            effect: report,
+            grounds: grounds.unwrap_or_default(),
+        }
+    }
 }
 
 const fn reason_of(reason: NewsReason) -> NoticeReason {
@@ -307,50 +362,22 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
     acts
 }
 
-fn demand_of(news: &News) -> DemandNotice {
-    let trigger = &*news.trigger;
-    let empty = || Text {
-        zh: String::new(),
-        en: String::new(),
+/// A mail about an effect shows the KQI that decided it, which need not be the one that opened the trigger.
+fn show_deciding(alert: &mut Alert, trigger: &Trigger, book: &RuleBook) {
+    let report = trigger.measured.as_ref();
+    let report = report.and_then(|measured| measured.report.as_ref());
+    let deciding = report.and_then(|report| report.deciding());
+    let Some(deciding) = deciding.filter(|of| of.kqi != trigger.kqi) else {
+        return;
     };
-    // What the engine did is why the mail comes, in the reader's language.
-    let by_people = |step: &&TriggerMove| step.reason.is_some() && step.actor != ENGINE;
-    let last = trigger.history.iter().rev().find(by_people);
-    let names = |all: &[Contact]| all.iter().map(|who| who.name.clone()).collect();
-    DemandNotice {
-        title: trigger.title.clone(),
-        place: trigger.cause.place.text(),
-        owner: trigger.owner.person.name.clone(),
-        outlet: trigger.owner.outlet.name().to_owned(),
-        copies: names(&trigger.copies),
-        due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
-        crossing: trigger.crossing.map(|crossing| crossing.text()),
-        urgency: trigger.urgency.total,
-        hops: trigger.hops,
-        tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
-        also: news.also.iter().copied().map(reason_of).collect(),
-        acts: Vec::new(),
-        explanation: trigger
-            .explanation()
-            .map_or_else(empty, |known| known.text.clone()),
-        last: last.map(|step| {
-            let reason = step.reason.clone().unwrap_or_default();
-            (step.actor.clone(), reason, step.at_ms)
-        }),
-        recurrence_of: trigger.recurrence_of.clone(),
-        absorbed_into: match &trigger.outcome {
-            Some(Outcome::Absorbed { into }) => Some(into.clone()),
-            _ => None,
-        },
-        verdict: trigger
-            .measured
-            .as_ref()
-            .map(|measured| (measured.verdict.name().to_owned(), measured.text.clone())),
-        effect: trigger
-            .measured
-            .as_ref()
-            .and_then(|measured| measured.report.clone()),
-    }
+    let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == deciding.kqi) else {
+        return;
+    };
+    alert.kqi = Some(kqi.id.clone());
+    alert.name = kqi.name.clone();
+    alert.unit = unit_text(&kqi.unit);
+    (alert.limit_min, alert.limit_max) = (kqi.interval.min, kqi.interval.max);
+    (alert.worst_value, alert.score) = (None, None);
 }
 
 /// The alert that a demand's mail shows: what opened the trigger, as of its newest window.

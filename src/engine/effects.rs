@@ -1,11 +1,12 @@
-//! When the effect of a mend is measured, and from what.
+//! When the effect of a mend is measured, and what is made of it.
 //!
-//! A mend is dated in event time: when its department says so, it is the clock of the KQI's stream that
+//! A mend is dated in event time: when its department says so, it is the clock of its KQIs' streams that
 //! counts, so that a replay at any speed compares the same windows. Invariants:
-//! * the verdict comes once the period after the work is over; until then it is "too early", and the
-//!   trigger says when it will come;
-//! * it is looked at again whenever late data change what was compared, as long as that can happen;
-//! * places that had trouble of their own are no controls.
+//! * the verdict comes once the period after the work is over for every KQI that spoke for the trigger; until then
+//!   it is "too early", and the trigger says when it will come;
+//! * where the data do not decide, the same hours of the next week are waited for, and of the one after it, until
+//!   the rule book's last day: then it is "not proven". Every measured mend comes to one of these ends;
+//! * it is looked at again whenever late data change what was compared, as long as that can happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,18 +14,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Standing;
 use crate::effect::{
-    Better, Compared, EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, Periods,
-    awaited, sentence,
+    Compared, EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, awaited, looks_again,
+    nothing_kept, sentence, sentences,
 };
 use crate::engine::instance::unit_text;
-use crate::engine::past::{Kept, is_counted};
 use crate::engine::step::{Engine, Turn};
-use crate::event::{CITY, Stream};
-use crate::rules::{Kqi, Plan, RuleBook, Text};
+use crate::event::Stream;
+use crate::rules::{RuleBook, Text};
 use crate::triggers::{Measured, Now, Outcome, Trigger, TriggerState};
 
 /// Mends that are remembered for looking again; the oldest go first.
 const MENDS_MAX: usize = 10_000;
+
+/// A stream in which nothing comes any more holds a verdict back for so long after the others have passed, ms.
+/// Judgement: a day without complaints is a day without complaints.
+const STALLED_MS: i64 = 86_400_000;
 
 /// Mends by trigger.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -34,15 +38,17 @@ pub(super) struct Effects {
 
 /// What is known of a mend, in event time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Mending {
+pub(super) struct Mending {
     /// End of the window that opened the trigger, ms.
     opened_ms: i64,
     begun_ms: Option<i64>,
     mended_ms: Option<i64>,
-    /// Whether the same hours of a later week are waited for.
-    waits_week: bool,
-    /// When the verdict can come, ms; `None` once it has come.
-    due_ms: Option<i64>,
+    /// KQIs for which the same hours of a later week are waited for.
+    waits_week: BTreeSet<String>,
+    /// Looks that decided nothing.
+    looks: u32,
+    /// What must be over before the next look: streams and instants, ms; empty once the verdict has come.
+    due: Vec<(Stream, i64)>,
     /// Whether its trigger says so.
     is_said: bool,
     report: Option<EffectReport>,
@@ -54,11 +60,9 @@ impl Engine {
         let Some(trigger) = self.triggers.get(id) else {
             return;
         };
-        let book = &turn.watchlist.plan.book;
-        let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == trigger.kqi) else {
+        let Some(clock_ms) = clock_of(trigger, turn) else {
             return;
         };
-        let clock_ms = turn.cut.watermarks.clock(kqi.stream);
         let moved = trigger.history.iter().rev();
         let mut moved = moved.filter(|step| step.from != Some(step.to));
         let Some(entered) = moved.next().map(|step| step.to) else {
@@ -70,19 +74,24 @@ impl Engine {
             opened_ms: trigger.since_ms,
             begun_ms: None,
             mended_ms: None,
-            waits_week: false,
-            due_ms: None,
+            waits_week: BTreeSet::new(),
+            looks: 0,
+            due: Vec::new(),
             is_said: false,
             report: None,
         });
         if entered == TriggerState::InProgress {
             // After another try the same trouble is set against what came of that.
             mending.begun_ms = mending.begun_ms.or(Some(clock_ms));
-            (mending.mended_ms, mending.waits_week) = (None, false);
-            (mending.due_ms, mending.report) = (None, None);
+            mending.mended_ms = None;
+            mending.waits_week.clear();
+            mending.looks = 0;
+            mending.due.clear();
+            mending.report = None;
             mending.is_said = false;
         } else if is_mended && mending.mended_ms.is_none() {
             mending.mended_ms = Some(clock_ms);
+            self.note_matching(id, turn);
             self.appoint(id, turn);
         }
         if self.effects.mends.len() > MENDS_MAX {
@@ -90,26 +99,51 @@ impl Engine {
         }
     }
 
-    /// Says when the effect of a mend that was just done can be measured: after as long again as the trouble was
-    /// known, or, where nothing else could tell it from the time of day, when the same hours of the week have come
-    /// again.
-    fn appoint(&mut self, id: &str, turn: &Turn<'_>) {
-        let plan = &turn.watchlist.plan;
-        let Some((trigger, mend)) = self.triggers.get(id).zip(self.effects.mend(id)) else {
-            return;
-        };
-        let Some(kqi) = kqi_of(turn, &trigger.kqi) else {
+    /// Finds the KQIs of a mend that was just done for which nothing but the same hours of a later week could tell an
+    /// effect from the time of day.
+    fn note_matching(&mut self, id: &str, turn: &Turn<'_>) {
+        let Some((trigger, mending)) = self.triggers.get(id).zip(self.effects.mends.get(id)) else {
             return;
         };
         let rules = EffectRules::default();
-        let spec = kqi.window;
-        let phase_ms = spec.phase_ms(plan.standard_offset_ms());
-        let of = |mend: Mend| Periods::of(mend, rules.longest_ms, spec.size_ms, phase_ms);
-        let own = self.compared(trigger, kqi, &trigger.group_label, mend, &rules, plan);
-        let can_match = own.is_none_or(|own| own.can_match(mend, &of(mend)));
+        let compared = self.indicators(trigger, mending, &turn.watchlist.plan);
+        let waits = compared.iter().filter(|of| {
+            // Whole weeks apart by waiting is what could be matched always.
+            let periods = of.periods(&rules);
+            !of.can_match(&periods)
+        });
+        let waits: BTreeSet<String> = waits.map(|of| of.kqi.to_owned()).collect();
         if let Some(mending) = self.effects.mends.get_mut(id) {
-            mending.waits_week = !can_match;
-            mending.due_ms = mending.mend().map(|mend| of(mend).end_ms());
+            mending.waits_week.extend(waits);
+        }
+    }
+
+    /// Says when a mend can be looked at (next): after as long again as the trouble was known, for every KQI that
+    /// spoke for it. Where none of them can ever be compared, on the last day.
+    fn appoint(&mut self, id: &str, turn: &Turn<'_>) {
+        let Some((trigger, mending)) = self.triggers.get(id).zip(self.effects.mends.get(id)) else {
+            return;
+        };
+        let rules = EffectRules::default();
+        let plan = &turn.watchlist.plan;
+        let indicators = self.indicators(trigger, mending, plan);
+        let speaks = |of: &&Compared<'_>| trigger.sources.iter().any(|source| source.kqi == of.kqi);
+        let ends = indicators.iter().filter(speaks).filter_map(|of| {
+            let periods = of.periods(&rules);
+            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == of.kqi)?;
+            periods.has_enough().then(|| (kqi.stream, periods.end_ms()))
+        });
+        let mut due: Vec<(Stream, i64)> = ends.collect();
+        if due.is_empty() {
+            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == trigger.kqi);
+            due.extend(
+                kqi.zip(mending.last_ms(&plan.book))
+                    .map(|(kqi, last_ms)| (kqi.stream, last_ms)),
+            );
+        }
+        if let Some(mending) = self.effects.mends.get_mut(id) {
+            mending.due = due;
+            mending.is_said = false;
         }
     }
 
@@ -121,25 +155,22 @@ impl Engine {
         let corrected = self.corrected_windows(turn);
         let mut measured = Vec::new();
         for (id, mending) in &self.effects.mends {
-            let Some(mend) = mending.mend() else {
+            if mending.mended_ms.is_none() {
                 continue;
-            };
-            let is_due = mending.due_ms.is_some_and(|due_ms| {
-                let trigger = self.triggers.get(id);
-                let kqi = trigger.and_then(|trigger| kqi_of(turn, &trigger.kqi));
-                kqi.is_some_and(|kqi| turn.cut.watermarks.clock(kqi.stream) >= due_ms)
-            });
+            }
             let is_touched = mending.report.as_ref().is_some_and(|report| {
                 corrected
                     .iter()
                     .any(|(kqi, start_ms, end_ms)| report.touches(kqi, *start_ms, *end_ms))
             });
-            if is_due || is_touched {
-                measured.push((id.clone(), mend));
+            if mending.is_due(turn) {
+                measured.push((id.clone(), mending.looks));
+            } else if let Some(report) = mending.report.as_ref().filter(|_| is_touched) {
+                measured.push((id.clone(), report.mend.looks));
             }
         }
-        for (id, mend) in measured {
-            self.measure(&id, mend, turn);
+        for (id, look) in measured {
+            self.measure(&id, look, turn);
         }
         self.say_when(turn);
     }
@@ -161,27 +192,105 @@ impl Engine {
         .collect()
     }
 
-    fn measure(&mut self, id: &str, mend: Mend, turn: &Turn<'_>) {
+    /// Looks at a mend as it was to be looked at after so many looks.
+    fn measure(&mut self, id: &str, looks: u32, turn: &Turn<'_>) {
         let Some(trigger) = self.triggers.get(id).cloned() else {
             self.effects.mends.remove(id);
             return;
         };
+        let Some(mending) = self.effects.mends.get(id) else {
+            return;
+        };
+        let mending = Mending {
+            looks,
+            ..mending.clone()
+        };
+        let Some(mend) = mending.mend(&trigger.kqi) else {
+            return;
+        };
+        let plan = &turn.watchlist.plan;
+        let rules = EffectRules::default();
+        let mut indicators = self.indicators(&trigger, &mending, plan);
+        let speaks = |of: &Compared<'_>| trigger.sources.iter().any(|source| source.kqi == of.kqi);
+        let ends = indicators.iter().filter(|of| speaks(of));
+        let end_ms = ends.map(|of| of.periods(&rules).end_ms()).max();
+        // Complaints that nobody waits for take part where they are known.
+        indicators.retain(|of| {
+            speaks(of) || end_ms.is_some_and(|end_ms| of.periods(&rules).end_ms() <= end_ms)
+        });
+        let report = EffectReport::of(mend, &indicators, &rules, turn.cut.now_ms);
+        let is_decided = !matches!(
+            report.verdict,
+            EffectVerdict::TooEarly | EffectVerdict::NotProven
+        );
+        let lost: Vec<String> = report
+            .indicators
+            .iter()
+            .filter(|of| of.found == Err(Incomparable::Hours))
+            .map(|of| of.kqi.clone())
+            .filter(|kqi| !mending.waits_week.contains(kqi))
+            .collect();
+        if !is_decided && !lost.is_empty() && mending.is_due(turn) {
+            // Places that were to be controls had trouble of their own meanwhile.
+            if let Some(mending) = self.effects.mends.get_mut(id) {
+                mending.waits_week.extend(lost);
+                mending.report = None;
+            }
+            self.appoint(id, turn);
+            return;
+        }
+        let is_new = mending.is_due(turn);
+        if let Some(mending) = self.effects.mends.get_mut(id) {
+            mending.report = Some(report.clone());
+            if is_decided {
+                mending.due.clear();
+            } else if is_new {
+                mending.looks = looks + 1;
+            }
+        }
+        if !is_decided && is_new {
+            self.appoint(id, turn);
+        }
+        self.conclude(&trigger, report, is_decided, turn);
+    }
+
+    /// Tells a trigger what a look came to.
+    fn conclude(
+        &mut self,
+        trigger: &Trigger,
+        report: EffectReport,
+        is_decided: bool,
+        turn: &Turn<'_>,
+    ) {
         let plan = &turn.watchlist.plan;
         let book = &*plan.book;
-        let rules = EffectRules::default();
-        let indicators = self.indicators(&trigger, mend, &rules, plan);
-        if indicators.is_empty() {
+        let id = trigger.id.as_str();
+        let mut text = match report.indicators.is_empty() {
+            true => nothing_kept(),
+            false => sentence(&report, |id| named(book, id)),
+        };
+        let Some(mending) = self.effects.mends.get_mut(id) else {
             return;
+        };
+        let last_ms = mending.last_ms(book).unwrap_or(i64::MIN);
+        let next_ms = mending.due.iter().map(|(_, at_ms)| *at_ms).max();
+        // Of the last day itself there is one look.
+        let is_over = next_ms.is_none_or(|next_ms| next_ms > last_ms)
+            || mending.due.iter().all(|(_, at_ms)| *at_ms == last_ms) && mending.is_due(turn);
+        let verdict = match is_decided {
+            true => report.verdict,
+            false if is_over => EffectVerdict::NotProven,
+            false => EffectVerdict::TooEarly,
+        };
+        if verdict == EffectVerdict::NotProven {
+            mending.due.clear();
         }
-        let report = EffectReport::of(mend, &indicators, &rules, turn.cut.now_ms);
-        let own = report.indicators.first();
-        if !mend.waits_week && own.is_some_and(|own| own.found == Err(Incomparable::Hours)) {
-            // Places that were to be controls had trouble of their own meanwhile.
-            self.wait_a_week(id, turn);
-            return;
+        if let Some(next_ms) = next_ms.filter(|_| verdict == EffectVerdict::TooEarly) {
+            mending.is_said = true;
+            text = looks_again(&text, &local(next_ms, &plan.zone));
         }
-        let text = sentence(&report, |id| named(book, id));
-        let verdict = report.verdict;
+        let report = EffectReport { verdict, ..report };
+        mending.report = Some(report.clone());
         let now = Now {
             book,
             at_ms: turn.cut.now_ms,
@@ -189,13 +298,9 @@ impl Engine {
         let measured = Measured {
             verdict,
             text,
-            report: Some(Box::new(report.clone())),
+            report: Some(Box::new(report)),
             at_ms: turn.cut.now_ms,
         };
-        if let Some(mending) = self.effects.mends.get_mut(id) {
-            mending.due_ms = None;
-            mending.report = Some(report);
-        }
         let told = match trigger.state {
             TriggerState::FeedbackGiven => self.triggers.effect_measured(id, measured, now),
             _ => self.triggers.effect_measured_again(id, measured, now),
@@ -207,49 +312,23 @@ impl Engine {
         self.triggers_changed = true;
     }
 
-    /// Puts a mend off until the same hours of the week come again.
-    fn wait_a_week(&mut self, id: &str, turn: &Turn<'_>) {
-        let trigger = self.triggers.get(id);
-        let kqi = trigger.and_then(|trigger| kqi_of(turn, &trigger.kqi));
-        let Some((kqi, mending)) = kqi.zip(self.effects.mends.get_mut(id)) else {
-            return;
-        };
-        mending.waits_week = true;
-        let rules = EffectRules::default();
-        let phase_ms = kqi
-            .window
-            .phase_ms(turn.watchlist.plan.standard_offset_ms());
-        let periods = mending
-            .mend()
-            .map(|mend| Periods::of(mend, rules.longest_ms, kqi.window.size_ms, phase_ms));
-        mending.due_ms = periods.map(|periods| periods.end_ms());
-        mending.report = None;
-        mending.is_said = false;
-    }
-
     /// Lets triggers that wait for a verdict say when it comes.
     fn say_when(&mut self, turn: &Turn<'_>) {
         let zone = &turn.watchlist.plan.zone;
         let waiting = self.effects.mends.iter().filter_map(|(id, mending)| {
             let trigger = self.triggers.get(id)?;
             let waits = trigger.state == TriggerState::FeedbackGiven && !mending.is_said;
-            Some((id.clone(), mending.due_ms.filter(|_| waits)?))
+            let due_ms = mending.due.iter().map(|(_, at_ms)| *at_ms).max();
+            Some((id.clone(), due_ms.filter(|_| waits)?))
         });
         for (id, due_ms) in waiting.collect::<Vec<_>>() {
             if let Some(mending) = self.effects.mends.get_mut(&id) {
                 mending.is_said = true;
             }
             let at_ms = turn.cut.now_ms;
-            let until = jiff::Timestamp::from_millisecond(due_ms)
-                .map(|time| {
-                    time.to_zoned(zone.clone())
-                        .strftime("%Y-%m-%d %H:%M %Z")
-                        .to_string()
-                })
-                .unwrap_or_default();
             let measured = Measured {
                 verdict: EffectVerdict::TooEarly,
-                text: awaited(&until),
+                text: awaited(&local(due_ms, zone)),
                 report: None,
                 at_ms,
             };
@@ -261,131 +340,65 @@ impl Engine {
             self.triggers_changed = true;
         }
     }
-
-    /// The trigger's own KQI, and the complaints of its service and place where their windows are short
-    /// enough for its periods.
-    fn indicators<'a>(
-        &'a self,
-        trigger: &'a Trigger,
-        mend: Mend,
-        rules: &EffectRules,
-        plan: &'a Plan,
-    ) -> Vec<Compared<'a>> {
-        let book = &*plan.book;
-        let mut indicators = Vec::new();
-        let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == trigger.kqi) else {
-            return indicators;
-        };
-        let own = self.compared(
-            trigger,
-            kqi,
-            trigger.group_label.as_str(),
-            mend,
-            rules,
-            plan,
-        );
-        let Some(own) = own else {
-            return indicators;
-        };
-        let end_ms = own.periods(mend, rules).end_ms();
-        indicators.push(own);
-        let city = trigger.group.iter().find(|(name, _)| name == CITY);
-        let city = city.map(|(_, city)| city.as_str());
-        for complaints in &book.kqis {
-            if complaints.stream != Stream::Complaint || complaints.id == trigger.kqi {
-                continue;
-            }
-            let object = self.past.of(&complaints.id).find(|(_, kept)| {
-                let service = complaints.service.as_deref();
-                let service = service.or_else(|| kept.group.get("service"));
-                let place = kept.group.get(CITY);
-                service.is_some()
-                    && service == trigger.service.as_deref()
-                    && (place.is_none() || place == city)
-            });
-            let Some((label, _)) = object else {
-                continue;
-            };
-            let compared = self.compared(trigger, complaints, label, mend, rules, plan);
-            indicators.extend(compared.filter(|of| of.periods(mend, rules).end_ms() <= end_ms));
-        }
-        indicators
-    }
-
-    fn compared<'a>(
-        &'a self,
-        trigger: &Trigger,
-        kqi: &'a Kqi,
-        label: &str,
-        mend: Mend,
-        rules: &EffectRules,
-        plan: &Plan,
-    ) -> Option<Compared<'a>> {
-        let (own_label, own) = self
-            .past
-            .of(&kqi.id)
-            .find(|(known, _)| ***known == *label)?;
-        let mut compared = Compared {
-            kqi: &kqi.id,
-            group_label: own_label,
-            is_count: is_counted(kqi),
-            better: Better::Lower,
-            window_ms: kqi.window.size_ms,
-            offset_ms: kqi.window.phase_ms(plan.standard_offset_ms()),
-            treated: &own.series,
-            controls: Vec::new(),
-        };
-        let periods = compared.periods(mend, rules);
-        compared.better = better(kqi, own, &periods);
-        compared.controls = self
-            .past
-            .of(&kqi.id)
-            .filter(|(other, kept)| {
-                *other != own_label
-                    && elsewhere(own, kept)
-                    && !self.had_trouble(trigger, &kqi.id, other, &periods)
-            })
-            .filter_map(|(_, kept)| Some((kept.group.get(CITY)?, &kept.series)))
-            .collect();
-        Some(compared)
-    }
-
-    /// Whether an object was the business of another trigger while it would have to be untouched.
-    fn had_trouble(&self, own: &Trigger, kqi: &str, label: &str, periods: &Periods) -> bool {
-        self.triggers.triggers().any(|other| {
-            let concerns = other
-                .sources
-                .iter()
-                .any(|source| source.kqi == kqi && *source.group_label == *label);
-            let from_ms = periods.before_ms - periods.length_ms;
-            let touches = other.since_ms < periods.end_ms()
-                && (!other.state.is_final() || other.since_ms >= from_ms);
-            other.id != own.id && concerns && touches
-        })
-    }
-}
-
-impl Effects {
-    fn mend(&self, id: &str) -> Option<Mend> {
-        self.mends.get(id)?.mend()
-    }
 }
 
 impl Mending {
-    fn mend(&self) -> Option<Mend> {
+    /// The mend as a KQI is compared for it.
+    pub(super) fn mend(&self, kqi: &str) -> Option<Mend> {
         let mended_ms = self.mended_ms?;
         Some(Mend {
             opened_ms: self.opened_ms,
             begun_ms: self.begun_ms.unwrap_or(mended_ms).min(mended_ms),
             mended_ms,
-            waits_week: self.waits_week,
+            waits_week: self.waits_week.contains(kqi),
+            looks: self.looks,
         })
+    }
+
+    /// The last day on which the data may decide, ms.
+    fn last_ms(&self, book: &RuleBook) -> Option<i64> {
+        Some(
+            self.mended_ms?
+                .saturating_add(book.triggers.effect_within_ms),
+        )
+    }
+
+    /// Whether everything is over that the next look waits for.
+    fn is_due(&self, turn: &Turn<'_>) -> bool {
+        let clock = |stream: Stream| turn.cut.watermarks.clock(stream);
+        let furthest_ms = self.due.iter().map(|(stream, _)| clock(*stream)).max();
+        let furthest_ms = furthest_ms.map(|at_ms| at_ms.saturating_sub(STALLED_MS));
+        !self.due.is_empty()
+            && self.due.iter().all(|(stream, at_ms)| {
+                clock(*stream) >= *at_ms || furthest_ms.is_some_and(|clock_ms| clock_ms >= *at_ms)
+            })
     }
 }
 
-fn kqi_of<'t>(turn: &'t Turn<'_>, id: &str) -> Option<&'t Kqi> {
-    let mut kqis = turn.watchlist.plan.book.kqis.iter();
-    kqis.find(|kqi| kqi.id == id)
+/// How far event time has come for a trigger: the furthest clock of the streams whose KQIs speak for it, because one
+/// in which little comes lags behind.
+fn clock_of(trigger: &Trigger, turn: &Turn<'_>) -> Option<i64> {
+    let of_sources = trigger.sources.iter().map(|source| source.kqi.as_str());
+    let ids: BTreeSet<&str> = of_sources.chain([trigger.kqi.as_str()]).collect();
+    let kqis = turn.watchlist.plan.book.kqis.iter();
+    let kqis = kqis.filter(|kqi| ids.contains(kqi.id.as_str()));
+    let clocks = kqis.map(|kqi| turn.cut.watermarks.clock(kqi.stream));
+    clocks.max().filter(|clock_ms| *clock_ms > i64::MIN)
+}
+
+fn local(at_ms: i64, zone: &jiff::tz::TimeZone) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms);
+    at.map(|time| {
+        time.to_zoned(zone.clone())
+            .strftime("%Y-%m-%d %H:%M %Z")
+            .to_string()
+    })
+    .unwrap_or_default()
+}
+
+/// What a report says, indicator by indicator.
+pub(super) fn grounds(report: &EffectReport, book: &RuleBook) -> Vec<Text> {
+    sentences(report, |id| named(book, id))
 }
 
 fn named(book: &RuleBook, id: &str) -> (Text, String) {
@@ -398,33 +411,5 @@ fn named(book: &RuleBook, id: &str) -> (Text, String) {
         Some(kqi) if kqi.stream == Stream::Complaint => (kqi.name.clone(), String::new()),
         Some(kqi) => (kqi.name.clone(), unit_text(&kqi.unit)),
         None => (empty, String::new()),
-    }
-}
-
-/// Whether an object differs from another in its city alone.
-fn elsewhere(own: &Kept, other: &Kept) -> bool {
-    let (own, other) = (&own.group.values, &other.group.values);
-    own.len() == other.len()
-        && own
-            .iter()
-            .zip(other)
-            .all(|(own, other)| own.0 == other.0 && (own.1 == other.1) == (own.0 != CITY))
-}
-
-/// Which way a KQI should move: back into its interval.
-fn better(kqi: &Kqi, own: &Kept, periods: &Periods) -> Better {
-    match (kqi.interval.min, kqi.interval.max) {
-        (Some(_), None) => Better::Higher,
-        (Some(min), Some(_)) => {
-            let to_ms = periods.before_ms + periods.length_ms;
-            let before = own.series.totals(periods.before_ms, to_ms);
-            let mean = before.and_then(|before| before.mean());
-            if mean.is_some_and(|mean| mean < min) {
-                Better::Higher
-            } else {
-                Better::Lower
-            }
-        }
-        _ => Better::Lower,
     }
 }

@@ -17,6 +17,7 @@ mod effects;
 mod ended;
 mod holders;
 mod incident;
+mod indicators;
 mod instance;
 mod limits;
 mod overflow;

@@ -194,6 +194,7 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         due_ms: Some(START_MS + 120 * MINUTE_MS),
         crossing: None,
         urgency: 36,
+        factors: Some((4, 4, 3, 2)),
         hops: 1,
         tickets: 12,
         also: Vec::new(),
@@ -211,6 +212,7 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         absorbed_into: None,
         verdict: None,
         effect: None,
+        grounds: Vec::new(),
     };
     let over = matches!(reason, NoticeReason::Answered | NoticeReason::Closed);
     if over {

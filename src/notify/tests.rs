@@ -1,6 +1,7 @@
 //! Notices to mails, and mails to their recipients, against memory and a scripted server.
 
 mod delivering;
+mod demands;
 mod digests;
 mod hooks;
 mod hooks_tls;

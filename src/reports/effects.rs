@@ -13,10 +13,11 @@ use crate::reports::words::{verdict_text, words};
 use crate::rules::Text;
 use crate::triggers::{Outcome, Trigger, TriggerState};
 
-const VERDICTS: [EffectVerdict; 4] = [
+const VERDICTS: [EffectVerdict; 5] = [
     EffectVerdict::Effective,
     EffectVerdict::NoEffect,
     EffectVerdict::Worse,
+    EffectVerdict::NotProven,
     EffectVerdict::TooEarly,
 ];
 
@@ -27,6 +28,7 @@ const REMEDIES: &[(&str, &str, &str, Shown)] = &[
     ("effective", "有效", "Effective", Shown::Everywhere),
     ("no_effect", "无效", "No effect", Shown::Everywhere),
     ("worse", "恶化", "Worse", Shown::Everywhere),
+    ("not_proven", "未能证实", "Not proven", Shown::Everywhere),
     ("too_early", "尚早", "Too early", Shown::Everywhere),
     ("ever", "历来有效", "Effective so far", Shown::Everywhere),
 ];
@@ -37,6 +39,7 @@ const DEPARTMENTS: &[(&str, &str, &str, Shown)] = &[
     ("effective", "有效", "Effective", Shown::Everywhere),
     ("no_effect", "无效", "No effect", Shown::Everywhere),
     ("worse", "恶化", "Worse", Shown::Everywhere),
+    ("not_proven", "未能证实", "Not proven", Shown::Everywhere),
     ("too_early", "尚早", "Too early", Shown::Everywhere),
     ("refused", "不优化", "Not optimised", Shown::Everywhere),
 ];
@@ -54,7 +57,7 @@ const MENDS: &[(&str, &str, &str, Shown)] = &[
 /// Mends by verdict, in the order of [`VERDICTS`], and refusals.
 #[derive(Default)]
 struct Tally {
-    verdicts: [usize; 4],
+    verdicts: [usize; 5],
     refused: usize,
 }
 
@@ -63,13 +66,14 @@ impl Tally {
         self.verdicts.iter().sum()
     }
 
-    fn values(&self) -> [Value; 5] {
-        let [effective, no_effect, worse, too_early] = self.verdicts.map(Value::count);
+    fn values(&self) -> [Value; 6] {
+        let [effective, no_effect, worse, not_proven, too_early] = self.verdicts.map(Value::count);
         [
             Value::count(self.mends()),
             effective,
             no_effect,
             worse,
+            not_proven,
             too_early,
         ]
     }
@@ -88,7 +92,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         let at = VERDICTS
             .iter()
             .position(|known| known == verdict)
-            .unwrap_or(3);
+            .unwrap_or(4);
         let remedy = trigger.remedy.as_deref().unwrap_or_default();
         let of_remedy = remedies.entry((&trigger.cause.cause, remedy)).or_default();
         let of_department = &mut department_of(&mut departments, trigger).1;
@@ -114,7 +118,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     report.chart = chart(&all);
     let mut table = Table::new("departments", text("按部门", "By department"), DEPARTMENTS);
     for (name, tally) in departments.into_values() {
-        let [mends, effective, no_effect, worse, too_early] = tally.values();
+        let [mends, effective, no_effect, worse, not_proven, too_early] = tally.values();
         let refused = Value::count(tally.refused);
         table.push([
             name.into(),
@@ -122,6 +126,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
             effective,
             no_effect,
             worse,
+            not_proven,
             too_early,
             refused,
         ]);
@@ -208,7 +213,7 @@ fn by_remedy(facts: &Facts<'_>, remedies: &BTreeMap<(&str, &str), Tally>) -> Tab
         let of_entry = entry.into_iter().flat_map(|entry| &entry.remedies);
         let known = of_entry.into_iter().find(|known| known.id == *remedy);
         let ever = facts.process.worked(cause, remedy);
-        let [mends, effective, no_effect, worse, too_early] = tally.values();
+        let [mends, effective, no_effect, worse, not_proven, too_early] = tally.values();
         table.push([
             title.map_or_else(|| Value::name(*cause), |title| title.clone().into()),
             match known {
@@ -219,6 +224,7 @@ fn by_remedy(facts: &Facts<'_>, remedies: &BTreeMap<(&str, &str), Tally>) -> Tab
             effective,
             no_effect,
             worse,
+            not_proven,
             too_early,
             Value::name(format!("{} / {}", ever.effective, ever.tried())),
         ]);
@@ -261,7 +267,7 @@ fn chart(all: &Tally) -> Option<Chart> {
                 EffectVerdict::Effective => Tone::Good,
                 EffectVerdict::NoEffect => Tone::Fair,
                 EffectVerdict::Worse => Tone::Bad,
-                EffectVerdict::TooEarly => Tone::Plain,
+                EffectVerdict::NotProven | EffectVerdict::TooEarly => Tone::Plain,
             },
         });
     Some(Chart {

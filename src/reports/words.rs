@@ -32,6 +32,7 @@ pub fn verdict_text(verdict: &str) -> Option<(&'static str, &'static str)> {
         "no_effect" => ("无效", "no effect"),
         "worse" => ("恶化", "worse"),
         "too_early" => ("尚早", "too early"),
+        "not_proven" => ("未能证实", "not proven"),
         _ => return None,
     })
 }

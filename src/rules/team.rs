@@ -185,6 +185,8 @@ pub struct TriggerPolicy {
     pub ack_ms: i64,
     /// Tickets filed for so long before a trigger's first window are linked to it, ms.
     pub tickets_back_ms: i64,
+    /// The data may decide about a mend for so long after it; then its effect is not proven, ms.
+    pub effect_within_ms: i64,
     /// `not_optimised` rests for so long unless a review date is given, ms.
     pub review_after_ms: i64,
     /// Steps of severity by which a refused cause must get worse to come back before that.
@@ -357,7 +359,8 @@ impl RuleBook {
         })
     }
 
-    /// The person of one step of escalation.
+    /// The person of one step of escalation. Where a department has no such role the reviewer stands in, who leads the
+    /// demands of all of them, and else the coordinator.
     pub fn escalated_to(&self, step: &EscalationStep, owner: &Owner, at_ms: i64) -> Option<Owner> {
         let department = step.department.as_ref().unwrap_or(&owner.department);
         let desk = Desk {
@@ -365,6 +368,14 @@ impl RuleBook {
             role: step.role.clone(),
         };
         let found = self.at_desk(&desk, OwnerBy::Route, at_ms);
+        let found = found.or_else(|| {
+            let lead = self.triggers.reviewer.as_ref();
+            self.at_desk(
+                lead.filter(|_| self.desk(&desk).is_none())?,
+                OwnerBy::Route,
+                at_ms,
+            )
+        });
         found.or_else(|| {
             let last = self.triggers.coordinator.as_ref()?;
             self.at_desk(last, OwnerBy::Coordinator, at_ms)

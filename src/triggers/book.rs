@@ -1,8 +1,8 @@
 //! The open and closed triggers, and the indexes that keep one trigger per cause.
 //!
 //! Invariants:
-//! * at most one trigger that is not closed for one (service, cause, place), and none for a city while
-//!   one of its province is open;
+//! * at most one trigger that is not closed for one (service, cause, place), and none that is worked on for a city
+//!   while one of its province is;
 //! * at most `open_max` that are not closed: beyond it none opens, and that is counted. The alert is
 //!   mailed all the same, and its next incident asks again;
 //! * identifiers count up and are never used again;
@@ -17,6 +17,7 @@ use crate::rules::{Contact, RuleBook, Text};
 use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
 use crate::triggers::tickets::Tickets;
+use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Trigger, TriggerState};
 
 /// Actor of moves that the engine makes itself.
@@ -180,6 +181,19 @@ impl TriggerBook {
         self.forget();
     }
 
+    /// The trigger that one is a part of by now: what absorbed it may have been absorbed itself.
+    pub fn now_within<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut id = id;
+        // Places have three widths.
+        for _ in 0..3 {
+            match self.get(id).and_then(|trigger| trigger.outcome.as_ref()) {
+                Some(Outcome::Absorbed { into }) => id = into,
+                _ => break,
+            }
+        }
+        id
+    }
+
     /// KQIs of the process.
     pub fn process(&self) -> &Process {
         &self.process
@@ -256,6 +270,9 @@ impl TriggerBook {
         if let Some(deadline) = trigger.deadline {
             self.alarms.remove(&(deadline.next_ms, id.to_owned()));
         }
+        if let Some(at_ms) = trigger.rests_until_ms() {
+            self.alarms.insert((at_ms, id.to_owned()));
+        }
         if self.open.get(&cause).is_some_and(|open| open == id) {
             self.open.remove(&cause);
         }
@@ -325,6 +342,9 @@ impl TriggerBook {
                 continue;
             };
             self.forgotten_total += 1;
+            if let Some(at_ms) = trigger.rests_until_ms() {
+                self.alarms.remove(&(at_ms, id.clone()));
+            }
             self.tickets.forget(&trigger);
             if self.closed.get(&trigger.cause) == Some(&id) {
                 self.closed.remove(&trigger.cause);

@@ -25,6 +25,10 @@ impl TriggerBook {
         let Some(trigger) = self.triggers.get(id).cloned() else {
             return;
         };
+        if trigger.state.is_final() {
+            self.review(&trigger, now);
+            return;
+        }
         let Some(deadline) = trigger.deadline else {
             return;
         };

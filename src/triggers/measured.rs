@@ -9,7 +9,8 @@ use crate::triggers::{Trigger, TriggerBook, TriggerState};
 
 impl TriggerBook {
     /// The data have spoken about a mended trigger. `effective` closes it; `no_effect` and `worse`
-    /// reopen it; `too_early` leaves it as it is. The same verdict twice changes nothing.
+    /// reopen it, as `not_proven` does while its alerts fire; without them it closes what cannot be proven.
+    /// `too_early` leaves it as it is. The same verdict twice changes nothing.
     ///
     /// # Errors
     /// There is no such trigger, or it does not wait for its effect.
@@ -40,8 +41,10 @@ impl TriggerBook {
                 self.process.measured(&trigger, verdict);
             }
             self.enter(id, TriggerState::EffectMeasured, ENGINE, Some(&why), now);
+            let is_well = self.triggers.get(id).is_some_and(|of| !of.alert_firing);
             match verdict {
                 EffectVerdict::Effective => self.close(id, ENGINE, &why, now),
+                EffectVerdict::NotProven if is_well => self.close(id, ENGINE, &why, now),
                 _ => self.reopen(id, ENGINE, &why, now),
             }
         }
@@ -70,7 +73,8 @@ impl TriggerBook {
             EffectVerdict::NoEffect | EffectVerdict::Worse
         );
         let verdict_before = before.verdict;
-        let reopens = is_news && speaks_against && self.may_reopen(trigger, now);
+        let took_away = before.verdict == EffectVerdict::Effective;
+        let reopens = is_news && took_away && speaks_against && self.may_reopen(trigger, now);
         let why = format!(
             "measured again, {}: {}",
             measured.verdict.name(),

@@ -4,8 +4,12 @@ use crate::rules::{Contact, Desk, Owner, OwnerBy, Text};
 use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
-use crate::triggers::trigger::{Explanation, Outcome, TriggerMove};
+use crate::triggers::trigger::{Explanation, Outcome};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
+
+/// The furthest review date that can be given, ms from now. Judgement: what rests for more than two years is not
+/// reviewed but forgotten.
+pub const REVIEW_WITHIN_MS: i64 = 2 * 366 * 86_400_000;
 
 /// A move that somebody asks for.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +76,13 @@ impl TriggerBook {
                     .kind
                     .ok_or_else(|| MoveError::KindMissing { id: id.to_owned() })?;
                 let rests_until_ms = now.at_ms.saturating_add(now.book.triggers.review_after_ms);
+                // The API refuses what lies outside; an earlier journal may still have it.
+                let last_ms = now.at_ms.saturating_add(REVIEW_WITHIN_MS);
+                let review_at_ms = wanted.review_at_ms.unwrap_or(rests_until_ms);
                 Some(Outcome::NotOptimised {
                     kind,
                     reason: reason.unwrap_or_default().to_owned(),
-                    review_at_ms: wanted.review_at_ms.unwrap_or(rests_until_ms),
+                    review_at_ms: review_at_ms.clamp(now.at_ms, last_ms),
                 })
             }
             TriggerState::Mended => Some(Outcome::Mended),
@@ -281,14 +288,7 @@ impl TriggerBook {
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        trigger.history.push(TriggerMove {
-            from: Some(trigger.state),
-            to,
-            at_ms: now.at_ms,
-            actor: actor.to_owned(),
-            reason: reason.map(str::to_owned),
-        });
-        trigger.state = to;
+        trigger.step(to, actor, reason.map(str::to_owned), now.at_ms);
         trigger.stands_since_revision = trigger.revision + 1;
         trigger.ack_until_ms = None;
     }
@@ -375,7 +375,9 @@ impl TriggerBook {
                 ticket.answered_at_ms = None;
             }
         }
-        self.go_on(id, now);
+        if !self.settle_place(id, now) {
+            self.go_on(id, now);
+        }
     }
 
     /// Asks the lead for a review, or the coordinator for an owner.

@@ -4,7 +4,7 @@
 //! person at the same moment. The newest state is told, the strongest reason first, and the others beside it. Mails of
 //! different triggers stay apart, because each has its thread; `notify` groups them where they are many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rules::{Contact, Text};
 use crate::triggers::TriggerBook;
@@ -21,6 +21,15 @@ impl TriggerBook {
     /// is now, unless it has moved on: what opened it may be over by the same cut.
     pub fn take_news(&mut self) -> Vec<News> {
         let mut news = std::mem::take(&mut self.news);
+        // A trigger that opened and became a part of another by the same step is nobody's news: who would hear that it is
+        // over never heard that it began.
+        let unheard: BTreeSet<String> = news
+            .iter()
+            .filter(|one| one.revision == 1)
+            .map(|one| one.trigger.id.clone())
+            .filter(|id| self.now_within(id) != id)
+            .collect();
+        news.retain(|one| !unheard.contains(&one.trigger.id));
         for one in &mut news {
             let now = self.triggers.get(&one.trigger.id);
             if let Some(now) = now.filter(|now| now.state == one.trigger.state) {

@@ -3,7 +3,8 @@
 //! * A cause that was refused rests until its review date, or until it is clearly worse.
 //! * One that comes back after it was closed opens a new trigger that refers back; one that comes back
 //!   before its effect is known reopens its trigger.
-//! * A wider place takes the triggers of what it covers, and many cities are their province.
+//! * A wider place takes the unanswered triggers of what it covers, and many unanswered cities are their province. What
+//!   was mended waits for its own effect: it is no part of another trouble.
 
 use std::sync::Arc;
 
@@ -77,11 +78,14 @@ impl TriggerBook {
     pub fn demand(&mut self, opening: Opening, now: Now<'_>) -> Option<String> {
         let (cause, entry) = opening.cause(now);
         if let Some(id) = self.open_for(&cause, now) {
-            self.join(&id, opening, now);
-            return Some(id);
+            let is_back = self.join(&id, opening, now);
+            let grown = is_back.then(|| self.grow_to_province(&cause, now));
+            return grown.flatten().or(Some(id));
         }
-        if self.rests(&cause, opening.severity, now) {
+        if let Some(refused) = self.rests(&cause, opening.severity, now) {
             self.process.rested_total += 1;
+            // On its review date it is asked again, if it fires then.
+            self.note_source(&refused, &opening, now);
             return None;
         }
         let earlier = self.closed.get(&cause).cloned();
@@ -91,18 +95,74 @@ impl TriggerBook {
         Some(self.grow_to_province(&cause, now).unwrap_or(id))
     }
 
-    /// The open trigger that a cause is evidence for: its own, or one of a wider place.
+    /// What was refused for a cause is asked again: by the open trigger that it is evidence for, or by another.
+    pub(super) fn ask_again(
+        &mut self,
+        opening: Opening,
+        cause: &Cause,
+        now: Now<'_>,
+    ) -> Option<String> {
+        if let Some(id) = self.open_for(cause, now) {
+            return Some(id);
+        }
+        let is_known = now
+            .book
+            .knowledge
+            .iter()
+            .any(|entry| entry.id == cause.cause);
+        let earlier = self.closed.get(cause).cloned();
+        let id = self.open(opening, cause.clone(), is_known, earlier, now)?;
+        self.absorb_covered(&id, cause, now);
+        self.go_on(&id, now);
+        Some(id)
+    }
+
+    /// The open trigger that a cause is evidence for: its own, or one of a wider place; one that waits for the effect of
+    /// its mend only where no other is worked on.
     pub(super) fn open_for(&self, cause: &Cause, now: Now<'_>) -> Option<String> {
-        if let Some(id) = self.open.get(cause) {
+        let own = self.open.get(cause);
+        if let Some(id) = own.filter(|id| self.is_unanswered(id)) {
             return Some(id.clone());
         }
+        let wider = self.wider(cause, now);
+        let worked_on = wider.iter().find(|id| self.is_unanswered(id));
+        let found = worked_on.or(own).or(wider.first());
+        found.cloned()
+    }
+
+    /// Open triggers of wider places that a cause is evidence for, in the order in which they opened.
+    fn wider(&self, cause: &Cause, now: Now<'_>) -> Vec<String> {
         let alike = self.alike(&cause.service, &cause.cause);
-        let mut wider: Vec<&String> = alike
-            .filter(|(open, _)| cause.place.joins(&open.place, &now.book.places))
-            .map(|(_, id)| id)
-            .collect();
+        let wider = alike
+            .filter(|(open, _)| *open != cause && cause.place.joins(&open.place, &now.book.places));
+        let mut wider: Vec<String> = wider.map(|(_, id)| id.clone()).collect();
         wider.sort_unstable();
-        wider.first().map(|id| (*id).clone())
+        wider
+    }
+
+    fn is_unanswered(&self, id: &str) -> bool {
+        let trigger = self.triggers.get(id);
+        trigger.is_some_and(|trigger| trigger.state.is_unanswered())
+    }
+
+    /// A trigger is open again: it becomes a part of the one of a wider place that is worked on, if there is one, or
+    /// takes in what it covers. True if it is a part now.
+    pub(super) fn settle_place(&mut self, id: &str, now: Now<'_>) -> bool {
+        let Some(cause) = self.triggers.get(id).map(|trigger| trigger.cause.clone()) else {
+            return false;
+        };
+        let covers = |wide: &Cause| wide.place.covers(&cause.place, &now.book.places);
+        let wider = self.wider(&cause, now).into_iter().find(|wide| {
+            let cause_of = self.triggers.get(wide).map(|trigger| &trigger.cause);
+            self.is_unanswered(wide) && cause_of.is_some_and(covers)
+        });
+        match wider {
+            Some(into) => self.absorb(id, &into, now),
+            None => self.absorb_covered(id, &cause, now),
+        }
+        self.triggers
+            .get(id)
+            .is_some_and(|trigger| trigger.state.is_final())
     }
 
     /// Open triggers of one service and cause, wherever they are.
@@ -121,9 +181,9 @@ impl TriggerBook {
             .take_while(move |(open, _)| open.service == service && open.cause == cause)
     }
 
-    /// Whether it was decided not to optimise this, here or at a place that covers it, and that still
+    /// The trigger by which it was decided not to optimise this, here or at a place that covers it, while that still
     /// holds.
-    fn rests(&self, cause: &Cause, severity: Severity, now: Now<'_>) -> bool {
+    fn rests(&self, cause: &Cause, severity: Severity, now: Now<'_>) -> Option<String> {
         let first = Cause {
             place: Place::Whole,
             ..cause.clone()
@@ -132,10 +192,10 @@ impl TriggerBook {
         let mut alike = alike.take_while(|(closed, _)| {
             closed.service == cause.service && closed.cause == cause.cause
         });
-        alike.any(|(closed, id)| {
+        let resting = alike.find(|(closed, id)| {
             let here =
                 closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places);
-            let trigger = self.triggers.get(id).filter(|_| here);
+            let trigger = self.triggers.get(*id).filter(|_| here);
             trigger.is_some_and(|trigger| match &trigger.outcome {
                 Some(Outcome::NotOptimised { review_at_ms, .. }) => {
                     let worse_by = severity as u8 as i16 - trigger.severity as u8 as i16;
@@ -144,13 +204,15 @@ impl TriggerBook {
                 }
                 _ => false,
             })
-        })
+        });
+        resting.map(|(_, id)| id.clone())
     }
 
-    fn join(&mut self, id: &str, opening: Opening, now: Now<'_>) {
-        self.note_source(id, &opening.kqi, &opening.group_label, now);
+    /// An alert is evidence for an open trigger. True if that is open again because of it.
+    fn join(&mut self, id: &str, opening: Opening, now: Now<'_>) -> bool {
+        self.note_source(id, &opening, now);
         let Some(trigger) = self.edit(id) else {
-            return;
+            return false;
         };
         let before = trigger.severity;
         trigger.support(opening.evidence, opening.severity, opening.complaints);
@@ -165,27 +227,35 @@ impl TriggerBook {
         } else if !cities.is_empty() {
             self.link_city_tickets(id, now);
         }
+        is_answered
     }
 
-    /// Remembers that an object speaks for a trigger.
-    fn note_source(&mut self, id: &str, kqi: &str, group_label: &str, now: Now<'_>) {
-        let key = (kqi.to_owned(), group_label.to_owned());
+    fn note_source(&mut self, id: &str, opening: &Opening, now: Now<'_>) {
+        let source = Source {
+            kqi: opening.kqi.clone(),
+            group_label: opening.group_label.clone(),
+            firing: true,
+            withdrawn: false,
+        };
+        self.take_source(id, source, now);
+    }
+
+    /// Remembers that an object speaks for a trigger, and whether its alert fires.
+    pub(super) fn take_source(&mut self, id: &str, source: Source, now: Now<'_>) {
+        let key = (source.kqi.clone(), source.group_label.clone());
         self.objects.insert(key, id.to_owned());
         let Some(trigger) = self.edit(id) else {
             return;
         };
-        let fired = std::mem::replace(&mut trigger.alert_firing, true);
+        let fired = trigger.alert_firing;
+        trigger.alert_firing |= source.firing;
         let mut known = trigger.sources.iter_mut();
-        let known = known.find(|known| known.kqi == kqi && known.group_label == group_label);
-        if let Some(source) = known {
-            source.firing = true;
+        let known = known
+            .find(|known| (&known.kqi, &known.group_label) == (&source.kqi, &source.group_label));
+        if let Some(known) = known {
+            known.firing |= source.firing;
         } else if trigger.sources.len() < SOURCES_MAX {
-            trigger.sources.push(Source {
-                kqi: kqi.to_owned(),
-                group_label: group_label.to_owned(),
-                firing: true,
-                withdrawn: false,
-            });
+            trigger.sources.push(source);
         }
         self.explain_firing(id, fired, now);
     }
@@ -203,6 +273,12 @@ impl TriggerBook {
             service: opening.service.as_deref(),
             layer: opening.layer,
             department: opening.department.as_deref(),
+        };
+        let first = Source {
+            kqi: opening.kqi.clone(),
+            group_label: opening.group_label.clone(),
+            firing: true,
+            withdrawn: false,
         };
         let Some(owner) = now.book.owner(subject, now.at_ms) else {
             self.process.unowned_total += 1;
@@ -275,16 +351,17 @@ impl TriggerBook {
         trigger.urgency = Urgency::of(&trigger, now.book);
         self.triggers.insert(id.clone(), Arc::new(trigger));
         self.open.insert(cause, id.clone());
-        self.note_source(&id, &opening.kqi, &opening.group_label, now);
+        self.take_source(&id, first, now);
         self.link_city_tickets(&id, now);
         Some(id)
     }
 
-    /// A wider place takes over the open triggers of what it covers.
+    /// A wider place takes over the triggers of what it covers that nobody has answered.
     fn absorb_covered(&mut self, into: &str, cause: &Cause, now: Now<'_>) {
         let covered: Vec<String> = self
             .alike(&cause.service, &cause.cause)
             .filter(|(open, id)| *id != into && cause.place.covers(&open.place, &now.book.places))
+            .filter(|(_, id)| self.is_unanswered(id))
             .map(|(_, id)| id.clone())
             .collect();
         for id in covered {
@@ -298,10 +375,7 @@ impl TriggerBook {
             return;
         };
         for source in &trigger.sources {
-            self.note_source(into, &source.kqi, &source.group_label, now);
-            if !source.firing {
-                self.alert_ended(&source.kqi, &source.group_label, now);
-            }
+            self.take_source(into, source.clone(), now);
         }
         if let Some(wider) = self.edit(into) {
             wider.absorbed.push(id.to_owned());
@@ -339,6 +413,7 @@ impl TriggerBook {
         let alike: Vec<&String> = self
             .alike(&cause.service, &cause.cause)
             .filter(|(open, _)| matches!(&open.place, Place::City(city) if of_province(city)))
+            .filter(|(_, id)| self.is_unanswered(id))
             .map(|(_, id)| id)
             .collect();
         let rule = now.book.triggers.province;
@@ -354,6 +429,10 @@ impl TriggerBook {
             place: Place::Province(province.clone()),
             ..cause.clone()
         };
+        if self.open.contains_key(&wide) {
+            // It waits for the effect of its own mend; these came after it.
+            return None;
+        }
         let mut group = vec![("province".to_owned(), province)];
         if let Some(service) = &first.service {
             group.insert(0, ("service".to_owned(), service.clone()));
@@ -390,6 +469,7 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(&id) {
             let label = trigger.group_label.clone();
             trigger.sources.clear();
+            trigger.alert_firing = false;
             self.objects.remove(&(first.kqi.clone(), label));
         }
         self.absorb_covered(&id, &wide, now);

@@ -3,6 +3,7 @@ mod causes;
 mod clock;
 mod closing;
 mod links;
+mod mended;
 mod reroute;
 mod table;
 mod walks;

@@ -1,7 +1,8 @@
 //! Complaint tickets and the triggers whose answer they get (domain facts H14, H23).
 //!
 //! A ticket belongs to a trigger when its leaf is a sign of the trigger's cause, for the same service and
-//! place. Invariant: at most `KEPT_MAX` tickets wait without a trigger, the oldest go; at most
+//! place. One whose leaf no entry of the knowledge base names belongs to whatever is open for its service and place,
+//! the narrowest place and the oldest trigger first: who complains there is owed the answer. Invariant: at most `KEPT_MAX` tickets wait without a trigger, the oldest go; at most
 //! `LINKED_MAX` are linked to one trigger and `LINKED_TOTAL_MAX` to all, more are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::triggers::book::Now;
 use crate::triggers::trigger::LinkedTicket;
-use crate::triggers::{Place, Trigger, TriggerBook, Urgency};
+use crate::triggers::{Cause, Place, Trigger, TriggerBook, Urgency};
 
 /// Tickets kept for triggers that may open.
 const KEPT_MAX: usize = 20_000;
@@ -93,6 +94,13 @@ impl Tickets {
     }
 }
 
+/// The cause that a leaf is a sign of, by the knowledge base.
+fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'a str> {
+    let mut entries = now.book.knowledge.iter();
+    let entry = entries.find(|entry| entry.is_complained_of(service, leaf))?;
+    Some(&entry.id)
+}
+
 impl TriggerBook {
     /// A ticket was filed, changed, or taken back. True if a trigger changed.
     pub fn hear_ticket(&mut self, news: &TicketNews, now: Now<'_>) -> bool {
@@ -109,12 +117,10 @@ impl TriggerBook {
             None => (news.service.clone(), news.city.clone()),
         };
         let changed = known.is_some() && self.unlink(&news.serial);
-        let mut entries = now.book.knowledge.iter();
-        let entry = entries.find(|entry| entry.is_complained_of(&service, &news.leaf));
-        let Some(entry) = entry else {
-            // No cause that anybody could be asked about by name.
+        let cause = cause_of(&service, &news.leaf, now);
+        if cause.is_none() && service.is_empty() {
             return changed;
-        };
+        }
         let ticket = LinkedTicket {
             serial: news.serial.clone(),
             leaf: news.leaf.clone(),
@@ -122,7 +128,7 @@ impl TriggerBook {
             filed_at_ms: news.filed_at_ms,
             answered_at_ms: None,
         };
-        let id = self.open_of(&service, &entry.id, &city, now);
+        let id = self.open_of(&service, cause, &city, now);
         match id {
             Some(id) => self.link(&id, ticket, now),
             None => {
@@ -145,18 +151,42 @@ impl TriggerBook {
         Some((trigger.cause.service.clone(), ticket.city.clone()))
     }
 
-    /// The open trigger of a cause at a city or around it.
-    fn open_of(&self, service: &str, cause: &str, city: &str, now: Now<'_>) -> Option<String> {
+    /// The open trigger of a cause, or of any where none is known, at a city or around it.
+    fn open_of(
+        &self,
+        service: &str,
+        cause: Option<&str>,
+        city: &str,
+        now: Now<'_>,
+    ) -> Option<String> {
         let place = if city.is_empty() {
             Place::Whole
         } else {
             Place::City(city.to_owned())
         };
         let fits = |open: &Place| place.joins(open, &now.book.places);
-        let mut open = self
-            .alike(service, cause)
+        if let Some(cause) = cause {
+            let mut open = self
+                .alike(service, cause)
+                .filter(|(open, _)| fits(&open.place));
+            return open.next().map(|(_, id)| id.clone());
+        }
+        let open = self
+            .of_service(service)
             .filter(|(open, _)| fits(&open.place));
-        open.next().map(|(_, id)| id.clone())
+        let first = open.min_by_key(|(open, id)| (open.place != place, *id));
+        first.map(|(_, id)| id.clone())
+    }
+
+    /// Open triggers of a service.
+    fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (&'a Cause, &'a String)> {
+        let first = Cause {
+            service: service.to_owned(),
+            cause: String::new(),
+            place: Place::Whole,
+        };
+        let open = self.open.range(first..);
+        open.take_while(move |(open, _)| open.service == service)
     }
 
     /// Links the tickets that waited for a trigger like this.
@@ -166,8 +196,10 @@ impl TriggerBook {
         };
         let service = trigger.cause.service.clone();
         let mut entries = now.book.knowledge.iter();
-        let Some(entry) = entries.find(|entry| entry.id == trigger.cause.cause) else {
-            return;
+        let entry = entries.find(|entry| entry.id == trigger.cause.cause);
+        let is_sign = |leaf: &str| {
+            entry.is_some_and(|entry| entry.is_complained_of(&service, leaf))
+                || cause_of(&service, leaf, now).is_none()
         };
         let first_ms = trigger
             .since_ms
@@ -175,7 +207,7 @@ impl TriggerBook {
         let fitting = self.tickets.that_fit(&service, |ticket| {
             let place = Place::City(ticket.city.clone());
             ticket.filed_at_ms >= first_ms
-                && entry.is_complained_of(&service, &ticket.leaf)
+                && is_sign(&ticket.leaf)
                 && place.joins(&trigger.cause.place, &now.book.places)
         });
         for serial in fitting {

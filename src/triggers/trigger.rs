@@ -250,6 +250,14 @@ impl Trigger {
         next
     }
 
+    /// Until when a refusal of it is respected, ms.
+    pub(super) fn rests_until_ms(&self) -> Option<i64> {
+        match self.outcome {
+            Some(Outcome::NotOptimised { review_at_ms, .. }) => Some(review_at_ms),
+            _ => None,
+        }
+    }
+
     /// When it came into its present state, ms.
     pub fn entered_at_ms(&self) -> i64 {
         let moved = self.history.iter().rev();
@@ -327,12 +335,26 @@ impl Trigger {
 
     /// Writes something into the history that moves nothing.
     pub(super) fn remark(&mut self, actor: &str, reason: String, at_ms: i64) {
+        self.step(self.state, actor, Some(reason), at_ms);
+    }
+
+    /// Appends to the history, in the order of time: a command that was journaled before the end of its epoch is
+    /// carried out behind what the epoch's data decided.
+    pub(super) fn step(
+        &mut self,
+        to: TriggerState,
+        actor: &str,
+        reason: Option<String>,
+        at_ms: i64,
+    ) {
+        let last_ms = self.history.last().map_or(i64::MIN, |step| step.at_ms);
         self.history.push(TriggerMove {
             from: Some(self.state),
-            to: self.state,
-            at_ms,
+            to,
+            at_ms: at_ms.max(last_ms),
             actor: actor.to_owned(),
-            reason: Some(reason),
+            reason,
         });
+        self.state = to;
     }
 }

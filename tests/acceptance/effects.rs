@@ -199,3 +199,145 @@ async fn a_mend_that_changed_nothing_reopens_its_trigger() {
     );
     assert_eq!(trigger["state"], "dispatched");
 }
+
+const HUNAN: [&str; 14] = [
+    "长沙",
+    "株洲",
+    "湘潭",
+    "衡阳",
+    "邵阳",
+    "岳阳",
+    "常德",
+    "张家界",
+    "益阳",
+    "郴州",
+    "永州",
+    "怀化",
+    "娄底",
+    "湘西",
+];
+
+/// Slow in eight of fourteen cities: one trouble of the province, measured by those eight against the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trouble_of_a_province_is_measured_by_its_cities_together() {
+    let engine = Engine::start().await;
+    let queries = |from: i64, to: i64, slow: bool| -> Vec<Value> {
+        let mut events = Vec::new();
+        for ts in (from..to).step_by(20 * SECOND as usize) {
+            for (at, city) in HUNAN.iter().enumerate() {
+                let jitter = (ts / 20_000 + at as i64) % 7 * 300;
+                let latency_ms = if slow && at < 8 { 80_000 } else { 8_000 } + jitter;
+                events.push(
+                    json!({"type": "dial_test", "ts": ts, "service": "sms_hall", "city": city,
+                    "step": "query", "ok": true, "latency_ms": latency_ms}),
+                );
+            }
+        }
+        events
+    };
+    let eight = MONDAY + 8 * HOUR;
+    engine.tell(&queries(eight, eight + 2 * HOUR, false)).await;
+    engine
+        .tell(&queries(eight + 2 * HOUR, eight + 4 * HOUR, true))
+        .await;
+    let path = "/v1/triggers?service=sms_hall";
+    let of_province = |answer: &Value| {
+        let all = answer["triggers"].as_array().unwrap().clone();
+        all.into_iter().find(|trigger| trigger["place"] == "湖南")
+    };
+    let asked = engine
+        .until(path, |answer| {
+            of_province(answer).is_some_and(|of| of["state"] == "dispatched")
+        })
+        .await;
+    let id = of_province(&asked).unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for to in ["accepted", "in_progress", "mended"] {
+        moved(&engine, &id, to).await;
+    }
+    engine
+        .tell(&queries(eight + 4 * HOUR, eight + 9 * HOUR, false))
+        .await;
+    engine.pass(eight + 9 * HOUR).await;
+    let closed = engine
+        .until(&format!("/v1/triggers/{id}"), |trigger| {
+            trigger["state"] == "closed"
+        })
+        .await;
+    assert_eq!(closed["effect"], "effective", "{closed:#}");
+    let times = &closed["effect_report"]["indicators"][0];
+    assert_eq!(times["controls"].as_array().unwrap().len(), 6, "{times:#}");
+    let cities = times["group"].as_str().unwrap();
+    assert_eq!(cities.matches('、').count(), 7, "{cities}");
+    assert!(times["samples"][0].as_i64().unwrap() > 1_000, "{times:#}");
+    engine.stop().await;
+}
+
+/// A held interface and the slow replies that come of it: both are measured, each when it can be. The city has
+/// others beside it, the host has none and waits for the same hours of the next week.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kqi_that_spoke_for_a_trigger_is_measured() {
+    let engine = Engine::start().await;
+    let (began, done) = (MONDAY + 9 * HOUR, MONDAY + 12 * HOUR);
+    let is_bad = move |ts: i64| (began..done).contains(&ts);
+    let all = |from: i64, to: i64| {
+        let mut events = replies(from, to, |city, ts| {
+            let jitter = ts / 10_000 % 7 * 400;
+            jitter
+                + if city == "长沙" && is_bad(ts) {
+                    70_000
+                } else {
+                    9_000
+                }
+        });
+        for ts in (from..to).step_by(5 * SECOND as usize) {
+            let latency_ms = if is_bad(ts) { 7_000 } else { 300 } + ts / 5_000 % 7 * 20;
+            events.push(json!({"type": "boss_call", "ts": ts, "host": "10.154.50.52",
+                "interface": "ITF_CCOSVC", "client": "experience_card", "latency_ms": latency_ms, "tperrno": 0}));
+        }
+        events.sort_by_key(|event| event["ts"].as_i64());
+        events
+    };
+    engine.tell(&all(MONDAY + 8 * HOUR, done)).await;
+    engine.pass(done - 30 * MINUTE).await;
+    let path = "/v1/triggers?service=experience_card";
+    let of_host = |answer: &Value| {
+        let all = answer["triggers"].as_array().unwrap().clone();
+        let is_both = |of: &Value| of["sources"].as_array().unwrap().len() >= 2;
+        all.into_iter()
+            .find(|of| of["state"] == "dispatched" && is_both(of))
+    };
+    let asked = engine.until(path, |answer| of_host(answer).is_some()).await;
+    let id = of_host(&asked).unwrap()["id"].as_str().unwrap().to_owned();
+    for to in ["accepted", "in_progress", "mended"] {
+        moved(&engine, &id, to).await;
+    }
+    engine.tell(&all(done, done + 5 * HOUR)).await;
+    engine.pass(done + 5 * HOUR).await;
+    let path = format!("/v1/triggers/{id}");
+    let waits = engine
+        .until(&path, |trigger| trigger["effect"] == "too_early")
+        .await;
+    assert_eq!(waits["state"], "feedback_given", "{waits:#}");
+    engine
+        .tell(&all(MONDAY + 7 * DAY + 8 * HOUR, done + 7 * DAY + HOUR))
+        .await;
+    engine.pass(done + 7 * DAY + HOUR).await;
+    let closed = engine
+        .until(&path, |trigger| trigger["state"] == "closed")
+        .await;
+    assert_eq!(closed["effect"], "effective", "{closed:#}");
+    let indicators = closed["effect_report"]["indicators"].as_array().unwrap();
+    let of = |kqi: &str| {
+        let found = indicators.iter().find(|of| of["kqi"] == kqi);
+        found.unwrap_or_else(|| panic!("{kqi}: {closed:#}")).clone()
+    };
+    let (boss, reply) = (of("xcard_boss_latency_p95"), of("xcard_sms_reply_time_p95"));
+    assert_eq!(boss["matching"], "same_hours_of_week");
+    assert!(boss["effect"].as_f64().unwrap() < -6.0, "{boss:#}");
+    assert_eq!(reply["matching"], "other_places");
+    assert!(reply["effect"].as_f64().unwrap() < -55.0, "{reply:#}");
+    engine.stop().await;
+}

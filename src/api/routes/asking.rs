@@ -197,6 +197,12 @@ pub(super) fn actor_of(caller: &Caller, given: Option<&str>) -> Result<String, A
             format!("actor must have 1 to {ACTOR_CHARS_MAX} characters"),
         ));
     }
+    if actor.contains(char::is_control) {
+        return Err(ApiError::bad_request(
+            "bad_body",
+            "actor must be one line without control characters",
+        ));
+    }
     Ok(actor.to_owned())
 }
 

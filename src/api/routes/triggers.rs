@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::access::{Caller, Role};
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
-use crate::api::router::Server;
+use crate::api::router::{Server, now_ms};
 use crate::api::routes::alerts::one_of;
 use crate::api::routes::asking::{actor_of, check_reason, command_on, unknown};
 use crate::api::views::{ErrorBody, MoveRequest, TriggerView, TriggersView};
 use crate::engine::Command;
-use crate::triggers::{Refusal, Trigger, TriggerState, by_urgency};
+use crate::triggers::{REVIEW_WITHIN_MS, Refusal, Trigger, TriggerState, by_urgency};
 
 /// What lists call everything that no department has accepted yet.
 const OPEN: &str = "open";
@@ -124,7 +125,7 @@ pub(in crate::api) async fn one(
         (status = 409, description = "the state cannot follow; the message names those that can", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
-        (status = 422, description = "`not_optimised` without kind or reason, or a remedy that is not known", body = ErrorBody),
+        (status = 422, description = "`not_optimised` without kind or reason or with a review date that is over or more than two years away, or a remedy that is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
         (status = 503, description = "stopping", body = ErrorBody),
         (status = 504, description = "journaled, but its outcome is not known yet", body = ErrorBody),
@@ -138,6 +139,7 @@ pub(in crate::api) async fn advance(
     ApiJson(asked): ApiJson<MoveRequest>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let (to, kind, actor) = judged(&caller, &asked)?;
+    check_review(asked.review_at_ms, now_ms())?;
     let command = Command::MoveTrigger {
         id,
         to,
@@ -147,6 +149,21 @@ pub(in crate::api) async fn advance(
         remedy: asked.remedy,
     };
     command_on(&server, &caller, actor, &command).await
+}
+
+/// A review date is one on which somebody can still look.
+fn check_review(at_ms: Option<i64>, now_ms: i64) -> Result<(), ApiError> {
+    let last_ms = now_ms.saturating_add(REVIEW_WITHIN_MS);
+    match at_ms {
+        Some(at_ms) if !(now_ms..=last_ms).contains(&at_ms) => Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "review_date",
+            format!(
+                "review_at_ms is {at_ms}, wanted a moment between now ({now_ms}) and {last_ms}"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn judged(

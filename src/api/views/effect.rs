@@ -10,7 +10,7 @@ use crate::effect::{Better, EffectReport, Indicator, Periods};
 /// What the data say of a mend.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct EffectView {
-    /// `effective`, `no_effect`, `worse` or `too_early`.
+    /// `effective`, `no_effect`, `worse`, `not_proven` or `too_early`.
     pub verdict: String,
     /// When the work began, event time.
     pub begun_at: String,

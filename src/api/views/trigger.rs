@@ -94,7 +94,7 @@ pub struct TriggerView {
     pub review_at_ms: Option<i64>,
     /// Remedy that was used.
     pub remedy: Option<String>,
-    /// Verdict of the data: `effective`, `no_effect`, `worse` or `too_early`.
+    /// Verdict of the data: `effective`, `no_effect`, `worse`, `not_proven` or `too_early`.
     pub effect: Option<String>,
     /// Its grounds.
     pub effect_text: Option<TextView>,

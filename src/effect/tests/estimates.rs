@@ -171,11 +171,14 @@ fn a_control_without_data_is_none() {
 
 #[test]
 fn one_that_is_worse_decides() {
-    use EffectVerdict::{Effective, NoEffect, TooEarly, Worse};
+    use EffectVerdict::{Effective, NoEffect, NotProven, TooEarly, Worse};
     assert_eq!(judge([]), TooEarly);
     assert_eq!(judge([NoEffect, TooEarly]), NoEffect);
     assert_eq!(judge([NoEffect, Effective]), Effective);
     assert_eq!(judge([Effective, Worse]), Worse);
+    // What may still show a large effect is not without one.
+    assert_eq!(judge([NoEffect, NotProven, TooEarly]), NotProven);
+    assert_eq!(judge([NotProven, Effective]), Effective);
 }
 
 /// What an evening does by itself is no effect, of means and of counts, and is told.

@@ -2,6 +2,8 @@
 //! quiet night without anybody's doing, and must not be called effective. With and without history, with and
 //! without controls.
 
+use std::borrow::Cow;
+
 use crate::effect::tests::trials::Chance;
 use crate::effect::{
     Better, Compared, EffectReport, EffectRules, EffectVerdict, Mend, Point, Series,
@@ -101,25 +103,28 @@ fn trial(seed: u64, ground: Ground) -> EffectReport {
         })
         .collect();
     let rules = EffectRules::default();
-    let compared = Compared {
-        kqi: "made_up",
-        group_label: "own",
-        is_count: matches!(ground.kind, Kind::Complaints),
-        better: Better::Lower,
-        window_ms: WINDOW,
-        offset_ms: 0,
-        treated: &series[0],
-        controls: series[1..].iter().map(|of| ("other", of)).collect(),
-    };
-    let mut mend = Mend {
+    let mend = Mend {
         opened_ms: (worst as i64 + 1) * WINDOW,
         begun_ms: (done as i64) * WINDOW - 10 * MINUTE,
         mended_ms: done as i64 * WINDOW,
         waits_week: false,
+        looks: 0,
     };
-    let periods = compared.periods(mend, &rules);
-    mend.waits_week = !compared.can_match(mend, &periods);
-    EffectReport::of(mend, &[compared], &rules, 0)
+    let mut compared = Compared {
+        kqi: "made_up",
+        group_label: "own".into(),
+        mend,
+        is_count: matches!(ground.kind, Kind::Complaints),
+        better: Better::Lower,
+        window_ms: WINDOW,
+        offset_ms: 0,
+        ceiling: None,
+        treated: Cow::Borrowed(&series[0]),
+        controls: series[1..].iter().map(|of| ("other", of)).collect(),
+    };
+    let periods = compared.periods(&rules);
+    compared.mend.waits_week = !compared.can_match(&periods);
+    EffectReport::of(compared.mend, &[compared], &rules, 0)
 }
 
 fn share(ground: Ground, wanted: EffectVerdict) -> f64 {

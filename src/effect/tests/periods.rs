@@ -11,6 +11,7 @@ fn mend(opened_ms: i64, begun_ms: i64, mended_ms: i64) -> Mend {
         begun_ms,
         mended_ms,
         waits_week: false,
+        looks: 0,
     }
 }
 

@@ -93,6 +93,7 @@ fn trial(seed: u64, kind: Kind, lasting: f64, factor: f64, smallest: usize) -> E
         begun_ms: (mended - 1) * DAY,
         mended_ms: mended * DAY,
         waits_week: false,
+        looks: 0,
     };
     let rules = EffectRules::default();
     let periods = Periods::of(mend, rules.longest_ms, DAY, 0);

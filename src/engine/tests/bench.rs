@@ -94,10 +94,15 @@ impl Bench {
 
     /// Gives a command.
     pub(super) fn command(&mut self, command: Command) -> Told {
+        self.command_by("王工", command)
+    }
+
+    /// The same, as somebody else.
+    pub(super) fn command_by(&mut self, actor: &str, command: Command) -> Told {
         let command = JournaledCommand {
             position: 1,
             at_ms: self.now_ms(),
-            actor: "王工".to_owned(),
+            actor: actor.to_owned(),
             command,
         };
         self.step(None, &[], &[command])

@@ -55,3 +55,25 @@ fn a_refused_cause_comes_back_when_its_alert_gets_clearly_worse() {
     assert_eq!(trigger.recurrence_of, Some(first));
     assert_eq!(worse.demands[0].reason, NoticeReason::Assigned);
 }
+
+/// The reason of an earlier step is not this one's, and its actor did not take it.
+#[test]
+fn a_progress_mail_names_who_took_the_step_also_without_a_reason() {
+    let mut bench = Bench::new(BOOK);
+    bench.cut(&[(1, Some(60.0))]);
+    let id = bench.trigger().id;
+    let to = |to, reason: Option<&str>| Command::MoveTrigger {
+        id: id.clone(),
+        to,
+        reason: reason.map(str::to_owned),
+        kind: None,
+        review_at_ms: None,
+        remedy: None,
+    };
+    bench.command_by("李四", to(TriggerState::Accepted, Some("已受理")));
+    let told = bench.command_by("王五", to(TriggerState::InProgress, None));
+    let progressed = &told.demands[0];
+    assert_eq!(progressed.reason, NoticeReason::Progressed);
+    let last = progressed.demand.as_ref().unwrap().last.clone().unwrap();
+    assert_eq!((&*last.0, &*last.1), ("王五", ""));
+}

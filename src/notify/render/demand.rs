@@ -4,7 +4,7 @@
 use super::lists;
 use super::number::{Clock, quantity};
 use super::story;
-use super::view::{Fact, Section, View, chart_view, clean, colour, value};
+use super::view::{Fact, Section, View, chart_view, clean, clean_within, colour, value};
 use super::words::{self, Label, name, pick};
 use crate::alerting::{AlertState, DemandNotice, Notice, NoticeReason, Suggestion};
 use crate::masking::mask;
@@ -12,6 +12,10 @@ use crate::rules::{Language, Text};
 
 /// Lines of one list of suggestions; the rest is counted.
 const LINES_MAX: usize = 6;
+/// Characters of the text for agents: they read it out, so it is never cut in the middle of what people write.
+const SAY_CHARS_MAX: usize = 1_000;
+/// Characters of the grounds of one KQI's verdict.
+const GROUNDS_CHARS_MAX: usize = 600;
 
 /// Subject of all mails of a trigger.
 pub(super) fn subject(notice: &Notice, demand: &DemandNotice) -> String {
@@ -219,12 +223,16 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
         let worst = quantity(worst, &notice.alert.unit);
         facts.push(fact("最差值", "Worst", worst));
     }
-    facts.push(fact("优先级得分", "Urgency", demand.urgency.to_string()));
+    facts.push(fact("优先级得分", "Urgency", urgency(language, demand)));
     facts.push(fact("流转次数", "Hops", demand.hops.to_string()));
     facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));
     if let Some((actor, reason, at_ms)) = &demand.last {
         let at = clock.short(*at_ms, notice.decided_at_ms);
-        let last = format!("{at} {}: {}", clean(actor), clean(&mask(reason)));
+        let why = match reason.is_empty() {
+            true => String::new(),
+            false => format!(": {}", clean(&mask(reason))),
+        };
+        let last = format!("{at} {}{why}", clean(actor));
         facts.push(fact("最近动作", "Last step", last));
     }
     if let Some(earlier) = &demand.recurrence_of {
@@ -239,7 +247,13 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
         facts.push(fact(
             "效果",
             "Effect",
-            format!("{verdict} · {}", clean(name(language, text))),
+            match demand.grounds.is_empty() {
+                true => format!(
+                    "{verdict} · {}",
+                    clean_within(name(language, text), GROUNDS_CHARS_MAX)
+                ),
+                false => verdict.to_owned(),
+            },
         ));
     }
     facts
@@ -247,7 +261,10 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
 
 fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Section> {
     let mut sections = Vec::new();
-    let say = clean(&mask(name(language, &demand.explanation)));
+    if !demand.grounds.is_empty() {
+        sections.push(measured(language, demand));
+    }
+    let say = clean_within(&mask(name(language, &demand.explanation)), SAY_CHARS_MAX);
     if !say.is_empty() {
         sections.push(Section {
             label: Label::new(language, "客服解释口径", "What agents tell customers"),
@@ -263,6 +280,37 @@ fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<S
         sections.push(suggested(language, suggestion));
     }
     sections
+}
+
+/// The score with the four factors that it is made of.
+fn urgency(language: Language, demand: &DemandNotice) -> String {
+    let total = demand.urgency;
+    match (demand.factors, language) {
+        (None, _) => total.to_string(),
+        (Some((impact, keyness, simplicity, pressing)), Language::Zh) => format!(
+            "{total}（满意度影响 {impact}，关键性 {keyness}，易处理 {simplicity}，迫切性 {pressing}；各 1 至 5）"
+        ),
+        (Some((impact, keyness, simplicity, pressing)), Language::En) => format!(
+            "{total} (impact on satisfaction {impact}, key-ness {keyness}, simplicity {simplicity}, pressing {pressing}; 1 to 5 each)"
+        ),
+    }
+}
+
+/// The effect, KQI by KQI: before, after, interval, sizes, and what it was compared with.
+fn measured(language: Language, demand: &DemandNotice) -> Section {
+    let facts = demand.grounds.iter().take(LINES_MAX).map(|text| Fact {
+        label: Label::new(language, "对比", "Compared"),
+        value: clean_within(name(language, text), GROUNDS_CHARS_MAX),
+    });
+    let more = demand.grounds.len().saturating_sub(LINES_MAX);
+    Section {
+        label: Label::new(language, "效果评估", "Measured effect"),
+        facts: facts.collect(),
+        more: (more > 0).then(|| match language {
+            Language::Zh => format!("另有 {more} 项"),
+            Language::En => format!("and {more} more"),
+        }),
+    }
 }
 
 /// What the knowledge base says of the cause.
@@ -322,14 +370,26 @@ fn todo(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Strin
             format!("{owner}：请处理触发单 {id}，或先确认已收到。"),
             format!("{owner}: please see to trigger {id}, or acknowledge it first."),
         ),
-        NoticeReason::Progressed => (
-            format!(
-                "{owner}：处理完毕后请登记；如不优化，请说明技术不可行或不经济及理由。若此操作并非您本人所为，请立即联系管理员。"
-            ),
-            format!(
-                "{owner}: please say when it is mended; if it will not be optimised, say whether that is infeasible or uneconomic, and why. If you did not do this, tell your administrator at once."
-            ),
-        ),
+        NoticeReason::Progressed => {
+            // Who hears of another person's step has nothing to deny.
+            let actor = demand.last.as_ref().map(|(actor, _, _)| actor);
+            let is_own = actor.is_some_and(|actor| *actor == notice.recipient.name);
+            let (deny_zh, deny_en) = match is_own {
+                true => (
+                    "若此操作并非您本人所为，请立即联系管理员。",
+                    " If you did not do this, tell your administrator at once.",
+                ),
+                false => ("", ""),
+            };
+            (
+                format!(
+                    "{owner}：处理完毕后请登记；如不优化，请说明技术不可行或不经济及理由。{deny_zh}"
+                ),
+                format!(
+                    "{owner}: please say when it is mended; if it will not be optimised, say whether that is infeasible or uneconomic, and why.{deny_en}"
+                ),
+            )
+        }
         NoticeReason::Answered => (
             "请按上述口径答复客户；效果评估后另行通知。".to_owned(),
             "Please answer customers as above; you will be told what the data say.".to_owned(),

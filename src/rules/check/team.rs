@@ -97,6 +97,9 @@ pub(super) fn read(
     if let Some(ms) = duration_of(node, "tickets_back") {
         policy.tickets_back_ms = ms;
     }
+    if let Some(ms) = duration_of(node, "effect_within") {
+        policy.effect_within_ms = ms;
+    }
     if let Some(refusal) = node.get("not_optimised") {
         if let Some(ms) = duration_of(refusal, "review_after") {
             policy.review_after_ms = ms;
@@ -168,6 +171,7 @@ fn defaults(context: &Context<'_>) -> TriggerPolicy {
         escalation: Vec::new(),
         ack_ms: 4 * HOUR_MS,
         tickets_back_ms: DAY_MS,
+        effect_within_ms: 28 * DAY_MS,
         review_after_ms: 30 * DAY_MS,
         worse_by: 1,
         province: ProvinceRule {

@@ -85,6 +85,11 @@ pub(super) static TRIGGERS: Record = Record {
             "Tickets filed for so long before a trigger's first window are linked to it; 1d unless given.",
         ),
         may(
+            "effect_within",
+            Shape::Duration,
+            "The data may decide about a mend for so long after it, then its effect is not proven; 28d unless given.",
+        ),
+        may(
             "not_optimised",
             Shape::Record(&NOT_OPTIMISED),
             "How long a refusal is respected.",

@@ -37,21 +37,22 @@ fn evidence_follows_corrections_while_the_trigger_is_open() {
     bench.triggers.amend("far", label, window(30), None);
     assert_eq!(ends(&bench), [(20, 70.0), (30, 60.0)]);
     let before = bench.get(&id).history.len();
+    let later_ms = bench.now_ms + 400;
     bench
         .triggers
-        .withdraw("k", label, "another", false, "x", 400);
+        .withdraw("k", label, "another", false, "x", later_ms);
     assert_eq!(bench.get(&id).history.len(), before);
     for end_ms in [20, 30] {
         let incident = format!("i{}", first_ms + end_ms);
         bench
             .triggers
-            .withdraw("k", label, &incident, true, "it never was", 400);
+            .withdraw("k", label, &incident, true, "it never was", later_ms);
     }
     assert_eq!(ends(&bench), []);
     let last = bench.get(&id).history.last().unwrap();
     assert_eq!(
         (last.at_ms, &*last.actor, last.reason.as_deref()),
-        (400, "engine", Some("cause withdrawn: it never was"))
+        (later_ms, "engine", Some("cause withdrawn: it never was"))
     );
     // What a closed trigger was decided on stays as it was.
     bench

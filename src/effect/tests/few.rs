@@ -1,0 +1,170 @@
+//! Short troubles without controls: few blocks, one of them at the rising edge, and a week to wait. A real mend must
+//! be proven nearly always, chance seldom, and what cannot be told must be said to be so.
+
+use std::borrow::Cow;
+
+use crate::effect::tests::trials::Chance;
+use crate::effect::{
+    Better, Compared, EffectReport, EffectRules, EffectVerdict, Mend, Point, Series,
+};
+
+const MINUTE: i64 = 60_000;
+const WINDOW: i64 = 5 * MINUTE;
+const WEEK: i64 = 7 * 24 * 60 * MINUTE;
+const OPENED: i64 = 10 * WEEK + 17 * 60 * MINUTE;
+const TRIALS: u64 = 500;
+
+/// The report on a trouble whose windows had the one values and, in the same hours of the weeks after it, the others.
+fn report(before: &[f64], weeks: &[Vec<f64>], looks: u32, better: Better) -> EffectReport {
+    let mut series = Series::default();
+    let mut put = |start_ms: i64, value: f64| {
+        series.put(Point {
+            start_ms,
+            value: Some(value),
+            samples: 50,
+        });
+    };
+    for (at, value) in (0..).zip(before) {
+        put(OPENED + at * WINDOW, *value);
+    }
+    for (week, after) in (1..).zip(weeks) {
+        for (at, value) in (0..).zip(after) {
+            put(OPENED + week * WEEK + at * WINDOW, *value);
+        }
+    }
+    let mended_ms = OPENED + before.len() as i64 * WINDOW;
+    let mend = Mend {
+        opened_ms: OPENED,
+        begun_ms: OPENED + MINUTE,
+        mended_ms,
+        waits_week: true,
+        looks,
+    };
+    let compared = Compared {
+        kqi: "k",
+        group_label: "own".into(),
+        mend,
+        is_count: false,
+        better,
+        window_ms: WINDOW,
+        offset_ms: 0,
+        ceiling: (better == Better::Higher).then_some(100.0),
+        treated: Cow::Borrowed(&series),
+        controls: Vec::new(),
+    };
+    EffectReport::of(mend, &[compared], &EffectRules::default(), 0)
+}
+
+/// The worked example: seconds of a held interface, the first block at the rising edge.
+#[test]
+fn one_rising_block_does_not_hide_a_mend_that_took_nearly_all_of_the_trouble() {
+    let before = [4.67, 7.23, 8.13, 7.87, 7.87, 8.83];
+    let after = vec![0.41, 0.38, 0.40, 0.39, 0.38, 0.40];
+    let report = report(&before, &[after], 0, Better::Lower);
+    let found = report.indicators[0].found.unwrap();
+    assert_eq!(report.verdict, EffectVerdict::Effective, "{found:?}");
+    assert!(found.high < -0.5 && found.low > -13.6, "{found:?}");
+}
+
+/// Windows around a level; each has `lasting` of the deviation of the one before.
+fn windows(chance: &mut Chance, count: usize, level: f64, spread: f64, lasting: f64) -> Vec<f64> {
+    let fresh = (1.0 - lasting * lasting).sqrt();
+    let mut mood = chance.normal();
+    (0..count)
+        .map(|_| {
+            mood = lasting * mood + fresh * chance.normal();
+            (level * (1.0 + spread * mood)).max(0.0)
+        })
+        .collect()
+}
+
+/// Share of trials with the verdict, of a trouble of six to eight windows that was mended to `factor` of it.
+fn share(factor: f64, lasting: f64, looks: u32, wanted: EffectVerdict) -> f64 {
+    let verdicts = (0..TRIALS).map(|seed| {
+        let chance = &mut Chance(seed);
+        let count = 6 + (seed % 3) as usize;
+        let mut before = windows(chance, count, 8.0, 0.12, lasting);
+        before[0] *= if factor < 1.0 { 0.6 } else { 1.0 };
+        let weeks: Vec<Vec<f64>> = (0..=looks)
+            .map(|_| windows(chance, count, 8.0 * factor, 0.12, lasting))
+            .collect();
+        report(&before, &weeks, looks, Better::Lower).verdict
+    });
+    verdicts.filter(|verdict| *verdict == wanted).count() as f64 / TRIALS as f64
+}
+
+#[test]
+fn real_mends_of_short_troubles_without_controls_are_proven() {
+    for (factor, lasting) in [
+        (0.05, 0.0),
+        (0.05, 0.5),
+        (0.05, 0.8),
+        (0.2, 0.0),
+        (0.2, 0.5),
+        (0.2, 0.8),
+    ] {
+        let proven = share(factor, lasting, 0, EffectVerdict::Effective);
+        eprintln!("to {factor}, lasting {lasting}: proven {proven}");
+        assert!(proven >= 0.8, "{proven} at {factor}, {lasting}");
+    }
+}
+
+#[test]
+fn chance_in_short_troubles_is_seldom_proven_however_often_one_looks() {
+    // Of six windows in which nine tenths last into the next nobody can tell more often than once.
+    for (lasting, looks) in [(0.0, 4), (0.5, 4), (0.8, 4), (0.9, 1)] {
+        let looks = (0..looks).map(|looks| share(1.0, lasting, looks, EffectVerdict::Effective));
+        let proven: f64 = looks.sum();
+        eprintln!("lasting {lasting}: proven at any look {proven}");
+        assert!(proven <= 0.05, "{proven} at {lasting}");
+    }
+}
+
+#[test]
+fn an_interval_that_holds_nothing_and_a_large_effect_decides_nothing() {
+    let before = [2.0, 9.0, 1.0, 14.0, 3.0, 8.0];
+    let after = vec![3.0, 1.0, 5.0, 2.0, 4.0, 1.0];
+    let report = report(&before, &[after], 0, Better::Lower);
+    let found = report.indicators[0].found.unwrap();
+    assert!(
+        found.low < -0.5 * found.before && found.high > 0.0,
+        "{found:?}"
+    );
+    assert_eq!(report.verdict, EffectVerdict::NotProven);
+}
+
+/// Nothing, and surely so, is no effect.
+#[test]
+fn an_interval_without_a_large_effect_says_that_there_is_none() {
+    let before = [8.0, 8.2, 7.9, 8.1, 8.0, 8.1];
+    let after = vec![7.9, 8.1, 8.0, 8.2, 7.9, 8.0];
+    let report = report(&before, &[after], 0, Better::Lower);
+    assert_eq!(report.verdict, EffectVerdict::NoEffect);
+}
+
+/// From 95 % to 99.5 % nine tenths of the failures are gone.
+#[test]
+fn what_a_success_ratio_gained_is_a_share_of_what_it_lacked() {
+    let before = [95.0, 95.4, 94.8, 95.1, 95.2, 94.9];
+    let after = vec![99.5, 99.4, 99.6, 99.5, 99.5, 99.4];
+    let report = report(&before, &[after], 0, Better::Higher);
+    assert_eq!(report.verdict, EffectVerdict::Effective);
+    let share = report.indicators[0].found.unwrap().share();
+    assert!((share - 0.9).abs() < 0.02, "{share}");
+}
+
+/// The look after the next is at the hours of another week, and spends what is left of the error.
+#[test]
+fn each_look_is_at_one_more_week() {
+    let before = [8.0; 6];
+    let weeks: Vec<Vec<f64>> = vec![vec![8.0; 6], vec![1.0, 1.1, 1.0, 1.2, 1.0, 1.1]];
+    let first = report(&before, &weeks, 0, Better::Lower);
+    let second = report(&before, &weeks, 1, Better::Lower);
+    assert_eq!(first.verdict, EffectVerdict::NoEffect);
+    assert_eq!(second.verdict, EffectVerdict::Effective);
+    let start = |report: &EffectReport| report.indicators[0].periods.after_ms;
+    assert_eq!(start(&second) - start(&first), WEEK);
+    let rules = EffectRules::default();
+    let spent: f64 = (0..20).map(|looks| rules.spent(looks)).sum();
+    assert!(spent <= rules.error + 1e-12, "{spent}");
+}

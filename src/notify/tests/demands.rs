@@ -1,0 +1,82 @@
+//! Mails about triggers: nothing that a reader must have is cut, and nobody is asked about another person's step.
+
+use mail_parser::MessageParser;
+
+use crate::alerting::{Notice, NoticeReason};
+use crate::notify::testing::{START_MS, later, text};
+use crate::notify::{Composer, MailConfig};
+use crate::rules::Language;
+
+/// Text and HTML of a mail, without its line breaks.
+fn bodies(notice: &Notice) -> [String; 2] {
+    let composer = Composer::new(&MailConfig {
+        from: "Chrysalis <chrysalis@example.com>".to_owned(),
+        ..MailConfig::default()
+    })
+    .unwrap();
+    let entry = composer.entry(notice);
+    let message = composer.compose(&entry.message_id, &entry.notice).unwrap();
+    let mail = MessageParser::default().parse(&message.eml).unwrap();
+    [mail.body_text(0), mail.body_html(0)].map(|body| body.unwrap().replace("\r\n", "\n"))
+}
+
+#[test]
+fn agents_read_their_text_to_its_end_and_the_effect_is_told_kqi_by_kqi() {
+    for language in [Language::Zh, Language::En] {
+        let mut notice = later(NoticeReason::Closed, language);
+        let demand = notice.demand.as_mut().unwrap();
+        let say = format!(
+            "{}：请客户重新使用，仍异常的请重新受理。",
+            "很长的口径".repeat(60)
+        );
+        demand.explanation = text(&say, &say);
+        demand.grounds = (1..=3)
+            .map(|at| {
+                let words = format!(
+                    "KQI{at} {}; 1200 → 1100 samples, 5 controls",
+                    "x".repeat(200)
+                );
+                text(&words, &words)
+            })
+            .collect();
+        for body in bodies(&notice) {
+            assert!(body.contains(&say), "{body}");
+            for at in 1..=3 {
+                assert!(body.contains(&format!("KQI{at} ")), "{body}");
+            }
+            assert_eq!(
+                body.matches("1200 → 1100 samples, 5 controls").count(),
+                3,
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_four_factors_stand_beside_the_score() {
+    let notice = later(NoticeReason::Assigned, Language::En);
+    for body in bodies(&notice) {
+        assert!(
+            body.contains("36 (impact on satisfaction 4, key-ness 4, simplicity 3, pressing 2"),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn only_who_took_a_step_is_asked_whether_they_did() {
+    for (actor, is_asked) in [(None, true), (Some("王五"), false)] {
+        let mut notice = later(NoticeReason::Progressed, Language::En);
+        let own = notice.recipient.name.clone();
+        let actor = actor.map_or(own, str::to_owned);
+        notice.demand.as_mut().unwrap().last = Some((actor.clone(), String::new(), START_MS));
+        for body in bodies(&notice) {
+            assert!(
+                body.contains(&format!("{actor} has moved trigger")),
+                "{body}"
+            );
+            assert_eq!(body.contains("If you did not do this"), is_asked, "{body}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What was mended waits for its own effect; what was refused is asked again on its date; whose complaint is answered.
+
+use crate::effect::EffectVerdict;
+use crate::rules::Severity;
+use crate::triggers::tests::bench::{Bench, HOUR, measured, path, wanted};
+use crate::triggers::{NewsReason, Now, Outcome, Place, TicketNews, TriggerState, Wanted};
+
+const MINOR: Severity = Severity::Minor;
+const MENDED: [TriggerState; 3] = [
+    TriggerState::Accepted,
+    TriggerState::InProgress,
+    TriggerState::Mended,
+];
+
+fn judge(bench: &mut Bench, id: &str, verdict: EffectVerdict) {
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms,
+    };
+    let verdict = measured(verdict, "t");
+    bench.triggers.effect_measured(id, verdict, now).unwrap();
+}
+
+#[test]
+fn cities_that_were_mended_are_no_part_of_a_trouble_that_comes_after() {
+    let mut bench = Bench::new();
+    let mended: Vec<String> = ["c1", "c2"]
+        .map(|city| bench.fire("far", city, MINOR).unwrap())
+        .to_vec();
+    for (id, city) in mended.iter().zip(["c1", "c2"]) {
+        bench.go(id, &MENDED);
+        bench.alert_ended("far", &format!("service=s;city={city}"));
+    }
+    // With them it would be half of the province.
+    let third = bench.fire("far", "c3", MINOR).unwrap();
+    assert_eq!(bench.get(&third).cause.place, Place::City("c3".to_owned()));
+    for id in &mended {
+        assert_eq!(bench.get(id).state, TriggerState::FeedbackGiven);
+    }
+    // Nor of a wider one.
+    let wide = bench
+        .fire("far", "c4", MINOR)
+        .and_then(|_| bench.fire("far", "c5", MINOR))
+        .unwrap();
+    assert_eq!(bench.get(&wide).absorbed.len(), 3);
+    assert_eq!(bench.get(&wide).cities(), ["c3", "c4", "c5"]);
+    for id in &mended {
+        assert_eq!(bench.get(id).outcome, Some(Outcome::Mended));
+        judge(&mut bench, id, EffectVerdict::Effective);
+        assert_eq!(bench.get(id).state, TriggerState::Closed);
+    }
+}
+
+#[test]
+fn what_did_not_help_becomes_a_part_of_the_wider_trouble_that_is_worked_on() {
+    let mut bench = Bench::new();
+    let city = bench.fire("k", "c1", MINOR).unwrap();
+    bench.go(&city, &MENDED);
+    let wide = bench.fire("wide", "", MINOR).unwrap();
+    assert_eq!(bench.get(&city).state, TriggerState::FeedbackGiven);
+    // What fires there again is evidence for what is worked on.
+    assert_eq!(bench.fire("k", "c1", MINOR), Some(wide.clone()));
+    judge(&mut bench, &city, EffectVerdict::NoEffect);
+    let trigger = bench.get(&city);
+    assert_eq!(
+        path(trigger)[6..],
+        [
+            "mended",
+            "feedback_given",
+            "effect_measured",
+            "reopened",
+            "feedback_given",
+            "closed"
+        ]
+    );
+    assert_eq!(trigger.outcome, Some(Outcome::Absorbed { into: wide }));
+}
+
+#[test]
+fn what_cannot_be_proven_is_closed_when_it_is_well_and_reopened_while_it_fires() {
+    for (is_over, ends) in [(true, "closed"), (false, "dispatched")] {
+        let mut bench = Bench::new();
+        let id = bench.fire("k", "c1", MINOR).unwrap();
+        bench.go(&id, &MENDED);
+        if is_over {
+            bench.alert_ended("k", "service=s;city=c1");
+        }
+        judge(&mut bench, &id, EffectVerdict::NotProven);
+        let path = path(bench.get(&id));
+        assert_eq!(path.last(), Some(&ends));
+        assert!(path.contains(&"effect_measured"));
+        let said = &bench.get(&id).explanation().unwrap().text.en;
+        assert!(!said.contains("the data show"), "{said}");
+    }
+}
+
+fn refused_until(bench: &mut Bench, id: &str, review_at_ms: i64) {
+    let refused = Wanted {
+        review_at_ms: Some(review_at_ms),
+        ..wanted(TriggerState::NotOptimised)
+    };
+    bench.wanted(id, refused).unwrap();
+}
+
+#[test]
+fn on_its_review_date_what_still_fires_is_asked_again() {
+    for still_fires in [true, false] {
+        let mut bench = Bench::new();
+        let first = bench.fire("k", "c1", MINOR).unwrap();
+        let review_at_ms = bench.now_ms + 24 * HOUR;
+        refused_until(&mut bench, &first, review_at_ms);
+        bench.triggers.take_news();
+        assert!(bench.pass(23 * HOUR).is_empty());
+        if !still_fires {
+            bench.alert_ended("k", "service=s;city=c1");
+        }
+        let news = bench.pass(HOUR);
+        let open = bench.open();
+        assert_eq!(open.len(), usize::from(still_fires));
+        if still_fires {
+            let asked = bench.get("T-000002");
+            assert_eq!(asked.recurrence_of.as_ref(), Some(&first));
+            assert_eq!(asked.state, TriggerState::Dispatched);
+            assert!(asked.alert_firing && asked.sources.len() == 1);
+            let reason = asked.history.last().unwrap().reason.clone().unwrap();
+            assert!(reason.contains("review date of T-000001"), "{reason}");
+            assert_eq!(news[0].reason, NewsReason::Assigned);
+        }
+    }
+}
+
+/// A city that began to fire while a refusal for everywhere rested.
+#[test]
+fn what_a_refusal_held_back_is_asked_on_its_review_date_as_well() {
+    let mut bench = Bench::new();
+    let wide = bench.fire("wide", "", MINOR).unwrap();
+    let review_at_ms = bench.now_ms + 24 * HOUR;
+    refused_until(&mut bench, &wide, review_at_ms);
+    assert_eq!(bench.fire("k", "c1", MINOR), None);
+    bench.alert_ended("wide", "service=s");
+    bench.pass(24 * HOUR);
+    let asked = bench.get("T-000002");
+    assert_eq!(asked.cities(), ["c1"]);
+    assert!(asked.alert_firing);
+}
+
+#[test]
+fn a_review_date_that_nobody_will_see_is_brought_within_reach() {
+    for asked_ms in [i64::MAX, i64::MIN] {
+        let mut bench = Bench::new();
+        let id = bench.fire("k", "c1", MINOR).unwrap();
+        refused_until(&mut bench, &id, asked_ms);
+        let trigger = bench.get(&id);
+        let Some(Outcome::NotOptimised { review_at_ms, .. }) = &trigger.outcome else {
+            panic!("{:?}", trigger.outcome);
+        };
+        let days = (review_at_ms - bench.now_ms) / (24 * HOUR);
+        assert!((0..=732).contains(&days), "{days}");
+        let say = &trigger.explanation().unwrap().text.zh;
+        assert!(!say.contains("将于  复核"), "{say}");
+    }
+}
+
+fn complain(bench: &mut Bench, serial: &str, city: &str, leaf: &str) {
+    let news = TicketNews {
+        serial: serial.to_owned(),
+        filed_at_ms: bench.now_ms,
+        service: "s".to_owned(),
+        city: city.to_owned(),
+        leaf: leaf.to_owned(),
+        counts: true,
+    };
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms,
+    };
+    bench.triggers.hear_ticket(&news, now);
+}
+
+/// 12 of a leaf that no entry of the knowledge base names, before the trigger and after.
+#[test]
+fn complaints_that_the_knowledge_base_does_not_know_join_what_is_open_for_service_and_place() {
+    let mut bench = Bench::new();
+    complain(&mut bench, "C-1", "c1", "打不开");
+    complain(&mut bench, "C-2", "c2", "打不开");
+    let id = bench.fire("far", "c1", MINOR).unwrap();
+    complain(&mut bench, "C-3", "c1", "打不开");
+    // Of another cause it is known.
+    complain(&mut bench, "C-4", "c1", "回复慢");
+    let serials = |bench: &Bench| -> Vec<String> {
+        let tickets = bench.get(&id).tickets.iter();
+        tickets.map(|ticket| ticket.serial.clone()).collect()
+    };
+    assert_eq!(serials(&bench), ["C-1", "C-3"]);
+    bench
+        .wanted(&id, wanted(TriggerState::NotOptimised))
+        .unwrap();
+    let mut tickets = bench.get(&id).tickets.iter();
+    assert!(tickets.all(|ticket| ticket.answered_at_ms.is_some()));
+}
+
+/// Absorbed by the step that opened it: nobody heard of it, and nobody hears that it is over.
+#[test]
+fn what_opens_and_is_absorbed_by_one_step_is_no_news() {
+    let mut bench = Bench::new();
+    for city in ["c1", "c2", "c3"] {
+        bench.fire("k", city, MINOR);
+    }
+    let wide = bench.fire("wide", "", MINOR).unwrap();
+    let news = bench.triggers.take_news();
+    let about: Vec<&str> = news.iter().map(|news| &*news.trigger.id).collect();
+    assert!(about.iter().all(|id| *id == wide), "{about:?}");
+    // What people had heard of they hear the end of, by the name of what it is a part of now.
+    let mut bench = Bench::new();
+    for city in ["c1", "c2"] {
+        bench.fire("k", city, MINOR);
+        bench.triggers.take_news();
+    }
+    let wide = bench.fire("wide", "", MINOR).unwrap();
+    assert_eq!(bench.triggers.now_within("T-000001"), wide);
+    let news = bench.triggers.take_news();
+    assert!(news.iter().any(|news| news.trigger.id == "T-000001"));
+}
+
+/// A command carries the time of its line in the journal, which is before the end of its epoch.
+#[test]
+fn the_history_is_in_the_order_of_time() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", MINOR).unwrap();
+    bench.now_ms -= 70;
+    bench.go(&id, &[TriggerState::Accepted]);
+    let history = &bench.get(&id).history;
+    assert!(history.windows(2).all(|two| two[0].at_ms <= two[1].at_ms));
+}
