@@ -53,7 +53,7 @@ async fn a_storm_that_is_more_than_may_wait_is_told_by_digests_and_not_given_up(
         .map(|number| {
             let mut notice = numbered(number);
             notice.alert.severity = Severity::Critical;
-            notice.recipient.email = format!("{}@example.com", ["a", "b"][number as usize % 2]);
+            notice.recipient.email = format!("{}@example.com", ["a", "b"][number % 2]);
             notice
         })
         .collect();
