@@ -195,6 +195,7 @@ impl Harness {
         health.set_lifecycle(Lifecycle::Ready);
         let stores_folder = tempfile::tempdir().unwrap();
         let (deliveries, history) = stores(&stores_folder);
+        let known = access.clone();
         let state = Arc::new(ServerState {
             submitter: writer.submitter(),
             snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
@@ -205,7 +206,7 @@ impl Harness {
             deliveries,
             history,
             access: ArcSwap::from_pointee(access),
-            read_access: Box::new(|| Err("no configuration".to_owned())),
+            read_access: Box::new(move || Ok(known.clone())),
             links: Some(links()),
             reload: reload_that_fails(),
             config,

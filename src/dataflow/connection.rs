@@ -104,11 +104,16 @@ impl Holding {
                 end,
             } = hold;
             let until_ms = hold.until_ms(now_ms);
+            // What runs is counted by whole panes, when they end: it is looked at again then, and not before.
+            let over_ms = pane_of(now_ms.max(from_ms), pane_ms);
+            let counted_ms = end.map_or(over_ms, |(end_ms, _)| end_ms);
             let mut start_ms = pane_of(from_ms, pane_ms).max(first_pane_ms);
-            while start_ms < until_ms {
+            while start_ms < until_ms.max(counted_ms) {
                 let end_ms = start_ms + pane_ms;
-                let inside_ms = until_ms.min(end_ms) - from_ms.max(start_ms);
-                *held.entry((start_ms, client)).or_default() += inside_ms;
+                let inside_ms = counted_ms.min(end_ms) - from_ms.max(start_ms);
+                if inside_ms > 0 {
+                    *held.entry((start_ms, client)).or_default() += inside_ms;
+                }
                 // A pane's end counts while the hold still runs there.
                 if end_ms <= until_ms && end.is_none_or(|(ended_ms, _)| end_ms < ended_ms) {
                     facts.push(self.length(view, end_ms - 1, end_ms - from_ms, (client, "held")));

@@ -291,9 +291,10 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
             continue;
         }
         // Millisecond by millisecond would be naive; pane by pane will do.
-        let until_ms = changes
-            .get(at + 1)
-            .map_or(now_ms, |(next_ms, _)| now_ms.min(*next_ms));
+        let until_ms = changes.get(at + 1).map_or(
+            now_ms.max(*from_ms).div_euclid(book.pane_ms) * book.pane_ms,
+            |(next_ms, _)| *next_ms,
+        );
         let mut pane_ms = from_ms.div_euclid(book.pane_ms) * book.pane_ms;
         while pane_ms < until_ms {
             let inside = until_ms.min(pane_ms + book.pane_ms) - pane_ms.max(*from_ms);

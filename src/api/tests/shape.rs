@@ -110,7 +110,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
         deliveries: state.deliveries.clone(),
         history: state.history.clone(),
         access: arc_swap::ArcSwap::new(state.access.load_full()),
-        read_access: Box::new(|| Err(String::new())),
+        read_access: Box::new(|| Ok(crate::api::Access::default())),
         links: None,
         reload: Arc::new(|| {
             Box::pin(async { Err(ReloadProblems::Failed("the journal is closed".to_owned())) })

@@ -44,7 +44,7 @@ fn what_is_wrong_in_form_is_judged_further() {
             .replace("group_by: [service, city]", "group_by: [nothing]")
             .replace("anchors: A95", "anchors: [1, 2, 3, 2, 1]"),
         &[
-            "t.yaml:30:17: unknown word \"dial\", use one of dial_test, mms_submit, mms_receipt, boss_call, boss_connection, complaint, gauge, boss_wait",
+            "t.yaml:30:17: unknown word \"dial\", use one of dial_test, mms_submit, mms_receipt, boss_call, boss_connection, complaint, gauge, boss_wait, boss_occupancy",
             "t.yaml:31:17: \"map\" walks over a list, and dimensions are single values: use in or ||",
             "t.yaml:36:18: anchors [1.0, 2.0, 3.0, 2.0, 1.0] turn at 3 and 2, they must rise or fall all the way from b5 to b1",
         ],

@@ -80,7 +80,7 @@ fn a_finding_has_one_class_and_names_what_there_is() {
     let text = plus(
         "leaves:\n  - id: l\n    path: a/b\n    service: sms_hall\n    questions: [{id: q, text: 问, role: element}]\n    confirm:\n      regional: bussy\n      order: w\n      verdicts:\n        - {found: late, class: usage, action: 看}\n        - {found: late, class: network, action: 看}\n        - {found: lost, class: usage, action: 看}\n        - {found: delivered, class: usage, action: 看, department: BSD}\n",
     );
-    let findings = "charged_without_order, ordered_without_consent, no_order, nothing_submitted, no_final_report, rejected, expired_together, expired_alone, late, delivered";
+    let findings = "charged_without_order, ordered_without_consent, no_order, nothing_submitted_outside, nothing_submitted, no_final_report, rejected, expired_together, expired_alone, late, delivered";
     let list = [
         format!(
             "t.yaml:{}:17: unknown kqi \"bussy\", did you mean \"busy\"?",
