@@ -19,9 +19,8 @@ pub(super) const PAIRS_MIN: usize = 4;
 /// the factor of the t distribution alone would hide every effect.
 pub(super) const PLACES_MIN: usize = 4;
 
-/// A place takes part as control when it has this share of the treated place's pairs, and blocks are compared when
-/// so much lies in those with values on both sides. Judgement.
-pub(super) const SHARED_MIN: f64 = 0.8;
+/// A place takes part as control when it has this share of the treated place's pairs. Judgement.
+const SHARED_MIN: f64 = 0.8;
 
 /// Ratios of counts beyond a thousand (e^6.9) are not told apart: they come from counts next to none.
 const LOG_MAX: f64 = 6.9;

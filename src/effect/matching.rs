@@ -57,16 +57,31 @@ impl Compared<'_> {
     /// Whether the same hours can be compared as soon as the period after is over, as far as is known before
     /// it has begun. Where not, the mend waits for the same hours of a later week ([`crate::effect::Mend::waits_week`]).
     pub fn can_match(&self, periods: &Periods) -> bool {
-        let knows_before = |(_, series): &&(&str, &Series)| {
-            let before = pairs(series, periods, self.window_ms);
-            let known = before.iter().flatten();
-            // Of counts nothing is a count as well.
-            let known = known.filter(|pair| self.is_count || pair.before.samples > 0);
-            known.count() * 5 >= before.len() * 4
-        };
+        // In longer blocks, too: which ones will be compared is known when the period after is over.
+        let blocks = std::iter::once(*periods).chain(periods.coarser());
+        let mut blocks = blocks.take(if self.is_count { 1 } else { usize::MAX });
         periods.are_weeks_apart()
             || self.earlier(periods).is_some()
-            || self.controls.iter().filter(knows_before).count() >= PLACES_MIN
+            || blocks.any(|periods| self.know_before(&periods) >= PLACES_MIN)
+    }
+
+    /// How many controls know of nearly all that the treated place has before the work.
+    fn know_before(&self, periods: &Periods) -> usize {
+        // Of counts nothing is a count as well; of the rest, what the treated place has no value of is not compared.
+        let before = |series: &Series| -> Vec<bool> {
+            let pairs = pairs(series, periods, self.window_ms).into_iter();
+            pairs
+                .map(|pair| pair.is_some_and(|pair| self.is_count || pair.before.samples > 0))
+                .collect()
+        };
+        let own = before(&self.treated);
+        let wanted = own.iter().filter(|is_known| **is_known).count();
+        let controls = self.controls.iter().filter(|(_, series)| {
+            let both = own.iter().zip(before(series));
+            let known = both.filter(|(own, other)| **own && *other).count();
+            wanted > 0 && known * 5 >= wanted * 4
+        });
+        controls.count()
     }
 
     /// Everything that is compared; none where there is nothing at the same hours.

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::compare::SHARED_MIN;
 use crate::effect::matching::Matched;
 use crate::effect::periods::DAY_MS;
 use crate::effect::{
     Better, EffectRules, EffectVerdict, Estimate, Incomparable, Matching, Mend, Periods, Series,
     Totals, compare, judge, pairs, read,
 };
+
+/// Blocks are compared when so much of all samples lies in those with values on both sides. Judgement: what is left out
+/// may be the trouble itself.
+const PAIRED_MIN: f64 = 0.95;
 
 /// One indicator of a mend, and where it is compared.
 pub struct Compared<'a> {
@@ -174,7 +177,7 @@ impl Compared<'_> {
                 all += samples;
                 paired += if pair.has_values() { samples } else { 0 };
             }
-            paired as f64 >= all as f64 * SHARED_MIN
+            paired as f64 >= all as f64 * PAIRED_MIN
         };
         if has_both(&periods) {
             return periods;

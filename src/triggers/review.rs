@@ -46,9 +46,7 @@ impl TriggerBook {
             return;
         };
         if let Some(trigger) = self.edit(&id) {
-            trigger
-                .sources
-                .retain(|known| firing.iter().any(|source| *source == known));
+            trigger.sources.retain(|known| firing.contains(&known));
         }
         for source in firing {
             self.take_source(&id, source.clone(), now);

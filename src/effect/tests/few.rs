@@ -168,3 +168,67 @@ fn each_look_is_at_one_more_week() {
     let spent: f64 = (0..20).map(|looks| rules.spent(looks)).sum();
     assert!(spent <= rules.error + 1e-12, "{spent}");
 }
+
+/// Every morning at eight a third of the messages does not come, and that is known at one: after the work there is
+/// nothing at one. Only days have both.
+#[test]
+fn what_comes_at_other_hours_after_the_work_is_compared_in_longer_blocks() {
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    let place = |bad_days: i64| {
+        let mut series = Series::default();
+        for day in 0..10 {
+            let mut put = |hour: i64, value: f64, samples: i64| {
+                let start_ms = day * DAY + hour * HOUR;
+                let value = Some(value);
+                series.put(Point {
+                    start_ms,
+                    value,
+                    samples,
+                });
+            };
+            let is_bad = day < bad_days;
+            put(8, 99.0 + (day % 2) as f64, if is_bad { 133 } else { 200 });
+            if is_bad {
+                put(13, 0.0, 67);
+            }
+        }
+        series
+    };
+    let (own, others) = (place(5), place(0));
+    let mend = Mend {
+        opened_ms: 14 * HOUR,
+        begun_ms: 4 * DAY + 20 * HOUR,
+        mended_ms: 4 * DAY + 22 * HOUR,
+        waits_week: false,
+        looks: 0,
+    };
+    let compared = Compared {
+        kqi: "k",
+        group_label: "own".into(),
+        mend,
+        is_count: false,
+        better: Better::Higher,
+        window_ms: HOUR,
+        offset_ms: 0,
+        ceiling: Some(100.0),
+        treated: Cow::Borrowed(&own),
+        controls: vec![("other", &others); 5],
+    };
+    let rules = EffectRules::default();
+    let periods = compared.periods(&rules);
+    assert!(periods.block_ms < DAY, "{periods:?}");
+    assert!(
+        compared.can_match(&periods),
+        "the others are known at the hours that count"
+    );
+    let report = EffectReport::of(mend, &[compared], &rules, 0);
+    let own = &report.indicators[0];
+    assert_eq!(own.periods.block_ms, DAY, "{own:?}");
+    let found = own.found.unwrap();
+    assert!(
+        (found.before - 66.2).abs() < 1.0 && found.after > 99.0,
+        "{found:?}"
+    );
+    assert_eq!(report.verdict, EffectVerdict::Effective);
+}
