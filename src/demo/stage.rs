@@ -2,12 +2,14 @@
 //! the last, and the departments have done what was theirs to do. So a seed has one outcome, however fast the machine
 //! is: every slice is one request and one epoch, and who acts acts at the same moment of the story.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
 use loadgen::{GeneratedEvent, Generator};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::demo::cast::Departments;
 use crate::engine::Snapshot;
@@ -40,6 +42,49 @@ struct Answer {
     refused: Vec<serde::de::IgnoredAny>,
 }
 
+/// Connections that a story still holds: it ends in the middle of some, and until another is told nothing would give
+/// them back.
+#[derive(Default)]
+struct Held {
+    lines: BTreeMap<String, Map<String, Value>>,
+}
+
+impl Held {
+    fn note(&mut self, line: &str) {
+        if !line.starts_with(r#"{"type":"boss_connection""#) {
+            return;
+        }
+        let Ok(event) = serde_json::from_str::<Map<String, Value>>(line) else {
+            return;
+        };
+        let connection = event.get("connection").and_then(Value::as_str);
+        let Some(connection) = connection.map(str::to_owned) else {
+            return;
+        };
+        match event.get("state").and_then(Value::as_str) {
+            Some("acquired") => {
+                self.lines.insert(connection, event);
+            }
+            Some("released") => {
+                self.lines.remove(&connection);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lines that give them back at the end.
+    fn released(&mut self, at_ms: i64) -> String {
+        let mut body = String::new();
+        for mut event in std::mem::take(&mut self.lines).into_values() {
+            event.insert("ts".to_owned(), at_ms.into());
+            event.insert("state".to_owned(), "released".into());
+            body.push_str(&Value::Object(event).to_string());
+            body.push('\n');
+        }
+        body
+    }
+}
+
 impl Stage<'_> {
     /// Tells everything that a generator has.
     ///
@@ -48,6 +93,7 @@ impl Stage<'_> {
     pub(super) async fn tell(&self, generator: Generator, start_ms: i64) -> anyhow::Result<Taken> {
         let client = reqwest::Client::new();
         let mut taken = Taken::default();
+        let mut held = Held::default();
         let mut events = generator.peekable();
         let mut end_ms = start_ms;
         while let Some(next) = events.peek() {
@@ -59,8 +105,12 @@ impl Stage<'_> {
                 events.next_if(|event| event.delivery.due_ms < end_ms)
             {
                 newest_ms = newest_ms.max(delivery.ts_ms);
+                held.note(&line);
                 body.push_str(&line);
                 body.push('\n');
+            }
+            if events.peek().is_none() {
+                body.push_str(&held.released(newest_ms));
             }
             let request = client.post(format!("{}/v1/events", self.url)).body(body);
             let answer = request

@@ -22,6 +22,7 @@ mod review;
 mod tickets;
 mod trigger;
 mod urgency;
+mod widen;
 
 #[cfg(test)]
 mod tests;
