@@ -3,7 +3,7 @@
 //! Shared out in advance, an epoch would wait for the worker that the machine's other threads slow down.
 //! Results do not depend on who takes what.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dataflow::run::Work;
@@ -28,11 +28,25 @@ impl Pile {
     }
 }
 
+/// What there is to take.
+pub(super) enum Next {
+    /// A piece.
+    Piece(Work),
+    /// Nothing yet: there may be more. Who waits does so beside its other work.
+    Later,
+    /// The epoch's work is taken.
+    End,
+}
+
 impl Supply {
-    /// The next piece; waits for it while there may be more. `None` when the epoch's work is taken.
-    pub(super) fn next(&self) -> Option<Work> {
+    /// The next piece, if it is there.
+    pub(super) fn next(&self) -> Next {
         let take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        take.recv().ok()
+        match take.try_recv() {
+            Ok(piece) => Next::Piece(piece),
+            Err(TryRecvError::Empty) => Next::Later,
+            Err(TryRecvError::Disconnected) => Next::End,
+        }
     }
 }
 
@@ -57,12 +71,15 @@ mod tests {
             .map(|_| {
                 let supply = supply.clone();
                 std::thread::spawn(move || {
-                    let taken = std::iter::from_fn(|| supply.next());
-                    let number = |work| match work {
-                        Work::Lines { first_line, .. } => first_line,
-                        Work::Decoded { .. } => u64::MAX,
-                    };
-                    taken.map(number).collect::<Vec<u64>>()
+                    let mut taken = Vec::new();
+                    loop {
+                        match supply.next() {
+                            Next::Piece(Work::Lines { first_line, .. }) => taken.push(first_line),
+                            Next::Piece(Work::Decoded { .. }) => taken.push(u64::MAX),
+                            Next::Later => std::thread::yield_now(),
+                            Next::End => return taken,
+                        }
+                    }
                 })
             })
             .collect();

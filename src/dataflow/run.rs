@@ -250,7 +250,11 @@ impl<T> Feed<T> {
         let Some(pile) = self.begin(input, work.len(), tag) else {
             return false;
         };
-        work.into_iter().all(|work| pile.add(work))
+        // Workers that have no plan yet take nothing, and what they pass over is gone.
+        work.into_iter().for_each(|work| {
+            pile.add(work);
+        });
+        true
     }
 
     /// Begins an epoch whose work comes bit by bit, after that of `input`: the workers take it as it comes, and
@@ -293,8 +297,10 @@ impl<T> Feed<T> {
             let _ = desk.mail.send(Mail::Epoch(share));
             desk.thread.unpark();
         }
-        let all = work.into_iter().all(|work| pile.add(work));
-        all.then_some(pile)
+        work.into_iter().for_each(|work| {
+            pile.add(work);
+        });
+        Some(pile)
     }
 }
 

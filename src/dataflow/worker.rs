@@ -13,7 +13,7 @@ use crate::dataflow::combine::Combiner;
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
-use crate::dataflow::pile::Supply;
+use crate::dataflow::pile::{Next, Supply};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{
@@ -25,6 +25,8 @@ use crate::rules::Plan;
 /// How long an idle worker sleeps when nobody wakes it.
 const PARK_MAX: Duration = Duration::from_millis(500);
 
+/// How long a worker sleeps that waits for the rest of an epoch's work.
+const STARVED_PARK: Duration = Duration::from_millis(1);
 /// A worker that has much to decode looks after the epochs before it this often: the others wait for what it
 /// owes them.
 const STEP_EVENTS: u64 = 8_000;
@@ -169,11 +171,20 @@ impl Desk {
         let mut notes = Notes::default();
         if let Some(plan) = self.plan.clone() {
             let mut stepped = 0;
-            while let Some(work) = work.next() {
-                self.take(work, &plan, graph, &mut notes);
-                if notes.events >= stepped + STEP_EVENTS {
-                    stepped = notes.events;
-                    worker.step();
+            loop {
+                match work.next() {
+                    Next::Piece(piece) => {
+                        self.take(piece, &plan, graph, &mut notes);
+                        if notes.events >= stepped + STEP_EVENTS {
+                            stepped = notes.events;
+                            worker.step();
+                        }
+                    }
+                    // The reader is slow, perhaps for ever: the epochs before end all the same.
+                    Next::Later => {
+                        worker.step_or_park(Some(STARVED_PARK));
+                    }
+                    Next::End => break,
                 }
             }
             let heard = &mut self.heard;
