@@ -50,6 +50,8 @@ struct Story {
     title: &'static str,
     /// Length of a slice that is told at once, ms of event time.
     slice_ms: i64,
+    /// Least time that a slice takes where somebody watches.
+    slice_pause: Duration,
     /// Local hour at which it begins.
     hour: Option<i64>,
     /// When the departments work.
@@ -68,6 +70,7 @@ const STORIES: [Story; STORIES_TOTAL] = [
         scenario: "newspaper-days",
         title: "手机报 mobile newspaper: for five days MMS expire in one city and come hours late in another (H15–H18)",
         slice_ms: 2 * HOUR_MS,
+        slice_pause: Duration::from_millis(250),
         hour: Some(6),
         repair: Repair::At {
             from_h: 110,
@@ -79,6 +82,7 @@ const STORIES: [Story; STORIES_TOTAL] = [
         scenario: "experience-card",
         title: "体验卡 experience card: slow SMS replies, one BOSS host holds its interface (H21, H22)",
         slice_ms: 10 * MINUTE_MS,
+        slice_pause: Duration::from_millis(500),
         hour: None,
         repair: Repair::WhenQuiet,
         week_later: true,
@@ -182,6 +186,11 @@ async fn tell(
         snapshot: &app.snapshot,
         departments: &departments,
         slice_ms: story.slice_ms,
+        // Who wants to see only how it ends is not kept waiting.
+        slice_pause: match options.exit {
+            true => Duration::ZERO,
+            false => story.slice_pause,
+        },
     };
     let mut taken = stage.tell(generator, start_ms).await?;
     if story.week_later {

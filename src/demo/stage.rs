@@ -26,6 +26,8 @@ pub(super) struct Stage<'a> {
     pub(super) departments: &'a Departments,
     /// Length of a slice, ms of the story's time.
     pub(super) slice_ms: i64,
+    /// Least time that a slice takes on the wall, so that people, and what scrapes, can follow.
+    pub(super) slice_pause: Duration,
 }
 
 /// Events taken and refused.
@@ -97,6 +99,7 @@ impl Stage<'_> {
         let mut events = generator.peekable();
         let mut end_ms = start_ms;
         while let Some(next) = events.peek() {
+            let began = tokio::time::Instant::now();
             let behind = (next.delivery.due_ms - end_ms).max(0) / self.slice_ms + 1;
             end_ms += behind * self.slice_ms;
             let mut body = String::new();
@@ -126,6 +129,7 @@ impl Stage<'_> {
             self.decided(newest_ms).await?;
             let snapshot = self.snapshot.load_full();
             self.departments.act(&snapshot, end_ms).await?;
+            tokio::time::sleep_until(began + self.slice_pause).await;
         }
         Ok(taken)
     }

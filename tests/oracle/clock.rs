@@ -16,6 +16,10 @@ struct Source {
     ts_ms_max: i64,
     /// Index of the epoch in which it spoke last.
     spoke_in: usize,
+    /// It has been with the clock at some time.
+    kept_up: bool,
+    /// Index of the epoch from which on it has spoken of the past only.
+    behind_since: Option<usize>,
 }
 
 /// Where event time stands after some epochs.
@@ -23,7 +27,7 @@ pub(crate) struct Clocks {
     watermarks: BTreeMap<Stream, i64>,
     latest: BTreeMap<Stream, i64>,
     ended: bool,
-    /// A source fell silent at some time, so that others moved on without it.
+    /// A source fell silent or behind at some time, so that others moved on without it.
     pub(crate) was_idle: bool,
     /// A source spoke of the future at some time.
     pub(crate) was_ahead: bool,
@@ -65,6 +69,8 @@ impl Clocks {
                     let source = sources.entry((stream, name.clone())).or_insert(Source {
                         ts_ms_max: ts_ms,
                         spoke_in: index,
+                        kept_up: false,
+                        behind_since: None,
                     });
                     source.ts_ms_max = source.ts_ms_max.max(ts_ms);
                     source.spoke_in = index;
@@ -72,16 +78,35 @@ impl Clocks {
             }
             for stream in Stream::ALL {
                 let rule = &book.unwrap().streams[&stream];
-                let of_stream = sources.iter().filter(|((of, _), _)| *of == stream);
-                let (active, idle): (Vec<&Source>, Vec<&Source>) =
-                    of_stream.map(|(_, source)| source).partition(|source| {
-                        let silent_ms = listened_ms[index] - listened_ms[source.spoke_in];
-                        silent_ms <= rule.idle_timeout_ms
-                    });
-                was_idle |= !idle.is_empty();
-                let slowest = active.iter().map(|source| source.ts_ms_max).min();
+                let known = |source: &Source| source.ts_ms_max.min(epoch.now_ms);
+                let of_stream = || sources.iter().filter(|((of, _), _)| *of == stream);
                 // With nobody active the stream stands where its furthest source left it.
-                let furthest = idle.iter().map(|source| source.ts_ms_max).max();
+                let furthest = of_stream().map(|(_, source)| known(source)).max();
+                let fresh_ms = rule.allowed_lateness_ms + rule.idle_timeout_ms;
+                let mut slowest: Option<i64> = None;
+                let of_stream = sources.iter_mut().filter(|((of, _), _)| *of == stream);
+                for (_, source) in of_stream {
+                    let since = |epoch: usize| listened_ms[index] - listened_ms[epoch];
+                    let spoke = source.spoke_in == index;
+                    let is_idle = since(source.spoke_in) > rule.idle_timeout_ms;
+                    was_idle |= is_idle;
+                    let is_late = |than_ms: i64| than_ms - source.ts_ms_max > fresh_ms;
+                    source.kept_up |= !is_late(epoch.now_ms);
+                    let is_behind =
+                        source.kept_up && is_late(epoch.now_ms) || furthest.is_some_and(is_late);
+                    if is_idle || spoke && !is_behind {
+                        source.behind_since = None;
+                    } else if spoke {
+                        source.behind_since = source.behind_since.or(Some(index));
+                    }
+                    let behind = source.behind_since;
+                    let is_lagging = behind.is_some_and(|from| since(from) > rule.idle_timeout_ms);
+                    was_idle |= is_lagging;
+                    if !is_idle && !is_lagging {
+                        let ts_ms = source.ts_ms_max;
+                        slowest = Some(slowest.map_or(ts_ms, |slowest| slowest.min(ts_ms)));
+                    }
+                }
                 if let Some(ts_ms) = slowest.or(furthest) {
                     // Nothing that a source says of the future is believed before its time.
                     was_ahead |= ts_ms > epoch.now_ms;

@@ -117,7 +117,7 @@ url=http://127.0.0.1:$(free_port)
 prometheus_url=http://127.0.0.1:$(free_port)
 # The shipped configuration, but for the address and a shorter interval: the stories are short.
 sed -e "s/127\.0\.0\.1:8080/${url#http://}/" -e 's/scrape_interval: .*/scrape_interval: 1s/' \
-    -e 's/scrape_timeout: .*/scrape_timeout: 1s/' "$top/grafana/prometheus.yml" >"$work/prometheus.yml"
+    -e 's/scrape_timeout: .*/scrape_timeout: 1s\n  evaluation_interval: 1s/' "$top/grafana/prometheus.yml" >"$work/prometheus.yml"
 start=$(date +%s)
 prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/tsdb" \
     --web.listen-address="${prometheus_url#http://}" >"$work/prometheus.log" 2>&1 &
