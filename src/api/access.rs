@@ -209,7 +209,7 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
 }
 
 /// Routes that show a caller of some cities no more than theirs; all others are for those who see the whole.
-const OF_CITIES: [&str; 16] = [
+const OF_CITIES: [&str; 17] = [
     "/v1/events",
     "/v1/kqis",
     "/v1/kqis/{id}/windows",
@@ -217,6 +217,7 @@ const OF_CITIES: [&str; 16] = [
     "/v1/alerts/{incident}",
     "/v1/triggers",
     "/v1/triggers/{id}",
+    "/triggers/{id}",
     "/v1/complaints",
     "/v1/complaints/forms",
     "/v1/complaints/forms/{id}",

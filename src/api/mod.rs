@@ -21,6 +21,7 @@ mod router;
 mod routes;
 pub mod views;
 
+pub(crate) use access::Caller;
 pub use access::{Access, Grant, Role, TOKEN_CHARS_MIN, sha256};
 pub use answers::Answers;
 pub(crate) use clock::{ago, iso};

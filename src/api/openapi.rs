@@ -23,6 +23,7 @@ use crate::console;
     ),
     paths(
         console::page,
+        console::trigger,
         events::post,
         events::quarantine,
         mm7::post,

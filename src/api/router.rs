@@ -67,6 +67,7 @@ impl Server {
 pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> {
     vec![
         ("/", get(console::page)),
+        ("/triggers/{id}", get(console::trigger)),
         ("/v1/events", post(events::post)),
         ("/v1/quarantine", get(events::quarantine)),
         ("/mm7", post(mm7::post)),

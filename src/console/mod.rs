@@ -1,22 +1,25 @@
-//! The status page at `/`: one plain page, made on the server, that works without scripts.
+//! The status page at `/` and a page for each trigger: plain pages, made on the server, that work without scripts.
 //!
 //! Not a place to act: moves and reloads are the API's. Nothing is shown here that the API does not
 //! tell as well. `action` lays out the pages behind the links of mails; what those do is the API's, too.
 
 mod action;
+mod course;
+mod demand;
 mod page;
 mod rows;
 mod words;
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
 
 pub(crate) use action::{ActionPage, Asked, Nothing};
 
-use crate::api::{ApiError, Server, now_ms};
+use crate::api::{ApiError, Caller, Role, Server, now_ms};
+use crate::console::demand::DemandPage;
 use crate::console::rows::PageView;
 
 /// What the page may load: its own inline style and nothing else.
@@ -44,8 +47,45 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Result<impl IntoR
         server.state.metrics.notify_counts().as_ref(),
         now_ms(),
     );
-    let html = page::render(&view)
-        .map_err(|error| ApiError::internal(format!("cannot make the page: {error}")))?;
+    laid_out(page::status(&view))
+}
+
+/// The page of a trigger: why it is urgent, what is known of its cause, what speaks for it, what was done and what
+/// that came to.
+#[utoipa::path(
+    get,
+    path = "/triggers/{id}",
+    tag = "triggers",
+    params(("id" = String, Path, description = "the trigger, for example `T-000017`")),
+    responses(
+        (status = 200, description = "the page", body = String, content_type = "text/html"),
+        (status = 404, description = "there is no such trigger", body = crate::api::views::ErrorBody),
+        (status = 500, description = "the page could not be made", body = crate::api::views::ErrorBody),
+    )
+)]
+pub(crate) async fn trigger(
+    State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let snapshot = server.snapshot();
+    let found = snapshot
+        .triggers
+        .iter()
+        .find(|trigger| trigger.id == id && caller.sees_group(&trigger.group));
+    let found = found.ok_or_else(|| ApiError::not_found(format!("there is no trigger {id:?}")))?;
+    let is_masked = !caller.has(Role::Subscribers);
+    laid_out(page::trigger(&DemandPage::of(
+        found,
+        &snapshot,
+        is_masked,
+        now_ms(),
+    )))
+}
+
+fn laid_out(html: Result<String, String>) -> Result<impl IntoResponse, ApiError> {
+    let html =
+        html.map_err(|error| ApiError::internal(format!("cannot make the page: {error}")))?;
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),

@@ -16,7 +16,7 @@ use crate::journal::writer::WriterStats;
 use crate::metrics::NotifyCounts;
 use crate::rules::{Text, Verdict};
 use crate::scores::health;
-use crate::triggers::{Crossing, Trigger, by_urgency};
+use crate::triggers::{Crossing, Trigger, Urgency, by_urgency};
 
 /// Rows of a table; the rest is a link to the API.
 const ROWS_MAX: usize = 50;
@@ -91,6 +91,9 @@ pub(super) struct TriggerRow {
     pub(super) place: String,
     pub(super) department: String,
     pub(super) role: String,
+    /// The weighted sum of the four factors, and the factors.
+    pub(super) urgency: u32,
+    pub(super) factors: String,
     pub(super) due: Option<String>,
     pub(super) remedies: Vec<String>,
     pub(super) opened: String,
@@ -151,6 +154,8 @@ impl TriggerRow {
             place: parts.join(" · "),
             department: trigger.owner.department_name.zh.clone(),
             role: trigger.owner.role_name.zh.clone(),
+            urgency: trigger.urgency.total,
+            factors: factors(&trigger.urgency),
             due: trigger
                 .deadline
                 .map(|deadline| clock(deadline.due_ms, now_ms, &snapshot.plan.zone)),
@@ -166,7 +171,15 @@ impl TriggerRow {
     }
 }
 
-fn crossing_chip(crossing: Crossing) -> Chip {
+/// The four factors in a line.
+fn factors(urgency: &Urgency) -> String {
+    format!(
+        "满意度影响 impact {} · 关键性 key-ness {} · 易处理 simplicity {} · 迫切性 pressing {}",
+        urgency.impact, urgency.keyness, urgency.simplicity, urgency.pressing
+    )
+}
+
+pub(super) fn crossing_chip(crossing: Crossing) -> Chip {
     match crossing {
         Crossing::Confirmed => chip("major", "投诉印证", "complaints confirm it"),
         Crossing::BlindSpot => chip("blind", "盲点：指标正常", "blind spot: KQIs normal"),

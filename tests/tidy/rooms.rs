@@ -71,8 +71,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "console",
         &[
-            "alerting", "api", "dataflow", "engine", "event", "journal", "metrics", "rules",
-            "scores", "triggers",
+            "alerting", "api", "dataflow", "effect", "engine", "event", "journal", "metrics",
+            "reports", "rules", "scores", "triggers",
         ],
     ),
     (
