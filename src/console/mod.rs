@@ -5,9 +5,11 @@
 
 mod action;
 mod course;
-mod demand;
 mod page;
+mod process;
 mod rows;
+mod trigger_page;
+mod trigger_rows;
 mod words;
 
 use std::sync::Arc;
@@ -19,8 +21,8 @@ use axum::response::IntoResponse;
 pub(crate) use action::{ActionPage, Asked, Nothing};
 
 use crate::api::{ApiError, Caller, Role, Server, now_ms};
-use crate::console::demand::DemandPage;
 use crate::console::rows::PageView;
+use crate::console::trigger_page::TriggerPage;
 
 /// What the page may load: its own inline style and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
@@ -75,7 +77,7 @@ pub(crate) async fn trigger(
         .find(|trigger| trigger.id == id && caller.sees_group(&trigger.group));
     let found = found.ok_or_else(|| ApiError::not_found(format!("there is no trigger {id:?}")))?;
     let is_masked = !caller.has(Role::Subscribers);
-    laid_out(page::trigger(&DemandPage::of(
+    laid_out(page::trigger(&TriggerPage::of(
         found,
         &snapshot,
         is_masked,

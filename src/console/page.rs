@@ -6,8 +6,8 @@ use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::console::demand::DemandPage;
 use crate::console::rows::PageView;
+use crate::console::trigger_page::TriggerPage;
 
 /// Names of the templates; their ending turns escaping on.
 const STATUS: &str = "status.html";
@@ -28,7 +28,7 @@ pub(super) fn status(view: &PageView) -> Result<String, String> {
 }
 
 /// A trigger's page as HTML.
-pub(super) fn trigger(view: &DemandPage) -> Result<String, String> {
+pub(super) fn trigger(view: &TriggerPage) -> Result<String, String> {
     render(TRIGGER, view)
 }
 

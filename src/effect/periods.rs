@@ -87,11 +87,7 @@ impl Periods {
         let begun_ms = mend.begun_ms.max(enough_ms.min(mend.mended_ms));
         let known_ms = begun_ms.saturating_sub(mend.opened_ms);
         let wanted_ms = known_ms.clamp(window_ms, longest_ms.max(window_ms));
-        let fits = |block_ms: i64| block_ms >= window_ms && block_ms % window_ms == 0;
-        let block_ms = BLOCKS_MS
-            .into_iter()
-            .find(|&block_ms| fits(block_ms) && wanted_ms / block_ms >= BLOCKS_MIN)
-            .unwrap_or(window_ms);
+        let block_ms = block_of(wanted_ms, window_ms);
         let unit_ms = [WEEK_MS, DAY_MS, block_ms]
             .into_iter()
             .find(|&unit_ms| wanted_ms >= unit_ms && unit_ms % block_ms == 0)
@@ -112,11 +108,34 @@ impl Periods {
             }
             None => after_ms,
         };
-        Periods {
+        let periods = Periods {
             before_ms,
             after_ms,
             length_ms,
             block_ms,
+        };
+        periods.since(mend.opened_ms.saturating_sub(window_ms), window_ms)
+    }
+
+    /// Both periods without what lies before a moment: rounding to whole days and weeks may have reached back to when
+    /// all was well. As they were where too little would be left.
+    fn since(self, from_ms: i64, window_ms: i64) -> Periods {
+        let cut_ms = next_multiple((from_ms - self.before_ms).max(0), self.block_ms);
+        if cut_ms == 0 {
+            return self;
+        }
+        let length_ms = self.length_ms - cut_ms;
+        let cut = Periods {
+            before_ms: self.before_ms + cut_ms,
+            after_ms: self.after_ms + cut_ms,
+            length_ms,
+            // What is left has blocks of its own; those that divide it.
+            block_ms: block_of(length_ms, window_ms).min(self.block_ms),
+        };
+        if length_ms > 0 && length_ms % cut.block_ms == 0 && cut.has_enough() {
+            cut
+        } else {
+            self
         }
     }
 
@@ -170,6 +189,15 @@ impl Periods {
             (self.before_ms + into_ms, self.after_ms + into_ms)
         })
     }
+}
+
+/// The longest block of whole windows of which a period has enough.
+fn block_of(length_ms: i64, window_ms: i64) -> i64 {
+    let fits = |block_ms: i64| block_ms >= window_ms && block_ms % window_ms == 0;
+    BLOCKS_MS
+        .into_iter()
+        .find(|&block_ms| fits(block_ms) && length_ms / block_ms >= BLOCKS_MIN)
+        .unwrap_or(window_ms)
 }
 
 /// The smallest multiple that is not smaller.

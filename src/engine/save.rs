@@ -15,6 +15,7 @@ use crate::engine::holders::Holders;
 use crate::engine::instance::Instance;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::KeptOfKqi;
+use crate::engine::process::ProcessWatch;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::step::Engine;
@@ -50,6 +51,7 @@ struct Rest {
     silences: Silences,
     overflows: Overflows,
     troubles: Troubles,
+    process: ProcessWatch,
     holders: Holders,
     reporting: Reporting,
     annotations: Arc<Annotations>,
@@ -125,6 +127,7 @@ impl Engine {
                 silences: self.silences.clone(),
                 overflows: self.overflows.clone(),
                 troubles: self.troubles.clone(),
+                process: self.process.clone(),
                 holders: self.holders.clone(),
                 reporting: self.reporting.clone(),
                 annotations: self.snapshot.annotations.clone(),
@@ -167,6 +170,7 @@ impl Engine {
                     engine.silences = rest.silences;
                     engine.overflows = rest.overflows;
                     engine.troubles = rest.troubles;
+                    engine.process = rest.process;
                     engine.holders = rest.holders;
                     engine.reporting = rest.reporting;
                     engine.snapshot.annotations = rest.annotations;
@@ -174,6 +178,8 @@ impl Engine {
             }
         }
         engine.find_fired();
+        let plan = &engine.watchlist.plan;
+        engine.process.recall(plan, engine.triggers.samples());
         engine.show_all();
         Ok(engine)
     }

@@ -19,6 +19,9 @@ impl Engine {
             self.snapshot.folded = Arc::new(self.overflows.folded());
         }
         self.show_crossings();
+        if *self.snapshot.process_values != self.process.values() {
+            self.snapshot.process_values = Arc::new(self.process.values().to_vec());
+        }
         self.snapshot.bounds = self.bounds();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
         self.forget(cut);
@@ -48,6 +51,7 @@ impl Engine {
         self.snapshot.alerts = Arc::new(self.shown_alerts());
         self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
         self.snapshot.process = Arc::new(self.triggers.process().clone());
+        self.snapshot.process_values = Arc::new(self.process.values().to_vec());
     }
 
     /// Alerts that go on, the most severe and newest first, and then those that ended.
@@ -57,6 +61,7 @@ impl Engine {
             .alerts()
             .chain(self.overflows.alerts())
             .chain(self.troubles.alerts())
+            .chain(self.process.alerts())
             .chain(self.crossings.alerts())
             .cloned()
             .map(Arc::new)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::alerting::Alert;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::engine::limits::Bound;
-use crate::engine::{Annotations, Crossed, Reports};
+use crate::engine::{Annotations, Crossed, ProcessValue, Reports};
 use crate::rules::Plan;
 use crate::triggers::{Process, Trigger};
 
@@ -37,8 +37,10 @@ pub struct Snapshot {
     pub bounds: [Bound; 4],
     /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.
     pub folded: Arc<BTreeMap<String, u64>>,
-    /// KQIs of the process itself.
+    /// Counters of the process itself.
     pub process: Arc<Process>,
+    /// KQIs of the process itself, as they were last looked at.
+    pub process_values: Arc<Vec<ProcessValue>>,
     /// Reports that were told.
     pub reports: Arc<Reports>,
     /// Planned work, storms and the like, for readers.

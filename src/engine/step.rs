@@ -18,6 +18,7 @@ use crate::engine::instance::Instance;
 use crate::engine::limits::Bound;
 use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
+use crate::engine::process::ProcessWatch;
 use crate::engine::replan::Replanned;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
@@ -66,6 +67,7 @@ pub struct Engine {
     pub(super) silences: Silences,
     pub(super) overflows: Overflows,
     pub(super) troubles: Troubles,
+    pub(super) process: ProcessWatch,
     pub(super) holders: Holders,
     pub(super) reporting: Reporting,
     pub(super) snapshot: Snapshot,
@@ -119,6 +121,7 @@ impl Engine {
             past_refused_total: 0,
             folded: Arc::default(),
             process: Arc::default(),
+            process_values: Arc::default(),
             reports: Arc::default(),
             annotations: Arc::default(),
             crossed: Arc::default(),
@@ -141,6 +144,7 @@ impl Engine {
             silences: Silences::default(),
             overflows: Overflows::default(),
             troubles: Troubles::default(),
+            process: ProcessWatch::default(),
             holders: Holders::default(),
             reporting: Reporting::default(),
             snapshot,
@@ -198,6 +202,7 @@ impl Engine {
                 own.extend(noted);
             }
         }
+        own.extend(self.process.look(plan, &mut self.triggers, cut.now_ms));
         for (alert, transition, reason) in own {
             effects.push(Effect::Transition(transition));
             self.notify_own(plan, alert, (reason, None), cut, &mut effects);

@@ -3,5 +3,6 @@
 mod bench;
 mod corrections;
 mod demands;
+mod process;
 mod replans;
 mod reports;

@@ -7,6 +7,7 @@ use prometheus::proto::MetricFamily;
 
 use crate::alerting::{Alert, AlertState};
 use crate::api::{Lifecycle, severity_name};
+use crate::engine::ProcessValue;
 use crate::event::Stream;
 use crate::metrics::Scrape;
 use crate::metrics::family::Family;
@@ -307,6 +308,7 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     }
     family.finish(page);
     process(&snapshot.process, page);
+    process_kqis(&snapshot.process_values, page);
     Family::counter(
         "triggers_refused_total",
         "Triggers that were not opened because too many were open; the alerts were mailed all the same.",
@@ -323,7 +325,38 @@ pub(super) fn triggers(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     .finish(page);
 }
 
-/// KQIs of the process of triggers itself.
+/// KQIs of the process of triggers, as the rule book judges them.
+fn process_kqis(values: &[ProcessValue], page: &mut Vec<MetricFamily>) {
+    let labels = &["kqi", "department"];
+    let mut value = Family::gauge(
+        "process_kqi_value",
+        "KQI of the process of triggers: mean over its window, in hand-overs or hours, by department (empty: all).",
+        labels,
+    );
+    let mut limit = Family::gauge(
+        "process_kqi_limit",
+        "Largest reasonable value of a KQI of the process of triggers.",
+        labels,
+    );
+    let mut score = Family::gauge(
+        "process_kqi_score",
+        "Score of a KQI of the process of triggers, 1 to 5; none with too few samples.",
+        labels,
+    );
+    for of in values {
+        let whose = || [of.kqi.id.as_str(), of.department.as_str()];
+        value.add(whose(), of.value);
+        limit.add(whose(), of.limit());
+        if let Some(points) = of.score {
+            score.add(whose(), points);
+        }
+    }
+    value.finish(page);
+    limit.finish(page);
+    score.finish(page);
+}
+
+/// Counters of the process of triggers itself.
 fn process(process: &Process, page: &mut Vec<MetricFamily>) {
     let seconds = |ms: i64| ms as f64 / 1e3;
     let mut count = Family::counter(

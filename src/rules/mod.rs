@@ -57,6 +57,7 @@ pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
 pub use team::{
     Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
-    ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy, UrgencyWeights,
+    ProcessKqi, ProcessMeasure, ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy,
+    UrgencyWeights,
 };
 pub use tree::{ComplaintTree, ComplaintTrees, TreeNode};

@@ -9,7 +9,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::calendar::Calendar;
-use crate::rules::{Contact, Department, Layer, Role, RuleBook, Severity, Text};
+use crate::rules::{
+    Anchors, Contact, Department, Layer, Provenance, Role, RuleBook, Severity, Text,
+};
 
 /// Where demands leave the data department to (集团、支撑、网管、数据; domain fact H27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -158,6 +160,49 @@ pub struct CrossingRule {
     pub silent_takes: u32,
 }
 
+/// A KQI of the process itself (domain fact H29): how demands are handled, and not what they are about. Its value is a
+/// mean over what ended within the window before now, by the journal's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessKqi {
+    /// Identifier.
+    pub id: String,
+    /// Display name.
+    pub name: Text,
+    /// What is averaged.
+    pub measure: ProcessMeasure,
+    /// Whether each department has a value of its own; else there is one for all.
+    pub by_department: bool,
+    /// How far back it looks, ms.
+    pub window_ms: i64,
+    /// Scale; the middle is the limit. Hand-overs, or hours.
+    pub anchors: Anchors,
+    /// Where its numbers come from.
+    pub provenance: Vec<Provenance>,
+    /// With fewer there is no verdict.
+    pub min_samples: u64,
+}
+
+/// What a KQI of the process averages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessMeasure {
+    /// Hand-overs between departments of triggers that ended.
+    Hops,
+    /// Time from opening to closing, hours.
+    Resolution,
+    /// Time in the state of that name, hours.
+    Stay(String),
+}
+
+impl ProcessKqi {
+    /// Unit of its values.
+    pub fn unit(&self) -> &'static str {
+        match self.measure {
+            ProcessMeasure::Hops => "",
+            ProcessMeasure::Resolution | ProcessMeasure::Stay(_) => "h",
+        }
+    }
+}
+
 /// Everything that optimization triggers go by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TriggerPolicy {
@@ -203,6 +248,8 @@ pub struct TriggerPolicy {
     pub calendar: Calendar,
     /// Who is away when.
     pub absences: Vec<Absence>,
+    /// KQIs of the process itself.
+    pub process: Vec<ProcessKqi>,
 }
 
 /// Who answers for a trigger. There is no trigger without one.

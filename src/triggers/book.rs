@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules::{Contact, RuleBook, Text};
 use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
+use crate::triggers::samples::Samples;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Trigger, TriggerState};
@@ -125,6 +126,7 @@ pub struct TriggerBook {
     pub(super) alarms: BTreeSet<(i64, String)>,
     pub(super) tickets: Tickets,
     pub(super) process: Process,
+    pub(super) samples: Samples,
     refused_total: u64,
     /// Final triggers that went because there were too many.
     forgotten_total: u64,
@@ -194,7 +196,17 @@ impl TriggerBook {
         id
     }
 
-    /// KQIs of the process.
+    /// What KQIs of the process average.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// Forgets samples that no window reaches any more.
+    pub fn forget_samples_before(&mut self, at_ms: i64) {
+        self.samples.forget_before(at_ms);
+    }
+
+    /// Counters of the process.
     pub fn process(&self) -> &Process {
         &self.process
     }

@@ -19,6 +19,7 @@ mod open;
 mod process;
 mod reroute;
 mod review;
+mod samples;
 mod tickets;
 mod trigger;
 mod urgency;
@@ -35,6 +36,7 @@ pub use flow::{MoveError, Refusal, TriggerState};
 pub use moves::{REVIEW_WITHIN_MS, Wanted};
 pub use open::Opening;
 pub use process::{Process, Stays, Worked};
+pub use samples::{Means, SAMPLES_MAX, Samples};
 pub use tickets::TicketNews;
 pub use trigger::{
     Deadline, Evidence, Explanation, LinkedTicket, Measured, Outcome, Source, Trigger, TriggerMove,

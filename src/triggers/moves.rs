@@ -185,6 +185,7 @@ impl TriggerBook {
         }
         // Counted under the department that had it.
         self.process.left(&trigger, now.at_ms);
+        self.samples.left(&trigger, now.at_ms);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -255,6 +256,7 @@ impl TriggerBook {
     ) {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.left(&trigger, now.at_ms);
+            self.samples.left(&trigger, now.at_ms);
         }
         self.write(id, to, actor, reason, now);
         self.set_deadline(id, now);
@@ -348,6 +350,7 @@ impl TriggerBook {
         self.tell(id, NewsReason::Closed, recipients, now);
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.ended(&trigger);
+            self.samples.ended(&trigger, now.at_ms);
         }
         self.file_away(id);
     }

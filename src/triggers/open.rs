@@ -92,6 +92,7 @@ impl TriggerBook {
         let id = self.open(opening, cause.clone(), entry.is_some(), earlier, now)?;
         self.absorb_covered(&id, &cause, now);
         self.go_on(&id, now);
+        self.carry_acceptance(&id, now);
         Some(self.grow_to_province(&cause, now).unwrap_or(id))
     }
 
@@ -114,6 +115,7 @@ impl TriggerBook {
         let id = self.open(opening, cause.clone(), is_known, earlier, now)?;
         self.absorb_covered(&id, cause, now);
         self.go_on(&id, now);
+        self.carry_acceptance(&id, now);
         Some(id)
     }
 

@@ -1,4 +1,4 @@
-//! KQIs of the process itself (domain fact H29): how long departments take, how often they hand on,
+//! The process itself, counted (domain fact H29): how long departments take, how often they hand on,
 //! what came of it. Counters only, so they outlive the triggers that are forgotten.
 
 use std::collections::BTreeMap;

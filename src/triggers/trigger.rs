@@ -267,6 +267,20 @@ impl Trigger {
             .map_or(self.opened_at_ms, |step| step.at_ms)
     }
 
+    /// Who accepted it, if it was at work when it became a part of another.
+    pub(super) fn accepted_by(&self) -> Option<&str> {
+        let mut moved = self.history.iter().rev();
+        let left = moved.find(|step| step.to == TriggerState::FeedbackGiven)?;
+        let was_at_work = matches!(
+            left.from,
+            Some(TriggerState::Accepted | TriggerState::InProgress)
+        );
+        let mut steps = self.history.iter().rev();
+        let accepted =
+            steps.find(|step| step.to == TriggerState::Accepted && step.from != Some(step.to));
+        accepted.filter(|_| was_at_work).map(|step| &*step.actor)
+    }
+
     /// When it came into a state last, ms.
     pub(super) fn last_entered(&self, state: TriggerState) -> Option<i64> {
         let mut moved = self.history.iter().rev();

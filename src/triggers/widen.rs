@@ -67,6 +67,32 @@ impl TriggerBook {
         self.close(id, ENGINE, &why, now);
     }
 
+    /// Whose parts were accepted at the same desk is accepted: nobody takes anew what they are working at. The work itself
+    /// is begun anew, for it is about more places now.
+    pub(super) fn carry_acceptance(&mut self, id: &str, now: Now<'_>) {
+        let Some(wider) = self.triggers.get(id) else {
+            return;
+        };
+        if wider.state != TriggerState::Dispatched {
+            return;
+        }
+        let desk = (&wider.owner.department, &wider.owner.role);
+        let parts = wider
+            .absorbed
+            .iter()
+            .filter_map(|part| self.triggers.get(part));
+        let accepted = parts
+            .filter(|part| (&part.owner.department, &part.owner.role) == desk)
+            .find_map(|part| {
+                part.accepted_by()
+                    .map(|who| (part.id.clone(), who.to_owned()))
+            });
+        if let Some((part, who)) = accepted {
+            let why = format!("{part}, which is a part of it now, was accepted by {who}");
+            self.enter(id, TriggerState::Accepted, ENGINE, Some(&why), now);
+        }
+    }
+
     /// One cause in many cities of a province at the same time is one cause of the province.
     pub(super) fn grow_to_province(&mut self, cause: &Cause, now: Now<'_>) -> Option<String> {
         let Place::City(city) = &cause.place else {
@@ -144,6 +170,7 @@ impl TriggerBook {
         }
         self.absorb_covered(&id, &wide, now);
         self.go_on(&id, now);
+        self.carry_acceptance(&id, now);
         Some(id)
     }
 }

@@ -128,7 +128,7 @@ pub(in crate::api) async fn tickets(
     responses((status = 200, description = "counted since the journal began", body = ProcessView))
 )]
 pub(in crate::api) async fn process(State(server): State<Arc<Server>>) -> Json<ProcessView> {
-    Json(ProcessView::of(&server.snapshot().process))
+    Json(ProcessView::of(&server.snapshot()))
 }
 
 /// Journals a command on a trigger, and waits for what the engine makes of it.

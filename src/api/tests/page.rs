@@ -28,7 +28,7 @@ async fn what_is_wrong_stands_on_the_page() {
         "25%",
         "≥ 95%",
         "网络部",
-        "/v1/triggers/T-000001",
+        "/triggers/T-000001",
         "&lt;b&gt;长沙&lt;",
         "异常（紧急）",
     ] {
@@ -42,4 +42,35 @@ async fn what_is_wrong_stands_on_the_page() {
     let page = harness.get("/").await.text;
     assert!(page.contains("数据源静默，无法判断"), "{page}");
     assert!(page.contains("静默<small>silent"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_has_a_page_that_says_why_what_and_who() {
+    let harness = Harness::new();
+    let body = minute("news", "<b>长沙</b>", T0, 3, 4) + &minute("news", "永州", T0 + 60_000, 0, 4);
+    harness.events(&[], body).await;
+    harness.until(|snapshot| !snapshot.triggers.is_empty());
+    let reply = harness.get("/triggers/T-000001").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.headers["content-type"], "text/html; charset=utf-8");
+    let page = reply.text;
+    for words in [
+        "T-000001 待受理",
+        "满意度影响 <small>impact on satisfaction",
+        "关键性 <small>key-ness of the service",
+        "易处理 <small>simplicity",
+        "迫切性 <small>pressing",
+        "加权合计",
+        "拨测成功率",
+        "25%",
+        "&lt;b&gt;长沙&lt;",
+        "网络部",
+        "目前异常",
+        "经过 <small>history",
+        "尚未处理完毕",
+    ] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    assert!(!page.contains("<b>长沙"));
+    assert_eq!(harness.get("/triggers/T-000099").await.status, 404);
 }

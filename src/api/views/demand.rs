@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::iso;
-use crate::api::views::TextView;
-use crate::engine::Snapshot;
-use crate::triggers::{Process, Trigger, Urgency};
+use crate::api::views::{ProvenanceView, TextView};
+use crate::engine::{ProcessValue, Snapshot};
+use crate::triggers::{Trigger, Urgency};
 
 /// How urgent a trigger is, by four factors of 1 to 5 under the rule book's weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -105,6 +105,35 @@ pub struct ProcessView {
     pub closed: Vec<StayView>,
     /// What the data said of remedies.
     pub worked: Vec<WorkedView>,
+    /// What the rule book judges of it.
+    pub kqis: Vec<ProcessKqiView>,
+}
+
+/// A KQI of the process.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ProcessKqiView {
+    /// Identifier.
+    pub id: String,
+    /// Display name.
+    pub name: TextView,
+    /// Department; empty where it is of all.
+    pub department: String,
+    /// Mean over the window.
+    pub value: f64,
+    /// `h`, or empty for hand-overs.
+    pub unit: String,
+    /// Largest reasonable value.
+    pub limit_max: f64,
+    /// 1 to 5; null with too few samples.
+    pub score: Option<f64>,
+    /// `normal`, `abnormal` or `insufficient`.
+    pub verdict: String,
+    /// What it is the mean of: triggers, or stays that ended.
+    pub samples: u64,
+    /// Length of the window, seconds.
+    pub window_s: f64,
+    /// Where its numbers come from.
+    pub provenance: Vec<ProvenanceView>,
 }
 
 /// How many, and how long.
@@ -197,9 +226,33 @@ impl TicketsView {
     }
 }
 
+impl ProcessKqiView {
+    fn of(of: &ProcessValue) -> ProcessKqiView {
+        let verdict = match (of.score, of.is_over) {
+            (None, _) => "insufficient",
+            (Some(_), false) => "normal",
+            (Some(_), true) => "abnormal",
+        };
+        ProcessKqiView {
+            id: of.kqi.id.clone(),
+            name: (&of.kqi.name).into(),
+            department: of.department.clone(),
+            value: of.value,
+            unit: of.kqi.unit().to_owned(),
+            limit_max: of.limit(),
+            score: of.score,
+            verdict: verdict.to_owned(),
+            samples: of.samples,
+            window_s: of.kqi.window_ms as f64 / 1e3,
+            provenance: of.kqi.provenance.iter().map(ProvenanceView::from).collect(),
+        }
+    }
+}
+
 impl ProcessView {
     /// What has been counted.
-    pub fn of(process: &Process) -> ProcessView {
+    pub fn of(snapshot: &Snapshot) -> ProcessView {
+        let process = &snapshot.process;
         let hops = process.hops.values().sum::<u64>();
         let stay = |department: &str, name: &str, count: u64, total_ms: i64| StayView {
             department: department.to_owned(),
@@ -234,6 +287,11 @@ impl ProcessView {
             stays: stays.collect(),
             closed: closed.collect(),
             worked: worked.collect(),
+            kqis: snapshot
+                .process_values
+                .iter()
+                .map(ProcessKqiView::of)
+                .collect(),
         }
     }
 }

@@ -36,8 +36,8 @@ pub use annotation::AnnotationView;
 pub use connection::{HoldView, HoldsView};
 pub use crossing::{AgainstView, CrossingView, CrossingsView};
 pub use demand::{
-    ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView, UrgencyView,
-    WorkedView,
+    ProcessKqiView, ProcessView, RemedyView, StayView, SuggestionView, TicketView, TicketsView,
+    UrgencyView, WorkedView,
 };
 pub use effect::{EffectView, IndicatorView};
 pub use event::{QuarantineView, QuarantinedView, ReceiptView, RefusalView};

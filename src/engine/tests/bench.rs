@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alerting::{Alert, AlertState, Notice, Transition};
 use crate::dataflow::{Cell, Cut, Group, Standing, Watermarks, WindowUpdate};
-use crate::engine::{Command, Effect, Engine, JournaledCommand, SaveError};
+use crate::engine::{Command, Effect, Engine, JournaledCommand, SaveError, Snapshot};
 use crate::rules::testing::book;
 use crate::rules::{Plan, judge};
 use crate::triggers::{Trigger, TriggerState};
@@ -27,6 +27,8 @@ pub(super) struct Bench {
     plan: Arc<Plan>,
     group: Arc<Group>,
     epoch: u64,
+    /// Time that passed between cuts, ms.
+    passed_ms: i64,
 }
 
 /// Effects of one cut, by kind.
@@ -45,6 +47,7 @@ impl Bench {
             plan,
             group: Arc::new(Group::new(vec![("city".into(), "长沙".into())])),
             epoch: 0,
+            passed_ms: 0,
         }
     }
 
@@ -170,7 +173,17 @@ impl Bench {
 
     /// The tick of the last cut, ms.
     pub(super) fn now_ms(&self) -> i64 {
-        1_000_000_000 + self.epoch as i64
+        1_000_000_000 + self.passed_ms + self.epoch as i64
+    }
+
+    /// Lets time pass, and looks.
+    pub(super) fn pass(&mut self, ms: i64) -> Told {
+        self.passed_ms += ms;
+        self.cut(&[])
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        self.engine.snapshot()
     }
 
     pub(super) fn alerts(&self) -> Vec<Alert> {

@@ -143,7 +143,7 @@ fn scale_of(node: &Node) -> Option<Scale> {
     }
 }
 
-fn read_values(node: &Node, scale: Scale, problems: &mut Problems) -> Option<[f64; 5]> {
+pub(super) fn read_values(node: &Node, scale: Scale, problems: &mut Problems) -> Option<[f64; 5]> {
     let numbers: Vec<f64> = node.items().iter().filter_map(Node::number).collect();
     let values: [f64; 5] = numbers.try_into().ok()?;
     (is_monotone(&values, node.at, problems) && suits_scale(&values, scale, node.at, problems))

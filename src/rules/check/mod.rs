@@ -19,6 +19,7 @@ mod leaves;
 mod measures;
 mod mms;
 mod places;
+mod process;
 mod reports;
 mod services;
 mod streams;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{crossing, duration_of, texts_of, unknown};
+use super::{crossing, duration_of, process, texts_of, unknown};
 use crate::rules::book::{Department, Layer, Service, Severity};
 use crate::rules::calendar::Calendar;
 use crate::rules::duration::{DAY_MS, HOUR_MS, MINUTE_MS, parse_clock};
@@ -125,6 +125,7 @@ pub(super) fn read(
     if let Some(calendar) = node.get("calendar") {
         policy.calendar = read_calendar(calendar, context.zone.clone(), problems);
     }
+    policy.process = process::read(items(node, "process"), &context.kqis, problems);
     for item in items(node, "absences") {
         policy
             .absences
@@ -187,6 +188,7 @@ fn defaults(context: &Context<'_>) -> TriggerPolicy {
         },
         keyness: BTreeMap::new(),
         calendar: Calendar::always(context.zone.clone()),
+        process: Vec::new(),
         absences: Vec::new(),
     }
 }

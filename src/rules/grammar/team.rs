@@ -125,9 +125,67 @@ pub(super) static TRIGGERS: Record = Record {
             "Who is away when: the next contact of the role stands in.",
         ),
         may(
+            "process",
+            Shape::List(&Shape::Record(&PROCESS)),
+            "KQIs of the process itself: hand-overs, and time in each state.",
+        ),
+        may(
             "provenance",
             PROVENANCE_LIST,
             "Where these numbers come from.",
+        ),
+    ],
+};
+
+/// States that a stay can be measured in, and what is measured otherwise.
+pub(super) const MEASURES: &[&str] = &[
+    "hops",
+    "resolution",
+    "detected",
+    "classified",
+    "analysed",
+    "reviewed",
+    "dispatched",
+    "accepted",
+    "in_progress",
+    "mended",
+    "not_optimised",
+    "feedback_given",
+    "effect_measured",
+    "reopened",
+];
+
+static PROCESS: Record = Record {
+    name: "process_kqi",
+    doc: "A KQI of the process itself: a mean over what ended within its window, by the journal's clock.",
+    fields: &[
+        must("id", Shape::Id, "Identifier."),
+        must("name", NAME, "Display name."),
+        must(
+            "measure",
+            Shape::Word(MEASURES),
+            "`hops` (hand-overs of a trigger that ended), `resolution` (hours from opening to closing), or a state: hours in it.",
+        ),
+        may(
+            "by",
+            Shape::Word(&["department", "all"]),
+            "A value for each department, or one for all; department unless given.",
+        ),
+        must("window", Shape::Duration, "How far back it looks."),
+        must(
+            "anchors",
+            Shape::Numbers(5),
+            "Values that score 5, 4, 3, 2 and 1; the one in the middle is the limit.",
+        ),
+        may(
+            "min_samples",
+            Shape::Natural,
+            "With fewer there is no verdict; 5 unless given.",
+        ),
+        may(
+            "provenance",
+            PROVENANCE_LIST,
+            "Where its numbers come from.",
         ),
     ],
 };
@@ -342,6 +400,11 @@ mod tests {
 
     #[test]
     fn the_words_are_those_of_the_book() {
+        let states = crate::triggers::TriggerState::ALL.map(|state| state.name());
+        assert!(
+            MEASURES[2..].iter().all(|word| states.contains(word)),
+            "a word that is no state: {MEASURES:?}"
+        );
         assert_eq!(OUTLETS, Outlet::NAMES);
         let all = [
             Severity::Warning,

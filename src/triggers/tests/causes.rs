@@ -91,6 +91,29 @@ fn half_of_the_cities_are_the_province() {
 }
 
 #[test]
+fn a_province_goes_on_where_a_city_was_accepted_and_the_work_begins_anew() {
+    let mut bench = Bench::new();
+    let city = bench.fire("far", "c1", MINOR).unwrap();
+    bench.go(&city, &[TriggerState::Accepted, TriggerState::InProgress]);
+    bench.fire("far", "c2", MINOR);
+    let province = bench.fire("far", "c3", MINOR).unwrap();
+    let trigger = bench.get(&province);
+    assert_eq!(trigger.state, TriggerState::Accepted);
+    let last = trigger.history.last().unwrap();
+    let why = last.reason.as_deref().unwrap();
+    assert!(
+        why.contains(&city) && why.contains("was accepted by"),
+        "{why}"
+    );
+    // Nobody had accepted any of these.
+    let mut bench = Bench::new();
+    bench.fire("far", "c1", MINOR);
+    bench.fire("far", "c2", MINOR);
+    let province = bench.fire("far", "c3", MINOR).unwrap();
+    assert_eq!(bench.get(&province).state, TriggerState::Dispatched);
+}
+
+#[test]
 fn a_cause_that_comes_back_after_closing_refers_back() {
     let mut bench = Bench::new();
     let first = bench.fire("k", "c1", MINOR).unwrap();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::api::views::{SuggestionView, TextView, TriggerView};
 use crate::api::{iso, layer_name};
 use crate::console::course::Course;
-use crate::console::rows::crossing_chip;
+use crate::console::trigger_rows::crossing_chip;
 use crate::console::words::{
     Chip, chip, clock, limits, measured, place, service_name, severity_chip, thousands,
     trigger_chip,
@@ -21,7 +21,7 @@ const EVIDENCE_SHOWN: usize = 12;
 
 /// The page of one trigger.
 #[derive(Debug, Serialize)]
-pub(super) struct DemandPage {
+pub(super) struct TriggerPage {
     id: String,
     zh: String,
     en: String,
@@ -116,14 +116,14 @@ struct Related {
     id: String,
 }
 
-impl DemandPage {
+impl TriggerPage {
     /// The page of a trigger as of a snapshot; `is_masked` hides the numbers of subscribers in texts.
     pub(super) fn of(
         trigger: &Trigger,
         snapshot: &Snapshot,
         is_masked: bool,
         now_ms: i64,
-    ) -> DemandPage {
+    ) -> TriggerPage {
         let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
         let view = TriggerView::of(trigger, snapshot, is_masked);
         let at = |ms: i64| clock(ms, now_ms, zone);
@@ -133,10 +133,14 @@ impl DemandPage {
         let report = reports.and_then(|measured| measured.report.as_deref());
         let indicators = report.map(|report| report.indicators.as_slice());
         let effect = reports.map(|measured| effect_chip(measured.verdict));
-        DemandPage {
+        TriggerPage {
             object: joined([service, place(&trigger.group)]),
             chips: chips(trigger),
-            now: iso(now_ms, zone).chars().take(19).collect::<String>().replace('T', " "),
+            now: iso(now_ms, zone)
+                .chars()
+                .take(19)
+                .collect::<String>()
+                .replace('T', " "),
             zone: book.time_zone.clone(),
             facts: facts(trigger, &view, at),
             urgency: trigger.urgency.total,
@@ -221,7 +225,11 @@ impl IndicatorRow {
             after: found.map_or("—".to_owned(), |of| measured(Some(of.after), unit)),
             effect: found.map_or_else(ToString::to_string, |of| change(of.effect, of.relative)),
             interval: found.map_or(String::new(), |of| {
-                format!("{} … {}", change(of.low, of.relative), change(of.high, of.relative))
+                format!(
+                    "{} … {}",
+                    change(of.low, of.relative),
+                    change(of.high, of.relative)
+                )
             }),
             samples: found.map_or(String::new(), |of| {
                 let [before, after] = [of.samples_before, of.samples_after];
@@ -297,12 +305,7 @@ fn facts(trigger: &Trigger, view: &TriggerView, at: impl Fn(i64) -> String) -> V
             trigger.deadline.map_or_else(none, |of| at(of.due_ms)),
             String::new(),
         ),
-        fact(
-            "开单",
-            "opened",
-            at(trigger.opened_at_ms),
-            String::new(),
-        ),
+        fact("开单", "opened", at(trigger.opened_at_ms), String::new()),
         fact(
             "流转次数",
             "hand-overs",
@@ -349,8 +352,18 @@ fn factors(trigger: &Trigger, snapshot: &Snapshot) -> Vec<Factor> {
         weight,
     };
     vec![
-        factor("满意度影响", "impact on satisfaction", of.impact, weights.impact),
-        factor("关键性", "key-ness of the service", of.keyness, weights.keyness),
+        factor(
+            "满意度影响",
+            "impact on satisfaction",
+            of.impact,
+            weights.impact,
+        ),
+        factor(
+            "关键性",
+            "key-ness of the service",
+            of.keyness,
+            weights.keyness,
+        ),
         factor("易处理", "simplicity", of.simplicity, weights.complexity),
         factor("迫切性", "pressing", of.pressing, weights.urgency),
     ]
@@ -366,7 +379,10 @@ fn related(view: &TriggerView) -> Vec<Related> {
     };
     let into = view.absorbed_into.iter().map(one("已并入", "part of"));
     let parts = view.absorbed.iter().map(one("包含", "has taken in"));
-    let before = view.recurrence_of.iter().map(one("上一次", "came back after"));
+    let before = view
+        .recurrence_of
+        .iter()
+        .map(one("上一次", "came back after"));
     into.chain(parts).chain(before).collect()
 }
 
@@ -402,7 +418,10 @@ fn name(kqi: &str, snapshot: &Snapshot) -> (Text, String) {
 fn object(label: &str) -> String {
     let parts = label.split(';').filter_map(|part| part.split_once('='));
     let values = parts.filter(|(name, value)| *name != "service" && !value.is_empty());
-    values.map(|(_, value)| value).collect::<Vec<_>>().join(" · ")
+    values
+        .map(|(_, value)| value)
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 fn joined(parts: [String; 2]) -> String {

@@ -1,0 +1,135 @@
+//! What KQIs of the process average: hand-overs and hours of demands, each as it ended.
+//!
+//! Invariants:
+//! * at most `SAMPLES_MAX`; the oldest go first, and are counted;
+//! * what became part of a wider trigger was not resolved: its hand-overs and its time count there.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{ProcessKqi, ProcessMeasure};
+use crate::triggers::trigger::Outcome;
+use crate::triggers::{Trigger, TriggerState};
+
+/// Samples that are kept. Judgement: a thousand demands of a dozen moves; the counters of the process have all.
+pub const SAMPLES_MAX: usize = 20_000;
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+/// What ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Ended {
+    /// A trigger, with so many hand-overs and after so long, ms.
+    Trigger { hops: u32, lasted_ms: i64 },
+    /// Its time in a state, ms.
+    Stay { state: TriggerState, lasted_ms: i64 },
+}
+
+/// Something that ended, where and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sample {
+    at_ms: i64,
+    department: String,
+    ended: Ended,
+}
+
+/// Mean and number of samples by department; by the empty name where there is one value for all.
+pub type Means = BTreeMap<String, (f64, u64)>;
+
+/// Samples in the order in which they came.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Samples {
+    kept: VecDeque<Sample>,
+    gone_total: u64,
+}
+
+impl Samples {
+    /// A trigger leaves a state, or its department.
+    pub(super) fn left(&mut self, trigger: &Trigger, at_ms: i64) {
+        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+        let ended = Ended::Stay {
+            state: trigger.state,
+            lasted_ms: (at_ms - since_ms).max(0),
+        };
+        self.keep(trigger, at_ms, ended);
+    }
+
+    /// A trigger is closed.
+    pub(super) fn ended(&mut self, trigger: &Trigger, at_ms: i64) {
+        if matches!(trigger.outcome, Some(Outcome::Absorbed { .. })) {
+            return;
+        }
+        let ended = Ended::Trigger {
+            hops: trigger.hops,
+            lasted_ms: trigger.resolution_ms().unwrap_or(0).max(0),
+        };
+        self.keep(trigger, at_ms, ended);
+    }
+
+    fn keep(&mut self, trigger: &Trigger, at_ms: i64, ended: Ended) {
+        if self.kept.len() >= SAMPLES_MAX {
+            self.kept.pop_front();
+            self.gone_total += 1;
+        }
+        self.kept.push_back(Sample {
+            at_ms,
+            department: trigger.owner.department.clone(),
+            ended,
+        });
+    }
+
+    /// Forgets what no window reaches any more.
+    pub fn forget_before(&mut self, at_ms: i64) {
+        while self.kept.front().is_some_and(|sample| sample.at_ms < at_ms) {
+            self.kept.pop_front();
+        }
+    }
+
+    /// What a KQI comes to at an instant.
+    pub fn means(&self, kqi: &ProcessKqi, now_ms: i64) -> Means {
+        let since_ms = now_ms.saturating_sub(kqi.window_ms);
+        let mut sums: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
+        let newest = self.kept.iter().rev();
+        for sample in newest.take_while(|sample| sample.at_ms > since_ms) {
+            let value = match (&kqi.measure, sample.ended) {
+                (ProcessMeasure::Hops, Ended::Trigger { hops, .. }) => f64::from(hops),
+                (ProcessMeasure::Resolution, Ended::Trigger { lasted_ms, .. }) => {
+                    lasted_ms as f64 / HOUR_MS
+                }
+                (ProcessMeasure::Stay(name), Ended::Stay { state, lasted_ms })
+                    if name == state.name() =>
+                {
+                    lasted_ms as f64 / HOUR_MS
+                }
+                _ => continue,
+            };
+            let whose = match kqi.by_department {
+                true => sample.department.as_str(),
+                false => "",
+            };
+            let (sum, count) = sums.entry(whose).or_default();
+            *sum += value;
+            *count += 1;
+        }
+        let means = sums
+            .into_iter()
+            .map(|(whose, (sum, count))| (whose.to_owned(), (sum / count as f64, count)));
+        means.collect()
+    }
+
+    /// Samples that are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Samples that went because there were too many.
+    pub fn gone_total(&self) -> u64 {
+        self.gone_total
+    }
+}
