@@ -13,7 +13,7 @@ use crate::engine::instance::unit_text;
 use crate::engine::step::{Effect, Engine};
 use crate::engine::values::worse;
 use crate::links::ACKNOWLEDGE;
-use crate::rules::{Contact, Desk, Interval, RuleBook, Text};
+use crate::rules::{Aggregate, Contact, Desk, Interval, RuleBook, Text};
 use crate::triggers::{
     Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
     Wanted, Worked,
@@ -362,22 +362,32 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
     acts
 }
 
-/// A mail about an effect shows the KQI that decided it, which need not be the one that opened the trigger.
+/// A mail about an effect shows the KQI that decided it, which need not be the one that opened the trigger. Where facts
+/// were counted to measure a rate, numbers of facts are shown, and they have no limit.
 fn show_deciding(alert: &mut Alert, trigger: &Trigger, book: &RuleBook) {
     let report = trigger.measured.as_ref();
     let report = report.and_then(|measured| measured.report.as_ref());
     let deciding = report.and_then(|report| report.deciding());
-    let Some(deciding) = deciding.filter(|of| of.kqi != trigger.kqi) else {
+    let Some(deciding) = deciding else {
         return;
     };
     let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == deciding.kqi) else {
         return;
     };
+    let is_counted_for = deciding.is_count && kqi.aggregate != Aggregate::Count;
+    if kqi.id == trigger.kqi && !is_counted_for {
+        return;
+    }
     alert.kqi = Some(kqi.id.clone());
     alert.name = kqi.name.clone();
-    alert.unit = unit_text(&kqi.unit);
-    (alert.limit_min, alert.limit_max) = (kqi.interval.min, kqi.interval.max);
     (alert.worst_value, alert.score) = (None, None);
+    if is_counted_for {
+        alert.unit = String::new();
+        (alert.limit_min, alert.limit_max) = (None, None);
+    } else {
+        alert.unit = unit_text(&kqi.unit);
+        (alert.limit_min, alert.limit_max) = (kqi.interval.min, kqi.interval.max);
+    }
 }
 
 /// The alert that a demand's mail shows: what opened the trigger, as of its newest window.

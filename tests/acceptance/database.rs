@@ -1,5 +1,5 @@
 //! Where the histories of these tests are: SQLite in each engine's folder, or, where `CHRYSALIS_TEST_POSTGRES` names
-//! a server (`tests/history/acceptance.sh`), a PostgreSQL database for each engine.
+//! a server (`tests/history/both.sh`), a PostgreSQL database for each engine.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The acceptance tests with the history on a real PostgreSQL: one server for all of them, on loopback, in a folder
+# Tests that run the engine, with the history on a real PostgreSQL: one server for all of them, on loopback, in a folder
 # that goes with it; each engine gets a database of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,5 +19,12 @@ trap 'as_owner pg_ctl -s -m immediate -D "$folder/data" stop || true; rm -rf "$f
 as_owner initdb --auth=trust --username=chrysalis --encoding=UTF8 --no-sync -D "$folder/data" >/dev/null
 as_owner pg_ctl -w -s -l "$folder/log" -D "$folder/data" start \
   -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off"
-CHRYSALIS_TEST_POSTGRES="postgres://chrysalis@127.0.0.1:$port" \
-  cargo test --locked --workspace --test acceptance "$@"
+export CHRYSALIS_TEST_POSTGRES="postgres://chrysalis@127.0.0.1:$port"
+# Every test that runs the engine with a history: the program is the same, so a name filter fits both forms.
+cargo test --locked --workspace --test acceptance "$@"
+for test in checkpoints clock connections stop; do
+  cargo test --locked --workspace --test "$test" "$@"
+done
+# kill -9 while the history is written: a few kills, the long form is `./check crash`'s.
+CRASH_KILLS=${CRASH_KILLS:-9} cargo test --locked --workspace --test crash \
+  nothing_acknowledged_is_lost_and_nothing_is_counted_twice
