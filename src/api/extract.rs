@@ -12,7 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::router::COMMAND_BYTES_MAX;
 
 /// What stands in a path in place of its braces.
-pub(super) struct ApiPath<T>(pub(super) T);
+pub(crate) struct ApiPath<T>(pub(crate) T);
 
 /// A query string. A parameter that the documents do not have is refused: a misspelt filter that was
 /// ignored would answer another question than the one asked.

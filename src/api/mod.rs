@@ -28,6 +28,7 @@ pub(crate) use clock::{ago, iso};
 pub use current::{Current, GroupNow, KqiNow, WindowNow};
 pub use deliveries::Deliveries;
 pub(crate) use error::ApiError;
+pub(crate) use extract::ApiPath;
 pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
 pub use router::{Inlet, open, router};
 pub(crate) use router::{Server, now_ms};

@@ -14,13 +14,13 @@ mod words;
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
 
 pub(crate) use action::{ActionPage, Asked, Nothing};
 
-use crate::api::{ApiError, Caller, Role, Server, now_ms};
+use crate::api::{ApiError, ApiPath, Caller, Role, Server, now_ms};
 use crate::console::rows::PageView;
 use crate::console::trigger_page::TriggerPage;
 
@@ -68,7 +68,7 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Result<impl IntoR
 pub(crate) async fn trigger(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let snapshot = server.snapshot();
     let found = snapshot
