@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod convert;
+pub(crate) mod departments;
 pub(crate) mod generate;
 pub(crate) mod replay;
 pub(crate) mod run;

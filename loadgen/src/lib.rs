@@ -31,12 +31,14 @@ mod write;
 
 pub mod convert;
 
+mod departments;
 mod detect;
 mod report;
 mod send;
 mod source;
 mod watch;
 
+pub use departments::{Departments, Shift, StepTaken};
 pub use detect::{Detection, Finding, FindingVerdict, SeenAlert, judge, read_alerts};
 pub use generate::{Delivery, GenerateOptions, GeneratedEvent, Generator, Size, nominal_events};
 pub use places::HUNAN;

@@ -28,6 +28,8 @@ enum Command {
     Run(commands::run::Arguments),
     /// Send a file of events to a target.
     Replay(commands::replay::Arguments),
+    /// Play the departments: accept the target's open triggers, work on them, and mend what fires no more.
+    Departments(commands::departments::Arguments),
     /// Turn tables of real data, receipts and logs into events.
     #[command(subcommand)]
     Convert(commands::convert::Arguments),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
+        Command::Departments(arguments) => commands::departments::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),
     };
     match result {

@@ -1,7 +1,6 @@
-//! Plays the departments: takes triggers, works on them, and finishes them, at moments of the story's own time.
+//! When the departments of a story work; loadgen plays them, over the same API that people use.
 
-use anyhow::Context;
-use serde_json::json;
+use loadgen::{Departments, Shift};
 
 use crate::engine::Snapshot;
 
@@ -19,31 +18,32 @@ pub(super) enum Repair {
     },
 }
 
-/// The departments.
-pub(super) struct Departments {
-    client: reqwest::Client,
-    url: String,
+/// The departments in a story.
+pub(super) struct Cast {
+    departments: Departments,
     repair: Repair,
     start_ms: i64,
     /// Triggers up to this one are of an earlier story.
     since: Option<String>,
 }
 
-impl Departments {
+impl Cast {
     /// Lets them act through the API at `url`, on what opens from now on.
+    ///
+    /// # Errors
+    /// There is no HTTP client.
     pub(super) fn play(
         url: &str,
         repair: Repair,
         start_ms: i64,
         snapshot: &Snapshot,
-    ) -> Departments {
-        Departments {
-            client: reqwest::Client::new(),
-            url: url.to_owned(),
+    ) -> anyhow::Result<Cast> {
+        Ok(Cast {
+            departments: Departments::at(url, None)?,
             repair,
             start_ms,
             since: snapshot.triggers.last().map(|trigger| trigger.id.clone()),
-        }
+        })
     }
 
     /// Identifiers of the triggers of this story, oldest first, with how they stand.
@@ -63,48 +63,25 @@ impl Departments {
         })
     }
 
-    /// Each department takes the step that is its turn at an hour of the story, one after the other.
+    /// Each department takes the step that is its turn at a moment of the story, one after the other.
     ///
     /// # Errors
     /// A step was refused.
-    pub(super) async fn act(&self, snapshot: &Snapshot, clock_ms: i64) -> anyhow::Result<()> {
-        let (begins, ends) = match self.repair {
-            Repair::WhenQuiet => (true, None),
+    pub(super) async fn act(&self, clock_ms: i64) -> anyhow::Result<()> {
+        let shift = match self.repair {
+            Repair::WhenQuiet => Shift {
+                begins: true,
+                is_done: None,
+            },
             Repair::At { from_h, to_h } => {
                 let hours = (clock_ms - self.start_ms) / 3_600_000;
-                (hours >= from_h, Some(hours >= to_h))
+                Shift {
+                    begins: hours >= from_h,
+                    is_done: Some(hours >= to_h),
+                }
             }
         };
-        let ids: Vec<&str> = self.of_story(snapshot).map(|(id, ..)| id).collect();
-        for trigger in snapshot.triggers.iter() {
-            if !ids.contains(&trigger.id.as_str()) {
-                continue;
-            }
-            let is_over = ends.unwrap_or(!trigger.alert_firing);
-            let step = match trigger.state.name() {
-                "analysed" if trigger.review_required => ("reviewed", "同意"),
-                "dispatched" => ("accepted", "已受理"),
-                "accepted" if begins => ("in_progress", "处理中"),
-                "in_progress" if is_over => ("mended", "已按知识库措施处理"),
-                _ => continue,
-            };
-            let (to, reason) = step;
-            let knowledge = &snapshot.plan.book.knowledge;
-            let known = knowledge
-                .iter()
-                .find(|entry| entry.id == trigger.cause.cause);
-            let remedy = known.and_then(|entry| entry.remedies.first());
-            let mut body =
-                json!({ "to": to, "reason": reason, "actor": trigger.owner.person.name });
-            if let Some(remedy) = remedy.filter(|_| to == "mended") {
-                body["remedy"] = json!(remedy.id);
-            }
-            let address = format!("{}/v1/triggers/{}/moves", self.url, trigger.id);
-            let answer = self.client.post(&address).json(&body).send().await;
-            answer
-                .and_then(reqwest::Response::error_for_status)
-                .with_context(|| format!("trigger {} did not become {to}", trigger.id))?;
-        }
+        self.departments.act(shift, self.since.as_deref()).await?;
         Ok(())
     }
 }

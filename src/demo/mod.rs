@@ -16,9 +16,10 @@ use loadgen::{GenerateOptions, Generator, Scenario, Size};
 
 use crate::app::{App, RuleSource};
 use crate::config::{Config, JournalSettings, ServerSettings};
+use crate::notify::MailConfig;
 use crate::time::now_ms;
 
-use cast::{Departments, Repair};
+use cast::{Cast, Repair};
 use stage::{Stage, Taken};
 pub use tale::{StoryResult, Tale};
 
@@ -30,6 +31,9 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// Length of an epoch, ms: a story waits one out at every slice.
 const EPOCH_MS: u64 = 20;
+
+/// Mails to one reader in a minute: days are told in it, and each mail should be there to be looked at.
+const MAILS_MAX: u32 = 1_000;
 
 /// How to run the demonstration.
 #[derive(Clone, Debug)]
@@ -115,6 +119,10 @@ pub async fn run(
             epoch_interval_ms: EPOCH_MS,
             ..JournalSettings::default()
         },
+        mail: MailConfig {
+            per_recipient_minute_max: MAILS_MAX,
+            ..MailConfig::default()
+        },
         ..Config::default()
     };
     let app = App::start(config, RuleSource::find(None)).await?;
@@ -179,7 +187,7 @@ async fn tell(
     };
     let generator = Generator::new(&scenario, generate);
     let snapshot = app.snapshot.load_full();
-    let departments = Departments::play(url, story.repair, start_ms, &snapshot);
+    let departments = Cast::play(url, story.repair, start_ms, &snapshot)?;
     let tale = Tale::listen(app.effects(), snapshot.plan.zone.clone(), say.clone());
     let stage = Stage {
         url,

@@ -11,7 +11,7 @@ use loadgen::{GeneratedEvent, Generator};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::demo::cast::Departments;
+use crate::demo::cast::Cast;
 use crate::engine::Snapshot;
 
 /// Pause between two looks at the engine.
@@ -23,7 +23,7 @@ const DECIDED_WAIT_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Stage<'a> {
     pub(super) url: &'a str,
     pub(super) snapshot: &'a ArcSwap<Snapshot>,
-    pub(super) departments: &'a Departments,
+    pub(super) departments: &'a Cast,
     /// Length of a slice, ms of the story's time.
     pub(super) slice_ms: i64,
     /// Least time that a slice takes on the wall, so that people, and what scrapes, can follow.
@@ -127,8 +127,7 @@ impl Stage<'_> {
             taken.accepted += answer.accepted;
             taken.refused += answer.refused.len() as u64;
             self.decided(newest_ms).await?;
-            let snapshot = self.snapshot.load_full();
-            self.departments.act(&snapshot, end_ms).await?;
+            self.departments.act(end_ms).await?;
             tokio::time::sleep_until(began + self.slice_pause).await;
         }
         Ok(taken)

@@ -95,7 +95,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         "golden",
         &["alerting", "dataflow", "engine", "event", "rules"],
     ),
-    ("demo", &["alerting", "app", "config", "engine", "time"]),
+    (
+        "demo",
+        &["alerting", "app", "config", "engine", "notify", "time"],
+    ),
     // `app` wires all of them.
 ];
 
