@@ -50,12 +50,9 @@ fn is_red(kqi: &Kqi, probes: i64, lost: i64) -> bool {
         Some(_) => probes - lost,
         None => lost,
     };
-    let value = kqi.unit.in_unit(counted as f64 / probes as f64);
+    let value = kqi.in_unit(counted as f64 / probes as f64);
     let (_, verdict) = judge(kqi, probes as u64, Some(value));
-    matches!(
-        verdict,
-        Verdict::AbnormalMinor | Verdict::AbnormalMajor | Verdict::AbnormalCritical
-    )
+    matches!(verdict, Verdict::Abnormal(_))
 }
 
 /// How many of a window's probes must be lost for it to be red.
