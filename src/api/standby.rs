@@ -53,7 +53,9 @@ async fn answer(State(waiting): State<Arc<Waiting>>, request: Request) -> Respon
         .into_response(),
         "/metrics" => match waiting.metrics.standby_page() {
             Ok(page) => ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], page).into_response(),
-            Err(error) => ApiError::internal(format!("cannot make the page: {error}")).into_response(),
+            Err(error) => {
+                ApiError::internal(format!("cannot make the page: {error}")).into_response()
+            }
         },
         _ => {
             let words = "this process stands by for the one that holds the data folder: ask that one, or ask again";

@@ -34,7 +34,9 @@ pub(super) fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
         let entries = std::fs::read_dir(data.join(folder));
         // A process that waits for the folder makes the lock before anything else is there.
         let is_lock = |entry: &std::fs::DirEntry| Lock::is_file(&entry.file_name());
-        entries.map_or(true, |entries| entries.flatten().all(|entry| is_lock(&entry)))
+        entries.map_or(true, |entries| {
+            entries.flatten().all(|entry| is_lock(&entry))
+        })
     };
     let others = [Ledger::FILE, History::FILE];
     let Some(other) = others.into_iter().find(|name| data.join(name).exists()) else {

@@ -102,7 +102,13 @@ pub(super) fn journal_of(config: &Config) -> PathBuf {
 fn answer(config: &Config, listener: &TcpListener) -> anyhow::Result<watch::Sender<bool>> {
     let metrics = Arc::new(Metrics::new()?);
     let router = standby(access_of(config)?, Arc::clone(&metrics));
-    let listening = Listening::new(listener.try_clone()?, router, config, Arc::default(), metrics)?;
+    let listening = Listening::new(
+        listener.try_clone()?,
+        router,
+        config,
+        Arc::default(),
+        metrics,
+    )?;
     let (stop, stopping) = watch::channel(false);
     tokio::spawn(listening.serve(stopping));
     Ok(stop)

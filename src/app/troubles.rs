@@ -184,7 +184,10 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
 fn peer_of(state: &ServerState, trouble: Trouble) -> Option<String> {
     let is_of_people = trouble == Trouble::AccessRefused;
     let most = || state.metrics.refused_now().most;
-    is_of_people.then(most).flatten().map(|peer| peer.to_string())
+    is_of_people
+        .then(most)
+        .flatten()
+        .map(|peer| peer.to_string())
 }
 
 fn fires(snapshot: &Snapshot, trouble: Trouble) -> bool {

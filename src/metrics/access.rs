@@ -94,7 +94,10 @@ impl Counts {
     }
 
     fn minute(&self) -> u64 {
-        let counts = self.seconds.iter().flat_map(|second| second.counts.values());
+        let counts = self
+            .seconds
+            .iter()
+            .flat_map(|second| second.counts.values());
         counts.sum()
     }
 }

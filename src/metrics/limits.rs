@@ -119,9 +119,11 @@ pub(super) fn limits(
             history.bytes,
             history.forgotten,
         )])
-        .chain(metrics.csv_sink_counts().map(|counts| {
-            Row::stock("csv_sink.bytes_max", counts.bytes, counts.forgotten)
-        }));
+        .chain(
+            metrics
+                .csv_sink_counts()
+                .map(|counts| Row::stock("csv_sink.bytes_max", counts.bytes, counts.forgotten)),
+        );
     for row in rows {
         if let Some(is) = row.held {
             held.add([row.name], is as f64);

@@ -8,7 +8,8 @@ use crate::engine::Snapshot;
 use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
-    Metrics, checkpoint, crossing, csv_sink, engine, health, history, journal, kqi, limits, notify, reports,
+    Metrics, checkpoint, crossing, csv_sink, engine, health, history, journal, kqi, limits, notify,
+    reports,
 };
 
 /// What a page is made of.

@@ -94,10 +94,7 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
         1e-9,
     );
     // Nobody is served by the newspaper: channels are the halls and the hotline (C12).
-    assert_eq!(
-        engine.get("/v1/boards/channels").await["lines"],
-        json!([])
-    );
+    assert_eq!(engine.get("/v1/boards/channels").await["lines"], json!([]));
     let page = json!({"type": "dial_test", "service": "web_hall", "city": "长沙", "step": "page", "ok": true, "latency_ms": 2_000});
     let from = MONDAY + 12 * HOUR;
     let mut pages = series(from, 10 * SECOND, 60, &page);
@@ -105,7 +102,11 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
     engine.tell(&pages).await;
     let is_there = |board: &Value| board["lines"][0]["name"] == "web_hall";
     let channels = engine.until("/v1/boards/channels", is_there).await;
-    assert_eq!(channels["lines"].as_array().unwrap().len(), 1, "{channels:#}");
+    assert_eq!(
+        channels["lines"].as_array().unwrap().len(),
+        1,
+        "{channels:#}"
+    );
     // A service that nobody measured is neither good nor bad.
     let quiet = engine.get("/v1/health/crbt").await;
     assert_eq!(

@@ -288,10 +288,7 @@ async fn x4_who_is_refused_again_and_again_is_alerted_with_the_address() {
     }
     assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!(told[0]["group"]["peer"], "127.0.0.1");
-    assert_eq!(
-        told[0]["group"]["limit"],
-        "http.access_refused_minute_max"
-    );
+    assert_eq!(told[0]["group"]["limit"], "http.access_refused_minute_max");
     engine.mails("127.0.0.1", 1).await;
     engine.stop().await;
 }

@@ -16,7 +16,7 @@ use crate::rng::Rng;
 
 const OBJECTS: i64 = 14;
 /// Days that each object lives.
-const DAYS: i64 = 300;
+const DAYS: i64 = 600;
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
 /// False alerts a day that the NOC may get by one KQI, all objects together.
@@ -80,7 +80,7 @@ fn by_chance(kqi: &Kqi, rule: &AlertRule, usual: f64, rng: &mut Rng) -> u64 {
         lost.push(at_ms);
     }
     let (mut from, mut to) = (0, 0);
-    let (mut red_since, mut firing_until, mut alerts) = (None, None, 0);
+    let (mut red_since, mut last_red, mut is_firing, mut alerts) = (None, i64::MIN / 2, false, 0);
     let mut end_ms = kqi.window.size_ms;
     while end_ms <= DAYS * DAY_MS {
         while lost.get(to).is_some_and(|at| *at < end_ms) {
@@ -94,14 +94,14 @@ fn by_chance(kqi: &Kqi, rule: &AlertRule, usual: f64, rng: &mut Rng) -> u64 {
         }
         if (to - from) as i64 >= enough {
             let since = *red_since.get_or_insert(end_ms);
-            let goes_on =
-                firing_until.is_some_and(|until| end_ms - until <= rule.keep_firing_for_ms);
-            if end_ms - since >= rule.for_ms || goes_on {
-                alerts += u64::from(!goes_on);
-                firing_until = Some(end_ms);
+            if !is_firing && end_ms - since >= rule.for_ms {
+                is_firing = true;
+                alerts += 1;
             }
+            last_red = end_ms;
         } else {
             red_since = None;
+            is_firing &= end_ms - last_red < rule.keep_firing_for_ms;
         }
         end_ms += kqi.window.hop_ms;
     }
