@@ -5,6 +5,7 @@
 
 mod access;
 mod bounds;
+mod csv_sink;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::probes::ProbeConfig;
 use crate::rules::did_you_mean;
 
 pub use access::{AccessSettings, TokenSettings};
+pub use csv_sink::CsvSinkSettings;
 pub use server::ServerSettings;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -57,6 +59,8 @@ pub struct Config {
     /// Other systems that are told over HTTP.
     #[serde(skip_serializing)]
     pub webhooks: Vec<HookConfig>,
+    /// Transitions of alerts as CSV files; none unless it is given.
+    pub csv_sink: Option<CsvSinkSettings>,
     /// Exporters of Prometheus' blackbox probes that are asked, as dial tests.
     #[serde(skip_serializing)]
     pub blackbox: Vec<ProbeConfig>,
@@ -275,6 +279,7 @@ impl Default for Config {
             server: ServerSettings::default(),
             mail: MailConfig::default(),
             webhooks: Vec::new(),
+            csv_sink: None,
             blackbox: Vec::new(),
             history: HistorySettings::default(),
             limits: LimitSettings::default(),

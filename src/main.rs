@@ -70,6 +70,9 @@ enum Command {
         /// Begin a new ledger of mails in place of one that is lost, older or damaged, which is set aside.
         #[arg(long, value_enum)]
         new_ledger: Option<NewLedgerArgument>,
+        /// Wait while another process has the data folder, and take over when it ends, however that comes.
+        #[arg(long, conflicts_with_all = ["replay_everything", "new_ledger"])]
+        standby: bool,
     },
     /// Copy everything that a start needs; the engine may run meanwhile.
     Backup {
@@ -151,6 +154,7 @@ fn main() -> ExitCode {
             workers,
             replay_everything,
             new_ledger,
+            standby,
         } => serve::serve(serve::ServeArguments {
             config,
             data,
@@ -159,6 +163,7 @@ fn main() -> ExitCode {
             workers: workers.map(usize::from),
             replay_everything,
             new_ledger: new_ledger.map(NewLedgerArgument::meaning),
+            standby,
         }),
         Command::Demo {
             listen,

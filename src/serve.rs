@@ -6,13 +6,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use chrysalis::api::{Lifecycle, ReloadProblems};
-use chrysalis::app::{App, RuleSource};
+use chrysalis::app::{App, Place, RuleSource, first_plan};
 use chrysalis::config::{Config, NewLedger};
 use chrysalis::demo::{self, DemoOptions};
 use chrysalis::supervisor::Supervisor;
@@ -26,6 +27,7 @@ pub(crate) struct ServeArguments {
     pub(crate) workers: Option<usize>,
     pub(crate) replay_everything: bool,
     pub(crate) new_ledger: Option<NewLedger>,
+    pub(crate) standby: bool,
 }
 
 /// `chrysalis serve`.
@@ -43,7 +45,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     config.replay_everything = arguments.replay_everything;
     config.new_ledger = arguments.new_ledger;
     let runtime = runtime()?;
-    let ended = runtime.block_on(run(config));
+    let ended = runtime.block_on(run(config, arguments.standby));
     // Everything of ours has ended; what still runs are questions of clients that will not be told.
     runtime.shutdown_timeout(Duration::from_millis(500));
     ended
@@ -76,14 +78,15 @@ pub(crate) fn demo(
     })
 }
 
-async fn run(config: Config) -> anyhow::Result<ExitCode> {
+async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     let rules = RuleSource::find(config.rules.as_deref());
     let supervisor = Supervisor::find().context("the supervisor cannot be reached")?;
+    let supervisor = Arc::new(supervisor);
     let mut hang_up = signal(SignalKind::hangup())?;
     let stop = stop_signal()?;
     tokio::pin!(stop);
     // On a thread of its own: opening a large journal takes a while, and a stop must be heard.
-    let starting = tokio::spawn(App::start(config, rules));
+    let starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
     let app = tokio::select! {
         () = &mut stop => {
             tracing::info!("stopped before the start was over");
@@ -117,6 +120,38 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         (Some(reason), Err(why)) => Err(why.context(reason)),
         (Some(reason), Ok(())) => Err(anyhow!(reason)),
         (None, stopped) => stopped.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Starts the engine at once, or, where a supervisor is given, as soon as the data folder is free.
+async fn start(
+    config: Config,
+    rules: RuleSource,
+    waiting: Option<Arc<Supervisor>>,
+) -> anyhow::Result<App> {
+    let Some(supervisor) = waiting else {
+        return App::start(config, rules).await;
+    };
+    // Now and not at the take-over: what is wrong with them must be mended while somebody else serves.
+    let first_plan = first_plan(&rules)?;
+    // A supervisor that waited for more would hold up everything that comes after a standby. What is watched from
+    // now on is only that the process lives; the engine is, from its first epoch on.
+    supervisor.ready();
+    supervisor.status("standby");
+    tracing::info!(data = %config.data.display(), "standing by for the data folder");
+    let every = supervisor.alive_every().unwrap_or(LOOK_EVERY);
+    let taking = async {
+        let place = Place::wait_for(&config).await?;
+        tracing::info!("the data folder is free: taking over");
+        supervisor.status("taking over");
+        App::start_in(place, config.clone(), rules, first_plan).await
+    };
+    tokio::pin!(taking);
+    loop {
+        tokio::select! {
+            started = &mut taking => return started,
+            () = tokio::time::sleep(every.min(LOOK_EVERY)) => supervisor.alive(),
+        }
     }
 }
 

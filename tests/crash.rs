@@ -1,5 +1,5 @@
 //! Kill -9 in the middle of ingest and of starts, again and again: every acknowledged event is counted once, and no
-//! mail exists twice; at a real mail server (feature `real-parts`) every mail that was decided has arrived.
+//! mail exists twice; another process that stands by takes over (`crash/standby.rs`); at a real mail server (feature `real-parts`) every mail that was decided has arrived.
 //!
 //! `CRASH_KILLS=200 ./check crash` is the long form: so many kills, shared out to 1, 2 and 4 workers.
 
@@ -13,6 +13,8 @@
     reason = "a test may fail loudly, and says what it did"
 )]
 
+#[path = "crash/decided.rs"]
+mod decided;
 #[path = "crash/server.rs"]
 mod server;
 #[cfg(feature = "real-parts")]
@@ -21,6 +23,8 @@ mod servers;
 #[cfg(feature = "real-parts")]
 #[path = "crash/smtp.rs"]
 mod smtp;
+#[path = "crash/standby.rs"]
+mod standby;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

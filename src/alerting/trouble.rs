@@ -1,4 +1,5 @@
-//! What can go wrong with the engine itself so that somebody must look: room that is used up.
+//! What can go wrong with the engine itself so that somebody must look: room that is used up, and people who are sent
+//! away again and again.
 //!
 //! It is seen outside of the pure core, told to it by a journaled command, and alerted like anything else.
 
@@ -29,11 +30,13 @@ pub enum Trouble {
     CheckpointFails,
     /// New sources are not told apart, for there is no room for them.
     SourcesFull,
+    /// Many requests were refused for want of rights.
+    AccessRefused,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 9] = [
+    pub const ALL: [Trouble; 10] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -43,6 +46,7 @@ impl Trouble {
         Trouble::HistoryShort,
         Trouble::CheckpointFails,
         Trouble::SourcesFull,
+        Trouble::AccessRefused,
     ];
 
     /// The name of its alert.
@@ -57,6 +61,7 @@ impl Trouble {
             Trouble::HistoryShort => "history_short",
             Trouble::CheckpointFails => "checkpoint_fails",
             Trouble::SourcesFull => "sources_full",
+            Trouble::AccessRefused => "access_refused",
         }
     }
 
@@ -79,6 +84,7 @@ impl Trouble {
             Trouble::HistoryShort => "history.bytes_max",
             Trouble::CheckpointFails => "checkpoint.interval_ms",
             Trouble::SourcesFull => "fixed.sources",
+            Trouble::AccessRefused => "http.access_refused_minute_max",
         }
     }
 
@@ -114,6 +120,7 @@ impl Trouble {
             Trouble::HistoryShort => ("历史记录不完整", "The history is short of rows"),
             Trouble::CheckpointFails => ("检查点写入失败", "Checkpoints cannot be written"),
             Trouble::SourcesFull => ("数据源数量已满", "Too many sources"),
+            Trouble::AccessRefused => ("访问屡次被拒", "Access refused again and again"),
         };
         text(zh, en)
     }
@@ -156,6 +163,10 @@ impl Trouble {
             Trouble::SourcesFull => (
                 "区分的数据源达到上限：新名称合并为所属流的无名数据源，无法单独发现其中断。请检查是否有人不断更换 source 名称。",
                 "As many sources are told apart as may be: new ones count as their stream's unnamed one, and none of them is missed when it falls silent. Look for somebody who changes the name of its source all the time.",
+            ),
+            Trouble::AccessRefused => (
+                "一分钟内被拒绝的请求（401、403：无令牌、令牌无效、权限不足、链接伪造）超过上限。peer 是其中最多的来源地址；每一次都在引擎日志中（access refused）。可能是令牌过期的采集程序，也可能有人在试探。",
+                "More requests than the limit were refused within a minute (401, 403: no token, an unknown one, no right, a forged link). peer is the address that most of them came from; the engine's log has each of them (access refused). It may be a collector with an old token, or somebody who tries.",
             ),
         };
         text(zh, en)

@@ -3,7 +3,7 @@
 //!
 //! Not here: who may use the link of a mail (`links`: the link itself says so).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -100,7 +100,7 @@ impl Access {
         self.grants.len()
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
         if self.is_open() {
             return Some(Caller::default());
         }
@@ -192,11 +192,14 @@ fn token_of(headers: &HeaderMap) -> Option<String> {
     Some(plain.split_once(':')?.1.to_owned())
 }
 
+/// The route of mails' links.
+const ACTIONS: &str = "/actions/{token}";
+
 /// The role that a route needs; none for those that anybody may ask: supervisors, and links of mails.
 pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
     let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     match path {
-        "/ready" | "/healthz" | "/actions/{token}" => None,
+        "/ready" | "/healthz" | ACTIONS => None,
         // Asked by a body, so that the number is in no log; what is answered is by the caller's roles.
         "/v1/subscribers/messages" => Some(Role::Reader),
         _ if is_read => Some(Role::Reader),
@@ -240,6 +243,10 @@ enum Refused {
     Role,
     /// The token is for some cities, and the route shows more.
     City,
+    /// The route knows more: another department's trigger, another name than the token's.
+    Department,
+    /// The link of a mail is none of ours.
+    ForgedLink,
 }
 
 impl Refused {
@@ -249,23 +256,46 @@ impl Refused {
             Refused::UnknownToken => "unknown_token",
             Refused::Role => "role",
             Refused::City => "city",
+            Refused::Department => "department",
+            Refused::ForgedLink => "forged_link",
         }
     }
 }
 
-/// Whoever was refused is in the log and in the metrics (domain fact X4).
-fn record(server: &Server, request: &Request, path: &str, caller: &str, why: Refused) {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(address)| address.ip().to_string());
-    tracing::warn!(
-        peer = peer.as_deref().unwrap_or("unknown"),
-        caller,
-        method = %request.method(),
-        path,
-        reason = why.name(),
-        "access refused"
-    );
-    server.state.metrics.access_refused(why.name());
+/// What is known of a request besides who asks.
+struct Asked {
+    peer: Option<IpAddr>,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Asked {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        Asked {
+            peer: peer.map(|ConnectInfo(address)| address.ip()),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+
+    fn path(&self) -> &str {
+        self.route.as_ref().map_or("", MatchedPath::as_str)
+    }
+
+    /// Whoever was refused is in the log and in the metrics; many within a minute are alerted (domain fact X4).
+    fn record(&self, server: &Server, caller: &str, why: Refused) {
+        let peer = self.peer.map(|peer| peer.to_string());
+        tracing::warn!(
+            peer = peer.as_deref().unwrap_or("unknown"),
+            caller,
+            method = %self.method,
+            path = self.path(),
+            reason = why.name(),
+            "access refused"
+        );
+        server.state.metrics.access_refused(why.name(), self.peer);
+    }
 }
 
 /// Lets a request on with its caller, or sends it away.
@@ -274,49 +304,62 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let path = route.as_ref().map_or("", MatchedPath::as_str);
-    let access = server.state.access.load();
-    let caller = match role_for(request.method(), path) {
-        None => Caller::default(),
-        Some(role) => {
-            let Some(caller) = access.caller(request.headers()) else {
-                let why = match request.headers().get(AUTHORIZATION) {
-                    Some(_) => Refused::UnknownToken,
-                    None => Refused::NoToken,
-                };
-                record(&server, &request, path, "", why);
-                return unauthorized();
-            };
-            if caller.is_of_cities() && !OF_CITIES.contains(&path) {
-                record(&server, &request, path, caller.name(), Refused::City);
-                let words = format!(
-                    "the token of {:?} is for some cities, and this shows more",
-                    caller.name()
-                );
-                return forbidden(words).into_response();
-            }
-            if !caller.has(role) {
-                record(&server, &request, path, caller.name(), Refused::Role);
-                let words = format!(
-                    "this needs the role {}, which the token of {:?} does not have",
-                    role.name(),
-                    caller.name()
-                );
-                return forbidden(words).into_response();
-            }
-            caller
-        }
+    let asked = Asked::of(&request);
+    let caller = match caller_of(&server, &asked, request.headers()) {
+        Ok(caller) => caller,
+        Err(refused) => return *refused,
     };
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    if response.status() == StatusCode::FORBIDDEN {
+        let why = match asked.path() {
+            ACTIONS => Refused::ForgedLink,
+            _ => Refused::Department,
+        };
+        asked.record(&server, caller.name(), why);
+    }
+    response
+}
+
+/// Who asks, if that one may; or the answer that sends him away, which is recorded.
+fn caller_of(server: &Server, asked: &Asked, headers: &HeaderMap) -> Result<Caller, Box<Response>> {
+    let path = asked.path();
+    let Some(role) = role_for(&asked.method, path) else {
+        return Ok(Caller::default());
+    };
+    let Some(caller) = server.state.access.load().caller(headers) else {
+        let why = match headers.get(AUTHORIZATION) {
+            Some(_) => Refused::UnknownToken,
+            None => Refused::NoToken,
+        };
+        asked.record(server, "", why);
+        return Err(Box::new(unauthorized()));
+    };
+    let (why, words) = if caller.is_of_cities() && !OF_CITIES.contains(&path) {
+        let words = format!(
+            "the token of {:?} is for some cities, and this shows more",
+            caller.name()
+        );
+        (Refused::City, words)
+    } else if !caller.has(role) {
+        let words = format!(
+            "this needs the role {}, which the token of {:?} does not have",
+            role.name(),
+            caller.name()
+        );
+        (Refused::Role, words)
+    } else {
+        return Ok(caller);
+    };
+    asked.record(server, caller.name(), why);
+    Err(Box::new(forbidden(words).into_response()))
 }
 
 fn forbidden(words: String) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", words)
 }
 
-fn unauthorized() -> Response {
+pub(super) fn unauthorized() -> Response {
     let words = "this needs a token: Authorization: Bearer …";
     let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", words);
     let mut response = error.into_response();

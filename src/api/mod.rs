@@ -10,6 +10,7 @@ mod answers;
 mod current;
 mod deliveries;
 mod health;
+mod standby;
 mod standing;
 mod state;
 
@@ -32,6 +33,7 @@ pub(crate) use extract::ApiPath;
 pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
 pub use router::{Inlet, open, router};
 pub(crate) use router::{Server, now_ms};
+pub use standby::standby;
 pub use standing::Standing;
 pub(crate) use standing::badness;
 pub use state::{HttpConfig, ReadAccess, Reload, ReloadProblems, ReloadReport, ServerState};

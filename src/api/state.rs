@@ -124,6 +124,9 @@ pub struct HttpConfig {
     /// Connections that one address has at once, or one IPv6 network of 64 bits; the next is told 429 and
     /// closed. A proxy on the way is one address: give it what it needs.
     pub connections_per_peer_max: usize,
+    /// Requests that may be refused for want of rights within a minute (401, 403) before the engine alerts somebody
+    /// (`access_refused`, domain fact X4).
+    pub access_refused_minute_max: u64,
     /// How long an answer may lie without 64 KiB of it being taken, ms; its connection is ended then.
     pub write_timeout_ms: u64,
     /// How long the next piece of a body of events may take, ms; a whole body has `request_timeout_ms`.
@@ -162,6 +165,9 @@ impl Default for HttpConfig {
             connections_max: 4_096,
             // Judgement: a quarter, more than any one collector or proxy keeps open.
             connections_per_peer_max: 1_024,
+            // Judgement: who mistypes a password tries a few times; a collector with an old token, or somebody who
+            // tries tokens, comes at least once in three seconds.
+            access_refused_minute_max: 20,
             write_timeout_ms: 30_000,
             body_timeout_ms: 10_000,
             // Judgement: a thousand collectors with two bodies under way each.

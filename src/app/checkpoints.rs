@@ -5,6 +5,7 @@
 //! * One is under way at a time. One that fails is counted and told, and the next is due as ever.
 //! * What a start does not need any more is cut off the journal after a checkpoint, never before.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,8 @@ struct Job {
     head: Head,
     engine: EngineState,
     dataflow: DataflowState,
+    /// What must be durable before; or why it cannot be.
+    exported: anyhow::Result<Option<File>>,
 }
 
 /// Takes what is to be written.
@@ -123,12 +126,19 @@ impl Due {
 
 impl Keeper {
     /// Hands over what belongs to a marked epoch.
-    pub(super) fn keep(&self, head: Head, engine: EngineState, dataflow: DataflowState) {
+    pub(super) fn keep(
+        &self,
+        head: Head,
+        engine: EngineState,
+        dataflow: DataflowState,
+        exported: anyhow::Result<Option<File>>,
+    ) {
         let told_upto = self.told_upto;
         let job = Job {
             head: Head { told_upto, ..head },
             engine,
             dataflow,
+            exported,
         };
         if self.jobs.send(job).is_err() {
             tracing::error!("nobody writes checkpoints any more");
@@ -172,7 +182,12 @@ impl Scribe {
             head,
             engine,
             dataflow,
+            exported,
         } = job;
+        if let Some(file) = exported? {
+            let synced = file.sync_data();
+            synced.context("the CSV sink cannot be made durable")?;
+        }
         let producers = self.submitter.producers();
         let bytes = keep(&self.folder, &head, &producers, &engine, &dataflow)?;
         // Nobody need clone what it touches any more.

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 
 use super::backup::UNFINISHED;
 use crate::config::Config;
+use crate::journal::Lock;
 use crate::store::{History, HistoryError, Ledger};
 
 /// How long a start waits for the history.
@@ -31,7 +32,11 @@ pub(super) fn refuse_unfinished(data: &Path) -> anyhow::Result<()> {
 pub(super) fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
     let is_empty = |folder: &str| {
         let entries = std::fs::read_dir(data.join(folder));
-        entries.map_or(true, |mut entries| entries.next().is_none())
+        // A process that waits for the folder makes the lock before anything else is there.
+        let is_lock = |entry: &std::fs::DirEntry| Lock::is_file(&entry.file_name());
+        entries.map_or(true, |entries| {
+            entries.flatten().all(|entry| is_lock(&entry))
+        })
     };
     let others = [Ledger::FILE, History::FILE];
     let Some(other) = others.into_iter().find(|name| data.join(name).exists()) else {

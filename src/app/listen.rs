@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::peers::Peers;
 use super::stalls::Stalls;
+use crate::config::Config;
 use crate::metrics::{EdgeLimit, Metrics};
 
 /// After a connection could not be accepted, for instance for want of file descriptors.
@@ -34,18 +35,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How connections are taken.
 pub(super) struct Listening {
-    pub(super) listener: TcpListener,
-    pub(super) router: Router,
-    pub(super) head_timeout: Duration,
-    pub(super) write_timeout: Duration,
-    pub(super) connections_max: usize,
-    pub(super) connections_per_peer_max: usize,
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
+    write_timeout: Duration,
+    connections_max: usize,
+    connections_per_peer_max: usize,
     /// Connections that are open now.
-    pub(super) connections: Arc<AtomicU64>,
-    pub(super) metrics: Arc<Metrics>,
+    connections: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
 }
 
 impl Listening {
+    /// Takes connections of `listener` under the limits of the configuration.
+    pub(super) fn new(
+        listener: std::net::TcpListener,
+        router: Router,
+        config: &Config,
+        connections: Arc<AtomicU64>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Listening> {
+        let http = &config.http;
+        Ok(Listening {
+            listener: TcpListener::from_std(listener)?,
+            router,
+            head_timeout: Duration::from_millis(http.head_timeout_ms.max(1)),
+            write_timeout: Duration::from_millis(http.write_timeout_ms.max(1)),
+            connections_max: http.connections_max,
+            connections_per_peer_max: http.connections_per_peer_max,
+            connections,
+            metrics,
+        })
+    }
+
     /// Serves until it is told to stop, and then until the requests under way are answered.
     pub(super) async fn serve(self, mut stop: watch::Receiver<bool>) {
         let mut http = http1::Builder::new();

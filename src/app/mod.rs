@@ -4,6 +4,7 @@
 mod access;
 mod backup;
 mod checkpoints;
+mod csv_sink;
 mod foreign;
 mod interpret;
 mod ledgers;
@@ -13,6 +14,7 @@ mod mails;
 mod outlet;
 mod peers;
 mod pipeline;
+mod place;
 mod recording;
 mod report_files;
 mod rulebook;
@@ -27,7 +29,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
@@ -45,10 +46,12 @@ use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
 use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::probes::Probes;
+use crate::rules::Plan;
 use crate::store::History;
 use crate::time::{begin_at, now_ms};
 
-use foreign::{history_ahead, recorded_upto, refuse_lost_journal, refuse_unfinished};
+use csv_sink::CsvSink;
+use foreign::{history_ahead, recorded_upto};
 use ledgers::Known;
 use listen::Listening;
 use outlet::Outlet;
@@ -59,6 +62,7 @@ use running::Running;
 pub use backup::{Copied, backup, restore};
 pub use checkpoints::{Beginning, begin, head_of, keep};
 pub use interpret::{Interpreter, Meaning, UnreadableBatch};
+pub use place::Place;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
@@ -95,30 +99,41 @@ impl App {
     /// # Errors
     /// Something that cannot be opened, with its name; nothing is left running.
     pub async fn start(config: Config, rules: RuleSource) -> anyhow::Result<App> {
-        let files = rules.read().map_err(rule_problems)?;
-        let first_plan = plan_of(&files, None).map_err(rule_problems)?;
-        std::fs::create_dir_all(&config.data)
-            .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+        let first_plan = first_plan(&rules)?;
+        let place = Place::take(&config).await?;
+        App::start_in(place, config, rules, first_plan).await
+    }
 
-        let listener = TcpListener::bind(&config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?;
+    /// [`App::start`] in a place that is held already, with the plan that is in force until the journal, or the
+    /// rules on disk, say another.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_in(
+        place: Place,
+        config: Config,
+        rules: RuleSource,
+        first_plan: Arc<Plan>,
+    ) -> anyhow::Result<App> {
+        let Place {
+            lock,
+            listener,
+            answering,
+        } = place;
         let address = listener.local_addr()?;
-
-        refuse_unfinished(&config.data)?;
-        refuse_lost_journal(&config.data)?;
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
             record_bytes_max: config.journal.record_bytes_max,
             memory: config.journal.memory(),
         };
-        let journal_dir = config.data.join("journal");
+        let journal_dir = place::journal_of(&config);
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
         let beginning = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
-        let (journal, recovery) = Journal::resume_on(disk, &journal_dir, settings, resume)?;
+        let (journal, recovery) =
+            Journal::resume_under(lock, disk, &journal_dir, settings, resume)?;
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
@@ -127,6 +142,9 @@ impl App {
         if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
             return Err(history_ahead(&config, upto, epochs_recovered));
         }
+        let sink = config.csv_sink.as_ref();
+        let csv_sink = CsvSink::open(sink, &config.data, epochs_recovered)?;
+        let csv_counts = csv_sink.counts();
         let told_upto = folder.told_upto()?.max(told_in_history);
         let known = Known {
             epochs: epochs_recovered,
@@ -207,6 +225,7 @@ impl App {
             answers: answers.clone(),
             recorder,
             report_files: ReportFiles::in_folder(&config.data),
+            csv_sink,
             health: health.clone(),
             metrics: metrics.clone(),
             effects: effects.clone(),
@@ -245,6 +264,9 @@ impl App {
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
+        if let Some(counts) = csv_counts {
+            metrics.set_csv_sink_source(counts);
+        }
         metrics.set_limit_sizes(config.bounds());
         let state = Arc::new(ServerState {
             submitter,
@@ -276,22 +298,15 @@ impl App {
             },
             move |probe, outcome| count.probed(probe, outcome.name()),
         );
-        let listening = Listening {
-            listener,
-            head_timeout: Duration::from_millis(config.http.head_timeout_ms.max(1)),
-            write_timeout: Duration::from_millis(config.http.write_timeout_ms.max(1)),
-            connections_max: config.http.connections_max,
-            connections_per_peer_max: config.http.connections_per_peer_max,
-            connections: state.connections.clone(),
-            metrics: state.metrics.clone(),
-            router,
-        };
+        let (open_now, metrics) = (state.connections.clone(), state.metrics.clone());
+        let listening = Listening::new(listener, router, &config, open_now, metrics)?;
         let sources = troubles::Sources {
             state: watched,
             mails: mails::counts(&notifier),
             history: recording.counts(),
         };
         tokio::spawn(troubles::watch(sources, stopping.clone()));
+        drop(answering);
         let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());
@@ -451,6 +466,15 @@ fn apply_after_replay(health: Arc<Health>, reload: Reload) {
             );
         }
     });
+}
+
+/// The plan of the rules as they are now: a start without a readable one is refused.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn first_plan(rules: &RuleSource) -> anyhow::Result<Arc<Plan>> {
+    let files = rules.read().map_err(rule_problems)?;
+    plan_of(&files, None).map_err(rule_problems)
 }
 
 fn rule_problems(error: RuleBookError) -> anyhow::Error {

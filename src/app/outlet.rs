@@ -1,12 +1,14 @@
 //! Where the engine's effects leave the pure core: notices and reports into the ledger, reports
 //! into files, answers to who asked, the rest to who listens.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
+use super::csv_sink::CsvSink;
 use super::pipeline;
 use super::recording::Recorder;
 use super::report_files::ReportFiles;
@@ -28,6 +30,7 @@ pub(super) struct Outlet {
     pub(super) answers: Arc<Answers>,
     pub(super) recorder: Recorder,
     pub(super) report_files: ReportFiles,
+    pub(super) csv_sink: CsvSink,
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
@@ -88,10 +91,12 @@ impl pipeline::Outlet for Outlet {
 
     fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
         self.recorder.take(commands, effects, snapshot);
+        self.csv_sink.take(effects, snapshot);
     }
 
-    fn mark(&mut self, epoch: u64) {
+    fn mark(&mut self, epoch: u64) -> anyhow::Result<Option<File>> {
         self.recorder.mark(epoch);
+        self.csv_sink.unsynced()
     }
 
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {

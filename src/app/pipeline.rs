@@ -4,6 +4,7 @@
 //! Order is everything here: an epoch's notices are in the ledger before the next cut is looked at,
 //! and answers and the snapshot go out only after that.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -37,8 +38,9 @@ pub(super) trait Outlet {
     fn answer(&mut self, position: u64, result: CommandResult);
     /// What was decided, for the history.
     fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot);
-    /// A checkpoint is taken as of this cut: what was decided before it will not be decided again.
-    fn mark(&mut self, epoch: u64);
+    /// A checkpoint is taken as of this cut: what was decided before it will not be decided again. Tells what must be
+    /// durable before the checkpoint is, or why it cannot be.
+    fn mark(&mut self, epoch: u64) -> anyhow::Result<Option<File>>;
     /// Everything of this cut is done.
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts);
 }
@@ -132,8 +134,8 @@ pub(super) fn act(
         outlet.record(&tag.commands, &effects, engine.snapshot());
         outlet.done(engine.snapshot(), effects, cuts.counts());
         if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
-            outlet.mark(cut.epoch);
-            keeper.keep(head, engine.state(), state);
+            let exported = outlet.mark(cut.epoch);
+            keeper.keep(head, engine.state(), state, exported);
         }
     }
 }

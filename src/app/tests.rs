@@ -188,6 +188,7 @@ async fn every_limit_of_the_configuration_has_its_series() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
     config.http.lines_max = 2;
+    config.csv_sink = Some(crate::config::CsvSinkSettings::default());
     let bounds = config.bounds();
     assert!(bounds.len() > 20, "{bounds:?}");
     let app = App::start(config, RuleSource::Shipped).await.unwrap();

@@ -1,4 +1,4 @@
-//! Watches the engine's own room, and tells the engine through the journal when it runs out: what is decided then
+//! Watches the engine's own room and who is sent away, and tells the engine through the journal when it runs out: what is decided then
 //! is decided by the journal, and the same after any crash.
 //!
 //! * Room that is measured is a trouble while it is short; what is only counted (refusals) is one from the first
@@ -114,18 +114,26 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
             if memory.said.insert(trouble, is_there) != Some(is_there) {
                 log(trouble, is_there, held);
             }
-            tell(&sources.state, trouble, is_there, held).await;
+            let peer = peer_of(&sources.state, trouble).filter(|_| is_there);
+            let command = Command::NoteTrouble {
+                trouble,
+                is_there,
+                held,
+                peer,
+            };
+            tell(&sources.state, trouble, &command).await;
         }
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 9] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
     let journal = sources.state.submitter.stats();
     let health = sources.state.health.now();
     let counts = health.counts;
     let (told_apart, _, unnamed) = snapshot.watermarks.bound();
     let written = health.checkpoint.map_or(0, |written| written.keys);
     let (mails, history) = ((sources.mails)(), (sources.history)());
+    let sent_away = sources.state.metrics.refused_now();
     let triggers = snapshot.bounds.iter();
     let triggers = triggers
         .filter(|bound| bound.name == "open_triggers_max")
@@ -165,7 +173,21 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 9] {
             refused(written, health.checkpoint_failures),
         ),
         (Trouble::SourcesFull, refused(told_apart, unnamed)),
+        (
+            Trouble::AccessRefused,
+            refused(sent_away.minute, sent_away.over_total),
+        ),
     ]
+}
+
+/// Where a trouble comes from, if it comes from outside.
+fn peer_of(state: &ServerState, trouble: Trouble) -> Option<String> {
+    let is_of_people = trouble == Trouble::AccessRefused;
+    let most = || state.metrics.refused_now().most;
+    is_of_people
+        .then(most)
+        .flatten()
+        .map(|peer| peer.to_string())
 }
 
 fn fires(snapshot: &Snapshot, trouble: Trouble) -> bool {
@@ -176,20 +198,15 @@ fn fires(snapshot: &Snapshot, trouble: Trouble) -> bool {
 fn log(trouble: Trouble, is_there: bool, held: u64) {
     let (trouble, limit) = (trouble.name(), trouble.limit());
     if is_there {
-        tracing::warn!(trouble, held, limit, "room is short: alerted");
+        tracing::warn!(trouble, held, limit, "alerted: a limit is met");
     } else {
-        tracing::info!(trouble, held, limit, "there is room again");
+        tracing::info!(trouble, held, limit, "a limit is kept again");
     }
 }
 
-async fn tell(state: &ServerState, trouble: Trouble, is_there: bool, held: u64) {
-    let command = Command::NoteTrouble {
-        trouble,
-        is_there,
-        held,
-    };
+async fn tell(state: &ServerState, trouble: Trouble, command: &Command) {
     // Plain data always has a JSON form.
-    let body = serde_json::to_vec(&command).unwrap_or_default();
+    let body = serde_json::to_vec(command).unwrap_or_default();
     let submit = Submit {
         record: Record::Command {
             at_ms: now_ms(),

@@ -62,6 +62,9 @@ pub enum Command {
         is_there: bool,
         /// How much there is of what its limit bounds.
         held: u64,
+        /// The address that most of it comes from, where it comes from outside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
     },
     /// Do something by a link of a mail, which acts once.
     ByLink {

@@ -23,7 +23,7 @@ use crate::engine::replan::Replanned;
 use crate::engine::reporting::Reporting;
 use crate::engine::silence::Silences;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::trouble::Troubles;
+use crate::engine::trouble::{Told, Troubles};
 use crate::engine::watchlist::{Object, Watchlist};
 use crate::engine::withdraw::Unsettled;
 use crate::event::Stream;
@@ -194,11 +194,16 @@ impl Engine {
                 trouble,
                 is_there,
                 held,
-            } = command.command
+                peer,
+            } = &command.command
             {
-                let noted = self
-                    .troubles
-                    .note(plan, trouble, is_there, held, cut.now_ms);
+                let told = Told {
+                    trouble: *trouble,
+                    is_there: *is_there,
+                    held: *held,
+                    peer: peer.as_deref(),
+                };
+                let noted = self.troubles.note(plan, &told, cut.now_ms);
                 own.extend(noted);
             }
         }

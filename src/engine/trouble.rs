@@ -19,17 +19,27 @@ pub(super) struct Troubles {
     episodes: BTreeMap<Trouble, u32>,
 }
 
+/// What is said of a trouble.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    pub(super) trouble: Trouble,
+    pub(super) is_there: bool,
+    /// How much there is of what its limit bounds.
+    pub(super) held: u64,
+    /// Where most of it comes from.
+    pub(super) peer: Option<&'a str>,
+}
+
 impl Troubles {
     /// Takes what was seen of a trouble; tells what changed by it.
     pub(super) fn note(
         &mut self,
         plan: &Plan,
-        trouble: Trouble,
-        is_there: bool,
-        held: u64,
+        told: &Told<'_>,
         now_ms: i64,
     ) -> Option<(Alert, Transition, NoticeReason)> {
-        if !is_there {
+        let trouble = told.trouble;
+        if !told.is_there {
             let mut alert = self.firing.remove(&trouble)?;
             alert.state = AlertState::Resolved;
             alert.resolved_at_ms = Some(now_ms);
@@ -42,8 +52,8 @@ impl Troubles {
         }
         let number = self.episodes.entry(trouble).or_insert(0);
         *number += 1;
-        let mut alert = alert(plan, trouble, *number, now_ms);
-        alert.samples = i64::try_from(held).unwrap_or(i64::MAX);
+        let mut alert = alert(plan, told, *number, now_ms);
+        alert.samples = i64::try_from(told.held).unwrap_or(i64::MAX);
         self.firing.insert(trouble, alert.clone());
         let step = transition(&alert, now_ms);
         Some((alert, step, NoticeReason::First))
@@ -55,7 +65,8 @@ impl Troubles {
     }
 }
 
-fn alert(plan: &Plan, trouble: Trouble, number: u32, now_ms: i64) -> Alert {
+fn alert(plan: &Plan, told: &Told<'_>, number: u32, now_ms: i64) -> Alert {
+    let trouble = told.trouble;
     let book = &plan.book;
     let coordinator = book.triggers.coordinator.as_ref();
     let first = book.departments.first();
@@ -63,7 +74,8 @@ fn alert(plan: &Plan, trouble: Trouble, number: u32, now_ms: i64) -> Alert {
         .map(|desk| desk.department.clone())
         .or_else(|| first.map(|department| department.id.clone()));
     let name = trouble.name();
-    let group = vec![("limit".to_owned(), trouble.limit().to_owned())];
+    let mut group = vec![("limit".to_owned(), trouble.limit().to_owned())];
+    group.extend(told.peer.map(|peer| ("peer".to_owned(), peer.to_owned())));
     let own = Alert::of_engine(
         name,
         trouble.title(),
@@ -116,6 +128,7 @@ kqis:
             trouble,
             is_there,
             held: 7,
+            peer: Some("192.0.2.7".to_owned()),
         };
         let command = JournaledCommand {
             position: epoch,
@@ -156,6 +169,8 @@ kqis:
         assert_eq!(mails(&step(&mut engine, 2, true)), []);
         let shown = engine.snapshot().alerts.clone();
         assert_eq!(Trouble::of(&shown[0]), Some(Trouble::DiskLow));
+        let label = "limit=journal.disk_free_bytes_min;peer=192.0.2.7";
+        assert_eq!(shown[0].group_label, label);
         let mut pieces = Vec::new();
         let kept = engine.state().pieces(|piece| {
             pieces.push(piece);

@@ -13,16 +13,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::cursor::TornTail;
-use super::disk::{Disk, DiskFile, DiskLock, RealDisk};
+use super::disk::{Disk, DiskFile, RealDisk};
 use super::error::{self, JournalError};
 use super::frame::{self, Frame};
+use super::lock::Lock;
 use super::producers::{Memory, Producers};
 use super::read::Reader;
 use super::record::{self, Encoded, Position, RECORD_BYTES_MAX, Record};
 use super::scan::Scan;
 use super::segment::{self, HEADER_BYTES, Tally};
-
-const LOCK_NAME: &str = "journal.lock";
 
 /// Settings of the journal.
 #[derive(Debug, Clone)]
@@ -148,7 +147,7 @@ pub struct Journal {
     failed: Option<JournalError>,
     stats: LogStats,
     // Last, so that the lock outlives the file.
-    _lock: Box<dyn DiskLock>,
+    _lock: Lock,
 }
 
 impl Journal {
@@ -184,6 +183,21 @@ impl Journal {
         config: JournalConfig,
         from: Option<Resume>,
     ) -> Result<(Self, Recovery), JournalError> {
+        let lock = Lock::take(&*disk, dir)?;
+        Self::resume_under(lock, disk, dir, config, from)
+    }
+
+    /// [`Journal::resume_on`] for who holds the lock of `dir` already.
+    ///
+    /// # Errors
+    /// As [`Journal::resume_on`], without [`JournalError::Locked`].
+    pub fn resume_under(
+        lock: Lock,
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: JournalConfig,
+        from: Option<Resume>,
+    ) -> Result<(Self, Recovery), JournalError> {
         if config.record_bytes_max > RECORD_BYTES_MAX {
             return Err(JournalError::Setting {
                 name: "record_bytes_max",
@@ -191,9 +205,6 @@ impl Journal {
                 rule: format!("at most {RECORD_BYTES_MAX}"),
             });
         }
-        disk.create_dir(dir)
-            .map_err(|e| JournalError::io("create", dir, e))?;
-        let lock = lock(&*disk, dir)?;
         let first = segment::list(&*disk, dir)?
             .first()
             .map_or(Position(0), |(first, _)| *first);
@@ -466,17 +477,3 @@ impl Journal {
 
 /// The buffer keeps this much between groups.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
-
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, JournalError> {
-    let path = dir.join(LOCK_NAME);
-    disk.lock(&path).map_err(|source| {
-        if source.kind() == std::io::ErrorKind::WouldBlock {
-            JournalError::Locked {
-                dir: dir.to_owned(),
-                lock: path,
-            }
-        } else {
-            JournalError::io("lock", &path, source)
-        }
-    })
-}

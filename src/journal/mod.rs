@@ -26,6 +26,7 @@ mod producers;
 
 mod retention;
 
+mod lock;
 mod log;
 
 mod answer;
@@ -47,6 +48,7 @@ pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs, Prepared, Replay, S
 pub use error::{Damage, JournalError};
 pub use fake_disk::FakeDisk;
 pub use lines::{Lines, LinesError};
+pub use lock::Lock;
 pub use log::{Journal, JournalConfig, LogStats, Recovery, Resume};
 pub use producers::{Memory, Newest, Producers, REMEMBERED};
 pub use read::Reader;

@@ -23,6 +23,15 @@ const SOURCES_MAX: usize = 1_000;
 /// Ended alerts that stay on the page as zeros, so that graphs fall to the ground.
 const ENDED_SHOWN_MAX: usize = 1_000;
 
+/// Which part of its life the process is in.
+pub(super) fn life(now: &str, page: &mut Vec<MetricFamily>) {
+    let mut family = Family::gauge("state", "1 for the state of the engine.", &["state"]);
+    for state in ["standby", "starting", "ready", "stopping"] {
+        family.add([state], f64::from(u8::from(state == now)));
+    }
+    family.finish(page);
+}
+
 /// Version, rule book, life cycle.
 pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     let book = &scrape.snapshot.plan.book;
@@ -33,12 +42,7 @@ pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     );
     info.add([env!("CARGO_PKG_VERSION"), &book.name, &book.version], 1.0);
     info.finish(page);
-    let mut ready = Family::gauge("state", "1 for the state of the engine.", &["state"]);
-    for state in ["starting", "ready", "stopping"] {
-        let is = scrape.health.lifecycle.name() == state;
-        ready.add([state], f64::from(u8::from(is)));
-    }
-    ready.finish(page);
+    life(scrape.health.lifecycle.name(), page);
     let percent = match scrape.health.lifecycle {
         Lifecycle::Starting { percent } => f64::from(percent),
         Lifecycle::Ready | Lifecycle::Stopping => 100.0,

@@ -12,7 +12,7 @@ use prometheus::proto::MetricFamily;
 
 use crate::event::RefusalReason;
 use crate::metrics::family::Family;
-use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape};
+use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape, access};
 
 /// What there may be of each, by the limit's name in the configuration.
 pub type LimitSizes = BTreeMap<String, u64>;
@@ -118,7 +118,12 @@ pub(super) fn limits(
             "history.bytes_max",
             history.bytes,
             history.forgotten,
-        )]);
+        )])
+        .chain(
+            metrics
+                .csv_sink_counts()
+                .map(|counts| Row::stock("csv_sink.bytes_max", counts.bytes, counts.forgotten)),
+        );
     for row in rows {
         if let Some(is) = row.held {
             held.add([row.name], is as f64);
@@ -198,6 +203,7 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let long = RefusalReason::LongText.name();
     let objects: usize = scrape.current.kqis.iter().map(|kqi| kqi.groups.len()).sum();
     let under_way = scrape.in_flight;
+    let refused = metrics.refused_now();
     vec![
         Row::of_one("http.body_bytes_max", over(EdgeLimit::BodyBytes)),
         Row::of_one("http.plain_bytes_max", over(EdgeLimit::PlainBytes)),
@@ -231,6 +237,7 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
             over(EdgeLimit::ConnectionsPerPeer),
         ),
         Row::of_one("http.write_timeout_ms", over(EdgeLimit::WriteTimeout)),
+        Row::stock(access::LIMIT, refused.minute, refused.over_total),
         Row::stock(
             "http.kqi_objects_max",
             objects as u64,

@@ -4,8 +4,10 @@
 //! Conventions: prefix `chrysalis_`, base units, bounded labels, never a subscriber's number. Gauges
 //! of states go to zero and do not vanish; values that are no longer known vanish and do not freeze.
 
+mod access;
 mod checkpoint;
 mod crossing;
+mod csv_sink;
 mod engine;
 mod family;
 mod health;
@@ -18,8 +20,9 @@ mod page;
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 use prometheus::process_collector::ProcessCollector;
@@ -29,6 +32,7 @@ use prometheus::{
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
 
+pub use access::AccessRefused;
 pub use limits::{EdgeLimit, LimitSizes};
 pub use page::Scrape;
 
@@ -108,6 +112,24 @@ pub struct HistoryCounts {
 /// Where the history's counts are read.
 pub type HistorySource = Box<dyn Fn() -> HistoryCounts + Send + Sync>;
 
+/// What became of the rows of the CSV sink, as it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CsvSinkCounts {
+    /// Rows written since the start.
+    pub rows: u64,
+    /// Rows left out since the start because too many waited for a disk that fails.
+    pub left_out: u64,
+    /// Attempts to write that failed since the start.
+    pub failures: u64,
+    /// Size of its files, bytes.
+    pub bytes: u64,
+    /// Files that went since the start because they were too old or too much.
+    pub forgotten: u64,
+}
+
+/// Where the CSV sink's counts are read.
+pub type CsvSinkSource = Box<dyn Fn() -> CsvSinkCounts + Send + Sync>;
+
 /// The counters of the edges.
 pub struct Metrics {
     registry: Registry,
@@ -121,10 +143,12 @@ pub struct Metrics {
     http: HistogramVec,
     action_links: IntCounterVec,
     access_refused: IntCounterVec,
+    refusals: access::Refusals,
     probes: IntCounterVec,
     verdict: Histogram,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
+    csv_sink: OnceLock<CsvSinkSource>,
     limits: OnceLock<LimitSizes>,
     edges: limits::EdgeCounts,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
@@ -175,10 +199,17 @@ impl Metrics {
         registry.register(Box::new(unknown_failures.clone()))?;
         let access_refused = counters(
             "chrysalis_access_refused_total",
-            "Requests refused since the start, by reason: no_token, unknown_token, role, city. The log has who, what and from where.",
+            "Requests refused since the start, by reason: no_token, unknown_token, role, city, department, forged_link. The log has who, what and from where.",
             &["reason"],
         )?;
-        for reason in ["no_token", "unknown_token", "role", "city"] {
+        for reason in [
+            "no_token",
+            "unknown_token",
+            "role",
+            "city",
+            "department",
+            "forged_link",
+        ] {
             access_refused.with_label_values(&[reason]);
         }
         // Memory, processor time, open files of this process, by their usual names.
@@ -230,10 +261,12 @@ impl Metrics {
             http,
             action_links,
             access_refused,
+            refusals: access::Refusals::default(),
             probes,
             verdict,
             notify: OnceLock::new(),
             history: OnceLock::new(),
+            csv_sink: OnceLock::new(),
             limits: OnceLock::new(),
             edges: limits::EdgeCounts::default(),
             alerts_seen: Mutex::default(),
@@ -254,6 +287,12 @@ impl Metrics {
     /// Lets the page show what became of the history's rows; the first source stays.
     pub fn set_history_source(&self, source: HistorySource) {
         let _ = self.history.set(source);
+    }
+
+    /// Lets the page show what the CSV sink has written; the first source stays.
+    pub fn set_csv_sink_source(&self, source: CsvSinkSource) {
+        // There is one sink.
+        let _ = self.csv_sink.set(source);
     }
 
     /// Lets the page show the limits of the configuration; the first ones stay.
@@ -322,9 +361,18 @@ impl Metrics {
         }
     }
 
-    /// Somebody was sent away.
-    pub(crate) fn access_refused(&self, reason: &str) {
+    /// Somebody at this address was sent away.
+    pub(crate) fn access_refused(&self, reason: &str, peer: Option<IpAddr>) {
         self.access_refused.with_label_values(&[reason]).inc();
+        let sizes = self.limits.get();
+        let minute_max = sizes.and_then(|sizes| sizes.get(access::LIMIT));
+        let minute_max = minute_max.copied().unwrap_or(u64::MAX);
+        self.refusals.note(peer, minute_max, Instant::now());
+    }
+
+    /// Who was sent away within the last minute.
+    pub fn refused_now(&self) -> AccessRefused {
+        self.refusals.seen(Instant::now())
     }
 
     /// A request was answered.
@@ -347,6 +395,11 @@ impl Metrics {
     /// What the mail room tells; nothing before it is there.
     pub(crate) fn notify_counts(&self) -> Option<NotifyCounts> {
         self.notify.get().map(|source| source())
+    }
+
+    /// What the CSV sink tells; nothing where there is none.
+    fn csv_sink_counts(&self) -> Option<CsvSinkCounts> {
+        self.csv_sink.get().map(|source| source())
     }
 
     /// What the history tells; nothing before it is there.

@@ -8,7 +8,8 @@ use crate::engine::Snapshot;
 use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
-    Metrics, checkpoint, crossing, engine, health, history, journal, kqi, limits, notify, reports,
+    Metrics, checkpoint, crossing, csv_sink, engine, health, history, journal, kqi, limits, notify,
+    reports,
 };
 
 /// What a page is made of.
@@ -61,11 +62,26 @@ impl Metrics {
         if let Some(counts) = recorded {
             history::history(counts, &mut families);
         }
+        if let Some(counts) = self.csv_sink_counts() {
+            csv_sink::csv_sink(counts, &mut families);
+        }
         kqi::catalogue(scrape, &mut families);
         kqi::objects(scrape, &mut families);
         health::scores(scrape, &mut families);
         families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+
+    /// The page of a process that stands by: that it does, and what the process itself uses.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn standby_page(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut families = self.registry.gather();
+        engine::life("standby", &mut families);
+        let mut text = Vec::new();
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
     }

@@ -38,6 +38,17 @@ pub fn csv_of_texts<'a>(columns: &[&str], rows: impl Iterator<Item = Vec<&'a str
     csv
 }
 
+/// One row of texts, with its end; what reads as a number stays as it is.
+pub fn csv_row(cells: &[&str]) -> String {
+    let mut row = String::new();
+    let cells = cells.iter().map(|cell| match cell.parse::<f64>() {
+        Ok(_) => (*cell).to_owned(),
+        Err(_) => quoted(&harmless((*cell).to_owned())),
+    });
+    line(cells, &mut row);
+    row
+}
+
 fn line(cells: impl Iterator<Item = String>, csv: &mut String) {
     for (at, cell) in cells.enumerate() {
         if at > 0 {

@@ -23,7 +23,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use csv::{csv, csv_of_texts};
+pub use csv::{csv, csv_of_texts, csv_row};
 pub use facts::{Facts, Object, Records, build};
 pub use parquet::parquet;
 pub use report::{

@@ -107,6 +107,8 @@ pub struct Service {
     pub name: Text,
     /// Other names on the wire, as channels and platforms have them (domain fact C13).
     pub aliases: Vec<String>,
+    /// Whether customers are served by it: a hall, a hotline (domain fact C12).
+    pub is_channel: bool,
 }
 
 /// The layer a KQI belongs to (domain fact H3).

@@ -98,11 +98,11 @@ async fn h21_h22_slow_replies_and_the_pair_that_holds_an_interface_are_told_and_
 async fn h4_refusals_of_the_application_are_not_failures_of_the_system() {
     let engine = Engine::start().await;
     let call = |tperrno: i64| json!({"type": "boss_call", "host": HOLDER.0, "interface": HOLDER.1, "client": "experience_card", "latency_ms": 200, "tperrno": tperrno});
-    let mut events = series(EIGHT, SECOND, 170, &call(0));
+    let mut events = series(EIGHT, SECOND, 510, &call(0));
     // TPESVCFAIL is an answer; TPETIME and TPESYSTEM are none.
-    events.extend(series(EIGHT, SECOND, 20, &call(11)));
-    events.extend(series(EIGHT, SECOND, 6, &call(13)));
-    events.extend(series(EIGHT, SECOND, 4, &call(12)));
+    events.extend(series(EIGHT, SECOND, 60, &call(11)));
+    events.extend(series(EIGHT, SECOND, 18, &call(13)));
+    events.extend(series(EIGHT, SECOND, 12, &call(12)));
     engine.tell(&events).await;
     engine.pass(EIGHT + HOUR).await;
     let group = "host=10.154.50.52;interface=ITF_CCOSVC";
@@ -111,7 +111,7 @@ async fn h4_refusals_of_the_application_are_not_failures_of_the_system() {
         .window("xcard_boss_system_failure_ratio", group, end)
         .await;
     near(&row["value"], 5.0, 1e-9);
-    assert_eq!(row["count"], 200);
+    assert_eq!(row["count"], 600);
     // The application's refusals have a ratio of their own.
     let refused = engine.window("xcard_boss_refusal_ratio", group, end).await;
     near(&refused["value"], 10.0, 1e-9);

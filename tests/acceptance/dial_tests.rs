@@ -292,19 +292,19 @@ async fn c8_a_call_that_went_well_and_no_sms_after_it_has_failed() {
         probe("hotline", "bill_sms", false, 120_000),
         &json!({"target": "1008611", "code": "no_reply"}),
     );
-    engine.tell(&series(EIGHT, 20 * SECOND, 60, &none)).await;
+    engine.tell(&series(EIGHT, 20 * SECOND, 120, &none)).await;
     engine
         .tell(&series(
             EIGHT,
             20 * SECOND,
-            60,
+            120,
             &probe("hotline", "answer", true, 4_000),
         ))
         .await;
-    engine.pass(EIGHT + 20 * MINUTE).await;
+    engine.pass(EIGHT + 40 * MINUTE).await;
     let group = "service=hotline;city=长沙";
     let sms = engine
-        .window("hotline_bill_sms_success_ratio", group, EIGHT + 10 * MINUTE)
+        .window("hotline_bill_sms_success_ratio", group, EIGHT + 20 * MINUTE)
         .await;
     near(&sms["value"], 0.0, 0.0);
     assert_eq!(sms["verdict"], "abnormal_critical");

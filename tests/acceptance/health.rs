@@ -86,12 +86,26 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
         .map(|of| &of["name"])
         .collect();
     assert_eq!(names, ["长沙", "株洲"], "the worst first");
-    let channels = engine.get("/v1/boards/channels").await;
-    assert_eq!(channels["lines"][0]["name"], "mobile_newspaper");
+    let services = engine.get("/v1/boards/services").await;
+    assert_eq!(services["lines"][0]["name"], "mobile_newspaper");
     near(
-        &channels["lines"][0]["mean"],
+        &services["lines"][0]["mean"],
         health["mean"].as_f64().unwrap(),
         1e-9,
+    );
+    // Nobody is served by the newspaper: channels are the halls and the hotline (C12).
+    assert_eq!(engine.get("/v1/boards/channels").await["lines"], json!([]));
+    let page = json!({"type": "dial_test", "service": "web_hall", "city": "长沙", "step": "page", "ok": true, "latency_ms": 2_000});
+    let from = MONDAY + 12 * HOUR;
+    let mut pages = series(from, 10 * SECOND, 60, &page);
+    pages.extend(Engine::clock(from + HOUR));
+    engine.tell(&pages).await;
+    let is_there = |board: &Value| board["lines"][0]["name"] == "web_hall";
+    let channels = engine.until("/v1/boards/channels", is_there).await;
+    assert_eq!(
+        channels["lines"].as_array().unwrap().len(),
+        1,
+        "{channels:#}"
     );
     // A service that nobody measured is neither good nor bad.
     let quiet = engine.get("/v1/health/crbt").await;

@@ -252,3 +252,43 @@ async fn numbers_say_which_book_judged_them_and_where_their_limits_come_from() {
     assert_eq!(anchors["provenance"][0]["kind"], "standard", "{anchors}");
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x4_who_is_refused_again_and_again_is_alerted_with_the_address() {
+    let engine = Engine::with(&[], tokens).await;
+    // A few are nobody's business.
+    for _ in 0..20 {
+        let (status, _) = engine
+            .with_token("no-token-of-anybody", "/v1/alerts", None)
+            .await;
+        assert_eq!(status.as_u16(), 401);
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let alerts = async || {
+        let (_, answer) = engine
+            .with_token(ADMIN, "/v1/alerts?state=firing", None)
+            .await;
+        let mut alerts = answer["alerts"].as_array().unwrap().clone();
+        alerts.retain(|alert| alert["alert"] == "access_refused");
+        alerts
+    };
+    assert!(alerts().await.is_empty());
+    // Who may do less than it wants counts like who is nobody: a branch that commands what is the whole's.
+    let (status, _) = engine
+        .with_token(BRANCH, "/v1/rules/reload", Some(json!({})))
+        .await;
+    assert_eq!(status.as_u16(), 403);
+    let mut told = Vec::new();
+    for _ in 0..200 {
+        told = alerts().await;
+        if !told.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["group"]["peer"], "127.0.0.1");
+    assert_eq!(told[0]["group"]["limit"], "http.access_refused_minute_max");
+    engine.mails("127.0.0.1", 1).await;
+    engine.stop().await;
+}

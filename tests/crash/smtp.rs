@@ -3,30 +3,16 @@
 //! attempts that a death cut off between the server's `250` and the ledger's note of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::server::{Server, now_ms};
+use crate::decided::{CONFIG, decided, exported, rows, told_of, until_sent};
+use crate::server::now_ms;
 use crate::servers::{ACCOUNT, MailServer};
 use crate::{come_back, kill_under_load, set_up};
 
 /// Batches, each of a second: three busy minutes and what comes between them.
 const LEAST: u64 = 400;
 const MAILBOX: &str = "duty@example.com";
-/// Everything is kept of the journal, to be decided once more, and no mail is folded into another.
-const CONFIG: &str = "
-checkpoint: {interval_ms: 40}
-journal: {segment_bytes_max: 8192, retention_h: 48}
-mail:
-  from: Chrysalis <chrysalis@example.com>
-  per_recipient_minute_max: 1000000
-  backoff_ms_min: 100
-  backoff_ms_max: 1000
-";
-
 fn config(server: &MailServer) -> String {
     format!(
         "{CONFIG}  smtp: {{host: 127.0.0.1, port: {}, security: starttls, username: {}, password_file: {}, \
@@ -36,41 +22,6 @@ fn config(server: &MailServer) -> String {
         server.password_file("password", ACCOUNT.1).display(),
         server.ca_file().display()
     )
-}
-
-/// The ledger's rows by Message-ID.
-async fn rows(server: &Server) -> BTreeMap<String, Value> {
-    let mut rows = BTreeMap::new();
-    for offset in (0..).step_by(1_000) {
-        let path = format!("/v1/notices?limit=1000&offset={offset}");
-        let answer = server.json(&path).await;
-        let some = answer["notices"].as_array().unwrap();
-        for row in some {
-            let id = format!("<{}>", row["message_id"].as_str().unwrap());
-            assert!(
-                rows.insert(id, row.clone()).is_none(),
-                "one Message-ID, two notices"
-            );
-        }
-        if some.len() < 1_000 {
-            break;
-        }
-    }
-    rows
-}
-
-/// Waits until no notice waits any more.
-async fn until_sent(server: &Server) {
-    let begun = Instant::now();
-    loop {
-        let counts = &server.json("/v1/notices?limit=1").await["counts"];
-        if counts["queued"] == 0 && counts["sending"] == 0 {
-            assert_eq!(counts["dead"], 0, "{counts}");
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "{counts}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// How many attempts deaths cut off, as each start said.
@@ -100,25 +51,6 @@ fn without_colours(line: &str) -> String {
         }
     }
     plain
-}
-
-/// The mails that an engine decides which nobody disturbs, from the same journal: Message-IDs.
-async fn decided(journal: &Path) -> BTreeSet<String> {
-    let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path());
-    let config = CONFIG.replace("interval_ms: 40", "interval_ms: 3600000");
-    std::fs::write(folder.path().join("config.yaml"), config).unwrap();
-    std::fs::create_dir(folder.path().join("data")).unwrap();
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(journal)
-        .arg(folder.path().join("data/journal"))
-        .status();
-    assert!(copied.unwrap().success());
-    let anew = ["--new-ledger", "untold"];
-    let server = Server::start_as(folder.path(), 2, &anew, &[]).await;
-    until_sent(&server).await;
-    rows(&server).await.into_keys().collect()
 }
 
 async fn survive(workers: usize, kills: u64, seed: u64) {
@@ -158,7 +90,9 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         *copies.entry(id).or_default() += 1;
         assert_eq!(&rows[id]["reason"], reason, "{id}");
     }
-    let want = decided(&folder.path().join("data/journal")).await;
+    let data = folder.path().join("data");
+    let (want, want_exported) = decided(&data.join("journal")).await;
+    assert!(exported(&data) == want_exported, "the CSV sink's rows");
     assert!(!want.is_empty(), "no mail at all; alerts: {alerts:#}");
     let have: BTreeSet<String> = copies.keys().map(|id| (*id).clone()).collect();
     let (missing, extra): (Vec<_>, Vec<_>) = (
@@ -190,35 +124,6 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
         fired,
         ended
     );
-}
-
-/// Every alert of the final state that anybody was told of has its mails: that it fired and, if it did, that it
-/// ended. One that fired and ended within one cut is for the record. Returns how many fired, and ended.
-fn told_of(
-    alerts: &Value,
-    rows: &BTreeMap<String, Value>,
-    have: &BTreeSet<String>,
-) -> (usize, usize) {
-    let mailed = |incident: &Value, reason: &str| {
-        let mut found = rows.iter();
-        found.any(|(id, row)| {
-            row["incident"] == *incident && row["reason"] == reason && have.contains(id)
-        })
-    };
-    let (mut fired, mut ended) = (0, 0);
-    for alert in alerts["alerts"].as_array().unwrap() {
-        let incident = &alert["incident"];
-        let (first, resolved) = (mailed(incident, "first"), mailed(incident, "resolved"));
-        match alert["state"].as_str().unwrap() {
-            "firing" => assert!(first && !resolved, "{alert:#}"),
-            "resolved" => assert_eq!(first, resolved, "{alert:#}"),
-            other => assert_eq!(other, "pending"),
-        }
-        fired += usize::from(first);
-        ended += usize::from(resolved);
-    }
-    assert!(fired > 0 && ended > 0, "{alerts:#}");
-    (fired, ended)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

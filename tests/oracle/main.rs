@@ -26,6 +26,7 @@ mod windows;
 mod boundary;
 mod cardinality;
 mod equivalence;
+mod noise;
 mod replays;
 mod reports;
 mod surge;

@@ -116,7 +116,7 @@ pub(in crate::api) async fn shares(
     get,
     path = "/v1/boards/{by}",
     tag = "kqis",
-    params(("by" = String, Path, description = "`cities` or `channels` (services)")),
+    params(("by" = String, Path, description = "`cities`, `channels` (services that customers are served by) or `services`")),
     responses(
         (status = 200, description = "the board", body = BoardView),
         (status = 404, description = "there is no such board", body = ErrorBody),
@@ -131,10 +131,15 @@ pub(in crate::api) async fn boards(
     let (book, objects) = (&current.plan.book, current.measured());
     let lines = match by.as_str() {
         "cities" => board(book, &objects, |of| of.dimension("city").map(str::to_owned)),
-        "channels" => board(book, &objects, |of| Some(of.service.to_owned())),
+        "channels" => board(book, &objects, |of| {
+            let mut services = book.services.iter();
+            let is_channel = services.any(|one| one.is_channel && one.id == of.service);
+            is_channel.then(|| of.service.to_owned())
+        }),
+        "services" => board(book, &objects, |of| Some(of.service.to_owned())),
         _ => {
             return Err(ApiError::not_found(format!(
-                "there is no board {by:?}, but cities and channels"
+                "there is no board {by:?}, but cities, channels and services"
             )));
         }
     };

@@ -129,6 +129,8 @@ pub(super) fn facts(language: Language, notice: &Notice, clock: &Clock) -> Vec<F
     if let Some(trouble) = Trouble::of(alert) {
         facts.push(fact("限值", "Limit", trouble.limit().to_owned()));
         facts.push(fact("现值", "Now", alert.samples.to_string()));
+        let peer = alert.group.iter().find(|(name, _)| name == "peer");
+        facts.extend(peer.map(|(_, peer)| fact("来源", "From", peer.clone())));
         return facts;
     }
     if alert.kqi.is_none() {

@@ -17,6 +17,7 @@ pub(super) fn read(nodes: &[&Node], problems: &mut Problems) -> Vec<Service> {
             id: id.text().unwrap_or_default().to_owned(),
             name: name_of(node),
             aliases: texts_of(node, "aliases"),
+            is_channel: node.get("channel").and_then(Node::flag).unwrap_or(false),
         });
     }
     for alias in nodes

@@ -15,6 +15,11 @@ pub(super) static SERVICE: Record = Record {
             "Other names and codes that channels and platforms have for it on the wire: their events are its own.",
         ),
         may(
+            "channel",
+            Shape::Flag,
+            "Customers are served by it: a hall, a hotline. It stands on the board of channels.",
+        ),
+        may(
             "kqis",
             Shape::List(&Shape::Record(&KQI)),
             "Its KQIs; each reads this service's facts only.",

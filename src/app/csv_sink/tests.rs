@@ -1,0 +1,174 @@
+use super::*;
+use crate::alerting::{AlertState, TransitionReason};
+use crate::rules::Severity;
+use crate::rules::testing::{MINIMAL, plan};
+
+const DAY_MS: i64 = 86_400_000;
+/// Ten in the morning in Shanghai.
+const MORNING: i64 = 1_772_416_800_000;
+
+fn settings(folder: &Path) -> CsvSinkSettings {
+    CsvSinkSettings {
+        folder: Some(folder.to_owned()),
+        ..CsvSinkSettings::default()
+    }
+}
+
+fn open(settings: &CsvSinkSettings) -> CsvSink {
+    CsvSink::open(Some(settings), Path::new("/nowhere"), u64::MAX).unwrap()
+}
+
+fn transition(object: &str) -> Effect {
+    Effect::Transition(Transition {
+        alert: "slow".to_owned(),
+        group: object.to_owned(),
+        severity: Severity::Major,
+        state: AlertState::Firing,
+        at_ms: MORNING - 1_000,
+        value: Some(12.5),
+        reason: TransitionReason::Breach,
+    })
+}
+
+/// Epoch `epoch`, a quarter of a day after the one before, with as many transitions as its number.
+fn tell(sink: &mut CsvSink, epoch: u64) {
+    let mut snapshot = crate::engine::Engine::new(plan(MINIMAL)).snapshot().clone();
+    snapshot.epoch = Some(epoch);
+    snapshot.now_ms = MORNING + epoch as i64 * DAY_MS / 4;
+    let effects: Vec<Effect> = (0..epoch)
+        .map(|n| transition(&format!("city=c{n}")))
+        .collect();
+    sink.take(&effects, &snapshot);
+}
+
+/// Every file, by name.
+fn all(folder: &Path) -> Vec<(String, String)> {
+    let names = list(folder).unwrap();
+    let text = |name: &Name| fs::read_to_string(folder.join(name.file())).unwrap();
+    names.iter().map(|name| (name.file(), text(name))).collect()
+}
+
+#[test]
+fn rows_are_in_the_file_of_their_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = open(&settings(folder.path()));
+    for epoch in 0..4 {
+        tell(&mut sink, epoch);
+    }
+    let files = all(folder.path());
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["alerts-2026-03-02-001.csv", "alerts-2026-03-03-001.csv"]
+    );
+    assert_eq!(
+        files[0].1,
+        "id,decided_at,at,alert,object,state,severity,reason,value\r\n\
+         1.0,2026-03-02T16:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5\r\n\
+         2.0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5\r\n\
+         2.1,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c1,firing,major,breach,12.5\r\n"
+    );
+    assert_eq!(files[1].1.lines().count(), 4);
+}
+
+#[test]
+fn after_a_crash_anywhere_the_rows_are_those_of_an_engine_that_nobody_killed() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    let mut sink = open(&settings(undisturbed.path()));
+    (0..8).for_each(|epoch| tell(&mut sink, epoch));
+    let want = all(undisturbed.path());
+    let newest = want.last().unwrap().1.len();
+    // Every length that the newest file may have after the death of the machine, with and without garbage behind it.
+    for kept in 0..=newest {
+        for garbage in ["", "\0\0\0\0", "7.1,\u{e9}"] {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in &want {
+                fs::write(folder.path().join(name), text).unwrap();
+            }
+            let path = folder.path().join(&want.last().unwrap().0);
+            let mut text = want.last().unwrap().1.as_bytes()[..kept].to_vec();
+            text.extend(garbage.as_bytes());
+            fs::write(path, text).unwrap();
+            let mut sink = open(&settings(folder.path()));
+            // The checkpoint is of the third epoch, and the rest is decided again.
+            (3..8).for_each(|epoch| tell(&mut sink, epoch));
+            assert!(sink.unsynced().is_ok());
+            assert_eq!(all(folder.path()), want, "{kept} bytes, then {garbage:?}");
+        }
+    }
+}
+
+#[test]
+fn no_checkpoint_covers_rows_that_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let exports = folder.path().join("exports");
+    let mut sink = open(&settings(&exports));
+    assert!(sink.unsynced().unwrap().is_none(), "nothing was written");
+    tell(&mut sink, 1);
+    assert!(sink.unsynced().unwrap().is_some());
+    assert!(sink.unsynced().unwrap().is_none(), "the same file again");
+    // The next day needs a file that cannot be made.
+    fs::remove_dir_all(&exports).unwrap();
+    fs::write(&exports, "in the way").unwrap();
+    tell(&mut sink, 4);
+    let words = sink.unsynced().err().unwrap().to_string();
+    assert!(words.starts_with("4 rows cannot be written"), "{words}");
+    let counts = sink.counts().unwrap();
+    assert!(counts().failures > 0 && counts().rows == 1);
+    fs::remove_file(&exports).unwrap();
+    fs::create_dir(&exports).unwrap();
+    assert!(sink.unsynced().unwrap().is_some());
+    assert_eq!(counts().rows, 5);
+}
+
+#[test]
+fn the_oldest_files_go_by_age_and_by_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let young = CsvSinkSettings {
+        keep_days: 2,
+        ..settings(folder.path())
+    };
+    let mut sink = open(&young);
+    (0..20).for_each(|epoch| tell(&mut sink, epoch));
+    let days: Vec<String> = all(folder.path()).into_iter().map(|file| file.0).collect();
+    assert_eq!(days.len(), 3, "{days:?}");
+    assert!(days[0].contains("2026-03-05"), "{days:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let small = CsvSinkSettings {
+        bytes_max: 20_000,
+        ..settings(folder.path())
+    };
+    let mut sink = open(&small);
+    (0..60).for_each(|epoch| tell(&mut sink, epoch));
+    let bytes: usize = all(folder.path()).iter().map(|file| file.1.len()).sum();
+    // One epoch's rows go together.
+    assert!((5_000..26_000).contains(&bytes), "{bytes}");
+    let counts = sink.counts().unwrap()();
+    assert_eq!(counts.bytes, bytes as u64);
+    assert!(counts.forgotten > 0);
+}
+
+#[test]
+fn another_engines_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let mut sink = open(&settings);
+    tell(&mut sink, 9);
+    let refused = CsvSink::open(Some(&settings), Path::new("/nowhere"), 9);
+    let words = refused.err().unwrap().to_string();
+    assert!(words.contains("has rows of epoch 9"), "{words}");
+    assert!(CsvSink::open(Some(&settings), Path::new("/nowhere"), 10).is_ok());
+}
+
+#[test]
+fn names_that_break_lines_or_begin_formulas_do_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = open(&settings(folder.path()));
+    let mut snapshot = crate::engine::Engine::new(plan(MINIMAL)).snapshot().clone();
+    snapshot.epoch = Some(0);
+    snapshot.now_ms = MORNING;
+    sink.take(&[transition("=1+1\n,x")], &snapshot);
+    let text = &all(folder.path())[0].1;
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains(",\"'=1+1 ,x\","), "{text}");
+}

@@ -1,0 +1,115 @@
+//! The sole right to a data folder, and the address to answer on: taken at once, or waited for while another
+//! process has it (`serve --standby`).
+//!
+//! * Nothing in the folder is read or written before its lock is held: what a start looks at is what the process
+//!   before has left, and nobody writes beside it.
+//! * The lock is the system's: it is free when its holder is dead, however that came, and never before. A holder that
+//!   hangs keeps it; to end that one is its supervisor's part.
+//! * Who waits answers on its address already, until the engine does.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use super::access::access_of;
+use super::foreign::{refuse_lost_journal, refuse_unfinished};
+use super::listen::Listening;
+use crate::api::standby;
+use crate::config::Config;
+use crate::journal::{JournalError, Lock, RealDisk};
+use crate::metrics::Metrics;
+
+/// How often the lock is tried: what a take-over waits at most, beside the replay.
+const TRY_EVERY: Duration = Duration::from_millis(50);
+
+/// A data folder that is ours, and a listener.
+pub struct Place {
+    pub(super) lock: Lock,
+    pub(super) listener: TcpListener,
+    /// Answers for who stands by, until this is dropped.
+    pub(super) answering: Option<watch::Sender<bool>>,
+}
+
+impl Place {
+    /// Takes the folder and binds the address.
+    ///
+    /// # Errors
+    /// Another process has either, or the folder cannot be begun on.
+    pub async fn take(config: &Config) -> anyhow::Result<Place> {
+        let listener = bind(config).await?;
+        Ok(Place {
+            lock: lock(config)?,
+            listener,
+            answering: None,
+        })
+    }
+
+    /// Binds the address and answers there, and waits until the folder is free. Safe to drop at any moment.
+    ///
+    /// # Errors
+    /// The address is taken, a token cannot be read, or the folder cannot be begun on.
+    pub async fn wait_for(config: &Config) -> anyhow::Result<Place> {
+        let listener = bind(config).await?;
+        let answering = answer(config, &listener)?;
+        let lock = loop {
+            match lock(config) {
+                Ok(lock) => break lock,
+                Err(error) if is_locked(&error) => tokio::time::sleep(TRY_EVERY).await,
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(Place {
+            lock,
+            listener,
+            answering: Some(answering),
+        })
+    }
+}
+
+async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    let listener = tokio::net::TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    Ok(listener.into_std()?)
+}
+
+fn lock(config: &Config) -> anyhow::Result<Lock> {
+    // Before the lock, so that a refusal leaves the folder as it is; and after it, for who had to wait.
+    refuse_unfinished(&config.data)?;
+    refuse_lost_journal(&config.data)?;
+    let lock = Lock::take(&RealDisk, &journal_of(config))?;
+    refuse_unfinished(&config.data)?;
+    refuse_lost_journal(&config.data)?;
+    Ok(lock)
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<JournalError>();
+    matches!(error, Some(JournalError::Locked { .. }))
+}
+
+/// Where the journal of a data folder lies.
+pub(super) fn journal_of(config: &Config) -> PathBuf {
+    config.data.join("journal")
+}
+
+fn answer(config: &Config, listener: &TcpListener) -> anyhow::Result<watch::Sender<bool>> {
+    let metrics = Arc::new(Metrics::new()?);
+    let router = standby(access_of(config)?, Arc::clone(&metrics));
+    let listening = Listening::new(
+        listener.try_clone()?,
+        router,
+        config,
+        Arc::default(),
+        metrics,
+    )?;
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(listening.serve(stopping));
+    Ok(stop)
+}

@@ -1,0 +1,29 @@
+//! Transitions of alerts as CSV files.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The CSV sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CsvSinkSettings {
+    /// Folder of the files, `alerts` in the data folder unless given. One engine's, and on the data folder's storage
+    /// where another process stands by.
+    pub folder: Option<PathBuf>,
+    /// Files of days before that go, days.
+    pub keep_days: i32,
+    /// Size of all files, bytes: beyond it the oldest go, whole.
+    pub bytes_max: u64,
+}
+
+impl Default for CsvSinkSettings {
+    fn default() -> Self {
+        // Judgement: a year and a month, as reports are kept; five million rows.
+        CsvSinkSettings {
+            folder: None,
+            keep_days: 400,
+            bytes_max: 1 << 30,
+        }
+    }
+}
