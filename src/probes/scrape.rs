@@ -165,8 +165,14 @@ impl Probe {
         if let Some(content_ok) = probed.content_ok {
             put("content_ok", content_ok.into());
         }
-        if let Some(status) = probed.http_status.filter(|_| !probed.success) {
-            put("code", format!("http_{status}").into());
+        if !probed.success {
+            let code = match (probed.http_status, probed.content_ok) {
+                (Some(status), _) if status >= 400 => format!("http_{status}"),
+                (_, Some(false)) => "wrong_content".to_owned(),
+                (Some(status), _) => format!("http_{status}"),
+                (None, _) => "no_connection".to_owned(),
+            };
+            put("code", code.into());
         }
         Value::Object(line).to_string()
     }
@@ -196,5 +202,17 @@ mod tests {
             "ok": false, "step": "page", "city": "长沙", "latency_ms": 1500.0, "code": "http_503",
         });
         assert_eq!(line, want);
+        let code = |http_status, content_ok| {
+            let probed = Probed {
+                http_status,
+                content_ok,
+                ..failed
+            };
+            let line: Value = serde_json::from_str(&probes.0[0].line(&probed, 7)).unwrap();
+            line["code"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(code(None, None), "no_connection");
+        assert_eq!(code(Some(200), Some(false)), "wrong_content");
+        assert_eq!(code(Some(404), Some(false)), "http_404");
     }
 }

@@ -58,9 +58,9 @@ def rows(kqi):
 
 want = {
     "probe=well;code=": 100.0,
-    "probe=missing;code=http_404": 0.0,
-    "probe=closed;code=": 0.0,
-    "probe=words;code=http_200": 0.0,
+    "probe=missing;code=http_error": 0.0,
+    "probe=closed;code=no_connection": 0.0,
+    "probe=words;code=wrong_content": 0.0,
 }
 until = time.time() + 60
 while True:
