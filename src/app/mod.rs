@@ -48,10 +48,11 @@ use crate::probes::Probes;
 use crate::store::History;
 use crate::time::{begin_at, now_ms};
 
-use foreign::{history_ahead, recorded_upto, refuse_lost_journal, refuse_unfinished};
-use ledgers::Known;
+use foreign::{
+    history_ahead, recorded_upto, refuse_lost_journal, refuse_unfinished, unreadable_journal,
+};
 use listen::Listening;
-use outlet::Outlet;
+use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
 use report_files::ReportFiles;
 use running::Running;
@@ -59,6 +60,8 @@ use running::Running;
 pub use backup::{Copied, backup, restore};
 pub use checkpoints::{Beginning, begin, head_of, keep};
 pub use interpret::{Interpreter, Meaning, UnreadableBatch};
+pub use ledgers::{Known, check_ledger};
+pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
@@ -118,7 +121,9 @@ impl App {
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
-        let (journal, recovery) = Journal::resume_on(disk, &journal_dir, settings, resume)?;
+        let opened = Journal::resume_on(disk, &journal_dir, settings, resume);
+        let (journal, recovery) =
+            opened.map_err(|error| unreadable_journal(&config.data, error))?;
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
@@ -197,11 +202,24 @@ impl App {
             );
         }
         let (recorder, recording) =
-            Recorder::start(history.clone(), recorded_upto, config.history.bytes_max);
+            Recorder::start(history.clone(), recorded_upto, &config.history);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
         let metrics = Arc::new(Metrics::new()?);
-        let mut outlet = Outlet {
+        let Dataflow {
+            feed,
+            cuts,
+            queries,
+        } = dataflow;
+        let (due, keeper, scribe) = checkpoints::keeping(
+            folder,
+            &journal_dir,
+            Duration::from_millis(config.checkpoint.interval_ms),
+            config.journal.retention(),
+            submitter.clone(),
+            health.clone(),
+        );
+        let mut outlet = EngineOutlet {
             runtime: Handle::current(),
             notifier: notifier.clone(),
             answers: answers.clone(),
@@ -213,29 +231,12 @@ impl App {
             epochs_before,
             epochs_recovered,
             fail,
+            keeper,
         };
-        let Dataflow {
-            feed,
-            cuts,
-            queries,
-        } = dataflow;
-        let feeding = applied.clone();
-        let (due, keeper, scribe) = checkpoints::keeping(
-            folder,
-            &journal_dir,
-            Duration::from_millis(config.checkpoint.interval_ms),
-            config.journal.retention(),
-            submitter.clone(),
-            health.clone(),
-            told_upto,
-        );
-        running.spawn("feed", move || {
-            pipeline::feed(&epochs, feed, &feeding, interpreter, due);
-        })?;
-        let acting = snapshot.clone();
-        running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet, keeper);
-        })?;
+        let feeder = Feeder::new(feed, interpreter, applied.clone());
+        running.spawn("feed", move || pipeline::feed(&epochs, feeder, due))?;
+        let actor = Actor::new(cuts, engine, snapshot.clone(), told_upto);
+        running.spawn("engine", move || pipeline::act(actor, &mut outlet))?;
         running.spawn("checkpoint", move || scribe.run())?;
 
         let reload = reload_of(rules, submitter.clone(), applied);

@@ -15,7 +15,8 @@ use std::error::Error;
 use std::path::Path;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{Connection, Row, Sqlite, Transaction};
 
@@ -56,27 +57,25 @@ impl Ledger {
     }
 
     pub(super) async fn open_file(path: &Path) -> Result<Ledger, LedgerError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // FULL, not NORMAL: the engine goes on past an epoch because its notices are on disk.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Ledger::migrated(pool, options, path).await
+        Ledger::migrated(pool, options_of(path), path).await
+    }
+
+    /// Opens or creates the file at `path` through another VFS of SQLite, named `vfs`, by one connection that shares
+    /// it with nobody: a simulation's disk has no memory that connections could share.
+    pub async fn open_alone(vfs: &'static str, path: &Path) -> Result<Ledger, LedgerError> {
+        // Before the mode of the journal: the write-ahead log then needs no shared memory.
+        let options = options_of(path)
+            .vfs(vfs)
+            .locking_mode(SqliteLockingMode::Exclusive);
+        Ledger::migrated(of_one_connection(), options, path).await
     }
 
     /// A ledger that is gone with its last clone.
     pub async fn in_memory() -> Result<Ledger, LedgerError> {
         // Every connection to `:memory:` is a database of its own, so there is exactly one, for ever.
-        let pool = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None);
         let options = SqliteConnectOptions::new().in_memory(true);
-        Ledger::migrated(pool, options, Path::new(":memory:")).await
+        Ledger::migrated(of_one_connection(), options, Path::new(":memory:")).await
     }
 
     async fn migrated(
@@ -262,6 +261,25 @@ impl Ledger {
             .await
             .map_err(statement("begin a transaction"))
     }
+}
+
+/// How the file of a ledger is opened.
+fn options_of(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL, not NORMAL: the engine goes on past an epoch because its notices are on disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+fn of_one_connection() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
 }
 
 /// Forgets who wished notices sent again that are not there any more.

@@ -16,6 +16,7 @@ mod memory;
 mod outside;
 mod soak;
 mod story;
+mod vfs;
 mod world;
 
 use std::sync::Mutex;
