@@ -19,6 +19,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection, Row, Sqlite, Transaction};
+use tracing::warn;
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
 use super::entry::{Attempt, DeliveryState, Entry, LedgerError, Recorded};
@@ -102,7 +103,32 @@ impl Ledger {
             .run(&pool)
             .await
             .map_err(|error| open(&error))?;
-        Ok(Ledger { pool })
+        let ledger = Ledger { pool };
+        ledger.settle().await?;
+        Ok(ledger)
+    }
+
+    /// Writes into the file what the write-ahead log shows. After a sync that failed the log may show what is in the
+    /// system's cache alone; what is recorded behind that would be lost with it when the machine dies.
+    async fn settle(&self) -> Result<(), LedgerError> {
+        let settled = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(statement("settle the write-ahead log"));
+        match settled {
+            // In memory there is no log.
+            Ok(told) => {
+                if told.is_some_and(|told| told.get::<i64, _>(0) != 0) {
+                    warn!("somebody reads the ledger: its write-ahead log is not settled");
+                }
+                Ok(())
+            }
+            Err(error) if error.is_full() => {
+                warn!("the ledger's disk is full: its write-ahead log is not settled");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The newest epoch whose notices are recorded.
