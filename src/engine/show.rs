@@ -13,8 +13,8 @@ const TIDY_MS: i64 = 900_000;
 impl Engine {
     /// Brings the snapshot up to date; lists are copied only when they changed.
     pub(super) fn show(&mut self, cut: &Cut) {
-        let before_ms = std::mem::replace(&mut self.snapshot.now_ms, cut.now_ms);
         self.snapshot.epoch = Some(cut.epoch);
+        self.snapshot.now_ms = cut.now_ms;
         self.snapshot.plan = self.watchlist.plan.clone();
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.past_refused_total = self.past.refused_total();
@@ -24,8 +24,9 @@ impl Engine {
         }
         self.show_crossings();
         self.snapshot.bounds = self.bounds();
+        let before_ms = self.snapshot.watermarks.now_ms();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
-        if before_ms.div_euclid(TIDY_MS) != cut.now_ms.div_euclid(TIDY_MS) {
+        if before_ms.div_euclid(TIDY_MS) != cut.watermarks.now_ms().div_euclid(TIDY_MS) {
             self.forget(cut);
         }
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
