@@ -38,7 +38,13 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
         _ => {}
     }
     let opened = Ledger::open(data).await;
-    let ledger = opened.map_err(|error| unreadable(error.into()))?;
+    let ledger = opened.map_err(|error| match error.is_full() {
+        true => anyhow!(
+            "{:#}: make room, and start again. Nothing was changed",
+            anyhow::Error::from(error)
+        ),
+        false => unreadable(error.into()),
+    })?;
     check_ledger(data, &ledger, known).await?;
     Ok(ledger)
 }

@@ -115,20 +115,11 @@ impl Ledger {
             .fetch_optional(&self.pool)
             .await
             .map_err(statement("settle the write-ahead log"));
-        match settled {
-            // In memory there is no log.
-            Ok(told) => {
-                if told.is_some_and(|told| told.get::<i64, _>(0) != 0) {
-                    warn!("somebody reads the ledger: its write-ahead log is not settled");
-                }
-                Ok(())
-            }
-            Err(error) if error.is_full() => {
-                warn!("the ledger's disk is full: its write-ahead log is not settled");
-                Ok(())
-            }
-            Err(error) => Err(error),
+        // In memory there is no log.
+        if settled?.is_some_and(|told| told.get::<i64, _>(0) != 0) {
+            warn!("somebody reads the ledger: its write-ahead log is not settled");
         }
+        Ok(())
     }
 
     /// The newest epoch whose notices are recorded.

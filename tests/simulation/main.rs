@@ -10,6 +10,7 @@
 )]
 
 mod chance;
+mod happened;
 mod judge;
 mod machine;
 mod memory;
@@ -22,7 +23,8 @@ mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use world::{Happened, World};
+use happened::Happened;
+use world::World;
 
 const SEEDS: u64 = 1_000;
 

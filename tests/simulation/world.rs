@@ -8,86 +8,13 @@ use chrysalis::alerting::Notice;
 use chrysalis::journal::{Disk, Epoch, FakeDisk, JournalError, Position, Reader, Record};
 
 use crate::chance::Chance;
+use crate::happened::Happened;
 use crate::judge::{self, Batches};
 use crate::machine::{CHECKPOINTS, Gathered, JOURNAL, Machine, Mind};
 use crate::outside::Outside;
 use crate::story::{self, BEGIN_MS};
 
 const ACTIONS: u64 = 120;
-
-/// What happened, over many seeds: a simulation in which something never does proves less than it says.
-#[derive(Debug, Default)]
-pub(crate) struct Happened {
-    kills: usize,
-    crashes: usize,
-    disk_full: usize,
-    syncs_failed: usize,
-    checkpoints: usize,
-    resumed: usize,
-    cuts: usize,
-    duplicates: usize,
-    reloads: usize,
-    moves: usize,
-    clock_back: usize,
-    notices: usize,
-    twice_in_the_mailbox: usize,
-    slow_disk: usize,
-    checkpoints_damaged: usize,
-    mails_failed_before: usize,
-    mails_failed_inside: usize,
-    died_after_250: usize,
-    late: usize,
-    reclassified: usize,
-    endings: usize,
-    starts_on_full_disk: usize,
-    ledger_waited_for_room: usize,
-    ledger_syncs_failed: usize,
-    ledger_starts_failed: usize,
-}
-
-impl Happened {
-    fn counts(&mut self) -> [&mut usize; 25] {
-        [
-            &mut self.kills,
-            &mut self.crashes,
-            &mut self.disk_full,
-            &mut self.syncs_failed,
-            &mut self.checkpoints,
-            &mut self.resumed,
-            &mut self.cuts,
-            &mut self.duplicates,
-            &mut self.reloads,
-            &mut self.moves,
-            &mut self.clock_back,
-            &mut self.notices,
-            &mut self.twice_in_the_mailbox,
-            &mut self.slow_disk,
-            &mut self.checkpoints_damaged,
-            &mut self.mails_failed_before,
-            &mut self.mails_failed_inside,
-            &mut self.died_after_250,
-            &mut self.late,
-            &mut self.reclassified,
-            &mut self.endings,
-            &mut self.starts_on_full_disk,
-            &mut self.ledger_waited_for_room,
-            &mut self.ledger_syncs_failed,
-            &mut self.ledger_starts_failed,
-        ]
-    }
-
-    pub(crate) fn add(&mut self, other: &Happened) {
-        let mut other = Happened { ..*other };
-        for (mine, theirs) in self.counts().into_iter().zip(other.counts()) {
-            *mine += *theirs;
-        }
-    }
-
-    pub(crate) fn check(&mut self) {
-        let never = self.counts().iter().any(|count| **count == 0);
-        assert!(!never, "something never happened: {self:?}");
-    }
-}
 
 /// The world of one seed.
 pub(crate) struct World {
