@@ -61,6 +61,8 @@ pub(crate) struct Outside {
     pub(crate) syncs_failed: usize,
     /// Starts that could not open the ledger, or take it up.
     pub(crate) starts_failed: usize,
+    /// Why the ledger did not open, if the last start failed of it.
+    pub(crate) refused: Option<String>,
     /// Percent of effects at which the process dies.
     pub(crate) deadly: u64,
     /// Percent of conversations that the server ends too early.
@@ -85,6 +87,7 @@ impl Outside {
             waited_for_room: 0,
             syncs_failed: 0,
             starts_failed: 0,
+            refused: None,
             deadly: 0,
             moody: 0,
         }
@@ -106,12 +109,12 @@ impl Outside {
         let mount = Mount::new(&self.disk);
         let path = mount.path(&on_disk);
         let opened = Ledger::open_alone(vfs::NAME, &path);
-        let ledger = self
-            .runtime
-            .block_on(opened)
-            .map_err(|error| died(&error))?;
+        let opened = self.runtime.block_on(opened);
+        self.refused = opened.as_ref().err().map(|error| format!("{error:?}"));
+        let ledger = opened.map_err(|error| died(&error))?;
         let checked = check_ledger(Path::new(DATA), &ledger, known);
         if let Err(error) = self.runtime.block_on(checked) {
+            self.runtime.block_on(ledger.close());
             let words = format!("{error:#}");
             assert!(is_of_disk(&words), "the ledger is refused: {words}");
             return Err(Died);

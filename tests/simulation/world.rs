@@ -298,14 +298,19 @@ impl World {
 
     /// The running process; it is started if it is dead, as often as it takes.
     fn machine(&mut self) -> &mut Machine {
-        for _ in 0..1_000 {
+        for tries in 0..1_000 {
             if self.machine.is_some() {
                 break;
+            }
+            if tries == 10 {
+                // Somebody has made room.
+                self.disk.set_capacity_bytes(None);
             }
             self.start();
         }
         let seed = self.seed;
-        let dead = || panic!("seed {seed}: it does not start");
+        let refused = self.outside.refused.clone();
+        let dead = || panic!("seed {seed}: it does not start, ledger: {refused:?}");
         self.machine.as_mut().unwrap_or_else(dead)
     }
 
