@@ -157,7 +157,8 @@ fn dataflow(criterion: &mut Criterion) {
                 Arc::new(shifted(&batch, by_ms))
             };
             let run = |batch| {
-                let work = Work::Decoded { batch };
+                let owner = Default::default();
+                let work = Work::Decoded { batch, owner };
                 let input = EpochInput {
                     plan: first.take(),
                     work: vec![work],

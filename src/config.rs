@@ -139,6 +139,8 @@ pub struct HistorySettings {
     /// Size of the file in the data folder, bytes: beyond it the rows of the oldest epochs go, counted and
     /// alarmed. A database server is bounded by whoever keeps it; its size is shown.
     pub bytes_max: u64,
+    /// Epochs with something to record that may wait for the database; rows of more are left out and counted.
+    pub queue_epochs_max: usize,
 }
 
 impl Default for HistorySettings {
@@ -147,6 +149,8 @@ impl Default for HistorySettings {
         HistorySettings {
             url: None,
             bytes_max: 64 << 30,
+            // Judgement: a quarter of an hour of a busy engine.
+            queue_epochs_max: 4_096,
         }
     }
 }
@@ -156,6 +160,7 @@ impl std::fmt::Debug for HistorySettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HistorySettings")
             .field("bytes_max", &self.bytes_max)
+            .field("queue_epochs_max", &self.queue_epochs_max)
             .finish_non_exhaustive()
     }
 }
@@ -178,6 +183,12 @@ pub struct LimitSettings {
     pub ended_alerts_max: usize,
     /// See [`EngineLimits::complaint_counts_max`].
     pub complaint_counts_max: usize,
+    /// See [`EngineLimits::past_series_max`].
+    pub past_series_max: usize,
+    /// See [`EngineLimits::mends_max`].
+    pub mends_max: usize,
+    /// See [`Limits::questions_max`].
+    pub questions_max: usize,
 }
 
 impl Default for LimitSettings {
@@ -191,6 +202,9 @@ impl Default for LimitSettings {
             final_triggers_max: engine.final_triggers_max,
             ended_alerts_max: engine.ended_alerts_max,
             complaint_counts_max: engine.complaint_counts_max,
+            past_series_max: engine.past_series_max,
+            mends_max: engine.mends_max,
+            questions_max: dataflow.questions_max,
         }
     }
 }
@@ -202,6 +216,7 @@ impl LimitSettings {
             entities_max: self.entities_max,
             tuples_max: self.tuples_max,
             groups_max: self.groups_max,
+            questions_max: self.questions_max,
         }
     }
 
@@ -212,6 +227,8 @@ impl LimitSettings {
             final_triggers_max: self.final_triggers_max,
             ended_alerts_max: self.ended_alerts_max,
             complaint_counts_max: self.complaint_counts_max,
+            past_series_max: self.past_series_max,
+            mends_max: self.mends_max,
         }
     }
 }

@@ -209,6 +209,44 @@ async fn a_journal_that_lost_a_byte_after_a_stop_is_refused_by_name_and_left_alo
     assert_eq!(said(&server).await, want);
 }
 
+/// A record below the newest checkpoint that is not what was written: refused, with what can be done about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_below_the_newest_checkpoint_is_refused_with_instructions() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 24");
+    // One segment of many records, all of them below the checkpoint of the stop.
+    let config = folder.path().join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("1024", "1048576")).unwrap();
+    let server = Server::start(folder.path(), 1).await;
+    send(&server, 0..10).await;
+    let want = said(&server).await;
+    assert_eq!(server.stop(), Some(0));
+    let journal = folder.path().join("data/journal");
+    let segments = names(&journal).into_iter();
+    let last = segments.filter(|name| name.ends_with(".journal")).max();
+    let last = journal.join(last.unwrap());
+    let whole = std::fs::read(&last).unwrap();
+    let mut damaged = whole.clone();
+    // In the body of the first record, behind the segment's header and the record's.
+    damaged[64 + 30] ^= 1;
+    std::fs::write(&last, &damaged).unwrap();
+    let words = refused(folder.path(), &[]);
+    for part in [
+        last.to_str().unwrap(),
+        "is damaged at offset 64: the checksum does not match. ",
+        "`chrysalis journal verify ",
+        "Put the named files back from a copy, or `chrysalis restore` a backup into an empty data folder",
+        "Nothing was changed",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert_eq!(std::fs::read(&last).unwrap(), damaged);
+    std::fs::write(&last, &whole).unwrap();
+    let server = Server::start(folder.path(), 2).await;
+    assert_eq!(said(&server).await, want);
+}
+
 fn ledgers(folder: &Path) -> Vec<PathBuf> {
     let data = folder.join("data");
     let names = names(&data).into_iter();
@@ -337,4 +375,35 @@ async fn a_folder_of_checkpoints_that_is_gone_is_said() {
     let server = Server::start(folder.path(), 2).await;
     assert_eq!(said(&server).await, want);
     assert!(log().contains("WARN") && log().contains("there is no checkpoint: the whole journal"));
+}
+
+/// While it writes, checkpoints and cuts.
+#[tokio::test(flavor = "multi_thread")]
+async fn journal_commands_beside_a_busy_engine_find_nothing_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path(), "retention_h: 0, retention_bytes: 0");
+    let server = Server::start(folder.path(), 1).await;
+    let data = folder.path().join("data");
+    let looking = tokio::task::spawn_blocking(move || {
+        for round in 0..12 {
+            for command in [&["verify"][..], &["stat"], &["dump", "--limit", "50"]] {
+                let mut chrysalis = std::process::Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+                let told = chrysalis.arg("journal").args(command).arg(&data);
+                let told = told.output().unwrap();
+                let words = String::from_utf8_lossy(&told.stderr);
+                let said = String::from_utf8_lossy(&told.stdout);
+                assert!(
+                    told.status.success(),
+                    "{command:?}, {round}: {words}\n{said}"
+                );
+            }
+        }
+    });
+    let mut minute = 0;
+    while !looking.is_finished() {
+        send(&server, minute..minute + 5).await;
+        minute += 5;
+    }
+    looking.await.unwrap();
+    assert_eq!(server.stop(), Some(0));
 }

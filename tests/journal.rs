@@ -329,6 +329,31 @@ fn checkpoints_that_are_damaged_or_fit_no_journal_are_named() {
 }
 
 #[test]
+fn what_a_newer_program_wrote_is_no_damage() {
+    let data = tempfile::tempdir().unwrap();
+    written(data.path());
+    checkpoint(data.path(), 5, 14);
+    let path = data
+        .path()
+        .join("checkpoints/checkpoint-00000000000000000005.chk");
+    change(&path, |bytes| {
+        bytes[8..12].copy_from_slice(&99_u32.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    });
+    let (code, out, err) = chrysalis(&["verify"], data.path());
+    assert_eq!(code, 1);
+    let newer = "  NEWER: checkpoint DIR/checkpoints/checkpoint-00000000000000000005.chk has format version 99, ";
+    assert!(out.contains(newer), "{out}");
+    assert!(!out.contains("DAMAGED"), "{out}");
+    assert_eq!(
+        err,
+        "chrysalis: DIR/journal: 1 file of a newer Chrysalis, which this one does not read: start the newer program. \
+         Nothing was changed\n"
+    );
+}
+
+#[test]
 fn what_is_no_journal_is_told_as_such() {
     let data = tempfile::tempdir().unwrap();
     let wanted = "give an engine's data folder, or the folder `journal` in it\n";

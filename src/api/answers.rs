@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::engine::CommandResult;
+use crate::engine::{Bound, CommandResult};
 
 /// Answers kept that nobody has asked for, and requests that may wait.
 const KEPT_MAX: usize = 1_024;
@@ -23,6 +23,7 @@ pub struct Answers {
 struct Inner {
     waiting: BTreeMap<u64, oneshot::Sender<CommandResult>>,
     early: BTreeMap<u64, CommandResult>,
+    gone_total: u64,
 }
 
 impl Answers {
@@ -38,6 +39,7 @@ impl Answers {
                 inner.early.insert(position, result);
                 if inner.early.len() > KEPT_MAX {
                     inner.early.pop_first();
+                    inner.gone_total += 1;
                 }
             }
         }
@@ -55,11 +57,24 @@ impl Answers {
                 inner.waiting.retain(|_, waiting| !waiting.is_closed());
                 if inner.waiting.len() >= KEPT_MAX {
                     inner.waiting.pop_first();
+                    inner.gone_total += 1;
                 }
                 inner.waiting.insert(position, sender);
             }
         }
         receiver
+    }
+
+    /// How many answers wait for their requests, or requests for their answers, whichever are more; how many may,
+    /// and how many went for it.
+    pub fn bound(&self) -> Bound {
+        let inner = self.lock();
+        Bound {
+            name: "fixed.answers",
+            held: inner.waiting.len().max(inner.early.len()) as u64,
+            max: KEPT_MAX as u64,
+            over_total: inner.gone_total,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -98,5 +113,6 @@ mod tests {
             drop(answers.wait(1_000_000 + position));
         }
         assert!(answers.lock().waiting.len() <= KEPT_MAX);
+        assert_eq!(answers.bound().over_total, 1);
     }
 }

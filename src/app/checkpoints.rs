@@ -62,8 +62,6 @@ struct Job {
 /// Takes what is to be written.
 pub(super) struct Keeper {
     jobs: SyncSender<Job>,
-    /// The newest epoch of which something is in the ledger.
-    pub(super) told_upto: Option<u64>,
 }
 
 /// Writes, and cuts the journal.
@@ -85,7 +83,6 @@ pub(super) fn keeping(
     retention: Retention,
     submitter: Submitter<Attachment>,
     health: Arc<Health>,
-    told_upto: Option<u64>,
 ) -> (Due, Keeper, Scribe) {
     let under_way = Arc::new(AtomicBool::new(false));
     let (jobs_in, jobs) = sync_channel(1);
@@ -94,10 +91,7 @@ pub(super) fn keeping(
         last: Instant::now(),
         under_way: under_way.clone(),
     };
-    let keeper = Keeper {
-        jobs: jobs_in,
-        told_upto,
-    };
+    let keeper = Keeper { jobs: jobs_in };
     let scribe = Scribe {
         jobs,
         under_way,
@@ -133,9 +127,8 @@ impl Keeper {
         dataflow: DataflowState,
         exported: anyhow::Result<Option<File>>,
     ) {
-        let told_upto = self.told_upto;
         let job = Job {
-            head: Head { told_upto, ..head },
+            head,
             engine,
             dataflow,
             exported,

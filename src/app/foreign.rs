@@ -8,7 +8,7 @@ use anyhow::anyhow;
 
 use super::backup::UNFINISHED;
 use crate::config::Config;
-use crate::journal::Lock;
+use crate::journal::{JournalError, Lock};
 use crate::store::{History, HistoryError, Ledger};
 
 /// How long a start waits for the history.
@@ -51,6 +51,21 @@ pub(super) fn refuse_lost_journal(data: &Path) -> anyhow::Result<()> {
          changed",
         data.display()
     ))
+}
+
+/// What to do about a journal that does not open.
+pub(super) fn unreadable_journal(data: &Path, error: JournalError) -> anyhow::Error {
+    let is_damaged = matches!(error, JournalError::Damaged { .. });
+    let error = anyhow::Error::from(error);
+    if !is_damaged {
+        return error;
+    }
+    let data = data.display();
+    anyhow!(
+        "{error:#}. The engine does not start over damage to what was acknowledged, and a checkpoint beyond it is no \
+         proof of what follows it. `chrysalis journal verify {data}` names all that is damaged. Put the named files \
+         back from a copy, or `chrysalis restore` a backup into an empty data folder. Nothing was changed"
+    )
 }
 
 /// The newest epoch in the history, and the newest of which a notice is in it; none when it has none, and when

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::app::rulebook::{RuleFiles, plan_of};
-use crate::dataflow::{EpochInput, Work};
+use crate::dataflow::{EpochInput, Owner, Work};
 use crate::engine::{Command, JournaledCommand};
 use crate::event::{Batch, Unpacker};
 use crate::ingest::Attachment;
@@ -68,8 +68,15 @@ impl Interpreter {
         let (mut commands, mut batches) = (Vec::new(), Vec::new());
         for (position, record, attachment) in epoch.records {
             match &*record {
-                Record::Batch { lines, decoded, .. } => {
-                    batches.push((position, lines.clone(), decoded.clone(), attachment));
+                Record::Batch {
+                    producer,
+                    lines,
+                    decoded,
+                    ..
+                } => {
+                    let owner = Owner::of(producer.as_ref().map(|(name, _)| name.as_str()));
+                    let lines = lines.clone();
+                    batches.push((position, owner, lines, decoded.clone(), attachment));
                 }
                 Record::Command { at_ms, actor, body } => {
                     commands.extend(command(position, *at_ms, actor, body));
@@ -90,12 +97,12 @@ impl Interpreter {
                 Record::Tick { .. } => {}
             }
         }
-        for (position, lines, decoded, attachment) in batches {
+        for (position, owner, lines, decoded, attachment) in batches {
             let batch = attachment
                 .filter(|batch| self.is_of_layout_in_force(batch.layout))
                 .or_else(|| self.unpacked(decoded?).map(Arc::new));
             input.work.push(match batch {
-                Some(batch) => Work::Decoded { batch },
+                Some(batch) => Work::Decoded { batch, owner },
                 // They were decoded before a reload, or nobody kept what they were decoded to.
                 None => Work::Lines {
                     lines: lines
@@ -103,6 +110,7 @@ impl Interpreter {
                         .map_err(|source| UnreadableBatch { position, source })?,
                     first_line: 1,
                     limits: None,
+                    owner,
                 },
             });
         }
@@ -180,7 +188,7 @@ mod tests {
             (Some(other.clone()), Some(own.clone())),
             (None, Some(own.clone())),
         ] {
-            let Work::Decoded { batch } = work(attachment, packed) else {
+            let Work::Decoded { batch, .. } = work(attachment, packed) else {
                 panic!("it is decoded again");
             };
             assert_eq!(*batch, own);

@@ -18,13 +18,14 @@ const WAYS_OUT: &str = "Put the right one back, or `chrysalis restore` a backup 
     either, what waits in a ledger that is there is not sent";
 
 /// What is known beside the ledger.
-pub(super) struct Known {
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
     /// Epochs in the journal.
-    pub(super) epochs: u64,
+    pub epochs: u64,
     /// The newest epoch that the checkpoint covers: nothing up to it is decided again.
-    pub(super) covered_upto: Option<u64>,
+    pub covered_upto: Option<u64>,
     /// The newest epoch of which something was told, as far as anybody knows.
-    pub(super) told_upto: Option<u64>,
+    pub told_upto: Option<u64>,
 }
 
 /// Opens the ledger in the data folder, or begins one.
@@ -37,13 +38,22 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
         _ => {}
     }
     let opened = Ledger::open(data).await;
-    let ledger = opened.map_err(|error| unreadable(error.into()))?;
-    check(data, &ledger, known).await?;
+    let ledger = opened.map_err(|error| match error.is_full() {
+        true => anyhow!(
+            "{:#}: make room, and start again. Nothing was changed",
+            anyhow::Error::from(error)
+        ),
+        false => unreadable(error.into()),
+    })?;
+    check_ledger(data, &ledger, known).await?;
     Ok(ledger)
 }
 
 /// The ledger must know what was told, and nothing that the journal does not have.
-async fn check(data: &Path, ledger: &Ledger, known: &Known) -> anyhow::Result<()> {
+///
+/// # Errors
+/// It does not, with what an operator can do about it; nothing was changed.
+pub async fn check_ledger(data: &Path, ledger: &Ledger, known: &Known) -> anyhow::Result<()> {
     let upto = ledger.decided_upto().await?;
     if let Some(upto) = upto.filter(|upto| *upto >= known.epochs) {
         return Err(ahead(data, upto, known.epochs));

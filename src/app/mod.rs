@@ -51,10 +51,9 @@ use crate::store::History;
 use crate::time::{begin_at, now_ms};
 
 use csv_sink::CsvSink;
-use foreign::{history_ahead, recorded_upto};
-use ledgers::Known;
+use foreign::{history_ahead, recorded_upto, unreadable_journal};
 use listen::Listening;
-use outlet::Outlet;
+use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
 use report_files::ReportFiles;
 use running::Running;
@@ -62,6 +61,8 @@ use running::Running;
 pub use backup::{Copied, backup, restore};
 pub use checkpoints::{Beginning, begin, head_of, keep};
 pub use interpret::{Interpreter, Meaning, UnreadableBatch};
+pub use ledgers::{Known, check_ledger};
+pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
 pub use place::Place;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 
@@ -132,8 +133,9 @@ impl App {
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
+        let opened = Journal::resume_under(lock, disk, &journal_dir, settings, resume);
         let (journal, recovery) =
-            Journal::resume_under(lock, disk, &journal_dir, settings, resume)?;
+            opened.map_err(|error| unreadable_journal(&config.data, error))?;
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
@@ -215,11 +217,24 @@ impl App {
             );
         }
         let (recorder, recording) =
-            Recorder::start(history.clone(), recorded_upto, config.history.bytes_max);
+            Recorder::start(history.clone(), recorded_upto, &config.history);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
         let metrics = Arc::new(Metrics::new()?);
-        let mut outlet = Outlet {
+        let Dataflow {
+            feed,
+            cuts,
+            queries,
+        } = dataflow;
+        let (due, keeper, scribe) = checkpoints::keeping(
+            folder,
+            &journal_dir,
+            Duration::from_millis(config.checkpoint.interval_ms),
+            config.journal.retention(),
+            submitter.clone(),
+            health.clone(),
+        );
+        let mut outlet = EngineOutlet {
             runtime: Handle::current(),
             notifier: notifier.clone(),
             answers: answers.clone(),
@@ -232,29 +247,12 @@ impl App {
             epochs_before,
             epochs_recovered,
             fail,
+            keeper,
         };
-        let Dataflow {
-            feed,
-            cuts,
-            queries,
-        } = dataflow;
-        let feeding = applied.clone();
-        let (due, keeper, scribe) = checkpoints::keeping(
-            folder,
-            &journal_dir,
-            Duration::from_millis(config.checkpoint.interval_ms),
-            config.journal.retention(),
-            submitter.clone(),
-            health.clone(),
-            told_upto,
-        );
-        running.spawn("feed", move || {
-            pipeline::feed(&epochs, feed, &feeding, interpreter, due);
-        })?;
-        let acting = snapshot.clone();
-        running.spawn("engine", move || {
-            pipeline::act(cuts, engine, &acting, &mut outlet, keeper);
-        })?;
+        let feeder = Feeder::new(feed, interpreter, applied.clone());
+        running.spawn("feed", move || pipeline::feed(&epochs, feeder, due))?;
+        let actor = Actor::new(cuts, engine, snapshot.clone(), told_upto);
+        running.spawn("engine", move || pipeline::act(actor, &mut outlet))?;
         running.spawn("checkpoint", move || scribe.run())?;
 
         let reload = reload_of(rules, submitter.clone(), applied);

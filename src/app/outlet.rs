@@ -1,20 +1,21 @@
 //! Where the engine's effects leave the pure core: notices and reports into the ledger, reports
 //! into files, answers to who asked, the rest to who listens.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
+use super::checkpoints::Keeper;
 use super::csv_sink::CsvSink;
 use super::pipeline;
 use super::recording::Recorder;
 use super::report_files::ReportFiles;
 use crate::api::{Answers, Health, Lifecycle};
-use crate::dataflow::Counts;
-use crate::engine::{CommandResult, Effect, JournaledCommand, Snapshot};
+use crate::checkpoint::Head;
+use crate::dataflow::{Counts, DataflowState};
+use crate::engine::{CommandResult, Effect, EngineState, JournaledCommand, Snapshot};
 use crate::metrics::Metrics;
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
@@ -24,7 +25,7 @@ use crate::time::now_ms;
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Hands effects to the edges, from the engine's thread.
-pub(super) struct Outlet {
+pub(super) struct EngineOutlet {
     pub(super) runtime: Handle,
     pub(super) notifier: Arc<Notifier>,
     pub(super) answers: Arc<Answers>,
@@ -38,9 +39,10 @@ pub(super) struct Outlet {
     pub(super) epochs_before: u64,
     pub(super) epochs_recovered: u64,
     pub(super) fail: watch::Sender<Option<String>>,
+    pub(super) keeper: Keeper,
 }
 
-impl pipeline::Outlet for Outlet {
+impl pipeline::Outlet for EngineOutlet {
     fn tell(&mut self, epoch: u64, told: Told) -> bool {
         let mut waits = false;
         loop {
@@ -94,11 +96,6 @@ impl pipeline::Outlet for Outlet {
         self.csv_sink.take(effects, snapshot);
     }
 
-    fn mark(&mut self, epoch: u64) -> anyhow::Result<Option<File>> {
-        self.recorder.mark(epoch);
-        self.csv_sink.unsynced()
-    }
-
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
         let epoch = snapshot.epoch.unwrap_or_default();
         self.health.note_epoch(epoch, counts);
@@ -127,9 +124,15 @@ impl pipeline::Outlet for Outlet {
             let _ = self.effects.send(Arc::new(effects));
         }
     }
+
+    fn keep(&mut self, head: Head, engine: EngineState, dataflow: DataflowState) {
+        self.recorder.mark(head.epoch);
+        let exported = self.csv_sink.unsynced();
+        self.keeper.keep(head, engine, dataflow, exported);
+    }
 }
 
-impl Outlet {
+impl EngineOutlet {
     fn is_stopping(&self) -> bool {
         self.health.now().lifecycle == Lifecycle::Stopping
     }

@@ -2,34 +2,35 @@
 //! lets the engine act on each cut and hands its effects on.
 //!
 //! Order is everything here: an epoch's notices are in the ledger before the next cut is looked at,
-//! and answers and the snapshot go out only after that.
+//! and answers and the snapshot go out only after that. Each is a step that can be taken alone, so that a
+//! simulation takes the same steps as the threads do.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use crate::app::checkpoints::{Due, Keeper, head_of};
+use crate::app::checkpoints::{Due, head_of};
 use crate::app::interpret::{Interpreter, Meaning};
 use crate::app::rulebook::RuleFiles;
 use crate::checkpoint::Head;
-use crate::dataflow::{Counts, Cuts, Feed};
-use crate::engine::{CommandResult, Effect, Engine, JournaledCommand, Snapshot};
+use crate::dataflow::{Counts, Cuts, DataflowState, Feed};
+use crate::engine::{CommandResult, Effect, Engine, EngineState, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::Epoch;
 use crate::notify::Told;
 use crate::reports::ReportTold;
 
 /// What travels with an epoch to its cut.
-pub(super) struct EpochTag {
-    pub(super) commands: Vec<JournaledCommand>,
+#[derive(Debug)]
+pub struct EpochTag {
+    commands: Vec<JournaledCommand>,
     /// A checkpoint is wanted as of this epoch.
-    pub(super) checkpoint: Option<Head>,
+    checkpoint: Option<Head>,
 }
 
 /// Where effects go.
-pub(super) trait Outlet {
+pub trait Outlet {
     /// Makes an epoch's notices and reports durable; false ends the pipeline.
     fn tell(&mut self, epoch: u64, told: Told) -> bool;
     /// A report was decided, and its mails are durable.
@@ -38,71 +39,133 @@ pub(super) trait Outlet {
     fn answer(&mut self, position: u64, result: CommandResult);
     /// What was decided, for the history.
     fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot);
-    /// A checkpoint is taken as of this cut: what was decided before it will not be decided again. Tells what must be
-    /// durable before the checkpoint is, or why it cannot be.
-    fn mark(&mut self, epoch: u64) -> anyhow::Result<Option<File>>;
     /// Everything of this cut is done.
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts);
+    /// A checkpoint is taken as of this cut: what was decided before it will not be decided again.
+    fn keep(&mut self, head: Head, engine: EngineState, dataflow: DataflowState);
 }
 
-/// Feeds journaled epochs to the dataflow until the journal closes; `applied` always holds the texts
-/// of the book in force.
-pub(super) fn feed(
-    epochs: &Receiver<Epoch<Attachment>>,
-    mut feed: Feed<EpochTag>,
-    applied: &ArcSwapOption<RuleFiles>,
-    mut interpreter: Interpreter,
-    mut due: Due,
-) {
-    while let Ok(epoch) = epochs.recv() {
-        if epoch.epoch != feed.next_epoch() {
+/// Gives journaled epochs to the dataflow.
+pub struct Feeder {
+    feed: Feed<EpochTag>,
+    interpreter: Interpreter,
+    /// Always the texts of the book in force.
+    applied: Arc<ArcSwapOption<RuleFiles>>,
+}
+
+impl Feeder {
+    /// Goes on where `interpreter` and the dataflow behind `feed` are.
+    pub fn new(
+        feed: Feed<EpochTag>,
+        interpreter: Interpreter,
+        applied: Arc<ArcSwapOption<RuleFiles>>,
+    ) -> Feeder {
+        Feeder {
+            feed,
+            interpreter,
+            applied,
+        }
+    }
+
+    /// What it has in force.
+    pub fn interpreter(&self) -> &Interpreter {
+        &self.interpreter
+    }
+
+    /// Takes the next epoch; waits while too many are in flight. `is_due` says whether a checkpoint is wanted as
+    /// of it, and is asked only where there can be one. False ends the pipeline.
+    pub fn take(&mut self, epoch: Epoch<Attachment>, is_due: impl FnOnce() -> bool) -> bool {
+        if epoch.epoch != self.feed.next_epoch() {
             tracing::error!(
                 epoch = epoch.epoch,
-                expected = feed.next_epoch(),
+                expected = self.feed.next_epoch(),
                 "the journal's epochs do not follow the checkpoint"
             );
-            return;
+            return false;
         }
-        let (number, now_ms, next, last) = (epoch.epoch, epoch.now_ms, epoch.next, epoch.last);
+        let (number, now_ms, next) = (epoch.epoch, epoch.now_ms, epoch.next);
         let Meaning {
             mut input,
             commands,
-        } = match interpreter.read(epoch) {
+        } = match self.interpreter.read(epoch) {
             Ok(meaning) => meaning,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(epoch = number, error, "the engine cannot go on");
-                return;
+                return false;
             }
         };
-        let in_force = interpreter.in_force();
+        let in_force = self.interpreter.in_force();
         if let (Some(_), Some((_, files))) = (&input.plan, in_force) {
-            applied.store(Some(files.clone()));
+            self.applied.store(Some(files.clone()));
         }
         let checkpoint = in_force
-            .filter(|_| due.now(last))
+            .filter(|_| is_due())
             .map(|(plan, files)| head_of(number, now_ms, next, files.as_ref().clone(), plan));
         input.checkpoint = checkpoint.is_some();
         let tag = EpochTag {
             commands,
             checkpoint,
         };
-        if !feed.submit(input, tag) {
-            return;
-        }
+        self.feed.submit(input, tag)
     }
 }
 
-/// Lets the engine act on cuts until the feed ends.
-pub(super) fn act(
-    mut cuts: Cuts<EpochTag>,
-    mut engine: Engine,
-    snapshots: &ArcSwap<Snapshot>,
-    outlet: &mut impl Outlet,
-    mut keeper: Keeper,
-) {
-    while let Some((cut, tag)) = cuts.next_cut() {
-        let effects = engine.step(&cut, &tag.commands);
+/// Lets the engine act on cuts.
+pub struct Actor {
+    cuts: Cuts<EpochTag>,
+    engine: Engine,
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    /// The newest epoch of which something is in the ledger.
+    told_upto: Option<u64>,
+    updates_total: u64,
+}
+
+impl Actor {
+    /// Goes on where `engine` and the dataflow behind `cuts` are; `told_upto` is the newest epoch of which
+    /// something is known to be in the ledger.
+    pub fn new(
+        cuts: Cuts<EpochTag>,
+        engine: Engine,
+        snapshots: Arc<ArcSwap<Snapshot>>,
+        told_upto: Option<u64>,
+    ) -> Actor {
+        Actor {
+            cuts,
+            engine,
+            snapshots,
+            told_upto,
+            updates_total: 0,
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The engine, to set its bounds.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// What the operators hold.
+    pub fn counts(&self) -> Counts {
+        self.cuts.counts()
+    }
+
+    /// Updates of windows that it has acted on.
+    pub fn updates_total(&self) -> u64 {
+        self.updates_total
+    }
+
+    /// Acts on the next cut, for which it waits. False ends the pipeline.
+    pub fn act(&mut self, outlet: &mut impl Outlet) -> bool {
+        let Some((cut, tag)) = self.cuts.next_cut() else {
+            return false;
+        };
+        self.updates_total += cut.updates.len() as u64;
+        let effects = self.engine.step(&cut, &tag.commands);
         let mut told = Told::default();
         for effect in &effects {
             match effect {
@@ -116,12 +179,12 @@ pub(super) fn act(
             told.notices.is_empty() && told.reports.is_empty() && told.feedback.is_empty();
         if !is_quiet {
             if !outlet.tell(cut.epoch, told) {
-                return;
+                return false;
             }
-            keeper.told_upto = Some(cut.epoch);
+            self.told_upto = Some(cut.epoch);
         }
-        let snapshot = engine.snapshot().clone();
-        snapshots.store(Arc::new(snapshot));
+        let snapshot = self.engine.snapshot();
+        self.snapshots.store(Arc::new(snapshot.clone()));
         for effect in &effects {
             match effect {
                 Effect::Answer { position, result } => {
@@ -131,11 +194,27 @@ pub(super) fn act(
                 Effect::Notice(_) | Effect::Transition(_) | Effect::Feedback(_) => {}
             }
         }
-        outlet.record(&tag.commands, &effects, engine.snapshot());
-        outlet.done(engine.snapshot(), effects, cuts.counts());
-        if let (Some(head), Some(state)) = (tag.checkpoint, cuts.take_state()) {
-            let exported = outlet.mark(cut.epoch);
-            keeper.keep(head, engine.state(), state, exported);
+        outlet.record(&tag.commands, &effects, snapshot);
+        outlet.done(snapshot, effects, self.cuts.counts());
+        if let (Some(head), Some(state)) = (tag.checkpoint, self.cuts.take_state()) {
+            let told_upto = self.told_upto;
+            outlet.keep(Head { told_upto, ..head }, self.engine.state(), state);
+        }
+        true
+    }
+}
+
+/// Feeds journaled epochs to the dataflow until the journal closes.
+pub(super) fn feed(epochs: &Receiver<Epoch<Attachment>>, mut feeder: Feeder, mut due: Due) {
+    while let Ok(epoch) = epochs.recv() {
+        let last = epoch.last;
+        if !feeder.take(epoch, || due.now(last)) {
+            return;
         }
     }
+}
+
+/// Lets the engine act on cuts until the feed ends.
+pub(super) fn act(mut actor: Actor, outlet: &mut impl Outlet) {
+    while actor.act(outlet) {}
 }

@@ -214,11 +214,90 @@ async fn every_limit_of_the_configuration_has_its_series() {
         let has_held = value("held", limit).is_some();
         assert_eq!(has_held, !OF_ONE.contains(&limit), "{limit}");
     }
-    for limit in ["fixed.sources", "fixed.base_series", "fixed.annotations"] {
+    for limit in [
+        "fixed.alert_subjects",
+        "fixed.annotations",
+        "fixed.answers",
+        "fixed.base_series",
+        "fixed.hold_pairs",
+        "fixed.quarantined_lines",
+        "fixed.reports",
+        "fixed.sources",
+    ] {
         for family in ["max", "over_total", "held"] {
             assert!(value(family, limit).is_some(), "{family} {limit}");
         }
     }
     assert_eq!(value("over_total", "http.lines_max"), Some(1.0));
     app.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_producers_tickets_leaves_room_for_anothers() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("book.yaml");
+    let book = "book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}\n\
+                streams: {complaint: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}\n";
+    std::fs::write(&rules, book).unwrap();
+    let mut config = config(folder.path());
+    config.limits.entities_max = 90;
+    let source = RuleSource::Path(rules.clone());
+    let app = App::start(config.clone(), source).await.unwrap();
+    let ts = now_ms();
+    let client = reqwest::Client::new();
+    let send = async |app: &App, producer: &str, sequence: u64, serials: std::ops::Range<u64>| {
+        let line = |n: u64| serde_json::json!({"type": "complaint", "ts": ts, "serial": format!("{producer}-{n:04}"), "state": "filed", "path": "a/b", "service": "s", "city": "c"});
+        let lines: String = serials.map(|n| format!("{}\n", line(n))).collect();
+        let url = format!("http://{}/v1/events", app.address);
+        let sent = client.post(url).header("chrysalis-producer", producer);
+        let sent = sent
+            .header("chrysalis-sequence", sequence)
+            .body(lines)
+            .send();
+        assert_eq!(sent.await.unwrap().status().as_u16(), 200);
+    };
+    let value = async |app: &App, series: &str| {
+        let page = client.get(format!("http://{}/metrics", app.address));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        let series = format!("chrysalis_{series} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&series));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let until = async |app: &App, series: &str, wanted: u64| {
+        let begun = std::time::Instant::now();
+        while value(app, series).await != wanted {
+            let is = value(app, series).await;
+            assert!(begun.elapsed() < Duration::from_secs(20), "{series}: {is}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (held, over) = (
+        "dataflow_held{kind=\"entities\"}",
+        "dataflow_entities_over_share_total",
+    );
+    send(&app, "hostile", 1, 0..400).await;
+    // Eight ninths.
+    until(&app, held, 80).await;
+    assert_eq!(value(&app, over).await, 320);
+    send(&app, "other", 1, 0..5).await;
+    until(&app, held, 85).await;
+    // What is known goes on, and what is new of the flood is refused.
+    send(&app, "hostile", 2, 60..90).await;
+    let is_known = "limit_over_total{limit=\"limits.entities_max\"}";
+    until(&app, over, 330).await;
+    assert_eq!(value(&app, is_known).await, 330);
+    assert_eq!(value(&app, "dataflow_entities_refused_total").await, 0);
+    // The same journal, the same decisions: from a checkpoint, and from its beginning.
+    app.shutdown().await.unwrap();
+    for everything in [false, true] {
+        config.replay_everything = everything;
+        let source = RuleSource::Path(rules.clone());
+        let app = App::start(config.clone(), source).await.unwrap();
+        until(&app, held, 85).await;
+        send(&app, "hostile", 3 + u64::from(everything), 100..110).await;
+        let before = if everything { 340 } else { 0 };
+        until(&app, over, before + 10).await;
+        assert_eq!(value(&app, held).await, 85);
+        app.shutdown().await.unwrap();
+    }
 }

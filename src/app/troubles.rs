@@ -136,7 +136,7 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
     let sent_away = sources.state.metrics.refused_now();
     let triggers = snapshot.bounds.iter();
     let triggers = triggers
-        .filter(|bound| bound.name == "open_triggers_max")
+        .filter(|bound| bound.name == "limits.open_triggers_max")
         .map(|bound| (bound.held, bound.over_total))
         .next()
         .unwrap_or_default();
@@ -156,11 +156,17 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
         ),
         (
             Trouble::EntitiesFull,
-            refused(counts.entities, counts.entities_refused),
+            refused(
+                counts.entities,
+                counts.entities_refused + counts.entities_over_share,
+            ),
         ),
         (
             Trouble::TuplesFull,
-            refused(counts.tuples, counts.facts_over_limit),
+            refused(
+                counts.tuples,
+                counts.facts_over_limit + counts.facts_over_share,
+            ),
         ),
         (Trouble::TriggersFull, refused(triggers.0, triggers.1)),
         (Trouble::NoticesShed, refused(mails.queued, mails.shed)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::dataflow::{TuplePane, pane_of};
+use crate::dataflow::{Owner, TuplePane, pane_of};
 use crate::event::{Batch, Layout, Tuple};
 use crate::measure::{Gathered, Measure, Parts};
 
@@ -20,21 +20,21 @@ pub(super) struct Combiner {
     /// tuples as one allocation, and hashing contents again for every batch is dear. Others are found by
     /// their contents, and not remembered: their address may be another's tomorrow.
     addresses: FxHashMap<usize, u32>,
-    tuples: Vec<(Arc<Tuple>, Parts, Panes)>,
+    tuples: Vec<(Arc<Tuple>, Owner, Parts, Panes)>,
     gathered: Gathered,
 }
 
 impl Combiner {
-    /// Adds a batch.
-    pub(super) fn add(&mut self, batch: &Batch, layout: &Layout, pane_ms: i64) {
+    /// Adds a batch of an owner.
+    pub(super) fn add(&mut self, batch: &Batch, owner: Owner, layout: &Layout, pane_ms: i64) {
         let numbers: Vec<u32> = batch
             .tuples
             .iter()
-            .map(|tuple| self.number(tuple, layout))
+            .map(|tuple| self.number(tuple, owner, layout))
             .collect();
         for fact in &batch.facts {
             let number = numbers[fact.tuple as usize] as usize;
-            let (_, parts, panes) = &mut self.tuples[number];
+            let (_, _, parts, panes) = &mut self.tuples[number];
             let start_ms = pane_of(fact.ts_ms, pane_ms);
             // Facts come nearly in order: the pane is almost always the newest.
             let known = panes
@@ -51,20 +51,20 @@ impl Combiner {
     }
 
     /// Hands out what was gathered and begins anew.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(TuplePane, Measure)) {
+    pub(super) fn drain(&mut self, mut each: impl FnMut(TuplePane, Measure, Owner)) {
         self.numbers.clear();
         self.addresses.clear();
         let mut measures = self.gathered.measures();
         // By tuple: the next stage looks each up.
-        for (tuple, _, panes) in self.tuples.drain(..) {
+        for (tuple, owner, _, panes) in self.tuples.drain(..) {
             for (pane_ms, pane) in panes {
                 let measure = std::mem::take(&mut measures[pane as usize]);
-                each((tuple.clone(), pane_ms), measure);
+                each((tuple.clone(), pane_ms), measure, owner);
             }
         }
     }
 
-    fn number(&mut self, tuple: &Arc<Tuple>, layout: &Layout) -> u32 {
+    fn number(&mut self, tuple: &Arc<Tuple>, owner: Owner, layout: &Layout) -> u32 {
         let address = Arc::as_ptr(tuple).addr();
         if let Some(number) = self.addresses.get(&address) {
             return *number;
@@ -75,8 +75,12 @@ impl Combiner {
         let number = self.tuples.len() as u32;
         self.addresses.insert(address, number);
         self.numbers.insert(tuple.clone(), number);
-        self.tuples
-            .push((tuple.clone(), layout.of(tuple.stream).parts, Vec::new()));
+        self.tuples.push((
+            tuple.clone(),
+            owner,
+            layout.of(tuple.stream).parts,
+            Vec::new(),
+        ));
         number
     }
 }

@@ -3,7 +3,8 @@
 //! Invariants:
 //! * the facts that stand for a key are exactly those its entity states now, and those that it has outlived;
 //! * what an entity stated is retracted with the very measure it was stated with;
-//! * keys are bounded: at the limit new ones are refused and counted.
+//! * keys are bounded: at the limit new ones are refused and counted, and before it those of a producer that has its
+//!   share (`owner`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,6 +18,7 @@ use differential_dataflow::difference::Abelian;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
 use crate::dataflow::number;
+use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::pool::Pool;
 use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::update::HoldTold;
@@ -35,10 +37,12 @@ pub(super) struct Slot {
     pub(super) early: Option<u64>,
     pub(super) wakes_at_ms: Option<i64>,
     pub(super) expires_at_ms: i64,
+    /// Who spoke of it; of several the smallest mark, whoever came first: order must not show.
+    pub(super) owner: Owner,
 }
 
 impl Slot {
-    fn new(key: &Arc<EntityKey>) -> Slot {
+    fn new(key: &Arc<EntityKey>, owner: Owner) -> Slot {
         Slot {
             key: key.clone(),
             entity: Entity::for_key(key),
@@ -46,6 +50,7 @@ impl Slot {
             early: Some(0),
             wakes_at_ms: None,
             expires_at_ms: i64::MAX,
+            owner,
         }
     }
 
@@ -70,6 +75,8 @@ pub(super) struct Fold {
     tuples: Pool<Tuple>,
     /// The messages of a number; follows from the slots.
     subscribers: Subscribers,
+    /// Who holds how many of the slots.
+    holdings: Holdings,
     /// Holds that the epoch changed, until they are taken.
     holds: Vec<HoldTold>,
     limits: Limits,
@@ -85,6 +92,7 @@ impl Fold {
             texts: Pool::new(),
             tuples: Pool::new(),
             subscribers: Subscribers::default(),
+            holdings: Holdings::default(),
             holds: Vec::new(),
             limits,
             counters,
@@ -106,6 +114,7 @@ impl Fold {
             for mark in slot.entity.number_marks() {
                 self.subscribers.found(&slot.key, mark);
             }
+            self.holdings.take(slot.owner);
             self.slots.insert(slot.key.clone(), slot);
         }
     }
@@ -135,9 +144,9 @@ impl Fold {
     /// Takes one epoch's records and controls; pushes the differences of facts.
     pub(super) fn epoch(
         &mut self,
-        records: Vec<(EntityKey, Record)>,
+        mut records: Vec<(EntityKey, Owner, Record)>,
         controls: Vec<Control>,
-        output: &mut Vec<(TuplePane, Measure)>,
+        output: &mut Vec<(TuplePane, Measure, Owner)>,
     ) {
         let replaced = self.clock.advance(controls).replaced.is_some();
         let Some(plan) = self.clock.plan.clone() else {
@@ -145,19 +154,36 @@ impl Fold {
         };
         // Whether the alarm that a key had set is still to come.
         let mut touched: FxHashMap<Arc<EntityKey>, bool> = FxHashMap::default();
-        for (key, mut record) in records {
+        if self.slots.len() + records.len() > self.limits.entities_max / 2 {
+            // Who is refused must not depend on which worker was faster.
+            records.sort_by(|(a, of_a, _), (b, of_b, _)| (a, of_a).cmp(&(b, of_b)));
+        }
+        for (key, owner, mut record) in records {
             record.common_texts(&mut |text| self.texts.share(text));
             let known = self.slots.get_key_value(&key).map(|(key, _)| key.clone());
-            if known.is_none() && self.slots.len() >= self.limits.entities_max {
-                Counters::add(&self.counters.entities_refused, 1);
-                continue;
+            if known.is_none() {
+                let (held, max) = (self.slots.len(), self.limits.entities_max);
+                if held >= max {
+                    Counters::add(&self.counters.entities_refused, 1);
+                    continue;
+                }
+                if !self.holdings.has_share(owner, held, max) {
+                    Counters::add(&self.counters.entities_over_share, 1);
+                    continue;
+                }
+                self.holdings.take(owner);
             }
             let key = known.unwrap_or_else(|| Arc::new(key));
             let slot = self
                 .slots
                 .entry(key.clone())
-                .or_insert_with(|| Arc::new(Slot::new(&key)));
+                .or_insert_with(|| Arc::new(Slot::new(&key, owner)));
             let slot = Arc::make_mut(slot);
+            if owner < slot.owner {
+                self.holdings.give_back(slot.owner);
+                self.holdings.take(owner);
+                slot.owner = owner;
+            }
             let mark = number::mark_of(record.recipient());
             if !slot.entity.absorb(record) {
                 Counters::add(&self.counters.entities_refused, 1);
@@ -193,7 +219,9 @@ impl Fold {
             let is_open = |fact: &EntityFact| fact.at.1 >= stands_before_ms;
             slot.stated.retain(is_open);
             facts.retain(is_open);
-            difference(&slot.stated, &facts, output);
+            difference(&slot.stated, &facts, |at, measure| {
+                output.push((at, measure, slot.owner));
+            });
             facts.shrink_to_fit();
             slot.stated = facts;
             self.holds.extend(slot.entity.hold(view));
@@ -203,6 +231,7 @@ impl Fold {
                 for mark in slot.entity.number_marks() {
                     self.subscribers.forgotten(&key, mark);
                 }
+                self.holdings.give_back(slot.owner);
                 self.slots.remove(&key);
                 continue;
             }
@@ -240,7 +269,11 @@ impl Fold {
 }
 
 /// Pushes what turns `before` into `after`; both are sorted.
-fn difference(before: &[EntityFact], after: &[EntityFact], output: &mut Vec<(TuplePane, Measure)>) {
+fn difference(
+    before: &[EntityFact],
+    after: &[EntityFact],
+    mut push: impl FnMut(TuplePane, Measure),
+) {
     let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
     loop {
         match (old.peek(), new.peek()) {
@@ -251,11 +284,11 @@ fn difference(before: &[EntityFact], after: &[EntityFact], output: &mut Vec<(Tup
             (Some(gone), come) if come.is_none_or(|come| *gone < come) => {
                 let mut measure = gone.measure.clone();
                 measure.negate();
-                output.push((gone.at.clone(), measure));
+                push(gone.at.clone(), measure);
                 old.next();
             }
             (_, Some(come)) => {
-                output.push((come.at.clone(), come.measure.clone()));
+                push(come.at.clone(), come.measure.clone());
                 new.next();
             }
             (_, None) => break,

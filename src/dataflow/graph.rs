@@ -22,7 +22,7 @@ use crate::dataflow::route::Router;
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::windows::Windows;
 use crate::dataflow::worker::{Notes, Report};
-use crate::dataflow::{Counters, DataflowConfig, GroupPane, TuplePane, WindowUpdate};
+use crate::dataflow::{Counters, DataflowConfig, GroupPane, Owner, TuplePane, WindowUpdate};
 use crate::event::Record;
 use crate::measure::Measure;
 
@@ -30,8 +30,8 @@ type In<T> = InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<
 
 /// The worker's ends of the graph.
 pub(super) struct Graph {
-    pub(super) facts: In<(TuplePane, Measure)>,
-    pub(super) records: In<(EntityKey, Record)>,
+    pub(super) facts: In<(TuplePane, Measure, Owner)>,
+    pub(super) records: In<(EntityKey, Owner, Record)>,
     pub(super) shared: In<Shared>,
     pub(super) controls: In<Control>,
     /// State of the fold operator, for questions between steps.
@@ -73,8 +73,8 @@ pub(super) fn build(
     let fold = Rc::new(RefCell::new(fold));
     let index = worker.index();
     worker.dataflow_named("chrysalis", |scope| {
-        let mut facts_in: In<(TuplePane, Measure)> = InputHandle::new_with_builder();
-        let mut records_in: In<(EntityKey, Record)> = InputHandle::new_with_builder();
+        let mut facts_in: In<(TuplePane, Measure, Owner)> = InputHandle::new_with_builder();
+        let mut records_in: In<(EntityKey, Owner, Record)> = InputHandle::new_with_builder();
         let mut shared_in: In<Shared> = InputHandle::new_with_builder();
         let mut controls_in: In<Control> = InputHandle::new_with_builder();
         let facts = scope.input_from(&mut facts_in);
@@ -83,7 +83,7 @@ pub(super) fn build(
         let local: Flow<'_, Control> = scope.input_from(&mut controls_in);
         let controls = local.concat(shared.broadcast().map(Control::Shared));
 
-        let by_key = Exchange::new(|(key, _): &(EntityKey, Record)| hash_of(key));
+        let by_key = Exchange::new(|(key, _, _): &(EntityKey, Owner, Record)| hash_of(key));
         let folded = by_epoch(records, by_key, controls.clone(), "fold", {
             let (handing, fold, notes) = (handing.clone(), fold.clone(), notes.clone());
             move |epoch, records, controls, output| {

@@ -13,13 +13,17 @@ use crate::dataflow::evaluate::{ANNOTATIONS_MAX, SERIES_MAX};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Messages, tickets and connections; at the limit new ones are refused and counted.
+    /// Messages, tickets and connections; at the limit new ones are refused and counted, and once more than half is
+    /// used those of a producer that holds more than eight times what is left.
     pub entities_max: usize,
-    /// Distinct dimension tuples; at the limit facts of new ones are refused and counted.
+    /// Distinct dimension tuples; at the limit facts of new ones are refused and counted, and before it those of who
+    /// holds its share, as above.
     pub tuples_max: usize,
     /// Groups of one KQI, over all workers; beyond it new ones are folded into one whose every dimension
     /// is `__other__`, counted and alarmed. A change applies from the restart on.
     pub groups_max: usize,
+    /// Questions of readers that may wait for the workers, all together; more are not asked.
+    pub questions_max: usize,
 }
 
 impl Default for Limits {
@@ -29,6 +33,8 @@ impl Default for Limits {
             entities_max: 8_000_000,
             tuples_max: 4_000_000,
             groups_max: 1_000_000,
+            // Judgement: a page asks a few, a scrape one for each KQI, one after the other.
+            questions_max: 1_024,
         }
     }
 }
@@ -40,12 +46,16 @@ pub struct Counters {
     pub facts_too_late: Cell<u64>,
     /// Facts of new tuples beyond the limit.
     pub facts_over_limit: Cell<u64>,
+    /// Facts of new tuples of producers that hold their share of the limit.
+    pub facts_over_share: Cell<u64>,
     /// Facts that were counted for the overflow group, for their own was beyond the limit.
     pub facts_folded: Cell<u64>,
     /// Groups that are folded.
     pub groups_folded: Cell<u64>,
     /// Records of new entities beyond the limit.
     pub entities_refused: Cell<u64>,
+    /// Records of new entities of producers that hold their share of the limit.
+    pub entities_over_share: Cell<u64>,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: Cell<u64>,
     /// Conditions that had no answer for a tuple.
@@ -78,12 +88,16 @@ pub struct Counts {
     pub facts_too_late: u64,
     /// See [`Counters::facts_over_limit`].
     pub facts_over_limit: u64,
+    /// See [`Counters::facts_over_share`].
+    pub facts_over_share: u64,
     /// See [`Counters::facts_folded`].
     pub facts_folded: u64,
     /// See [`Counters::groups_folded`].
     pub groups_folded: u64,
     /// See [`Counters::entities_refused`].
     pub entities_refused: u64,
+    /// See [`Counters::entities_over_share`].
+    pub entities_over_share: u64,
     /// See [`Counters::reports_early`].
     pub reports_early: u64,
     /// See [`Counters::predicate_errors`].
@@ -123,9 +137,11 @@ impl Counters {
         Counts {
             facts_too_late: self.facts_too_late.get(),
             facts_over_limit: self.facts_over_limit.get(),
+            facts_over_share: self.facts_over_share.get(),
             facts_folded: self.facts_folded.get(),
             groups_folded: self.groups_folded.get(),
             entities_refused: self.entities_refused.get(),
+            entities_over_share: self.entities_over_share.get(),
             reports_early: self.reports_early.get(),
             predicate_errors: self.predicate_errors.get(),
             entities: self.entities.get(),
@@ -147,9 +163,11 @@ impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.facts_too_late += other.facts_too_late;
         self.facts_over_limit += other.facts_over_limit;
+        self.facts_over_share += other.facts_over_share;
         self.facts_folded += other.facts_folded;
         self.groups_folded += other.groups_folded;
         self.entities_refused += other.entities_refused;
+        self.entities_over_share += other.entities_over_share;
         self.reports_early += other.reports_early;
         self.predicate_errors += other.predicate_errors;
         self.entities += other.entities;

@@ -14,6 +14,7 @@
 //! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.
 
 mod admit;
+mod asked;
 mod baseline;
 mod combine;
 mod connection;
@@ -28,6 +29,7 @@ mod key;
 mod limits;
 mod message;
 mod number;
+mod owner;
 mod panes;
 mod pile;
 mod pool;
@@ -48,6 +50,7 @@ pub use epochs::Epoch;
 pub use evaluate::ANNOTATIONS_MAX;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
+pub use owner::Owner;
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{

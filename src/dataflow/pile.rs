@@ -61,6 +61,7 @@ mod tests {
             lines: Default::default(),
             first_line,
             limits: None,
+            owner: Default::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
+use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::panes::Panes;
 use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
 use crate::event::{Bound, CODE, DimensionValue, NODE, Stream, Tuple};
@@ -38,16 +39,19 @@ struct Route {
 pub(super) struct TupleState {
     pub(super) tuple: Arc<Tuple>,
     pub(super) panes: Panes,
+    /// Who brought it first.
+    pub(super) owner: Owner,
     /// Follows from the plan and the tuple.
     routes: Vec<Route>,
 }
 
 impl TupleState {
     /// A tuple with panes that has no routes yet.
-    pub(super) fn new(tuple: Arc<Tuple>, panes: Panes) -> TupleState {
+    pub(super) fn new(tuple: Arc<Tuple>, panes: Panes, owner: Owner) -> TupleState {
         TupleState {
             tuple,
             panes,
+            owner,
             routes: Vec::new(),
         }
     }
@@ -62,6 +66,8 @@ pub(super) struct Router {
     packed: [i64; Stream::ALL.len()],
     /// Keep tuple panes for later rule books; a replay under one book need not.
     keeps_history: bool,
+    /// Who holds how many of the tuples.
+    holdings: Holdings,
     limits: Limits,
     counters: Rc<Counters>,
 }
@@ -74,6 +80,7 @@ impl Router {
             by_pane: BTreeMap::new(),
             packed: [i64::MIN; Stream::ALL.len()],
             keeps_history,
+            holdings: Holdings::default(),
             limits,
             counters,
         }
@@ -90,6 +97,7 @@ impl Router {
             if let Some(plan) = &clock.plan {
                 state.routes = routes_of(plan, &state.tuple, &self.counters);
             }
+            self.holdings.take(state.owner);
             self.tuples.insert(state.tuple.clone(), Arc::new(state));
         }
         if let Some(plan) = &clock.plan {
@@ -107,7 +115,7 @@ impl Router {
     /// Takes one epoch's facts and controls; pushes what they add to families.
     pub(super) fn epoch(
         &mut self,
-        facts: Vec<(TuplePane, Measure)>,
+        facts: Vec<(TuplePane, Measure, Owner)>,
         controls: Vec<Control>,
         output: &mut Vec<(GroupPane, Measure)>,
     ) {
@@ -119,7 +127,7 @@ impl Router {
         if replaced {
             self.reroute(&plan, output);
         }
-        for ((tuple, pane_ms), measure) in facts {
+        for ((tuple, pane_ms), measure, owner) in facts {
             if pane_ms < horizons[tuple.stream.index()] {
                 Counters::add(&self.counters.facts_too_late, measure.count.unsigned_abs());
                 continue;
@@ -127,14 +135,18 @@ impl Router {
             let state = match self.tuples.get_mut(&tuple) {
                 Some(state) => state,
                 None => {
-                    if self.tuples.len() >= self.limits.tuples_max {
-                        Counters::add(
-                            &self.counters.facts_over_limit,
-                            measure.count.unsigned_abs(),
-                        );
+                    let (held, max) = (self.tuples.len(), self.limits.tuples_max);
+                    let over = match held {
+                        _ if held >= max => Some(&self.counters.facts_over_limit),
+                        _ if self.holdings.has_share(owner, held, max) => None,
+                        _ => Some(&self.counters.facts_over_share),
+                    };
+                    if let Some(counter) = over {
+                        Counters::add(counter, measure.count.unsigned_abs());
                         continue;
                     }
-                    let mut state = TupleState::new(tuple.clone(), Panes::default());
+                    self.holdings.take(owner);
+                    let mut state = TupleState::new(tuple.clone(), Panes::default(), owner);
                     state.routes = routes_of(&plan, &tuple, &self.counters);
                     self.tuples.entry(tuple.clone()).or_insert(Arc::new(state))
                 }
@@ -230,6 +242,7 @@ impl Router {
                         let state = Arc::make_mut(state);
                         state.panes.retire(horizons[stream.index()]);
                         if state.panes.is_empty() {
+                            self.holdings.give_back(state.owner);
                             self.tuples.remove(&tuple);
                         }
                     }

@@ -12,12 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::dataflow::asked::Asked;
 use crate::dataflow::pile::Pile;
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
 use crate::dataflow::update::{Cut, WindowUpdate};
 use crate::dataflow::worker::{self, Mail, Report, Share};
-use crate::dataflow::{Counts, Epoch, Limits};
+use crate::dataflow::{Counts, Epoch, Limits, Owner};
 use crate::event::{Batch, DecodeLimits};
 use crate::rules::Plan;
 
@@ -48,11 +49,15 @@ pub enum Work {
         first_line: u64,
         /// Bounds; `None` takes what the journal holds, which has been judged before.
         limits: Option<DecodeLimits>,
+        /// Who sent them.
+        owner: Owner,
     },
     /// A batch that was decoded under the layout that is in force in its epoch.
     Decoded {
         /// The batch.
         batch: Arc<Batch>,
+        /// Who sent it.
+        owner: Owner,
     },
 }
 
@@ -155,6 +160,7 @@ pub struct Cuts<T> {
 #[derive(Clone)]
 pub struct Queries {
     desks: Vec<Desk>,
+    asked: Asked,
 }
 
 impl<T: Send + 'static> Dataflow<T> {
@@ -216,6 +222,7 @@ impl<T: Send + 'static> Dataflow<T> {
         Ok(Dataflow {
             queries: Queries {
                 desks: desks.clone(),
+                asked: Asked::new(config.limits.questions_max),
             },
             feed: Feed {
                 desks,
@@ -402,7 +409,7 @@ impl<T> Cuts<T> {
 impl Queries {
     /// Windows of a KQI (by its index in the book) that overlap `[from_ms, to_ms)`, provisional ones
     /// included, in canonical order, with the version of the plan that answered. None when a worker does not answer
-    /// in time: half an answer would read as a whole one.
+    /// in time, or too many questions wait already: half an answer would read as a whole one.
     pub fn between(
         &self,
         kqi: usize,
@@ -427,15 +434,16 @@ impl Queries {
     /// What is known of single subscribers; none as in [`Queries::between`].
     pub fn subscribers(&self, inquiry: Inquiry) -> Option<Found> {
         let (reply, answers) = channel();
-        let inquiry = Arc::new(inquiry);
+        let (inquiry, place) = (Arc::new(inquiry), self.asked.place()?);
         for desk in &self.desks {
             let (inquiry, reply) = (inquiry.clone(), reply.clone());
-            let _ = desk
-                .mail
-                .send(Mail::Ask(Question::Subscribers { inquiry, reply }));
+            let _ = desk.mail.send(Mail::Ask(
+                Question::Subscribers { inquiry, reply },
+                place.clone(),
+            ));
             desk.thread.unpark();
         }
-        drop(reply);
+        drop((reply, place));
         let mut all = Found::default();
         for _ in &self.desks {
             let found = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
@@ -448,13 +456,20 @@ impl Queries {
         Some(all)
     }
 
+    /// How many questions wait for the workers, may wait, and were not asked because too many did.
+    pub fn bound(&self) -> (u64, u64, u64) {
+        self.asked.bound()
+    }
+
     fn ask(&self, question: impl Fn(Reply) -> Question) -> Option<(u64, Vec<WindowUpdate>)> {
         let (reply, answers) = channel();
+        let place = self.asked.place()?;
         for desk in &self.desks {
-            let _ = desk.mail.send(Mail::Ask(question(reply.clone())));
+            let asked = Mail::Ask(question(reply.clone()), place.clone());
+            let _ = desk.mail.send(asked);
             desk.thread.unpark();
         }
-        drop(reply);
+        drop((reply, place));
         let mut all = (0, Vec::new());
         for _ in &self.desks {
             let (version, rows) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;

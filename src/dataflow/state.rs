@@ -24,6 +24,7 @@ use crate::dataflow::evaluate::Surroundings;
 use crate::dataflow::fold::Slot;
 use crate::dataflow::graph::hash_of;
 use crate::dataflow::key::Group as Key;
+use crate::dataflow::owner::Owner;
 use crate::dataflow::panes::Panes;
 use crate::dataflow::route::TupleState;
 use crate::dataflow::windows::GroupState;
@@ -76,8 +77,8 @@ enum Piece<Shared, Slot, Group> {
     Shared(Shared),
     /// Entities, with the tuples that their facts name by index.
     Entities(Vec<Arc<Tuple>>, Vec<Slot>),
-    /// Tuples with their panes.
-    Tuples(Vec<(Arc<Tuple>, Panes)>),
+    /// Tuples with their panes, and who brought them.
+    Tuples(Vec<(Arc<Tuple>, Panes, Owner)>),
     /// Groups of a family with their panes.
     Groups(u32, Vec<Group>),
     /// Groups that a family has met: newest pane, and whether it is folded.
@@ -85,13 +86,14 @@ enum Piece<Shared, Slot, Group> {
 }
 
 type Retired = [i64; Stream::ALL.len()];
-/// Key, entity, what it states (tuple, pane, measure), its next look, its end.
+/// Key, entity, what it states (tuple, pane, measure), its next look, its end, who brought it.
 type SavedSlot = (
     EntityKey,
     Entity,
     Vec<(u32, i64, Measure)>,
     Option<i64>,
     i64,
+    Owner,
 );
 type OwnedPiece = Piece<(Watermarks, Surroundings, Retired, Heard), SavedSlot, GroupState>;
 type LentPiece<'a> = Piece<
@@ -102,6 +104,7 @@ type LentPiece<'a> = Piece<
         Vec<(u32, i64, &'a Measure)>,
         Option<i64>,
         i64,
+        Owner,
     ),
     Arc<GroupState>,
 >;
@@ -158,7 +161,8 @@ impl DataflowState {
         }
         for worker in &self.workers {
             in_pieces(&worker.slots, &entities, &mut each)?;
-            let lent = |state: &Arc<TupleState>| (state.tuple.clone(), state.panes.clone());
+            let lent =
+                |state: &Arc<TupleState>| (state.tuple.clone(), state.panes.clone(), state.owner);
             let tuples =
                 |states: &[Arc<TupleState>]| Piece::Tuples(states.iter().map(lent).collect());
             in_pieces(&worker.tuples, &tuples, &mut each)?;
@@ -227,6 +231,7 @@ fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {
             stated,
             slot.wakes_at_ms,
             slot.expires_at_ms,
+            slot.owner,
         ));
     }
     Piece::Entities(tuples, saved)
@@ -238,7 +243,7 @@ pub struct RestoredState {
     plan: Arc<Plan>,
     shared: Option<SharedState>,
     slots: Vec<Arc<Slot>>,
-    tuples: FxHashMap<Arc<Tuple>, Panes>,
+    tuples: FxHashMap<Arc<Tuple>, (Panes, Owner)>,
     groups: Vec<(u32, GroupState)>,
     keys: Vec<SavedKey>,
 }
@@ -294,7 +299,7 @@ impl RestoredState {
                 });
             }
             Piece::Entities(tuples, slots) => {
-                for (key, entity, stated, wakes_at_ms, expires_at_ms) in slots {
+                for (key, entity, stated, wakes_at_ms, expires_at_ms, owner) in slots {
                     let fact = |(number, pane_ms, measure)| {
                         let tuple: &Arc<Tuple> = tuples
                             .get(number as usize)
@@ -311,19 +316,20 @@ impl RestoredState {
                         early: None,
                         wakes_at_ms,
                         expires_at_ms,
+                        owner,
                     }));
                 }
             }
             Piece::Tuples(tuples) => {
-                for (tuple, panes) in tuples {
+                for (tuple, panes, owner) in tuples {
                     match self.tuples.entry(tuple) {
                         Entry::Vacant(free) => {
-                            free.insert(panes);
+                            free.insert((panes, owner));
                         }
                         // Several workers may have met the same tuple; what one counted another may
                         // have taken back.
                         Entry::Occupied(mut known) => panes.for_each(|pane_ms, measure| {
-                            known.get_mut().add(pane_ms, measure.clone());
+                            known.get_mut().0.add(pane_ms, measure.clone());
                         }),
                     }
                 }
@@ -364,10 +370,10 @@ impl RestoredState {
         for slot in self.slots {
             shares[of(hash_of(&*slot.key))].slots.push(slot);
         }
-        for (tuple, panes) in self.tuples {
+        for (tuple, (panes, owner)) in self.tuples {
             // Any worker may hold a tuple; this spreads them.
             let share = &mut shares[of(hash_of(&tuple))];
-            share.tuples.push(TupleState::new(tuple, panes));
+            share.tuples.push(TupleState::new(tuple, panes, owner));
         }
         for (family, group) in self.groups {
             shares[of(group.group.hash)].groups.push((family, group));

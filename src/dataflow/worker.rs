@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use timely::worker::Worker;
 
+use crate::dataflow::asked::Waiting;
 use crate::dataflow::baseline::Hearing;
 use crate::dataflow::combine::Combiner;
 use crate::dataflow::control::{Control, Shared};
@@ -17,7 +18,7 @@ use crate::dataflow::pile::{Next, Supply};
 use crate::dataflow::run::{Question, Work};
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{
-    Counts, DataflowConfig, Epoch, HoldTold, Inquiry, TicketHeard, Watermarks, WindowUpdate,
+    Counts, DataflowConfig, Epoch, HoldTold, Inquiry, Owner, TicketHeard, Watermarks, WindowUpdate,
 };
 use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
 use crate::rules::Plan;
@@ -35,8 +36,8 @@ const STEP_EVENTS: u64 = 8_000;
 pub(super) enum Mail {
     /// Its share of an epoch; epochs come in order.
     Epoch(Share),
-    /// A question about windows.
-    Ask(Question),
+    /// A question about windows, with the place that it takes until it is answered.
+    Ask(Question, Arc<Waiting>),
     /// No epoch will follow.
     Stop,
 }
@@ -96,7 +97,7 @@ pub(super) fn run(
     loop {
         match mailbox.try_recv() {
             Ok(Mail::Epoch(share)) => desk.feed(share, &mut graph, worker),
-            Ok(Mail::Ask(question)) => answer(question, &graph),
+            Ok(Mail::Ask(question, _place)) => answer(question, &graph),
             Err(TryRecvError::Empty) => {
                 worker.step_or_park(Some(PARK_MAX));
                 continue;
@@ -188,9 +189,9 @@ impl Desk {
                 }
             }
             let heard = &mut self.heard;
-            self.combiner.drain(|at, measure| {
+            self.combiner.drain(|at, measure, owner| {
                 heard.hear(at.0.stream, at.1);
-                graph.facts.send((at, measure));
+                graph.facts.send((at, measure, owner));
             });
             for (stream, hour_ms) in self.heard.news() {
                 graph.shared.send(Shared::Heard(stream, hour_ms));
@@ -206,15 +207,16 @@ impl Desk {
 
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
         match work {
-            Work::Decoded { batch } => {
+            Work::Decoded { batch, owner } => {
                 // Who hands it in has looked; another layout's tuples would be counted as what they are not.
                 assert_eq!(batch.layout, plan.layout.version, "layout of a batch");
-                self.enter(&batch, plan, graph, notes);
+                self.enter(&batch, owner, plan, graph, notes);
             }
             Work::Lines {
                 lines,
                 first_line,
                 limits,
+                owner,
             } => {
                 let limits = limits.unwrap_or(DecodeLimits {
                     line_bytes_max: usize::MAX,
@@ -234,20 +236,29 @@ impl Desk {
                 for (name, count) in decoded.unknown_fields {
                     *notes.unknown_fields.entry(name).or_default() += count;
                 }
-                self.enter(&decoded.batch, plan, graph, notes);
+                self.enter(&decoded.batch, owner, plan, graph, notes);
             }
         }
     }
 
-    fn enter(&mut self, batch: &Batch, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
+    fn enter(
+        &mut self,
+        batch: &Batch,
+        owner: Owner,
+        plan: &Plan,
+        graph: &mut Graph,
+        notes: &mut Notes,
+    ) {
         notes.events += batch.events;
-        self.combiner.add(batch, &plan.layout, plan.book.pane_ms);
+        self.combiner
+            .add(batch, owner, &plan.layout, plan.book.pane_ms);
         for record in &batch.records {
             if let Record::Complaint(event) = record {
                 notes.tickets.push(TicketHeard::of(event));
             }
             self.heard.hear(record.stream(), record.ts_ms());
-            graph.records.send((EntityKey::of(record), record.clone()));
+            let key = EntityKey::of(record);
+            graph.records.send((key, owner, record.clone()));
         }
         for (id, progress) in &batch.sources {
             graph.shared.send(Shared::Source(id.clone(), *progress));

@@ -86,10 +86,11 @@ impl Engine {
                 *known = alert;
                 continue;
             }
-            let number = self.crossings.episodes.entry(key.clone()).or_insert(0);
-            *number += 1;
+            let crossings = &mut self.crossings;
+            let fires = |known: &(String, String)| crossings.blind.contains_key(known);
+            let number = crossings.episodes.begin(&key, fires);
             let label = format!("{};{}", key.0, key.1);
-            alert.incident = incident_of(BLIND_SPOT, &label, Default::default(), *number);
+            alert.incident = incident_of(BLIND_SPOT, &label, Default::default(), number);
             let said = Statement::of(&alert, now_ms, None);
             self.crossings.said.insert(key.clone(), said);
             self.crossings.blind.insert(key, alert.clone());

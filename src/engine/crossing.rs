@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState, Phase, Statement, TransitionReason};
+use crate::engine::episodes::Episodes;
 use crate::engine::instance::Instance;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::watchlist::{Watch, Watchlist};
@@ -77,7 +78,7 @@ pub(super) struct Crossings {
     pub(super) blind: BTreeMap<(String, String), Alert>,
     /// What was mailed of them.
     pub(super) said: BTreeMap<(String, String), Statement>,
-    pub(super) episodes: BTreeMap<(String, String), u32>,
+    pub(super) episodes: Episodes<(String, String)>,
     /// Crossings that began, by [`Crossing::ALL`].
     began_total: [u64; 3],
 }

@@ -18,22 +18,57 @@ use crate::effect::{
     nothing_kept, sentence, sentences,
 };
 use crate::engine::instance::unit_text;
+use crate::engine::limits::EngineLimits;
 use crate::engine::step::{Engine, Turn};
 use crate::event::Stream;
 use crate::rules::{RuleBook, Text};
 use crate::triggers::{Measured, Now, Outcome, Trigger, TriggerState};
-
-/// Mends that are remembered for looking again; the oldest go first.
-const MENDS_MAX: usize = 10_000;
 
 /// A stream in which nothing comes any more holds a verdict back for so long after the others have passed, ms.
 /// Judgement: a day without complaints is a day without complaints.
 const STALLED_MS: i64 = 86_400_000;
 
 /// Mends by trigger.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Effects {
     mends: BTreeMap<String, Mending>,
+    #[serde(skip, default = "mends_max")]
+    mends_max: usize,
+    gone_total: u64,
+}
+
+fn mends_max() -> usize {
+    EngineLimits::default().mends_max
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Effects {
+            mends: BTreeMap::new(),
+            mends_max: mends_max(),
+            gone_total: 0,
+        }
+    }
+}
+
+impl Effects {
+    /// Puts another bound in force; the oldest beyond it go.
+    pub(super) fn set_limit(&mut self, mends_max: usize) {
+        self.mends_max = mends_max;
+        self.forget();
+    }
+
+    /// How many mends there are, may be, and how many went.
+    pub(super) fn bound(&self) -> (usize, usize, u64) {
+        (self.mends.len(), self.mends_max, self.gone_total)
+    }
+
+    fn forget(&mut self) {
+        while self.mends.len() > self.mends_max {
+            self.mends.pop_first();
+            self.gone_total += 1;
+        }
+    }
 }
 
 /// What is known of a mend, in event time.
@@ -94,9 +129,7 @@ impl Engine {
             self.note_matching(id, turn);
             self.appoint(id, turn);
         }
-        if self.effects.mends.len() > MENDS_MAX {
-            self.effects.mends.pop_first();
-        }
+        self.effects.forget();
     }
 
     /// Finds the KQIs of a mend that was just done for which nothing but the same hours of a later week could tell an

@@ -21,6 +21,7 @@ pub(super) const PAIRS_MAX: usize = 10_000;
 pub(super) struct Holders {
     /// By connection and since when, ms.
     by_pair: BTreeMap<(String, String), BTreeMap<(String, i64), HoldTold>>,
+    left_out_total: u64,
 }
 
 impl Holders {
@@ -29,6 +30,7 @@ impl Holders {
         for hold in holds {
             let pair = (hold.host.clone(), hold.interface.clone());
             if self.by_pair.len() >= PAIRS_MAX && !self.by_pair.contains_key(&pair) {
+                self.left_out_total += 1;
                 continue;
             }
             let of_pair = self.by_pair.entry(pair).or_default();
@@ -41,6 +43,11 @@ impl Holders {
                 shortest.map(|key| of_pair.remove(&key));
             }
         }
+    }
+
+    /// How many pairs there are, and how often the holds of one more were not kept.
+    pub(super) fn bound(&self) -> (usize, u64) {
+        (self.by_pair.len(), self.left_out_total)
     }
 
     /// Forgets what was over before.

@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::episodes::SUBJECTS_MAX;
+use crate::engine::holders::PAIRS_MAX;
+use crate::engine::reporting::TOLD_MAX;
 use crate::engine::step::Engine;
 
 /// Bounds of the engine's state.
@@ -18,17 +21,24 @@ pub struct EngineLimits {
     pub ended_alerts_max: usize,
     /// Complaint counts, by service, city and KQI; those whose windows ended first go first.
     pub complaint_counts_max: usize,
+    /// Objects whose past is kept to measure effects from; new ones beyond it have none.
+    pub past_series_max: usize,
+    /// Mends that are looked at again when late data change what was compared; the oldest go first.
+    pub mends_max: usize,
 }
 
 impl Default for EngineLimits {
     fn default() -> Self {
         // Judgement: a hundred departments with two hundred open demands each, half as many closed, a week
-        // of ended alerts at one every two minutes, and the cities of a country by their services.
+        // of ended alerts at one every two minutes, the cities of a country by their services, the past of
+        // 71 KQIs in 14 places four times (one takes up to 60 KB), and as many mends as final triggers.
         EngineLimits {
             open_triggers_max: 20_000,
             final_triggers_max: 10_000,
             ended_alerts_max: 5_000,
             complaint_counts_max: 20_000,
+            past_series_max: 4_000,
+            mends_max: 10_000,
         }
     }
 }
@@ -36,7 +46,7 @@ impl Default for EngineLimits {
 /// Something that is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Name of the limit, as the configuration has it.
+    /// Name of the limit: its dotted key of the configuration, or `fixed.…` where nobody can set it.
     pub name: &'static str,
     /// How many there are.
     pub held: u64,
@@ -47,6 +57,9 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// How many things are bounded.
+    pub const COUNT: usize = 9;
+
     /// Of an engine that has not looked yet.
     pub(super) const NONE: Bound = Bound {
         name: "",
@@ -63,16 +76,27 @@ impl Engine {
             .set_limits(limits.open_triggers_max, limits.final_triggers_max);
         self.ended.set_limit(limits.ended_alerts_max);
         self.complaints.set_limit(limits.complaint_counts_max);
+        self.past.set_limit(limits.past_series_max);
+        self.effects.set_limit(limits.mends_max);
         self.show_all();
     }
 
     /// How near every bound is.
-    pub(super) fn bounds(&self) -> [Bound; 4] {
+    pub(super) fn bounds(&self) -> [Bound; Bound::COUNT] {
         let triggers = &self.triggers;
         let (open_max, final_max) = triggers.limits();
         let (open, ended) = triggers.held();
         let (alerts, alerts_max, alerts_gone) = self.ended.bound();
         let (counts, counts_max, counts_gone) = self.complaints.bound();
+        let (series, series_max, without_past) = self.past.bound();
+        let (mends, mends_max, mends_gone) = self.effects.bound();
+        let (pairs, holds_left_out) = self.holders.bound();
+        let (reports, reports_gone) = self.reporting.bound();
+        let (silences, overflows) = (self.silences.bound(), self.overflows.episodes.bound());
+        let blind_spots = self.crossings.episodes.bound();
+        let subjects = [silences, overflows, blind_spots];
+        let most = subjects.iter().map(|(known, _)| *known).max().unwrap_or(0);
+        let forgotten = subjects.iter().map(|(_, gone)| *gone).sum();
         let bound = |name, held: usize, max: usize, over_total| Bound {
             name,
             held: held as u64,
@@ -81,19 +105,29 @@ impl Engine {
         };
         [
             bound(
-                "open_triggers_max",
+                "limits.open_triggers_max",
                 open,
                 open_max,
                 triggers.refused_total(),
             ),
             bound(
-                "final_triggers_max",
+                "limits.final_triggers_max",
                 ended,
                 final_max,
                 triggers.forgotten_total(),
             ),
-            bound("ended_alerts_max", alerts, alerts_max, alerts_gone),
-            bound("complaint_counts_max", counts, counts_max, counts_gone),
+            bound("limits.ended_alerts_max", alerts, alerts_max, alerts_gone),
+            bound(
+                "limits.complaint_counts_max",
+                counts,
+                counts_max,
+                counts_gone,
+            ),
+            bound("limits.past_series_max", series, series_max, without_past),
+            bound("limits.mends_max", mends, mends_max, mends_gone),
+            bound("fixed.hold_pairs", pairs, PAIRS_MAX, holds_left_out),
+            bound("fixed.reports", reports, TOLD_MAX, reports_gone),
+            bound("fixed.alert_subjects", most, SUBJECTS_MAX, forgotten),
         ]
     }
 }

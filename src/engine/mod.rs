@@ -15,6 +15,7 @@ mod crossing;
 mod demand;
 mod effects;
 mod ended;
+mod episodes;
 mod holders;
 mod incident;
 mod indicators;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionReason};
 use crate::dataflow::Cut;
+use crate::engine::episodes::Episodes;
 use crate::engine::instance::incident_of;
 use crate::engine::silence::transition;
 use crate::rules::{Kqi, Plan, Text};
@@ -19,7 +20,7 @@ use crate::rules::{Kqi, Plan, Text};
 pub(super) struct Overflows {
     /// By KQI, with how many groups it folds.
     firing: BTreeMap<String, Alert>,
-    episodes: BTreeMap<String, u32>,
+    pub(super) episodes: Episodes<String>,
 }
 
 impl Overflows {
@@ -76,9 +77,9 @@ impl Overflows {
             if self.firing.contains_key(id) {
                 continue;
             }
-            let number = self.episodes.entry(id.to_owned()).or_insert(0);
-            *number += 1;
-            let mut alert = alert(plan, kqi, *number, cut.now_ms);
+            let fires = |known: &String| self.firing.contains_key(known);
+            let number = self.episodes.begin(&id.to_owned(), fires);
+            let mut alert = alert(plan, kqi, number, cut.now_ms);
             alert.samples = i64::try_from(groups).unwrap_or(i64::MAX);
             self.firing.insert(id.to_owned(), alert.clone());
             changes.push((transition(&alert, cut.now_ms), alert, NoticeReason::First));

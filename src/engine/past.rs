@@ -2,7 +2,7 @@
 //! is measured from.
 //!
 //! Invariants:
-//! * at most `SERIES_MAX` series. Beyond it new objects have none, and that is counted: an object
+//! * at most [`EngineLimits::past_series_max`](crate::engine::EngineLimits) series. Beyond it new objects have none, and that is counted: an object
 //!   that is watched for long keeps its past;
 //! * a series speaks of one definition of its KQI; with another it begins anew.
 
@@ -13,11 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Cell, Group, Standing, WindowUpdate};
 use crate::effect::{Point, Series};
+use crate::engine::limits::EngineLimits;
 use crate::event::Stream;
 use crate::rules::{Aggregate, Kqi, Verdict};
-
-/// Series that are kept: 71 KQIs in 14 places, four times. One takes up to 60 KB.
-const SERIES_MAX: usize = 4_000;
 
 /// How far series reach back, ms: two weeks before, two after, and two of work. Judgement.
 const KEEP_MS: i64 = 42 * 86_400_000;
@@ -33,10 +31,10 @@ pub(super) struct Kept {
 pub(super) type KeptOfKqi = BTreeMap<Arc<str>, Arc<Kept>>;
 
 /// Series by KQI and label.
-#[derive(Default)]
 pub(super) struct Past {
     kqis: BTreeMap<String, KeptOfKqi>,
     count: usize,
+    series_max: usize,
     refused_total: u64,
 }
 
@@ -46,7 +44,28 @@ pub(super) fn is_counted(kqi: &Kqi) -> bool {
     kqi.stream == Stream::Complaint || matches!(kqi.aggregate, Aggregate::Count | Aggregate::Sum)
 }
 
+impl Default for Past {
+    fn default() -> Self {
+        Past {
+            kqis: BTreeMap::new(),
+            count: 0,
+            series_max: EngineLimits::default().past_series_max,
+            refused_total: 0,
+        }
+    }
+}
+
 impl Past {
+    /// Puts another bound in force: series that are there beyond it stay until they are too old.
+    pub(super) fn set_limit(&mut self, series_max: usize) {
+        self.series_max = series_max;
+    }
+
+    /// How many series there are, may be, and windows that found no room.
+    pub(super) fn bound(&self) -> (usize, usize, u64) {
+        (self.count, self.series_max, self.refused_total)
+    }
+
     /// Takes a window's newest values. `standard_offset_ms` is local time minus UTC.
     pub(super) fn note(
         &mut self,
@@ -67,7 +86,7 @@ impl Past {
         };
         let label = update.group.label.as_str();
         if !of_kqi.contains_key(label) {
-            if self.count >= SERIES_MAX {
+            if self.count >= self.series_max {
                 self.refused_total += 1;
                 return;
             }

@@ -22,7 +22,7 @@ use crate::reports::{Facts, Object, Records, Report, ReportTold, build};
 use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
 
 /// Reports that are kept for reading, of all rules together; the oldest go. Judgement: a fortnight of four.
-const TOLD_MAX: usize = 64;
+pub(super) const TOLD_MAX: usize = 64;
 /// Windows up to this length give counts of a day that is not over in event time, ms.
 const HOUR_MS: i64 = 3_600_000;
 /// Days whose complaint records are counted: a month, the one before, and a week.
@@ -137,6 +137,12 @@ impl Reporting {
             next_ms: next_ms(),
         };
         is_new.then_some((period, missed))
+    }
+
+    /// How many reports are kept for reading, and how many went.
+    pub(super) fn bound(&self) -> (usize, u64) {
+        let (kept, told) = (self.told.newest.len(), self.told.told_total.values());
+        (kept, told.sum::<u64>().saturating_sub(kept as u64))
     }
 
     fn note(&mut self, report: Arc<Report>, missed: u64) {

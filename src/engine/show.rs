@@ -6,6 +6,10 @@ use crate::alerting::Alert;
 use crate::dataflow::Cut;
 use crate::engine::step::Engine;
 
+/// Timelines are tidied so often on the journal's clock, ms, however long epochs are: the work is in proportion to the
+/// objects. Judgement: little is forgotten too late.
+const TIDY_MS: i64 = 900_000;
+
 impl Engine {
     /// Brings the snapshot up to date; lists are copied only when they changed.
     pub(super) fn show(&mut self, cut: &Cut) {
@@ -23,8 +27,11 @@ impl Engine {
             self.snapshot.process_values = Arc::new(self.process.values().to_vec());
         }
         self.snapshot.bounds = self.bounds();
+        let before_ms = self.snapshot.watermarks.now_ms();
         self.snapshot.watermarks = Arc::new(cut.watermarks.clone());
-        self.forget(cut);
+        if before_ms.div_euclid(TIDY_MS) != cut.watermarks.now_ms().div_euclid(TIDY_MS) {
+            self.forget(cut);
+        }
         let values_changed = !self.restless.is_empty() && !cut.updates.is_empty();
         let recounted = self.silences.take_recounted();
         if std::mem::take(&mut self.alerts_changed) || values_changed || recounted {
@@ -93,13 +100,8 @@ impl Engine {
         alerts
     }
 
-    /// Lets timelines forget what the dataflow can no longer correct. Looked at now and then only:
-    /// the work is in proportion to the objects.
-    pub(super) fn forget(&mut self, cut: &Cut) {
-        const EVERY_EPOCHS: u64 = 4096;
-        if cut.epoch % EVERY_EPOCHS != EVERY_EPOCHS - 1 {
-            return;
-        }
+    /// Lets timelines forget what the dataflow can no longer correct.
+    fn forget(&mut self, cut: &Cut) {
         let plan = &self.watchlist.plan;
         self.past.forget(|id| {
             let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == id)?;

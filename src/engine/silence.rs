@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionReason};
 use crate::dataflow::{SourceState, Watermarks};
+use crate::engine::episodes::Episodes;
 use crate::engine::instance::incident_of;
 use crate::event::{SourceId, Stream};
 use crate::rules::{Plan, Text};
@@ -39,7 +40,7 @@ enum Subject {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Silences {
     firing: BTreeMap<Subject, Alert>,
-    episodes: BTreeMap<Subject, u32>,
+    episodes: Episodes<Subject>,
     /// An alert that goes on speaks of another number of sources than it was shown with.
     #[serde(skip)]
     recounted: bool,
@@ -90,9 +91,9 @@ impl Silences {
                 alert.samples = count;
                 continue;
             }
-            let number = self.episodes.entry(subject.clone()).or_insert(0);
-            *number += 1;
-            let mut alert = alert(plan, &subject, *number, since_ms, now_ms);
+            let fires = |known: &Subject| self.firing.contains_key(known);
+            let number = self.episodes.begin(&subject, fires);
+            let mut alert = alert(plan, &subject, number, since_ms, now_ms);
             alert.samples = count;
             self.firing.insert(subject, alert.clone());
             changes.push((transition(&alert, now_ms), alert, NoticeReason::First));
@@ -106,6 +107,11 @@ impl Silences {
     /// Whether an alert that goes on has another count since this was last asked.
     pub(super) fn take_recounted(&mut self) -> bool {
         std::mem::take(&mut self.recounted)
+    }
+
+    /// Sources whose episodes are counted, and how many of them went.
+    pub(super) fn bound(&self) -> (usize, u64) {
+        self.episodes.bound()
     }
 
     /// Alerts that fire.

@@ -34,7 +34,7 @@ pub struct Snapshot {
     /// Crossings that began, by [`crate::triggers::Crossing::ALL`].
     pub crossings_began_total: [u64; 3],
     /// How near each bound of the engine's state is.
-    pub bounds: [Bound; 4],
+    pub bounds: [Bound; Bound::COUNT],
     /// Groups beyond their limit that are told as `__other__`, by the KQI that stands first in their family.
     pub folded: Arc<BTreeMap<String, u64>>,
     /// Counters of the process itself.

@@ -126,7 +126,7 @@ impl Engine {
             annotations: Arc::default(),
             crossed: Arc::default(),
             crossings_began_total: [0; 3],
-            bounds: [Bound::NONE; 4],
+            bounds: [Bound::NONE; Bound::COUNT],
         };
         let watchlist = Watchlist::new(plan);
         Engine {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::alerting::Transition;
 use crate::dataflow::{
-    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Limits, Standing, Work,
+    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Limits, Owner, Standing, Work,
 };
 use crate::engine::{Effect, Engine};
 use crate::event::{DecodeLimits, Refusal};
@@ -104,6 +104,7 @@ fn lines_of(events: &[TimedEvent]) -> Work {
         lines: lines.join("\n").into(),
         first_line: 1,
         limits: Some(DecodeLimits::default()),
+        owner: Owner::default(),
     }
 }
 

@@ -82,6 +82,13 @@ impl Quarantine {
         inner.lines.drain(..excess);
     }
 
+    /// How many lines are kept, may be, and how many went.
+    pub fn bound(&self) -> (u64, u64, u64) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = inner.lines.len() as u64;
+        (kept, LINES_MAX as u64, inner.total.saturating_sub(kept))
+    }
+
     /// The newest lines, the newest first, and how many there have been since the start.
     pub fn newest(&self, limit: usize) -> (Vec<Quarantined>, u64) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +125,7 @@ mod tests {
         let (lines, total) = ring.newest(usize::MAX);
         assert_eq!((lines.len(), total), (LINES_MAX, LINES_MAX as u64 + 7));
         assert_eq!(lines[0].line, LINES_MAX as u64 + 5);
+        assert_eq!(ring.bound(), (LINES_MAX as u64, LINES_MAX as u64, 7));
     }
 
     #[test]

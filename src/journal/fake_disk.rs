@@ -192,7 +192,8 @@ impl FakeFile {
     }
 
     fn sync(&mut self) {
-        self.durable.truncate(self.dirty_from);
+        // What was forgotten in between is nothing.
+        self.durable.resize(self.dirty_from, 0);
         self.durable.extend_from_slice(&self.now[self.dirty_from..]);
         self.dirty_from = self.now.len();
     }

@@ -163,6 +163,11 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             counts.facts_over_limit,
         ),
         (
+            "dataflow_facts_over_share_total",
+            "Facts of new tuples of a producer that holds its share of the limit: they are not counted.",
+            counts.facts_over_share,
+        ),
+        (
             "dataflow_facts_folded_total",
             "Facts counted for the overflow group `__other__`, for their own group was beyond the limit.",
             counts.facts_folded,
@@ -171,6 +176,11 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             "dataflow_entities_refused_total",
             "Records of new messages, tickets or connections beyond the limit.",
             counts.entities_refused,
+        ),
+        (
+            "dataflow_entities_over_share_total",
+            "Records of new messages, tickets or connections of a producer that holds its share of the limit.",
+            counts.entities_over_share,
         ),
         (
             "mms_reports_early_total",

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::MetricFamily;
 
+use crate::engine::Bound;
 use crate::event::RefusalReason;
 use crate::metrics::family::Family;
 use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape, access};
@@ -114,11 +115,14 @@ pub(super) fn limits(
         .chain(journal(scrape, metrics))
         .chain(http(scrape, metrics))
         .chain(mail(mails))
-        .chain([Row::stock(
-            "history.bytes_max",
-            history.bytes,
-            history.forgotten,
-        )])
+        .chain([
+            Row::stock("history.bytes_max", history.bytes, history.forgotten),
+            Row::stock(
+                "history.queue_epochs_max",
+                history.waiting_epochs,
+                history.left_out,
+            ),
+        ])
         .chain(
             metrics
                 .csv_sink_counts()
@@ -133,19 +137,11 @@ pub(super) fn limits(
         }
         over.add([row.name], row.over as f64);
     }
-    let engine = scrape.snapshot.bounds.iter();
-    let engine = engine.map(|bound| {
-        (
-            format!("limits.{}", bound.name),
-            bound.held,
-            bound.max,
-            bound.over_total,
-        )
-    });
-    for (name, is, may_be, gone) in engine.chain(fixed(scrape)) {
-        held.add([name.as_str()], is as f64);
-        max.add([name.as_str()], may_be as f64);
-        over.add([name.as_str()], gone as f64);
+    let bounds = scrape.snapshot.bounds.iter().chain(scrape.bounds);
+    for bound in bounds.copied().chain(fixed(scrape)) {
+        held.add([bound.name], bound.held as f64);
+        max.add([bound.name], bound.max as f64);
+        over.add([bound.name], bound.over_total as f64);
     }
     [held, max, over]
         .into_iter()
@@ -158,9 +154,13 @@ fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
         Row::stock(
             "limits.entities_max",
             counts.entities,
-            counts.entities_refused,
+            counts.entities_refused + counts.entities_over_share,
         ),
-        Row::stock("limits.tuples_max", counts.tuples, counts.facts_over_limit),
+        Row::stock(
+            "limits.tuples_max",
+            counts.tuples,
+            counts.facts_over_limit + counts.facts_over_share,
+        ),
         Row::stock("limits.groups_max", counts.groups, counts.facts_folded),
     ]
 }
@@ -265,23 +265,28 @@ fn mail(mails: &NotifyCounts) -> Vec<Row<'static>> {
     ]
 }
 
-/// Bounds that are no part of the configuration.
-fn fixed(scrape: &Scrape<'_>) -> [(String, u64, u64, u64); 3] {
+/// Bounds of the dataflow and of watermarks that are no part of the configuration.
+fn fixed(scrape: &Scrape<'_>) -> [Bound; 3] {
     let counts = &scrape.health.counts;
-    let sources = scrape.snapshot.watermarks.bound();
+    let (held, max, over_total) = scrape.snapshot.watermarks.bound();
     [
-        ("fixed.sources".to_owned(), sources.0, sources.1, sources.2),
-        (
-            "fixed.base_series".to_owned(),
-            counts.base_series,
-            counts.base_series_max,
-            counts.readings_left_out,
-        ),
-        (
-            "fixed.annotations".to_owned(),
-            counts.annotations,
-            counts.annotations_max,
-            counts.annotations_gone,
-        ),
+        Bound {
+            name: "fixed.sources",
+            held,
+            max,
+            over_total,
+        },
+        Bound {
+            name: "fixed.base_series",
+            held: counts.base_series,
+            max: counts.base_series_max,
+            over_total: counts.readings_left_out,
+        },
+        Bound {
+            name: "fixed.annotations",
+            held: counts.annotations,
+            max: counts.annotations_max,
+            over_total: counts.annotations_gone,
+        },
     ]
 }

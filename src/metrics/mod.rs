@@ -101,6 +101,8 @@ pub struct HistoryCounts {
     pub failures: u64,
     /// Rows that wait now.
     pub waiting: u64,
+    /// Epochs that they are of.
+    pub waiting_epochs: u64,
     /// Newest epoch in it; -1 before the first.
     pub epoch: i64,
     /// Its size as far as it is known, bytes.

@@ -4,7 +4,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::api::{Current, HealthNow};
-use crate::engine::Snapshot;
+use crate::engine::{Bound, Snapshot};
 use crate::journal::Amount;
 use crate::journal::writer::WriterStats;
 use crate::metrics::{
@@ -30,6 +30,8 @@ pub struct Scrape<'a> {
     pub in_flight: Amount,
     /// Connections that are open.
     pub connections: u64,
+    /// Bounds of what the server keeps and asks.
+    pub bounds: &'a [Bound],
 }
 
 impl Metrics {

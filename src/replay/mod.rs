@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::dataflow::{
-    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Limits, Work,
+    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Limits, Owner, Work,
 };
 use crate::engine::{Effect, Engine};
 use crate::event::{CLOCK_SKEW_MS_MAX, DecodeLimits, Refusal};
@@ -182,6 +182,7 @@ fn feed_all(
                 lines,
                 first_line,
                 limits: Some(limits),
+                owner: Owner::default(),
             };
             if !pile.add(work) {
                 return Ok(());

@@ -15,9 +15,11 @@ use std::error::Error;
 use std::path::Path;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{Connection, Row, Sqlite, Transaction};
+use tracing::warn;
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
 use super::entry::{Attempt, DeliveryState, Entry, LedgerError, Recorded};
@@ -56,27 +58,25 @@ impl Ledger {
     }
 
     pub(super) async fn open_file(path: &Path) -> Result<Ledger, LedgerError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // FULL, not NORMAL: the engine goes on past an epoch because its notices are on disk.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX);
-        Ledger::migrated(pool, options, path).await
+        Ledger::migrated(pool, options_of(path), path).await
+    }
+
+    /// Opens or creates the file at `path` through another VFS of SQLite, named `vfs`, by one connection that shares
+    /// it with nobody: a simulation's disk has no memory that connections could share.
+    pub async fn open_alone(vfs: &'static str, path: &Path) -> Result<Ledger, LedgerError> {
+        // Before the mode of the journal: the write-ahead log then needs no shared memory.
+        let options = options_of(path)
+            .vfs(vfs)
+            .locking_mode(SqliteLockingMode::Exclusive);
+        Ledger::migrated(of_one_connection(), options, path).await
     }
 
     /// A ledger that is gone with its last clone.
     pub async fn in_memory() -> Result<Ledger, LedgerError> {
         // Every connection to `:memory:` is a database of its own, so there is exactly one, for ever.
-        let pool = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None);
         let options = SqliteConnectOptions::new().in_memory(true);
-        Ledger::migrated(pool, options, Path::new(":memory:")).await
+        Ledger::migrated(of_one_connection(), options, Path::new(":memory:")).await
     }
 
     async fn migrated(
@@ -103,7 +103,23 @@ impl Ledger {
             .run(&pool)
             .await
             .map_err(|error| open(&error))?;
-        Ok(Ledger { pool })
+        let ledger = Ledger { pool };
+        ledger.settle().await?;
+        Ok(ledger)
+    }
+
+    /// Writes into the file what the write-ahead log shows. After a sync that failed the log may show what is in the
+    /// system's cache alone; what is recorded behind that would be lost with it when the machine dies.
+    async fn settle(&self) -> Result<(), LedgerError> {
+        let settled = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(statement("settle the write-ahead log"));
+        // In memory there is no log.
+        if settled?.is_some_and(|told| told.get::<i64, _>(0) != 0) {
+            warn!("somebody reads the ledger: its write-ahead log is not settled");
+        }
+        Ok(())
     }
 
     /// The newest epoch whose notices are recorded.
@@ -262,6 +278,25 @@ impl Ledger {
             .await
             .map_err(statement("begin a transaction"))
     }
+}
+
+/// How the file of a ledger is opened.
+fn options_of(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL, not NORMAL: the engine goes on past an epoch because its notices are on disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+fn of_one_connection() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
 }
 
 /// Forgets who wished notices sent again that are not there any more.

@@ -131,6 +131,7 @@ fn works(epoch: &Epoch, plan: &Plan, before: &Plan, line: &mut u64) -> Vec<Work>
                     lines: text,
                     first_line,
                     limits: None,
+                    owner: Default::default(),
                 });
                 continue;
             }
@@ -143,12 +144,14 @@ fn works(epoch: &Epoch, plan: &Plan, before: &Plan, line: &mut u64) -> Vec<Work>
             let unpacked = Unpacker::default().unpack(&packed, plan.layout.version);
             Work::Decoded {
                 batch: Arc::new(unpacked.unwrap()),
+                owner: Default::default(),
             }
         } else {
             Work::Lines {
                 lines: text,
                 first_line,
                 limits: None,
+                owner: Default::default(),
             }
         });
     }

@@ -1,21 +1,32 @@
-//! The process: journal, dataflow, engine and checkpoints, stepped by hand.
+//! The process: journal, dataflow, engine and checkpoints, stepped by one thread.
+//!
+//! From a closed epoch to its effects the steps are the program's own (`app::Feeder`, `app::Actor`), and so are the
+//! choice of a checkpoint, the journal's recovery, group commit, the check of the ledger, and the writing of
+//! checkpoints. What is built here again, because in the program it is a thread or a task of its own: the order of
+//! these steps in a start (`App::start`), the journal's writer without its queue, when a checkpoint is due, the wait
+//! of an epoch for room in its ledger (`app/outlet.rs`), and the loop of the delivery (`outside`).
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use chrysalis::alerting::Notice;
-use chrysalis::app::{Interpreter, Meaning, begin, head_of, keep, plan_of};
+use chrysalis::app::{Actor, Feeder, Interpreter, Known, Outlet, begin, keep, plan_of};
 use chrysalis::checkpoint::{CheckpointError, Folder, Head};
 use chrysalis::dataflow::{
-    Counts, Cuts, Dataflow, DataflowConfig, DataflowState, Feed, Limits, Queries,
+    Counts, Dataflow, DataflowConfig, DataflowState, Limits, Queries, RestoredState,
 };
-use chrysalis::engine::{Effect, Engine, EngineState, SaveError};
+use chrysalis::engine::{
+    CommandResult, Effect, Engine, EngineState, JournaledCommand, SaveError, Snapshot,
+};
 use chrysalis::event::Batch;
 use chrysalis::journal::{
     Committed, Disk, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Record,
     Retention, Submit, cut,
 };
+use chrysalis::notify::Told;
+use chrysalis::reports::ReportTold;
 use chrysalis::rules::Plan;
 
 use crate::chance::Chance;
@@ -40,8 +51,6 @@ pub(crate) struct Machine {
     pub(crate) slow_epochs: u64,
     /// The one that is being written.
     writing: Option<Writing>,
-    /// The newest epoch of which something is in the ledger.
-    told_upto: Option<u64>,
     /// Checkpoints written by this process.
     pub(crate) checkpoints: usize,
     /// Segments cut by this process.
@@ -58,29 +67,98 @@ struct Writing {
     epochs_left: u64,
 }
 
-/// The part that is a function of the journal.
+/// The part that is a function of the journal: the program's own steps from an epoch to what it decides.
 pub(crate) struct Mind {
-    interpreter: Interpreter,
     // Dropped in this order: workers stop when nobody can write to them any more.
-    feed: Feed<()>,
+    feeder: Feeder,
     pub(crate) queries: Queries,
-    cuts: Cuts<()>,
-    pub(crate) engine: Engine,
-    /// Window updates of all epochs so far.
-    pub(crate) updates: u64,
+    pub(crate) actor: Actor,
+}
+
+/// Where effects go whose only reader is the test.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) notices: Vec<Notice>,
+    /// The state as of the last epoch that asked for a checkpoint.
+    pub(crate) kept: Option<(Head, EngineState, DataflowState)>,
+}
+
+impl Outlet for Gathered {
+    fn tell(&mut self, _epoch: u64, told: Told) -> bool {
+        self.notices.extend(told.notices);
+        true
+    }
+
+    fn report(&mut self, _told: &ReportTold) {}
+
+    fn answer(&mut self, _position: u64, _result: CommandResult) {}
+
+    fn record(&mut self, _: &[JournaledCommand], _: &[Effect], _: &Snapshot) {}
+
+    fn done(&mut self, _: &Snapshot, _: Vec<Effect>, _: Counts) {}
+
+    fn keep(&mut self, head: Head, engine: EngineState, dataflow: DataflowState) {
+        self.kept = Some((head, engine, dataflow));
+    }
+}
+
+impl Gathered {
+    /// Keys and bytes of the state that was kept.
+    pub(crate) fn state_size(&self) -> Option<(u64, usize)> {
+        let (_, engine, state) = self.kept.as_ref()?;
+        let mut bytes = 0;
+        let mut count = |piece: Vec<u8>| {
+            bytes += piece.len();
+            Ok::<(), CheckpointError>(())
+        };
+        state.pieces(&mut count).unwrap();
+        let count = |piece: Vec<u8>| {
+            bytes += piece.len();
+            Ok::<(), SaveError>(())
+        };
+        engine.pieces(count).unwrap();
+        Some((state.keys() as u64, bytes))
+    }
+}
+
+/// Where a process's effects go: what is told into the ledger, of which it may die.
+struct Edges<'a> {
+    chance: &'a mut Chance,
+    outside: &'a mut Outside,
+    gathered: Gathered,
+}
+
+impl Outlet for Edges<'_> {
+    fn tell(&mut self, epoch: u64, told: Told) -> bool {
+        let decided = self.outside.decide(self.chance, epoch, &told.notices);
+        decided.is_ok()
+    }
+
+    fn report(&mut self, _told: &ReportTold) {}
+
+    fn answer(&mut self, _position: u64, _result: CommandResult) {}
+
+    fn record(&mut self, _: &[JournaledCommand], _: &[Effect], _: &Snapshot) {}
+
+    fn done(&mut self, _: &Snapshot, _: Vec<Effect>, _: Counts) {}
+
+    fn keep(&mut self, head: Head, engine: EngineState, dataflow: DataflowState) {
+        self.gathered.keep(head, engine, dataflow);
+    }
 }
 
 impl Mind {
     /// One that has seen nothing yet.
     pub(crate) fn new(workers: usize) -> Mind {
-        Mind::with(workers, Interpreter::default(), None, None)
+        Mind::with(workers, Interpreter::default(), None, None, None)
     }
 
     fn with(
         workers: usize,
         interpreter: Interpreter,
         engine: Option<Engine>,
-        restored: Option<chrysalis::dataflow::RestoredState>,
+        restored: Option<RestoredState>,
+        told_upto: Option<u64>,
     ) -> Mind {
         let config = DataflowConfig {
             workers,
@@ -91,63 +169,34 @@ impl Mind {
         let nothing = || Engine::new(plan_of(&story::files(80), None).unwrap());
         let engine = engine.unwrap_or_else(nothing);
         let dataflow = Dataflow::resume(config, restored).unwrap();
+        let snapshots = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
+        let applied = Arc::new(ArcSwapOption::empty());
         Mind {
-            interpreter,
-            feed: dataflow.feed,
+            feeder: Feeder::new(dataflow.feed, interpreter, applied),
             queries: dataflow.queries,
-            cuts: dataflow.cuts,
-            engine,
-            updates: 0,
+            actor: Actor::new(dataflow.cuts, engine, snapshots, told_upto),
         }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.actor.engine()
     }
 
     /// The plan in force.
     pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
-        self.interpreter.in_force().map(|(plan, _)| plan.clone())
+        let in_force = self.feeder.interpreter().in_force();
+        in_force.map(|(plan, _)| plan.clone())
     }
 
-    /// What the operators hold.
-    pub(crate) fn counts(&self) -> Counts {
-        self.cuts.counts()
-    }
-
-    /// Keys and bytes of the state as of the last epoch, if it asked for a checkpoint.
-    pub(crate) fn state_size(&mut self) -> Option<(u64, usize)> {
-        let state = self.cuts.take_state()?;
-        let mut bytes = 0;
-        let mut count = |piece: Vec<u8>| {
-            bytes += piece.len();
-            Ok::<(), CheckpointError>(())
-        };
-        state.pieces(&mut count).unwrap();
-        let engine = |piece: Vec<u8>| {
-            bytes += piece.len();
-            Ok::<(), SaveError>(())
-        };
-        self.engine.state().pieces(engine).unwrap();
-        Some((state.keys() as u64, bytes))
-    }
-
-    /// Takes an epoch and gives its notices.
-    pub(crate) fn think(&mut self, epoch: Epoch<Attachment>, checkpoint: bool) -> Vec<Notice> {
-        assert_eq!(epoch.epoch, self.feed.next_epoch());
-        let Meaning {
-            mut input,
-            commands,
-        } = self.interpreter.read(epoch).unwrap();
-        input.checkpoint = checkpoint;
-        assert!(self.feed.submit(input, ()));
-        let (cut, ()) = self.cuts.next_cut().unwrap();
-        self.updates += cut.updates.len() as u64;
-        let effects = self.engine.step(&cut, &commands);
-        let notice = |effect| match effect {
-            Effect::Notice(notice) => Some(*notice),
-            Effect::Transition(_)
-            | Effect::Report(_)
-            | Effect::Feedback(_)
-            | Effect::Answer { .. } => None,
-        };
-        effects.into_iter().filter_map(notice).collect()
+    /// Takes an epoch and acts on its cut; false if an effect ended the process.
+    pub(crate) fn think(
+        &mut self,
+        epoch: Epoch<Attachment>,
+        checkpoint: bool,
+        outlet: &mut impl Outlet,
+    ) -> bool {
+        assert!(self.feeder.take(epoch, || checkpoint));
+        self.actor.act(outlet)
     }
 }
 
@@ -160,7 +209,6 @@ impl Machine {
         outside: &mut Outside,
         now_ms: i64,
     ) -> Result<Machine, Died> {
-        outside.begin(chance)?;
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let folder = Folder::open(disk.clone(), Path::new(CHECKPOINTS)).map_err(|_| Died)?;
         let beginning = match begin(&folder, &*disk, Path::new(JOURNAL), false) {
@@ -188,16 +236,23 @@ impl Machine {
             }
             Err(error) => panic!("the journal is refused: {error:?}"),
         };
+        let known = Known {
+            epochs: recovery.epochs_total,
+            covered_upto: beginning
+                .as_ref()
+                .and_then(|begun| begun.epoch.checked_sub(1)),
+            told_upto: folder.told_upto().map_err(|_| Died)?,
+        };
+        outside.begin(chance, &known)?;
         let epochs = Epochs::new(journal, recovery.producers, EpochConfig::default());
         let resumed = beginning.is_some();
-        let told_upto = beginning.as_ref().and_then(|begun| begun.told_upto);
-        assert!(outside.decided_upto() >= told_upto, "the ledger is behind");
         let mind = match beginning {
             Some(beginning) => Mind::with(
                 workers,
                 Interpreter::with(beginning.plan, beginning.files),
                 Some(beginning.engine),
                 Some(beginning.dataflow),
+                known.told_upto,
             ),
             None => Mind::new(workers),
         };
@@ -209,7 +264,6 @@ impl Machine {
             wants_checkpoint: false,
             slow_epochs: 0,
             writing: None,
-            told_upto,
             checkpoints: 0,
             cuts: 0,
             resumed,
@@ -272,25 +326,21 @@ impl Machine {
         chance: &mut Chance,
         outside: &mut Outside,
     ) -> Result<(), Died> {
-        let (number, now_ms, next) = (epoch.epoch, epoch.now_ms, epoch.next);
         // One is under way at a time, as in the engine.
         let checkpoint = self.wants_checkpoint && self.writing.is_none();
         self.wants_checkpoint &= !checkpoint;
-        let notices = self.mind.think(epoch, checkpoint);
-        let tells = !notices.is_empty();
-        outside.decide(chance, number, notices)?;
-        if tells {
-            self.told_upto = Some(number);
+        let mut edges = Edges {
+            chance,
+            outside,
+            gathered: Gathered::default(),
+        };
+        if !self.mind.think(epoch, checkpoint, &mut edges) {
+            return Err(Died);
         }
-        let state = self.mind.cuts.take_state();
-        let in_force = self.mind.interpreter.in_force();
-        if let (Some(state), Some((plan, files))) = (state, in_force) {
+        if let Some((head, engine, state)) = edges.gathered.kept {
             self.writing = Some(Writing {
-                head: Head {
-                    told_upto: self.told_upto,
-                    ..head_of(number, now_ms, next, files.as_ref().clone(), plan)
-                },
-                engine: self.mind.engine.state(),
+                head,
+                engine,
                 state,
                 epochs_left: self.slow_epochs,
             });

@@ -10,18 +10,21 @@
 )]
 
 mod chance;
+mod happened;
 mod judge;
 mod machine;
 mod memory;
 mod outside;
 mod soak;
 mod story;
+mod vfs;
 mod world;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use world::{Happened, World};
+use happened::Happened;
+use world::World;
 
 const SEEDS: u64 = 1_000;
 

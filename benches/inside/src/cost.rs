@@ -60,6 +60,7 @@ pub(crate) fn cost(part: Part, times: i64) -> Result<Value> {
         };
         let work = Work::Decoded {
             batch: Arc::new(shifted(&batch, minute * MINUTE_MS)),
+            owner: Default::default(),
         };
         windows += run.give(vec![work], false)?.windows;
     }

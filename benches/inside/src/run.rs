@@ -61,6 +61,7 @@ impl Run {
             lines,
             first_line: 1,
             limits: None,
+            owner: Default::default(),
         });
         self.give(work.collect(), checkpoint)
     }

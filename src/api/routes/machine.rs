@@ -12,6 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::openapi::document;
 use crate::api::router::{Server, now_ms};
 use crate::api::views::ErrorBody;
+use crate::engine::Bound;
 use crate::metrics::{Metrics, Scrape};
 use crate::time::ahead_ms;
 
@@ -41,6 +42,7 @@ pub(in crate::api) async fn metrics(
             current: &current,
             in_flight: server.intake.in_flight(),
             connections: server.state.connections.load(Ordering::Relaxed),
+            bounds: &bounds(&server),
         })
     });
     let failed = |reason: String| ApiError::internal(format!("cannot make the page: {reason}"));
@@ -49,6 +51,21 @@ pub(in crate::api) async fn metrics(
         .map_err(|error| failed(error.to_string()))?
         .map_err(|error| failed(error.to_string()))?;
     Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text))
+}
+
+/// Bounds of what the server itself keeps, and of what it asks.
+fn bounds(server: &Server) -> [Bound; 3] {
+    let named = |name, (held, max, over_total)| Bound {
+        name,
+        held,
+        max,
+        over_total,
+    };
+    [
+        server.state.answers.bound(),
+        named("limits.questions_max", server.state.queries.bound()),
+        named("fixed.quarantined_lines", server.quarantine.bound()),
+    ]
 }
 
 /// This document.

@@ -224,12 +224,16 @@ pub struct CountsView {
     pub facts_too_late: u64,
     /// Facts of new tuples beyond the limit: they are not counted.
     pub facts_over_limit: u64,
+    /// Facts of new dimension tuples of producers that hold their share of the limit.
+    pub facts_over_share: u64,
     /// Facts counted for the overflow group `__other__`.
     pub facts_folded: u64,
     /// Groups that are told as `__other__`.
     pub groups_folded: u64,
     /// Records of new entities beyond the limit.
     pub entities_refused: u64,
+    /// Records of new messages, tickets and connections of producers that hold their share of the limit.
+    pub entities_over_share: u64,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: u64,
     /// Conditions that had no answer.
@@ -252,9 +256,11 @@ impl From<&Counts> for CountsView {
         CountsView {
             facts_too_late: counts.facts_too_late,
             facts_over_limit: counts.facts_over_limit,
+            facts_over_share: counts.facts_over_share,
             facts_folded: counts.facts_folded,
             groups_folded: counts.groups_folded,
             entities_refused: counts.entities_refused,
+            entities_over_share: counts.entities_over_share,
             reports_early: counts.reports_early,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,

@@ -16,13 +16,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::config::HistorySettings;
 use crate::engine::{Effect, JournaledCommand, Snapshot};
 use crate::metrics::{HistoryCounts, HistorySource};
 use crate::store::{History, HistoryError, HistoryRow};
 use crate::triggers::Trigger;
 
-/// Epochs with something to record that may wait. Judgement: a quarter of an hour of a busy engine.
-const EPOCHS_MAX: usize = 4_096;
 /// Between two looks at the size.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Wait after a failure: doubled with each, up to the longest.
@@ -35,6 +34,7 @@ struct Counters {
     left_out: AtomicU64,
     failures: AtomicU64,
     waiting: AtomicU64,
+    waiting_epochs: AtomicU64,
     epoch: AtomicI64,
     bytes: AtomicU64,
     forgotten: AtomicU64,
@@ -64,13 +64,13 @@ pub(super) struct Recording {
 
 impl Recorder {
     /// Starts writing into a history that has everything up to `recorded_upto`. A file of our own is kept at
-    /// `bytes_max`.
+    /// `bytes_max`; at most `queue_epochs_max` epochs wait.
     pub(super) fn start(
         history: History,
         recorded_upto: Option<u64>,
-        bytes_max: u64,
+        settings: &HistorySettings,
     ) -> (Recorder, Recording) {
-        let (sender, receiver) = mpsc::channel(EPOCHS_MAX);
+        let (sender, receiver) = mpsc::channel(settings.queue_epochs_max.max(1));
         let (giving_up, given_up) = watch::channel(false);
         let counters = Arc::new(Counters::default());
         let upto = recorded_upto.and_then(|epoch| i64::try_from(epoch).ok());
@@ -80,7 +80,7 @@ impl Recorder {
             receiver,
             given_up,
             counters.clone(),
-            bytes_max,
+            settings.bytes_max,
         ));
         let recorder = Recorder {
             sender,
@@ -123,6 +123,9 @@ impl Recorder {
         self.counters.waiting.fetch_add(count, Ordering::Relaxed);
         match self.sender.try_send((epoch, rows)) {
             Ok(()) => {
+                let waiting = self.sender.max_capacity() - self.sender.capacity();
+                let epochs = &self.counters.waiting_epochs;
+                epochs.store(waiting as u64, Ordering::Relaxed);
                 self.triggers = snapshot.triggers.clone();
                 self.leaves_out = false;
             }
@@ -161,6 +164,7 @@ impl Recording {
             left_out: counters.left_out.load(Ordering::Relaxed),
             failures: counters.failures.load(Ordering::Relaxed),
             waiting: counters.waiting.load(Ordering::Relaxed),
+            waiting_epochs: counters.waiting_epochs.load(Ordering::Relaxed),
             epoch: counters.epoch.load(Ordering::Relaxed),
             bytes: counters.bytes.load(Ordering::Relaxed),
             forgotten: counters.forgotten.load(Ordering::Relaxed),
@@ -201,6 +205,9 @@ async fn write(
     failing.is_over();
     let mut looked: Option<Instant> = None;
     while let Some((epoch, rows)) = epochs.recv().await {
+        counters
+            .waiting_epochs
+            .store(epochs.len() as u64, Ordering::Relaxed);
         while let Err(error) = history.record(epoch, &rows).await {
             if failing.wait(&error, "take rows", &mut given_up).await {
                 return;

@@ -46,7 +46,8 @@ async fn commands_are_recorded_once_however_often_they_are_decided() {
     for _ in 0..2 {
         let history = History::in_folder(folder.path()).await.unwrap();
         let upto = history.recorded_upto().await.unwrap();
-        let (mut recorder, recording) = Recorder::start(history.clone(), upto, u64::MAX);
+        let (mut recorder, recording) =
+            Recorder::start(history.clone(), upto, &HistorySettings::default());
         for epoch in 3..6 {
             let (command, effect) = refused(epoch * 10);
             recorder.take(&[command], &[effect], &snapshot(epoch));
@@ -69,8 +70,12 @@ async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
     let file = folder.path().join(History::FILE);
     let read_only = format!("sqlite://{}?mode=ro", file.display());
     let history = History::open(&read_only).await.unwrap();
-    let (mut recorder, recording) = Recorder::start(history, None, u64::MAX);
-    let all = EPOCHS_MAX as u64 + 10;
+    let settings = HistorySettings {
+        queue_epochs_max: 100,
+        ..HistorySettings::default()
+    };
+    let (mut recorder, recording) = Recorder::start(history, None, &settings);
+    let all = 110;
     for epoch in 0..all {
         let (command, effect) = refused(epoch);
         recorder.take(&[command], &[effect], &snapshot(epoch));
@@ -78,12 +83,10 @@ async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
     let counts = recording.counts();
     // One may be in the writer's hands already.
     assert!((9..=10).contains(&counts().left_out), "{:?}", counts());
+    assert!(counts().waiting_epochs >= 99, "{:?}", counts());
     drop(recorder);
     recording.stop(Duration::from_millis(300)).await;
     let counts = counts();
     assert_eq!((counts.recorded, counts.epoch), (0, -1));
-    assert!(
-        counts.failures > 0 && counts.waiting >= EPOCHS_MAX as u64,
-        "{counts:?}"
-    );
+    assert!(counts.failures > 0 && counts.waiting >= 100, "{counts:?}");
 }

@@ -22,7 +22,7 @@ pub(super) fn verify(
     // records notices only of epochs that it has closed.
     let checkpoints = checkpoints(folders)?;
     let ledger = crate::serve::runtime()?.block_on(Ledger::check(&folders.data));
-    let mut problems = 0;
+    let (mut problems, mut newer) = (0, 0);
     let mut total = Contents::default();
     let (mut segments, mut bytes) = (0, 0);
     let mut held: Option<(Position, Position)> = None;
@@ -32,7 +32,9 @@ pub(super) fn verify(
             let last = audit.first.0.saturating_sub(1);
             writeln!(out, "  records {lost} to {last} cannot be read")?;
         }
-        problems += u64::from(audit.damage.is_some());
+        let is_newer = matches!(audit.damage, Some(JournalError::NewerFormat { .. }));
+        newer += u64::from(is_newer);
+        problems += u64::from(audit.damage.is_some() && !is_newer);
         lost_from = audit.damage.as_ref().map(|_| audit.next);
         held = Some((held.map_or(audit.first, |(first, _)| first), audit.next));
         segments += 1;
@@ -42,7 +44,11 @@ pub(super) fn verify(
     }
     let end = held.unwrap_or_default();
     for checkpoint in &checkpoints {
-        problems += u64::from(tell_checkpoint(checkpoint, end, place, out)?);
+        match tell_checkpoint(checkpoint, end, place, out)? {
+            Found::Fine => {}
+            Found::Problem => problems += 1,
+            Found::Newer => newer += 1,
+        }
     }
     problems += u64::from(tell_ledger(folders, ledger, total.epoch_max, out)?);
     out.flush()?;
@@ -52,6 +58,13 @@ pub(super) fn verify(
             "{shown}: {problems} problem{}: nothing was changed; put the named files back from a \
              backup, the engine does not start over damage that it needs to read",
             plural(problems)
+        );
+    }
+    if newer > 0 {
+        bail!(
+            "{shown}: {newer} file{} of a newer Chrysalis, which this one does not read: start the newer program. \
+             Nothing was changed",
+            plural(newer)
         );
     }
     let (records, events, epochs) = (total.records(), total.events, total.ticks);
@@ -97,8 +110,12 @@ fn tell(audit: &SegmentAudit, place: &Place, out: &mut impl Write) -> anyhow::Re
         )?;
     }
     if let Some(damage) = &audit.damage {
+        let word = match damage {
+            JournalError::NewerFormat { .. } => "NEWER",
+            _ => "DAMAGED",
+        };
         let damage = anyhow::Error::from(damage.clone());
-        writeln!(out, "  DAMAGED: {damage:#}")?;
+        writeln!(out, "  {word}: {damage:#}")?;
     }
     if let Some(torn) = &audit.torn_tail {
         let (bytes, offset) = (torn.bytes, torn.offset);
@@ -180,19 +197,31 @@ fn checkpoints(folders: &Folders) -> anyhow::Result<Vec<Checked>> {
     Ok(checked)
 }
 
-/// Says whether there is a problem with it.
+/// What there is to say of a checkpoint.
+enum Found {
+    Fine,
+    Problem,
+    /// Of a newer program.
+    Newer,
+}
+
+/// Says what is wrong with it.
 fn tell_checkpoint(
     checkpoint: &Checked,
     (first, next): (Position, Position),
     place: &Place,
     out: &mut impl Write,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Found> {
     let path = checkpoint.path.display();
     let (epoch, begins, now_ms) = match &checkpoint.result {
         Ok(of) => of,
+        Err(error @ CheckpointError::NewerFormat { .. }) => {
+            writeln!(out, "{path}:\n  NEWER: {error}")?;
+            return Ok(Found::Newer);
+        }
         Err(error) => {
             writeln!(out, "{path}:\n  DAMAGED: {error}")?;
-            return Ok(true);
+            return Ok(Found::Problem);
         }
     };
     let time = place.time(*now_ms);
@@ -212,8 +241,8 @@ fn tell_checkpoint(
     } else if *begins < first && checkpoint.path.exists() {
         JournalError::Gone { asked, first }
     } else {
-        return Ok(false);
+        return Ok(Found::Fine);
     };
     writeln!(out, "  USELESS: {error}")?;
-    Ok(true)
+    Ok(Found::Problem)
 }
