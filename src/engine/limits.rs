@@ -58,7 +58,7 @@ pub struct Bound {
 
 impl Bound {
     /// How many things are bounded.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 12;
 
     /// Of an engine that has not looked yet.
     pub(super) const NONE: Bound = Bound {
@@ -97,6 +97,7 @@ impl Engine {
         let subjects = [silences, overflows, blind_spots];
         let most = subjects.iter().map(|(known, _)| *known).max().unwrap_or(0);
         let forgotten = subjects.iter().map(|(_, gone)| *gone).sum();
+        let [waiting, linked, samples] = triggers.bounds();
         let bound = |name, held: usize, max: usize, over_total| Bound {
             name,
             held: held as u64,
@@ -128,6 +129,9 @@ impl Engine {
             bound("fixed.hold_pairs", pairs, PAIRS_MAX, holds_left_out),
             bound("fixed.reports", reports, TOLD_MAX, reports_gone),
             bound("fixed.alert_subjects", most, SUBJECTS_MAX, forgotten),
+            bound("fixed.waiting_tickets", waiting.0, waiting.1, waiting.2),
+            bound("fixed.linked_tickets", linked.0, linked.1, linked.2),
+            bound("fixed.process_samples", samples.0, samples.1, samples.2),
         ]
     }
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::rules::{Contact, RuleBook, Text};
 use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
-use crate::triggers::samples::Samples;
+use crate::triggers::samples::{SAMPLES_MAX, Samples};
+use crate::triggers::tickets::Held;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Trigger, TriggerState};
@@ -194,6 +195,13 @@ impl TriggerBook {
             }
         }
         id
+    }
+
+    /// Tickets that wait for a trigger, tickets that are linked to one, and samples of the process.
+    pub fn bounds(&self) -> [Held; 3] {
+        let [waiting, linked] = self.tickets.held();
+        let samples = (self.samples.len(), SAMPLES_MAX, self.samples.gone_total());
+        [waiting, linked, samples]
     }
 
     /// What KQIs of the process average.

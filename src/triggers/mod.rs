@@ -37,7 +37,7 @@ pub use moves::{REVIEW_WITHIN_MS, Wanted};
 pub use open::Opening;
 pub use process::{Process, Stays, Worked};
 pub use samples::{Means, SAMPLES_MAX, Samples};
-pub use tickets::TicketNews;
+pub use tickets::{Held, TicketNews};
 pub use trigger::{
     Deadline, Evidence, Explanation, LinkedTicket, Measured, Outcome, Source, Trigger, TriggerMove,
 };

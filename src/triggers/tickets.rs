@@ -47,7 +47,14 @@ pub(super) struct Tickets {
     services: BTreeMap<String, String>,
     /// Triggers of those that are linked, by serial.
     linked: BTreeMap<String, String>,
+    /// Those that waited and had to go.
+    gone_total: u64,
+    /// Those that were only counted.
+    beyond_total: u64,
 }
+
+/// How many there are of something, how many there may be, and how often one had to go or was left out.
+pub type Held = (usize, usize, u64);
 
 impl Tickets {
     fn put(&mut self, service: &str, ticket: LinkedTicket) {
@@ -62,7 +69,16 @@ impl Tickets {
         {
             self.waiting.remove(&oldest);
             self.services.remove(&oldest.1);
+            self.gone_total += 1;
         }
+    }
+
+    /// Those that wait, and those that are linked.
+    pub(super) fn held(&self) -> [Held; 2] {
+        [
+            (self.waiting.len(), KEPT_MAX, self.gone_total),
+            (self.linked.len(), LINKED_TOTAL_MAX, self.beyond_total),
+        ]
     }
 
     fn take(&mut self, service: &str, serial: &str) -> Option<LinkedTicket> {
@@ -232,6 +248,7 @@ impl TriggerBook {
         };
         if is_full || trigger.tickets.len() >= LINKED_MAX {
             trigger.tickets_beyond += 1;
+            self.tickets.beyond_total += 1;
             return true;
         }
         let serial = ticket.serial.clone();

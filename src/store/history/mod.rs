@@ -127,10 +127,11 @@ impl History {
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if is_sqlite {
-                        // What is lost with the machine is decided again from the journal.
+                        // A checkpoint may be newer than what a machine that dies would lose otherwise, and what lies
+                        // before it is not decided again.
                         for pragma in [
                             "journal_mode = WAL",
-                            "synchronous = NORMAL",
+                            "synchronous = FULL",
                             "busy_timeout = 10000",
                         ] {
                             let sql = AssertSqlSafe(format!("PRAGMA {pragma}"));
@@ -156,7 +157,19 @@ impl History {
         let ready = sqlx::migrate!("src/store/history/migrations")
             .run(&self.pool)
             .await;
-        ready.map_err(|error| open(&self.shown, &error))
+        ready.map_err(|error| open(&self.shown, &error))?;
+        if self.is_sqlite {
+            // As the ledger does at its start: after a sync that failed, the write-ahead log may show what is in the
+            // system's cache alone, and that the log is empty is durable with the next write.
+            for sql in [
+                "PRAGMA wal_checkpoint(TRUNCATE)",
+                "UPDATE history_progress SET epoch = epoch WHERE id = 1",
+            ] {
+                let settled = sqlx::query(sql).fetch_all(&self.pool).await;
+                settled.map_err(statement("settle the write-ahead log"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.
