@@ -54,11 +54,11 @@ impl Course {
                 format!("{:.1}", HEIGHT - ROOM - up),
             )
         };
-        let line = |pick: fn(&(Option<f64>, Option<f64>)) -> Option<f64>| {
+        let line = |values: Vec<Option<f64>>| {
             let mut lines = Vec::new();
             let mut dots = Vec::new();
             let mut stretch: Vec<(String, String)> = Vec::new();
-            let all = blocks.iter().map(pick).chain([None]);
+            let all = values.into_iter().chain([None]);
             for (at, value) in all.enumerate() {
                 match value.filter(|value| value.is_finite()) {
                     Some(value) => stretch.push(place(at, value)),
@@ -74,8 +74,8 @@ impl Course {
             }
             (lines, dots)
         };
-        let (before, dots_before) = line(|block| block.0);
-        let (after, dots_after) = line(|block| block.1);
+        let (before, dots_before) = line(blocks.iter().map(|block| block.0).collect());
+        let (after, dots_after) = line(blocks.iter().map(|block| block.1).collect());
         Some(Course {
             before,
             after,
