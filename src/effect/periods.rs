@@ -120,7 +120,13 @@ impl Periods {
     /// Both periods without what lies before a moment: rounding to whole days and weeks may have reached back to when
     /// all was well. As they were where too little would be left.
     fn since(self, from_ms: i64, window_ms: i64) -> Periods {
-        let cut_ms = next_multiple((from_ms - self.before_ms).max(0), self.block_ms);
+        // Of days whole ones: their hours are not alike, and longer blocks must still divide what is left.
+        let unit_ms = if self.length_ms >= DAY_MS && DAY_MS % self.block_ms == 0 {
+            DAY_MS
+        } else {
+            self.block_ms
+        };
+        let cut_ms = next_multiple((from_ms - self.before_ms).max(0), unit_ms);
         if cut_ms == 0 {
             return self;
         }

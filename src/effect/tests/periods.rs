@@ -65,13 +65,13 @@ fn whole_weeks_do_not_reach_back_to_when_all_was_well() {
     assert!(periods.before_ms >= -HOUR, "{periods:?}");
     assert!(periods.are_weeks_apart() && periods.has_enough());
     assert!(periods.after_ms >= long.mended_ms);
-    assert_eq!(periods.length_ms % periods.block_ms, 0);
+    assert_eq!(periods.length_ms % DAY, 0, "of days whole ones");
     for hours in (170..700).step_by(7) {
         for work in [1, 5, 30, 100, 200] {
             let mend = mend(0, hours * HOUR, (hours + work) * HOUR);
             let periods = Periods::of(mend, 2 * WEEK, HOUR, 0);
             let is_clean = periods.before_ms >= -HOUR;
-            let would_be_short = periods.length_ms + periods.before_ms < 4 * periods.block_ms;
+            let would_be_short = periods.length_ms + periods.before_ms < DAY + 4 * periods.block_ms;
             assert!(
                 is_clean || would_be_short,
                 "{hours} h, {work} h: {periods:?}"
