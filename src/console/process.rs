@@ -19,12 +19,15 @@ pub(super) struct ProcessRow {
     samples: String,
 }
 
+/// Rows that are shown; the API has all.
+const ROWS_MAX: usize = 12;
+
 /// Rows, the worst first.
 pub(super) fn rows(snapshot: &Snapshot) -> Vec<ProcessRow> {
     let mut values: Vec<&ProcessValue> = snapshot.process_values.iter().collect();
     let badness = |of: &ProcessValue| of.score.unwrap_or(f64::INFINITY);
     values.sort_by(|a, b| badness(a).total_cmp(&badness(b)));
-    let rows = values.into_iter().map(|of| ProcessRow {
+    let rows = values.into_iter().take(ROWS_MAX).map(|of| ProcessRow {
         zh: of.kqi.name.zh.clone(),
         en: of.kqi.name.en.clone(),
         department: match of.department.as_str() {

@@ -126,7 +126,11 @@ impl TriggerPage {
     ) -> TriggerPage {
         let (book, zone) = (&snapshot.plan.book, &snapshot.plan.zone);
         let view = TriggerView::of(trigger, snapshot, is_masked);
-        let at = |ms: i64| clock(ms, now_ms, zone);
+        let at = |ms: i64| {
+            let text = clock(ms, now_ms, zone);
+            // Windows begin at whole minutes: their seconds say nothing.
+            text.strip_suffix(":00").map_or(text.clone(), str::to_owned)
+        };
         let service = service_name(book, trigger.service.as_deref());
         let evidence = trigger.evidence.iter().rev().take(EVIDENCE_SHOWN);
         let reports = trigger.measured.as_ref();
@@ -204,11 +208,16 @@ impl IndicatorRow {
         let (Text { zh, en }, unit) = name(&indicator.kqi, snapshot);
         let unit = if indicator.is_count { "" } else { &unit };
         let found = indicator.found.as_ref();
+        // Three digits are more than an interval of tens of per cent bears.
+        let shown = |value: f64, unit: &str| {
+            let scale = if value.abs() >= 100.0 { 1.0 } else { 100.0 };
+            measured(Some((value * scale).round() / scale), unit)
+        };
         let change = |value: f64, relative: bool| {
             let sign = if value > 0.0 { "+" } else { "" };
             let text = match relative {
-                true => measured(Some(value * 100.0), "%"),
-                false => measured(Some(value), unit),
+                true => shown((value * 1_000.0).round() / 10.0, "%"),
+                false => shown(value, unit),
             };
             format!("{sign}{}", text.replace('-', "−"))
         };
@@ -221,8 +230,8 @@ impl IndicatorRow {
             en,
             object: object(&indicator.group_label),
             verdict: effect_chip(indicator.verdict),
-            before: found.map_or("—".to_owned(), |of| measured(Some(of.before), unit)),
-            after: found.map_or("—".to_owned(), |of| measured(Some(of.after), unit)),
+            before: found.map_or("—".to_owned(), |of| shown(of.before, unit)),
+            after: found.map_or("—".to_owned(), |of| shown(of.after, unit)),
             effect: found.map_or_else(ToString::to_string, |of| change(of.effect, of.relative)),
             interval: found.map_or(String::new(), |of| {
                 format!(
@@ -248,8 +257,8 @@ impl IndicatorRow {
                     _ => format!(" · 对照 controls: {}", indicator.controls.join("、")),
                 }
             ),
-            low: measured(Some(low), unit),
-            high: measured(Some(high), unit),
+            low: shown(low, unit),
+            high: shown(high, unit),
             course,
         }
     }
