@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "history/place.rs"]
+mod place;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +39,7 @@ fn chrysalis() -> Command {
 fn serve(folder: &Path, listen: &str, workers: usize) -> Command {
     std::fs::write(folder.join("rules.yaml"), RULES).unwrap();
     std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
+    place::place_history(folder);
     let mut command = chrysalis();
     command
         .args(["serve", "--listen", listen])

@@ -6,9 +6,11 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 
+use super::settle::settle;
 use crate::config::{Config, NewLedger};
+use crate::journal::RealDisk;
 use crate::store::Ledger;
 use crate::time::now_ms;
 
@@ -37,6 +39,8 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
         _ if is_lost => return Err(lost(data)),
         _ => {}
     }
+    let file = data.join(Ledger::FILE);
+    settle(&RealDisk, &file).with_context(|| format!("cannot settle {}-wal", file.display()))?;
     let opened = Ledger::open(data).await;
     let ledger = opened.map_err(|error| match error.is_full() {
         true => anyhow!(

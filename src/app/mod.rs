@@ -19,6 +19,7 @@ mod recording;
 mod report_files;
 mod rulebook;
 mod running;
+mod settle;
 mod stalls;
 mod troubles;
 
@@ -65,6 +66,7 @@ pub use ledgers::{Known, check_ledger};
 pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
 pub use place::Place;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
+pub use settle::settle;
 
 /// Effects kept for slow listeners; who is further behind misses some, and knows it.
 const EFFECTS_KEPT: usize = 4096;
@@ -139,6 +141,9 @@ impl App {
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
+        let file = config.data.join(History::FILE);
+        settle(&RealDisk, &file)
+            .with_context(|| format!("cannot settle {}-wal", file.display()))?;
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
         let (recorded_upto, told_in_history) = recorded_upto(&history).await;
         if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {

@@ -78,6 +78,8 @@ pub(super) struct Mending {
     opened_ms: i64,
     begun_ms: Option<i64>,
     mended_ms: Option<i64>,
+    /// When that was said, by the journal's clock, ms: it goes on where every stream is silent.
+    pub(super) answered_at_ms: Option<i64>,
     /// KQIs for which the same hours of a later week are waited for.
     waits_week: BTreeSet<String>,
     /// Looks that decided nothing.
@@ -109,6 +111,7 @@ impl Engine {
             opened_ms: trigger.since_ms,
             begun_ms: None,
             mended_ms: None,
+            answered_at_ms: None,
             waits_week: BTreeSet::new(),
             looks: 0,
             due: Vec::new(),
@@ -126,6 +129,7 @@ impl Engine {
             mending.is_said = false;
         } else if is_mended && mending.mended_ms.is_none() {
             mending.mended_ms = Some(clock_ms);
+            mending.answered_at_ms = Some(turn.cut.now_ms);
             self.note_matching(id, turn);
             self.appoint(id, turn);
         }
@@ -396,14 +400,21 @@ impl Mending {
         )
     }
 
-    /// Whether everything is over that the next look waits for.
+    /// Whether everything is over that the next look waits for. A stream in which nothing comes any more is waited for
+    /// a day by the furthest of all streams, and where all are silent, until the last day by the journal's clock.
     fn is_due(&self, turn: &Turn<'_>) -> bool {
         let clock = |stream: Stream| turn.cut.watermarks.clock(stream);
-        let furthest_ms = self.due.iter().map(|(stream, _)| clock(*stream)).max();
+        let furthest_ms = Stream::ALL.into_iter().map(clock).max();
         let furthest_ms = furthest_ms.map(|at_ms| at_ms.saturating_sub(STALLED_MS));
+        let within_ms = turn.watchlist.plan.book.triggers.effect_within_ms;
+        let is_given_up = self
+            .answered_at_ms
+            .is_some_and(|at_ms| turn.cut.now_ms >= at_ms.saturating_add(within_ms));
         !self.due.is_empty()
             && self.due.iter().all(|(stream, at_ms)| {
-                clock(*stream) >= *at_ms || furthest_ms.is_some_and(|clock_ms| clock_ms >= *at_ms)
+                is_given_up
+                    || clock(*stream) >= *at_ms
+                    || furthest_ms.is_some_and(|clock_ms| clock_ms >= *at_ms)
             })
     }
 }

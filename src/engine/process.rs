@@ -11,7 +11,7 @@ use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionRea
 use crate::engine::instance::incident_of;
 use crate::engine::silence::transition;
 use crate::rules::{Plan, ProcessKqi, Severity, score, severity_of_score};
-use crate::triggers::{Samples, TriggerBook};
+use crate::triggers::TriggerBook;
 
 /// They are looked at once in so long, ms. Judgement: their windows are days, and mails about habits can wait a minute.
 const EVERY_MS: i64 = 60_000;
@@ -67,7 +67,7 @@ impl ProcessWatch {
         let kqis = &plan.book.triggers.process;
         let longest_ms = kqis.iter().map(|kqi| kqi.window_ms).max().unwrap_or(0);
         triggers.forget_samples_before(now_ms.saturating_sub(longest_ms));
-        self.values = values(kqis, triggers.samples(), now_ms);
+        self.values = values(plan, triggers, now_ms);
         let mut told = Vec::new();
         for value in self.values.iter().filter(|value| value.is_over) {
             let key = (value.kqi.id.clone(), value.department.clone());
@@ -117,9 +117,9 @@ impl ProcessWatch {
     }
 
     /// Finds again what they came to, after a restart.
-    pub(super) fn recall(&mut self, plan: &Plan, samples: &Samples) {
+    pub(super) fn recall(&mut self, plan: &Plan, triggers: &TriggerBook) {
         if let Some(looked_at_ms) = self.looked_at_ms {
-            self.values = values(&plan.book.triggers.process, samples, looked_at_ms);
+            self.values = values(plan, triggers, looked_at_ms);
         }
     }
 
@@ -134,9 +134,13 @@ impl ProcessWatch {
     }
 }
 
-fn values(kqis: &[ProcessKqi], samples: &Samples, now_ms: i64) -> Vec<ProcessValue> {
-    let judged = kqis.iter().flat_map(|kqi| {
-        let means = samples.means(kqi, now_ms).into_iter();
+fn values(plan: &Plan, triggers: &TriggerBook, now_ms: i64) -> Vec<ProcessValue> {
+    let book = &*plan.book;
+    let judged = book.triggers.process.iter().flat_map(|kqi| {
+        let all = triggers.triggers().map(|trigger| &**trigger);
+        let open = all.filter(|trigger| !trigger.state.is_final());
+        let open = open.map(|trigger| (trigger, trigger.decided_by(book)));
+        let means = triggers.samples().means(kqi, open, now_ms).into_iter();
         means.map(|(department, (value, samples))| {
             let is_enough = samples >= kqi.min_samples;
             ProcessValue {

@@ -179,7 +179,7 @@ impl Engine {
         }
         engine.find_fired();
         let plan = &engine.watchlist.plan;
-        engine.process.recall(plan, engine.triggers.samples());
+        engine.process.recall(plan, &engine.triggers);
         engine.show_all();
         Ok(engine)
     }

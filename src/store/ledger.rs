@@ -19,7 +19,6 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection, Row, Sqlite, Transaction};
-use tracing::warn;
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
 use super::entry::{Attempt, DeliveryState, Entry, LedgerError, Recorded};
@@ -103,31 +102,7 @@ impl Ledger {
             .run(&pool)
             .await
             .map_err(|error| open(&error))?;
-        let ledger = Ledger { pool };
-        ledger.settle().await?;
-        Ok(ledger)
-    }
-
-    /// Writes into the file what the write-ahead log shows. After a sync that failed the log may show what is in the
-    /// system's cache alone; what is recorded behind that would be lost with it when the machine dies.
-    async fn settle(&self) -> Result<(), LedgerError> {
-        let settled = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(statement("settle the write-ahead log"));
-        // In memory there is no log.
-        if settled?.is_some_and(|told| told.get::<i64, _>(0) != 0) {
-            warn!("somebody reads the ledger: its write-ahead log is not settled");
-        }
-        // That the log is empty now is durable with the next write alone: a log that comes back with the part of it
-        // that reached the disk would put old pages over the new ones.
-        let sql = "INSERT INTO meta (name, value) VALUES ('starts', 1) \
-                   ON CONFLICT (name) DO UPDATE SET value = value + 1";
-        sqlx::query(sql)
-            .execute(&self.pool)
-            .await
-            .map_err(statement("settle the write-ahead log"))?;
-        Ok(())
+        Ok(Ledger { pool })
     }
 
     /// The newest epoch whose notices are recorded.

@@ -52,7 +52,7 @@ impl TriggerBook {
     }
 
     /// The data say something else of a mend that was judged before: it is remarked, and what was told of it is told
-    /// anew. One that was closed by the proof of its effect is reopened when late data take that proof away, as
+    /// anew. One that is closed is reopened when the data take its proof away, or speak against it for the first time, as
     /// long as a refusal would rest; not when its cause has another trigger by then, which is told instead.
     ///
     /// # Errors
@@ -73,8 +73,8 @@ impl TriggerBook {
             EffectVerdict::NoEffect | EffectVerdict::Worse
         );
         let verdict_before = before.verdict;
-        let took_away = before.verdict == EffectVerdict::Effective;
-        let reopens = is_news && took_away && speaks_against && self.may_reopen(trigger, now);
+        // A proof is taken away, or what was closed before the data had spoken did not help.
+        let reopens = is_news && speaks_against && self.may_reopen(trigger, now);
         let why = format!(
             "measured again, {}: {}",
             measured.verdict.name(),

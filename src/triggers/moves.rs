@@ -42,6 +42,17 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Why, where somebody who takes a step of the flow gives no reason of their own.
+const fn standard_reason(to: TriggerState) -> &'static str {
+    match to {
+        TriggerState::Reviewed => "审核通过 agreed",
+        TriggerState::Accepted => "受理 taken on",
+        TriggerState::InProgress => "开始处理 work begun",
+        TriggerState::Mended => "处理完毕 work done",
+        _ => "按流程推进 the next step",
+    }
+}
+
 impl TriggerBook {
     /// Moves a trigger, and takes the steps that follow by themselves: what was reviewed is dispatched,
     /// what was answered is explained to the front line, a refusal is closed.
@@ -102,7 +113,8 @@ impl TriggerBook {
                 self.reopen(id, wanted.actor, reason.unwrap_or_default(), now);
             }
             _ => {
-                self.enter(id, to, wanted.actor, reason, now);
+                let reason = reason.unwrap_or_else(|| standard_reason(to));
+                self.enter(id, to, wanted.actor, Some(reason), now);
                 self.go_on(id, now);
                 self.answer(id, now);
             }
@@ -185,7 +197,8 @@ impl TriggerBook {
         }
         // Counted under the department that had it.
         self.process.left(&trigger, now.at_ms);
-        self.samples.left(&trigger, now.at_ms);
+        let decider = trigger.decided_by(now.book).to_owned();
+        self.samples.left(&trigger, &decider, now.at_ms);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -256,7 +269,8 @@ impl TriggerBook {
     ) {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.left(&trigger, now.at_ms);
-            self.samples.left(&trigger, now.at_ms);
+            self.samples
+                .left(&trigger, trigger.decided_by(now.book), now.at_ms);
         }
         self.write(id, to, actor, reason, now);
         self.set_deadline(id, now);

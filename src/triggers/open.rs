@@ -277,6 +277,10 @@ impl TriggerBook {
             .iter()
             .find(|entry| entry.id == cause.cause);
         let title = entry.filter(|_| is_known).map(|entry| entry.title.clone());
+        let why = format!(
+            "{} of {} left its interval",
+            opening.kqi, opening.group_label
+        );
         let mut trigger = Trigger {
             id: id.clone(),
             title: title.unwrap_or_else(|| opening.name.clone()),
@@ -326,7 +330,7 @@ impl TriggerBook {
                 to: TriggerState::Detected,
                 at_ms: now.at_ms,
                 actor: ENGINE.to_owned(),
-                reason: None,
+                reason: Some(why),
             }],
             cause: cause.clone(),
         };

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! * at most `SAMPLES_MAX`; the oldest go first, and are counted;
-//! * what became part of a wider trigger was not resolved: its hand-overs and its time count there.
+//! * what became part of a wider trigger was not resolved: its hand-overs count there (`widen`), and its stays until then.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,36 +45,34 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// A trigger leaves a state, or its department.
-    pub(super) fn left(&mut self, trigger: &Trigger, at_ms: i64) {
-        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
-        let ended = Ended::Stay {
-            state: trigger.state,
-            lasted_ms: (at_ms - since_ms).max(0),
-        };
-        self.keep(trigger, at_ms, ended);
+    /// A trigger leaves a state, or its department. `department` is the one that had to decide.
+    pub(super) fn left(&mut self, trigger: &Trigger, department: &str, at_ms: i64) {
+        let stay = stay_of(trigger, at_ms).filter(|_| !is_part(trigger));
+        if let Some((state, lasted_ms)) = stay {
+            self.keep(department, at_ms, Ended::Stay { state, lasted_ms });
+        }
     }
 
     /// A trigger is closed.
     pub(super) fn ended(&mut self, trigger: &Trigger, at_ms: i64) {
-        if matches!(trigger.outcome, Some(Outcome::Absorbed { .. })) {
+        if is_part(trigger) {
             return;
         }
         let ended = Ended::Trigger {
             hops: trigger.hops,
             lasted_ms: trigger.resolution_ms().unwrap_or(0).max(0),
         };
-        self.keep(trigger, at_ms, ended);
+        self.keep(&trigger.owner.department, at_ms, ended);
     }
 
-    fn keep(&mut self, trigger: &Trigger, at_ms: i64, ended: Ended) {
+    fn keep(&mut self, department: &str, at_ms: i64, ended: Ended) {
         if self.kept.len() >= SAMPLES_MAX {
             self.kept.pop_front();
             self.gone_total += 1;
         }
         self.kept.push_back(Sample {
             at_ms,
-            department: trigger.owner.department.clone(),
+            department: department.to_owned(),
             ended,
         });
     }
@@ -86,10 +84,28 @@ impl Samples {
         }
     }
 
-    /// What a KQI comes to at an instant.
-    pub fn means(&self, kqi: &ProcessKqi, now_ms: i64) -> Means {
+    /// What a KQI comes to at an instant. `open` are the triggers that are not final with the departments that have to
+    /// decide: a stay that goes on counts as soon as it is longer than the limit, for what nobody ends is the worst.
+    pub fn means<'t>(
+        &self,
+        kqi: &ProcessKqi,
+        open: impl Iterator<Item = (&'t Trigger, &'t str)>,
+        now_ms: i64,
+    ) -> Means {
         let since_ms = now_ms.saturating_sub(kqi.window_ms);
         let mut sums: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
+        if let ProcessMeasure::Stay(name) = &kqi.measure {
+            for (trigger, department) in open {
+                let stay = stay_of(trigger, now_ms).filter(|(state, _)| state.name() == name);
+                let hours = stay.map(|(_, lasted_ms)| lasted_ms as f64 / HOUR_MS);
+                if let Some(hours) = hours.filter(|hours| *hours > kqi.anchors.values[2]) {
+                    let whose = if kqi.by_department { department } else { "" };
+                    let (sum, count) = sums.entry(whose).or_default();
+                    *sum += hours;
+                    *count += 1;
+                }
+            }
+        }
         let newest = self.kept.iter().rev();
         for sample in newest.take_while(|sample| sample.at_ms > since_ms) {
             let value = match (&kqi.measure, sample.ended) {
@@ -132,4 +148,21 @@ impl Samples {
     pub fn gone_total(&self) -> u64 {
         self.gone_total
     }
+}
+
+/// Whether it became part of a wider trigger.
+fn is_part(trigger: &Trigger) -> bool {
+    matches!(trigger.outcome, Some(Outcome::Absorbed { .. }))
+}
+
+/// The state that a trigger is in, and for how long; none where nobody had to do anything in it: an analysis that
+/// is reviewed by nobody, a feedback of which no effect is awaited.
+fn stay_of(trigger: &Trigger, at_ms: i64) -> Option<(TriggerState, i64)> {
+    let is_wait = match trigger.state {
+        TriggerState::Analysed => trigger.review_required,
+        TriggerState::FeedbackGiven => trigger.outcome == Some(Outcome::Mended),
+        _ => true,
+    };
+    let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+    is_wait.then(|| (trigger.state, (at_ms - since_ms).max(0)))
 }

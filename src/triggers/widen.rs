@@ -1,7 +1,7 @@
 //! Places within places: a wider one takes the unanswered triggers of what it covers, and many unanswered cities are
 //! their province.
 
-use crate::triggers::book::{ENGINE, Now};
+use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Opening, Place, TriggerBook, TriggerState, Urgency};
 
@@ -49,6 +49,7 @@ impl TriggerBook {
         }
         if let Some(wider) = self.edit(into) {
             wider.absorbed.push(id.to_owned());
+            wider.hops += trigger.hops;
             for evidence in &trigger.evidence {
                 wider.take_in(evidence.clone());
             }
@@ -90,6 +91,9 @@ impl TriggerBook {
         if let Some((part, who)) = accepted {
             let why = format!("{part}, which is a part of it now, was accepted by {who}");
             self.enter(id, TriggerState::Accepted, ENGINE, Some(&why), now);
+            // Who was just asked to accept it hears that it is.
+            let owner = self.owner_of(id).into_iter().collect();
+            self.tell(id, NewsReason::Progressed, owner, now);
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use chrysalis::alerting::Notice;
-use chrysalis::app::{Known, check_ledger};
+use chrysalis::app::{Known, check_ledger, settle};
 use chrysalis::journal::{Disk, FakeDisk};
 use chrysalis::notify::{Composer, MailConfig};
 use chrysalis::store::{Attempt, DeliveryState, Due, Entry, Failed, Lane, Ledger, LedgerError};
@@ -106,6 +106,7 @@ impl Outside {
         let on_disk = format!("{DATA}/{}", Ledger::FILE);
         let is_there = self.disk.open(Path::new(&on_disk), false).is_ok();
         assert!(is_there || known.epochs == 0, "the ledger is lost");
+        settle(&self.disk, Path::new(&on_disk)).map_err(|_| Died)?;
         let mount = Mount::new(&self.disk);
         let path = mount.path(&on_disk);
         let opened = Ledger::open_alone(vfs::NAME, &path);

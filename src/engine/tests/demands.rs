@@ -75,5 +75,5 @@ fn a_progress_mail_names_who_took_the_step_also_without_a_reason() {
     let progressed = &told.demands[0];
     assert_eq!(progressed.reason, NoticeReason::Progressed);
     let last = progressed.demand.as_ref().unwrap().last.clone().unwrap();
-    assert_eq!((&*last.0, &*last.1), ("王五", ""));
+    assert_eq!((&*last.0, &*last.1), ("王五", "开始处理 work begun"));
 }

@@ -119,3 +119,25 @@ fn what_is_handled_at_once_is_well() {
         (0.0, Some(5.0), false)
     );
 }
+
+#[test]
+fn what_nobody_ends_counts_once_it_is_beyond_the_limit_and_what_nobody_reviews_is_no_review() {
+    let book = watched().replace(
+        "measure: dispatched, window: 1d, anchors: [1, 2, 3, 4, 5], min_samples: 2",
+        "measure: dispatched, window: 1d, anchors: [1, 2, 3, 4, 5], min_samples: 1",
+    );
+    let book = format!(
+        "{book}    - {{id: reviews, name: {{zh: 审核, en: Reviews}}, measure: analysed, window: 1d, anchors: [1, 2, 3, 4, 5], min_samples: 1}}\n"
+    );
+    let mut bench = Bench::new(&book);
+    bench.cut(&[(1, Some(60.0))]);
+    assert!(bench.pass(2 * HOUR_MS).notices.is_empty());
+    assert!(bench.snapshot().process_values.is_empty());
+    let told = bench.pass(2 * HOUR_MS);
+    let waits = value(&bench, "waits", "D");
+    assert_eq!((waits.value.round(), waits.samples), (4.0, 1));
+    assert!(waits.is_over);
+    assert_eq!(told.notices[0].alert.alert, "waits");
+    let mut values = bench.snapshot().process_values.iter();
+    assert!(values.all(|of| of.kqi.id != "reviews"));
+}

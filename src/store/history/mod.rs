@@ -157,19 +157,7 @@ impl History {
         let ready = sqlx::migrate!("src/store/history/migrations")
             .run(&self.pool)
             .await;
-        ready.map_err(|error| open(&self.shown, &error))?;
-        if self.is_sqlite {
-            // As the ledger does at its start: after a sync that failed, the write-ahead log may show what is in the
-            // system's cache alone, and that the log is empty is durable with the next write.
-            for sql in [
-                "PRAGMA wal_checkpoint(TRUNCATE)",
-                "UPDATE history_progress SET epoch = epoch WHERE id = 1",
-            ] {
-                let settled = sqlx::query(sql).fetch_all(&self.pool).await;
-                settled.map_err(statement("settle the write-ahead log"))?;
-            }
-        }
-        Ok(())
+        ready.map_err(|error| open(&self.shown, &error))
     }
 
     /// Opens the history at a `sqlite:` or `postgres:` URL, and brings its tables up to date.

@@ -225,3 +225,36 @@ fn what_one_step_makes_of_a_trigger_is_one_mail_to_each_reader() {
     );
     assert_eq!(own.trigger.severity, Severity::Critical);
 }
+
+#[test]
+fn what_was_closed_before_the_data_had_spoken_is_reopened_when_they_speak_against_it() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    bench.go(
+        &id,
+        &[
+            TriggerState::Accepted,
+            TriggerState::InProgress,
+            TriggerState::Mended,
+        ],
+    );
+    let judge = |bench: &mut Bench, verdict| {
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let measured = measured(verdict, "80.9 s → 80.9 s");
+        let is_closed = bench.get(&id).state.is_final();
+        let judged = match is_closed {
+            true => bench.triggers.effect_measured_again(&id, measured, now),
+            false => bench.triggers.effect_measured(&id, measured, now),
+        };
+        judged.map(|trigger| trigger.state)
+    };
+    judge(&mut bench, EffectVerdict::TooEarly).unwrap();
+    bench.go(&id, &[TriggerState::Closed]);
+    judge(&mut bench, EffectVerdict::NoEffect).unwrap();
+    let trigger = bench.get(&id);
+    assert!(!trigger.state.is_final());
+    assert!(path(trigger).contains(&"reopened"), "{:?}", path(trigger));
+}
