@@ -17,6 +17,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 RECORDED = TOP / "benches/cost.json"
 TOLERANCE = 0.10
+# What libraries choose their instructions by, as far as valgrind shows it to them.
+FLAGS = ("avx2", "bmi2", "avx", "sse4_2", "pclmulqdq")
 # Parts with the numbers of times that are compared: long enough that a step of the scheduler is nothing.
 PARTS = {"decode": (3, 9), "combine": (5, 25), "windows": (10, 40)}
 
@@ -40,11 +42,21 @@ def measured():
     return counts
 
 
+def instruction_set():
+    found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    known = found[1].split() if found else []
+    return [flag for flag in FLAGS if flag in known]
+
+
 def main():
-    counts = measured()
     if "--record" in sys.argv:
-        RECORDED.write_text(json.dumps(counts, indent=2) + "\n")
-    recorded = json.loads(RECORDED.read_text())
+        counts = measured()
+        RECORDED.write_text(json.dumps({"instruction_set": instruction_set(), "parts": counts}, indent=2) + "\n")
+    told = json.loads(RECORDED.read_text())
+    if told["instruction_set"] != instruction_set():
+        print(f"recorded with {told['instruction_set']}, this processor has {instruction_set()}: not comparable")
+        return
+    counts, recorded = measured(), told["parts"]
     failed = False
     for part, now in counts.items():
         was = recorded[part]["instructions"]
