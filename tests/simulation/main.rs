@@ -20,8 +20,8 @@ mod story;
 mod vfs;
 mod world;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use happened::Happened;
 use world::World;
@@ -31,11 +31,11 @@ const SEEDS: u64 = 1_000;
 const KEPT: [u64; 1] = [1_015];
 
 /// One test at a time: the soak looks at the memory of the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[test]
 fn nothing_is_lost_and_nothing_is_decided_twice_whatever_happens() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.blocking_lock();
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;
         Some(text.parse::<u64>().unwrap())

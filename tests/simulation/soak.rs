@@ -162,9 +162,7 @@ fn bytes_of(folder: &Path) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_does_not_grow_after_the_first_day() {
-    let _alone = crate::ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = crate::ALONE.lock().await;
     let days = std::env::var("SOAK_DAYS").map_or(30, |days| days.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).await.unwrap();
