@@ -39,6 +39,11 @@ impl Windows {
         })
     }
 
+    /// Whether a window that ends after an instant was told.
+    pub(super) fn has_any(&self, after_ms: i64) -> bool {
+        self.runs.iter().any(|(_, last_ms)| *last_ms > after_ms)
+    }
+
     /// True when nothing is remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Mutex;
 
+use crate::alerting::AlertState;
 use crate::api::error::ApiError;
 use crate::dataflow::{Group, Queries, Standing, Watermarks};
 use crate::engine::Snapshot;
@@ -153,6 +154,11 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Option<Cur
     let plan = &snapshot.plan;
     let mut left = objects_max;
     let mut left_out = 0;
+    let alerts = snapshot.alerts.iter();
+    let firing: FxHashSet<(&str, &str)> = alerts
+        .filter(|alert| alert.state == AlertState::Firing)
+        .filter_map(|alert| Some((alert.kqi.as_deref()?, alert.group_label.as_str())))
+        .collect();
     let kqis = plan
         .book
         .kqis
@@ -160,7 +166,7 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Option<Cur
         .enumerate()
         .map(|(index, kqi)| {
             let mut groups = if began.elapsed() < PATIENCE {
-                groups_of(queries, snapshot, index, kqi)?
+                groups_of(queries, snapshot, index, kqi, &firing)?
             } else {
                 Vec::new()
             };
@@ -187,6 +193,7 @@ fn groups_of(
     snapshot: &Snapshot,
     index: usize,
     kqi: &Kqi,
+    firing: &FxHashSet<(&str, &str)>,
 ) -> Option<Vec<GroupNow>> {
     let (version, windows) = queries.newest(index)?;
     if version != snapshot.plan.version {
@@ -218,25 +225,37 @@ fn groups_of(
     }
     let mut groups: Vec<GroupNow> = by_label
         .into_iter()
-        .map(|(group, (sealed, filling))| GroupNow {
-            group,
-            verdict: verdict_now(kqi, &snapshot.watermarks, sealed.as_ref()),
-            sealed,
-            filling,
+        .map(|(group, (sealed, filling))| {
+            let fires = firing.contains(&(kqi.id.as_str(), &*group.label));
+            GroupNow {
+                verdict: verdict_now(kqi, &snapshot.watermarks, sealed.as_ref(), fires),
+                group,
+                sealed,
+                filling,
+            }
         })
         .collect();
     groups.sort_by(|a, b| a.group.label.cmp(&b.group.label));
     Some(groups)
 }
 
-/// What can be said of an object at the watermark.
-fn verdict_now(kqi: &Kqi, watermarks: &Watermarks, sealed: Option<&WindowNow>) -> Verdict {
+/// What can be said of an object at the watermark. What was abnormal when it was last seen stays so while its alert fires:
+/// an edition that went wrong in the morning is no less so at noon, when nothing is sent.
+fn verdict_now(
+    kqi: &Kqi,
+    watermarks: &Watermarks,
+    sealed: Option<&WindowNow>,
+    fires: bool,
+) -> Verdict {
     if watermarks.is_silent(kqi.stream) {
         return Verdict::SourceSilent;
     }
     match (sealed, newest_end(kqi, watermarks.of(kqi.stream))) {
         (Some(sealed), Some(end_ms)) if sealed.end_ms >= end_ms => sealed.verdict,
         (Some(sealed), None) => sealed.verdict,
+        (Some(sealed), _) if fires && matches!(sealed.verdict, Verdict::Abnormal(_)) => {
+            sealed.verdict
+        }
         _ => Verdict::NoTraffic,
     }
 }

@@ -6,6 +6,7 @@
 //! Pure: what is decided becomes a `complaint` line, and the caller has it journaled.
 
 mod confirm;
+mod full_file;
 mod period;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use crate::rules::{Answer, Leaf, Question, QuestionRole, Suspicion};
 
 pub use confirm::{Ended, Evidence, Unclear, find};
+pub use full_file::{Difference, Reconciled, reconcile, withdrawal};
 pub use period::period;
 
 /// Longest text of an element, characters.

@@ -15,7 +15,8 @@ mod words;
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use axum::response::IntoResponse;
 
 pub(crate) use action::{ActionPage, Asked, Nothing};
@@ -61,7 +62,7 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Result<impl IntoR
     params(("id" = String, Path, description = "the trigger, for example `T-000017`")),
     responses(
         (status = 200, description = "the page", body = String, content_type = "text/html"),
-        (status = 404, description = "there is no such trigger", body = crate::api::views::ErrorBody),
+        (status = 404, description = "a page that says that there is no such trigger", body = String, content_type = "text/html"),
         (status = 500, description = "the page could not be made", body = crate::api::views::ErrorBody),
     )
 )]
@@ -75,17 +76,24 @@ pub(crate) async fn trigger(
         .triggers
         .iter()
         .find(|trigger| trigger.id == id && caller.sees_group(&trigger.group));
-    let found = found.ok_or_else(|| ApiError::not_found(format!("there is no trigger {id:?}")))?;
+    let Some(found) = found else {
+        // A browser asks here, so a person reads the answer.
+        let page = laid_out(page::no_trigger(&id))?;
+        return Ok((StatusCode::NOT_FOUND, page));
+    };
     let is_masked = !caller.has(Role::Subscribers);
-    laid_out(page::trigger(&TriggerPage::of(
+    let page = laid_out(page::trigger(&TriggerPage::of(
         found,
         &snapshot,
         is_masked,
         now_ms(),
-    )))
+    )))?;
+    Ok((StatusCode::OK, page))
 }
 
-fn laid_out(html: Result<String, String>) -> Result<impl IntoResponse, ApiError> {
+fn laid_out(
+    html: Result<String, String>,
+) -> Result<([(HeaderName, &'static str); 3], String), ApiError> {
     let html =
         html.map_err(|error| ApiError::internal(format!("cannot make the page: {error}")))?;
     let headers = [

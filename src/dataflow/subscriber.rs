@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::dataflow::entity::{Entity, EntityKey, View};
 use crate::dataflow::fold::Slot;
 use crate::dataflow::number::{digits, hash_of};
-use crate::event::TicketState;
+use crate::event::{NOT_IN_FULL_FILE, TicketState};
 
 /// Messages in one worker's answer; the newest are told, more are counted.
 pub const MESSAGES_MAX: usize = 1_000;
@@ -60,7 +60,8 @@ pub enum Inquiry {
         /// Serial number.
         serial: String,
     },
-    /// The tickets that were filed in `[from_ms, to_ms)` and count. Looks at every ticket.
+    /// The tickets that were filed in `[from_ms, to_ms)` and count, or were taken back by a full file. Looks at every
+    /// ticket.
     Filed {
         /// City; all without.
         city: Option<String>,
@@ -135,6 +136,8 @@ pub struct TicketDetail {
     pub number: Option<Arc<str>>,
     /// Class that it was confirmed into.
     pub class: Option<Arc<str>>,
+    /// What its newest versions say of why.
+    pub cause: Option<Arc<str>>,
     /// Answers of its form that are yes or no.
     pub answers: Box<[(Arc<str>, bool)]>,
     /// Since when the customer misses something, ms.
@@ -340,7 +343,11 @@ impl Subscribers {
                     let Some(detail) = ticket.detail(view) else {
                         continue;
                     };
-                    let filed = detail.filed_ms.filter(|_| detail.state.counts());
+                    // One that a file took back may be named by the next.
+                    let is_gone = detail.state == TicketState::Withdrawn
+                        && detail.cause.as_deref() == Some(NOT_IN_FULL_FILE);
+                    let is_of_file = detail.state.counts() || is_gone;
+                    let filed = detail.filed_ms.filter(|_| is_of_file);
                     let is_then = filed.is_some_and(|ms| (*from_ms..*to_ms).contains(&ms));
                     if !is_then || (city.is_some() && city.as_deref() != detail.city.as_deref()) {
                         continue;

@@ -85,6 +85,7 @@ impl Ticket {
             channel: ticket.channel.clone(),
             number: ticket.subscriber.clone(),
             class: ticket.class.clone(),
+            cause: ticket.cause.clone(),
             answers: ticket.answers,
             began_ms: ticket.began_ms,
             ended_ms: ticket.ended_ms,

@@ -4,7 +4,8 @@
 //! Invariants:
 //! * a crossing is a function of the timelines and of event time as of the cut, so late data correct it;
 //! * one side without data gives none: a blind spot needs a KQI that was judged normal while people
-//!   complained, a silent degradation needs a complaints' stream that was heard;
+//!   complained, a silent degradation needs a complaints' stream that was heard and in which nobody complained of it,
+//!   not even as few as alert nobody: some complaints beside a red KQI are neither silence nor confirmation;
 //! * only objects whose alerts fire, or fired lately, are looked at; nothing is done for an event.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,19 +305,36 @@ impl Engine {
             let (clock_ms, is_silent) = self.crossings.looked_at[stream.index()];
             clock_ms >= at_ms && !is_silent
         };
+        let is_of_service = |watch: &Watch<'_>, instance: &Instance| {
+            let service = watch.kqi.service.as_deref();
+            service.or_else(|| instance.group.get("service")) == Some(red.service)
+        };
         if red.side == Side::Kqis {
-            let mut sides = sides;
             let had_time = passed(Stream::Complaint, red.from_ms.saturating_add(rule.lag_ms));
-            return (sides.next().is_some() && had_time).then_some(Crossing::SilentDegradation);
+            let mut is_watched = false;
+            for (number, watch) in sides {
+                is_watched = true;
+                let mut instances = self.instances[number].values();
+                // A single complaint is one, though it alerts nobody: too few to judge, or no base to judge them by.
+                // What is counted for a wider place says nothing about this one.
+                let complained = |instance: &Instance| {
+                    let place = Place::of(&instance.group.values);
+                    is_of_service(&watch, instance)
+                        && place.joins(&red.place, &watch.book.places)
+                        && instance.timeline.was_told_after(red.from_ms)
+                };
+                if instances.any(complained) {
+                    return None;
+                }
+            }
+            return (is_watched && had_time).then_some(Crossing::SilentDegradation);
         }
         let mut is_normal = false;
         for (number, watch) in sides {
             for instance in self.instances[number].values() {
-                let service = watch.kqi.service.as_deref();
-                let service = service.or_else(|| instance.group.get("service"));
                 let place = Place::of(&instance.group.values);
                 let places = &watch.book.places;
-                if service != Some(red.service)
+                if !is_of_service(&watch, instance)
                     || !(red.place.joins(&place, places) || place.joins(&red.place, places))
                 {
                     continue;
@@ -372,15 +390,16 @@ impl Red<'_> {
             .alert(self.watch, episode, TransitionReason::BlindSpot, None);
         let named = &self.watch.kqi.name;
         let rule: &CrossingRule = &book.triggers.crossing;
-        let coordinator = book.triggers.coordinator.as_ref();
-        let department = rule.department.clone();
+        let department = rule.department.as_deref();
         Alert {
             alert: BLIND_SPOT.to_owned(),
             name: Text {
                 zh: format!("盲点（投诉上升，指标正常）：{}", named.zh),
                 en: format!("Blind spot (complaints up, KQIs normal): {}", named.en),
             },
-            department: department.or_else(|| coordinator.map(|desk| desk.department.clone())),
+            department: department
+                .or_else(|| book.coordinating_department())
+                .map(str::to_owned),
             service: Some(self.service.to_owned()),
             severity: self.severity,
             state: AlertState::Firing,

@@ -158,8 +158,6 @@ fn values(plan: &Plan, triggers: &TriggerBook, now_ms: i64) -> Vec<ProcessValue>
 
 fn alert(plan: &Plan, value: &ProcessValue, number: u32, now_ms: i64) -> Alert {
     let book = &plan.book;
-    let coordinator = book.triggers.coordinator.as_ref();
-    let first = book.departments.first();
     let kqi = &value.kqi;
     let group = match value.department.is_empty() {
         true => Vec::new(),
@@ -174,9 +172,7 @@ fn alert(plan: &Plan, value: &ProcessValue, number: u32, now_ms: i64) -> Alert {
     );
     let mut alert = Alert {
         incident: incident_of(&kqi.id, &own.group_label, Default::default(), number),
-        department: coordinator
-            .map(|desk| desk.department.clone())
-            .or_else(|| first.map(|department| department.id.clone())),
+        department: book.coordinating_department().map(str::to_owned),
         limit_max: Some(value.limit()),
         unit: kqi.unit().to_owned(),
         window_ms: (now_ms - kqi.window_ms, now_ms),

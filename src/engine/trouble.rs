@@ -67,12 +67,7 @@ impl Troubles {
 
 fn alert(plan: &Plan, told: &Told<'_>, number: u32, now_ms: i64) -> Alert {
     let trouble = told.trouble;
-    let book = &plan.book;
-    let coordinator = book.triggers.coordinator.as_ref();
-    let first = book.departments.first();
-    let department = coordinator
-        .map(|desk| desk.department.clone())
-        .or_else(|| first.map(|department| department.id.clone()));
+    let department = plan.book.coordinating_department().map(str::to_owned);
     let name = trouble.name();
     let mut group = vec![("limit".to_owned(), trouble.limit().to_owned())];
     group.extend(told.peer.map(|peer| ("peer".to_owned(), peer.to_owned())));

@@ -20,7 +20,7 @@ pub use failure::{FAILURE_OTHER, FailureClasses};
 pub use packed::{Unpacker, pack};
 pub use record::{
     Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, DialPart,
-    MmsReceipt, MmsSubmit, Reading, Record, TicketState,
+    MmsReceipt, MmsSubmit, NOT_IN_FULL_FILE, Reading, Record, TicketState,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use stream::{

@@ -295,6 +295,9 @@ pub enum TicketState {
     Withdrawn,
 }
 
+/// The cause of a ticket that was withdrawn because the full file of its day did not name it.
+pub const NOT_IN_FULL_FILE: &str = "not_in_full_file";
+
 impl TicketState {
     /// Every state with its name on the wire.
     pub const NAMES: [(&'static str, TicketState); 6] = [

@@ -11,6 +11,8 @@ pub const ACKNOWLEDGE: &str = "acknowledge";
 
 /// Where pages of links are, below the public URL.
 const PATH: &str = "/actions/";
+/// Where pages of triggers are, below the public URL.
+const PAGES: &str = "/triggers/";
 /// Between the fields; identifiers and states hold none.
 const BETWEEN: char = '~';
 /// What is signed here, so that a signature made for something else is none of a link.
@@ -106,6 +108,11 @@ impl Links {
         let said = format!("{trigger}~{act}~{revision}~{expires_ms}~{reader}");
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(PURPOSE, &said));
         format!("{}{PATH}{said}~{signature}", self.base)
+    }
+
+    /// The page of a trigger: whoever may read it finds everything there, and nothing is done by opening it.
+    pub fn page(&self, trigger: &str) -> String {
+        format!("{}{PAGES}{trigger}", self.base)
     }
 
     /// What a token says.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::mm7::report::DeliveryReport;
 use crate::mm7::{Status, time};
-use crate::rules::{DateMeaning, Gateway, MmsRule};
+use crate::rules::{ANY_RELAY, DateMeaning, Gateway, MmsRule};
 
 /// The line, without its end. Times are read as the rule book says of the gateway; words are kept.
 ///
@@ -19,11 +19,12 @@ pub fn line(
     clock_skew_ms_max: i64,
 ) -> Result<String, (Status, String)> {
     let relay = report.relay.as_deref();
-    let gateway = rule
-        .gateways
-        .iter()
-        .find(|known| Some(known.relay.as_str()) == relay)
-        .map_or(Gateway::STANDARD, Gateway::habits);
+    let of = |name: Option<&str>| {
+        let mut gateways = rule.gateways.iter();
+        gateways.find(|known| Some(known.relay.as_str()) == name)
+    };
+    let gateway = of(relay).or_else(|| of(Some(ANY_RELAY)));
+    let gateway = gateway.map_or(Gateway::STANDARD, Gateway::habits);
     let date_ms = report.date.as_deref().map(|date| {
         time::read(
             date,

@@ -133,6 +133,13 @@ fn a_gateway_whose_date_is_the_submission_reports_now() {
     // Another gateway's habit is not this one's.
     let other = line_of(CHINESE.as_bytes(), "{relay: '600004', date: submission}").unwrap();
     assert_eq!(other["submitted_at"], Value::Null);
+    // Not every gateway says who it is: the star is of those, and of all that have no line of their own.
+    let unnamed = line_of(AUSTRALIAN.as_bytes(), "{relay: '*', date: submission}").unwrap();
+    assert_eq!(unnamed["ts"], ms("2026-03-02T09:00:00+08:00"));
+    assert_eq!(unnamed["submitted_at"], ms("2026-03-02T07:31:00+08:00"));
+    let both = "{relay: '*', date: submission}, {relay: '600003', date: handling}";
+    let named = line_of(CHINESE.as_bytes(), both).unwrap();
+    assert_eq!(named["submitted_at"], Value::Null);
 }
 
 #[test]

@@ -154,7 +154,9 @@ impl Composer {
         let read = |stored: &Vec<u8>| serde_json::from_slice(stored).map_err(EmailError::Stored);
         let notices: Vec<Notice> = members.notices.iter().map(read).collect::<Result<_, _>>()?;
         let first = notices.first().ok_or(EmailError::Nothing)?;
-        let rendered = self.renderer.digest(&notices, members.total)?;
+        let rendered = self
+            .renderer
+            .digest(&notices, members.total, self.links.as_ref())?;
         let rendered = rendered.ok_or(EmailError::Nothing)?;
         let message = self
             .addressed(

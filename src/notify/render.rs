@@ -91,6 +91,7 @@ impl Renderer {
             view.chart = None;
         }
         view.acts = links.and_then(|links| acts::offered(notice, links));
+        view.page = links.and_then(|links| acts::page(notice, links));
         let view = context! { cid => content_id, ..Value::from(Serde(&view)) };
         Ok(Rendered {
             subject: view::subject(notice),
@@ -122,8 +123,9 @@ impl Renderer {
         &self,
         notices: &[Notice],
         total: u64,
+        links: Option<&Links>,
     ) -> Result<Option<Rendered>, RenderError> {
-        let Some(view) = DigestView::of(notices, total) else {
+        let Some(view) = DigestView::of(notices, total, links) else {
             return Ok(None);
         };
         let values = Value::from(Serde(&view));

@@ -25,13 +25,16 @@ pub struct MmsRule {
 /// How one MM7 gateway writes its delivery reports (domain part B4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Its `MMSRelayServerID`.
+    /// Its `MMSRelayServerID`; [`ANY_RELAY`] for reports of no other one: not every gateway says who it is.
     pub relay: String,
     /// What its times mean.
     pub date: DateMeaning,
     /// How it writes hours.
     pub clock: HourClock,
 }
+
+/// Names, as a relay, the gateways whose reports say no relay, or one that the book does not name.
+pub const ANY_RELAY: &str = "*";
 
 impl Gateway {
     /// What the standard says of one that the book does not name.

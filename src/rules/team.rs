@@ -406,6 +406,15 @@ impl RuleBook {
         })
     }
 
+    /// Whose the things are that no department owns: the coordinator's, or, where the book has none, the first one's.
+    pub fn coordinating_department(&self) -> Option<&str> {
+        let coordinator = self.triggers.coordinator.as_ref();
+        let first = || self.departments.first().map(|first| first.id.as_str());
+        coordinator
+            .map(|desk| desk.department.as_str())
+            .or_else(first)
+    }
+
     /// The person of one step of escalation. Where a department has no such role the reviewer stands in, who leads the
     /// demands of all of them, and else the coordinator.
     pub fn escalated_to(&self, step: &EscalationStep, owner: &Owner, at_ms: i64) -> Option<Owner> {

@@ -3,6 +3,7 @@
 //! Invariants:
 //! * a state changes only by a line of the table, so nothing is closed without feedback: the only lines
 //!   that lead to `closed` begin at `feedback_given` and `effect_measured`;
+//! * nobody closes by hand: a mend is closed by its measured effect, whatever its department thinks of it;
 //! * `reopened` goes back to `analysed`, not to `dispatched`: that a remedy had no effect means that the
 //!   analysis was wrong, so cause and owner are looked at again before anybody is asked again.
 
@@ -76,7 +77,9 @@ pub(super) const TABLE: &[(TriggerState, TriggerState, By)] = &[
     (InProgress, NotOptimised, By::Anyone),
     (Mended, FeedbackGiven, By::Anyone),
     (NotOptimised, FeedbackGiven, By::Anyone),
-    (FeedbackGiven, Closed, By::Anyone),
+    // A refusal or a part of a wider trigger is over with its feedback, by the engine's hand; what was mended is closed by
+    // what the data say of it alone.
+    (FeedbackGiven, Closed, By::Engine),
     (FeedbackGiven, Reopened, By::Anyone),
     (FeedbackGiven, EffectMeasured, By::Engine),
     (EffectMeasured, Closed, By::Engine),

@@ -67,6 +67,10 @@ impl TriggerBook {
         let Some(before) = trigger.measured.as_ref() else {
             return Err(illegal(trigger, TriggerState::EffectMeasured));
         };
+        if before.says_the_same(&measured) {
+            // Looked at again is not measured otherwise: nothing changed, so nothing is stored or told.
+            return self.shown(id);
+        }
         let is_news = before.verdict != measured.verdict;
         let speaks_against = matches!(
             measured.verdict,

@@ -74,8 +74,8 @@ impl TriggerBook {
         if !trigger.next().contains(&to) {
             return Err(illegal(trigger, to));
         }
-        let by_hand = trigger.state == TriggerState::FeedbackGiven;
-        if (to == TriggerState::NotOptimised || by_hand) && reason.is_none() {
+        let needs_reason = matches!(to, TriggerState::NotOptimised | TriggerState::Reopened);
+        if needs_reason && reason.is_none() {
             return Err(MoveError::ReasonMissing {
                 id: id.to_owned(),
                 to: to.name().to_owned(),
@@ -108,7 +108,6 @@ impl TriggerBook {
             trigger.remedy = remedy.or(trigger.remedy.take());
         }
         match to {
-            TriggerState::Closed => self.close(id, wanted.actor, reason.unwrap_or_default(), now),
             TriggerState::Reopened => {
                 self.reopen(id, wanted.actor, reason.unwrap_or_default(), now);
             }

@@ -90,9 +90,7 @@ impl TriggerBook {
         }
         let earlier = self.closed.get(&cause).cloned();
         let id = self.open(opening, cause.clone(), entry.is_some(), earlier, now)?;
-        self.absorb_covered(&id, &cause, now);
-        self.go_on(&id, now);
-        self.carry_acceptance(&id, now);
+        self.begin(&id, &cause, now);
         Some(self.grow_to_province(&cause, now).unwrap_or(id))
     }
 
@@ -113,9 +111,7 @@ impl TriggerBook {
             .any(|entry| entry.id == cause.cause);
         let earlier = self.closed.get(cause).cloned();
         let id = self.open(opening, cause.clone(), is_known, earlier, now)?;
-        self.absorb_covered(&id, cause, now);
-        self.go_on(&id, now);
-        self.carry_acceptance(&id, now);
+        self.begin(&id, cause, now);
         Some(id)
     }
 

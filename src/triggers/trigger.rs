@@ -61,7 +61,7 @@ pub struct TriggerMove {
     pub at_ms: i64,
     /// Who.
     pub actor: String,
-    /// Why; required for `not_optimised` and what is done by hand after feedback.
+    /// Why; required of people for `not_optimised` and `reopened`.
     pub reason: Option<String>,
 }
 
@@ -109,6 +109,17 @@ pub struct Measured {
     pub report: Option<Box<EffectReport>>,
     /// When, by the journal's clock, ms.
     pub at_ms: i64,
+}
+
+impl Measured {
+    /// Whether another look came to the same in every number, whenever that was.
+    pub(super) fn says_the_same(&self, other: &Measured) -> bool {
+        let numbers =
+            |report: &EffectReport| (report.mend, report.verdict, report.indicators.clone());
+        self.verdict == other.verdict
+            && self.text == other.text
+            && self.report.as_deref().map(numbers) == other.report.as_deref().map(numbers)
+    }
 }
 
 /// What agents tell customers (客服解释口径), since a moment.

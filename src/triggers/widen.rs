@@ -26,8 +26,15 @@ impl TriggerBook {
             .is_some_and(|trigger| trigger.state.is_final())
     }
 
+    /// What was just opened takes over what it covers, goes as far as it goes by itself, and is accepted where its parts were.
+    pub(super) fn begin(&mut self, id: &str, cause: &Cause, now: Now<'_>) {
+        self.absorb_covered(id, cause, now);
+        self.go_on(id, now);
+        self.carry_acceptance(id, now);
+    }
+
     /// A wider place takes over the triggers of what it covers that nobody has answered.
-    pub(super) fn absorb_covered(&mut self, into: &str, cause: &Cause, now: Now<'_>) {
+    fn absorb_covered(&mut self, into: &str, cause: &Cause, now: Now<'_>) {
         let covered: Vec<String> = self
             .alike(&cause.service, &cause.cause)
             .filter(|(open, id)| *id != into && cause.place.covers(&open.place, &now.book.places))
@@ -70,7 +77,7 @@ impl TriggerBook {
 
     /// Whose parts were accepted at the same desk is accepted: nobody takes anew what they are working at. The work itself
     /// is begun anew, for it is about more places now.
-    pub(super) fn carry_acceptance(&mut self, id: &str, now: Now<'_>) {
+    fn carry_acceptance(&mut self, id: &str, now: Now<'_>) {
         let Some(wider) = self.triggers.get(id) else {
             return;
         };
@@ -91,9 +98,12 @@ impl TriggerBook {
         if let Some((part, who)) = accepted {
             let why = format!("{part}, which is a part of it now, was accepted by {who}");
             self.enter(id, TriggerState::Accepted, ENGINE, Some(&why), now);
-            // Who was just asked to accept it hears that it is.
+            // Who was just asked to accept it hears that it is, and so does who was told of the asking: the newest state
+            // takes the place of what the same step told before.
             let owner = self.owner_of(id).into_iter().collect();
             self.tell(id, NewsReason::Progressed, owner, now);
+            let copies = self.copies_of(id);
+            self.tell(id, NewsReason::Assigned, copies, now);
         }
     }
 
@@ -172,9 +182,7 @@ impl TriggerBook {
             trigger.alert_firing = false;
             self.objects.remove(&(first.kqi.clone(), label));
         }
-        self.absorb_covered(&id, &wide, now);
-        self.go_on(&id, now);
-        self.carry_acceptance(&id, now);
+        self.begin(&id, &wide, now);
         Some(id)
     }
 }

@@ -314,6 +314,25 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
     assert_eq!(decided["found"], "nothing_submitted", "{decided}");
     let ticket = engine.get("/v1/complaints/tickets/S13900001006").await;
     assert_eq!(ticket["began_ms"], day);
+    // Who confirms need not be quick: two and a half days after the complaint the evidence is still there.
+    file(&engine, "13900001007", "湘西", ordered.clone()).await;
+    engine.pass(NOON + 60 * HOUR).await;
+    let decided = confirm(&engine, "13900001007", none.clone()).await;
+    assert_eq!(decided["found"], "nothing_submitted", "{decided}");
+    // What is closed stays in its class.
+    let (status, answer) = engine
+        .post("/v1/complaints/tickets/S13900001007/close", "{}".to_owned())
+        .await;
+    assert!(status.is_success(), "{answer}");
+    engine
+        .until("/v1/complaints/tickets/S13900001007", |ticket| {
+            ticket["state"] == "closed"
+        })
+        .await;
+    let path = "/v1/complaints/tickets/S13900001007/confirmation";
+    let again = json!({"class": "marketing"}).to_string();
+    let (status, answer) = engine.post(path, again).await;
+    assert_eq!(status.as_u16(), 409, "{answer}");
     engine.stop().await;
 }
 

@@ -18,6 +18,17 @@ fn tickets(prefix: &str, city: &str, from: i64, to: i64) -> Vec<Value> {
     all.into_iter().skip(from as usize).collect()
 }
 
+const LATE: &str = "投诉/数据业务/自有业务/飞信/使用/消息/消息延迟";
+
+fn ticket(serial: &str, path: &str, ts: i64, more: &Value) -> Value {
+    let mut line = json!({
+        "type": "complaint", "ts": ts, "serial": serial, "city": "长沙", "path": path, "state": "filed",
+    });
+    let more = more.as_object().unwrap().clone();
+    line.as_object_mut().unwrap().extend(more);
+    line
+}
+
 async fn full_file(engine: &Engine, query: &str, tickets: &[Value]) -> Value {
     let body: Vec<String> = tickets.iter().map(ToString::to_string).collect();
     let path = format!("/v1/complaints/full?day=2026-03-02{query}");
@@ -95,5 +106,71 @@ async fn g6_the_full_file_of_a_day_names_what_either_side_lacks_and_ends_with_it
         .post("/v1/complaints/full?day=someday", String::new())
         .await;
     assert_eq!(status.as_u16(), 400, "{answer}");
+    engine.stop().await;
+}
+
+const BY_PATH: &str = "
+kqis:
+  - {id: filed, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [path], window: 1d, unit: count}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g6_what_both_sides_classify_differently_is_named_and_counts_as_the_newer_says_or_else_the_file()
+ {
+    let engine = Engine::with_rules(&[("count.yaml", BY_PATH)]).await;
+    let none = json!({});
+    // The stream has two the other way round than the file, and one that was moved after the file was written.
+    engine
+        .tell(&[
+            ticket("g1", PATH, EIGHT, &none),
+            ticket("g2", LATE, EIGHT, &none),
+            ticket("g3", LATE, EIGHT, &none),
+            ticket("g4", PATH, EIGHT, &none),
+            ticket("g3", PATH, EIGHT + HOUR, &json!({"state": "reclassified"})),
+        ])
+        .await;
+    engine.pass(MONDAY + 20 * HOUR).await;
+    let count = |n: usize| move |answer: &Value| answer["tickets"].as_array().unwrap().len() == n;
+    engine.until("/v1/complaints/sample", count(4)).await;
+    let file = [
+        ticket("g1", LATE, EIGHT, &none),
+        ticket("g2", PATH, EIGHT, &none),
+        ticket("g3", LATE, EIGHT, &none),
+    ];
+    // Cut short: the fourth is taken back.
+    let answer = full_file(&engine, "&missing=withdraw", &file).await;
+    assert_eq!(
+        answer["differing"],
+        json!([
+            {"serial": "g1", "file": LATE, "record": PATH, "counts": "file"},
+            {"serial": "g2", "file": PATH, "record": LATE, "counts": "file"},
+            {"serial": "g3", "file": LATE, "record": PATH, "counts": "record"},
+        ])
+    );
+    assert_eq!(answer["withdrawn"], 1);
+    engine.until("/v1/complaints/sample", count(3)).await;
+    // The whole file comes after it, twice: what was taken back counts again, and what it had said needs no word.
+    let mut whole = file.to_vec();
+    whole.push(ticket("g4", PATH, EIGHT, &none));
+    let answer = full_file(&engine, "&missing=withdraw", &whole).await;
+    assert_eq!(
+        (&answer["returned"], &answer["differing_total"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(answer["only_in_file"], json!(["g4"]));
+    engine.until("/v1/complaints/sample", count(4)).await;
+    let answer = full_file(&engine, "&missing=withdraw", &whole).await;
+    assert_eq!(
+        (&answer["returned"], &answer["withdrawn"]),
+        (&json!(0), &json!(0)),
+        "{answer}"
+    );
+    engine.pass(MONDAY + DAY).await;
+    for (path, count) in [(PATH, 3), (LATE, 1)] {
+        let row = engine
+            .window("filed", &format!("path={path}"), MONDAY + DAY)
+            .await;
+        assert_eq!(row["count"], count, "{path}");
+    }
     engine.stop().await;
 }

@@ -107,6 +107,11 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
         1,
         "{channels:#}"
     );
+    // Nothing of the edition has been under way for hours, and its alert fires: what it came to is still there to see.
+    let health = engine.get(path).await;
+    near(&health["min"], 1.0, 0.0);
+    let shares = engine.get(worst["contributions"].as_str().unwrap()).await;
+    assert_eq!(shares["total"], 16, "{shares:#}");
     // A service that nobody measured is neither good nor bad.
     let quiet = engine.get("/v1/health/crbt").await;
     assert_eq!(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use chrysalis::config::Config;
 
-use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, series};
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, series};
 
 const CARE: &str = "token-of-customer-care";
 const PROBE: &str = "token-of-the-probes";
@@ -58,6 +58,17 @@ async fn h19_receipts_of_a_number_are_for_the_role_and_every_reading_is_in_the_a
     }
     assert_eq!(answer["total"], 2, "{answer:#}");
     assert_eq!(answer["delivered_percent"], 100.0);
+    // No message is no proof where they are kept no more.
+    assert_eq!(answer["complete"], true);
+    let kept_ms = answer["kept_from_ms"].as_i64().unwrap();
+    for (from_ms, is_complete) in [(kept_ms, true), (kept_ms - DAY, false)] {
+        let asked = json!({"number": "13900009999", "from_ms": from_ms});
+        let (_, told) = engine.with_token(CARE, path, Some(asked)).await;
+        assert_eq!(
+            (&told["total"], &told["complete"]),
+            (&json!(0), &json!(is_complete))
+        );
+    }
     let newest = &answer["messages"][0];
     assert_eq!(
         (&newest["message_id"], &newest["status"]),

@@ -1,7 +1,7 @@
 //! `chrysalis serve` as a process, for tests that kill it or take the disk away from it.
 
 #[path = "../history/place.rs"]
-mod place;
+pub(crate) mod place;
 
 use std::net::TcpListener;
 use std::path::Path;

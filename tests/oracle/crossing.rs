@@ -65,6 +65,20 @@ fn one_place(a: &Where, b: &Where) -> bool {
     }
 }
 
+/// Whether what is complained of at one place is complained of at the other.
+fn lies_in(inner: &Where, outer: &Where) -> bool {
+    match (inner, outer) {
+        _ if inner == outer => true,
+        (_, Where::Whole) | (Where::Whole, Where::Site(_)) => true,
+        (Where::Whole, _) | (Where::Site(_), _) => false,
+        (Where::City(city), Where::Province(province)) => {
+            province == "p" && ["cs", "zz"].contains(&city.as_str())
+        }
+        (Where::City(_) | Where::Province(_), Where::Site(_)) => true,
+        _ => false,
+    }
+}
+
 fn service_of(kqi: &Kqi, label: &str) -> Option<String> {
     let by_label = || {
         let mut parts = label.split(';').filter_map(|part| part.split_once('='));
@@ -156,7 +170,19 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
                         None => other.group_by.iter().any(|by| by == "service"),
                     }
             });
-            (asked && passed(Stream::Complaint, from_ms + rule.lag_ms))
+            let complained = truth.rows.iter().any(|((id, label, _), row)| {
+                let is_watched = book.alerts.iter().any(|alert| alert.kqi == *id);
+                let other = book.kqis.iter().find(|kqi| kqi.id == *id).unwrap();
+                is_watched
+                    && complains(other)
+                    && other.window.size_ms <= rule.window_ms_max
+                    && service_of(other, label).as_ref() == Some(service)
+                    && lies_in(&where_is(label), &where_is(&object.1))
+                    && row.sealed
+                    && row.end_ms > from_ms
+                    && row.samples > 0
+            });
+            (asked && !complained && passed(Stream::Complaint, from_ms + rule.lag_ms))
                 .then_some(Crossing::SilentDegradation)
         };
         if let Some(crossing) = crossing {

@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "ingest",
         &["engine", "event", "journal", "masking", "metrics", "rules"],
     ),
-    ("complaints", &["rules"]),
+    ("complaints", &["dataflow", "event", "rules"]),
     ("mm7", &["rules"]),
     ("probes", &[]),
     (

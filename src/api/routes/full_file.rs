@@ -1,7 +1,6 @@
 //! The complaint system's full file of a day (日投诉全量信息; domain fact G6): set against what the stream told, so
 //! that both come to the same totals, and whatever one of them lacks has a name.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,8 +18,9 @@ use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
 use crate::api::routes::subscribers::inquire;
 use crate::api::views::{ErrorBody, FullFileView};
-use crate::complaints::Word;
-use crate::dataflow::{FILED_MAX, Inquiry, TicketDetail};
+use crate::complaints::{Word, reconcile, withdrawal};
+use crate::dataflow::{FILED_MAX, Inquiry};
+use crate::event::{Complaint, DecodeLimits, Decoder, Record};
 
 /// Which day, and what becomes of tickets that the file does not name.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -33,17 +33,12 @@ pub(in crate::api) struct FullFileQuery {
     missing: Option<String>,
 }
 
-/// What of a line is read here; all else is the intake's.
-#[derive(Deserialize)]
-struct Line {
-    serial: Option<String>,
-}
-
 /// Takes the full file of a day, as `complaint` lines, and says what it and the record lack of each other.
 ///
 /// Its tickets are taken like those of the stream; the same serial counts once. Tickets of that day on record that the
 /// file does not name are named in the answer, or withdrawn where the query says so; nothing is withdrawn by a file of
-/// which a line was refused.
+/// which a line was refused. What an earlier file took back counts again once a file names it. Where file and record
+/// classify a ticket differently the newer version counts, and the file's where neither is; the answer names each.
 #[utoipa::path(
     post,
     path = "/v1/complaints/full",
@@ -96,7 +91,6 @@ pub(in crate::api) async fn take(
         let words = format!("the body is no whole one of at most {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)
     })?;
-    let named = serials(&body);
     let inquiry = Inquiry::Filed {
         city: query.city.clone(),
         from_ms,
@@ -111,64 +105,52 @@ pub(in crate::api) async fn take(
             words,
         ));
     }
-    let known: BTreeMap<String, TicketDetail> = known
-        .tickets
-        .into_iter()
-        .map(|(_, ticket)| (ticket.serial.to_string(), ticket))
-        .collect();
+    let snapshot = server.snapshot();
+    let book = &snapshot.plan.book;
+    let record = known.tickets.into_iter().map(|(_, ticket)| ticket);
+    let found = reconcile(versions(&server, &body), record, book);
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let taken = server
         .intake
         .take(peer, &headers, Body::from(body), now_ms());
     let refused = taken.await?.refused_total;
-    let lost: Vec<&TicketDetail> = known
-        .iter()
-        .filter(|(serial, _)| !named.contains(*serial))
-        .map(|(_, ticket)| ticket)
-        .collect();
-    let is_whole = refused == 0;
+    let mut words: Vec<String> = found.words.iter().map(Word::line).collect();
     let mut withdrawn = 0;
-    if withdraws && is_whole && !lost.is_empty() {
-        let lines: Vec<String> = lost
-            .iter()
-            .map(|ticket| withdrawal(ticket, to_ms).line())
-            .collect();
+    if withdraws && refused == 0 {
+        let lost = found.only_on_record.iter();
+        words.extend(lost.map(|ticket| withdrawal(ticket, to_ms).line()));
+        withdrawn = found.only_on_record.len();
+    }
+    if !words.is_empty() {
         let no_headers = HeaderMap::new();
-        let body = Body::from(lines.join("\n"));
+        let body = Body::from(words.join("\n"));
         server
             .intake
             .take(peer, &no_headers, body, now_ms())
             .await?;
-        withdrawn = lost.len();
     }
-    let only_in_file = named.iter().filter(|serial| !known.contains_key(*serial));
     Ok(Json(FullFileView::of(
         &query.day,
-        (named.len(), known.len(), refused as usize, withdrawn),
-        only_in_file.map(String::as_str),
-        lost.iter().map(|ticket| &*ticket.serial),
+        &found,
+        refused as usize,
+        withdrawn,
     )))
 }
 
-/// The serials that a file names.
-fn serials(body: &[u8]) -> BTreeSet<String> {
-    let lines = body.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| serde_json::from_slice::<Line>(line).ok()?.serial)
-        .filter(|serial| !serial.is_empty())
-        .collect()
-}
-
-/// A ticket is taken back as of the end of its day, or of its newest version where that came later.
-fn withdrawal(ticket: &TicketDetail, to_ms: i64) -> Word {
-    Word {
-        serial: ticket.serial.to_string(),
-        ts_ms: to_ms.max(ticket.ts_ms.saturating_add(1)),
-        version: ticket.version.map(|version| version.saturating_add(1)),
-        state: "withdrawn",
-        cause: Some("not_in_full_file".to_owned()),
-        ..Word::default()
-    }
+/// The complaints that a file tells; lines that cannot be read are the intake's to refuse.
+fn versions(server: &Server, body: &[u8]) -> impl Iterator<Item = Complaint> {
+    let limits = server.state.config.ingest_limits();
+    let limits = DecodeLimits {
+        line_bytes_max: limits.line_bytes_max,
+        text_bytes_max: limits.text_bytes_max,
+        ts_ms_max: Some(now_ms().saturating_add(limits.clock_skew_ms_max)),
+    };
+    let layout = server.snapshot().plan.layout.clone();
+    let records = Decoder::new(layout, limits).decode(body).batch.records;
+    records.into_iter().filter_map(|record| match record {
+        Record::Complaint(complaint) => Some(complaint),
+        _ => None,
+    })
 }
 
 /// Begin and end of a day in the rule book's zone, ms.

@@ -109,8 +109,23 @@ pub(in crate::api) async fn messages(
     found
         .messages
         .retain(|message| caller.sees(message.city.as_deref()));
-    let zone = &server.snapshot().plan.zone;
-    Ok(Json(MessagesView::of(&number, &found, is_masked, zone)))
+    let snapshot = server.snapshot();
+    Ok(Json(MessagesView::of(
+        &number,
+        &found,
+        asked.from_ms,
+        kept_from(&snapshot),
+        is_masked,
+        &snapshot.plan.zone,
+    )))
+}
+
+/// Since when every message is kept, ms; none before any was heard of.
+fn kept_from(snapshot: &Snapshot) -> Option<i64> {
+    let rule = snapshot.plan.book.streams.get(&Stream::MmsReceipt)?;
+    let clocks = [Stream::MmsSubmit, Stream::MmsReceipt].map(|of| snapshot.watermarks.clock(of));
+    let clock_ms = clocks.into_iter().max().filter(|ms| *ms != i64::MIN)?;
+    Some(clock_ms.saturating_sub(rule.retention_ms))
 }
 
 /// Journals a reading. It is durable when this returns, and the audit history has it soon after.

@@ -147,7 +147,7 @@ pub(in crate::api) async fn one(
         (status = 200, description = "what was found; durable where it is confirmed", body = ConfirmationView),
         (status = 400, description = "the body is wrong", body = ErrorBody),
         (status = 404, description = "no such ticket is on record", body = ErrorBody),
-        (status = 409, description = "no complaint any more, without a number, or of a leaf without a table", body = ErrorBody),
+        (status = 409, description = "no complaint any more, closed, without a number, or of a leaf without a table", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
@@ -165,6 +165,10 @@ pub(in crate::api) async fn confirm(
     check_not_stopping(&server)?;
     let ticket = ticket(&server, &caller, &serial).await?;
     check_counts(&ticket)?;
+    if ticket.state == TicketState::Closed {
+        let words = "the ticket is closed, in the one class that it was confirmed into";
+        return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));
+    }
     let snapshot = server.snapshot();
     let mut word = Word {
         serial,

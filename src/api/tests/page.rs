@@ -72,5 +72,12 @@ async fn a_trigger_has_a_page_that_says_why_what_and_who() {
         assert!(page.contains(words), "{words}\n{page}");
     }
     assert!(!page.contains("<b>长沙"));
-    assert_eq!(harness.get("/triggers/T-000099").await.status, 404);
+    let reply = harness.get("/triggers/T-000099%3Cb%3E").await;
+    assert_eq!(reply.status, 404);
+    assert!(
+        reply.text.contains("没有您能查看的触发单"),
+        "{}",
+        reply.text
+    );
+    assert!(!reply.text.contains("<b>"), "escaped: {}", reply.text);
 }

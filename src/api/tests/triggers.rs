@@ -73,7 +73,7 @@ async fn a_trigger_is_moved_through_the_journal() {
         ("accepted", json!(["in_progress", "not_optimised"])),
         ("in_progress", json!(["mended", "not_optimised"])),
         // The earlier word for mended; the engine tells the front line at once.
-        ("done", json!(["closed", "reopened"])),
+        ("done", json!(["reopened"])),
     ] {
         let body = json!({"to": to, "actor": "王工"}).to_string();
         let reply = harness.post(path, &body).await;
@@ -95,10 +95,24 @@ async fn a_trigger_is_moved_through_the_journal() {
     assert_eq!(moves, [early, late].concat());
     assert_eq!(history[6]["actor"], "王工");
     assert_eq!(trigger["outcome"], "mended");
-    let by_hand = |reason| json!({"to": "closed", "actor": "王工", "reason": reason}).to_string();
-    let reply = harness.post(path, &by_hand("")).await;
+    let by_hand = |to, reason| json!({"to": to, "actor": "王工", "reason": reason}).to_string();
+    // The data close it, nobody else.
+    let reply = harness.post(path, &by_hand("closed", "现场确认")).await;
+    assert_eq!(
+        (reply.status.as_u16(), &*reply.error().1),
+        (409, "illegal_move")
+    );
+    let reply = harness.post(path, &by_hand("reopened", "")).await;
     assert_eq!(reply.error().1, "reason_missing");
-    let reply = harness.post(path, &by_hand("效果由现场确认")).await;
+    let reply = harness.post(path, &by_hand("reopened", "现场仍异常")).await;
+    assert_eq!(
+        (reply.status.as_u16(), &reply.json()["state"]),
+        (200, &json!("dispatched"))
+    );
+    let refused = json!({
+        "to": "not_optimised", "actor": "王工", "reason": "扩容无预算", "kind": "uneconomic"
+    });
+    let reply = harness.post(path, &refused.to_string()).await;
     assert_eq!(
         (reply.status.as_u16(), &reply.json()["state"]),
         (200, &json!("closed"))
@@ -115,9 +129,9 @@ async fn a_trigger_is_moved_through_the_journal() {
         (&process["opened"], &process["hops"]),
         (&json!(1), &json!(0))
     );
-    assert_eq!(process["closed"][0]["name"], "mended");
+    assert_eq!(process["closed"][0]["name"], "not_optimised");
     let metrics = harness.get("/metrics").await.text;
-    let line = "chrysalis_triggers_closed_total{department=\"NET\",outcome=\"mended\"} 1";
+    let line = "chrysalis_triggers_closed_total{department=\"NET\",outcome=\"not_optimised\"} 1";
     assert!(metrics.contains(line), "{metrics}");
 }
 

@@ -67,8 +67,8 @@ pub use subscriber::{
     AffectedSubscriberView, AffectedView, MessageView, MessagesRequest, MessagesView,
 };
 pub use ticket::{
-    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, FullFileView, SampleView,
-    TicketOnRecordView, class_named,
+    CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, DifferenceView,
+    FullFileView, SampleView, TicketOnRecordView, class_named,
 };
 pub use tree::{TreeNodeView, TreeView, TreesView};
 pub use trigger::{

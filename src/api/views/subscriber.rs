@@ -68,6 +68,12 @@ pub struct MessagesView {
     pub messages: Vec<MessageView>,
     /// Messages beyond the bound.
     pub left_out: u64,
+    /// Messages that were submitted before are kept no more, ms; null before any message was heard of.
+    pub kept_from_ms: Option<i64>,
+    /// The same as a time.
+    pub kept_from: Option<String>,
+    /// Whether all of the period asked for is kept. Where it is not, no message does not mean that there was none.
+    pub complete: bool,
 }
 
 /// One message.
@@ -98,8 +104,15 @@ pub struct MessageView {
 }
 
 impl MessagesView {
-    /// What was found of a number.
-    pub fn of(number: &str, found: &Found, is_masked: bool, zone: &TimeZone) -> MessagesView {
+    /// What was found of a number, asked for from an instant on or for all that is kept.
+    pub fn of(
+        number: &str,
+        found: &Found,
+        asked_from_ms: Option<i64>,
+        kept_from_ms: Option<i64>,
+        is_masked: bool,
+        zone: &TimeZone,
+    ) -> MessagesView {
         let told = found.messages.iter();
         let delivered = told.clone().filter(|known| known.is_delivered());
         let delivered = delivered.count() as u64;
@@ -117,6 +130,10 @@ impl MessagesView {
                 .map(|detail| MessageView::of(detail, is_masked, zone))
                 .collect(),
             left_out: found.beyond,
+            kept_from_ms,
+            kept_from: kept_from_ms.map(|ms| iso(ms, zone)),
+            complete: asked_from_ms
+                .is_none_or(|from_ms| kept_from_ms.is_some_and(|kept_ms| from_ms >= kept_ms)),
         }
     }
 }

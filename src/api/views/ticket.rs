@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::api::iso;
 use crate::api::views::TextView;
 use crate::api::views::subscriber::shown;
-use crate::complaints::Unclear;
+use crate::complaints::{Difference, Reconciled, Unclear};
 use crate::dataflow::{MessageDetail, TicketDetail};
 use crate::reports::csv_of_texts;
 use crate::rules::{ComplaintClass, ConfirmVerdict, Finding};
@@ -77,33 +77,67 @@ pub struct FullFileView {
     pub only_on_record: Vec<String>,
     /// Those of them that were withdrawn.
     pub withdrawn: usize,
+    /// Those that only the file names because an earlier file had taken them back; they count again.
+    pub returned: usize,
+    /// Tickets that both have and classify differently.
+    pub differing_total: usize,
+    /// The first 1,000 of them.
+    pub differing: Vec<DifferenceView>,
+}
+
+/// A ticket that a full file and the record classify differently.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DifferenceView {
+    /// Its serial number.
+    pub serial: String,
+    /// Its path by the file.
+    pub file: String,
+    /// Its path on record before the file; null where that has none.
+    pub record: Option<String>,
+    /// Whose path counts from now on: `file`, or `record` where that is newer.
+    pub counts: String,
 }
 
 /// Serials listed of each side.
 const DIFFERENCES_MAX: usize = 1_000;
 
 impl FullFileView {
-    /// Of a day, with how many tickets are named, on record, refused and withdrawn.
-    pub fn of<'a>(
+    /// Of a day, with how many lines were refused and tickets withdrawn.
+    pub fn of(
         day: &str,
-        (named, on_record, refused_total, withdrawn): (usize, usize, usize, usize),
-        only_in_file: impl Iterator<Item = &'a str>,
-        only_on_record: impl Iterator<Item = &'a str>,
+        found: &Reconciled,
+        refused_total: usize,
+        withdrawn: usize,
     ) -> FullFileView {
-        let some = |all: &[String]| all.iter().take(DIFFERENCES_MAX).cloned().collect();
-        let only_in_file: Vec<String> = only_in_file.map(str::to_owned).collect();
-        let only_on_record: Vec<String> = only_on_record.map(str::to_owned).collect();
+        let only_in_file = found.only_in_file.iter().take(DIFFERENCES_MAX);
+        let only_on_record = found.only_on_record.iter().take(DIFFERENCES_MAX);
+        let differing = found.differing.iter().take(DIFFERENCES_MAX);
         FullFileView {
             day: day.to_owned(),
             whole: refused_total == 0,
             refused_total,
-            named,
-            on_record,
-            only_in_file_total: only_in_file.len(),
-            only_in_file: some(&only_in_file),
-            only_on_record_total: only_on_record.len(),
-            only_on_record: some(&only_on_record),
+            named: found.named,
+            on_record: found.on_record,
+            only_in_file_total: found.only_in_file.len(),
+            only_in_file: only_in_file.cloned().collect(),
+            only_on_record_total: found.only_on_record.len(),
+            only_on_record: only_on_record.map(|of| of.serial.to_string()).collect(),
             withdrawn,
+            returned: found.returned,
+            differing_total: found.differing.len(),
+            differing: differing.map(DifferenceView::of).collect(),
+        }
+    }
+}
+
+impl DifferenceView {
+    fn of(of: &Difference) -> DifferenceView {
+        let counts = if of.file_counts { "file" } else { "record" };
+        DifferenceView {
+            serial: of.serial.clone(),
+            file: of.file.clone(),
+            record: of.record.clone(),
+            counts: counts.to_owned(),
         }
     }
 }

@@ -202,7 +202,7 @@ pub struct MoveRequest {
     /// State that the trigger shall have.
     #[schema(example = "accepted")]
     pub to: String,
-    /// Why; required for `not_optimised`, and for what is done by hand after the feedback.
+    /// Why; required for `not_optimised` and `reopened`.
     #[serde(default)]
     pub reason: Option<String>,
     /// `technically_infeasible` or `uneconomic`; required for `not_optimised`.

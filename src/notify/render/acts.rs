@@ -1,4 +1,4 @@
-//! Buttons below a trigger's mail: what its reader may do, each a link that asks before it acts.
+//! Links of a trigger's mail: what its reader may do, each a button that asks before it acts, and where everything is.
 
 use serde::Serialize;
 
@@ -24,6 +24,26 @@ pub(super) struct Button {
     pub(super) url: String,
     /// The step that is asked for; the others stand behind it.
     pub(super) is_first: bool,
+}
+
+/// Where everything about a trigger is.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    pub(super) text: &'static str,
+    pub(super) url: String,
+}
+
+/// The page of what a notice asks for or answers; none for a plain alert.
+pub(super) fn page(notice: &Notice, links: &Links) -> Option<Page> {
+    notice.demand.as_ref()?;
+    Some(Page {
+        text: pick(
+            notice.recipient.language,
+            "查看全部详情：依据、原因、处理办法与经过",
+            "Everything about it: evidence, causes, remedies, history",
+        ),
+        url: links.page(&notice.alert.incident),
+    })
 }
 
 /// The links of a notice; none where its reader may do nothing.

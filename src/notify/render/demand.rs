@@ -76,6 +76,7 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
         todo_label: label("建议处理", "What to do"),
         todo: todo(language, notice, demand),
         acts: None,
+        page: None,
         labels_label: label("全部标签", "All labels"),
         labels: lists::labels(language, notice),
         footer: lists::footer(language, notice, &clock),

@@ -8,6 +8,7 @@ use super::number::{Clock, limit};
 use super::view::{clean, colour, object, value};
 use super::words::{self, Label, name, pick};
 use crate::alerting::{Notice, NoticeReason};
+use crate::links::Links;
 use crate::rules::Language;
 
 /// Everything that the digest's templates need.
@@ -23,6 +24,8 @@ pub(super) struct DigestView {
     /// Background of the head, as a CSS colour: that of the most urgent row.
     pub(super) colour: &'static str,
     pub(super) columns: Vec<Label>,
+    /// Whether a row is about a trigger: those have a column for their numbers.
+    pub(super) has_numbers: bool,
     pub(super) rows: Vec<Row>,
     /// How many more there are, and where.
     pub(super) more: Option<String>,
@@ -33,6 +36,10 @@ pub(super) struct DigestView {
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) at: String,
+    /// Number of the trigger that it is about.
+    pub(super) number: Option<String>,
+    /// Where that is looked at.
+    pub(super) page: Option<String>,
     pub(super) status: String,
     pub(super) severity: String,
     pub(super) colour: &'static str,
@@ -44,7 +51,7 @@ pub(super) struct Row {
 
 impl DigestView {
     /// Notices of one recipient, the most urgent first; `total` of them are told. None of no notice.
-    pub(super) fn of(notices: &[Notice], total: u64) -> Option<DigestView> {
+    pub(super) fn of(notices: &[Notice], total: u64, links: Option<&Links>) -> Option<DigestView> {
         let first = notices.first()?;
         let language = first.recipient.language;
         let clock = Clock::of(&first.time_zone);
@@ -55,8 +62,9 @@ impl DigestView {
             .unwrap_or(first.decided_at_ms);
         let rows: Vec<Row> = notices
             .iter()
-            .map(|notice| row(language, notice, &clock, newest_ms))
+            .map(|notice| row(language, notice, &clock, newest_ms, links))
             .collect();
+        let has_numbers = rows.iter().any(|row| row.number.is_some());
         let left = total.saturating_sub(rows.len() as u64);
         let more = (left > 0).then(|| match language {
             Language::Zh => {
@@ -85,7 +93,8 @@ impl DigestView {
             title: format!("{} · {at}", pick(language, "告警汇总", "Alert digest")),
             summary,
             colour: rows.first().map_or("#1f5fa8", |row| row.colour),
-            columns: columns(language),
+            columns: columns(language, has_numbers),
+            has_numbers,
             rows,
             more,
             footer: vec![
@@ -102,24 +111,36 @@ impl DigestView {
     }
 }
 
-fn columns(language: Language) -> Vec<Label> {
-    [
-        ("时间", "Time"),
+fn columns(language: Language, has_numbers: bool) -> Vec<Label> {
+    let number = has_numbers.then_some(("编号", "Number"));
+    let others = [
         ("状态", "State"),
         ("级别", "Severity"),
         ("对象", "Object"),
         ("指标", "KQI"),
         ("当前值", "Value"),
         ("限值", "Limit"),
-    ]
-    .map(|(zh, en)| Label::new(language, zh, en))
-    .into()
+    ];
+    let all = std::iter::once(("时间", "Time"))
+        .chain(number)
+        .chain(others);
+    all.map(|(zh, en)| Label::new(language, zh, en)).collect()
 }
 
-fn row(language: Language, notice: &Notice, clock: &Clock, beside_ms: i64) -> Row {
+fn row(
+    language: Language,
+    notice: &Notice,
+    clock: &Clock,
+    beside_ms: i64,
+    links: Option<&Links>,
+) -> Row {
     let alert = &notice.alert;
+    // What asks a department has a number, under which its own mails are threaded.
+    let trigger = notice.demand.is_some().then_some(&alert.incident);
     Row {
         at: clock.short(notice.decided_at_ms, beside_ms),
+        number: trigger.map(|id| clean(id)),
+        page: trigger.and_then(|id| Some(links?.page(id))),
         status: words::status(language, notice.reason).main,
         severity: words::severity(language, alert.severity).main,
         colour: colour(notice.reason, alert.severity),

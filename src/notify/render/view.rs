@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::acts::Acts;
+use super::acts::{Acts, Page};
 use super::chart;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
@@ -48,6 +48,8 @@ pub(super) struct View {
     pub(super) todo: Vec<String>,
     /// What the reader may do by links.
     pub(super) acts: Option<Acts>,
+    /// Where everything about its trigger is.
+    pub(super) page: Option<Page>,
     pub(super) labels_label: Label,
     pub(super) labels: Vec<Fact>,
     pub(super) footer: Vec<String>,
@@ -159,6 +161,7 @@ impl View {
             todo_label: label("建议处理", "What to do"),
             todo: story::todo(language, notice),
             acts: None,
+            page: None,
             labels_label: label("全部标签", "All labels"),
             labels: lists::labels(language, notice),
             footer: lists::footer(language, notice, &clock),

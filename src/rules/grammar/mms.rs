@@ -70,7 +70,7 @@ static GATEWAY: Record = Record {
         must(
             "relay",
             Shape::Text,
-            "Its MMSRelayServerID, in quotes where it is a number.",
+            "Its MMSRelayServerID, in quotes where it is a number; \"*\" for reports that say none, or one that is not named here.",
         ),
         may(
             "date",

@@ -113,6 +113,16 @@ impl Bench {
         }
     }
 
+    /// The data speak about a mend that waits for them.
+    pub(super) fn judge(&mut self, id: &str, verdict: EffectVerdict) {
+        let now = Now {
+            book: &self.book,
+            at_ms: self.now_ms,
+        };
+        let verdict = measured(verdict, "t");
+        self.triggers.effect_measured(id, verdict, now).unwrap();
+    }
+
     /// The clock passes, and what falls due is told.
     pub(super) fn pass(&mut self, ms: i64) -> Vec<News> {
         self.now_ms += ms;

@@ -1,8 +1,11 @@
 //! One cause, one trigger: joining, absorbing, coming back, resting.
 
+use crate::effect::EffectVerdict;
 use crate::rules::Severity;
 use crate::triggers::tests::bench::{Bench, HOUR, path, wanted};
-use crate::triggers::{Outcome, Place, TriggerBook, TriggerLimits, TriggerState, Wanted};
+use crate::triggers::{
+    NewsReason, Outcome, Place, TriggerBook, TriggerLimits, TriggerState, Wanted,
+};
 
 const MINOR: Severity = Severity::Minor;
 
@@ -123,9 +126,9 @@ fn a_cause_that_comes_back_after_closing_refers_back() {
             TriggerState::Accepted,
             TriggerState::InProgress,
             TriggerState::Mended,
-            TriggerState::Closed,
         ],
     );
+    bench.judge(&first, EffectVerdict::Effective);
     let second = bench.fire("k", "c1", MINOR).unwrap();
     assert_ne!(second, first);
     assert_eq!(bench.get(&second).recurrence_of, Some(first));
@@ -245,5 +248,28 @@ fn tickets_wait_for_their_cause_and_are_taken_back() {
         tickets
             .iter()
             .all(|ticket| ticket.answered_at_ms == Some(bench.now_ms))
+    );
+}
+
+#[test]
+fn whose_acceptance_is_carried_reads_one_mail_that_does_not_ask_for_it_again() {
+    let mut bench = Bench::new();
+    let city = bench.fire("far", "c1", MINOR).unwrap();
+    bench.go(&city, &[TriggerState::Accepted]);
+    bench.fire("far", "c2", MINOR);
+    bench.triggers.take_news();
+    let province = bench.fire("far", "c3", MINOR).unwrap();
+    let news = bench.triggers.take_news();
+    let owner = &bench.get(&province).owner.person.email;
+    let of_owner: Vec<_> = news
+        .iter()
+        .filter(|news| news.trigger.id == province)
+        .filter(|news| news.recipients.iter().any(|(who, _)| who.email == *owner))
+        .map(|news| (news.reason, news.trigger.state))
+        .collect();
+    assert_eq!(
+        of_owner,
+        [(NewsReason::Progressed, TriggerState::Accepted)],
+        "{news:#?}"
     );
 }

@@ -113,7 +113,7 @@ fn the_process_counts_stays_and_what_came_of_it() {
         bench.go(&id, &[to]);
     }
     bench.now_ms += HOUR;
-    bench.go(&id, &[TriggerState::Closed]);
+    bench.judge(&id, EffectVerdict::Effective);
     let process = bench.triggers.process();
     let stay = |state| process.stays[&("BSC".to_owned(), state)];
     assert_eq!(
@@ -227,7 +227,7 @@ fn what_one_step_makes_of_a_trigger_is_one_mail_to_each_reader() {
 }
 
 #[test]
-fn what_was_closed_before_the_data_had_spoken_is_reopened_when_they_speak_against_it() {
+fn nobody_closes_what_the_data_have_not_judged() {
     let mut bench = Bench::new();
     let id = bench.fire("k", "c1", Severity::Minor).unwrap();
     bench.go(
@@ -238,23 +238,46 @@ fn what_was_closed_before_the_data_had_spoken_is_reopened_when_they_speak_agains
             TriggerState::Mended,
         ],
     );
-    let judge = |bench: &mut Bench, verdict| {
-        let now = Now {
-            book: &bench.book,
-            at_ms: bench.now_ms,
-        };
-        let measured = measured(verdict, "80.9 s → 80.9 s");
-        let is_closed = bench.get(&id).state.is_final();
-        let judged = match is_closed {
-            true => bench.triggers.effect_measured_again(&id, measured, now),
-            false => bench.triggers.effect_measured(&id, measured, now),
-        };
-        judged.map(|trigger| trigger.state)
+    // Neither while its alert fires nor when that is over, and whatever reason is given.
+    for is_over in [false, true] {
+        if is_over {
+            bench.alert_ended("k", "service=s;city=c1");
+        }
+        let closed = bench.advance(&id, TriggerState::Closed).unwrap_err();
+        assert_eq!(
+            closed.to_string(),
+            "trigger T-000001 is feedback_given, it can become reopened, not closed"
+        );
+    }
+    bench.judge(&id, EffectVerdict::TooEarly);
+    assert_eq!(bench.get(&id).state, TriggerState::FeedbackGiven);
+    bench.judge(&id, EffectVerdict::Effective);
+    assert_eq!(bench.get(&id).state, TriggerState::Closed);
+}
+
+#[test]
+fn a_look_that_comes_to_the_same_changes_nothing() {
+    let mut bench = Bench::new();
+    let id = proven(&mut bench);
+    let before = bench.get(&id).clone();
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms + HOUR,
     };
-    judge(&mut bench, EffectVerdict::TooEarly).unwrap();
-    bench.go(&id, &[TriggerState::Closed]);
-    judge(&mut bench, EffectVerdict::NoEffect).unwrap();
-    let trigger = bench.get(&id);
-    assert!(!trigger.state.is_final());
-    assert!(path(trigger).contains(&"reopened"), "{:?}", path(trigger));
+    let mut again = measured(EffectVerdict::Effective, "−78 %");
+    again.at_ms = now.at_ms;
+    bench
+        .triggers
+        .effect_measured_again(&id, again, now)
+        .unwrap();
+    assert_eq!(*bench.get(&id), before);
+    // Other numbers of the same verdict are kept, and told nobody.
+    let other = measured(EffectVerdict::Effective, "−77 %");
+    bench
+        .triggers
+        .effect_measured_again(&id, other, now)
+        .unwrap();
+    let kept = bench.get(&id).measured.as_ref().unwrap();
+    assert_eq!(kept.text.en, "−77 %");
+    assert_eq!(bench.triggers.take_news(), []);
 }

@@ -2,7 +2,7 @@
 
 use crate::effect::EffectVerdict;
 use crate::rules::Severity;
-use crate::triggers::tests::bench::{Bench, HOUR, measured, path, wanted};
+use crate::triggers::tests::bench::{Bench, HOUR, path, wanted};
 use crate::triggers::{NewsReason, Now, Outcome, Place, TicketNews, TriggerState, Wanted};
 
 const MINOR: Severity = Severity::Minor;
@@ -11,15 +11,6 @@ const MENDED: [TriggerState; 3] = [
     TriggerState::InProgress,
     TriggerState::Mended,
 ];
-
-fn judge(bench: &mut Bench, id: &str, verdict: EffectVerdict) {
-    let now = Now {
-        book: &bench.book,
-        at_ms: bench.now_ms,
-    };
-    let verdict = measured(verdict, "t");
-    bench.triggers.effect_measured(id, verdict, now).unwrap();
-}
 
 #[test]
 fn cities_that_were_mended_are_no_part_of_a_trouble_that_comes_after() {
@@ -46,7 +37,7 @@ fn cities_that_were_mended_are_no_part_of_a_trouble_that_comes_after() {
     assert_eq!(bench.get(&wide).cities(), ["c3", "c4", "c5"]);
     for id in &mended {
         assert_eq!(bench.get(id).outcome, Some(Outcome::Mended));
-        judge(&mut bench, id, EffectVerdict::Effective);
+        bench.judge(id, EffectVerdict::Effective);
         assert_eq!(bench.get(id).state, TriggerState::Closed);
     }
 }
@@ -60,7 +51,7 @@ fn what_did_not_help_becomes_a_part_of_the_wider_trouble_that_is_worked_on() {
     assert_eq!(bench.get(&city).state, TriggerState::FeedbackGiven);
     // What fires there again is evidence for what is worked on.
     assert_eq!(bench.fire("k", "c1", MINOR), Some(wide.clone()));
-    judge(&mut bench, &city, EffectVerdict::NoEffect);
+    bench.judge(&city, EffectVerdict::NoEffect);
     let trigger = bench.get(&city);
     assert_eq!(
         path(trigger)[6..],
@@ -85,7 +76,7 @@ fn what_cannot_be_proven_is_closed_when_it_is_well_and_reopened_while_it_fires()
         if is_over {
             bench.alert_ended("k", "service=s;city=c1");
         }
-        judge(&mut bench, &id, EffectVerdict::NotProven);
+        bench.judge(&id, EffectVerdict::NotProven);
         let path = path(bench.get(&id));
         assert_eq!(path.last(), Some(&ends));
         assert!(path.contains(&"effect_measured"));
