@@ -32,6 +32,7 @@ use crate::console;
         complaints::form,
         trees::list,
         trees::one,
+        trees::counts,
         full_file::take,
         tickets::sample,
         tickets::one,

@@ -77,6 +77,7 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
         ("/v1/complaints/forms/{id}", get(complaints::form)),
         ("/v1/complaints/trees", get(trees::list)),
         ("/v1/complaints/trees/{id}", get(trees::one)),
+        ("/v1/complaints/trees/{id}/counts", get(trees::counts)),
         ("/v1/complaints/sample", get(tickets::sample)),
         ("/v1/complaints/tickets/{id}", get(tickets::one)),
         (

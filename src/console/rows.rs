@@ -8,8 +8,8 @@ use crate::api::{Current, HealthNow, Lifecycle, Standing, ago, badness, iso, num
 use crate::console::process::{self, ProcessRow};
 use crate::console::trigger_rows::TriggerRow;
 use crate::console::words::{
-    Chip, chip, clock, department, limits, measured, place, service_name, severity_chip,
-    severity_class, thousands, verdict_chip,
+    Chip, chip, clock, department, limit_source, limits, measured, place, service_name,
+    severity_chip, severity_class, thousands, verdict_chip,
 };
 use crate::dataflow::Watermarks;
 use crate::engine::Snapshot;
@@ -79,6 +79,8 @@ pub(super) struct AlertRow {
     pub(super) place: String,
     pub(super) value: String,
     pub(super) limit: String,
+    /// Where the limit comes from.
+    pub(super) limit_source: Option<String>,
     pub(super) since: String,
     pub(super) department: String,
     pub(super) trigger: Option<String>,
@@ -112,6 +114,7 @@ impl AlertRow {
             place: place(&alert.group),
             value: measured(alert.value, &alert.unit),
             limit: limits(alert.limit_min, alert.limit_max, &alert.unit),
+            limit_source: limit_source(book, alert.kqi.as_deref()),
             since: clock(alert.active_since_ms, now_ms, zone),
             department: department(book, alert.department.as_deref()),
             trigger: alert.trigger.clone(),

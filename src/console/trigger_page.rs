@@ -7,8 +7,8 @@ use crate::api::{iso, layer_name};
 use crate::console::course::Course;
 use crate::console::trigger_rows::crossing_chip;
 use crate::console::words::{
-    Chip, chip, clock, limits, measured, place, service_name, severity_chip, thousands,
-    trigger_chip,
+    Chip, chip, clock, limit_source, limits, measured, place, service_name, severity_chip,
+    thousands, trigger_chip,
 };
 use crate::effect::{EffectVerdict, Indicator};
 use crate::engine::Snapshot;
@@ -40,6 +40,10 @@ pub(super) struct TriggerPage {
     complaints: Vec<(String, String)>,
     tickets: u64,
     limit: String,
+    /// Where the limit comes from, with the kind of that source.
+    limit_source: Option<String>,
+    /// Name and version of the rule book.
+    book: String,
     effect: Option<Chip>,
     effect_text: Option<TextView>,
     indicators: Vec<IndicatorRow>,
@@ -161,6 +165,8 @@ impl TriggerPage {
                 .collect(),
             tickets: view.tickets,
             limit: limits(trigger.limit_min, trigger.limit_max, &trigger.unit),
+            limit_source: limit_source(book, Some(&trigger.kqi)),
+            book: format!("{} {}", book.name, book.version),
             effect,
             indicators: indicators
                 .unwrap_or_default()

@@ -317,7 +317,7 @@ impl Engine {
                 let mut instances = self.instances[number].values();
                 // A single complaint is one, though it alerts nobody: too few to judge, or no base to judge them by.
                 // What is counted for a wider place says nothing about this one.
-                let complained = |instance: &Instance| {
+                let complained = |instance: &Arc<Instance>| {
                     let place = Place::of(&instance.group.values);
                     is_of_service(&watch, instance)
                         && place.joins(&red.place, &watch.book.places)

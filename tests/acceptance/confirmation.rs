@@ -321,7 +321,10 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
     assert_eq!(decided["found"], "nothing_submitted", "{decided}");
     // What is closed stays in its class.
     let (status, answer) = engine
-        .post("/v1/complaints/tickets/S13900001007/close", "{}".to_owned())
+        .post(
+            "/v1/complaints/tickets/S13900001007/closing",
+            "{}".to_owned(),
+        )
         .await;
     assert!(status.is_success(), "{answer}");
     engine

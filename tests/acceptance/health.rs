@@ -86,6 +86,19 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
         .map(|of| &of["name"])
         .collect();
     assert_eq!(names, ["长沙", "株洲"], "the worst first");
+    // Wider places hold what their cities hold.
+    for (by, name) in [("provinces", "湖南"), ("groups", "集团")] {
+        let board = engine.get(&format!("/v1/boards/{by}")).await;
+        let lines = board["lines"].as_array().unwrap();
+        assert_eq!(
+            (lines.len(), &lines[0]["name"]),
+            (1, &json!(name)),
+            "{board:#}"
+        );
+        let objects = |line: &Value| line["abnormal"].as_u64().unwrap();
+        let of_cities = cities["lines"].as_array().unwrap().iter().map(objects);
+        assert_eq!(objects(&lines[0]), of_cities.sum::<u64>(), "{board:#}");
+    }
     let services = engine.get("/v1/boards/services").await;
     assert_eq!(services["lines"][0]["name"], "mobile_newspaper");
     near(

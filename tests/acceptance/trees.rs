@@ -150,6 +150,29 @@ async fn h9_all_seven_levels_are_sums_at_every_instant_also_while_the_day_is_ope
         ))
         .await;
     check_sums(&engine, total + 3).await;
+    // The shipped engine says the same without a rule for it, of the tickets themselves.
+    let path = "/v1/complaints/trees/seven_levels/counts?day=2026-03-02";
+    let counts = engine.get(path).await;
+    assert_eq!(counts["total"], total + 3, "{counts:#}");
+    let nodes = counts["nodes"].as_array().unwrap();
+    let tickets = |node: &Value| node["tickets"].as_i64().unwrap();
+    for node in nodes {
+        let inside = format!("{}/", node["path"].as_str().unwrap());
+        let just_below = nodes.iter().filter(|of| {
+            let below = of["path"].as_str().unwrap().strip_prefix(&inside);
+            below.is_some_and(|rest| !rest.contains('/'))
+        });
+        let below: i64 = just_below.map(tickets).sum();
+        let own = node["own"].as_i64().unwrap();
+        assert_eq!(tickets(node), own + below, "{node:#}");
+    }
+    let of_leaf = nodes
+        .iter()
+        .find(|node| node["path"].as_str() == Some(&format!("{base}/{missing}")));
+    // Thirty less four that were filed again elsewhere, three that came from another branch, three late.
+    assert_eq!(of_leaf.map(tickets), Some(30 - 4 + 3 + 3));
+    let other = engine.get(&path.replace("03-02", "03-03")).await;
+    assert_eq!((&other["total"], &other["nodes"]), (&json!(0), &json!([])));
     engine.stop().await;
 }
 

@@ -19,7 +19,7 @@ use crate::api::routes::events::check_not_stopping;
 use crate::api::routes::subscribers::inquire;
 use crate::api::views::{ErrorBody, FullFileView};
 use crate::complaints::{Word, reconcile, withdrawal};
-use crate::dataflow::{FILED_MAX, Inquiry};
+use crate::dataflow::{FILED_MAX, Inquiry, TicketDetail};
 use crate::event::{Complaint, DecodeLimits, Decoder, Record};
 
 /// Which day, and what becomes of tickets that the file does not name.
@@ -73,8 +73,7 @@ pub(in crate::api) async fn take(
             )));
         }
     };
-    let (from_ms, to_ms) = day_of(&server, &query.day)
-        .ok_or_else(|| bad(format!("day is {:?}, wanted one as 2026-03-02", query.day)))?;
+    let (_, to_ms) = day_of(&server, &query.day)?;
     if to_ms > now_ms() {
         return Err(bad(format!("{} is not over", query.day)));
     }
@@ -91,24 +90,10 @@ pub(in crate::api) async fn take(
         let words = format!("the body is no whole one of at most {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)
     })?;
-    let inquiry = Inquiry::Filed {
-        city: query.city.clone(),
-        from_ms,
-        to_ms,
-    };
-    let known = inquire(&server, inquiry).await?;
-    if known.beyond > 0 {
-        let words = format!("more than {FILED_MAX} tickets of that day are on record: give a city");
-        return Err(ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_many_tickets",
-            words,
-        ));
-    }
+    let (record, to_ms) = filed_on(&server, &query.day, query.city.as_deref()).await?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
-    let record = known.tickets.into_iter().map(|(_, ticket)| ticket);
-    let found = reconcile(versions(&server, &body), record, book);
+    let found = reconcile(versions(&server, &body), record.into_iter(), book);
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let taken = server
         .intake
@@ -153,13 +138,42 @@ fn versions(server: &Server, body: &[u8]) -> impl Iterator<Item = Complaint> {
     })
 }
 
+/// The tickets that were filed on a day and count, or were taken back by a full file; and the day's end, ms.
+pub(super) async fn filed_on(
+    server: &Server,
+    day: &str,
+    city: Option<&str>,
+) -> Result<(Vec<TicketDetail>, i64), ApiError> {
+    let (from_ms, to_ms) = day_of(server, day)?;
+    let inquiry = Inquiry::Filed {
+        city: city.map(str::to_owned),
+        from_ms,
+        to_ms,
+    };
+    let found = inquire(server, inquiry).await?;
+    if found.beyond > 0 {
+        let words = format!("more than {FILED_MAX} tickets of that day are on record: give a city");
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_many_tickets",
+            words,
+        ));
+    }
+    let tickets = found.tickets.into_iter().map(|(_, ticket)| ticket);
+    Ok((tickets.collect(), to_ms))
+}
+
 /// Begin and end of a day in the rule book's zone, ms.
-fn day_of(server: &Server, day: &str) -> Option<(i64, i64)> {
-    let date: jiff::civil::Date = day.parse().ok()?;
+fn day_of(server: &Server, day: &str) -> Result<(i64, i64), ApiError> {
     let zone = server.snapshot().plan.zone.clone();
     let start = |date: jiff::civil::Date| {
         let start = date.to_zoned(zone.clone()).ok()?;
         Some(start.timestamp().as_millisecond())
     };
-    Some((start(date)?, start(date.tomorrow().ok()?)?))
+    let bounds = |date: jiff::civil::Date| Some((start(date)?, start(date.tomorrow().ok()?)?));
+    day.parse().ok().and_then(bounds).ok_or_else(|| {
+        let day: String = day.chars().take(40).collect();
+        let words = format!("day is {day:?}, wanted one as 2026-03-02");
+        ApiError::bad_request("bad_query", words)
+    })
 }

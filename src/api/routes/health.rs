@@ -11,7 +11,9 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
 use crate::api::views::{BoardView, ErrorBody, HealthView, HealthsView, RuleBookView, SharesView};
-use crate::scores::{board, contributions, health};
+use crate::event::{GROUP, PROVINCE};
+use crate::rules::Places;
+use crate::scores::{Measured, board, contributions, health};
 
 /// Dimension values that are listed when nothing else is asked for.
 const VALUES_DEFAULT: usize = 20;
@@ -111,12 +113,19 @@ pub(in crate::api) async fn shares(
     Ok(Json(SharesView::of(&kqi.id, &shares, limit, book)))
 }
 
-/// Cities, or channels, side by side: the worst first, those without data last.
+/// The wider place of an object: that of its city, or the one that it is counted by.
+fn within(of: &Measured<'_>, name: &str, places: &Places) -> Option<String> {
+    let city = of.dimension("city");
+    let by_city = city.and_then(|city| places.derive(name, city));
+    by_city.or_else(|| of.dimension(name)).map(str::to_owned)
+}
+
+/// Cities, wider places, or channels, side by side: the worst first, those without data last.
 #[utoipa::path(
     get,
     path = "/v1/boards/{by}",
     tag = "kqis",
-    params(("by" = String, Path, description = "`cities`, `channels` (services that customers are served by) or `services`")),
+    params(("by" = String, Path, description = "`cities`, `provinces`, `groups`, `channels` (services that customers are served by) or `services`")),
     responses(
         (status = 200, description = "the board", body = BoardView),
         (status = 404, description = "there is no such board", body = ErrorBody),
@@ -131,6 +140,8 @@ pub(in crate::api) async fn boards(
     let (book, objects) = (&current.plan.book, current.measured());
     let lines = match by.as_str() {
         "cities" => board(book, &objects, |of| of.dimension("city").map(str::to_owned)),
+        "provinces" => board(book, &objects, |of| within(of, PROVINCE, &book.places)),
+        "groups" => board(book, &objects, |of| within(of, GROUP, &book.places)),
         "channels" => board(book, &objects, |of| {
             let mut services = book.services.iter();
             let is_channel = services.any(|one| one.is_channel && one.id == of.service);
@@ -139,7 +150,7 @@ pub(in crate::api) async fn boards(
         "services" => board(book, &objects, |of| Some(of.service.to_owned())),
         _ => {
             return Err(ApiError::not_found(format!(
-                "there is no board {by:?}, but cities, channels and services"
+                "there is no board {by:?}, but cities, provinces, groups, channels and services"
             )));
         }
     };

@@ -67,6 +67,7 @@ async fn a_trigger_has_a_page_that_says_why_what_and_who() {
         "网络部",
         "目前异常",
         "经过 <small>history",
+        "规则 rules ",
         "尚未处理完毕",
     ] {
         assert!(page.contains(words), "{words}\n{page}");

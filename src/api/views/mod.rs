@@ -70,7 +70,7 @@ pub use ticket::{
     CloseRequest, ConfirmRequest, ConfirmationView, ConfirmedMessageView, DifferenceView,
     FullFileView, SampleView, TicketOnRecordView, class_named,
 };
-pub use tree::{TreeNodeView, TreeView, TreesView};
+pub use tree::{NodeCountView, TreeCountsView, TreeNodeView, TreeView, TreesView};
 pub use trigger::{
     AcknowledgeRequest, EvidenceView, HandOverRequest, MoveRequest, MoveView, SourceOfTriggerView,
     TriggerView, TriggersView,

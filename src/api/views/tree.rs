@@ -83,3 +83,72 @@ impl TreeView {
         }
     }
 }
+
+/// Tickets of a day by node of a tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TreeCountsView {
+    /// The tree.
+    pub tree: String,
+    /// The day.
+    pub day: String,
+    /// Tickets that count, in this tree.
+    pub total: u64,
+    /// Those of the day that are in another tree, or in none.
+    pub elsewhere: u64,
+    /// Nodes that have some, those above before those below.
+    pub nodes: Vec<NodeCountView>,
+}
+
+/// Tickets under one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NodeCountView {
+    /// Names of its levels, the root first, joined by slashes.
+    pub path: String,
+    /// Its level, from 1.
+    pub level: usize,
+    /// Code of today; null where it has none or the tree does not name the node.
+    pub code: Option<String>,
+    /// Tickets at it and below.
+    pub tickets: u64,
+    /// Tickets at it itself: with those of the nodes just below they are `tickets`.
+    pub own: u64,
+}
+
+impl TreeCountsView {
+    /// Counts paths of tickets; those that are not of the tree are counted together.
+    pub fn of<'a>(
+        tree: &ComplaintTree,
+        day: &str,
+        paths: impl Iterator<Item = &'a str>,
+        is_here: impl Fn(&str) -> bool,
+    ) -> TreeCountsView {
+        let mut by_path: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        let (mut total, mut elsewhere) = (0, 0);
+        for path in paths {
+            if !is_here(path) {
+                elsewhere += 1;
+                continue;
+            }
+            total += 1;
+            by_path.entry(path).or_default().1 += 1;
+            let ends = path.match_indices('/').map(|(at, _)| at);
+            for end in ends.chain([path.len()]) {
+                by_path.entry(&path[..end]).or_default().0 += 1;
+            }
+        }
+        let node = |(path, (tickets, own)): (&str, (u64, u64))| NodeCountView {
+            path: path.to_owned(),
+            level: path.split('/').count(),
+            code: tree.nodes.get(path).and_then(|node| node.code.clone()),
+            tickets,
+            own,
+        };
+        TreeCountsView {
+            tree: tree.id.clone(),
+            day: day.to_owned(),
+            total,
+            elsewhere,
+            nodes: by_path.into_iter().map(node).collect(),
+        }
+    }
+}
