@@ -92,7 +92,7 @@ async fn h23_h24_the_flow_runs_from_detection_to_feedback_and_every_move_is_kept
         )
         .await;
     assert_eq!(status.as_u16(), 409);
-    assert!(text.contains("closed or reopened"), "{text}");
+    assert!(text.contains("can become reopened, not accepted"), "{text}");
     engine.stop().await;
 }
 
