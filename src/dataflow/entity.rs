@@ -16,7 +16,7 @@ use crate::dataflow::ticket::Ticket;
 use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Watermarks, pane_of};
 use crate::event::{Borrowed, DimensionValue, Record, Stream, Tuple};
-use crate::measure::Measure;
+use crate::measure::Alike;
 use crate::rules::Plan;
 
 /// What records are folded by.
@@ -24,12 +24,12 @@ use crate::rules::Plan;
 pub(super) enum EntityKey {
     /// MMS message id.
     Message(Arc<str>),
-    /// Host, interface and connection.
-    Connection(Arc<str>, Arc<str>, Arc<str>),
+    /// Host, interface and connection. Elsewhere, so that the key of a message, of which there are most, is small.
+    Connection(Box<(Arc<str>, Arc<str>, Arc<str>)>),
     /// Serial of a complaint.
     Ticket(Arc<str>),
     /// Probe, and what it calls a delivery.
-    Delivery(Option<Arc<str>>, Arc<str>),
+    Delivery(Box<(Option<Arc<str>>, Arc<str>)>),
 }
 
 impl EntityKey {
@@ -51,16 +51,16 @@ impl EntityKey {
         match record {
             Record::Submit(event) => EntityKey::Message(event.message_id.clone()),
             Record::Receipt(event) => EntityKey::Message(event.message_id.clone()),
-            Record::Connection(event) => EntityKey::Connection(
+            Record::Connection(event) => EntityKey::Connection(Box::new((
                 event.host.clone(),
                 event.interface.clone(),
                 event.connection.clone(),
-            ),
+            ))),
             Record::Complaint(event) => EntityKey::Ticket(event.serial.clone()),
-            Record::Part(event) => EntityKey::Delivery(
+            Record::Part(event) => EntityKey::Delivery(Box::new((
                 event.probe.clone().or(event.source.clone()),
                 event.delivery.clone(),
-            ),
+            ))),
         }
     }
 }
@@ -71,7 +71,7 @@ pub(super) struct EntityFact {
     /// Where it counts: tuple and pane.
     pub at: (Arc<Tuple>, i64),
     /// What it counts.
-    pub measure: Measure,
+    pub counts: Alike,
 }
 
 /// The state of one key.
@@ -79,8 +79,8 @@ pub(super) struct EntityFact {
 pub(super) enum Entity {
     /// A message with its receipts.
     Message(Message),
-    /// A connection with its changes of hand.
-    Connection(Holding),
+    /// A connection with its changes of hand; elsewhere, for it would make every message larger.
+    Connection(Box<Holding>),
     /// A ticket with its versions.
     Ticket(Ticket),
     /// A delivery with its parts.
@@ -101,11 +101,10 @@ impl Entity {
     pub(super) fn for_key(key: &EntityKey) -> Entity {
         match key {
             EntityKey::Message(_) => Entity::Message(Message::default()),
-            EntityKey::Connection(host, interface, connection) => Entity::Connection(Holding::new(
-                host.clone(),
-                interface.clone(),
-                connection.clone(),
-            )),
+            EntityKey::Connection(key) => {
+                let (host, interface, connection) = (**key).clone();
+                Entity::Connection(Box::new(Holding::new(host, interface, connection)))
+            }
             EntityKey::Ticket(_) => Entity::Ticket(Ticket::default()),
             EntityKey::Delivery(..) => Entity::Delivery(Delivery::default()),
         }
@@ -242,7 +241,7 @@ impl View<'_> {
         let tuple = Arc::new(Tuple::new(stream, layout.bound_of(value), values.collect()));
         EntityFact {
             at: (tuple, pane_of(ts_ms, self.plan.book.pane_ms)),
-            measure: Measure::of(value, weight, layout.parts),
+            counts: Alike::of(value, weight, layout.parts),
         }
     }
 }

@@ -32,32 +32,37 @@ use crate::rules::Plan;
 pub(super) struct Slot {
     pub(super) key: Arc<EntityKey>,
     pub(super) entity: Entity,
-    pub(super) stated: Vec<EntityFact>,
-    /// Reports that are earlier than what they report on, each counted once; not known after a restart.
-    pub(super) early: Option<u64>,
-    pub(super) wakes_at_ms: Option<i64>,
+    pub(super) stated: Box<[EntityFact]>,
+    /// When it must be looked at although nothing came, ms; [`Slot::NEVER`].
+    pub(super) wakes_at_ms: i64,
     pub(super) expires_at_ms: i64,
     /// Who spoke of it; of several the smallest mark, whoever came first: order must not show.
     pub(super) owner: Owner,
+    /// Reports that are earlier than what they report on, each counted once; [`Slot::UNKNOWN`] after a restart.
+    pub(super) early: u32,
 }
 
 impl Slot {
+    /// No time to look at it.
+    pub(super) const NEVER: i64 = i64::MAX;
+    /// No number of reports: a key has thousands at most.
+    pub(super) const UNKNOWN: u32 = u32::MAX;
+
     fn new(key: &Arc<EntityKey>, owner: Owner) -> Slot {
         Slot {
             key: key.clone(),
             entity: Entity::for_key(key),
-            stated: Vec::new(),
-            early: Some(0),
-            wakes_at_ms: None,
+            stated: Box::default(),
+            wakes_at_ms: Slot::NEVER,
             expires_at_ms: i64::MAX,
             owner,
+            early: 0,
         }
     }
 
     /// The event time at which it must be looked at again, ms.
     fn alarm_ms(&self) -> i64 {
-        self.wakes_at_ms
-            .map_or(self.expires_at_ms, |ms| ms.min(self.expires_at_ms))
+        self.wakes_at_ms.min(self.expires_at_ms)
     }
 }
 
@@ -209,21 +214,25 @@ impl Fold {
             };
             let slot = Arc::make_mut(slot);
             let (mut facts, early) = slot.entity.facts(view);
-            let before = slot.early.replace(early).unwrap_or(early);
-            Counters::add(&self.counters.reports_early, early.saturating_sub(before));
+            let early = early.min(u64::from(Slot::UNKNOWN - 1)) as u32;
+            let newly = match std::mem::replace(&mut slot.early, early) {
+                Slot::UNKNOWN => 0,
+                before => early.saturating_sub(before),
+            };
+            Counters::add(&self.counters.reports_early, u64::from(newly));
             facts
                 .iter_mut()
                 .for_each(|fact| self.tuples.share(&mut fact.at.0));
             // What is not said any more because it has grown old was not wrong.
             let stands_before_ms = slot.entity.stands_before(view);
             let is_open = |fact: &EntityFact| fact.at.1 >= stands_before_ms;
-            slot.stated.retain(is_open);
+            let mut stated = std::mem::take(&mut slot.stated).into_vec();
+            stated.retain(is_open);
             facts.retain(is_open);
-            difference(&slot.stated, &facts, |at, measure| {
+            difference(&stated, &facts, |at, measure| {
                 output.push((at, measure, slot.owner));
             });
-            facts.shrink_to_fit();
-            slot.stated = facts;
+            slot.stated = facts.into_boxed_slice();
             self.holds.extend(slot.entity.hold(view));
             let set_ms = slot.alarm_ms();
             slot.expires_at_ms = slot.entity.expires_at(view);
@@ -235,7 +244,7 @@ impl Fold {
                 self.slots.remove(&key);
                 continue;
             }
-            slot.wakes_at_ms = slot.entity.wakes_at(view);
+            slot.wakes_at_ms = slot.entity.wakes_at(view).unwrap_or(Slot::NEVER);
             let alarm_ms = slot.alarm_ms();
             if !is_set || alarm_ms != set_ms {
                 self.alarms[key.kind()].push(Reverse((alarm_ms, key)));
@@ -282,16 +291,29 @@ fn difference(
                 new.next();
             }
             (Some(gone), come) if come.is_none_or(|come| *gone < come) => {
-                let mut measure = gone.measure.clone();
+                let mut measure = gone.counts.measure();
                 measure.negate();
                 push(gone.at.clone(), measure);
                 old.next();
             }
             (_, Some(come)) => {
-                push(come.at.clone(), come.measure.clone());
+                push(come.at.clone(), come.counts.measure());
                 new.next();
             }
             (_, None) => break,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five million open messages are kept in 4 GiB: what each has grows only on purpose.
+    #[test]
+    fn what_is_kept_of_a_key_is_small() {
+        assert!(size_of::<EntityKey>() <= 24, "{}", size_of::<EntityKey>());
+        assert!(size_of::<EntityFact>() <= 40, "{}", size_of::<EntityFact>());
+        assert!(size_of::<Slot>() <= 96, "{}", size_of::<Slot>());
     }
 }

@@ -30,7 +30,7 @@ use crate::dataflow::route::TupleState;
 use crate::dataflow::windows::GroupState;
 use crate::dataflow::{Epoch, Watermarks};
 use crate::event::{Stream, Tuple};
-use crate::measure::Measure;
+use crate::measure::{Alike, Measure};
 use crate::rules::Plan;
 
 /// Keys in one piece: small enough to be held twice, large enough to compress.
@@ -101,7 +101,7 @@ type LentPiece<'a> = Piece<
     (
         &'a EntityKey,
         &'a Entity,
-        Vec<(u32, i64, &'a Measure)>,
+        Vec<(u32, i64, Measure)>,
         Option<i64>,
         i64,
         Owner,
@@ -118,6 +118,9 @@ pub enum StateError {
     /// A fact names a tuple that its piece does not have.
     #[error("a piece of the dataflow's state names tuple {0}, which it does not have")]
     Tuple(u32),
+    /// What a key states is not of equal facts.
+    #[error("a piece of the dataflow's state has a key that states what no key states")]
+    Fact,
     /// The piece that every worker needs is missing.
     #[error("the dataflow's state has no watermarks")]
     Incomplete,
@@ -223,13 +226,13 @@ fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {
                 tuples.push(fact.at.0.clone());
                 tuples.len() as u32 - 1
             });
-            stated.push((number, fact.at.1, &fact.measure));
+            stated.push((number, fact.at.1, fact.counts.measure()));
         }
         saved.push((
             &*slot.key,
             &slot.entity,
             stated,
-            slot.wakes_at_ms,
+            (slot.wakes_at_ms != Slot::NEVER).then_some(slot.wakes_at_ms),
             slot.expires_at_ms,
             slot.owner,
         ));
@@ -300,23 +303,24 @@ impl RestoredState {
             }
             Piece::Entities(tuples, slots) => {
                 for (key, entity, stated, wakes_at_ms, expires_at_ms, owner) in slots {
-                    let fact = |(number, pane_ms, measure)| {
+                    let fact = |(number, pane_ms, measure): (u32, i64, Measure)| {
                         let tuple: &Arc<Tuple> = tuples
                             .get(number as usize)
                             .ok_or(StateError::Tuple(number))?;
                         let at = (tuple.clone(), pane_ms);
-                        Ok(EntityFact { at, measure })
+                        let counts = Alike::of_measure(&measure).ok_or(StateError::Fact)?;
+                        Ok(EntityFact { at, counts })
                     };
-                    let stated: Result<Vec<EntityFact>, StateError> =
+                    let stated: Result<Box<[EntityFact]>, StateError> =
                         stated.into_iter().map(fact).collect();
                     self.slots.push(Arc::new(Slot {
                         key: Arc::new(key),
                         entity,
                         stated: stated?,
-                        early: None,
-                        wakes_at_ms,
+                        wakes_at_ms: wakes_at_ms.unwrap_or(Slot::NEVER),
                         expires_at_ms,
                         owner,
+                        early: Slot::UNKNOWN,
                     }));
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream, Tuple};
@@ -99,6 +99,8 @@ pub struct TupleTable {
     known: HashTable<Known>,
     /// Keys of all known tuples, one after the other.
     keys: Vec<u8>,
+    /// Texts of all known tuples: equal ones are one allocation, for most tuples have theirs in common.
+    texts: FxHashSet<Arc<str>>,
     /// All known tuples.
     remembered: Vec<Arc<Tuple>>,
     /// Tuples of this batch.
@@ -148,7 +150,8 @@ impl TupleTable {
                 self.keys.extend(head);
                 let encode = |value: Borrowed<'a>| value.encode(&mut self.keys);
                 values.clone().for_each(encode);
-                let owned = values.map(DimensionValue::from);
+                let texts = &mut self.texts;
+                let owned = values.map(|value| value.owned(texts));
                 let tuple = Tuple::new(stream, bound, owned.collect());
                 self.remembered.push(Arc::new(tuple));
                 let known = Known {
@@ -219,6 +222,19 @@ impl Borrowed<'_> {
                 key.extend(text.as_bytes());
             }
         }
+    }
+
+    /// The value itself; its text is that of `texts`.
+    fn owned(self, texts: &mut FxHashSet<Arc<str>>) -> DimensionValue {
+        let Borrowed::Text(text) = self else {
+            return self.into();
+        };
+        if let Some(known) = texts.get(text) {
+            return DimensionValue::Text(known.clone());
+        }
+        let text: Arc<str> = text.into();
+        texts.insert(text.clone());
+        DimensionValue::Text(text)
     }
 
     /// What is left of a key that begins with this value.
@@ -344,6 +360,21 @@ mod tests {
         let second = table.take();
         assert_eq!(second.len(), 2);
         assert!(Arc::ptr_eq(&first[999], &second[0]));
+    }
+
+    #[test]
+    fn tuples_have_equal_texts_in_common() {
+        let mut table = TupleTable::default();
+        for number in 0..2 {
+            let values = [Borrowed::Text("长沙"), Borrowed::Integer(number)].into_iter();
+            table.intern(Stream::Gauge, Bound::UNLIMITED, values);
+        }
+        let tuples = table.take();
+        let text = |tuple: &Tuple| match &tuple.values[0] {
+            DimensionValue::Text(text) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!(Arc::ptr_eq(&text(&tuples[0]), &text(&tuples[1])));
     }
 
     #[test]

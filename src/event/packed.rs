@@ -76,9 +76,24 @@ impl<T: Copy + Eq + Hash> Table<T> {
     }
 }
 
+/// Texts by where they lie: a decoder gives equal ones as one allocation, and looking at each would cost more than
+/// all else. Equal ones of two decoders are there twice, which costs bytes and nothing else.
+#[derive(Default)]
+struct Texts<'a>(FxHashMap<(usize, usize), u32>, Vec<&'a str>);
+
+impl<'a> Texts<'a> {
+    fn number(&mut self, text: &'a str) -> u32 {
+        let place = (text.as_ptr().addr(), text.len());
+        *self.0.entry(place).or_insert_with(|| {
+            self.1.push(text);
+            self.1.len() as u32 - 1
+        })
+    }
+}
+
 /// The bytes of a batch; `None` if it cannot be written, which leaves its lines.
 pub fn pack(batch: &Batch) -> Option<Vec<u8>> {
-    let (mut texts, mut bounds) = (Table::new(), Table::new());
+    let (mut texts, mut bounds) = (Texts::default(), Table::new());
     let mut tuples = Vec::with_capacity(batch.tuples.len());
     let mut values = Vec::with_capacity(batch.tuples.len() * 4);
     for tuple in &batch.tuples {
@@ -89,7 +104,7 @@ pub fn pack(batch: &Batch) -> Option<Vec<u8>> {
             DimensionValue::Flag(false) => Value::No,
             DimensionValue::Flag(true) => Value::Yes,
             DimensionValue::Integer(number) => Value::Integer(*number),
-            DimensionValue::Text(text) => Value::Text(texts.number(&**text)),
+            DimensionValue::Text(text) => Value::Text(texts.number(text)),
         }));
     }
     let mut facts = Vec::with_capacity(batch.facts.len() * 8);

@@ -8,11 +8,13 @@
 //! * `m + (-m)` is zero, with nothing left on the heap;
 //! * the histogram's total equals `valued` wherever the histogram is kept.
 
+mod alike;
 mod gathered;
 mod histogram;
 mod packed;
 mod total;
 
+pub use alike::Alike;
 pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
 pub use packed::{Packed, put, put_signed};
@@ -80,21 +82,7 @@ pub fn to_fixed(value: f64) -> i64 {
 impl Measure {
     /// The measure of `weight` equal facts (negative to retract), of which none is good yet.
     pub fn of(value: Option<f64>, weight: i64, parts: Parts) -> Measure {
-        let mut measure = Measure {
-            count: weight,
-            ..Measure::default()
-        };
-        if let Some(value) = value {
-            measure.valued = weight;
-            measure.sum = i128::from(to_fixed(value)) * i128::from(weight);
-            if parts.histogram {
-                measure.histogram.add(bucket_of(value), weight);
-            }
-            if parts.extremes {
-                measure.extremes = Some(Box::new(Extremes(vec![(to_fixed(value), weight)])));
-            }
-        }
-        measure
+        Alike::of(value, weight, parts).measure()
     }
 
     /// Marks all facts as good or none, as the good-condition decided for their tuple.

@@ -15,19 +15,19 @@ impl Decoder {
             && let Some(event) = scan::dial_test(line)
         {
             self.within_bounds(line, || event.longest())?;
-            return self.dial(&event, decoded);
+            return self.dial(event, decoded);
         }
         let event: wire::DialTest<'_> = parse(line, self.parser)?;
         self.within_bounds(line, || event.longest())?;
-        self.dial(&Dial::of(&event), decoded)?;
+        self.dial(Dial::of(&event), decoded)?;
         note_unknown(&event.unknown, decoded);
         Ok(())
     }
 
-    fn dial(&mut self, event: &Dial<'_>, decoded: &mut Decoded) -> Result<(), Reject> {
+    fn dial(&mut self, event: Dial<'_>, decoded: &mut Decoded) -> Result<(), Reject> {
         let ts_ms = self.time("ts", event.ts.map(wire::Time))?;
         let alias = self.layout.service_of(event.service);
-        let mut event = *event;
+        let mut event = event;
         event.service = alias.as_deref().or(event.service);
         self.known_service(Some(required("service", event.service)?))?;
         required("ok", event.ok)?;
@@ -38,8 +38,7 @@ impl Decoder {
         let stream = Stream::DialTest;
         // What went well and says no more, as most, costs no look.
         let says_more = event.code.is_some() || event.ok == Some(false);
-        let failures = self.layout.failures.clone().filter(|_| says_more);
-        if let Some(failures) = &failures {
+        if says_more && let Some(failures) = &self.layout.failures {
             let ending = failures.read(event.ok, event.code);
             if let Some(word) = event.code.filter(|_| ending.is_unknown) {
                 // Kept raw in the journal; a word that is mapped later counts from then on.
