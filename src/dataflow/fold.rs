@@ -37,7 +37,8 @@ pub(super) struct Slot {
     pub(super) early: Option<u64>,
     pub(super) wakes_at_ms: Option<i64>,
     pub(super) expires_at_ms: i64,
-    /// Who spoke of it; of several the smallest mark, whoever came first: order must not show.
+    /// Who spoke of it; of several the smallest mark, whoever came first: order must not show. Who gives no name has the
+    /// greatest.
     pub(super) owner: Owner,
 }
 

@@ -2,12 +2,11 @@
 //! that both come to the same totals, and whatever one of them lacks has a name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use crate::api::routes::subscribers::inquire;
 use crate::api::views::{ErrorBody, FullFileView};
 use crate::complaints::Word;
 use crate::dataflow::{FILED_MAX, Inquiry, TicketDetail};
+use crate::ingest::Sender;
 
 /// Which day, and what becomes of tickets that the file does not name.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,7 +62,7 @@ struct Line {
 )]
 pub(in crate::api) async fn take(
     State(server): State<Arc<Server>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     ApiQuery(query): ApiQuery<FullFileQuery>,
     headers: HeaderMap,
     body: Body,
@@ -116,10 +116,9 @@ pub(in crate::api) async fn take(
         .into_iter()
         .map(|(_, ticket)| (ticket.serial.to_string(), ticket))
         .collect();
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let taken = server
         .intake
-        .take(peer, &headers, Body::from(body), now_ms());
+        .take(sender.clone(), &headers, Body::from(body), now_ms());
     let refused = taken.await?.refused_total;
     let lost: Vec<&TicketDetail> = known
         .iter()
@@ -137,7 +136,7 @@ pub(in crate::api) async fn take(
         let body = Body::from(lines.join("\n"));
         server
             .intake
-            .take(peer, &no_headers, body, now_ms())
+            .take(sender, &no_headers, body, now_ms())
             .await?;
         withdrawn = lost.len();
     }
