@@ -183,10 +183,16 @@ pub struct LimitSettings {
     pub ended_alerts_max: usize,
     /// See [`EngineLimits::complaint_counts_max`].
     pub complaint_counts_max: usize,
+    /// See [`EngineLimits::waiting_tickets_max`].
+    pub waiting_tickets_max: usize,
+    /// See [`EngineLimits::linked_tickets_max`].
+    pub linked_tickets_max: usize,
     /// See [`EngineLimits::past_series_max`].
     pub past_series_max: usize,
     /// See [`EngineLimits::mends_max`].
     pub mends_max: usize,
+    /// See [`EngineLimits::past_days`].
+    pub past_days: u32,
     /// See [`Limits::questions_max`].
     pub questions_max: usize,
 }
@@ -202,8 +208,11 @@ impl Default for LimitSettings {
             final_triggers_max: engine.final_triggers_max,
             ended_alerts_max: engine.ended_alerts_max,
             complaint_counts_max: engine.complaint_counts_max,
+            waiting_tickets_max: engine.waiting_tickets_max,
+            linked_tickets_max: engine.linked_tickets_max,
             past_series_max: engine.past_series_max,
             mends_max: engine.mends_max,
+            past_days: engine.past_days,
             questions_max: dataflow.questions_max,
         }
     }
@@ -227,8 +236,11 @@ impl LimitSettings {
             final_triggers_max: self.final_triggers_max,
             ended_alerts_max: self.ended_alerts_max,
             complaint_counts_max: self.complaint_counts_max,
+            waiting_tickets_max: self.waiting_tickets_max,
+            linked_tickets_max: self.linked_tickets_max,
             past_series_max: self.past_series_max,
             mends_max: self.mends_max,
+            past_days: self.past_days,
         }
     }
 }

@@ -32,11 +32,13 @@ pub enum Trouble {
     SourcesFull,
     /// Many requests were refused for want of rights.
     AccessRefused,
+    /// The rule book on disk is not accepted: the one before stays in force, also over a start.
+    RulesRefused,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 10] = [
+    pub const ALL: [Trouble; 11] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -47,6 +49,7 @@ impl Trouble {
         Trouble::CheckpointFails,
         Trouble::SourcesFull,
         Trouble::AccessRefused,
+        Trouble::RulesRefused,
     ];
 
     /// The name of its alert.
@@ -62,6 +65,7 @@ impl Trouble {
             Trouble::CheckpointFails => "checkpoint_fails",
             Trouble::SourcesFull => "sources_full",
             Trouble::AccessRefused => "access_refused",
+            Trouble::RulesRefused => "rules_refused",
         }
     }
 
@@ -85,6 +89,7 @@ impl Trouble {
             Trouble::CheckpointFails => "checkpoint.interval_ms",
             Trouble::SourcesFull => "fixed.sources",
             Trouble::AccessRefused => "http.access_refused_minute_max",
+            Trouble::RulesRefused => "rules",
         }
     }
 
@@ -121,6 +126,10 @@ impl Trouble {
             Trouble::CheckpointFails => ("检查点写入失败", "Checkpoints cannot be written"),
             Trouble::SourcesFull => ("数据源数量已满", "Too many sources"),
             Trouble::AccessRefused => ("访问屡次被拒", "Access refused again and again"),
+            Trouble::RulesRefused => (
+                "规则手册有错误，未生效",
+                "The rule book on disk is not accepted",
+            ),
         };
         text(zh, en)
     }
@@ -167,6 +176,10 @@ impl Trouble {
             Trouble::AccessRefused => (
                 "一分钟内被拒绝的请求（401、403：无令牌、令牌无效、权限不足、链接伪造）超过上限。peer 是其中最多的来源地址；每一次都在引擎日志中（access refused）。可能是令牌过期的采集程序，也可能有人在试探。",
                 "More requests than the limit were refused within a minute (401, 403: no token, an unknown one, no right, a forged link). peer is the address that most of them came from; the engine's log has each of them (access refused). It may be a collector with an old token, or somebody who tries.",
+            ),
+            Trouble::RulesRefused => (
+                "磁盘上的规则手册有错误：仍按之前的规则运行，重启后也是如此。错误及位置见 POST /v1/rules/reload 的回复、引擎日志，或运行 chrysalis check。改正后请重新加载。",
+                "The rule book on disk has errors: the one before stays in force, also over a start. Where they are is in the answer to POST /v1/rules/reload, in the engine's log, and said by chrysalis check. Reload it when it is mended.",
             ),
         };
         text(zh, en)

@@ -140,6 +140,11 @@ impl Caller {
         self.0.as_ref().map_or("anonymous", |grant| &grant.name)
     }
 
+    /// The name of the caller's token; none where the server is open.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.0.as_ref().map(|grant| grant.name.as_str())
+    }
+
     /// Whether the caller sees one city, or some, and not the whole.
     pub(crate) fn is_of_cities(&self) -> bool {
         self.0

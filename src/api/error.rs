@@ -158,6 +158,9 @@ impl From<SubmitError> for ApiError {
             SubmitError::SequenceBack(_) => {
                 ApiError::new(StatusCode::CONFLICT, "sequence_back", message)
             }
+            SubmitError::ProducerTaken(_) => {
+                ApiError::new(StatusCode::CONFLICT, "producer_taken", message)
+            }
             SubmitError::ProducersFull(_) => {
                 ApiError::retry_later(StatusCode::TOO_MANY_REQUESTS, "producers_full", message)
             }

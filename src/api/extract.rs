@@ -1,15 +1,20 @@
 //! Paths, query strings and JSON bodies whose refusals are JSON as well.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
+use crate::api::access::Caller;
 use crate::api::error::ApiError;
 use crate::api::router::COMMAND_BYTES_MAX;
+use crate::ingest::Sender;
 
 /// What stands in a path in place of its braces.
 pub(crate) struct ApiPath<T>(pub(crate) T);
@@ -33,6 +38,19 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
                 "the path cannot be read: percent signs must stand for UTF-8",
             )),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let caller = parts.extensions.get::<Caller>();
+        Ok(Sender {
+            peer: peer.map(|ConnectInfo(address)| address.ip()),
+            token: caller.and_then(Caller::token).map(str::to_owned),
+        })
     }
 }
 

@@ -47,6 +47,8 @@ pub struct HealthNow {
     pub checkpoint: Option<CheckpointNow>,
     /// Checkpoints that could not be written since the start.
     pub checkpoint_failures: u64,
+    /// Problems of the rule book on disk, as it was last read; while there are any, another is in force.
+    pub rule_problems: usize,
     /// Reports whose files could not be written since the start.
     pub report_failures: u64,
     /// Segments that were cut off the journal since the start.
@@ -106,6 +108,7 @@ impl Health {
                 started_at_ms,
                 checkpoint: None,
                 checkpoint_failures: 0,
+                rule_problems: 0,
                 report_failures: 0,
                 segments_cut: 0,
                 full_ledger_tries: 0,
@@ -140,6 +143,14 @@ impl Health {
     pub fn note_checkpoint_failure(&self) {
         self.now.rcu(|now| HealthNow {
             checkpoint_failures: now.checkpoint_failures + 1,
+            ..**now
+        });
+    }
+
+    /// The rule book on disk was read, and has so many problems.
+    pub fn set_rule_problems(&self, rule_problems: usize) {
+        self.now.rcu(|now| HealthNow {
+            rule_problems,
             ..**now
         });
     }

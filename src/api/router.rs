@@ -21,7 +21,7 @@ use crate::api::routes::{
     trees, triggers, windows,
 };
 use crate::engine::Snapshot;
-use crate::ingest::{Intake, Quarantine};
+use crate::ingest::{Intake, Quarantine, Sender};
 use crate::{console, time};
 
 /// Largest JSON body of a command, bytes.
@@ -132,7 +132,10 @@ impl Inlet {
     /// Takes lines; true when all of them are durable.
     pub async fn take(&self, lines: String) -> bool {
         let headers = HeaderMap::new();
-        let taken = self.0.intake.take(None, &headers, lines.into(), now_ms());
+        let taken = self
+            .0
+            .intake
+            .take(Sender::default(), &headers, lines.into(), now_ms());
         taken.await.is_ok_and(|receipt| receipt.refused_total == 0)
     }
 }

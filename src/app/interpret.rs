@@ -70,11 +70,13 @@ impl Interpreter {
             match &*record {
                 Record::Batch {
                     producer,
+                    sender,
                     lines,
                     decoded,
                     ..
                 } => {
-                    let owner = Owner::of(producer.as_ref().map(|(name, _)| name.as_str()));
+                    let name = producer.as_ref().map(|(name, _)| name.as_str());
+                    let owner = Owner::of(sender.as_deref(), name);
                     let lines = lines.clone();
                     batches.push((position, owner, lines, decoded.clone(), attachment));
                 }
@@ -162,6 +164,7 @@ mod tests {
         let mut interpreter = Interpreter::with(plan(MINIMAL), Vec::new());
         let record = Record::Batch {
             producer: None,
+            sender: None,
             received_ms: 0,
             format: LineFormat::Ndjson,
             events: 1,

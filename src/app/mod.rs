@@ -16,6 +16,7 @@ mod peers;
 mod pipeline;
 mod place;
 mod recording;
+mod reloading;
 mod report_files;
 mod rulebook;
 mod running;
@@ -43,7 +44,7 @@ use crate::dataflow::{Dataflow, DataflowConfig};
 use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
-use crate::journal::{Journal, JournalConfig, RealDisk, Record, Submit};
+use crate::journal::{Journal, JournalConfig, RealDisk};
 use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier};
 use crate::probes::Probes;
@@ -56,6 +57,7 @@ use foreign::{history_ahead, recorded_upto, unreadable_journal};
 use listen::Listening;
 use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
+use reloading::{apply_after_replay, plan_to_begin_with, reload_of};
 use report_files::ReportFiles;
 use running::Running;
 
@@ -65,6 +67,7 @@ pub use interpret::{Interpreter, Meaning, UnreadableBatch};
 pub use ledgers::{Known, check_ledger};
 pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
 pub use place::Place;
+pub use reloading::first_plan;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 pub use settle::settle;
 
@@ -102,7 +105,7 @@ impl App {
     /// # Errors
     /// Something that cannot be opened, with its name; nothing is left running.
     pub async fn start(config: Config, rules: RuleSource) -> anyhow::Result<App> {
-        let first_plan = first_plan(&rules)?;
+        let first_plan = plan_to_begin_with(&rules, &config)?;
         let place = Place::take(&config).await?;
         App::start_in(place, config, rules, first_plan).await
     }
@@ -260,7 +263,7 @@ impl App {
         running.spawn("engine", move || pipeline::act(actor, &mut outlet))?;
         running.spawn("checkpoint", move || scribe.run())?;
 
-        let reload = reload_of(rules, submitter.clone(), applied);
+        let reload = reload_of(rules, submitter.clone(), applied, health.clone());
         if epochs_recovered == 0 {
             // The journal begins with its rule book: without one no event could be judged.
             reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
@@ -407,86 +410,10 @@ impl App {
     }
 }
 
-/// A way to read the rules again and put them in force through the journal.
 /// Reads the tokens again from where the configuration has them.
 fn read_access_of(config: &Config) -> ReadAccess {
     let config = config.clone();
     Box::new(move || access::access_of(&config).map_err(|error| format!("{error:#}")))
-}
-
-fn reload_of(
-    rules: RuleSource,
-    submitter: Submitter<Attachment>,
-    applied: Arc<ArcSwapOption<RuleFiles>>,
-) -> Reload {
-    Arc::new(move || {
-        let (rules, submitter, applied) = (rules.clone(), submitter.clone(), applied.clone());
-        Box::pin(async move {
-            let refused = |error: RuleBookError| ReloadProblems::Rules(error.problems);
-            let files = rules.read().map_err(refused)?;
-            let book = book_of(&files).map_err(refused)?;
-            let report = ReloadReport {
-                name: book.name.clone(),
-                version: book.version.clone(),
-                kqis: book.kqis.len(),
-                alerts: book.alerts.len(),
-                warnings: Vec::new(),
-            };
-            let in_force = applied.load();
-            if in_force.as_ref().is_some_and(|applied| **applied == files) {
-                return Ok(report);
-            }
-            let record = Record::RuleBook {
-                at_ms: now_ms(),
-                files,
-            };
-            let submitted = submitter
-                .submit(Submit {
-                    record,
-                    attachment: None,
-                })
-                .await;
-            submitted.map_err(|error| ReloadProblems::Failed(error.to_string()))?;
-            Ok(report)
-        })
-    })
-}
-
-/// After a restart the book on disk may be another than the journal's: it comes into force once the
-/// past has been replayed.
-fn apply_after_replay(health: Arc<Health>, reload: Reload) {
-    tokio::spawn(async move {
-        while matches!(health.now().lifecycle, Lifecycle::Starting { .. }) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        if health.now().lifecycle == Lifecycle::Stopping {
-            return;
-        }
-        if let Err(problems) = reload().await {
-            tracing::error!(
-                ?problems,
-                "the rule book on disk is not accepted, the journal's stays"
-            );
-        }
-    });
-}
-
-/// The plan of the rules as they are now: a start without a readable one is refused.
-///
-/// # Errors
-/// All that is wrong with them.
-pub fn first_plan(rules: &RuleSource) -> anyhow::Result<Arc<Plan>> {
-    let files = rules.read().map_err(rule_problems)?;
-    plan_of(&files, None).map_err(rule_problems)
-}
-
-fn rule_problems(error: RuleBookError) -> anyhow::Error {
-    let mut words = error.to_string();
-    for problem in &error.problems {
-        words.push('\n');
-        words.push_str(&problem.to_string());
-    }
-    anyhow!(words)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::alerting::AlertState;
 use crate::store::Ledger;
 fn config(folder: &Path) -> Config {
     Config {
@@ -281,6 +282,12 @@ async fn a_flood_of_one_producers_tickets_leaves_room_for_anothers() {
     assert_eq!(value(&app, over).await, 320);
     send(&app, "other", 1, 0..5).await;
     until(&app, held, 85).await;
+    // Somebody without a name speaks of the flood's tickets: they stay in its share.
+    let again = |n: u64| serde_json::json!({"type": "complaint", "ts": ts + 1, "serial": format!("hostile-{n:04}"), "state": "confirmed"});
+    let lines: String = (0..80).map(|n| format!("{}\n", again(n))).collect();
+    let url = format!("http://{}/v1/events", app.address);
+    let sent = client.post(url).body(lines).send().await.unwrap();
+    assert_eq!(sent.status().as_u16(), 200);
     // What is known goes on, and what is new of the flood is refused.
     send(&app, "hostile", 2, 60..90).await;
     let is_known = "limit_over_total{limit=\"limits.entities_max\"}";
@@ -298,6 +305,52 @@ async fn a_flood_of_one_producers_tickets_leaves_room_for_anothers() {
         let before = if everything { 340 } else { 0 };
         until(&app, over, before + 10).await;
         assert_eq!(value(&app, held).await, 85);
+        app.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_rule_file_does_not_keep_an_engine_down_that_has_a_book() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("book.yaml");
+    let book = |version: &str, more: &str| {
+        format!("book: {{name: t, version: '{version}', time_zone: Asia/Shanghai{more}}}\n")
+    };
+    let start = || App::start(config(folder.path()), RuleSource::Path(rules.clone()));
+    // The first start has nothing else to go by.
+    std::fs::write(&rules, book("1", ", pnae: 1m")).unwrap();
+    let refused = format!("{:#}", start().await.err().unwrap());
+    assert!(refused.contains("unknown field \"pnae\""), "{refused}");
+    std::fs::write(&rules, book("1", "")).unwrap();
+    start().await.unwrap().shutdown().await.unwrap();
+    let fires = |app: &App| {
+        let snapshot = app.snapshot.load();
+        let mut alerts = snapshot.alerts.iter();
+        alerts.any(|alert| alert.alert == "rules_refused" && alert.state == AlertState::Firing)
+    };
+    let until = async |app: &App, what: &dyn Fn(&App) -> bool| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while !what(app) {
+            assert!(std::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // From a checkpoint, and, without one, from the journal's beginning.
+    for has_checkpoint in [true, false] {
+        std::fs::write(&rules, book("2", ", pnae: 1m")).unwrap();
+        if !has_checkpoint {
+            let data = config(folder.path()).data;
+            std::fs::remove_dir_all(data.join("checkpoints")).unwrap();
+        }
+        let app = start().await.unwrap();
+        until(&app, &fires).await;
+        assert_eq!(app.snapshot.load().plan.book.version, "1");
+        if has_checkpoint {
+            // Mended, it is over.
+            std::fs::write(&rules, book("1", "")).unwrap();
+            app.reload().await.unwrap();
+            until(&app, &|app| !fires(app)).await;
+        }
         app.shutdown().await.unwrap();
     }
 }

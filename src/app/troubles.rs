@@ -126,7 +126,7 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 11] {
     let journal = sources.state.submitter.stats();
     let health = sources.state.health.now();
     let counts = health.counts;
@@ -182,6 +182,13 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 10] {
         (
             Trouble::AccessRefused,
             refused(sent_away.minute, sent_away.over_total),
+        ),
+        (
+            Trouble::RulesRefused,
+            Finding::Short {
+                held: health.rule_problems as u64,
+                is_short: health.rule_problems > 0,
+            },
         ),
     ]
 }

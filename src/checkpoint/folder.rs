@@ -157,11 +157,15 @@ impl Folder {
     }
 
     /// Where the oldest kept checkpoint that can be opened begins in the journal, and how many there
-    /// are: the journal may be cut below it.
+    /// are: the journal may be cut below it. Their names are durable then: one that a process before made, and died
+    /// before it had synced the folder, is seen here and could still be gone after a crash of the machine.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// The folder cannot be read or synced.
     pub fn oldest(&self) -> Result<Option<(Position, usize)>, CheckpointError> {
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(|error| CheckpointError::io("sync", &self.dir, error))?;
         let epochs = self.epochs()?;
         let readable = epochs
             .iter()

@@ -68,6 +68,29 @@ fn what_was_written_is_read_and_the_newest_stay() {
 }
 
 #[test]
+fn what_the_journal_may_be_cut_below_is_there_after_a_crash() {
+    let needed = (0..)
+        .find(|changes| {
+            let disk = FakeDisk::new();
+            disk.halt_after(*changes);
+            write(&disk, 1).is_ok()
+        })
+        .unwrap();
+    // The process dies when its file has its name, and before the folder is synced.
+    let disk = FakeDisk::new();
+    disk.halt_after(needed - 1);
+    write(&disk, 1).unwrap_err();
+    disk.kill();
+    assert_eq!(newest(&disk), (Some(1), 0));
+    let lost = disk.fork();
+    lost.crash(&mut || 0);
+    assert_eq!(newest(&lost), (None, 0), "it could still be gone");
+    assert_eq!(folder(&disk).oldest().unwrap(), Some((Position(10), 1)));
+    disk.crash(&mut || 0);
+    assert_eq!(newest(&disk), (Some(1), 0));
+}
+
+#[test]
 fn a_crash_at_any_moment_leaves_the_one_before_or_the_new_one() {
     let before = FakeDisk::new();
     write(&before, 1).unwrap();

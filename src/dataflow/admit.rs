@@ -10,7 +10,8 @@
 //! * who is folded is a function of the epochs' contents: no worker's share and no thread shows in it;
 //! * a group stays what it is for as long as one of its facts may be kept, so that what is taken back is
 //!   taken from where it was counted;
-//! * a family has at most `groups_max` groups, and one more for all that are folded.
+//! * a family has at most `groups_max` groups, and one more for all that are folded; before that is reached, groups of an
+//!   owner that has its share are folded (`owner`), so that a flood of new ones leaves room for those of others.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::epochs::Epoch;
 use crate::dataflow::key::{Group, GroupPane};
+use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::route::horizon;
 use crate::dataflow::{Counters, Limits};
 use crate::measure::Measure;
@@ -36,6 +38,8 @@ pub const OTHER: &str = "__other__";
 pub(super) struct Knock {
     pub(super) family: u32,
     pub(super) group: Arc<Group>,
+    /// Whose it is: of those who brought its first facts in one epoch the smallest mark, for order must not show.
+    owner: Owner,
     /// Its last fact is no longer kept.
     goes: bool,
 }
@@ -57,17 +61,17 @@ pub(super) type Lobby = Rc<RefCell<BTreeMap<Epoch, Waiting>>>;
 #[derive(Default)]
 pub(super) struct Waiting {
     facts: Vec<(GroupPane, Measure)>,
-    gone: Vec<(u32, Arc<Group>)>,
+    gone: Vec<(u32, Arc<Group>, Owner)>,
 }
 
-/// Groups that have been met, by family, with their newest panes, ms.
-pub(super) type Met = Vec<(u32, Vec<(Arc<Group>, i64)>)>;
+/// Groups that have been met, by family, with their newest panes, ms, and whose they are.
+pub(super) type Met = Vec<(u32, Vec<(Arc<Group>, i64, Owner)>)>;
 
 /// Groups of a family as one worker knows them.
 #[derive(Default)]
 struct Known {
-    /// The newest pane that a fact of the group was in.
-    newest: FxHashMap<Arc<Group>, i64>,
+    /// The newest pane that a fact of the group was in, and whose it is.
+    newest: FxHashMap<Arc<Group>, (i64, Owner)>,
     /// Groups by a pane that was their newest once: where to look when that pane retires.
     by_pane: BTreeMap<i64, Vec<Arc<Group>>>,
 }
@@ -76,6 +80,8 @@ struct Known {
 pub(super) struct Meeting {
     clock: Clockwork,
     families: BTreeMap<u32, Known>,
+    /// Groups that are new in the epoch.
+    fresh: FxHashSet<(u32, Arc<Group>)>,
     lobby: Lobby,
 }
 
@@ -84,6 +90,7 @@ impl Meeting {
         Meeting {
             clock: Clockwork::default(),
             families: BTreeMap::new(),
+            fresh: FxHashSet::default(),
             lobby,
         }
     }
@@ -92,7 +99,8 @@ impl Meeting {
     pub(super) fn restore(&mut self, clock: Clockwork, keys: &[SavedKey]) {
         for key in keys {
             let known = self.families.entry(key.family).or_default();
-            known.newest.insert(key.group.clone(), key.pane_ms);
+            let newest = (key.pane_ms, key.owner);
+            known.newest.insert(key.group.clone(), newest);
             let of_pane = known.by_pane.entry(key.pane_ms).or_default();
             of_pane.push(key.group.clone());
         }
@@ -103,7 +111,7 @@ impl Meeting {
     pub(super) fn state(&self) -> Met {
         let of_family = |(number, known): (&u32, &Known)| {
             let groups = known.newest.iter();
-            let groups = groups.map(|(group, pane_ms)| (group.clone(), *pane_ms));
+            let groups = groups.map(|(group, (pane_ms, owner))| (group.clone(), *pane_ms, *owner));
             (*number, groups.collect())
         };
         self.families.iter().map(of_family).collect()
@@ -113,53 +121,68 @@ impl Meeting {
     pub(super) fn epoch(
         &mut self,
         epoch: Epoch,
-        facts: Vec<(GroupPane, Measure)>,
+        facts: Vec<(GroupPane, Measure, Owner)>,
         controls: Vec<Control>,
         output: &mut Vec<Knock>,
     ) {
         self.clock.advance(controls);
-        let facts = consolidated(facts);
+        let facts = net_of(facts);
         if let Some(plan) = self.clock.plan.clone() {
             self.families
                 .retain(|number, _| plan.families.contains_key(number));
-            for (key, _) in &facts {
+            for (key, _, owner) in &facts {
                 if plan.families.contains_key(&key.family) {
-                    self.meet(key, output);
+                    self.meet(key, *owner);
                 }
             }
         }
+        for (family, group) in self.fresh.drain() {
+            let known = self.families.get(&family);
+            let newest = known.and_then(|known| known.newest.get(&group));
+            if let Some((_, owner)) = newest.copied() {
+                output.push(Knock {
+                    family,
+                    group,
+                    owner,
+                    goes: false,
+                });
+            }
+        }
+        let facts = facts.into_iter();
+        let facts = facts.map(|(key, measure, _)| (key, measure)).collect();
         let gone = self.part();
-        output.extend(gone.iter().map(|(family, group)| Knock {
+        output.extend(gone.iter().map(|(family, group, owner)| Knock {
             family: *family,
             group: group.clone(),
+            owner: *owner,
             goes: true,
         }));
         let waiting = Waiting { facts, gone };
         self.lobby.borrow_mut().insert(epoch, waiting);
     }
 
-    fn meet(&mut self, key: &GroupPane, output: &mut Vec<Knock>) {
+    fn meet(&mut self, key: &GroupPane, owner: Owner) {
         let known = self.families.entry(key.family).or_default();
-        if let Some(newest_ms) = known.newest.get_mut(&key.group) {
+        if let Some((newest_ms, of)) = known.newest.get_mut(&key.group) {
             *newest_ms = key.pane_ms.max(*newest_ms);
+            if owner < *of && self.fresh.contains(&(key.family, key.group.clone())) {
+                *of = owner;
+            }
             return;
         }
-        known.newest.insert(key.group.clone(), key.pane_ms);
+        let newest = (key.pane_ms, owner);
+        known.newest.insert(key.group.clone(), newest);
         let of_pane = known.by_pane.entry(key.pane_ms).or_default();
         of_pane.push(key.group.clone());
         // A producer that says `__other__` itself means what the door means.
         if !is_other(&key.group) {
-            output.push(Knock {
-                family: key.family,
-                group: key.group.clone(),
-                goes: false,
-            });
+            self.fresh.insert((key.family, key.group.clone()));
         }
     }
 
     /// Lets go of groups whose newest pane is behind the horizon: no fact of theirs can come or be taken
     /// back any more.
-    fn part(&mut self) -> Vec<(u32, Arc<Group>)> {
+    fn part(&mut self) -> Vec<(u32, Arc<Group>, Owner)> {
         let mut gone = Vec::new();
         let Some(plan) = &self.clock.plan else {
             return gone;
@@ -177,13 +200,14 @@ impl Meeting {
                 }
                 for group in first.remove() {
                     match known.newest.get(&group) {
-                        Some(newest_ms) if *newest_ms >= horizon_ms => {
+                        Some((newest_ms, _)) if *newest_ms >= horizon_ms => {
                             known.by_pane.entry(*newest_ms).or_default().push(group);
                         }
-                        Some(_) => {
+                        Some((_, owner)) => {
+                            let owner = *owner;
                             known.newest.remove(&group);
                             if !is_other(&group) {
-                                gone.push((*number, group));
+                                gone.push((*number, group, owner));
                             }
                         }
                         None => {}
@@ -197,9 +221,11 @@ impl Meeting {
 
 /// One family's door.
 #[derive(Default)]
-struct Door {
+pub(super) struct Door {
     /// Groups with windows of their own.
     inside: usize,
+    /// Whose those are.
+    holdings: Holdings,
     folded: FxHashSet<Arc<Group>>,
 }
 
@@ -218,11 +244,8 @@ impl Doors {
     }
 
     /// The doors as a checkpoint had them, of the families that are here.
-    pub(super) fn restore(&mut self, doors: Vec<(u32, usize, Vec<Arc<Group>>)>) {
-        for (family, inside, folded) in doors {
-            let folded = folded.into_iter().collect();
-            self.families.insert(family, Door { inside, folded });
-        }
+    pub(super) fn restore(&mut self, doors: Vec<(u32, Door)>) {
+        self.families.extend(doors);
     }
 
     /// Judges the groups that came in an epoch, then lets go of those that went.
@@ -244,6 +267,7 @@ impl Doors {
         for Knock {
             family,
             group,
+            owner,
             goes,
         } in knocks
         {
@@ -251,9 +275,13 @@ impl Doors {
             if goes {
                 if !door.folded.remove(&group) {
                     door.inside = door.inside.saturating_sub(1);
+                    door.holdings.give_back(owner);
                 }
-            } else if door.inside < self.groups_max {
+            } else if door.inside < self.groups_max
+                && door.holdings.has_share(owner, door.inside, self.groups_max)
+            {
                 door.inside += 1;
+                door.holdings.take(owner);
             } else {
                 door.folded.insert(group.clone());
                 output.push(Folded { family, group });
@@ -336,7 +364,7 @@ impl Release {
                 output.push((key, measure));
             }
         }
-        for (family, group) in gone {
+        for (family, group, _) in gone {
             if let Some(folded) = self.folded.get_mut(&family) {
                 folded.remove(&group);
                 if folded.is_empty() {
@@ -354,25 +382,25 @@ pub(super) struct SavedKey {
     pub(super) group: Arc<Group>,
     /// Its newest pane, ms.
     pub(super) pane_ms: i64,
+    /// Whose it is.
+    pub(super) owner: Owner,
     /// It is told as a part of the overflow group.
     pub(super) folded: bool,
 }
 
 /// The doors of all families, from the keys of all workers.
-pub(super) fn doors_of(keys: &[SavedKey]) -> Vec<(u32, usize, Vec<Arc<Group>>)> {
-    let mut doors: BTreeMap<u32, (usize, Vec<Arc<Group>>)> = BTreeMap::new();
+pub(super) fn doors_of(keys: &[SavedKey]) -> Vec<(u32, Door)> {
+    let mut doors: BTreeMap<u32, Door> = BTreeMap::new();
     for key in keys.iter().filter(|key| !is_other(&key.group)) {
-        let (inside, folded) = doors.entry(key.family).or_default();
+        let door = doors.entry(key.family).or_default();
         if key.folded {
-            folded.push(key.group.clone());
+            door.folded.insert(key.group.clone());
         } else {
-            *inside += 1;
+            door.inside += 1;
+            door.holdings.take(key.owner);
         }
     }
-    doors
-        .into_iter()
-        .map(|(family, (inside, folded))| (family, inside, folded))
-        .collect()
+    doors.into_iter().collect()
 }
 
 /// The worker that holds a family's door.
@@ -404,4 +432,80 @@ pub(super) fn consolidated(panes: Vec<(GroupPane, Measure)>) -> Vec<(GroupPane, 
     }
     let something = |(_, measure): &(GroupPane, Measure)| !measure.is_zero();
     sums.into_iter().filter(something).collect()
+}
+
+/// [`consolidated`], with the smallest of those who brought what is left of a pane.
+fn net_of(facts: Vec<(GroupPane, Measure, Owner)>) -> Vec<(GroupPane, Measure, Owner)> {
+    if facts.iter().all(|(_, measure, _)| measure.count > 0) {
+        return facts;
+    }
+    let mut sums: FxHashMap<GroupPane, (Measure, Owner)> = FxHashMap::default();
+    for (key, measure, owner) in facts {
+        let (sum, of) = sums.entry(key).or_default();
+        sum.plus_equals(&measure);
+        *of = owner.min(*of);
+    }
+    let sums = sums.into_iter();
+    let sums = sums.map(|(key, (measure, owner))| (key, measure, owner));
+    sums.filter(|(_, measure, _)| !measure.is_zero()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_new_groups_leaves_room_for_those_of_others_also_after_a_restart() {
+        let limits = Limits {
+            groups_max: 900,
+            ..Limits::default()
+        };
+        let [flood, honest] = ["flood", "honest"].map(|name| Owner::of(Some(name), None));
+        let knock = |owner, label: String| {
+            let values = vec![("city".to_owned(), label)];
+            Knock {
+                family: 1,
+                group: Arc::new(Group::new(values)),
+                owner,
+                goes: false,
+            }
+        };
+        let (mut doors, mut folded) = (Doors::new(limits), Vec::new());
+        let flooding: Vec<Knock> = (0..2_000)
+            .map(|at| knock(flood, format!("f{at:04}")))
+            .collect();
+        doors.epoch(flooding.clone(), &[], &mut folded);
+        assert_eq!(folded.len(), 1_200, "eight ninths are the flood's");
+        let is_folded: FxHashSet<Arc<Group>> =
+            folded.drain(..).map(|folded| folded.group).collect();
+        let saved = flooding.iter().map(|knock| SavedKey {
+            family: 1,
+            group: knock.group.clone(),
+            pane_ms: 0,
+            owner: knock.owner,
+            folded: is_folded.contains(&knock.group),
+        });
+        let mut restored = Doors::new(limits);
+        restored.restore(doors_of(&saved.collect::<Vec<_>>()));
+        for doors in [&mut doors, &mut restored] {
+            let more = (0..80).flat_map(|at| {
+                let of = |owner, name: &str| knock(owner, format!("{name}{at:04}"));
+                [of(flood, "g"), of(honest, "h")]
+            });
+            let mut folded = Vec::new();
+            doors.epoch(more.collect(), &[], &mut folded);
+            let all_of_flood = folded
+                .iter()
+                .all(|folded| folded.group.label.contains("=g"));
+            assert!(folded.len() == 80 && all_of_flood, "{}", folded.len());
+            // What goes makes room again, for its owner.
+            let goes = Knock {
+                goes: true,
+                ..flooding[0].clone()
+            };
+            doors.epoch(vec![goes; 1], &[], &mut folded);
+            assert_eq!(doors.families[&1].inside, 879);
+            assert_eq!(doors.families[&1].holdings.of(flood), 799);
+        }
+    }
 }

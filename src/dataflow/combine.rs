@@ -66,11 +66,12 @@ impl Combiner {
 
     fn number(&mut self, tuple: &Arc<Tuple>, owner: Owner, layout: &Layout) -> u32 {
         let address = Arc::as_ptr(tuple).addr();
-        if let Some(number) = self.addresses.get(&address) {
-            return *number;
-        }
-        if let Some(number) = self.numbers.get(tuple) {
-            return *number;
+        let known = self.addresses.get(&address);
+        if let Some(number) = known.or_else(|| self.numbers.get(tuple)).copied() {
+            // Of several the smallest mark, whoever was first: how batches are dealt out must not show.
+            let (_, of, ..) = &mut self.tuples[number as usize];
+            *of = owner.min(*of);
+            return number;
         }
         let number = self.tuples.len() as u32;
         self.addresses.insert(address, number);

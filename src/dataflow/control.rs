@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Owner;
 use crate::dataflow::Watermarks;
 use crate::event::{Annotation, Reading, SourceId, SourceProgress, Stream};
 use crate::rules::Plan;
@@ -29,8 +30,8 @@ pub(super) enum Control {
 /// Decoded facts that every worker must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Shared {
-    /// Progress of a source.
-    Source(SourceId, SourceProgress),
+    /// Progress of a source, and who brought it.
+    Source(SourceId, SourceProgress, Owner),
     /// An explanation.
     Annotation(Annotation),
     /// A gauge that rates divide by.
@@ -66,6 +67,7 @@ impl Clockwork {
     pub(super) fn advance(&mut self, controls: Vec<Control>) -> Changes {
         let mut changes = Changes::default();
         let (mut now_ms, mut ended) = (None, false);
+        let mut sources = Vec::new();
         for control in controls {
             match control {
                 Control::Tick { now_ms: tick } => now_ms = Some(tick),
@@ -73,8 +75,8 @@ impl Clockwork {
                 Control::End => ended = true,
                 // The graph sees to it, when the operators are done with the epoch.
                 Control::Checkpoint => {}
-                Control::Shared(Shared::Source(id, progress)) => {
-                    self.watermarks.observe(id, progress);
+                Control::Shared(Shared::Source(id, progress, owner)) => {
+                    sources.push((id, owner, progress));
                 }
                 Control::Shared(Shared::Annotation(annotation)) => {
                     changes.annotations.push(annotation);
@@ -84,6 +86,11 @@ impl Clockwork {
                     changes.heard.push((stream, hour_ms));
                 }
             }
+        }
+        // Where not all of them have room, which of them do must not depend on which worker was faster.
+        sources.sort_by(|(a, of_a, _), (b, of_b, _)| (a, of_a).cmp(&(b, of_b)));
+        for (id, owner, progress) in sources {
+            self.watermarks.observe(id, progress, owner);
         }
         // Only after every source has been heard, whatever order they came in.
         if let (Some(now_ms), Some(plan)) = (now_ms, &self.plan) {

@@ -36,7 +36,8 @@ pub(super) struct Slot {
     /// When it must be looked at although nothing came, ms; [`Slot::NEVER`].
     pub(super) wakes_at_ms: i64,
     pub(super) expires_at_ms: i64,
-    /// Who spoke of it; of several the smallest mark, whoever came first: order must not show.
+    /// Who spoke of it; of several the smallest mark, whoever came first: order must not show. Who gives no name has the
+    /// greatest.
     pub(super) owner: Owner,
     /// Reports that are earlier than what they report on, each counted once; [`Slot::UNKNOWN`] after a restart.
     pub(super) early: u32,

@@ -99,7 +99,7 @@ pub(super) fn build(
                 }
             }
         });
-        let routed: Flow<'_, (GroupPane, Measure)> =
+        let routed: Flow<'_, (GroupPane, Measure, Owner)> =
             by_epoch(facts.concat(folded), Pipeline, controls.clone(), "route", {
                 let handing = handing.clone();
                 move |epoch, facts, controls, output| {
@@ -110,8 +110,8 @@ pub(super) fn build(
                     }
                 }
             });
-        let by_group = || Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
-        let knocks: Flow<'_, Knock> = by_epoch(routed, by_group(), controls.clone(), "meet", {
+        let met = Exchange::new(|(key, ..): &(GroupPane, Measure, Owner)| key.group.hash);
+        let knocks: Flow<'_, Knock> = by_epoch(routed, met, controls.clone(), "meet", {
             let handing = handing.clone();
             move |epoch, facts, controls, output| {
                 let wanted = is_checkpoint(&controls);
@@ -143,8 +143,9 @@ pub(super) fn build(
                     }
                 }
             });
+        let by_group = Exchange::new(|(key, _): &(GroupPane, Measure)| key.group.hash);
         let told: Flow<'_, WindowUpdate> =
-            by_epoch(released, by_group(), controls.clone(), "windows", {
+            by_epoch(released, by_group, controls.clone(), "windows", {
                 let (windows, notes) = (windows.clone(), notes.clone());
                 let handing = handing.clone();
                 move |epoch, panes, controls, output| {

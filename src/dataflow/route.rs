@@ -117,7 +117,7 @@ impl Router {
         &mut self,
         facts: Vec<(TuplePane, Measure, Owner)>,
         controls: Vec<Control>,
-        output: &mut Vec<(GroupPane, Measure)>,
+        output: &mut Vec<(GroupPane, Measure, Owner)>,
     ) {
         let horizons = self.horizons();
         let replaced = self.clock.advance(controls).replaced.is_some();
@@ -156,10 +156,10 @@ impl Router {
                 _ => (None, state.routes.as_slice()),
             };
             for route in others {
-                send(route, pane_ms, measure.clone(), false, output);
+                send(route, (pane_ms, measure.clone()), false, owner, output);
             }
             if let Some(last) = last {
-                send(last, pane_ms, measure, false, output);
+                send(last, (pane_ms, measure), false, owner, output);
             } else if self.keeps_history {
                 let panes = &mut Arc::make_mut(state).panes;
                 if panes.add(pane_ms, measure) {
@@ -193,16 +193,18 @@ impl Router {
     }
 
     /// Sends the differences between the routes of the replaced plan and those of the new one.
-    fn reroute(&mut self, plan: &Plan, output: &mut Vec<(GroupPane, Measure)>) {
+    fn reroute(&mut self, plan: &Plan, output: &mut Vec<(GroupPane, Measure, Owner)>) {
+        // Who brought a tuple first depends on the worker that keeps it, and whose a new group is must not.
+        let nobody = Owner::default();
         for (tuple, state) in &mut self.tuples {
             let state = Arc::make_mut(state);
             let routes = routes_of(plan, tuple, &self.counters);
             state.panes.for_each(|pane_ms, measure| {
                 for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
-                    send(gone, pane_ms, measure.clone(), true, output);
+                    send(gone, (pane_ms, measure.clone()), true, nobody, output);
                 }
                 for come in routes.iter().filter(|route| !state.routes.contains(route)) {
-                    send(come, pane_ms, measure.clone(), false, output);
+                    send(come, (pane_ms, measure.clone()), false, nobody, output);
                 }
             });
             state.routes = routes;
@@ -276,10 +278,10 @@ pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
 
 fn send(
     route: &Route,
-    pane_ms: i64,
-    measure: Measure,
+    (pane_ms, measure): (i64, Measure),
     retract: bool,
-    output: &mut Vec<(GroupPane, Measure)>,
+    owner: Owner,
+    output: &mut Vec<(GroupPane, Measure, Owner)>,
 ) {
     let measure = match route.stand_in {
         Some(value) => Measure::of(Some(value), measure.count, route.parts),
@@ -294,7 +296,7 @@ fn send(
         group: route.group.clone(),
         pane_ms,
     };
-    output.push((key, measure));
+    output.push((key, measure, owner));
 }
 
 fn routes_of(plan: &Plan, tuple: &Tuple, counters: &Counters) -> Vec<Route> {

@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::dataflow::admit::{Met, SavedKey, door_hash, doors_of};
+use crate::dataflow::admit::{Door, Met, SavedKey, door_hash, doors_of};
 use crate::dataflow::baseline::Heard;
 use crate::dataflow::control::Clockwork;
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
@@ -81,8 +81,8 @@ enum Piece<Shared, Slot, Group> {
     Tuples(Vec<(Arc<Tuple>, Panes, Owner)>),
     /// Groups of a family with their panes.
     Groups(u32, Vec<Group>),
-    /// Groups that a family has met: newest pane, and whether it is folded.
-    Keys(u32, Vec<(Arc<Key>, i64, bool)>),
+    /// Groups that a family has met: newest pane, whose it is, and whether it is folded.
+    Keys(u32, Vec<(Arc<Key>, i64, Owner, bool)>),
 }
 
 type Retired = [i64; Stream::ALL.len()];
@@ -178,11 +178,12 @@ impl DataflowState {
                 let folded = worker.folded.get(family);
                 let is_folded =
                     |group: &Arc<Key>| folded.is_some_and(|folded| folded.contains(group));
-                let key = |(group, pane_ms): &(Arc<Key>, i64)| {
-                    (group.clone(), *pane_ms, is_folded(group))
+                let key = |(group, pane_ms, owner): &(Arc<Key>, i64, Owner)| {
+                    (group.clone(), *pane_ms, *owner, is_folded(group))
                 };
-                let keys =
-                    |met: &[(Arc<Key>, i64)]| Piece::Keys(*family, met.iter().map(key).collect());
+                let keys = |met: &[(Arc<Key>, i64, Owner)]| {
+                    Piece::Keys(*family, met.iter().map(key).collect())
+                };
                 in_pieces(met, &keys, &mut each)?;
             }
         }
@@ -261,7 +262,7 @@ pub(super) struct WorkerShare {
     /// Groups that have been met.
     pub(super) keys: Vec<SavedKey>,
     /// Doors of the families that are here.
-    pub(super) doors: Vec<(u32, usize, Vec<Arc<Key>>)>,
+    pub(super) doors: Vec<(u32, Door)>,
 }
 
 impl RestoredState {
@@ -343,10 +344,11 @@ impl RestoredState {
                 self.groups.extend(of_family);
             }
             Piece::Keys(family, keys) => {
-                let key = |(group, pane_ms, folded)| SavedKey {
+                let key = |(group, pane_ms, owner, folded)| SavedKey {
                     family,
                     group,
                     pane_ms,
+                    owner,
                     folded,
                 };
                 self.keys.extend(keys.into_iter().map(key));

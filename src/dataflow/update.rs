@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::key::Group;
-use crate::dataflow::{Epoch, Watermarks};
+use crate::dataflow::{Epoch, Owner, Watermarks};
 use crate::event::{Annotation, Complaint, Refusal, TicketState};
 use crate::rules::{Plan, Verdict};
 
@@ -98,6 +98,8 @@ pub struct TicketHeard {
     pub path: String,
     /// The code of its node; empty where this version does not say.
     pub node: String,
+    /// Who brought it.
+    pub owner: Owner,
 }
 
 impl TicketHeard {
@@ -107,7 +109,7 @@ impl TicketHeard {
     }
 
     /// What of a version concerns whom an answer is owed.
-    pub(super) fn of(event: &Complaint) -> TicketHeard {
+    pub(super) fn of(event: &Complaint, owner: Owner) -> TicketHeard {
         let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
         TicketHeard {
             serial: event.serial.to_string(),
@@ -121,6 +123,7 @@ impl TicketHeard {
             city: text(&event.city),
             path: text(&event.path),
             node: text(&event.node),
+            owner,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::owner::{Holdings, Owner};
 use crate::event::{SourceId, SourceProgress, Stream};
 use crate::rules::{RuleBook, StreamRule};
 
@@ -48,12 +49,15 @@ pub struct SourceState {
     kept_up: bool,
     /// It spoke since the last tick.
     spoke: bool,
+    /// Who brought it first.
+    owner: Owner,
 }
 
 impl SourceState {
-    fn new(ts_ms_max: i64) -> SourceState {
+    fn new(ts_ms_max: i64, owner: Owner) -> SourceState {
         SourceState {
             ts_ms_max,
+            owner,
             seen_at_ms: i64::MIN,
             events: 0,
             idle: false,
@@ -98,20 +102,27 @@ impl SourceState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermarks {
     sources: BTreeMap<SourceId, SourceState>,
+    /// Who brought how many of them.
+    holdings: Holdings,
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
     /// Events since the start of sources that are not told apart.
     #[serde(skip)]
     unnamed: u64,
+    /// The tick at which it was last looked for sources that are gone, ms: until the next there are no more.
+    #[serde(skip)]
+    swept_ms: i64,
 }
 
 impl Default for Watermarks {
     fn default() -> Self {
         Watermarks {
             sources: BTreeMap::new(),
+            holdings: Holdings::default(),
             streams: [i64::MIN; Stream::ALL.len()],
             now_ms: 0,
             unnamed: 0,
+            swept_ms: i64::MIN,
         }
     }
 }
@@ -122,12 +133,9 @@ impl Watermarks {
         (self.sources.len() as u64, SOURCES_MAX as u64, self.unnamed)
     }
 
-    /// Notes what a batch said of a source; counts from the next [`Watermarks::tick`].
-    pub fn observe(&mut self, id: SourceId, progress: SourceProgress) {
-        if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&id) {
-            self.forget_gone();
-        }
-        let id = if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&id) {
+    /// Notes what a batch of `owner` said of a source; counts from the next [`Watermarks::tick`].
+    pub fn observe(&mut self, id: SourceId, progress: SourceProgress, owner: Owner) {
+        let id = if self.sources.contains_key(&id) || self.has_room(owner) {
             id
         } else {
             self.unnamed += progress.events;
@@ -136,22 +144,35 @@ impl Watermarks {
                 name: None,
             }
         };
-        let state = self
-            .sources
-            .entry(id)
-            .or_insert_with(|| SourceState::new(progress.ts_ms_max));
+        let state = self.sources.entry(id).or_insert_with(|| {
+            self.holdings.take(owner);
+            SourceState::new(progress.ts_ms_max, owner)
+        });
         state.ts_ms_max = state.ts_ms_max.max(progress.ts_ms_max);
         state.events += progress.events;
         state.spoke = true;
+    }
+
+    /// Whether one more source of an owner is told apart: a flood of names leaves room for those of others (`owner`).
+    fn has_room(&mut self, owner: Owner) -> bool {
+        if self.sources.len() >= SOURCES_MAX && self.swept_ms != self.now_ms {
+            self.forget_gone();
+        }
+        let held = self.sources.len();
+        held < SOURCES_MAX && self.holdings.has_share(owner, held, SOURCES_MAX)
     }
 
     /// Forgets sources that have been silent for a week: names that somebody once used must not keep others from
     /// being told apart for ever.
     fn forget_gone(&mut self) {
         let now_ms = self.now_ms;
-        self.sources.retain(|_, state| {
-            !state.idle || now_ms.saturating_sub(state.seen_at_ms) < GONE_AFTER_MS
-        });
+        self.swept_ms = now_ms;
+        let is_gone = |state: &SourceState| {
+            state.idle && now_ms.saturating_sub(state.seen_at_ms) >= GONE_AFTER_MS
+        };
+        for (_, state) in self.sources.extract_if(.., |_, state| is_gone(state)) {
+            self.holdings.give_back(state.owner);
+        }
     }
 
     /// Moves the clock to a journaled tick and every stream's watermark with it.
@@ -284,11 +305,11 @@ mod tests {
         let book = book_with_stream(Stream::DialTest, 10, 100);
         let mut marks = Watermarks::default();
         assert_eq!(marks.of(Stream::DialTest), i64::MIN);
-        marks.observe(id("a"), at(1000));
-        marks.observe(id("b"), at(500));
+        marks.observe(id("a"), at(1000), Owner::default());
+        marks.observe(id("b"), at(500), Owner::default());
         marks.tick(5000, &book);
         assert_eq!(marks.of(Stream::DialTest), 490);
-        marks.observe(id("a"), at(2000));
+        marks.observe(id("a"), at(2000), Owner::default());
         marks.tick(5100, &book);
         assert_eq!(
             marks.of(Stream::DialTest),
@@ -297,7 +318,7 @@ mod tests {
         );
         marks.tick(5101, &book);
         assert_eq!(marks.of(Stream::DialTest), 1990, "b is idle");
-        marks.observe(id("b"), at(600));
+        marks.observe(id("b"), at(600), Owner::default());
         marks.tick(5102, &book);
         assert_eq!(marks.of(Stream::DialTest), 1990, "never back");
         assert!(!marks.is_silent(Stream::DialTest));
@@ -313,7 +334,7 @@ mod tests {
     fn an_event_of_the_future_closes_no_window_before_its_time() {
         let book = book_with_stream(Stream::DialTest, 10, 1_000_000);
         let mut marks = Watermarks::default();
-        marks.observe(id("a"), at(600_000));
+        marks.observe(id("a"), at(600_000), Owner::default());
         marks.tick(1_000, &book);
         assert_eq!(marks.of(Stream::DialTest), 990);
         marks.tick(2_000, &book);
@@ -325,7 +346,7 @@ mod tests {
             "and not beyond what was heard"
         );
         let mut replay = Watermarks::default();
-        replay.observe(id("a"), at(600_000));
+        replay.observe(id("a"), at(600_000), Owner::default());
         replay.tick(0, &book);
         assert_eq!(
             replay.of(Stream::DialTest),
@@ -338,7 +359,7 @@ mod tests {
     fn the_time_in_which_the_engine_was_down_is_nobodys_silence() {
         let book = book_with_stream(Stream::DialTest, 10, 300_000);
         let mut marks = Watermarks::default();
-        marks.observe(id("a"), at(1_000));
+        marks.observe(id("a"), at(1_000), Owner::default());
         marks.tick(1_000, &book);
         marks.tick(1_000 + 7_200_000, &book);
         assert!(!state(&marks, "a").idle, "two hours between two ticks");
@@ -354,8 +375,8 @@ mod tests {
         let mut marks = Watermarks::default();
         let mut run = |from: i64, to: i64, behind: i64| {
             for now_ms in (from..to).step_by(1_000) {
-                marks.observe(id("a"), at(now_ms));
-                marks.observe(id("b"), at(now_ms - behind));
+                marks.observe(id("a"), at(now_ms), Owner::default());
+                marks.observe(id("b"), at(now_ms - behind), Owner::default());
                 marks.tick(now_ms, &book);
             }
             (state(&marks, "b").lagging, marks.of(Stream::DialTest))
@@ -377,10 +398,37 @@ mod tests {
         let book = book_with_stream(Stream::DialTest, 0, 10_000);
         let mut marks = Watermarks::default();
         for step in 0..100 {
-            marks.observe(id("a"), at(step * 1_000));
+            marks.observe(id("a"), at(step * 1_000), Owner::default());
             marks.tick(86_400_000 + step * 1_000, &book);
         }
         assert!(!state(&marks, "a").lagging);
+    }
+
+    #[test]
+    fn a_flood_of_names_leaves_room_for_the_sources_of_others_also_after_a_restart() {
+        let [flood, honest] = ["flood", "honest"].map(|name| Owner::of(Some(name), None));
+        let mut marks = Watermarks::default();
+        let named = |marks: &Watermarks, of: &str| {
+            let names = marks.sources().filter_map(|(id, _)| id.name.as_deref());
+            names.filter(|name| name.starts_with(of)).count()
+        };
+        for number in 0..2 * SOURCES_MAX {
+            marks.observe(id(&format!("f{number}")), at(1_000), flood);
+        }
+        let held = named(&marks, "f");
+        assert!(
+            (8 * SOURCES_MAX / 9..=8 * SOURCES_MAX / 9 + 1).contains(&held),
+            "{held}"
+        );
+        assert_eq!(marks.bound().2, (2 * SOURCES_MAX - held) as u64);
+        let saved = postcard::to_allocvec(&marks).unwrap();
+        let mut marks: Watermarks = postcard::from_bytes(&saved).unwrap();
+        for number in 0..900 {
+            marks.observe(id(&format!("f-new{number}")), at(1_000), flood);
+            marks.observe(id(&format!("h{number}")), at(1_000), honest);
+        }
+        assert_eq!(named(&marks, "h"), 900);
+        assert_eq!(named(&marks, "f"), held);
     }
 
     #[test]
@@ -388,24 +436,25 @@ mod tests {
         let book = book_with_stream(Stream::DialTest, 0, 10_000);
         let mut marks = Watermarks::default();
         for number in 0..SOURCES_MAX {
-            marks.observe(id(&format!("s{number}")), at(1_000));
+            let owner = Owner::of(None, Some(&number.to_string()));
+            marks.observe(id(&format!("s{number}")), at(1_000), owner);
         }
         marks.tick(1_000, &book);
-        marks.observe(id("one too many"), at(1_000));
+        marks.observe(id("one too many"), at(1_000), Owner::default());
         assert_eq!(marks.bound().2, 1);
         // All but one fall silent, and a week goes by.
         let mut now_ms = 1_000;
         for step_ms in [5_000, 5_000, 5_000, GONE_AFTER_MS - 30_000, 5_000, 5_000] {
             now_ms += step_ms;
-            marks.observe(id("s0"), at(now_ms));
-            marks.observe(id("still too many"), at(now_ms));
+            marks.observe(id("s0"), at(now_ms), Owner::default());
+            marks.observe(id("still too many"), at(now_ms), Owner::default());
             marks.tick(now_ms, &book);
         }
         assert_eq!(marks.bound().2, 7, "nobody has been silent for a week");
         now_ms += 15_000;
-        marks.observe(id("s0"), at(now_ms));
+        marks.observe(id("s0"), at(now_ms), Owner::default());
         marks.tick(now_ms, &book);
-        marks.observe(id("new"), at(now_ms));
+        marks.observe(id("new"), at(now_ms), Owner::default());
         assert_eq!(marks.bound().2, 7);
         let names: Vec<_> = marks
             .sources()
@@ -421,7 +470,7 @@ mod tests {
     fn the_clock_never_goes_back() {
         let book = book_with_stream(Stream::DialTest, 0, 100);
         let mut marks = Watermarks::default();
-        marks.observe(id("a"), at(7));
+        marks.observe(id("a"), at(7), Owner::default());
         marks.tick(1000, &book);
         marks.tick(10, &book);
         assert_eq!(marks.now_ms(), 1000);

@@ -254,14 +254,15 @@ impl Desk {
             .add(batch, owner, &plan.layout, plan.book.pane_ms);
         for record in &batch.records {
             if let Record::Complaint(event) = record {
-                notes.tickets.push(TicketHeard::of(event));
+                notes.tickets.push(TicketHeard::of(event, owner));
             }
             self.heard.hear(record.stream(), record.ts_ms());
             let key = EntityKey::of(record);
             graph.records.send((key, owner, record.clone()));
         }
         for (id, progress) in &batch.sources {
-            graph.shared.send(Shared::Source(id.clone(), *progress));
+            let said = Shared::Source(id.clone(), *progress, owner);
+            graph.shared.send(said);
         }
         for annotation in &batch.annotations {
             notes.annotations.push(annotation.clone());

@@ -122,6 +122,7 @@ impl Engine {
                 city: news.city.clone(),
                 leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
                 counts: news.counts,
+                owner: news.owner.mark(),
             };
             self.triggers_changed |= self.triggers.hear_ticket(&news, now);
         }

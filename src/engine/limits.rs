@@ -8,6 +8,7 @@ use crate::engine::episodes::SUBJECTS_MAX;
 use crate::engine::holders::PAIRS_MAX;
 use crate::engine::reporting::TOLD_MAX;
 use crate::engine::step::Engine;
+use crate::triggers::TriggerLimits;
 
 /// Bounds of the engine's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,24 +22,36 @@ pub struct EngineLimits {
     pub ended_alerts_max: usize,
     /// Complaint counts, by service, city and KQI; those whose windows ended first go first.
     pub complaint_counts_max: usize,
+    /// Complaint tickets that wait for a trigger; beyond it the oldest of whoever has most of them go.
+    pub waiting_tickets_max: usize,
+    /// Complaint tickets linked to all triggers together; more are counted.
+    pub linked_tickets_max: usize,
     /// Objects whose past is kept to measure effects from; new ones beyond it have none.
     pub past_series_max: usize,
     /// Mends that are looked at again when late data change what was compared; the oldest go first.
     pub mends_max: usize,
+    /// How long that past is kept behind what can still be corrected, days. With fewer than the weeks before a trouble
+    /// and after its mend, effects are measured with less to compare.
+    pub past_days: u32,
 }
 
 impl Default for EngineLimits {
     fn default() -> Self {
+        let triggers = TriggerLimits::default();
         // Judgement: a hundred departments with two hundred open demands each, half as many closed, a week
         // of ended alerts at one every two minutes, the cities of a country by their services, the past of
-        // 71 KQIs in 14 places four times (one takes up to 60 KB), and as many mends as final triggers.
+        // 71 KQIs in 14 places four times (one takes up to 60 KB), as many mends as final triggers, and a
+        // past of two weeks before, two after, and two of work.
         EngineLimits {
             open_triggers_max: 20_000,
             final_triggers_max: 10_000,
             ended_alerts_max: 5_000,
             complaint_counts_max: 20_000,
+            waiting_tickets_max: triggers.waiting_max,
+            linked_tickets_max: triggers.linked_max,
             past_series_max: 4_000,
             mends_max: 10_000,
+            past_days: 42,
         }
     }
 }
@@ -72,11 +85,16 @@ impl Bound {
 impl Engine {
     /// Puts bounds in force.
     pub fn set_limits(&mut self, limits: EngineLimits) {
-        self.triggers
-            .set_limits(limits.open_triggers_max, limits.final_triggers_max);
+        self.triggers.set_limits(TriggerLimits {
+            final_max: limits.final_triggers_max,
+            open_max: limits.open_triggers_max,
+            waiting_max: limits.waiting_tickets_max,
+            linked_max: limits.linked_tickets_max,
+        });
         self.ended.set_limit(limits.ended_alerts_max);
         self.complaints.set_limit(limits.complaint_counts_max);
-        self.past.set_limit(limits.past_series_max);
+        self.past
+            .set_limits(limits.past_series_max, limits.past_days);
         self.effects.set_limit(limits.mends_max);
         self.show_all();
     }
@@ -129,8 +147,13 @@ impl Engine {
             bound("fixed.hold_pairs", pairs, PAIRS_MAX, holds_left_out),
             bound("fixed.reports", reports, TOLD_MAX, reports_gone),
             bound("fixed.alert_subjects", most, SUBJECTS_MAX, forgotten),
-            bound("fixed.waiting_tickets", waiting.0, waiting.1, waiting.2),
-            bound("fixed.linked_tickets", linked.0, linked.1, linked.2),
+            bound(
+                "limits.waiting_tickets_max",
+                waiting.0,
+                waiting.1,
+                waiting.2,
+            ),
+            bound("limits.linked_tickets_max", linked.0, linked.1, linked.2),
             bound("fixed.process_samples", samples.0, samples.1, samples.2),
         ]
     }

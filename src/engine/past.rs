@@ -17,8 +17,7 @@ use crate::engine::limits::EngineLimits;
 use crate::event::Stream;
 use crate::rules::{Aggregate, Kqi, Verdict};
 
-/// How far series reach back, ms: two weeks before, two after, and two of work. Judgement.
-const KEEP_MS: i64 = 42 * 86_400_000;
+const DAY_MS: i64 = 86_400_000;
 
 /// One object's past.
 #[derive(Clone, Serialize, Deserialize)]
@@ -34,6 +33,8 @@ pub(super) type KeptOfKqi = BTreeMap<Arc<str>, Arc<Kept>>;
 pub(super) struct Past {
     kqis: BTreeMap<String, KeptOfKqi>,
     count: usize,
+    /// How far series reach back behind what is corrected, ms.
+    keep_ms: i64,
     series_max: usize,
     refused_total: u64,
 }
@@ -46,19 +47,26 @@ pub(super) fn is_counted(kqi: &Kqi) -> bool {
 
 impl Default for Past {
     fn default() -> Self {
+        let EngineLimits {
+            past_series_max,
+            past_days,
+            ..
+        } = EngineLimits::default();
         Past {
             kqis: BTreeMap::new(),
             count: 0,
-            series_max: EngineLimits::default().past_series_max,
+            keep_ms: i64::from(past_days) * DAY_MS,
+            series_max: past_series_max,
             refused_total: 0,
         }
     }
 }
 
 impl Past {
-    /// Puts another bound in force: series that are there beyond it stay until they are too old.
-    pub(super) fn set_limit(&mut self, series_max: usize) {
+    /// Puts other bounds in force: series that are there beyond them stay until they are too old.
+    pub(super) fn set_limits(&mut self, series_max: usize, days: u32) {
         self.series_max = series_max;
+        self.keep_ms = i64::from(days) * DAY_MS;
     }
 
     /// How many series there are, may be, and windows that found no room.
@@ -149,7 +157,7 @@ impl Past {
             };
             for kept in series.values_mut().map(Arc::make_mut) {
                 let series = &mut kept.series;
-                series.forget(horizon_ms, horizon_ms - KEEP_MS, phase_ms);
+                series.forget(horizon_ms, horizon_ms - self.keep_ms, phase_ms);
             }
             series.retain(|_, kept| !kept.series.is_empty());
         }

@@ -235,7 +235,7 @@ fn alert(plan: &Plan, subject: &Subject, number: u32, since_ms: i64, now_ms: i64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataflow::Cut;
+    use crate::dataflow::{Cut, Owner};
     use crate::engine::Engine;
     use crate::event::SourceProgress;
     use crate::rules::testing::plan;
@@ -276,6 +276,7 @@ kqis:
                     ts_ms_max: 1_000,
                     events: 1,
                 },
+                Owner::default(),
             );
         }
         assert_eq!(looks(&mut marks, &plan, &mut silences, 1_000), []);
@@ -298,6 +299,7 @@ kqis:
                     ts_ms_max: 303_000,
                     events: 1,
                 },
+                Owner::default(),
             );
         }
         let ended = looks(&mut marks, &plan, &mut silences, 303_000);
@@ -321,7 +323,7 @@ kqis:
                 ts_ms_max: 1_000,
                 events: 1,
             };
-            marks.observe(SourceId { stream, name }, progress);
+            marks.observe(SourceId { stream, name }, progress, Owner::default());
         };
         (0..BLIND_NAMED_MAX + 2).for_each(|number| speak(&mut marks, number));
         let mut shown = Vec::new();

@@ -84,9 +84,18 @@ struct Work {
     packed: Bytes,
     lease: Lease,
     holder: Holder,
-    peer: Option<IpAddr>,
+    sender: Sender,
     producer: Option<(String, u64)>,
     now_ms: i64,
+}
+
+/// Where a body comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// Its address.
+    pub peer: Option<IpAddr>,
+    /// The name of its token; `None` where the server asks for none, and for the engine's own probes.
+    pub token: Option<String>,
 }
 
 /// A body that was judged.
@@ -149,20 +158,23 @@ impl Intake {
             .keep(now_ms, Some(producer), &in_one_line, &refused);
     }
 
-    /// Takes a body and answers when it is durable. Shares are counted by the producer's name, or else
+    /// Takes a body and answers when it is durable. Shares are counted by the token, or else by the producer's name, or else
     /// by its address; of IPv6, by its network.
     ///
     /// # Errors
     /// The body as a whole cannot be taken.
     pub async fn take(
         &self,
-        peer: Option<IpAddr>,
+        sender: Sender,
         headers: &HeaderMap,
         body: Body,
         now_ms: i64,
     ) -> Result<Receipt, IngestError> {
-        let peer = peer.map(network_of);
-        let taken = self.take_within(peer, headers, body, now_ms).await;
+        let sender = Sender {
+            peer: sender.peer.map(network_of),
+            ..sender
+        };
+        let taken = self.take_within(sender, headers, body, now_ms).await;
         if let Some(limit) = taken.as_ref().err().and_then(IngestError::limit) {
             self.metrics.went_over(limit);
         }
@@ -171,7 +183,7 @@ impl Intake {
 
     async fn take_within(
         &self,
-        peer: Option<IpAddr>,
+        sender: Sender,
         headers: &HeaderMap,
         body: Body,
         now_ms: i64,
@@ -179,9 +191,10 @@ impl Intake {
         let encoding = Encoding::of(headers)?;
         let producer = producer::of(headers)?;
         let name = producer.as_ref().map(|(name, _)| name.clone());
-        let holder = match &name {
-            Some(name) => Holder::Producer(name.as_str().into()),
-            None => Holder::Peer(peer),
+        let holder = match (&sender.token, &name) {
+            (Some(token), _) => Holder::Token(token.as_str().into()),
+            (None, Some(name)) => Holder::Producer(name.as_str().into()),
+            (None, None) => Holder::Peer(sender.peer),
         };
         let mut lease = self.budget.lease(holder.clone())?;
         let IngestLimits {
@@ -199,7 +212,7 @@ impl Intake {
             packed,
             lease,
             holder,
-            peer,
+            sender,
             producer,
             now_ms,
         };
@@ -293,6 +306,7 @@ impl Work {
             let submit = Submit {
                 record: Record::Batch {
                     producer: self.producer,
+                    sender: self.sender.token,
                     received_ms: self.now_ms,
                     format: LineFormat::Ndjson,
                     events: decoded.events,
@@ -301,7 +315,7 @@ impl Work {
                 },
                 attachment: Some(Arc::clone(&decoded)),
             };
-            answer = Some(submitter.try_submit_from(self.peer, self.holder, submit)?);
+            answer = Some(submitter.try_submit_from(self.sender.peer, self.holder, submit)?);
             batch = Some(decoded);
         }
         Ok(Outcome {

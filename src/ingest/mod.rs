@@ -20,7 +20,7 @@ use crate::event::Batch;
 
 pub use body::Encoding;
 pub use error::IngestError;
-pub use intake::{IngestLimits, Intake, REFUSALS_LISTED_MAX, Receipt};
+pub use intake::{IngestLimits, Intake, REFUSALS_LISTED_MAX, Receipt, Sender};
 pub use quarantine::{Quarantine, Quarantined};
 
 /// What travels with a journaled batch: the batch as it was decoded, so that the dataflow need not

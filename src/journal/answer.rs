@@ -9,7 +9,7 @@ pub(super) enum Answer {
     Appended(Position),
     /// Where the newest is, and whether that one is only in this group.
     Duplicate(Position, bool),
-    /// The sequence goes back, and whether only because of one in this group.
+    /// The sequence goes back, or the name is another's, and whether only because of a batch in this group.
     Back(JournalError, bool),
     Refused(JournalError),
 }

@@ -3,13 +3,13 @@
 //!
 //! * A batch whose sequence its producer has already had acknowledged is not appended again, and one
 //!   that goes back to a sequence nobody remembers is refused: it may never have been seen.
+//! * A producer's name is of the token that used it first, and refused to any other.
 //! * An epoch is handed over whole, in order, once, and only after its tick has been committed
 //!   (an idle one, if so configured, after it has been written).
 //! * Ticks never go back, whatever the clock does.
 //! * If a group fails, nothing has changed here: not the open epoch, not the producers.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,51 +17,11 @@ use super::answer::Answer;
 use super::error::JournalError;
 use super::log::Journal;
 use super::peers::Peers;
-use super::producers::{Newest, Producers};
+use super::prepared::Prepared;
+use super::producers::{Newest, Producers, are_two};
 use super::read::Reader;
-use super::record::{self, Encoded, Position, Record};
-
-/// What a producer hands in: a record, and what it has already worked out about it.
-#[derive(Debug, Clone)]
-pub struct Submit<A> {
-    /// What is journaled.
-    pub record: Record,
-    /// Travels with the record to the next stage but is not journaled: after a restart it is
-    /// `A::default()`, and the next stage works it out again.
-    pub attachment: A,
-}
-
-/// A submission with its bytes made.
-pub struct Prepared<A> {
-    record: Arc<Record>,
-    encoded: Encoded,
-    attachment: A,
-    peer: Option<IpAddr>,
-}
-
-impl<A> Prepared<A> {
-    /// The same, as it came from an address.
-    #[must_use]
-    pub fn coming_from(self, peer: Option<IpAddr>) -> Prepared<A> {
-        Prepared { peer, ..self }
-    }
-}
-
-impl<A> Submit<A> {
-    /// Compresses and encodes the record: the dear part, best done on the submitting thread.
-    ///
-    /// # Errors
-    /// [`JournalError::TooLarge`].
-    pub fn prepare(self, record_bytes_max: usize) -> Result<Prepared<A>, JournalError> {
-        let encoded = record::encode(&self.record, record_bytes_max)?;
-        Ok(Prepared {
-            record: Arc::new(self.record),
-            encoded,
-            attachment: self.attachment,
-            peer: None,
-        })
-    }
-}
+use super::record::{Position, Record};
+use super::shares::Holder;
 
 /// The answer to a submission: it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +212,7 @@ impl<A: Default> Epochs<A> {
     pub fn commit(&mut self, group: Vec<Prepared<A>>, close: bool, now_ms: i64) -> Committed<A> {
         let mut answers = Vec::with_capacity(group.len());
         let mut staged = Vec::with_capacity(group.len() + 1);
-        let mut sequences: HashMap<String, Newest> = HashMap::new();
+        let mut sequences: HashMap<String, (Newest, Option<String>)> = HashMap::new();
         let mut new_names = 0;
         let (mut events, mut bytes) = (self.open.events, self.open.bytes);
         let mut duplicates = 0;
@@ -262,13 +222,26 @@ impl<A: Default> Epochs<A> {
         self.peers.keep_only(&known);
         drop(known);
         for prepared in group {
-            let producer = match &*prepared.record {
-                Record::Batch { producer, .. } => producer.as_ref(),
-                Record::Command { .. } | Record::RuleBook { .. } | Record::Tick { .. } => None,
+            let (producer, sender) = match &*prepared.record {
+                Record::Batch {
+                    producer, sender, ..
+                } => (producer.as_ref(), sender.as_deref()),
+                Record::Command { .. } | Record::RuleBook { .. } | Record::Tick { .. } => {
+                    (None, None)
+                }
             };
             if let Some((name, sequence)) = producer {
                 // A repeat of a batch in this same group waits for the same commit as the batch.
-                let in_group = sequences.get(name).copied();
+                let in_group = sequences.get(name);
+                let taken_in_group =
+                    in_group.is_some_and(|(_, first)| are_two(first.as_deref(), sender));
+                // Before the sequence is looked at: what another sends must not read as a repeat.
+                if taken_in_group || self.remembered().is_taken(name, sender) {
+                    let error = JournalError::ProducerTaken { name: name.clone() };
+                    answers.push(Answer::Back(error, taken_in_group));
+                    continue;
+                }
+                let in_group = in_group.map(|(newest, _)| *newest);
                 let newest = in_group.or_else(|| self.remembered().newest(name));
                 if let Some(newest) = newest.filter(|newest| *sequence <= newest.sequence) {
                     answers.push(if newest.has(*sequence) {
@@ -281,13 +254,14 @@ impl<A: Default> Epochs<A> {
                     });
                     continue;
                 }
+                let holder = prepared.holder();
                 if newest.is_none()
-                    && let Err(error) = self.admit(prepared.peer, &mut new_names)
+                    && let Err(error) = self.admit(&holder, &mut new_names)
                 {
                     answers.push(Answer::Refused(error));
                     continue;
                 }
-                self.peers.note(name, prepared.peer);
+                self.peers.note(name, &holder);
             }
             let position = match self.journal.append_encoded(&prepared.encoded) {
                 Ok(position) => position,
@@ -297,15 +271,16 @@ impl<A: Default> Epochs<A> {
                 }
             };
             if let Some((name, sequence)) = producer {
-                let before = sequences
-                    .get(name)
-                    .copied()
-                    .or_else(|| self.remembered().newest(name));
+                let staged = sequences.remove(name);
+                let before = staged.as_ref().map(|(newest, _)| *newest);
+                let before = before.or_else(|| self.remembered().newest(name));
+                let first = staged.and_then(|(_, first)| first);
+                let sender = first.or_else(|| sender.map(str::to_owned));
                 let newest = before.map_or_else(
                     || Newest::first(*sequence, position),
                     |before| before.then(*sequence, position),
                 );
-                sequences.insert(name.clone(), newest);
+                sequences.insert(name.clone(), (newest, sender));
             }
             events += prepared.record.events();
             bytes += prepared.record.weight_bytes();
@@ -376,12 +351,15 @@ impl<A: Default> Epochs<A> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one more new producer may come from an address.
-    fn admit(&self, peer: Option<IpAddr>, new_names: &mut usize) -> Result<(), JournalError> {
+    /// Whether one more new producer may come from a holder.
+    fn admit(&self, holder: &Holder, new_names: &mut usize) -> Result<(), JournalError> {
         let producers = self.remembered();
         let known = producers.len() + *new_names;
         let is_full = !producers.has_room_for(*new_names + 1);
-        let of_peer = !is_full && !self.peers.may_bring(peer, known, producers.producers_max());
+        let of_peer = !is_full
+            && !self
+                .peers
+                .may_bring(holder, known, producers.producers_max());
         if is_full || of_peer {
             return Err(JournalError::ProducersFull { known, of_peer });
         }
@@ -429,10 +407,12 @@ impl<A: Default> Epochs<A> {
                 Staged::Record(position, record, attachment) => {
                     if let Record::Batch {
                         producer: Some((name, sequence)),
+                        sender,
                         ..
                     } = &*record
                     {
-                        self.remembered().note(name, *sequence, position);
+                        let sender = sender.as_deref();
+                        self.remembered().note(name, sender, *sequence, position);
                     }
                     self.open.add(position, record, attachment);
                 }

@@ -83,17 +83,26 @@ pub enum JournalError {
         /// The newest that was appended.
         newest: u64,
     },
+    /// The producer's name is another token's. Nothing was appended.
+    #[error(
+        "Chrysalis-Producer {name:?} belongs to another token, which used it first: nothing was kept; send under a \
+         name of your own. It is free again when it is remembered no more (journal.producers_keep_h)"
+    )]
+    ProducerTaken {
+        /// The name.
+        name: String,
+    },
     /// The producer is new, and there is no room to remember it. Nothing was appended.
     #[error(
         "this producer is new, and {known} are remembered already{}: nothing was kept; who spoke lately is not \
          forgotten for a new name, so that no repeat counts twice. Send under a name that is known, or come \
          back later",
-        if *.of_peer { ", with the fair share of its address among them" } else { ", as many as may be" }
+        if *.of_peer { ", with the fair share of its token or address among them" } else { ", as many as may be" }
     )]
     ProducersFull {
         /// Producers remembered.
         known: usize,
-        /// Not all the room is used, but the share of the address that it came from.
+        /// Not all the room is used, but the share of the token or address that it came from.
         of_peer: bool,
     },
     /// The position asked for has been cut away by retention.
@@ -202,6 +211,7 @@ impl JournalError {
             Self::Full { .. }
                 | Self::TooLarge { .. }
                 | Self::SequenceBack { .. }
+                | Self::ProducerTaken { .. }
                 | Self::ProducersFull { .. }
         )
     }

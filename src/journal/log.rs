@@ -224,7 +224,7 @@ impl Journal {
             // The scan has peeked already and would have refused a body that cannot be.
             if let Ok(peeked) = record::peek(frame.body) {
                 if let Some((name, sequence)) = peeked.producer {
-                    producers.note(name, sequence, frame.position);
+                    producers.note(name, peeked.sender, sequence, frame.position);
                 }
                 if let Some((_, now_ms)) = peeked.summary.tick {
                     producers.tick(now_ms);

@@ -11,6 +11,8 @@
 //!   whose last *appended* batch is oldest is forgotten first. A repeated batch does not count as use: the
 //!   map is a function of the journal and the settings alone, the same after a restart as before.
 //! * Of a producer that has been forgotten, a repeated batch is counted again.
+//! * A name belongs to the token that used it first, by the token's name, as long as it is remembered: whoever sends under
+//!   another's name could make the owner's next batches repeats. Where the server asks for no token a name is anybody's.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -91,9 +93,11 @@ impl Default for Memory {
 }
 
 /// A producer as it is remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     newest: Newest,
+    /// The token that it came under; `None` as long as it came under none.
+    sender: Option<String>,
     /// The last tick before its newest batch, ms.
     heard_ms: i64,
 }
@@ -133,8 +137,14 @@ impl Producers {
         self.known.get(name).map(|known| known.newest)
     }
 
-    /// Notes that the batch `sequence` of a producer was appended at `position`.
-    pub fn note(&mut self, name: &str, sequence: u64, position: Position) {
+    /// Whether a name is another's than this sender's.
+    pub fn is_taken(&self, name: &str, sender: Option<&str>) -> bool {
+        let known = self.known.get(name);
+        are_two(known.and_then(|known| known.sender.as_deref()), sender)
+    }
+
+    /// Notes that the batch `sequence` of a producer was appended at `position`, as it came from `sender`.
+    pub fn note(&mut self, name: &str, sender: Option<&str>, sequence: u64, position: Position) {
         if position < self.noted_below {
             return;
         }
@@ -143,13 +153,23 @@ impl Producers {
         let name_kept = match self.known.get_mut(name) {
             Some(known) => {
                 let kept = self.by_age.remove(&known.newest.position);
-                let newest = known.newest.then(sequence, position);
-                *known = Known { newest, heard_ms };
+                known.newest = known.newest.then(sequence, position);
+                known.heard_ms = heard_ms;
+                // What was appended was its own: under other settings the name may have been forgotten before.
+                if let Some(sender) =
+                    sender.filter(|sender| known.sender.as_deref() != Some(*sender))
+                {
+                    known.sender = Some(sender.to_owned());
+                }
                 kept.unwrap_or_else(|| name.to_owned())
             }
             None => {
                 let newest = Newest::first(sequence, position);
-                let known = Known { newest, heard_ms };
+                let known = Known {
+                    newest,
+                    sender: sender.map(str::to_owned),
+                    heard_ms,
+                };
                 self.known.insert(name.to_owned(), known);
                 name.to_owned()
             }
@@ -221,6 +241,11 @@ impl Producers {
     }
 }
 
+/// Whether two senders are known and not the same.
+pub(super) fn are_two(one: Option<&str>, other: Option<&str>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,7 +261,7 @@ mod tests {
     fn who_was_heard_lately_is_never_forgotten_and_the_others_only_for_want_of_room() {
         let mut producers = Producers::new(memory(4, 100));
         for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
-            producers.note(name, 1, Position(at as u64));
+            producers.note(name, None, 1, Position(at as u64));
         }
         producers.tick(1_000);
         assert_eq!(producers.len(), 3);
@@ -245,13 +270,13 @@ mod tests {
         assert_eq!((producers.len(), producers.newest("a")), (2, None));
         for (at, name) in (3..).zip(["b", "c", "d", "e"]) {
             assert!(producers.newest(name).is_some() || producers.has_room_for(1));
-            producers.note(name, 2, Position(at));
+            producers.note(name, None, 2, Position(at));
         }
         producers.tick(1_201);
         assert_eq!(producers.len(), 4);
         assert!(!producers.has_room_for(1), "all were heard just now");
         // Whatever else happens: what comes over the limit all the same pushes nobody out.
-        producers.note("f", 1, Position(9));
+        producers.note("f", None, 1, Position(9));
         assert_eq!(producers.newest("b").unwrap().sequence, 2);
         producers.tick(1_202);
         // Their memory is over; "f" was heard later.
@@ -283,7 +308,7 @@ mod tests {
         let mut once = Producers::new(memory(2, 2));
         let note = |producers: &mut Producers| {
             for (at, (name, sequence)) in batches.iter().enumerate() {
-                producers.note(name, *sequence, Position(2 * at as u64));
+                producers.note(name, Some(name), *sequence, Position(2 * at as u64));
                 producers.tick(at as i64);
             }
         };

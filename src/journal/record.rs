@@ -57,6 +57,8 @@ pub enum Record {
     Batch {
         /// Who sent it and its own number for it, for safe retries; `None` cannot be retried safely.
         producer: Option<(String, u64)>,
+        /// The name of the token under which it came; `None` where the server asks for none.
+        sender: Option<String>,
         /// When it was received, wall clock, epoch milliseconds.
         received_ms: i64,
         /// How `lines` is written.
@@ -107,8 +109,14 @@ impl Record {
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Batch {
-                producer, lines, ..
-            } => lines.len() + producer.as_ref().map_or(0, |(name, _)| name.len()),
+                producer,
+                sender,
+                lines,
+                ..
+            } => {
+                let name = producer.as_ref().map_or(0, |(name, _)| name.len());
+                lines.len() + name + sender.as_ref().map_or(0, String::len)
+            }
             Self::Command { actor, body, .. } => actor.len() + body.len(),
             // Sixteen for the lengths of a pair, so that many empty files are not free.
             Self::RuleBook { files, .. } => files
@@ -151,6 +159,9 @@ enum Head<'a> {
     },
     /// A batch with what its lines were decoded to, which comes before them, and how many bytes that takes.
     DecodedBatch(#[serde(borrow)] BatchHead<'a>, u64),
+    /// A batch that came under a token, by the token's name; with the bytes of what its lines were decoded to, where
+    /// that is there.
+    SentBatch(&'a str, #[serde(borrow)] BatchHead<'a>, Option<u64>),
 }
 
 /// What is written of a batch before its lines.
@@ -167,11 +178,27 @@ struct BatchHead<'a> {
 
 impl BatchHead<'_> {
     /// The record, with its lines as they are packed.
-    fn record(self, packed: &[u8], decoded: Option<Bytes>) -> Result<Record, String> {
+    fn record(
+        self,
+        sender: Option<&str>,
+        decoded_bytes: Option<u64>,
+        rest: &[u8],
+    ) -> Result<Record, String> {
+        let (decoded, packed) = match decoded_bytes {
+            None => (None, rest),
+            Some(bytes) => {
+                let split = usize::try_from(bytes).ok();
+                let split = split.and_then(|bytes| rest.split_at_checked(bytes));
+                let (decoded, packed) =
+                    split.ok_or_else(|| format!("{bytes} decoded bytes in {}", rest.len()))?;
+                (Some(Bytes::copy_from_slice(decoded)), packed)
+            }
+        };
         Ok(Record::Batch {
             producer: self
                 .producer
                 .map(|(name, sequence)| (name.to_owned(), sequence)),
+            sender: sender.map(str::to_owned),
             received_ms: self.received_ms,
             format: self.format,
             events: self.events,
@@ -213,6 +240,7 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
     let (head, rest): (Head<'_>, &[u8]) = match record {
         Record::Batch {
             producer,
+            sender,
             received_ms,
             format,
             events,
@@ -233,13 +261,15 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
             };
             // The lines say it all; a frame that nobody reads back would lose them.
             let fits = |decoded: &&Bytes| decoded.len() <= RECORD_BYTES_MAX - rest.len();
-            match decoded.as_ref().filter(fits) {
-                None => (Head::Batch(head), rest),
-                Some(decoded) => {
-                    before = decoded;
-                    (Head::DecodedBatch(head, decoded.len() as u64), rest)
-                }
-            }
+            let decoded = decoded.as_ref().filter(fits);
+            before = decoded.map_or(before, |decoded| decoded.as_ref());
+            let decoded_bytes = decoded.map(|decoded| decoded.len() as u64);
+            let head = match (sender, decoded_bytes) {
+                (Some(sender), bytes) => Head::SentBatch(sender, head, bytes),
+                (None, Some(bytes)) => Head::DecodedBatch(head, bytes),
+                (None, None) => Head::Batch(head),
+            };
+            (head, rest)
         }
         Record::Command { at_ms, actor, body } => (
             Head::Command {
@@ -293,14 +323,9 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
 pub(super) fn decode(body: &[u8]) -> Result<Record, String> {
     let (head, rest) = split(body)?;
     match head {
-        Head::Batch(head) => head.record(rest, None),
-        Head::DecodedBatch(head, decoded_bytes) => {
-            let (decoded, rest) = usize::try_from(decoded_bytes)
-                .ok()
-                .and_then(|bytes| rest.split_at_checked(bytes))
-                .ok_or_else(|| format!("{decoded_bytes} decoded bytes in {}", rest.len()))?;
-            head.record(rest, Some(Bytes::copy_from_slice(decoded)))
-        }
+        Head::Batch(head) => head.record(None, None, rest),
+        Head::DecodedBatch(head, bytes) => head.record(None, Some(bytes), rest),
+        Head::SentBatch(sender, head, bytes) => head.record(Some(sender), bytes, rest),
         Head::Command { at_ms, actor } => Ok(Record::Command {
             at_ms,
             actor: actor.to_owned(),
@@ -322,19 +347,28 @@ pub(super) struct Peeked<'a> {
     pub(super) summary: Summary,
     /// Name and sequence, when the record is a batch that has them.
     pub(super) producer: Option<(&'a str, u64)>,
+    /// The token's name, when it is a batch that came under one.
+    pub(super) sender: Option<&'a str>,
 }
 
 /// Decodes the counts and the producer of a record without unpacking its lines.
 pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
     let (head, _) = split(body)?;
+    let sender = match head {
+        Head::SentBatch(sender, ..) => Some(sender),
+        _ => None,
+    };
     let (events, tick, producer) = match head {
-        Head::Batch(head) | Head::DecodedBatch(head, _) => (head.events, None, head.producer),
+        Head::Batch(head) | Head::DecodedBatch(head, _) | Head::SentBatch(_, head, _) => {
+            (head.events, None, head.producer)
+        }
         Head::Command { .. } | Head::RuleBook { .. } => (0, None, None),
         Head::Tick { epoch, now_ms } => (0, Some((epoch, now_ms)), None),
     };
     Ok(Peeked {
         summary: Summary { events, tick },
         producer,
+        sender,
     })
 }
 

@@ -21,7 +21,7 @@ use super::frame::{u32_at, u64_at};
 use super::record::{Position, Summary};
 
 /// The version written here and the newest that is read.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 /// Bytes before the first frame.
 pub(super) const HEADER_BYTES: usize = 64;
 

@@ -17,7 +17,9 @@ pub enum Holder {
     /// The engine itself, or an operator through it.
     #[default]
     Engine,
-    /// A producer by the name it gives.
+    /// Who sends under a token, by the token's name, whatever names it gives to producers.
+    Token(Arc<str>),
+    /// Where the server asks for no token, a producer by the name it gives.
     Producer(Arc<str>),
     /// Who gives no name, by address ([`network_of`]); all whose address is not known are one.
     Peer(Option<IpAddr>),

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::epochs::{Ack, Prepared, Submit};
+use super::epochs::Ack;
 use super::error::JournalError;
 use super::log::LogStats;
+use super::prepared::{Prepared, Submit};
 use super::producers::Producers;
 use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
@@ -57,6 +58,9 @@ pub enum SubmitError {
     /// The producer's sequence went back, and not to a batch that is known: nothing was kept.
     #[error(transparent)]
     SequenceBack(JournalError),
+    /// The producer's name is another token's: nothing was kept.
+    #[error(transparent)]
+    ProducerTaken(JournalError),
     /// The producer is new, and there is no room to remember it: nothing was kept.
     #[error(transparent)]
     ProducersFull(JournalError),
@@ -77,6 +81,7 @@ impl From<JournalError> for SubmitError {
             JournalError::Full { .. } => Self::Full(error),
             JournalError::TooLarge { .. } => Self::TooLarge(error),
             JournalError::SequenceBack { .. } => Self::SequenceBack(error),
+            JournalError::ProducerTaken { .. } => Self::ProducerTaken(error),
             JournalError::ProducersFull { .. } => Self::ProducersFull(error),
             _ => Self::Failed(error),
         }
@@ -106,6 +111,8 @@ pub struct WriterStats {
     pub producers_forgotten_total: u64,
     /// Batches refused since the start because their producer was new and there was no room for it.
     pub refused_names_total: u64,
+    /// Batches refused since the start because their producer's name is another token's.
+    pub refused_taken_total: u64,
     /// Submissions refused since the start because the disk was full.
     pub refused_full_total: u64,
     /// The last group failed for lack of space.
@@ -203,7 +210,8 @@ impl<A: Send + Default + 'static> Submitter<A> {
         self.try_submit_from(None, holder, submit)
     }
 
-    /// [`Submitter::try_submit_for`] of what came from an address: new producers are shared out by it.
+    /// [`Submitter::try_submit_for`] of what came from an address: new producers are shared out by it, where they come
+    /// under no token.
     ///
     /// # Errors
     /// As [`Submitter::try_submit_for`].
@@ -247,7 +255,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
     ///
     /// # Errors
     /// As [`Submitter::try_submit`], and [`SubmitError::Full`], [`SubmitError::SequenceBack`],
-    /// [`SubmitError::ProducersFull`], [`SubmitError::Failed`].
+    /// [`SubmitError::ProducerTaken`], [`SubmitError::ProducersFull`], [`SubmitError::Failed`].
     pub async fn submit(&self, submit: Submit<A>) -> Result<Ack, SubmitError> {
         self.try_submit(submit)?
             .await

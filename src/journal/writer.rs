@@ -309,12 +309,17 @@ impl<A: Send + Default + 'static> Serving<A> {
             .map(|job| (job.prepared, (job.holder, job.bytes, job.reply)))
             .unzip();
         let mut done = self.epochs.commit(prepared, close, (self.clock)());
-        let refused_names = done
-            .answers
-            .iter()
-            .filter(|answer| matches!(answer, Err(JournalError::ProducersFull { .. })));
-        let refused_names = refused_names.count() as u64;
-        self.note_group(requests, refused_names, done.failure.as_ref());
+        let is_full = |answer: &&_| matches!(answer, Err(JournalError::ProducersFull { .. }));
+        let is_taken = |answer: &&_| matches!(answer, Err(JournalError::ProducerTaken { .. }));
+        let (full, taken) = (
+            done.answers.iter().filter(is_full).count(),
+            done.answers.iter().filter(is_taken).count(),
+        );
+        self.note_group(requests, done.failure.as_ref());
+        let mut stats = self.shared.stats();
+        stats.refused_names_total += full as u64;
+        stats.refused_taken_total += taken as u64;
+        drop(stats);
         // Before the answers too: who has one, and sends more, is judged by what it left.
         self.note_space();
         // Repeats and refused records are held no longer. Before the answers, so that who has one
@@ -359,11 +364,10 @@ impl<A: Send + Default + 'static> Serving<A> {
         })
     }
 
-    fn note_group(&self, requests: usize, refused_names: u64, failure: Option<&JournalError>) {
+    fn note_group(&self, requests: usize, failure: Option<&JournalError>) {
         self.note_stats();
         let mut stats = self.shared.stats();
         stats.groups_total += 1;
-        stats.refused_names_total += refused_names;
         let full = matches!(failure, Some(JournalError::Full { .. }));
         if full {
             stats.refused_full_total += requests as u64;

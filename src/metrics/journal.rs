@@ -45,6 +45,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             stats.refused_share_total,
         ),
         (
+            "journal_refused_taken_total",
+            "Batches refused because their producer's name belongs to another token.",
+            stats.refused_taken_total,
+        ),
+        (
             "journal_refused_full_total",
             "Submissions refused because the disk was full.",
             stats.refused_full_total,

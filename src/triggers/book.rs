@@ -35,6 +35,10 @@ pub struct TriggerLimits {
     pub final_max: usize,
     /// Triggers that are not closed; beyond it none is opened.
     pub open_max: usize,
+    /// Tickets that wait for a trigger; beyond it the oldest of whoever has most go.
+    pub waiting_max: usize,
+    /// Tickets linked to all triggers together; more are counted.
+    pub linked_max: usize,
 }
 
 impl Default for TriggerLimits {
@@ -42,6 +46,9 @@ impl Default for TriggerLimits {
         TriggerLimits {
             final_max: 10_000,
             open_max: 20_000,
+            // Judgement: a day of complaints of a large province, and ten of them.
+            waiting_max: 20_000,
+            linked_max: 100_000,
         }
     }
 }
@@ -178,9 +185,10 @@ impl TriggerBook {
         (self.limits.open_max, self.limits.final_max)
     }
 
-    /// Puts other limits in force; final triggers beyond go.
-    pub fn set_limits(&mut self, open_max: usize, final_max: usize) {
-        (self.limits.open_max, self.limits.final_max) = (open_max, final_max);
+    /// Puts other limits in force; final triggers and waiting tickets beyond go.
+    pub fn set_limits(&mut self, limits: TriggerLimits) {
+        self.limits = limits;
+        self.tickets.waiting.bound(limits.waiting_max);
         self.forget();
     }
 
@@ -199,7 +207,7 @@ impl TriggerBook {
 
     /// Tickets that wait for a trigger, tickets that are linked to one, and samples of the process.
     pub fn bounds(&self) -> [Held; 3] {
-        let [waiting, linked] = self.tickets.held();
+        let [waiting, linked] = self.tickets.held(&self.limits);
         let samples = (self.samples.len(), SAMPLES_MAX, self.samples.gone_total());
         [waiting, linked, samples]
     }

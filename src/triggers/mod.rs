@@ -23,6 +23,7 @@ mod samples;
 mod tickets;
 mod trigger;
 mod urgency;
+mod waiting;
 mod widen;
 
 #[cfg(test)]

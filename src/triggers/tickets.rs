@@ -2,24 +2,20 @@
 //!
 //! A ticket belongs to a trigger when its leaf is a sign of the trigger's cause, for the same service and
 //! place. One whose leaf no entry of the knowledge base names belongs to whatever is open for its service and place,
-//! the narrowest place and the oldest trigger first: who complains there is owed the answer. Invariant: at most `KEPT_MAX` tickets wait without a trigger, the oldest go; at most
-//! `LINKED_MAX` are linked to one trigger and `LINKED_TOTAL_MAX` to all, more are counted.
+//! the narrowest place and the oldest trigger first: who complains there is owed the answer. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
+//! `LINKED_MAX` are linked to one trigger and `linked_max` to all, more are counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::triggers::book::Now;
+use crate::triggers::book::{Now, TriggerLimits};
 use crate::triggers::trigger::LinkedTicket;
+use crate::triggers::waiting::Waiting;
 use crate::triggers::{Cause, Place, Trigger, TriggerBook, Urgency};
 
-/// Tickets kept for triggers that may open.
-const KEPT_MAX: usize = 20_000;
 /// Tickets linked to one trigger.
 const LINKED_MAX: usize = 1_000;
-/// Tickets linked to all of them.
-const LINKED_TOTAL_MAX: usize = 100_000;
-
 /// What is heard of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TicketNews {
@@ -35,20 +31,16 @@ pub struct TicketNews {
     pub leaf: String,
     /// Whether it still is a complaint: not excluded, not withdrawn.
     pub counts: bool,
+    /// Who brought it, by mark.
+    pub owner: u32,
 }
 
-/// Tickets that wait for a trigger.
+/// Tickets that wait for a trigger, and those that have one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tickets {
-    /// By service and serial.
-    waiting: BTreeMap<(String, String), LinkedTicket>,
-    by_time: BTreeSet<(i64, (String, String))>,
-    /// Services of those that wait, by serial.
-    services: BTreeMap<String, String>,
+    pub(super) waiting: Waiting,
     /// Triggers of those that are linked, by serial.
     linked: BTreeMap<String, String>,
-    /// Those that waited and had to go.
-    gone_total: u64,
     /// Those that were only counted.
     beyond_total: u64,
 }
@@ -57,36 +49,13 @@ pub(super) struct Tickets {
 pub type Held = (usize, usize, u64);
 
 impl Tickets {
-    fn put(&mut self, service: &str, ticket: LinkedTicket) {
-        let key = (service.to_owned(), ticket.serial.clone());
-        self.take(service, &ticket.serial);
-        self.by_time.insert((ticket.filed_at_ms, key.clone()));
-        self.services
-            .insert(ticket.serial.clone(), service.to_owned());
-        self.waiting.insert(key, ticket);
-        if self.waiting.len() > KEPT_MAX
-            && let Some((_, oldest)) = self.by_time.pop_first()
-        {
-            self.waiting.remove(&oldest);
-            self.services.remove(&oldest.1);
-            self.gone_total += 1;
-        }
-    }
-
     /// Those that wait, and those that are linked.
-    pub(super) fn held(&self) -> [Held; 2] {
+    pub(super) fn held(&self, limits: &TriggerLimits) -> [Held; 2] {
+        let (waiting, gone_total) = self.waiting.held();
         [
-            (self.waiting.len(), KEPT_MAX, self.gone_total),
-            (self.linked.len(), LINKED_TOTAL_MAX, self.beyond_total),
+            (waiting, limits.waiting_max, gone_total),
+            (self.linked.len(), limits.linked_max, self.beyond_total),
         ]
-    }
-
-    fn take(&mut self, service: &str, serial: &str) -> Option<LinkedTicket> {
-        let key = (service.to_owned(), serial.to_owned());
-        let ticket = self.waiting.remove(&key)?;
-        self.by_time.remove(&(ticket.filed_at_ms, key));
-        self.services.remove(serial);
-        Some(ticket)
     }
 
     /// Forgets what was linked to a trigger.
@@ -100,12 +69,10 @@ impl Tickets {
 
     /// Serials of a service whose tickets fit.
     fn that_fit(&self, service: &str, fits: impl Fn(&LinkedTicket) -> bool) -> Vec<String> {
-        let from = (service.to_owned(), String::new());
-        self.waiting
-            .range(from..)
-            .take_while(|((of, _), _)| of == service)
-            .filter(|(_, ticket)| fits(ticket))
-            .map(|((_, serial), _)| serial.clone())
+        let waiting = self.waiting.of_service(service);
+        waiting
+            .filter(|ticket| fits(ticket))
+            .map(|ticket| ticket.serial.clone())
             .collect()
     }
 }
@@ -148,7 +115,8 @@ impl TriggerBook {
         match id {
             Some(id) => self.link(&id, ticket, now),
             None => {
-                self.tickets.put(&service, ticket);
+                let max = self.limits.waiting_max;
+                self.tickets.waiting.put(&service, ticket, news.owner, max);
                 changed
             }
         }
@@ -156,10 +124,8 @@ impl TriggerBook {
 
     /// Service and city of a ticket that waits, or is linked to an open trigger.
     fn known_ticket(&self, serial: &str) -> Option<(String, String)> {
-        if let Some(service) = self.tickets.services.get(serial) {
-            let key = (service.clone(), serial.to_owned());
-            let ticket = self.tickets.waiting.get(&key)?;
-            return Some((service.clone(), ticket.city.clone()));
+        if let Some(place) = self.tickets.waiting.place_of(serial) {
+            return Some(place);
         }
         let trigger = self.triggers.get(self.tickets.linked.get(serial)?)?;
         let mut linked = trigger.tickets.iter();
@@ -227,7 +193,7 @@ impl TriggerBook {
                 && place.joins(&trigger.cause.place, &now.book.places)
         });
         for serial in fitting {
-            if let Some(ticket) = self.tickets.take(&service, &serial) {
+            if let Some(ticket) = self.tickets.waiting.take(&service, &serial) {
                 self.link(id, ticket, now);
             }
         }
@@ -242,7 +208,7 @@ impl TriggerBook {
         {
             return false;
         }
-        let is_full = self.tickets.linked.len() >= LINKED_TOTAL_MAX;
+        let is_full = self.tickets.linked.len() >= self.limits.linked_max;
         let Some(trigger) = self.edit(id) else {
             return false;
         };
@@ -260,8 +226,9 @@ impl TriggerBook {
 
     /// A ticket is no complaint any more.
     fn unlink(&mut self, serial: &str) -> bool {
-        if let Some(service) = self.tickets.services.get(serial).cloned() {
-            self.tickets.take(&service, serial);
+        let waiting = &mut self.tickets.waiting;
+        if let Some(service) = waiting.service_of(serial).cloned() {
+            waiting.take(&service, serial);
         }
         let Some(id) = self.tickets.linked.get(serial).cloned() else {
             return false;

@@ -2,7 +2,8 @@
 //! that do what the seed says. After every seed the state and all decisions must equal those of a run that
 //! nothing disturbed.
 //!
-//! `SIMULATION_SEEDS=10000 cargo test --test simulation` tries more; `SIMULATION_SEED=17` repeats one.
+//! `SIMULATION_SEEDS=10000 cargo test --test simulation` tries more, `SIMULATION_SEEDS=1000..6000` those; `SIMULATION_SEED=17`
+//! repeats one, and `SIMULATION_TRACE=1` tells each of its actions.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -28,25 +29,27 @@ use world::World;
 
 const SEEDS: u64 = 1_000;
 /// Seeds beyond that found something once.
-const KEPT: [u64; 1] = [1_015];
+const KEPT: [u64; 2] = [1_015, 2_508];
 
 /// One test at a time: the soak looks at the memory of the whole process.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// So many from 0 on, with those that are kept; or those of a range, `1000..6000`.
+fn seeds(asked: Option<&str>) -> Vec<u64> {
+    if let Some((from, to)) = asked.and_then(|asked| asked.split_once("..")) {
+        return (from.parse().unwrap()..to.parse().unwrap()).collect();
+    }
+    let many = asked.map_or(SEEDS, |asked| asked.parse().unwrap());
+    let kept = KEPT.into_iter().filter(|seed| *seed >= many);
+    (0..many).chain(kept).collect()
+}
+
 #[test]
 fn nothing_is_lost_and_nothing_is_decided_twice_whatever_happens() {
     let _alone = ALONE.blocking_lock();
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse::<u64>().unwrap())
-    };
-    let seeds: Vec<u64> = match number("SIMULATION_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            let many = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
-            let kept = KEPT.into_iter().filter(|seed| *seed >= many);
-            (0..many).chain(kept).collect()
-        }
+    let seeds = match std::env::var("SIMULATION_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => seeds(std::env::var("SIMULATION_SEEDS").ok().as_deref()),
     };
     let begun = std::time::Instant::now();
     let (next, happened) = (AtomicUsize::new(0), Mutex::new(Happened::default()));

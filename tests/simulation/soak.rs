@@ -32,8 +32,11 @@ const LIMITS: EngineLimits = EngineLimits {
     final_triggers_max: 3,
     ended_alerts_max: 5,
     complaint_counts_max: 20,
+    waiting_tickets_max: 20,
+    linked_tickets_max: 50,
     past_series_max: 1_000,
     mends_max: 10,
+    past_days: 1,
 };
 
 /// One minute of all streams: an incident of two hours every day.
@@ -75,6 +78,7 @@ fn minute(chance: &mut Chance, minute: i64, tickets: &mut u64) -> Record {
     }
     Record::Batch {
         producer: None,
+        sender: None,
         received_ms: ts,
         format: LineFormat::Ndjson,
         events: lines.lines().count() as u64,

@@ -54,6 +54,7 @@ pub(crate) fn batch(chance: &mut Chance, event_ms: i64, producer: Option<(String
     let lines: String = (0..count).map(|_| line(chance, event_ms)).collect();
     Record::Batch {
         producer,
+        sender: None,
         received_ms: event_ms,
         format: LineFormat::Ndjson,
         events: count,

@@ -33,6 +33,8 @@ pub(crate) struct World {
     event_ms: i64,
     clock_ms: i64,
     happened: Happened,
+    /// Each action is told, with the files that are there before it.
+    traces: bool,
 }
 
 impl World {
@@ -55,23 +57,31 @@ impl World {
             event_ms: BEGIN_MS,
             clock_ms: BEGIN_MS,
             happened: Happened::default(),
+            traces: std::env::var_os("SIMULATION_TRACE").is_some(),
         }
     }
 
     pub(crate) fn run(mut self) -> Happened {
         self.submit(vec![story::book(80, self.clock_ms)], true);
-        for _ in 0..ACTIONS {
-            self.act();
+        for number in 0..ACTIONS {
+            self.act(number);
         }
         self.quiet_end();
         self.compare();
         self.happened
     }
 
-    fn act(&mut self) {
+    fn act(&mut self, number: u64) {
         self.event_ms += self.chance.below(25_000) as i64;
         self.clock_ms = self.clock_ms.max(self.event_ms) + self.chance.below(5_000) as i64;
-        match self.chance.below(100) {
+        let drawn = self.chance.below(100);
+        if self.traces {
+            let paths = self.disk.paths();
+            let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()).collect();
+            let runs = self.machine.is_some();
+            println!("action {number} is of {drawn}; running: {runs}; {names:?}");
+        }
+        match drawn {
             0..45 => {
                 let batches = 1 + self.chance.below(3);
                 let group = self.group(batches);

@@ -1,12 +1,10 @@
 //! Forms of complaint leaves, and contacts filed by their answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::api::error::ApiError;
@@ -18,6 +16,7 @@ use crate::api::views::{ContactRequest, ContactView, ErrorBody, FormView, FormsV
 use crate::complaints::{Contact, decide, line, period};
 use crate::dataflow::Inquiry;
 use crate::event::TicketState;
+use crate::ingest::Sender;
 
 /// Every leaf that has a form.
 #[utoipa::path(
@@ -81,11 +80,10 @@ pub(in crate::api) async fn form(
 )]
 pub(in crate::api) async fn file(
     State(server): State<Arc<Server>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     ApiJson(asked): ApiJson<ContactRequest>,
 ) -> Result<Json<ContactView>, ApiError> {
     check_not_stopping(&server)?;
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let snapshot = server.snapshot();
     let mut leaves = snapshot.plan.book.leaves.iter();
     let leaf = leaves
@@ -121,7 +119,7 @@ pub(in crate::api) async fn file(
     let no_headers = HeaderMap::new();
     let taken = server
         .intake
-        .take(peer, &no_headers, Body::from(line), now_ms());
+        .take(sender, &no_headers, Body::from(line), now_ms());
     if let Some(refusal) = taken.await?.refused.into_iter().next() {
         return Err(bad(refusal.reason));
     }

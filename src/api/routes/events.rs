@@ -1,12 +1,10 @@
 //! `POST /v1/events` and the refused lines.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -16,6 +14,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::ApiQuery;
 use crate::api::router::{Server, now_ms};
 use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView};
+use crate::ingest::Sender;
 
 /// Takes events: one JSON object a line.
 ///
@@ -28,7 +27,8 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
 /// With both headers a batch can be sent again safely: a producer numbers its batches upwards. A
 /// number equal to the newest, or among the 64 before it and known, is answered
 /// `accepted: 0, duplicate: true` and counted once. Any other number below the newest may never have
-/// been seen, and is refused with 409.
+/// been seen, and is refused with 409. Where the server asks for tokens, a name belongs to the token that used it
+/// first, as long as it is remembered: under another's the batch is refused with 409 (`producer_taken`).
 #[utoipa::path(
     post,
     path = "/v1/events",
@@ -43,7 +43,7 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
         (status = 200, description = "judged, and what was accepted is durable", body = ReceiptView),
         (status = 400, description = "the body cannot be read, or a header is wrong", body = ErrorBody),
         (status = 408, description = "nothing more of the body came for a while", body = ErrorBody),
-        (status = 409, description = "the sequence goes back to one that is not known; the message says which is the newest", body = ErrorBody),
+        (status = 409, description = "the sequence goes back to one that is not known (`sequence_back`; the message says which is the newest), or the producer's name is another token's (`producer_taken`)", body = ErrorBody),
         (status = 413, description = "the body is too large, packed or unpacked, or has too many lines, or a line over the limit", body = ErrorBody),
         (status = 415, description = "the content coding is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind, or much waits and this producer has its fair share of it; Retry-After says when to come back", body = ErrorBody),
@@ -53,13 +53,12 @@ use crate::api::views::{ErrorBody, QuarantineView, QuarantinedView, ReceiptView}
 )]
 pub(in crate::api) async fn post(
     State(server): State<Arc<Server>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReceiptView>, ApiError> {
     check_not_stopping(&server)?;
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
-    let receipt = server.intake.take(peer, &headers, body, now_ms()).await?;
+    let receipt = server.intake.take(sender, &headers, body, now_ms()).await?;
     Ok(Json((&receipt).into()))
 }
 

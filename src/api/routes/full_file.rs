@@ -1,12 +1,11 @@
 //! The complaint system's full file of a day (日投诉全量信息; domain fact G6): set against what the stream told, so
 //! that both come to the same totals, and whatever one of them lacks has a name.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use crate::api::views::{ErrorBody, FullFileView};
 use crate::complaints::{Word, reconcile, withdrawal};
 use crate::dataflow::{FILED_MAX, Inquiry, TicketDetail};
 use crate::event::{Complaint, DecodeLimits, Decoder, Record};
+use crate::ingest::Sender;
 
 /// Which day, and what becomes of tickets that the file does not name.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,7 +57,7 @@ pub(in crate::api) struct FullFileQuery {
 )]
 pub(in crate::api) async fn take(
     State(server): State<Arc<Server>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     ApiQuery(query): ApiQuery<FullFileQuery>,
     headers: HeaderMap,
     body: Body,
@@ -94,10 +94,9 @@ pub(in crate::api) async fn take(
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
     let found = reconcile(versions(&server, &body), record.into_iter(), book);
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let taken = server
         .intake
-        .take(peer, &headers, Body::from(body), now_ms());
+        .take(sender.clone(), &headers, Body::from(body), now_ms());
     let refused = taken.await?.refused_total;
     let mut words: Vec<String> = found.words.iter().map(Word::line).collect();
     let mut withdrawn = 0;
@@ -111,7 +110,7 @@ pub(in crate::api) async fn take(
         let body = Body::from(words.join("\n"));
         server
             .intake
-            .take(peer, &no_headers, body, now_ms())
+            .take(sender, &no_headers, body, now_ms())
             .await?;
     }
     Ok(Json(FullFileView::of(

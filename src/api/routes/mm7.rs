@@ -1,18 +1,16 @@
 //! `POST /mm7`: delivery reports of MMSCs over SOAP.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::Lifecycle;
 use crate::api::router::{Server, now_ms};
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, Sender};
 use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
 
 /// Takes one delivery report (3GPP TS 23.140, MM7, releases 5 and 6).
@@ -35,10 +33,9 @@ use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
 )]
 pub(in crate::api) async fn post(
     State(server): State<Arc<Server>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     body: Body,
 ) -> Response {
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let Ok(bytes) = to_bytes(body, MESSAGE_BYTES_MAX).await else {
         let words =
             format!("the message is not readable, or larger than {MESSAGE_BYTES_MAX} bytes");
@@ -52,7 +49,7 @@ pub(in crate::api) async fn post(
         );
     };
     let request = mm7::read(&bytes);
-    let (status, words) = match take(&server, peer, &request, &bytes).await {
+    let (status, words) = match take(&server, sender, &request, &bytes).await {
         Ok(()) => (Status::Success, None),
         Err((status, words)) => (status, Some(words)),
     };
@@ -68,7 +65,7 @@ pub(in crate::api) async fn post(
 /// Journals a request's report.
 async fn take(
     server: &Server,
-    peer: Option<IpAddr>,
+    sender: Sender,
     request: &Request,
     bytes: &[u8],
 ) -> Result<(), (Status, String)> {
@@ -83,7 +80,7 @@ async fn take(
     let no_headers = HeaderMap::new();
     let taken = server
         .intake
-        .take(peer, &no_headers, Body::from(line), now_ms());
+        .take(sender, &no_headers, Body::from(line), now_ms());
     match taken.await {
         Ok(receipt) => match receipt.refused.into_iter().next() {
             None => Ok(()),

@@ -3,13 +3,13 @@
 //!
 //! What is decided here becomes a line in the journal, as if the ticket's source had said it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -31,6 +31,7 @@ use crate::complaints::{Ended, Evidence, Word, answer_of, find};
 use crate::dataflow::{Inquiry, MessageDetail, SAMPLE_MAX, TicketDetail};
 use crate::engine::Snapshot;
 use crate::event::TicketState;
+use crate::ingest::Sender;
 use crate::rules::{Answer, ConfirmRule, Leaf, Verdict};
 
 /// Tickets of a sample unless another number is asked for.
@@ -158,7 +159,7 @@ pub(in crate::api) async fn one(
 pub(in crate::api) async fn confirm(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     ApiPath(serial): ApiPath<String>,
     ApiJson(asked): ApiJson<ConfirmRequest>,
 ) -> Result<Json<ConfirmationView>, ApiError> {
@@ -190,7 +191,7 @@ pub(in crate::api) async fn confirm(
         by_evidence(&server, &caller, &snapshot, (&ticket, &asked), &mut word).await?
     };
     if view.confirmed {
-        say(&server, peer, &word).await?;
+        say(&server, sender, &word).await?;
         heard(&server, &word).await;
     }
     Ok(Json(view))
@@ -218,7 +219,7 @@ pub(in crate::api) async fn confirm(
 pub(in crate::api) async fn close(
     State(server): State<Arc<Server>>,
     Extension(caller): Extension<Caller>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    sender: Sender,
     ApiPath(serial): ApiPath<String>,
     ApiJson(asked): ApiJson<CloseRequest>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
@@ -236,7 +237,7 @@ pub(in crate::api) async fn close(
         state: "closed",
         ..Word::default()
     };
-    say(&server, peer, &word).await?;
+    say(&server, sender, &word).await?;
     let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan.zone);
     view.state = TicketState::Closed.name().to_owned();
     Ok(Json(view))
@@ -416,15 +417,10 @@ async fn heard(server: &Server, word: &Word) {
 }
 
 /// Journals a line about a ticket.
-async fn say(
-    server: &Server,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    word: &Word,
-) -> Result<(), ApiError> {
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+async fn say(server: &Server, sender: Sender, word: &Word) -> Result<(), ApiError> {
     let no_headers = HeaderMap::new();
     let body = Body::from(word.line());
-    let taken = server.intake.take(peer, &no_headers, body, now_ms());
+    let taken = server.intake.take(sender, &no_headers, body, now_ms());
     match taken.await?.refused.into_iter().next() {
         Some(refusal) => Err(ApiError::bad_request("bad_body", refusal.reason)),
         None => Ok(()),

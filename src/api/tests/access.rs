@@ -185,3 +185,35 @@ async fn numbers_in_reasons_are_for_who_may_see_them() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_token_cannot_make_a_producers_batches_repeats() {
+    let harness = harness();
+    let body = minute("news", "长沙", T0, 0, 1);
+    let send = |token: &'static str, sequence: &'static str| {
+        let (harness, body) = (&harness, body.clone());
+        async move {
+            let bearer = format!("Bearer {token}");
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("Chrysalis-Producer", "gate-1"),
+                ("Chrysalis-Sequence", sequence),
+            ];
+            harness.events(&headers, body).await
+        }
+    };
+    assert_eq!(send(PROBE, "7").await.json()["accepted"], 1);
+    for sequence in ["7", "9000000000000000000"] {
+        let (status, code, words) = send(EVERYTHING, sequence).await.error();
+        assert_eq!((status, code.as_str()), (409, "producer_taken"));
+        assert!(
+            words.contains("Chrysalis-Producer \"gate-1\" belongs to another token"),
+            "{words}"
+        );
+    }
+    assert_eq!(send(PROBE, "8").await.json()["accepted"], 1);
+    assert_eq!(send(PROBE, "7").await.json()["duplicate"], true);
+    let page = ask(&harness, EVERYTHING, "/metrics", None).await.text;
+    let counted = "chrysalis_journal_refused_taken_total 2\n";
+    assert!(page.contains(counted), "{page}");
+}

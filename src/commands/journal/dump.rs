@@ -27,6 +27,7 @@ enum Content {
     Batch {
         producer: Option<String>,
         sequence: Option<u64>,
+        sender: Option<String>,
         events: u64,
         bytes: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +103,7 @@ fn row(
     let (kind, at_ms, content) = match record {
         Record::Batch {
             producer,
+            sender,
             received_ms,
             events,
             lines,
@@ -119,6 +121,7 @@ fn row(
             let content = Content::Batch {
                 producer: producer.as_deref().map(shown),
                 sequence,
+                sender: sender.as_deref().map(shown),
                 events,
                 bytes: lines.len(),
                 lines: wanted.lines.then(split),

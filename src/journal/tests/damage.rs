@@ -184,14 +184,14 @@ fn damage_before_the_last_segment_is_refused_even_at_its_end() {
 fn a_newer_format_is_refused_clearly() {
     let (disk, _, _, path) = five();
     disk.damage(&path, |bytes| {
-        bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
+        bytes[8..12].copy_from_slice(&3u32.to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..64].copy_from_slice(&crc.to_le_bytes());
     });
     assert_eq!(
         open(&disk).err().unwrap().to_string(),
-        "journal segment /journal/00000000000000000000.journal has format version 2, \
-         this program reads up to 1: start the newer program"
+        "journal segment /journal/00000000000000000000.journal has format version 3, \
+         this program reads up to 2: start the newer program"
     );
 }
 

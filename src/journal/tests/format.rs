@@ -15,11 +15,13 @@ fn any_record() -> impl Strategy<Value = Record> {
         (0..200usize).prop_map(|n| b"{\"type\":\"dial_test\"}\n".repeat(n)),
     ];
     let producer = proptest::option::of((".{0,8}", any::<u64>()));
+    let sender = proptest::option::of(".{0,8}");
     let decoded = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50));
     prop_oneof![
-        (producer, any::<i64>(), any::<u64>(), lines, decoded).prop_map(
-            |(producer, received_ms, events, lines, decoded)| Record::Batch {
+        (producer, sender, any::<i64>(), any::<u64>(), lines, decoded).prop_map(
+            |(producer, sender, received_ms, events, lines, decoded)| Record::Batch {
                 producer,
+                sender,
                 received_ms,
                 format: LineFormat::Ndjson,
                 events,

@@ -33,6 +33,7 @@ const DIR: &str = "/journal";
 fn batch(text: &str) -> Record {
     Record::Batch {
         producer: None,
+        sender: None,
         received_ms: 1,
         format: LineFormat::Ndjson,
         events: text.lines().count() as u64,
@@ -46,6 +47,15 @@ fn batch_from(name: &str, sequence: u64) -> Record {
     let mut record = batch(&format!("{name} {sequence}"));
     if let Record::Batch { producer, .. } = &mut record {
         *producer = Some((name.to_owned(), sequence));
+    }
+    record
+}
+
+/// The same under a token.
+fn batch_under(token: &str, name: &str, sequence: u64) -> Record {
+    let mut record = batch_from(name, sequence);
+    if let Record::Batch { sender, .. } = &mut record {
+        *sender = Some(token.to_owned());
     }
     record
 }

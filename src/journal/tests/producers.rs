@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{batch_from, open_with};
+use super::{batch_from, batch_under, open_with};
 use crate::journal::{
-    EpochConfig, Epochs, FakeDisk, JournalConfig, JournalError, Memory, Record, Resume, Submit,
+    EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, JournalError, Memory, Position, Record,
+    Resume, Submit,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -160,8 +161,7 @@ fn what_is_remembered_is_the_same_from_a_checkpoint_and_from_the_journal_alone()
     drop(journal);
     let disk = std::sync::Arc::new(disk);
     let dir = std::path::Path::new(super::DIR);
-    let (_journal, resumed) =
-        crate::journal::Journal::resume_on(disk, dir, config(), midway).unwrap();
+    let (_journal, resumed) = Journal::resume_on(disk, dir, config(), midway).unwrap();
     assert_eq!(resumed.producers, live);
 }
 
@@ -181,4 +181,104 @@ fn many_new_names_in_one_group_are_counted_together() {
     let done = epochs.commit((0..40).map(prepare).collect(), true, 1_000);
     let taken = done.answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((taken, epochs.producers().lock().unwrap().len()), (16, 16));
+}
+
+/// What becomes of one batch under a token, or none.
+fn send_under(epochs: &mut Epochs<u32>, token: Option<&str>, name: &str, sequence: u64) -> String {
+    let record = match token {
+        Some(token) => batch_under(token, name, sequence),
+        None => batch_from(name, sequence),
+    };
+    let submit = Submit {
+        record,
+        attachment: 0,
+    };
+    let prepared = submit.prepare(1 << 20).unwrap().coming_from(peer(1));
+    let mut done = epochs.commit(vec![prepared], true, 1_000);
+    match done.answers.remove(0) {
+        Ok(ack) if ack.duplicate => "repeat".to_owned(),
+        Ok(_) => "new".to_owned(),
+        Err(JournalError::ProducerTaken { name }) => format!("{name} is taken"),
+        Err(JournalError::ProducersFull { of_peer, .. }) => format!("full, {of_peer}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_name_is_of_the_token_that_used_it_first_also_after_a_restart() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk);
+    let (owner, other) = (Some("owner"), Some("other"));
+    assert_eq!(send_under(&mut epochs, owner, "gate", 5), "new");
+    for again in 0..3 {
+        // Neither a number of its own, nor one that would make the owner's batches repeats.
+        for sequence in [5, 6, u64::MAX / 2] {
+            let answer = send_under(&mut epochs, other, "gate", sequence);
+            assert_eq!(answer, "gate is taken", "{again}");
+        }
+        assert_eq!(send_under(&mut epochs, owner, "gate", 5), "repeat");
+        let known = epochs.producers().lock().unwrap().clone();
+        drop(epochs);
+        epochs = match again {
+            0 => start(&disk),
+            // From a checkpoint, all of the journal behind it.
+            _ => {
+                let known = postcard::to_allocvec(&known).unwrap();
+                let resume = Resume {
+                    next: Position(2),
+                    producers: postcard::from_bytes(&known).unwrap(),
+                };
+                let disk = std::sync::Arc::new(disk.clone());
+                let dir = std::path::Path::new(super::DIR);
+                let opened = Journal::resume_on(disk, dir, config(), Some(resume));
+                let (journal, recovery) = opened.unwrap();
+                Epochs::new(journal, recovery.producers, EpochConfig::default())
+            }
+        };
+        assert_eq!(*epochs.producers().lock().unwrap(), known);
+    }
+    assert_eq!(send_under(&mut epochs, owner, "gate", 6), "new");
+    // Who opened the server to everybody gets what he asked for, and a name from that time finds its owner.
+    assert_eq!(send_under(&mut epochs, None, "gate", 7), "new");
+    assert_eq!(send_under(&mut epochs, other, "gate", 8), "gate is taken");
+    assert_eq!(send_under(&mut epochs, None, "probe", 1), "new");
+    assert_eq!(send_under(&mut epochs, other, "probe", 2), "new");
+    assert_eq!(send_under(&mut epochs, owner, "probe", 3), "probe is taken");
+}
+
+#[test]
+fn of_one_group_the_first_has_the_name_if_the_group_is_kept() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk);
+    let group = || {
+        let records = [batch_under("a", "gate", 1), batch_under("b", "gate", 2)];
+        let prepare = |record| {
+            let submit = Submit {
+                record,
+                attachment: 0,
+            };
+            submit.prepare(1 << 20).unwrap()
+        };
+        records.into_iter().map(prepare).collect::<Vec<_>>()
+    };
+    disk.set_capacity_bytes(Some(0));
+    let failed = epochs.commit(group(), true, 1).answers;
+    let is_full = |answer: &Result<_, _>| matches!(answer, Err(JournalError::Full { .. }));
+    assert!(failed.iter().all(is_full), "{failed:?}");
+    disk.set_capacity_bytes(None);
+    let kept = epochs.commit(group(), true, 1).answers;
+    let taken = matches!(&kept[1], Err(JournalError::ProducerTaken { name }) if name == "gate");
+    assert!(kept[0].is_ok() && taken, "{kept:?}");
+}
+
+#[test]
+fn names_of_one_token_are_its_own_whatever_address_they_come_from() {
+    let disk = FakeDisk::new();
+    let mut epochs = start(&disk);
+    let flood = (0..)
+        .map(|number| send_under(&mut epochs, Some("flood"), &format!("f{number}"), 1))
+        .position(|answer| answer != "new");
+    assert_eq!(flood, Some(8), "half of the room");
+    // From the same address.
+    assert_eq!(send_under(&mut epochs, Some("honest"), "h", 1), "new");
 }

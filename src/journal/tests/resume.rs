@@ -69,7 +69,7 @@ fn from_a_checkpoint_it_opens_as_from_the_beginning() {
                 Record::Batch {
                     producer: Some((name, sequence)),
                     ..
-                } => producers.note(name, *sequence, position),
+                } => producers.note(name, None, *sequence, position),
                 Record::Tick { now_ms, .. } => producers.tick(*now_ms),
                 _ => {}
             }

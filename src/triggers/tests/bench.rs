@@ -142,6 +142,7 @@ impl Bench {
             city: city.to_owned(),
             leaf: "回复慢".to_owned(),
             counts,
+            owner: 0,
         };
         let now = Now {
             book: &self.book,

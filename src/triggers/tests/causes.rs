@@ -204,6 +204,7 @@ fn beyond_the_limit_none_opens_until_one_is_closed() {
     bench.triggers = TriggerBook::new(TriggerLimits {
         open_max: 1,
         final_max: 1,
+        ..TriggerLimits::default()
     });
     let first = bench.fire("k", "c1", MINOR).unwrap();
     assert_eq!(bench.fire("k", "c2", MINOR), None);

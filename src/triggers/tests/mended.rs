@@ -160,6 +160,7 @@ fn complain(bench: &mut Bench, serial: &str, city: &str, leaf: &str) {
         city: city.to_owned(),
         leaf: leaf.to_owned(),
         counts: true,
+        owner: 0,
     };
     let now = Now {
         book: &bench.book,

@@ -155,6 +155,7 @@ pub(crate) fn write_corpus() {
         let producer = (number % 3 != 0).then(|| (format!("p{}", number % 2), number));
         let batch = Record::Batch {
             producer,
+            sender: (number % 4 == 1).then(|| "令牌".to_owned()),
             received_ms: 1_764_000_000_000,
             format: LineFormat::Ndjson,
             events: number,
