@@ -384,6 +384,12 @@ async fn h21_slow_probes_complaints_and_the_holder_are_one_trigger_whatever_came
     let city = slow_card(&engine, "长沙").await;
     let acquired = json!({"type": "boss_connection", "host": "10.154.50.52", "interface": "ITF_CCOSVC", "connection": "c1", "state": "acquired"});
     engine.tell(&series(EIGHT + HOUR, 0, 1, &acquired)).await;
+    // Customers say the same.
+    let path = "投诉/数据业务/自有业务/体验卡/使用/短信回复/短信回复慢";
+    let ticket = json!({"type": "complaint", "serial": "X{n}", "state": "filed", "service": "experience_card", "city": "长沙", "path": path});
+    engine
+        .tell(&series(EIGHT + 20 * MINUTE, MINUTE, 40, &ticket))
+        .await;
     engine.pass(EIGHT + 2 * HOUR).await;
     let one = |answer: &Value| {
         let triggers = answer["triggers"].as_array().unwrap();
@@ -404,6 +410,13 @@ async fn h21_slow_probes_complaints_and_the_holder_are_one_trigger_whatever_came
         (&json!("xcard_boss_hold_max"), &json!("BSC"))
     );
     assert_eq!(site["absorbed"], json!([city["id"]]));
+    let path = format!("/v1/triggers/{}", site["id"].as_str().unwrap());
+    let linked = engine
+        .until(&path, |trigger| trigger["tickets"] == 40)
+        .await;
+    assert_eq!(linked["tickets"], 40);
+    let all = engine.get("/v1/triggers?service=experience_card").await;
+    assert_eq!(all["triggers"].as_array().unwrap().len(), 2, "{all:#}");
     let sources = site["sources"].as_array().unwrap();
     assert!(
         sources
