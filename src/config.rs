@@ -193,6 +193,8 @@ pub struct LimitSettings {
     pub mends_max: usize,
     /// See [`EngineLimits::past_days`].
     pub past_days: u32,
+    /// See [`Limits::heard_hours`].
+    pub heard_hours: usize,
     /// See [`Limits::questions_max`].
     pub questions_max: usize,
 }
@@ -213,6 +215,7 @@ impl Default for LimitSettings {
             past_series_max: engine.past_series_max,
             mends_max: engine.mends_max,
             past_days: engine.past_days,
+            heard_hours: dataflow.heard_hours,
             questions_max: dataflow.questions_max,
         }
     }
@@ -225,6 +228,7 @@ impl LimitSettings {
             entities_max: self.entities_max,
             tuples_max: self.tuples_max,
             groups_max: self.groups_max,
+            heard_hours: self.heard_hours,
             questions_max: self.questions_max,
         }
     }

@@ -20,9 +20,6 @@ use crate::event::Stream;
 use crate::measure::Measure;
 use crate::rules::{Aggregate, Family, FamilyBaseline, FamilyWindow, HOUR_MS, Kqi, Plan, WEEK_MS};
 
-/// Hours remembered of a stream: a quarter for the longest baseline, and half a year for what is corrected.
-const HOURS_MAX: usize = 40 * 168;
-
 /// Counts of one bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tally {
@@ -69,11 +66,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Notes that something happened on a stream; true if that hour is news.
-    fn note(&mut self, stream: Stream, hour_ms: i64) -> bool {
+    /// Notes that something happened on a stream, of which so many hours are remembered; true if that hour is news.
+    fn note(&mut self, stream: Stream, hour_ms: i64, hours_max: usize) -> bool {
         let hours = &mut self.hours[stream.index()];
         let is_new = hours.insert(hour_ms);
-        if hours.len() > HOURS_MAX {
+        if hours.len() > hours_max {
             hours.pop_first();
         }
         is_new
@@ -167,8 +164,8 @@ impl Hearing {
     }
 
     /// Hours that are to be told; telling one again does no harm.
-    pub(super) fn news(&mut self) -> Vec<(Stream, i64)> {
-        if self.told.len() > HOURS_MAX {
+    pub(super) fn news(&mut self, hours_max: usize) -> Vec<(Stream, i64)> {
+        if self.told.len() > hours_max {
             self.told.clear();
         }
         std::mem::take(&mut self.news)
@@ -323,7 +320,7 @@ impl Windows {
         dirty: &mut Dirty,
     ) {
         for (stream, hour_ms) in heard {
-            if !self.heard.note(stream, hour_ms) {
+            if !self.heard.note(stream, hour_ms, self.heard_hours) {
                 continue;
             }
             let sealed_ms = before.of(stream);
@@ -472,9 +469,9 @@ mod tests {
         };
         assert!(!covers(&heard, 0, 1), "before anything was heard");
         for hour in [10, 20, 40, 90, 91] {
-            assert!(heard.note(Stream::Complaint, hour * HOUR_MS));
+            assert!(heard.note(Stream::Complaint, hour * HOUR_MS, 100));
         }
-        assert!(!heard.note(Stream::Complaint, 10 * HOUR_MS));
+        assert!(!heard.note(Stream::Complaint, 10 * HOUR_MS, 100));
         assert!(covers(&heard, 10, 11) && covers(&heard, 11, 12) && covers(&heard, 12, 40));
         assert!(!covers(&heard, 9, 11), "the first hour is the beginning");
         assert!(

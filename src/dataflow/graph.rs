@@ -51,7 +51,7 @@ pub(super) fn build(
 ) -> Graph {
     let counters = Rc::new(Counters::default());
     let handing: Rc<RefCell<BTreeMap<Epoch, WorkerState>>> = Rc::default();
-    let mut windows = Windows::new(counters.clone());
+    let mut windows = Windows::new(config.limits.heard_hours, counters.clone());
     let lobby = Lobby::default();
     let mut meeting = Meeting::new(lobby.clone());
     let mut doors = Doors::new(config.limits);

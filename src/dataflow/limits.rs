@@ -22,6 +22,9 @@ pub struct Limits {
     /// Groups of one KQI, over all workers; beyond it new ones are folded into one whose every dimension
     /// is `__other__`, counted and alarmed. A change applies from the restart on.
     pub groups_max: usize,
+    /// Hours in which a stream was heard that are remembered of each; the oldest go. A week of a baseline whose hours are
+    /// not remembered reads as not known.
+    pub heard_hours: usize,
     /// Questions of readers that may wait for the workers, all together; more are not asked.
     pub questions_max: usize,
 }
@@ -33,6 +36,8 @@ impl Default for Limits {
             entities_max: 8_000_000,
             tuples_max: 4_000_000,
             groups_max: 1_000_000,
+            // A quarter for the longest baseline, and half a year for what is corrected.
+            heard_hours: 40 * 168,
             // Judgement: a page asks a few, a scrape one for each KQI, one after the other.
             questions_max: 1_024,
         }

@@ -110,7 +110,6 @@ pub struct Watermarks {
     #[serde(skip)]
     unnamed: u64,
     /// The tick at which it was last looked for sources that are gone, ms: until the next there are no more.
-    #[serde(skip)]
     swept_ms: i64,
 }
 

@@ -91,6 +91,8 @@ pub(super) struct Windows {
     pub(super) families: BTreeMap<u32, FamilyState>,
     pub(super) surroundings: Surroundings,
     pub(super) heard: Heard,
+    /// How many hours it remembers of a stream.
+    pub(super) heard_hours: usize,
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
@@ -98,12 +100,13 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    pub(super) fn new(counters: Rc<Counters>) -> Windows {
+    pub(super) fn new(heard_hours: usize, counters: Rc<Counters>) -> Windows {
         Windows {
             clock: Clockwork::default(),
             families: BTreeMap::new(),
             surroundings: Surroundings::default(),
             heard: Heard::default(),
+            heard_hours,
             retired: [i64::MIN; Stream::ALL.len()],
             counters,
             scratch: Default::default(),

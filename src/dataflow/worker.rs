@@ -91,6 +91,7 @@ pub(super) fn run(
         plan: restored
             .as_ref()
             .and_then(|share| share.shared.clock.plan.clone()),
+        heard_hours: config.limits.heard_hours,
         ..Desk::default()
     };
     let mut graph = build(worker, config, reports, restored);
@@ -146,6 +147,7 @@ struct Desk {
     decoder: Option<Decoder>,
     combiner: Combiner,
     heard: Hearing,
+    heard_hours: usize,
 }
 
 impl Desk {
@@ -193,7 +195,7 @@ impl Desk {
                 heard.hear(at.0.stream, at.1);
                 graph.facts.send((at, measure, owner));
             });
-            for (stream, hour_ms) in self.heard.news() {
+            for (stream, hour_ms) in self.heard.news(self.heard_hours) {
                 graph.shared.send(Shared::Heard(stream, hour_ms));
             }
         }

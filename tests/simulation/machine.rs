@@ -150,21 +150,26 @@ impl Outlet for Edges<'_> {
 impl Mind {
     /// One that has seen nothing yet.
     pub(crate) fn new(workers: usize) -> Mind {
-        Mind::with(workers, Interpreter::default(), None, None, None)
+        Mind::limited(workers, Limits::default())
+    }
+
+    /// One that has seen nothing yet, under bounds.
+    pub(crate) fn limited(workers: usize, limits: Limits) -> Mind {
+        let config = DataflowConfig {
+            workers,
+            keeps_history: true,
+            limits,
+        };
+        Mind::with(config, Interpreter::default(), None, None, None)
     }
 
     fn with(
-        workers: usize,
+        config: DataflowConfig,
         interpreter: Interpreter,
         engine: Option<Engine>,
         restored: Option<RestoredState>,
         told_upto: Option<u64>,
     ) -> Mind {
-        let config = DataflowConfig {
-            workers,
-            keeps_history: true,
-            limits: Limits::default(),
-        };
         // As with a new data folder, before the journal's first book.
         let nothing = || Engine::new(plan_of(&story::files(80), None).unwrap());
         let engine = engine.unwrap_or_else(nothing);
@@ -248,7 +253,11 @@ impl Machine {
         let resumed = beginning.is_some();
         let mind = match beginning {
             Some(beginning) => Mind::with(
-                workers,
+                DataflowConfig {
+                    workers,
+                    keeps_history: true,
+                    limits: Limits::default(),
+                },
                 Interpreter::with(beginning.plan, beginning.files),
                 Some(beginning.engine),
                 Some(beginning.dataflow),
