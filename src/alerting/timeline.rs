@@ -66,6 +66,11 @@ impl Timeline {
         self.windows.has_clear(reading.lifecycle.hop_ms, after_ms)
     }
 
+    /// Whether a window that ends after an instant was abnormal.
+    pub fn was_breached_after(&self, after_ms: i64) -> bool {
+        self.windows.has_breach(after_ms)
+    }
+
     /// Whether anything was in a window that ends after an instant, be it enough to judge or not.
     pub fn was_told_after(&self, after_ms: i64) -> bool {
         self.windows.has_any(after_ms)

@@ -44,6 +44,12 @@ impl Windows {
         self.runs.iter().any(|(_, last_ms)| *last_ms > after_ms)
     }
 
+    /// Whether a window that ends after an instant was told to be abnormal.
+    pub(super) fn has_breach(&self, after_ms: i64) -> bool {
+        let mut later = self.marks.range(after_ms.saturating_add(1)..);
+        later.any(|(_, mark)| matches!(mark, Mark::Breach(_)))
+    }
+
     /// True when nothing is remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()

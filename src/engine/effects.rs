@@ -58,6 +58,14 @@ impl Effects {
         self.forget();
     }
 
+    /// Mends whose effect is awaited: trigger, when it was done, and the latest instant of the next look, ms.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&str, i64, i64)> {
+        self.mends.iter().filter_map(|(id, mending)| {
+            let due_ms = mending.due.iter().map(|(_, at_ms)| *at_ms).max()?;
+            Some((id.as_str(), mending.mended_ms?, due_ms))
+        })
+    }
+
     /// How many mends there are, may be, and how many went.
     pub(super) fn bound(&self) -> (usize, usize, u64) {
         (self.mends.len(), self.mends_max, self.gone_total)
@@ -338,8 +346,15 @@ impl Engine {
             report: Some(Box::new(report)),
             at_ms: turn.cut.now_ms,
         };
+        let mended_ms = mending.mended_ms.unwrap_or(i64::MAX);
+        // It helped, and not enough: the windows after it are beyond the limit still.
+        let is_enough = verdict != EffectVerdict::Effective
+            || self.still_red(trigger, mended_ms, turn).is_none();
         let told = match trigger.state {
-            TriggerState::FeedbackGiven => self.triggers.effect_measured(id, measured, now),
+            TriggerState::FeedbackGiven if is_enough => {
+                self.triggers.effect_measured(id, measured, now)
+            }
+            TriggerState::FeedbackGiven => self.triggers.effect_too_small(id, measured, now),
             _ => self.triggers.effect_measured_again(id, measured, now),
         };
         if told.is_err() {

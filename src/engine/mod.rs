@@ -29,6 +29,7 @@ mod reporting;
 mod save;
 mod show;
 mod silence;
+mod still_red;
 mod tell;
 mod trouble;
 mod values;

@@ -224,6 +224,7 @@ impl Engine {
             }
         }
         self.measure_effects(&turn);
+        self.reopen_still_red(&turn);
         self.tick_triggers(cut, &mut effects);
         self.tell_reports(cut, &mut effects);
         self.show(cut);

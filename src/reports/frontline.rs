@@ -37,9 +37,14 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     let absorbed = |trigger: &Trigger| matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
     let told = facts.triggers.iter().copied();
     let told: Vec<&Trigger> = told.filter(|trigger| !absorbed(trigger)).collect();
+    // What was refused or called mended is no less wrong while its alert fires.
+    let is_red = |trigger: &Trigger| {
+        let waits = trigger.state == TriggerState::FeedbackGiven || trigger.rests(facts.now_ms);
+        trigger.alert_firing && waits
+    };
     let mut now: Vec<(&Trigger, &Explanation)> = told
         .iter()
-        .filter(|trigger| trigger.state.is_unanswered())
+        .filter(|trigger| trigger.state.is_unanswered() || is_red(trigger))
         .filter_map(|trigger| Some((*trigger, trigger.explanation()?)))
         .collect();
     now.sort_by(|(a, _), (b, _)| place_of(a).cmp(&place_of(b)).then_with(|| by_urgency(a, b)));

@@ -20,6 +20,41 @@ impl TriggerBook {
         measured: Measured,
         now: Now<'_>,
     ) -> Result<&Trigger, MoveError> {
+        self.come_to(id, measured, true, now)
+    }
+
+    /// The data say that a mend helped, and that what it was to mend is beyond its limit still: it is measured, and
+    /// reopened.
+    ///
+    /// # Errors
+    /// There is no such trigger, or it does not wait for its effect.
+    pub fn effect_too_small(
+        &mut self,
+        id: &str,
+        measured: Measured,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
+        self.come_to(id, measured, false, now)
+    }
+
+    /// What was called mended is as red as before, and its effect would be measured only long after: it is reopened. Nothing
+    /// happens to one that does not wait for its effect.
+    pub fn not_mended(&mut self, id: &str, why: &str, now: Now<'_>) {
+        let waits = self.triggers.get(id).is_some_and(|trigger| {
+            trigger.state == TriggerState::FeedbackGiven && trigger.outcome == Some(Outcome::Mended)
+        });
+        if waits {
+            self.reopen(id, ENGINE, why, now);
+        }
+    }
+
+    fn come_to(
+        &mut self,
+        id: &str,
+        measured: Measured,
+        is_enough: bool,
+        now: Now<'_>,
+    ) -> Result<&Trigger, MoveError> {
         let trigger = self.triggers.get(id).ok_or_else(|| unknown(id))?;
         let waits = trigger.state == TriggerState::FeedbackGiven
             && trigger.outcome == Some(Outcome::Mended);
@@ -43,7 +78,11 @@ impl TriggerBook {
             self.enter(id, TriggerState::EffectMeasured, ENGINE, Some(&why), now);
             let is_well = self.triggers.get(id).is_some_and(|of| !of.alert_firing);
             match verdict {
-                EffectVerdict::Effective => self.close(id, ENGINE, &why, now),
+                EffectVerdict::Effective if is_enough => self.close(id, ENGINE, &why, now),
+                EffectVerdict::Effective => {
+                    let why = format!("{why}; it is still beyond its limit");
+                    self.reopen(id, ENGINE, &why, now);
+                }
                 EffectVerdict::NotProven if is_well => self.close(id, ENGINE, &why, now),
                 _ => self.reopen(id, ENGINE, &why, now),
             }

@@ -111,6 +111,13 @@ pub struct Measured {
     pub at_ms: i64,
 }
 
+impl Trigger {
+    /// Whether it was decided not to optimise this, and that decision's review date has not come.
+    pub fn rests(&self, now_ms: i64) -> bool {
+        matches!(&self.outcome, Some(Outcome::NotOptimised { review_at_ms, .. }) if now_ms < *review_at_ms)
+    }
+}
+
 impl Measured {
     /// Whether another look came to the same in every number, whenever that was.
     pub(super) fn says_the_same(&self, other: &Measured) -> bool {

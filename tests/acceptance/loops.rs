@@ -425,3 +425,40 @@ async fn h21_slow_probes_complaints_and_the_holder_are_one_trigger_whatever_came
     );
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_called_mended_and_stays_red_is_asked_again_long_before_its_effect_could_be_measured()
+ {
+    let engine = Engine::start().await;
+    let trigger = slow_card(&engine, "长沙").await;
+    let path = format!("/v1/triggers/{}", trigger["id"].as_str().unwrap());
+    for to in ["accepted", "in_progress", "mended"] {
+        let body = json!({"to": to, "actor": "王工"}).to_string();
+        let (status, text) = engine.post(&format!("{path}/moves"), body).await;
+        assert_eq!(status.as_u16(), 200, "{text}");
+    }
+    // The replies are as slow as before, hour after hour.
+    let probe = json!({"type": "dial_test", "service": "experience_card", "city": "长沙", "step": "query", "ok": true, "latency_ms": 90_000});
+    engine
+        .tell(&series(
+            EIGHT + 400 * 10 * SECOND,
+            10 * SECOND,
+            6 * 360,
+            &probe,
+        ))
+        .await;
+    engine.pass(EIGHT + 8 * HOUR).await;
+    let reopened = |trigger: &Value| {
+        let mut steps = trigger["history"].as_array().unwrap().iter();
+        steps.any(|step| {
+            step["to"] == "reopened"
+                && step["reason"]
+                    .as_str()
+                    .unwrap()
+                    .contains("in windows after the mend")
+        })
+    };
+    let trigger = engine.until(&path, reopened).await;
+    assert_eq!(trigger["state"], "dispatched", "{trigger:#}");
+    engine.stop().await;
+}

@@ -165,10 +165,13 @@ pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, 
 /// The messages that a trigger's trouble concerns; none where it is not about messages.
 fn failed_messages(trigger: &Trigger, snapshot: &Snapshot) -> Option<Inquiry> {
     let book = &snapshot.plan.book;
-    let kqi = book.kqis.iter().find(|kqi| kqi.id == trigger.kqi)?;
-    if !matches!(kqi.stream, Stream::MmsSubmit | Stream::MmsReceipt) {
-        return None;
-    }
+    // Complaints may have opened it, and receipts speak for it since.
+    let sources = trigger.sources.iter().map(|source| source.kqi.as_str());
+    let mut known = std::iter::once(trigger.kqi.as_str()).chain(sources);
+    let kqi = known.find_map(|id| {
+        let kqi = book.kqis.iter().find(|kqi| kqi.id == id)?;
+        matches!(kqi.stream, Stream::MmsSubmit | Stream::MmsReceipt).then_some(kqi)
+    })?;
     let place = &trigger.cause.place;
     let cities = match place {
         Place::City(city) => Some(vec![city.clone()]),

@@ -84,7 +84,9 @@ impl FrontlineView {
                 .is_none_or(|serial| trigger.tickets.iter().any(|ticket| ticket.serial == serial));
             let absorbed = matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
             let recent = trigger.explanation().is_some_and(|said| {
-                !trigger.state.is_final() || snapshot.now_ms - said.at_ms < OVER_FOR_MS
+                !trigger.state.is_final()
+                    || trigger.rests(snapshot.now_ms)
+                    || snapshot.now_ms - said.at_ms < OVER_FOR_MS
             });
             is_here(trigger) && asked_for && recent && !absorbed
         };

@@ -101,7 +101,21 @@ fn why_of(language: Language, notice: &Notice, reason: NoticeReason) -> String {
     let into = demand.absorbed_into.as_deref().map(clean);
     let is_over = notice.alert.state == AlertState::Resolved;
     let severity = words::severity(language, notice.alert.severity).main;
+    let state = notice.trigger.as_ref().map(|of| of.state.as_str());
+    let is_carried = state == Some("accepted") && demand.last.is_none();
     let (zh, en) = match reason {
+        // Nobody took a step: it is accepted because a part of it was.
+        NoticeReason::Progressed | NoticeReason::Assigned if is_carried => (
+            format!(
+                "触发单 {id} 现为「{}」：其中一部分此前已被受理。范围已扩大，处理请按新的范围重新开始。",
+                words::trigger_state(Language::Zh, "accepted")
+            ),
+            format!(
+                "Trigger {id} is \"{}\", because a part of it was accepted before. It is about more places now: the work \
+                 begins anew.",
+                words::trigger_state(Language::En, "accepted")
+            ),
+        ),
         NoticeReason::ReviewAsked => (
             format!("触发单 {id} 等待审核或确定责任方。"),
             format!("Trigger {id} waits for its review, or for an owner."),

@@ -281,3 +281,53 @@ fn a_look_that_comes_to_the_same_changes_nothing() {
     assert_eq!(kept.text.en, "−77 %");
     assert_eq!(bench.triggers.take_news(), []);
 }
+
+#[test]
+fn what_helped_too_little_or_stayed_red_is_reopened() {
+    let mended = [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ];
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let now = Now {
+        book: &bench.book.clone(),
+        at_ms: bench.now_ms,
+    };
+    // Nobody has called it mended yet.
+    bench.triggers.not_mended(&id, "still red", now);
+    assert_eq!(bench.get(&id).state, TriggerState::Dispatched);
+    bench.go(&id, &mended);
+    bench.triggers.not_mended(&id, "still red", now);
+    let last = path(bench.get(&id));
+    assert_eq!(last[8..], ["reopened", "analysed", "dispatched"]);
+    bench.go(&id, &mended);
+    let verdict = measured(EffectVerdict::Effective, "78.5 s → 47.0 s");
+    bench.triggers.effect_too_small(&id, verdict, now).unwrap();
+    let trigger = bench.get(&id);
+    assert_eq!(path(trigger)[16..], ["reopened", "analysed", "dispatched"]);
+    // What was measured stays known, and how often the remedy worked counts it.
+    let kept = trigger.measured.as_ref().unwrap();
+    assert_eq!(kept.verdict, EffectVerdict::Effective);
+    let why =
+        trigger.history.iter().rev().find_map(|step| {
+            (step.to == TriggerState::Reopened).then_some(step.reason.as_deref())?
+        });
+    assert!(why.unwrap().ends_with("it is still beyond its limit"));
+}
+
+#[test]
+fn a_refusal_rests_until_its_review_date() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    assert!(!bench.get(&id).rests(bench.now_ms));
+    let review_at_ms = bench.now_ms + 30 * 24 * HOUR;
+    let refused = crate::triggers::Wanted {
+        review_at_ms: Some(review_at_ms),
+        ..crate::triggers::tests::bench::wanted(TriggerState::NotOptimised)
+    };
+    bench.wanted(&id, refused).unwrap();
+    assert!(bench.get(&id).rests(review_at_ms - 1));
+    assert!(!bench.get(&id).rests(review_at_ms));
+}
