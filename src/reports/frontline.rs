@@ -9,7 +9,7 @@ use crate::reports::facts::{Facts, text};
 use crate::reports::report::{Report, Shown, Table, Value};
 use crate::reports::words::{state_text, words};
 use crate::rules::Text;
-use crate::triggers::{Explanation, Outcome, Trigger, by_urgency};
+use crate::triggers::{Explanation, Outcome, Trigger, TriggerState, by_urgency};
 
 const NOW: &[(&str, &str, &str, Shown)] = &[
     ("service", "业务", "Service", Shown::Everywhere),
