@@ -68,6 +68,7 @@ fn write(journal: &mut Journal) {
             journal,
             Record::Batch {
                 producer,
+                sender: None,
                 received_ms: START_MS + number * 1_000,
                 format: LineFormat::Ndjson,
                 events: 2,

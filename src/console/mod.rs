@@ -91,9 +91,10 @@ pub(crate) async fn trigger(
     Ok((StatusCode::OK, page))
 }
 
-fn laid_out(
-    html: Result<String, String>,
-) -> Result<([(HeaderName, &'static str); 3], String), ApiError> {
+/// A page with its headers.
+type Page = ([(HeaderName, &'static str); 3], String);
+
+fn laid_out(html: Result<String, String>) -> Result<Page, ApiError> {
     let html =
         html.map_err(|error| ApiError::internal(format!("cannot make the page: {error}")))?;
     let headers = [
