@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue};
 use chrysalis::api::HttpConfig;
 use chrysalis::engine::Engine;
-use chrysalis::ingest::{Attachment, IngestError, Intake, Quarantine};
+use chrysalis::ingest::{Attachment, IngestError, Intake, Quarantine, Sender};
 use chrysalis::journal::writer::{Writer, WriterConfig};
 use chrysalis::journal::{FakeDisk, Journal, JournalConfig};
 use chrysalis::metrics::Metrics;
@@ -82,9 +82,9 @@ impl Target {
         headers.insert("content-encoding", HeaderValue::from_static(coding));
         let lines = case.input.len() + PLAIN_BYTES_MAX;
         let body = Body::from(case.input.clone());
-        let taken = self
-            .runtime
-            .block_on(self.intake.take(None, &headers, body, NOW_MS));
+        let taken =
+            self.runtime
+                .block_on(self.intake.take(Sender::default(), &headers, body, NOW_MS));
         let told = match taken {
             // What a panic on the way is turned into.
             Err(IngestError::Stopping) => Err("a panic while it was judged".to_owned()),
