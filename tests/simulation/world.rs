@@ -71,15 +71,23 @@ impl World {
         self.happened
     }
 
+    #[expect(
+        clippy::print_stdout,
+        reason = "asked for by who looks for the cause of a seed"
+    )]
+    fn trace(&self, number: u64, drawn: u64) {
+        let paths = self.disk.paths();
+        let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()).collect();
+        let runs = self.machine.is_some();
+        println!("action {number} is of {drawn}; running: {runs}; {names:?}");
+    }
+
     fn act(&mut self, number: u64) {
         self.event_ms += self.chance.below(25_000) as i64;
         self.clock_ms = self.clock_ms.max(self.event_ms) + self.chance.below(5_000) as i64;
         let drawn = self.chance.below(100);
         if self.traces {
-            let paths = self.disk.paths();
-            let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()).collect();
-            let runs = self.machine.is_some();
-            println!("action {number} is of {drawn}; running: {runs}; {names:?}");
+            self.trace(number, drawn);
         }
         match drawn {
             0..45 => {
