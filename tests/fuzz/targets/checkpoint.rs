@@ -70,7 +70,7 @@ fn mend(file: &mut [u8]) {
 
 /// Files as they are written.
 pub(crate) fn write_corpus() {
-    for (name, sections) in [("v1-empty.chk", 0_u8), ("v1-some.chk", 5)] {
+    for (name, sections) in [("v8-empty.chk", 0_u8), ("v8-some.chk", 5)] {
         let disk = FakeDisk::new();
         let folder = Folder::open(Arc::new(disk.clone()), Path::new(DIR)).unwrap();
         let head = Head {

@@ -181,10 +181,10 @@ pub(crate) fn write_corpus() {
         let file = disk.open(path, false).unwrap();
         let mut bytes = vec![0; file.bytes().unwrap() as usize];
         file.read_at(&mut bytes, 0).unwrap();
-        std::fs::write(dir.join(format!("v1-{number}.journal")), &bytes).unwrap();
+        std::fs::write(dir.join(format!("v2-{number}.journal")), &bytes).unwrap();
         // Found by fuzzing: numbers at their end.
         bytes[16..40].fill(0xff);
         mend(&mut bytes);
-        std::fs::write(dir.join(format!("v1-{number}-last.journal")), &bytes).unwrap();
+        std::fs::write(dir.join(format!("v2-{number}-last.journal")), &bytes).unwrap();
     }
 }
