@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use server::Server;
-use server::place::{COPIED, KNOWN};
+use server::place::{COPIED, KNOWN, place_history};
 
 /// Midnight in Shanghai, ms.
 const T0: i64 = 1_764_000_000_000;
@@ -260,6 +260,8 @@ async fn restored_at_one_and_at_four_workers_it_says_and_mails_what_an_unbroken_
     copy(first.path(), four.path());
     set_up(four.path(), 90, 40);
     let _ = std::fs::rename(four.path().join(KNOWN), four.path().join(COPIED));
+    // Now, before the first one goes on.
+    place_history(four.path());
 
     // On at one worker.
     let server = Server::start(first.path(), 1).await;

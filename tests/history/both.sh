@@ -22,7 +22,7 @@ as_owner pg_ctl -w -s -l "$folder/log" -D "$folder/data" start \
 export CHRYSALIS_TEST_POSTGRES="postgres://chrysalis@127.0.0.1:$port"
 # Every test that runs the engine with a history: the program is the same, so a name filter fits both forms.
 cargo test --locked --workspace --test acceptance "$@"
-for test in checkpoints clock connections stop restore; do
+for test in checkpoints clock connections stop restore unbroken; do
   cargo test --locked --workspace --test "$test" "$@"
 done
 # kill -9 while the history is written: a few kills, the long form is `./check crash`'s.

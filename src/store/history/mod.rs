@@ -218,7 +218,9 @@ impl History {
         for table in TABLES {
             let of_table: Vec<&HistoryRow> = rows.iter().filter(|row| row.table == table).collect();
             for some in of_table.chunks(VALUES_MAX / table.columns.len()) {
-                let mut query = sqlx::query(AssertSqlSafe(insert(table, some.len())));
+                // Not kept prepared: PostgreSQL would read every later batch by the types of the first one's values.
+                let mut query =
+                    sqlx::query(AssertSqlSafe(insert(table, some.len()))).persistent(false);
                 for row in some {
                     for (column, value) in table.columns.iter().zip(&row.values) {
                         query = match column.name {
