@@ -98,7 +98,8 @@ fn made<'a>(corpus: &'a [(String, Vec<u8>)], kind: Kind, seed: u64) -> Case<'a> 
     }
 }
 
-fn read_corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+/// The pieces of a target's corpus with their names, in the order of these.
+pub(crate) fn read_corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let dir = corpus_dir(target);
     let mut corpus: Vec<(String, Vec<u8>)> = fs::read_dir(&dir)
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
