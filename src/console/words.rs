@@ -126,11 +126,10 @@ pub(super) fn limits(min: Option<f64>, max: Option<f64>, unit: &str) -> String {
     }
 }
 
-/// Where the limit of a KQI comes from: the kind of its source, and the source.
+/// Where the limit of a KQI comes from.
 pub(super) fn limit_source(book: &RuleBook, kqi: Option<&str>) -> Option<String> {
-    let known = book.kqis.iter().find(|known| Some(&*known.id) == kqi)?;
-    let source = known.limit_provenance()?;
-    Some(format!("{}: {}", source.kind.name(), source.reference))
+    let mut known = book.kqis.iter();
+    known.find(|known| Some(&*known.id) == kqi)?.limit_source()
 }
 
 /// The values of a group, without the service, which has a place of its own.

@@ -22,8 +22,10 @@ impl Engine {
                 let waits = trigger.state == TriggerState::FeedbackGiven
                     && trigger.outcome == Some(Outcome::Mended)
                     && trigger.alert_firing;
-                let (place, since_ms) =
-                    self.still_red(trigger, mended_ms, turn).filter(|_| waits)?;
+                if !waits {
+                    return None;
+                }
+                let (place, since_ms) = self.still_red(trigger, mended_ms, turn)?;
                 (due_ms.saturating_sub(since_ms) > SOON_MS).then(|| (id.to_owned(), place))
             });
         for (id, place) in waiting.collect::<Vec<_>>() {

@@ -102,7 +102,7 @@ impl Engine {
                 trigger: brief.clone(),
                 demand: None,
                 annotations: annotations.clone(),
-                provenance: provenance(watch),
+                provenance: watch.kqi.limit_source(),
                 time_zone: watch.book.time_zone.clone(),
                 rule_version: watch.book.version.clone(),
             })));
@@ -163,16 +163,6 @@ impl Told {
         }
         newcomers
     }
-}
-
-/// Where the limit comes from, with the kind of that source.
-fn provenance(watch: Watch<'_>) -> Option<String> {
-    let provenance = watch.kqi.limit_provenance()?;
-    Some(format!(
-        "{}: {}",
-        provenance.kind.name(),
-        provenance.reference
-    ))
 }
 
 /// The first role of a department with its people; nobody where the department is unknown.

@@ -199,6 +199,12 @@ pub struct Kqi {
 }
 
 impl Kqi {
+    /// Where its limit comes from, as people read it: the kind of the source, and the source.
+    pub fn limit_source(&self) -> Option<String> {
+        let source = self.limit_provenance()?;
+        Some(format!("{}: {}", source.kind.name(), source.reference))
+    }
+
     /// Where its limit comes from: its own word on that, or else its anchor set's. The third anchor is the limit
     /// unless the rule says otherwise.
     pub fn limit_provenance(&self) -> Option<&Provenance> {
