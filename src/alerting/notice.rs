@@ -146,6 +146,12 @@ pub struct DemandNotice {
     pub title: Text,
     /// Where; empty for everywhere.
     pub place: String,
+    /// Cities that it is about by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cities: Vec<String>,
+    /// What the value and the chart are of: the KQI, and where else than at `place`.
+    #[serde(default)]
+    pub shows: Option<Text>,
     /// Who answers for it.
     pub owner: String,
     /// Outlet that it left by.

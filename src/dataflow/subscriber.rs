@@ -38,9 +38,9 @@ pub enum Inquiry {
         /// End, ms.
         to_ms: i64,
     },
-    /// Messages of a service that ended otherwise than delivered in `[from_ms, to_ms)`. Looks at every
-    /// message that is kept.
-    Failed {
+    /// Messages of a service that ended in `[from_ms, to_ms)` otherwise than delivered, or were delivered after the
+    /// deadline of their edition. Looks at every message that is kept.
+    Missed {
         /// Service.
         service: String,
         /// Cities; everywhere without.
@@ -234,7 +234,7 @@ impl Inquiry {
     /// Messages in an answer.
     pub(super) fn messages_max(&self) -> usize {
         match self {
-            Inquiry::Failed { .. } => AFFECTED_MAX,
+            Inquiry::Missed { .. } => AFFECTED_MAX,
             _ => MESSAGES_MAX,
         }
     }
@@ -290,7 +290,7 @@ impl Subscribers {
                     found.messages.extend(fit);
                 }
             }
-            Inquiry::Failed {
+            Inquiry::Missed {
                 service,
                 cities,
                 from_ms,
@@ -303,10 +303,11 @@ impl Subscribers {
                 let details = slots.iter();
                 for detail in details.flat_map(|(key, slot)| details_of(key, slot, view)) {
                     let ended_ms = detail.decided_ms.unwrap_or(i64::MIN);
-                    let has_failed = detail.is_failed() && (*from_ms..*to_ms).contains(&ended_ms);
+                    let is_missed = detail.is_failed() || detail.on_time == Some(false);
+                    let is_then = (*from_ms..*to_ms).contains(&ended_ms);
                     let fits = detail.service.as_deref() == Some(service.as_str())
                         && is_there(detail.city.as_deref());
-                    if has_failed && fits && detail.number.is_some() {
+                    if is_missed && is_then && fits && detail.number.is_some() {
                         found.messages.push(detail);
                     }
                 }

@@ -2,18 +2,16 @@
 //! trigger book wants told into notices.
 
 use crate::alerting::{
-    Alert, AlertState, ChartPoint, DemandNotice, Feedback, KnownRemedy, Notice, NoticeReason,
-    Suggestion, TransitionReason, TriggerBrief,
+    DemandNotice, Feedback, KnownRemedy, Notice, NoticeReason, Suggestion, TriggerBrief,
 };
 use crate::dataflow::Cut;
 use crate::engine::annotations::line;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
+use crate::engine::course::{Course, alert_of, show_deciding};
 use crate::engine::effects::grounds;
-use crate::engine::instance::unit_text;
 use crate::engine::step::{Effect, Engine};
-use crate::engine::values::worse;
 use crate::links::ACKNOWLEDGE;
-use crate::rules::{Aggregate, Contact, Desk, Interval, RuleBook, Text};
+use crate::rules::{Contact, Desk, Kqi, RuleBook, Text};
 use crate::triggers::{
     Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
     Wanted, Worked,
@@ -160,7 +158,7 @@ impl Engine {
     }
 
     fn tell_demand(&self, news: &News, book: &RuleBook, effects: &mut Vec<Effect>) {
-        let chart = self.chart_of(&news.trigger);
+        let Course { shows, chart } = self.course_of(&news.trigger, book);
         let mut alert = alert_of(&news.trigger, news);
         show_deciding(&mut alert, &news.trigger, book);
         // What its readers see is what holds now; what was bad is in the chart and in the evidence.
@@ -171,7 +169,10 @@ impl Engine {
             alert.window_ms = (newest.end_ms - size_ms, newest.end_ms);
         }
         let brief = self.brief(&news.trigger, book);
-        let demand = self.demand_of(news, book);
+        let demand = DemandNotice {
+            shows,
+            ..self.demand_of(news, book)
+        };
         let kqi = book.kqis.iter().find(|kqi| kqi.id == news.trigger.kqi);
         if let Some(kqi) = kqi {
             self.name_holder(kqi, &mut alert);
@@ -202,37 +203,11 @@ impl Engine {
                     ..demand.clone()
                 })),
                 annotations: annotations.clone(),
-                provenance: kqi
-                    .and_then(|kqi| kqi.provenance.first())
-                    .map(|p| p.reference.clone()),
+                provenance: kqi.and_then(Kqi::limit_source),
                 time_zone: book.time_zone.clone(),
                 rule_version: book.version.clone(),
             })));
         }
-    }
-
-    /// The windows before and after the work, once its effect was measured; until then the newest
-    /// windows of the object that opened the trigger.
-    fn chart_of(&self, trigger: &Trigger) -> Vec<ChartPoint> {
-        let report = trigger.measured.as_ref();
-        let report = report.and_then(|measured| measured.report.as_ref());
-        if let Some(own) = report.and_then(|report| report.deciding()) {
-            return own
-                .course()
-                .map(|(end_ms, value)| ChartPoint { end_ms, value })
-                .collect();
-        }
-        let mut found = self
-            .instances
-            .iter()
-            .enumerate()
-            .filter_map(|(rule, objects)| {
-                let watch = self.watchlist.watch(rule)?;
-                let instance = objects.get(trigger.group_label.as_str())?;
-                (watch.kqi.id == trigger.kqi)
-                    .then(|| instance.values.chart(watch.kqi.window.hop_ms))
-            });
-        found.next().unwrap_or_default()
     }
 
     /// A trigger as mails show it, with what is known of its cause.
@@ -287,6 +262,8 @@ impl Engine {
         DemandNotice {
             title: trigger.title.clone(),
             place: trigger.cause.place.text(),
+            cities: trigger.cities().into_iter().map(str::to_owned).collect(),
+            shows: None,
             owner: trigger.owner.person.name.clone(),
             outlet: trigger.owner.outlet.name().to_owned(),
             copies: names(&trigger.copies),
@@ -361,90 +338,4 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
         acts.push(ACKNOWLEDGE.to_owned());
     }
     acts
-}
-
-/// A mail about an effect shows the KQI that decided it, which need not be the one that opened the trigger. Where facts
-/// were counted to measure a rate, numbers of facts are shown, and they have no limit.
-fn show_deciding(alert: &mut Alert, trigger: &Trigger, book: &RuleBook) {
-    let report = trigger.measured.as_ref();
-    let report = report.and_then(|measured| measured.report.as_ref());
-    let deciding = report.and_then(|report| report.deciding());
-    let Some(deciding) = deciding else {
-        return;
-    };
-    let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == deciding.kqi) else {
-        return;
-    };
-    let is_counted_for = deciding.is_count && kqi.aggregate != Aggregate::Count;
-    if kqi.id == trigger.kqi && !is_counted_for {
-        return;
-    }
-    alert.kqi = Some(kqi.id.clone());
-    alert.name = kqi.name.clone();
-    (alert.worst_value, alert.score) = (None, None);
-    if is_counted_for {
-        alert.unit = String::new();
-        (alert.limit_min, alert.limit_max) = (None, None);
-    } else {
-        alert.unit = unit_text(&kqi.unit);
-        (alert.limit_min, alert.limit_max) = (kqi.interval.min, kqi.interval.max);
-    }
-}
-
-/// The alert that a demand's mail shows: what opened the trigger, as of its newest window.
-fn alert_of(trigger: &Trigger, news: &News) -> Alert {
-    let own = trigger
-        .evidence
-        .iter()
-        .rev()
-        .find(|known| known.kqi == trigger.kqi);
-    // What was refused, or only said to be mended, may fire on.
-    let over = !trigger.alert_firing;
-    let interval = Interval {
-        min: trigger.limit_min,
-        max: trigger.limit_max,
-    };
-    let own_values = trigger
-        .evidence
-        .iter()
-        .filter(|known| known.kqi == trigger.kqi);
-    let worst = own_values
-        .filter_map(|known| known.value)
-        .reduce(|worst, value| worse(interval, worst, value));
-    Alert {
-        alert: trigger.kqi.clone(),
-        incident: trigger.id.clone(),
-        kqi: Some(trigger.kqi.clone()),
-        name: trigger.title.clone(),
-        service: trigger.service.clone(),
-        service_name: trigger.service_name.clone(),
-        layer: Some(trigger.layer),
-        department: Some(trigger.owner.department.clone()),
-        group_label: trigger.group_label.clone(),
-        group: trigger.group.clone(),
-        severity: trigger.severity,
-        state: if over {
-            AlertState::Resolved
-        } else {
-            AlertState::Firing
-        },
-        active_since_ms: trigger.since_ms,
-        fired_at_ms: Some(trigger.since_ms),
-        resolved_at_ms: (over && trigger.state.is_final()).then_some(news.at_ms),
-        reason: TransitionReason::Breach,
-        value: own.and_then(|known| known.value),
-        verdict: None,
-        expected: None,
-        worst_value: worst,
-        score: own.and_then(|known| known.score),
-        samples: own.map_or(0, |known| known.samples),
-        limit_min: trigger.limit_min,
-        limit_max: trigger.limit_max,
-        unit: trigger.unit.clone(),
-        window_ms: own.map_or((trigger.since_ms, trigger.since_ms), |known| {
-            (known.start_ms, known.end_ms)
-        }),
-        trigger: Some(trigger.id.clone()),
-        holder: None,
-    }
 }

@@ -98,6 +98,11 @@ impl Engine {
         };
         self.triggers
             .support_open(evidence, severity, complaints, now);
+        let refused = self.triggers.newest(&watch.kqi.id, label);
+        if refused.is_some_and(|refused| refused.rests(now.at_ms)) {
+            let windows = evidence_of(instance, watch, *episode);
+            self.triggers.weigh_refusal(watch.kqi, &windows, now);
+        }
         self.triggers_changed = true;
     }
 

@@ -11,6 +11,7 @@ mod asking;
 mod blind_spots;
 mod complaints;
 mod correct;
+mod course;
 mod crossing;
 mod demand;
 mod effects;

@@ -83,7 +83,9 @@ impl Engine {
             let episode = instance.timeline.episodes().last().copied();
             let episode = episode.filter(|episode| episode.resolved_at_ms.is_none());
             let trigger = self.triggers.newest(&watch.kqi.id, label);
-            let trigger = trigger.filter(|trigger| !trigger.state.is_final());
+            let now_ms = self.snapshot.now_ms;
+            let trigger =
+                trigger.filter(|trigger| !trigger.state.is_final() || trigger.rests(now_ms));
             let trigger = trigger.map(|trigger| trigger.id.clone());
             let mut alert = instance.alert(watch, episode, instance.reason, trigger);
             self.name_holder(watch.kqi, &mut alert);

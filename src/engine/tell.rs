@@ -14,7 +14,7 @@ use crate::dataflow::Cut;
 use crate::engine::annotations::line;
 use crate::engine::instance::Told;
 use crate::engine::step::{Effect, Engine, Turn};
-use crate::engine::watchlist::{Object, Watch};
+use crate::engine::watchlist::Object;
 use crate::rules::{Contact, Plan, RuleBook, Text};
 
 /// One revision of an incident, before it is known who is told.

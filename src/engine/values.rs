@@ -139,12 +139,7 @@ impl Values {
 
 /// The one of two values that is farther outside the interval.
 pub(super) fn worse(interval: Interval, one: f64, other: f64) -> f64 {
-    let outside = |value: f64| {
-        let under = interval.min.map(|min| min - value);
-        let over = interval.max.map(|max| value - max);
-        under.into_iter().chain(over).fold(f64::MIN, f64::max)
-    };
-    if outside(other) > outside(one) {
+    if interval.outside_by(other) > interval.outside_by(one) {
         other
     } else {
         one

@@ -188,6 +188,8 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
     let mut demand = DemandNotice {
         title: text("体验卡回复慢", "Experience card slow"),
         place: "长沙".to_owned(),
+        cities: vec!["长沙".to_owned()],
+        shows: Some(text("短信回复时延", "SMS reply time")),
         owner: "业务支撑接口人".to_owned(),
         outlet: "support".to_owned(),
         copies: vec!["业务支撑中心领导".to_owned()],

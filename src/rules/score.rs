@@ -193,6 +193,14 @@ impl Interval {
     pub fn contains(&self, value: f64) -> bool {
         self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max)
     }
+
+    /// How far a value lies outside, in its own unit; negative for one that lies within by so much, and the smallest
+    /// number of all where there is no end.
+    pub fn outside_by(&self, value: f64) -> f64 {
+        let under = self.min.map(|min| min - value);
+        let over = self.max.map(|max| value - max);
+        under.into_iter().chain(over).fold(f64::MIN, f64::max)
+    }
 }
 
 /// Judges one window: its score, where the KQI has a scale, and its verdict.

@@ -203,6 +203,15 @@ impl ProcessKqi {
     }
 }
 
+/// When a refused cause is clearly worse by its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorseValue {
+    /// So many times as far outside its interval as the worst window that it was refused on; 0: never.
+    pub times: f64,
+    /// For so many abnormal windows in a row, at least 1.
+    pub windows: usize,
+}
+
 /// Everything that optimization triggers go by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TriggerPolicy {
@@ -234,8 +243,10 @@ pub struct TriggerPolicy {
     pub effect_within_ms: i64,
     /// `not_optimised` rests for so long unless a review date is given, ms.
     pub review_after_ms: i64,
-    /// Steps of severity by which a refused cause must get worse to come back before that.
+    /// Steps of severity by which a refused cause must get worse to come back before that; 0: it does not by them.
     pub worse_by: u8,
+    /// See there.
+    pub worse_value: WorseValue,
     /// See there.
     pub province: ProvinceRule,
     /// See there.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::rules::{KnowledgeEntry, Layer, Severity, Subject, Text};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
-use crate::triggers::trigger::{Outcome, Source, TriggerMove};
+use crate::triggers::trigger::{Source, TriggerMove};
 use crate::triggers::{Cause, Evidence, Place, Trigger, TriggerBook, TriggerState, Urgency};
 
 /// Objects remembered as sources of one trigger; more speak for it all the same.
@@ -82,7 +82,9 @@ impl TriggerBook {
             let grown = is_back.then(|| self.grow_to_province(&cause, now));
             return grown.flatten().or(Some(id));
         }
-        if let Some(refused) = self.rests(&cause, opening.severity, now) {
+        let resting = self.resting(&cause, now);
+        let resting = resting.filter(|of| !is_graver(of, opening.severity, now));
+        if let Some(refused) = resting.map(|of| of.id.clone()) {
             self.process.rested_total += 1;
             // On its review date it is asked again, if it fires then.
             self.note_source(&refused, &opening, now);
@@ -159,31 +161,24 @@ impl TriggerBook {
             .take_while(move |(open, _)| open.service == service && open.cause == cause)
     }
 
-    /// The trigger by which it was decided not to optimise this, here or at a place that covers it, while that still
-    /// holds.
-    fn rests(&self, cause: &Cause, severity: Severity, now: Now<'_>) -> Option<String> {
+    /// The trigger by which it was decided not to optimise this, here or at a place that covers it, while that is
+    /// respected.
+    pub(super) fn resting(&self, cause: &Cause, now: Now<'_>) -> Option<&Trigger> {
         let first = Cause {
             place: Place::Whole,
             ..cause.clone()
         };
         let alike = self.closed.range(first..);
-        let mut alike = alike.take_while(|(closed, _)| {
+        let alike = alike.take_while(|(closed, _)| {
             closed.service == cause.service && closed.cause == cause.cause
         });
-        let resting = alike.find(|(closed, id)| {
-            let here =
-                closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places);
-            let trigger = self.triggers.get(*id).filter(|_| here);
-            trigger.is_some_and(|trigger| match &trigger.outcome {
-                Some(Outcome::NotOptimised { review_at_ms, .. }) => {
-                    let worse_by = severity as u8 as i16 - trigger.severity as u8 as i16;
-                    let steps = i16::from(now.book.triggers.worse_by);
-                    now.at_ms < *review_at_ms && (steps == 0 || worse_by < steps)
-                }
-                _ => false,
-            })
+        let mut here = alike.filter(|(closed, _)| {
+            closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places)
         });
-        resting.map(|(_, id)| id.clone())
+        here.find_map(|(_, id)| {
+            let trigger = self.triggers.get(id)?;
+            trigger.rests(now.at_ms).then_some(&**trigger)
+        })
     }
 
     /// An alert is evidence for an open trigger. True if that is open again because of it.
@@ -277,6 +272,7 @@ impl TriggerBook {
             "{} of {} left its interval",
             opening.kqi, opening.group_label
         );
+        let earlier = recurrence_of.clone();
         let mut trigger = Trigger {
             id: id.clone(),
             title: title.unwrap_or_else(|| opening.name.clone()),
@@ -334,6 +330,9 @@ impl TriggerBook {
         self.triggers.insert(id.clone(), Arc::new(trigger));
         self.open.insert(cause, id.clone());
         self.take_source(&id, first, now);
+        if let Some(earlier) = earlier {
+            self.end_rest(&earlier, &id, now);
+        }
         self.link_city_tickets(&id, now);
         Some(id)
     }
@@ -385,4 +384,10 @@ impl TriggerBook {
             _ => None,
         }
     }
+}
+
+/// Whether an alert is graver, by the steps that the book wants, than what was refused.
+fn is_graver(refused: &Trigger, severity: Severity, now: Now<'_>) -> bool {
+    let steps = i16::from(now.book.triggers.worse_by);
+    steps > 0 && severity as i16 - refused.severity as i16 >= steps
 }

@@ -4,6 +4,7 @@ mod clock;
 mod closing;
 mod links;
 mod mended;
+mod refused;
 mod reroute;
 mod table;
 mod walks;

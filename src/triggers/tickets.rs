@@ -77,6 +77,14 @@ impl Tickets {
     }
 }
 
+fn place_of(city: &str) -> Place {
+    if city.is_empty() {
+        Place::Whole
+    } else {
+        Place::City(city.to_owned())
+    }
+}
+
 /// The cause that a leaf is a sign of, by the knowledge base.
 fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'a str> {
     let mut entries = now.book.knowledge.iter();
@@ -114,12 +122,38 @@ impl TriggerBook {
         let id = self.open_of(&service, cause, &city, now);
         match id {
             Some(id) => self.link(&id, ticket, now),
+            None if self.answer_by_refusal(&service, cause, &ticket, now) => true,
             None => {
                 let max = self.limits.waiting_max;
                 self.tickets.waiting.put(&service, ticket, news.owner, max);
                 changed
             }
         }
+    }
+
+    /// A ticket of a cause that was refused here, while that is respected, is answered at once. True if it was.
+    fn answer_by_refusal(
+        &mut self,
+        service: &str,
+        cause: Option<&str>,
+        ticket: &LinkedTicket,
+        now: Now<'_>,
+    ) -> bool {
+        let of = cause.map(|cause| Cause {
+            service: service.to_owned(),
+            cause: cause.to_owned(),
+            place: place_of(&ticket.city),
+        });
+        let resting = of.and_then(|cause| self.resting(&cause, now));
+        let Some(id) = resting.map(|trigger| trigger.id.clone()) else {
+            return false;
+        };
+        let answered = LinkedTicket {
+            answered_at_ms: Some(now.at_ms),
+            ..ticket.clone()
+        };
+        self.link(&id, answered, now);
+        true
     }
 
     /// Service and city of a ticket that waits, or is linked to an open trigger.
@@ -141,11 +175,7 @@ impl TriggerBook {
         city: &str,
         now: Now<'_>,
     ) -> Option<String> {
-        let place = if city.is_empty() {
-            Place::Whole
-        } else {
-            Place::City(city.to_owned())
-        };
+        let place = place_of(city);
         let fits = |open: &Place| place.joins(open, &now.book.places);
         if let Some(cause) = cause {
             let mut open = self

@@ -365,6 +365,17 @@ impl Trigger {
         cities
     }
 
+    /// Whether an alert that speaks for it fires in a city: that city's own, or one of a wider place. A province that some
+    /// of its cities made is not felt in the others.
+    pub fn is_felt_in(&self, city: &str) -> bool {
+        let firing = self.sources.iter().filter(|source| source.firing);
+        let mut cities = firing.map(|source| {
+            let mut parts = source.group_label.split(';');
+            parts.find_map(|part| part.strip_prefix("city="))
+        });
+        self.alert_firing && cities.any(|of| of.is_none_or(|of| of == city))
+    }
+
     /// Writes something into the history that moves nothing.
     pub(super) fn remark(&mut self, actor: &str, reason: String, at_ms: i64) {
         self.step(self.state, actor, Some(reason), at_ms);

@@ -22,8 +22,8 @@ use crate::triggers::{Place, Trigger};
 /// Characters of a number.
 const NUMBER_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
 
-/// Who is affected by a trigger's trouble: who filed its tickets, and whose messages did not arrive at its
-/// place since it began. Masked without the role `subscribers`; each reading is in the audit history.
+/// Who is affected by a trigger's trouble: who filed its tickets, and whose messages did not arrive, or not
+/// by the deadline of their edition, at its place since it began. Masked without the role `subscribers`; each reading is in the audit history.
 #[utoipa::path(
     get,
     path = "/v1/triggers/{id}/affected",
@@ -53,12 +53,12 @@ pub(in crate::api) async fn affected(
         serials: serials.collect(),
     };
     let callers = inquire(&server, serials).await?;
-    let failed = match failed_messages(trigger, &snapshot) {
+    let missed = match missed_messages(trigger, &snapshot) {
         Some(inquiry) => inquire(&server, inquiry).await?,
         None => Found::default(),
     };
     let tickets = trigger.tickets.len() as u64 + trigger.tickets_beyond;
-    let view = AffectedView::of(&id, tickets, &callers, &failed, is_masked);
+    let view = AffectedView::of(&id, tickets, &callers, &missed, is_masked);
     Ok(Json(view))
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, 
 }
 
 /// The messages that a trigger's trouble concerns; none where it is not about messages.
-fn failed_messages(trigger: &Trigger, snapshot: &Snapshot) -> Option<Inquiry> {
+fn missed_messages(trigger: &Trigger, snapshot: &Snapshot) -> Option<Inquiry> {
     let book = &snapshot.plan.book;
     // Complaints may have opened it, and receipts speak for it since.
     let sources = trigger.sources.iter().map(|source| source.kqi.as_str());
@@ -183,7 +183,7 @@ fn failed_messages(trigger: &Trigger, snapshot: &Snapshot) -> Option<Inquiry> {
         }
         Place::Whole | Place::Site(_) => None,
     };
-    Some(Inquiry::Failed {
+    Some(Inquiry::Missed {
         service: trigger.service.clone()?,
         cities,
         // The window that opened it began before its end.

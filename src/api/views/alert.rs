@@ -83,7 +83,7 @@ pub struct AlertView {
     pub window_start_ms: i64,
     /// End of the newest window, ms.
     pub window_end_ms: i64,
-    /// Open optimization trigger for the same object.
+    /// Optimization trigger for the same object, if it is open or if its refusal rests.
     pub trigger: Option<String>,
     /// Who holds the BOSS connection that it is about, or held it longest while it went on.
     pub holder: Option<HolderView>,

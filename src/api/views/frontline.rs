@@ -20,7 +20,7 @@ pub struct FrontlineView {
     pub service: String,
     /// The city that was asked for.
     pub city: Option<String>,
-    /// Whether an alert fires, whatever became of its trigger: one that waits for its review, one that was
+    /// Whether an alert fires there, whatever became of its trigger: one that waits for its review, one that was
     /// refused and one that is said to be mended are no less felt. False means that nothing is known to be
     /// wrong now; explanations may still speak of what is being looked into.
     pub impaired: bool,
@@ -39,6 +39,8 @@ pub struct SayView {
     pub title: TextView,
     /// Where; empty for everywhere.
     pub place: String,
+    /// Cities that it was seen in by name; of a province that some of its cities made, the others may be well.
+    pub cities: Vec<String>,
     /// State that is explained.
     pub state: String,
     /// `mended`, `not_optimised`; null before there is an answer.
@@ -71,6 +73,10 @@ impl FrontlineView {
                 .as_ref()
                 .is_none_or(|here| place == here || place.covers(here, places));
             fits && trigger.service.as_deref() == Some(service)
+        };
+        let is_felt = |trigger: &Trigger| match city {
+            Some(city) => trigger.is_felt_in(city),
+            None => trigger.alert_firing,
         };
         // Of an object's triggers the newest one hears what becomes of its alert.
         let speaks = |trigger: &Trigger| {
@@ -107,6 +113,7 @@ impl FrontlineView {
                 trigger: trigger.id.clone(),
                 title: (&trigger.title).into(),
                 place: trigger.cause.place.name().to_owned(),
+                cities: trigger.cities().into_iter().map(str::to_owned).collect(),
                 state: trigger.state.name().to_owned(),
                 outcome: trigger
                     .outcome
@@ -124,7 +131,7 @@ impl FrontlineView {
             impaired: snapshot
                 .triggers
                 .iter()
-                .any(|trigger| trigger.alert_firing && is_here(trigger) && speaks(trigger)),
+                .any(|trigger| is_felt(trigger) && is_here(trigger) && speaks(trigger)),
             explanations: said.take(SAID_MAX).collect(),
             left_out: found.len().saturating_sub(SAID_MAX),
         }

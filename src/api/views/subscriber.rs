@@ -26,12 +26,14 @@ pub struct AffectedView {
 pub struct AffectedSubscriberView {
     /// Number.
     pub number: String,
-    /// `ticket`: filed a linked complaint; `receipt`: a message did not arrive.
+    /// `ticket`: filed a linked complaint; `receipt`: a message did not arrive, or late.
     pub known_by: String,
     /// Serial of the ticket or id of the message.
     pub reference: String,
     /// How the message ended.
     pub status: Option<String>,
+    /// Whether the message was delivered after the deadline of its edition; null without one.
+    pub late: Option<bool>,
 }
 
 /// A question about the messages of a number. In a body, so that no log on the way keeps the number.
@@ -158,12 +160,12 @@ impl MessageView {
 }
 
 impl AffectedView {
-    /// Callers of tickets and subscribers whose messages failed, each once.
+    /// Callers of tickets and subscribers who missed messages, each once.
     pub fn of(
         trigger: &str,
         tickets: u64,
         callers: &Found,
-        failed: &Found,
+        missed: &Found,
         is_masked: bool,
     ) -> AffectedView {
         let mut seen = std::collections::BTreeSet::new();
@@ -175,10 +177,11 @@ impl AffectedView {
                     known_by: "ticket".to_owned(),
                     reference: shown(serial, is_masked),
                     status: None,
+                    late: None,
                 });
             }
         }
-        for detail in &failed.messages {
+        for detail in &missed.messages {
             let Some(number) = &detail.number else {
                 continue;
             };
@@ -188,6 +191,7 @@ impl AffectedView {
                     known_by: "receipt".to_owned(),
                     reference: shown(&detail.message_id, is_masked),
                     status: Some(detail.status.to_string()),
+                    late: detail.on_time.map(|on_time| !on_time),
                 });
             }
         }
@@ -195,7 +199,7 @@ impl AffectedView {
             trigger: trigger.to_owned(),
             masked: is_masked,
             subscribers,
-            left_out: failed.beyond + tickets.saturating_sub(callers.callers.len() as u64),
+            left_out: missed.beyond + tickets.saturating_sub(callers.callers.len() as u64),
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::rules::{Language, Text};
 const LINES_MAX: usize = 6;
 /// Characters of the text for agents: they read it out, so it is never cut in the middle of what people write.
 const SAY_CHARS_MAX: usize = 1_000;
+/// Cities that are named; the rest is counted. Judgement: those of a province.
+const CITIES_MAX: usize = 24;
 /// Characters of the grounds of one KQI's verdict.
 const GROUNDS_CHARS_MAX: usize = 600;
 
@@ -60,6 +62,10 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
         colour: colour(notice.reason, alert.severity),
         object: object(language, notice, demand, " · "),
         kqi: title,
+        shows: demand
+            .shows
+            .as_ref()
+            .map_or(String::new(), |shows| clean(name(language, shows))),
         value: value(language, alert),
         against: story::against(language, alert),
         since: until.unwrap_or_else(|| story::since(language, notice, &clock)),
@@ -204,6 +210,21 @@ fn object(language: Language, notice: &Notice, demand: &DemandNotice, between: &
     parts.join(between)
 }
 
+/// The cities that a province-wide trouble is about.
+fn cities(language: Language, cities: &[String]) -> String {
+    let shown: Vec<String> = cities
+        .iter()
+        .take(CITIES_MAX)
+        .map(|city| clean(city))
+        .collect();
+    let shown = shown.join(pick(language, "、", ", "));
+    match (cities.len().saturating_sub(CITIES_MAX), language) {
+        (0, _) => shown,
+        (_, Language::Zh) => format!("{shown} 等 {} 个", cities.len()),
+        (more, Language::En) => format!("{shown} and {more} more"),
+    }
+}
+
 fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clock) -> Vec<Fact> {
     let fact = |zh, en, value: String| Fact {
         label: Label::new(language, zh, en),
@@ -217,6 +238,9 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
         facts.push(fact("责任方", "Owner", owner));
         let state = clean(words::trigger_state(language, &trigger.state));
         facts.push(fact("状态", "State", state));
+    }
+    if demand.cities.len() > 1 {
+        facts.push(fact("地市", "Cities", cities(language, &demand.cities)));
     }
     facts.push(fact(
         "出口",

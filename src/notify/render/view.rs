@@ -34,6 +34,8 @@ pub(super) struct View {
     pub(super) colour: &'static str,
     pub(super) object: String,
     pub(super) kqi: Label,
+    /// What the value is of, where the title does not say it.
+    pub(super) shows: String,
     pub(super) value: String,
     pub(super) against: Option<String>,
     pub(super) since: String,
@@ -148,6 +150,7 @@ impl View {
             colour: colour(notice.reason, alert.severity),
             object,
             kqi,
+            shows: String::new(),
             value,
             against,
             since,
@@ -319,7 +322,7 @@ pub(super) fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> 
         ),
     };
     Some(ChartView {
-        label: Label::new(language, "走势", "Trend"),
+        label: chart_label(language, notice),
         unit: alert.unit.clone(),
         alt,
         legend,
@@ -327,6 +330,24 @@ pub(super) fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> 
         from: clock.short(first.end_ms, last.end_ms),
         to: clock.full(last.end_ms),
     })
+}
+
+/// A trigger may be about more than the object whose windows are drawn.
+fn chart_label(language: Language, notice: &Notice) -> Label {
+    let label = Label::new(language, "走势", "Trend");
+    let shows = notice.demand.as_ref();
+    match shows.and_then(|demand| demand.shows.as_ref()) {
+        Some(shows) => Label {
+            main: format!(
+                "{}{}{}",
+                label.main,
+                pick(language, "：", ": "),
+                clean(name(language, shows))
+            ),
+            ..label
+        },
+        None => label,
+    }
 }
 
 /// The newest windows as a row of blocks; a window without a value is a dot.

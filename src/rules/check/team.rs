@@ -14,8 +14,11 @@ use crate::rules::problem::{Kind, Problems};
 use crate::rules::syntax::Node;
 use crate::rules::team::{
     Absence, CopyRule, Desk, DueTimes, EscalationStep, ProvinceRule, ReviewRule, Route,
-    TriggerPolicy, UrgencyWeights,
+    TriggerPolicy, UrgencyWeights, WorseValue,
 };
+
+/// Windows in a row that can be asked for; as many as the engine looks back on.
+const WORSE_WINDOWS_MAX: usize = 50;
 
 /// The role that is the coordinator where a book does not name one (监督协调岗).
 const COORDINATOR: &str = "coordinator";
@@ -101,12 +104,7 @@ pub(super) fn read(
         policy.effect_within_ms = ms;
     }
     if let Some(refusal) = node.get("not_optimised") {
-        if let Some(ms) = duration_of(refusal, "review_after") {
-            policy.review_after_ms = ms;
-        }
-        if let Some(steps) = refusal.get("worse_by").and_then(Node::number) {
-            policy.worse_by = steps.clamp(0.0, 255.0) as u8;
-        }
+        read_refusal(refusal, &mut policy, problems);
     }
     policy.crossing = crossing::read(node.get("crossing"), departments, problems);
     if let Some(province) = node.get("province_wide") {
@@ -175,6 +173,10 @@ fn defaults(context: &Context<'_>) -> TriggerPolicy {
         effect_within_ms: 28 * DAY_MS,
         review_after_ms: 30 * DAY_MS,
         worse_by: 1,
+        worse_value: WorseValue {
+            times: 2.0,
+            windows: 3,
+        },
         province: ProvinceRule {
             cities_min: 3,
             share_min: 0.5,
@@ -302,6 +304,36 @@ fn read_step(node: &Node, departments: &[Department], problems: &mut Problems) -
         after_ms: duration_of(node, "after").unwrap_or(0),
         role: text(node, "role").unwrap_or_default(),
         department,
+    }
+}
+
+fn read_refusal(node: &Node, policy: &mut TriggerPolicy, problems: &mut Problems) {
+    if let Some(ms) = duration_of(node, "review_after") {
+        policy.review_after_ms = ms;
+    }
+    if let Some(steps) = node.get("worse_by").and_then(Node::number) {
+        policy.worse_by = steps.clamp(0.0, 255.0) as u8;
+    }
+    let worse = &mut policy.worse_value;
+    if let Some(times) = node.get("worse_times") {
+        worse.times = times.number().unwrap_or(worse.times);
+        if worse.times != 0.0 && worse.times <= 1.0 {
+            let words = format!(
+                "{} times as far is not worse: more than 1, or 0 for never",
+                worse.times
+            );
+            problems.error(times.at, words);
+        }
+    }
+    if let Some(windows) = node.get("worse_windows") {
+        worse.windows = natural(node, "worse_windows") as usize;
+        if !(1..=WORSE_WINDOWS_MAX).contains(&worse.windows) {
+            let words = format!(
+                "1 to {WORSE_WINDOWS_MAX} windows in a row, not {}",
+                worse.windows
+            );
+            problems.error(windows.at, words);
+        }
     }
 }
 

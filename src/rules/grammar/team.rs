@@ -282,7 +282,17 @@ static NOT_OPTIMISED: Record = Record {
         may(
             "worse_by",
             Shape::Natural,
-            "Steps of severity by which it must get worse to come back before; 1 unless given.",
+            "Steps of severity by which it must get worse to come back before; 1 unless given, 0 for never by them.",
+        ),
+        may(
+            "worse_times",
+            Shape::Number,
+            "It comes back, too, once it lies so many times as far outside its interval as the worst window did that it was refused on; 2 unless given, 0 for never by its value.",
+        ),
+        may(
+            "worse_windows",
+            Shape::Natural,
+            "For so many abnormal windows in a row, 1 to 50; 3 unless given.",
         ),
     ],
 };

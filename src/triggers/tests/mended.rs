@@ -1,9 +1,9 @@
-//! What was mended waits for its own effect; what was refused is asked again on its date; whose complaint is answered.
+//! What was mended waits for its own effect; whose complaint is answered.
 
 use crate::effect::EffectVerdict;
 use crate::rules::Severity;
-use crate::triggers::tests::bench::{Bench, HOUR, path, wanted};
-use crate::triggers::{NewsReason, Now, Outcome, Place, TicketNews, TriggerState, Wanted};
+use crate::triggers::tests::bench::{Bench, path, wanted};
+use crate::triggers::{Now, Outcome, Place, TicketNews, TriggerState};
 
 const MINOR: Severity = Severity::Minor;
 const MENDED: [TriggerState; 3] = [
@@ -82,73 +82,6 @@ fn what_cannot_be_proven_is_closed_when_it_is_well_and_reopened_while_it_fires()
         assert!(path.contains(&"effect_measured"));
         let said = &bench.get(&id).explanation().unwrap().text.en;
         assert!(!said.contains("the data show"), "{said}");
-    }
-}
-
-fn refused_until(bench: &mut Bench, id: &str, review_at_ms: i64) {
-    let refused = Wanted {
-        review_at_ms: Some(review_at_ms),
-        ..wanted(TriggerState::NotOptimised)
-    };
-    bench.wanted(id, refused).unwrap();
-}
-
-#[test]
-fn on_its_review_date_what_still_fires_is_asked_again() {
-    for still_fires in [true, false] {
-        let mut bench = Bench::new();
-        let first = bench.fire("k", "c1", MINOR).unwrap();
-        let review_at_ms = bench.now_ms + 24 * HOUR;
-        refused_until(&mut bench, &first, review_at_ms);
-        bench.triggers.take_news();
-        assert!(bench.pass(23 * HOUR).is_empty());
-        if !still_fires {
-            bench.alert_ended("k", "service=s;city=c1");
-        }
-        let news = bench.pass(HOUR);
-        let open = bench.open();
-        assert_eq!(open.len(), usize::from(still_fires));
-        if still_fires {
-            let asked = bench.get("T-000002");
-            assert_eq!(asked.recurrence_of.as_ref(), Some(&first));
-            assert_eq!(asked.state, TriggerState::Dispatched);
-            assert!(asked.alert_firing && asked.sources.len() == 1);
-            let reason = asked.history.last().unwrap().reason.clone().unwrap();
-            assert!(reason.contains("review date of T-000001"), "{reason}");
-            assert_eq!(news[0].reason, NewsReason::Assigned);
-        }
-    }
-}
-
-/// A city that began to fire while a refusal for everywhere rested.
-#[test]
-fn what_a_refusal_held_back_is_asked_on_its_review_date_as_well() {
-    let mut bench = Bench::new();
-    let wide = bench.fire("wide", "", MINOR).unwrap();
-    let review_at_ms = bench.now_ms + 24 * HOUR;
-    refused_until(&mut bench, &wide, review_at_ms);
-    assert_eq!(bench.fire("k", "c1", MINOR), None);
-    bench.alert_ended("wide", "service=s");
-    bench.pass(24 * HOUR);
-    let asked = bench.get("T-000002");
-    assert_eq!(asked.cities(), ["c1"]);
-    assert!(asked.alert_firing);
-}
-
-#[test]
-fn a_review_date_that_nobody_will_see_is_brought_within_reach() {
-    for asked_ms in [i64::MAX, i64::MIN] {
-        let mut bench = Bench::new();
-        let id = bench.fire("k", "c1", MINOR).unwrap();
-        refused_until(&mut bench, &id, asked_ms);
-        let trigger = bench.get(&id);
-        let Some(Outcome::NotOptimised { review_at_ms, .. }) = &trigger.outcome else {
-            panic!("{:?}", trigger.outcome);
-        };
-        let days = (review_at_ms - bench.now_ms) / (24 * HOUR);
-        assert!((0..=732).contains(&days), "{days}");
-        let say = &trigger.explanation().unwrap().text.zh;
-        assert!(!say.contains("将于  复核"), "{say}");
     }
 }
 
