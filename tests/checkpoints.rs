@@ -407,3 +407,81 @@ async fn journal_commands_beside_a_busy_engine_find_nothing_wrong() {
     looking.await.unwrap();
     assert_eq!(server.stop(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_with_damaged_pages_is_refused_and_left_alone_until_somebody_says_what_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let want = half_an_hour(folder.path(), "retention_h: 24").await;
+    let outbox = folder.path().join("data/outbox");
+    let mails = names(&outbox);
+    let (ledger, beside) = {
+        let mut files = ledgers(folder.path());
+        (files.remove(0), files)
+    };
+    // What its log had would cover the damage.
+    for file in beside {
+        std::fs::remove_file(file).unwrap();
+    }
+    let mut bytes = std::fs::read(&ledger).unwrap();
+    bytes[4096..].fill(0);
+    std::fs::write(&ledger, &bytes).unwrap();
+    let words = refused(folder.path(), &[]);
+    for part in [
+        "ledger.sqlite is damaged",
+        "--new-ledger told",
+        "Nothing was changed",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert!(std::fs::read(&ledger).unwrap() == bytes);
+    let server = Server::start_as(folder.path(), 1, &["--new-ledger", "told"], &[]).await;
+    assert_eq!(said(&server).await, want);
+    assert_eq!(names(&outbox), mails);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_no_start_reads_is_said_and_a_copy_of_it_is_kept_and_not_called_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let want = half_an_hour(folder.path(), "retention_h: 24").await;
+    let journal = folder.path().join("data/journal");
+    let mut segments = names(&journal);
+    segments.retain(|name| name.ends_with(".journal"));
+    assert!(segments.len() > 5, "{segments:?}");
+    std::fs::remove_file(journal.join(&segments[1])).unwrap();
+    let older = checkpoints(folder.path()).remove(0);
+    spoil(&older);
+    let older = older.file_name().unwrap().to_str().unwrap().to_owned();
+    let server = Server::start(folder.path(), 1).await;
+    assert_eq!(said(&server).await, want);
+    let begun = Instant::now();
+    loop {
+        let page = reqwest::get(format!("{}/metrics", server.url)).await;
+        let page = page.unwrap().text().await.unwrap();
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        if page.contains("\nchrysalis_damaged_files 2\n") {
+            assert!(log.contains(&older) && log.contains(&segments[2]), "{log}");
+            assert!(log.contains("lies below the checkpoint"), "{log}");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.stop(), Some(0));
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    let restored = elsewhere.path().join("data");
+    for (command, place, data) in [("backup", &backup, &data), ("restore", &backup, &restored)] {
+        let mut chrysalis = std::process::Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+        chrysalis.arg(command).arg(place).arg("--data").arg(data);
+        let output = chrysalis.output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}: {words}");
+        for part in ["the copy is not whole", segments[2].as_str(), "It is kept"] {
+            assert!(words.contains(part), "{command}, {part}: {words}");
+        }
+    }
+    set_up(elsewhere.path(), "retention_h: 24");
+    let server = Server::start(elsewhere.path(), 2).await;
+    assert_eq!(said(&server).await, want);
+}

@@ -1,5 +1,6 @@
 //! A real disk that fills up, and one whose sync fails: a tmpfs of a few megabytes, and a shim before
-//! `fdatasync`. Needs root for the mount, and a C compiler; without them it fails and says so.
+//! `fdatasync`. Needs root for the mount, and a C compiler; without them it fails and says so. Where nothing can be
+//! mounted `./check disk` runs the failing sync alone, and its summary says that.
 
 #![cfg(target_os = "linux")]
 #![expect(

@@ -389,11 +389,31 @@ async fn a_backup_of_a_live_engine_starts_elsewhere_with_everything_that_was_ack
     );
     let (code, words) = run("restore", [folder.path(), &elsewhere.path().join("other")]);
     assert!(code == Some(1) && words.contains("is no backup"), "{words}");
+    // Without its ledger, or with a damaged one, nobody could say what was mailed.
+    let third = elsewhere.path().join("third");
+    let ledger = backup.join("ledger.sqlite");
+    let whole = std::fs::read(&ledger).unwrap();
+    let mut damaged = whole.clone();
+    damaged[4096..].fill(0);
+    std::fs::write(&ledger, damaged).unwrap();
+    let (code, words) = run("restore", [&backup, &third]);
+    assert!(
+        code == Some(1) && words.contains("ledger.sqlite is damaged"),
+        "{words}"
+    );
+    std::fs::remove_file(&ledger).unwrap();
+    let (code, words) = run("restore", [&backup, &third]);
+    assert!(
+        code == Some(1) && words.contains("ledger.sqlite, but a journal"),
+        "{words}"
+    );
+    assert!(!third.exists(), "nothing was written");
+    std::fs::write(&ledger, whole).unwrap();
     spoil(&checkpoints_of(&backup).pop().unwrap());
-    let (code, words) = run("restore", [&backup, &elsewhere.path().join("third")]);
+    let (code, words) = run("restore", [&backup, &third]);
     assert!(
         code == Some(1) && words.contains("damaged at offset"),
         "{words}"
     );
-    assert!(!elsewhere.path().join("third").exists());
+    assert!(!third.exists());
 }

@@ -34,11 +34,15 @@ pub enum Trouble {
     AccessRefused,
     /// The rule book on disk is not accepted: the one before stays in force, also over a start.
     RulesRefused,
+    /// The ledger of mails fails again and again: mails wait.
+    LedgerFails,
+    /// Files that no start needs while the newest checkpoint is whole are damaged.
+    FilesDamaged,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 11] = [
+    pub const ALL: [Trouble; 13] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -50,6 +54,8 @@ impl Trouble {
         Trouble::SourcesFull,
         Trouble::AccessRefused,
         Trouble::RulesRefused,
+        Trouble::LedgerFails,
+        Trouble::FilesDamaged,
     ];
 
     /// The name of its alert.
@@ -66,6 +72,8 @@ impl Trouble {
             Trouble::SourcesFull => "sources_full",
             Trouble::AccessRefused => "access_refused",
             Trouble::RulesRefused => "rules_refused",
+            Trouble::LedgerFails => "ledger_fails",
+            Trouble::FilesDamaged => "files_damaged",
         }
     }
 
@@ -90,6 +98,8 @@ impl Trouble {
             Trouble::SourcesFull => "fixed.sources",
             Trouble::AccessRefused => "http.access_refused_minute_max",
             Trouble::RulesRefused => "rules",
+            Trouble::LedgerFails => "ledger",
+            Trouble::FilesDamaged => "files",
         }
     }
 
@@ -129,6 +139,11 @@ impl Trouble {
             Trouble::RulesRefused => (
                 "规则手册有错误，未生效",
                 "The rule book on disk is not accepted",
+            ),
+            Trouble::LedgerFails => ("邮件台账读写失败", "The ledger of mails fails"),
+            Trouble::FilesDamaged => (
+                "旧检查点或旧日志段已损坏",
+                "Older checkpoints or journal segments are damaged",
             ),
         };
         text(zh, en)
@@ -180,6 +195,14 @@ impl Trouble {
             Trouble::RulesRefused => (
                 "磁盘上的规则手册有错误：仍按之前的规则运行，重启后也是如此。错误及位置见 POST /v1/rules/reload 的回复、引擎日志，或运行 chrysalis check。改正后请重新加载。",
                 "The rule book on disk has errors: the one before stays in force, also over a start. Where they are is in the answer to POST /v1/rules/reload, in the engine's log, and said by chrysalis check. Reload it when it is mended.",
+            ),
+            Trouble::LedgerFails => (
+                "邮件台账（ledger.sqlite）读写失败，每秒重试：待发邮件可能延迟。原因见引擎日志，通常是磁盘空间或权限。",
+                "The ledger of mails (ledger.sqlite) fails and is tried again each second: mails may wait. The engine's log says why; most often it is the disk, or its permissions.",
+            ),
+            Trouble::FilesDamaged => (
+                "最新检查点之前的检查点或日志段已损坏：目前不影响运行，但最新检查点再损坏时将无法回退。文件名见引擎日志，或运行 chrysalis journal verify，请从备份放回。",
+                "Checkpoints or journal segments below the newest checkpoint are damaged: nothing is missing now, but there is nothing to fall back to when the newest is damaged too. The engine's log and chrysalis journal verify name the files; put them back from a copy.",
             ),
         };
         text(zh, en)

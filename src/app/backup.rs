@@ -3,6 +3,10 @@
 //! The order of copying is the point. Checkpoint, then history, then ledger, then journal: the ledger then knows every
 //! notice that checkpoint and history know of, and the journal holds every epoch that the ledger knows of. What was
 //! decided between is decided again after a restore, and may be mailed again; nothing is left out.
+//!
+//! A copy is called whole when every segment, every checkpoint, the ledger and the history in it were read through, as
+//! `chrysalis journal verify` does. What would not start is refused; damage below the checkpoint, from which an engine
+//! starts all the same, is named, and the copy is kept: it may be the only one.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,8 +16,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 
 use crate::checkpoint::Folder;
-use crate::journal::{Position, Reader, RealDisk};
-use crate::store::{History, Ledger};
+use crate::journal::{Audit, Position, Reader, RealDisk};
+use crate::store::{History, Ledger, LedgerCheck};
 
 const CHECKPOINTS: &str = "checkpoints";
 const JOURNAL: &str = "journal";
@@ -38,7 +42,8 @@ pub struct Copied {
 /// run; nothing of it is changed.
 ///
 /// # Errors
-/// A file cannot be copied, by name; or the copy would not start. `to` is then of no use.
+/// A file cannot be copied, by name, or the copy would not start: `to` is then of no use. Or something below the
+/// checkpoint is damaged, by name: `to` is then as good as `data`.
 pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     if !data.join(JOURNAL).is_dir() {
         bail!("{} is no data folder: it has no journal", data.display());
@@ -52,10 +57,17 @@ pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
             copied.bytes += copy(&newest.path, &to.join(CHECKPOINTS).join(name))?;
         }
     }
+    let mut lost = None;
     if data.join(History::FILE).exists() {
         let target = to.join(History::FILE);
-        History::copy(data, &target).await?;
-        copied.bytes += settle(&target)?;
+        match History::copy(data, &target).await {
+            Ok(()) => copied.bytes += settle(&target)?,
+            // No start needs it, and all else is worth having.
+            Err(error) => {
+                let _ = fs::remove_file(&target);
+                lost = Some(anyhow::Error::from(error).context("the history is not copied"));
+            }
+        }
     }
     if data.join(Ledger::FILE).exists() {
         let target = to.join(Ledger::FILE);
@@ -63,13 +75,16 @@ pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
         copied.bytes += settle(&target)?;
     }
     copy_segments(&data.join(JOURNAL), &to.join(JOURNAL), &mut copied)?;
-    finish(to, copied)
+    let mut databases = Databases::of(to).await?;
+    databases.damaged = lost.or(databases.damaged);
+    finish(to, copied, databases)
 }
 
 /// Puts a backup into `data`, which is empty or not there.
 ///
 /// # Errors
-/// The backup would not start, and nothing was written; or a file cannot be copied, by name.
+/// The backup would not start, and nothing was written; or a file cannot be copied, by name. Or something below the
+/// checkpoint is damaged, by name: an engine starts from `data` all the same.
 pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
     if !from.join(JOURNAL).is_dir() {
         bail!("{} is no backup: it has no journal", from.display());
@@ -80,7 +95,7 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
             from.display()
         );
     }
-    check(from, Copied::default())?;
+    check(from, Copied::default(), &databases(from)?)?;
     begin(data)?;
     let mut copied = Copied::default();
     for path in files(&from.join(CHECKPOINTS))? {
@@ -93,7 +108,45 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
         }
     }
     copy_segments(&from.join(JOURNAL), &data.join(JOURNAL), &mut copied)?;
-    finish(data, copied)
+    finish(data, copied, databases(data)?)
+}
+
+/// What the databases of a copy hold, once every page of them was read.
+struct Databases {
+    /// None where there is no ledger.
+    ledger: Option<LedgerCheck>,
+    /// Of the history: no start needs it.
+    damaged: Option<anyhow::Error>,
+}
+
+impl Databases {
+    /// # Errors
+    /// The ledger cannot be read or is damaged: the copy would not start.
+    async fn of(folder: &Path) -> anyhow::Result<Databases> {
+        Ok(Databases {
+            ledger: Ledger::check(folder).await?,
+            damaged: History::check_pages(folder).await.err().map(Into::into),
+        })
+    }
+}
+
+/// [`Databases::of`] for who does not wait: on a thread of its own, for this one may belong to a runtime.
+fn databases(folder: &Path) -> anyhow::Result<Databases> {
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start the async runtime")?
+                .block_on(Databases::of(folder))
+        });
+        let read = reading.join();
+        read.unwrap_or_else(|_| {
+            Err(anyhow!(
+                "the databases of a copy were not read to their end"
+            ))
+        })
+    })
 }
 
 /// Makes the folders of a copy; a folder that holds something is left alone.
@@ -124,8 +177,15 @@ fn copy_segments(from: &Path, to: &Path, copied: &mut Copied) -> anyhow::Result<
                 copied.bytes += bytes;
                 copied.segments += 1;
             }
-            // Cut away meanwhile; whether it is needed shows when the copy is checked.
-            Err(error) if is_gone(&error) => {}
+            // Cut away meanwhile, and with it all before it; whether it is needed shows when the copy is checked.
+            Err(error) if is_gone(&error) => {
+                for before in files(to)? {
+                    copied.bytes -= fs::metadata(&before)?.len();
+                    copied.segments -= 1;
+                    fs::remove_file(&before)
+                        .with_context(|| format!("cannot remove {}", before.display()))?;
+                }
+            }
             Err(error) => return Err(error),
         }
     }
@@ -137,28 +197,53 @@ fn is_gone(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn finish(to: &Path, copied: Copied) -> anyhow::Result<Copied> {
+fn finish(to: &Path, copied: Copied, databases: Databases) -> anyhow::Result<Copied> {
     for folder in [to.join(CHECKPOINTS), to.join(JOURNAL), to.to_owned()] {
         File::open(&folder)?.sync_all()?;
     }
-    let copied = check(to, copied)?;
+    let (copied, damaged) = check(to, copied, &databases)?;
+    // Also where something is damaged: all that there was is here.
     let mark = to.join(UNFINISHED);
     fs::remove_file(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
     File::open(to)?.sync_all()?;
-    Ok(copied)
+    let all = damaged.iter().chain(&databases.damaged);
+    let all: String = all.map(|error| format!("\n  {error:#}")).collect();
+    if all.is_empty() {
+        return Ok(copied);
+    }
+    Err(anyhow!(
+        "the copy is not whole, for what was copied is not:{all}\nIt is kept: an engine starts from {}, for what is \
+         damaged is nothing that a start reads. Put the named files in place from an older copy",
+        to.display()
+    ))
 }
 
-/// Reads through what a start would read.
-fn check(folder: &Path, mut copied: Copied) -> anyhow::Result<Copied> {
+/// Reads everything through but the databases, whose answers are given; what is damaged and no start reads.
+///
+/// # Errors
+/// A start would not begin from it.
+fn check(
+    folder: &Path,
+    mut copied: Copied,
+    databases: &Databases,
+) -> anyhow::Result<(Copied, Vec<anyhow::Error>)> {
     let mut from = None;
+    let mut damaged: Vec<anyhow::Error> = Vec::new();
     if folder.join(CHECKPOINTS).is_dir() {
         let checkpoints = Folder::open(Arc::new(RealDisk), &folder.join(CHECKPOINTS))?;
         let found = checkpoints.newest()?;
+        let passed_over = found.passed_over.into_iter();
+        damaged.extend(passed_over.map(|(_, error)| error.into()));
         if let Some(newest) = &found.newest {
             copied.checkpoint = Some(newest.head.epoch);
             from = Some(newest.head.next);
-        } else if let Some((_, error)) = found.passed_over.into_iter().next() {
-            return Err(error.into());
+            let mut older = checkpoints.epochs()?;
+            older.retain(|epoch| *epoch < newest.head.epoch);
+            let older = older.iter().map(|epoch| checkpoints.path_of(*epoch));
+            let errors = older.filter_map(|path| checkpoints.check(&path).err());
+            damaged.extend(errors.map(Into::into));
+        } else if !damaged.is_empty() {
+            return Err(damaged.remove(0));
         }
     }
     let journal = folder.join(JOURNAL);
@@ -181,7 +266,43 @@ fn check(folder: &Path, mut copied: Copied) -> anyhow::Result<Copied> {
             journal.display()
         );
     }
-    Ok(copied)
+    // What a start reads was whole, so what is damaged now lies below it.
+    let mut epoch_max: Option<u64> = None;
+    for audit in Audit::open(Arc::new(RealDisk), &journal)? {
+        epoch_max = epoch_max.max(audit.contents.epoch_max);
+        damaged.extend(audit.damage.map(anyhow::Error::from));
+    }
+    check_ledger(folder, databases.ledger, next, epoch_max)?;
+    Ok((copied, damaged))
+}
+
+/// As a start looks at it: without its ledger nobody can say what was mailed, and it must be this journal's.
+fn check_ledger(
+    folder: &Path,
+    ledger: Option<LedgerCheck>,
+    next: Position,
+    epoch_max: Option<u64>,
+) -> anyhow::Result<()> {
+    let path = folder.join(Ledger::FILE);
+    let Some(ledger) = ledger else {
+        if next == Position(0) {
+            return Ok(());
+        }
+        bail!(
+            "there is no {}, but a journal: it would not start, for nobody could say what was mailed. Put the ledger of \
+             that time there",
+            path.display()
+        );
+    };
+    let ahead = ledger.decided_upto.zip(epoch_max);
+    match ahead.filter(|(upto, epoch)| upto > epoch) {
+        Some((upto, epoch)) => bail!(
+            "{} knows notices up to epoch {upto}, and the journal ends with epoch {epoch}: it would not start, for they \
+             are not of one engine, or the journal's newest part is missing",
+            path.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

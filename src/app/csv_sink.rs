@@ -7,6 +7,7 @@
 //!   is decided again. Nothing else waits for the disk.
 //! * Rows that cannot be written wait and are tried again; beyond [`WAITING_MAX`] they are left out and counted.
 //! * The oldest files go beyond `keep_days` and `bytes_max`, counted; what is written to stays.
+//! * A file has the columns that its header names: one with fewer is kept as it is, and the next row begins another.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -23,12 +24,13 @@ use crate::config::CsvSinkSettings;
 use crate::engine::{Effect, Snapshot};
 use crate::metrics::{CsvSinkCounts, CsvSinkSource};
 use crate::reports::csv_row;
+use crate::rules::{Kqi, RuleBook};
 
 /// Rows that may wait for a disk that fails. Judgement: an hour of a storm of alerts, some 20 MiB.
 const WAITING_MAX: usize = 65_536;
 /// A file of this size is followed by the next part of its day, bytes.
 const PART_BYTES: u64 = 64 << 20;
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 14] = [
     "id",
     "decided_at",
     "at",
@@ -38,7 +40,15 @@ const HEADER: [&str; 9] = [
     "severity",
     "reason",
     "value",
+    // What the value is held against: the KQI's reasonable interval, where that comes from, and the book that judged.
+    "unit",
+    "limit_min",
+    "limit_max",
+    "limit_source",
+    "rules",
 ];
+/// Columns that files had before limits and their source stood in them.
+const COLUMNS_BEFORE: usize = 9;
 
 /// Where a row stands among all: epoch, and number in it.
 type RowId = (u64, u64);
@@ -66,6 +76,8 @@ struct Part {
     file: File,
     name: Name,
     bytes: u64,
+    /// Its columns are today's, so that rows may follow.
+    is_current: bool,
 }
 
 struct Row {
@@ -159,7 +171,7 @@ impl CsvSink {
             let at = iso(transition.at_ms, zone);
             open.waiting.push_back(Row {
                 day: decided_at.chars().take(10).collect(),
-                line: line(id, &decided_at, &at, transition),
+                line: line(id, &decided_at, &at, transition, &snapshot.plan.book),
             });
         }
         open.write(&self.counters);
@@ -231,7 +243,9 @@ impl Open {
     }
 
     fn append(&mut self, day: &str, lines: &str, counters: &Counters) -> io::Result<()> {
-        let fits = |part: &Part| part.name.day.as_str() >= day && part.bytes < self.part_bytes;
+        let fits = |part: &Part| {
+            part.is_current && part.name.day.as_str() >= day && part.bytes < self.part_bytes
+        };
         if !self.file.as_ref().is_some_and(fits) {
             self.begin(day, counters)?;
         }
@@ -277,7 +291,12 @@ impl Open {
         file.write_all(header.as_bytes())?;
         File::open(&self.folder)?.sync_all()?;
         let bytes = header.len() as u64;
-        self.file = Some(Part { file, name, bytes });
+        self.file = Some(Part {
+            file,
+            name,
+            bytes,
+            is_current: true,
+        });
         self.forget(counters)
     }
 
@@ -349,40 +368,53 @@ fn resume(folder: &Path) -> io::Result<(Option<Part>, Option<RowId>)> {
     let mut newest = None;
     for name in list(folder)?.into_iter().rev() {
         let path = folder.join(name.file());
-        let (rows_end, last) = read(&path)?;
+        let rows = read(&path)?;
         if newest.is_none() {
             let file = OpenOptions::new().append(true).open(&path)?;
-            file.set_len(rows_end)?;
+            file.set_len(rows.end)?;
             // Without its header it is begun anew when a row comes.
-            newest = (rows_end > 0).then_some(Part {
+            newest = (rows.end > 0).then_some(Part {
                 file,
                 name,
-                bytes: rows_end,
+                bytes: rows.end,
+                is_current: rows.is_current,
             });
         }
         // One without a row was begun, and no more.
-        if last.is_some() {
-            return Ok((newest, last));
+        if rows.last.is_some() {
+            return Ok((newest, rows.last));
         }
     }
     Ok((newest, None))
 }
 
-/// Where the whole rows of a file end, which follow each other, and the last of them.
-fn read(path: &Path) -> io::Result<(u64, Option<RowId>)> {
+/// The whole rows of a file, which follow each other.
+#[derive(Default)]
+struct Rows {
+    /// Where they end, bytes.
+    end: u64,
+    /// The last of them.
+    last: Option<RowId>,
+    /// They have today's columns.
+    is_current: bool,
+}
+
+fn read(path: &Path) -> io::Result<Rows> {
     let mut reader = BufReader::new(File::open(path)?);
-    let (mut end, mut last, mut line) = (0, None, Vec::new());
+    let (current, before) = (csv_row(&HEADER), csv_row(&HEADER[..COLUMNS_BEFORE]));
+    let (mut rows, mut line) = (Rows::default(), Vec::new());
     loop {
         line.clear();
         let bytes = reader.read_until(b'\n', &mut line)? as u64;
         let text = std::str::from_utf8(&line).unwrap_or_default();
-        let is_header = end == 0 && text == csv_row(&HEADER);
-        match id_of(text).filter(|id| text.ends_with('\n') && last.is_none_or(|last| last < *id)) {
-            Some(id) if end > 0 => last = Some(id),
-            _ if is_header => {}
-            _ => return Ok((end, last)),
+        let follows = |id: &RowId| text.ends_with('\n') && rows.last.is_none_or(|last| last < *id);
+        match id_of(text).filter(follows) {
+            Some(id) if rows.end > 0 => rows.last = Some(id),
+            _ if rows.end == 0 && text == current => rows.is_current = true,
+            _ if rows.end == 0 && text == before => {}
+            _ => return Ok(rows),
         }
-        end += bytes;
+        rows.end += bytes;
     }
 }
 
@@ -391,21 +423,36 @@ fn id_of(line: &str) -> Option<RowId> {
     Some((epoch.parse().ok()?, number.parse().ok()?))
 }
 
-fn line((epoch, number): RowId, decided_at: &str, at: &str, transition: &Transition) -> String {
+fn line(
+    (epoch, number): RowId,
+    decided_at: &str,
+    at: &str,
+    transition: &Transition,
+    book: &RuleBook,
+) -> String {
     let id = format!("{epoch}.{number}");
-    let value = transition.value.map(|value| value.to_string());
+    let text = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     // A row is a line, whatever names say.
-    let object = transition.group.replace(['\r', '\n'], " ");
+    let one_line = |text: &str| text.replace(['\r', '\n'], " ");
+    // The engine's own alerts have no rule in the book, and no limit.
+    let rule = book.alerts.iter().find(|rule| rule.id == transition.alert);
+    let kqi = rule.and_then(|rule| book.kqis.iter().find(|kqi| kqi.id == rule.kqi));
+    let source = kqi.and_then(Kqi::limit_source);
     csv_row(&[
         &id,
         decided_at,
         at,
         &transition.alert,
-        &object,
+        &one_line(&transition.group),
         transition.state.name(),
         transition.severity.name(),
         transition.reason.name(),
-        value.as_deref().unwrap_or_default(),
+        &text(transition.value),
+        kqi.map_or("", |kqi| kqi.unit.text()),
+        &text(kqi.and_then(|kqi| kqi.interval.min)),
+        &text(kqi.and_then(|kqi| kqi.interval.max)),
+        &one_line(&source.unwrap_or_default()),
+        &one_line(&format!("{} {}", book.name, book.version)),
     ])
 }
 

@@ -77,6 +77,12 @@ pub(super) async fn recorded_upto(history: &History) -> (Option<u64>, Option<u64
     };
     match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
         Ok(Ok(known)) => known,
+        Ok(Err(error @ HistoryError::Newer { .. })) => {
+            tracing::error!(
+                "{error}. The engine goes on: rows wait, and what has no room is left out and alarmed"
+            );
+            (None, None)
+        }
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
             tracing::error!(

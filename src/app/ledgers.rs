@@ -1,7 +1,9 @@
 //! The ledger of a start: the one that belongs to the journal, or a new one where an operator asked for it.
 //!
-//! * A ledger that is missing beside a journal, or that misses what is known to have been told, ends the start:
-//!   without it nobody can say what was mailed.
+//! * A ledger that is missing beside a journal, that misses what is known to have been told, or that has a damaged
+//!   page, ends the start: without it nobody can say what was mailed.
+//! * Every page is looked at before anything is written. That is one reading of a file that `mail.ledger_bytes_max`
+//!   bounds; a damaged page that is met later would leave an engine that mails nothing.
 //! * What is known to have been told is in the heads of checkpoints, also of those set aside, and in the history.
 
 use std::path::Path;
@@ -11,7 +13,7 @@ use anyhow::{Context, anyhow};
 use super::settle::settle;
 use crate::config::{Config, NewLedger};
 use crate::journal::RealDisk;
-use crate::store::Ledger;
+use crate::store::{Fault, Ledger, LedgerError};
 use crate::time::now_ms;
 
 const WAYS_OUT: &str = "Put the right one back, or `chrysalis restore` a backup into an empty data folder. Or begin \
@@ -41,14 +43,11 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
     }
     let file = data.join(Ledger::FILE);
     settle(&RealDisk, &file).with_context(|| format!("cannot settle {}-wal", file.display()))?;
+    Ledger::check_pages(data)
+        .await
+        .map_err(|error| unusable(data, error))?;
     let opened = Ledger::open(data).await;
-    let ledger = opened.map_err(|error| match error.is_full() {
-        true => anyhow!(
-            "{:#}: make room, and start again. Nothing was changed",
-            anyhow::Error::from(error)
-        ),
-        false => unreadable(error.into()),
-    })?;
+    let ledger = opened.map_err(|error| unusable(data, error))?;
     check_ledger(data, &ledger, known).await?;
     Ok(ledger)
 }
@@ -58,12 +57,13 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
 /// # Errors
 /// It does not, with what an operator can do about it; nothing was changed.
 pub async fn check_ledger(data: &Path, ledger: &Ledger, known: &Known) -> anyhow::Result<()> {
-    let upto = ledger.decided_upto().await?;
+    let unusable = |error| unusable(data, error);
+    let upto = ledger.decided_upto().await.map_err(unusable)?;
     if let Some(upto) = upto.filter(|upto| *upto >= known.epochs) {
         return Err(ahead(data, upto, known.epochs));
     }
     // Before it was begun there was another, and an operator decided what became of that.
-    let begun_at = ledger.begun_at().await?.unwrap_or(0);
+    let begun_at = ledger.begun_at().await.map_err(unusable)?.unwrap_or(0);
     match known.told_upto.filter(|told| *told >= begun_at) {
         Some(told) if upto < Some(told) => Err(behind(data, upto, told)),
         _ => Ok(()),
@@ -130,7 +130,120 @@ fn ahead(data: &Path, upto: u64, epochs: u64) -> anyhow::Error {
     )
 }
 
-/// What to do about a ledger that does not open.
-fn unreadable(error: anyhow::Error) -> anyhow::Error {
-    anyhow!("{error:#}. If it is damaged: {WAYS_OUT}. The journal was not changed")
+/// What to do about a ledger that a start cannot use.
+pub(super) fn unusable(data: &Path, error: LedgerError) -> anyhow::Error {
+    let fault = error.fault();
+    let error = anyhow::Error::from(error);
+    let file = data.join(Ledger::FILE);
+    let file = file.display();
+    match fault {
+        Fault::Full => anyhow!("{error:#}: make room, and start again. Nothing was changed"),
+        Fault::Newer => anyhow!(
+            "{file} was written by a newer program ({error:#}): start the newer program. It is not damaged, and \
+             nothing was changed"
+        ),
+        Fault::Damaged => anyhow!(
+            "{file} is damaged: without its ledger nobody can say what was mailed. {error:#}. {WAYS_OUT}. Nothing \
+             was changed"
+        ),
+        Fault::Other => {
+            anyhow!("{error:#}. If it is damaged: {WAYS_OUT}. The journal was not changed")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Entry;
+
+    const KNOWN: Known = Known {
+        epochs: 9,
+        covered_upto: None,
+        told_upto: None,
+    };
+
+    /// A ledger of some pages in a folder, closed, and what a start says after it was changed.
+    async fn said(change: impl AsyncFnOnce(&Path)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            data: folder.path().to_owned(),
+            ..Config::default()
+        };
+        let ledger = Ledger::open(folder.path()).await.unwrap();
+        let entries: Vec<Entry> = (0..200)
+            .map(|n| Entry {
+                id: format!("n{n}"),
+                incident: format!("i{n}"),
+                revision: 1,
+                reason: "first".to_owned(),
+                recipient: "a@example.com".to_owned(),
+                urgency: 1,
+                message_id: format!("n{n}@example.com"),
+                notice: vec![7; 2_000],
+                decided_at_ms: n,
+            })
+            .collect();
+        ledger.record(8, &entries).await.unwrap();
+        ledger.close().await;
+        open(&config, &KNOWN).await.unwrap().close().await;
+        change(&folder.path().join(Ledger::FILE)).await;
+        let before = std::fs::read(folder.path().join(Ledger::FILE)).unwrap();
+        let refused = open(&config, &KNOWN).await.unwrap_err();
+        let after = std::fs::read(folder.path().join(Ledger::FILE)).unwrap();
+        assert!(before == after, "the file was changed");
+        format!("{refused:#}")
+    }
+
+    #[tokio::test]
+    async fn a_page_of_zeroes_anywhere_in_the_ledger_ends_the_start() {
+        let words = said(async |file: &Path| {
+            let mut bytes = std::fs::read(file).unwrap();
+            let page = bytes.len() / 4096 / 2 * 4096;
+            bytes[page..page + 4096].fill(0);
+            std::fs::write(file, bytes).unwrap();
+        })
+        .await;
+        for part in [
+            "ledger.sqlite is damaged",
+            "--new-ledger told",
+            "Nothing was changed",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        let words = said(async |file: &Path| {
+            std::fs::write(file, vec![b'x'; 8_192]).unwrap();
+        })
+        .await;
+        assert!(words.contains("ledger.sqlite is damaged"), "{words}");
+    }
+
+    #[tokio::test]
+    async fn a_ledger_of_a_newer_program_is_called_so_and_nothing_else() {
+        let words = said(async |file: &Path| {
+            let ledger = Ledger::open(file.parent().unwrap()).await.unwrap();
+            ledger
+                .execute(
+                    "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                     VALUES (99999, 'newer', TRUE, x'00', 0)",
+                )
+                .await;
+            ledger.close().await;
+        })
+        .await;
+        assert!(words.contains("was written by a newer program"), "{words}");
+        assert!(!words.contains("--new-ledger"), "{words}");
+    }
+
+    #[test]
+    fn a_disk_without_room_is_called_so_whatever_was_tried() {
+        let error = LedgerError::Statement {
+            action: "requeue open attempts",
+            fault: Fault::Full,
+            source: "(code: 13) database or disk is full".into(),
+        };
+        let words = format!("{:#}", unusable(Path::new("/data"), error));
+        assert!(words.contains("make room, and start again"), "{words}");
+        assert!(!words.contains("--new-ledger"), "{words}");
+    }
 }

@@ -37,6 +37,7 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
             rounds_full: counts.rounds_full,
             minute_most: counts.minute_most,
             webhooks: counts.webhooks,
+            ledger_failures: counts.ledger_failures,
             ledger_bytes: counts.ledger_bytes,
             ledger_forgotten: counts.ledger_forgotten,
         }

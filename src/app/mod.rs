@@ -18,6 +18,7 @@ mod place;
 mod recording;
 mod reloading;
 mod report_files;
+mod reserve;
 mod rulebook;
 mod running;
 mod settle;
@@ -46,7 +47,7 @@ use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk};
 use crate::metrics::Metrics;
-use crate::notify::{Composer, Hooks, Mailer, Notifier};
+use crate::notify::{Composer, Hooks, Mailer, Notifier, NotifyError};
 use crate::probes::Probes;
 use crate::rules::Plan;
 use crate::store::History;
@@ -59,6 +60,7 @@ use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
 use reloading::{apply_after_replay, plan_to_begin_with, reload_of};
 use report_files::ReportFiles;
+use reserve::Reserve;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
@@ -135,6 +137,7 @@ impl App {
         let journal_dir = place::journal_of(&config);
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
         let beginning = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
+        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref())?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
@@ -192,7 +195,11 @@ impl App {
         let mail = config.mail.clone();
         let clock = Arc::new(now_ms);
         let notifier =
-            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clock).await?;
+            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clock).await;
+        let notifier = notifier.map_err(|error| match error {
+            NotifyError::Ledger(error) => ledgers::unusable(&config.data, error),
+            error => error.into(),
+        })?;
         let notifier = Arc::new(notifier);
 
         let dataflow_config = DataflowConfig {
@@ -305,6 +312,7 @@ impl App {
             move |probe, outcome| count.probed(probe, outcome.name()),
         );
         let (open_now, metrics) = (state.connections.clone(), state.metrics.clone());
+        let damaged_files = metrics.clone();
         let listening = Listening::new(listener, router, &config, open_now, metrics)?;
         let sources = troubles::Sources {
             state: watched,
@@ -312,6 +320,10 @@ impl App {
             history: recording.counts(),
         };
         tokio::spawn(troubles::watch(sources, stopping.clone()));
+        if let Some(reserve) = reserve {
+            let reading = reserve.read(health.clone(), damaged_files, stopping.clone());
+            tokio::spawn(reading);
+        }
         drop(answering);
         let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
@@ -372,6 +384,9 @@ impl App {
         loop {
             if self.running.has_failed() {
                 return "the journal has failed".to_owned();
+            }
+            if let Some(reason) = self.notifier.counts().ledger_damage {
+                return format!("the ledger is damaged, and mails cannot be sent: {reason}");
             }
             // A closed channel means the engine thread is gone, which the journal will show.
             let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;

@@ -126,7 +126,7 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 11] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 13] {
     let journal = sources.state.submitter.stats();
     let health = sources.state.health.now();
     let counts = health.counts;
@@ -134,6 +134,7 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 11] {
     let written = health.checkpoint.map_or(0, |written| written.keys);
     let (mails, history) = ((sources.mails)(), (sources.history)());
     let sent_away = sources.state.metrics.refused_now();
+    let damaged = sources.state.metrics.damaged_files();
     let triggers = snapshot.bounds.iter();
     let triggers = triggers
         .filter(|bound| bound.name == "limits.open_triggers_max")
@@ -188,6 +189,17 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 11] {
             Finding::Short {
                 held: health.rule_problems as u64,
                 is_short: health.rule_problems > 0,
+            },
+        ),
+        (
+            Trouble::LedgerFails,
+            refused(mails.queued, mails.ledger_failures),
+        ),
+        (
+            Trouble::FilesDamaged,
+            Finding::Short {
+                held: damaged,
+                is_short: damaged > 0,
             },
         ),
     ]

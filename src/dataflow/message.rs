@@ -366,7 +366,7 @@ impl Copy<'_> {
             .is_some_and(|submitted_ms| ts_ms < submitted_ms.saturating_sub(tolerance_ms))
     }
 
-    /// Whether an edition's message was on the handset by the deadline of its day (domain fact H17).
+    /// Whether an edition's message was on the handset by the deadline of its issue (domain fact H17).
     fn on_time(&self, view: View<'_>, outcome: &Outcome) -> Option<bool> {
         let submit = self.submit?;
         let edition = submit.edition.as_deref()?;
@@ -382,13 +382,7 @@ impl Copy<'_> {
             // A clock that is wrong by hours says nothing of deadlines.
             return None;
         }
-        let day = jiff::Timestamp::from_millisecond(submit.ts_ms)
-            .ok()?
-            .to_zoned(view.plan.zone.clone())
-            .start_of_day()
-            .ok()?;
-        let deadline_ms = day.timestamp().as_millisecond() + rule.deadline_minutes * 60_000;
-        Some(retrieved_ms <= deadline_ms)
+        Some(retrieved_ms <= rule.deadline_ms(submit.ts_ms, &view.plan.zone)?)
     }
 
     /// A field from the submission or else from the first report that has it.

@@ -317,6 +317,8 @@ fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) ->
         && family
             .good_within
             .is_none_or(|limit| tuple.bound.is_within(limit));
+    let is_late = |after: f64| !tuple.bound.is_within(after);
+    let good = good || family.counted_after.is_some_and(is_late);
     let value = |name: &String| (name.clone(), value_of(plan, tuple, name).to_string());
     let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
     // A lost answer took as long as anybody would have waited (ETSI TS 102 250-2: beyond the time-out an

@@ -6,6 +6,8 @@
 //! * one side without data gives none: a blind spot needs a KQI that was judged normal while people
 //!   complained, a silent degradation needs a complaints' stream that was heard and in which nobody complained of it,
 //!   not even as few as alert nobody: some complaints beside a red KQI are neither silence nor confirmation;
+//! * an episode is when facts made windows abnormal, and not how far back these windows reach: of a day that slides by
+//!   the hour, the hour by which it moved on begins it, and what leaves it a day later ends nothing then;
 //! * only objects whose alerts fire, or fired lately, are looked at; nothing is done for an event.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,7 @@ use crate::engine::episodes::Episodes;
 use crate::engine::instance::Instance;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::watchlist::{Watch, Watchlist};
-use crate::event::Stream;
+use crate::event::{CITY, Stream};
 use crate::rules::{CrossingRule, RuleBook, Severity, Text};
 use crate::triggers::{Crossing, Now, Place};
 
@@ -59,7 +61,7 @@ pub struct Crossed {
     pub group_label: String,
     /// Objects of the other side that are red at the same time, KQI and label; bounded.
     pub against: Vec<(String, String)>,
-    /// Beginning of the first abnormal window, ms.
+    /// Since when facts made its windows abnormal, ms.
     pub from_ms: i64,
 }
 
@@ -102,10 +104,12 @@ struct Red<'a> {
     side: Side,
     service: &'a str,
     place: Place,
-    /// Beginning of its first abnormal window, ms.
+    /// Since when facts made its windows abnormal, ms: the first abnormal one lacked what came before its last hop.
     from_ms: i64,
-    /// Its end, ms; none while it goes on.
+    /// When its alert ended, ms; none while it goes on.
     to_ms: Option<i64>,
+    /// Until when facts made its windows abnormal, ms; none while its alert goes on.
+    until_ms: Option<i64>,
     fired_at_ms: i64,
     severity: Severity,
 }
@@ -276,6 +280,11 @@ impl Engine {
         let episodes = instance.timeline.episodes().iter();
         episodes
             .map(|episode| Red {
+                until_ms: episode.resolved_at_ms.map(|ms| {
+                    // What the window that ends it has lost lies as far back as it is long.
+                    let overlap_ms = watch.kqi.window.size_ms - watch.kqi.window.hop_ms;
+                    (ms - overlap_ms).max(episode.since_ms)
+                }),
                 rule,
                 label,
                 instance,
@@ -283,7 +292,7 @@ impl Engine {
                 side,
                 service,
                 place: Place::of(&instance.group.values),
-                from_ms: episode.since_ms - watch.kqi.window.size_ms,
+                from_ms: episode.since_ms - watch.kqi.window.hop_ms,
                 to_ms: episode.resolved_at_ms,
                 fired_at_ms: episode.fired_at_ms,
                 severity: episode.severity,
@@ -311,23 +320,28 @@ impl Engine {
         };
         if red.side == Side::Kqis {
             let had_time = passed(Stream::Complaint, red.from_ms.saturating_add(rule.lag_ms));
-            let mut is_watched = false;
-            for (number, watch) in sides {
-                is_watched = true;
-                let mut instances = self.instances[number].values();
+            let sides: Vec<_> = sides.collect();
+            let finest_ms = finest(sides.iter().map(|(_, watch)| *watch));
+            // People may complain a while before it is seen.
+            let since_ms = red.from_ms.saturating_sub(rule.lead_ms);
+            let complained = sides.iter().any(|(number, watch)| {
+                let size_ms = watch.kqi.window.size_ms;
+                let after_ms = match finest_ms {
+                    // Whether what a longer window holds came before, a shorter one has said.
+                    Some(finest_ms) if size_ms > finest_ms => since_ms.saturating_add(size_ms - 1),
+                    _ => since_ms,
+                };
                 // A single complaint is one, though it alerts nobody: too few to judge, or no base to judge them by.
                 // What is counted for a wider place says nothing about this one.
-                let complained = |instance: &Arc<Instance>| {
+                self.instances[*number].values().any(|instance| {
                     let place = Place::of(&instance.group.values);
-                    is_of_service(&watch, instance)
+                    is_of_service(watch, instance)
                         && place.joins(&red.place, &watch.book.places)
-                        && instance.timeline.was_told_after(red.from_ms)
-                };
-                if instances.any(complained) {
-                    return None;
-                }
-            }
-            return (is_watched && had_time).then_some(Crossing::SilentDegradation);
+                        && instance.timeline.was_told_after(after_ms)
+                })
+            });
+            let is_silent = !sides.is_empty() && had_time && !complained;
+            return is_silent.then_some(Crossing::SilentDegradation);
         }
         let mut is_normal = false;
         for (number, watch) in sides {
@@ -408,6 +422,14 @@ impl Red<'_> {
     }
 }
 
+/// The shortest windows, ms, of a KQI that counts every complaint of a service city by city; none where nothing does.
+fn finest<'a>(complaints: impl Iterator<Item = Watch<'a>>) -> Option<i64> {
+    let whole = complaints.filter(|watch| {
+        watch.kqi.filter.is_none() && watch.kqi.group_by.iter().any(|by| by == CITY)
+    });
+    whole.map(|watch| watch.kqi.window.size_ms).min()
+}
+
 /// Whether two episodes are of both sides, one place and one time.
 fn meets(red: &Red<'_>, other: &Red<'_>, book: &RuleBook) -> bool {
     if red.side == other.side || red.rule == other.rule {
@@ -419,8 +441,10 @@ fn meets(red: &Red<'_>, other: &Red<'_>, book: &RuleBook) -> bool {
     };
     let places = &book.places;
     let rule = &book.triggers.crossing;
-    let end =
-        |of: &Red<'_>, more_ms: i64| of.to_ms.map_or(i64::MAX, |ms| ms.saturating_add(more_ms));
+    let end = |of: &Red<'_>, more_ms: i64| {
+        of.until_ms
+            .map_or(i64::MAX, |ms| ms.saturating_add(more_ms))
+    };
     let one_place =
         complaints.place.joins(&kqi.place, places) || kqi.place.joins(&complaints.place, places);
     one_place

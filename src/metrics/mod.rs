@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
 use crate::event::{Batch, Refusal, RefusalReason, Stream};
@@ -81,6 +81,8 @@ pub struct NotifyCounts {
     pub minute_most: u64,
     /// Deliveries to webhooks since the start.
     pub webhooks: u64,
+    /// Times since the start that the ledger failed the delivery of mails.
+    pub ledger_failures: u64,
     /// Size of the ledger, bytes.
     pub ledger_bytes: u64,
     /// Mails that went from the ledger since the start because it was as large as it may be.
@@ -148,6 +150,7 @@ pub struct Metrics {
     refusals: access::Refusals,
     probes: IntCounterVec,
     verdict: Histogram,
+    damaged_files: IntGauge,
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
     csv_sink: OnceLock<CsvSinkSource>,
@@ -244,6 +247,11 @@ impl Metrics {
             .buckets(VERDICT_BOUNDS_S.to_vec()),
         )?;
         registry.register(Box::new(verdict.clone()))?;
+        let damaged_files = IntGauge::new(
+            "chrysalis_damaged_files",
+            "Older checkpoints and journal segments below the newest checkpoint that were found damaged since the start.",
+        )?;
+        registry.register(Box::new(damaged_files.clone()))?;
         for stream in Stream::ALL {
             accepted.with_label_values(&[stream.name()]);
         }
@@ -266,6 +274,7 @@ impl Metrics {
             refusals: access::Refusals::default(),
             probes,
             verdict,
+            damaged_files,
             notify: OnceLock::new(),
             history: OnceLock::new(),
             csv_sink: OnceLock::new(),
@@ -278,6 +287,17 @@ impl Metrics {
     /// The verdicts of an epoch were told, so long after the tick that closed it.
     pub fn verdicts_told(&self, after: Duration) {
         self.verdict.observe(after.as_secs_f64());
+    }
+
+    /// So many files below the newest checkpoint were found damaged since the start.
+    pub fn note_damaged_files(&self, count: u64) {
+        self.damaged_files
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many files below the newest checkpoint were found damaged since the start.
+    pub(crate) fn damaged_files(&self) -> u64 {
+        u64::try_from(self.damaged_files.get()).unwrap_or(0)
     }
 
     /// Lets the page show what the mail room counts; the first source stays.

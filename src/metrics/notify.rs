@@ -71,6 +71,11 @@ pub(super) fn notify(counts: &NotifyCounts, page: &mut Vec<MetricFamily>) {
             "Deliveries to webhooks.",
             counts.webhooks,
         ),
+        (
+            "ledger_failures_total",
+            "Times that the ledger failed the delivery of mails, which is tried again each second: the log says why.",
+            counts.ledger_failures,
+        ),
     ];
     for (name, help, value) in counters {
         Family::counter(name, help, &[])

@@ -1,12 +1,13 @@
 //! What the notifier has done since it started, for metrics. Counts only.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::{DIGEST, REPORT, WEBHOOK};
+use crate::store::{DIGEST, LedgerError, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting`, `dead_letters`,
 /// `in_flight`, `minute_most` and `ledger_bytes` only grows.
@@ -54,6 +55,8 @@ pub struct NotifyCounts {
     pub dead_letters: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
+    /// What the database said when the loop met damage in the ledger, and ended.
+    pub ledger_damage: Option<String>,
     /// Size of the ledger, bytes.
     pub ledger_bytes: u64,
     /// Mails that went from the ledger because it was as large as it may be.
@@ -83,6 +86,7 @@ pub(super) struct Counters {
     pub(super) waiting: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) ledger_failures: AtomicU64,
+    ledger_damage: OnceLock<String>,
     pub(super) ledger_bytes: AtomicU64,
     pub(super) ledger_forgotten: AtomicU64,
 }
@@ -111,6 +115,17 @@ impl Counters {
         if let Some(counter) = at.and_then(|at| self.failed.get(at)) {
             add(counter, 1);
         }
+    }
+
+    /// Leaves word for whoever ends the process (`app`): the ledger is damaged, and nothing is delivered any more.
+    pub(super) fn note_damage(&self, failure: &LedgerError) {
+        let words = match std::error::Error::source(failure) {
+            Some(cause) => format!("{failure}: {cause}"),
+            None => failure.to_string(),
+        };
+        tracing::error!("the ledger is damaged, nothing is delivered any more: {words}");
+        // Another lane may have met it before.
+        let _ = self.ledger_damage.set(words);
     }
 
     pub(super) fn snapshot(&self) -> NotifyCounts {
@@ -145,6 +160,7 @@ impl Counters {
             waiting: get(&self.waiting),
             dead_letters: get(&self.dead_letters),
             ledger_failures: get(&self.ledger_failures),
+            ledger_damage: self.ledger_damage.get().cloned(),
             ledger_bytes: get(&self.ledger_bytes),
             ledger_forgotten: get(&self.ledger_forgotten),
         }
@@ -153,4 +169,46 @@ impl Counters {
 
 pub(super) fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::notify::{MailConfig, Mailer, Notifier};
+    use crate::store::Ledger;
+
+    #[tokio::test]
+    async fn damage_in_the_ledger_ends_the_delivery_and_is_told_with_what_the_database_says() {
+        let ledger = Ledger::in_memory().await.unwrap();
+        let config = MailConfig {
+            from: "chrysalis@example.com".to_owned(),
+            ..MailConfig::default()
+        };
+        let mailer = Mailer::Memory(Arc::default());
+        let clock = Arc::new(|| 1_000_i64);
+        let notifier = Notifier::start(ledger.clone(), mailer, config, clock).await;
+        let notifier = notifier.unwrap();
+        assert_eq!(notifier.counts().ledger_damage, None);
+        // The schema that SQLite reads next is none: SQLITE_CORRUPT, as for a page of zeroes.
+        for sql in [
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET sql = 'none' WHERE name = 'notices'",
+            "PRAGMA writable_schema = OFF",
+            "PRAGMA schema_version = 77",
+        ] {
+            ledger.execute(sql).await;
+        }
+        for _ in 0..500 {
+            notifier.wake();
+            if let Some(words) = notifier.counts().ledger_damage {
+                assert!(words.contains("malformed"), "{words}");
+                assert!(notifier.counts().ledger_failures > 0);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never told: {:?}", notifier.counts());
+    }
 }

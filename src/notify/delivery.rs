@@ -7,7 +7,9 @@
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
 //! * no recipient is sent more than the cap within one minute of the clock (by one process; `minute`);
 //! * what is beyond the cap waits for the end of the minute, and is told by one digest then;
-//! * a webhook that hangs holds up its own lane only.
+//! * a webhook that hangs holds up its own lane only;
+//! * a ledger that fails is tried again, and one that is damaged ends the loop, and by it the process: it would find
+//!   the same for ever, and nobody would be told anything.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -94,6 +96,10 @@ impl Delivery {
                 Ok(_) => continue,
                 Err(failure) => {
                     add(&self.counters.ledger_failures, 1);
+                    if failure.is_damaged() {
+                        self.counters.note_damage(&failure);
+                        break;
+                    }
                     error!(
                         error = &failure as &dyn std::error::Error,
                         "delivery cannot use the ledger, will retry"

@@ -1,7 +1,10 @@
 //! Names that a replay finds again: Message-IDs, thread roots, MIME boundaries, and jitter.
 //!
 //! Invariants:
-//! * a name depends on (incident, revision, recipient, domain) and on nothing else;
+//! * a name of an incident's notice depends on (incident, revision, recipient, domain) and on nothing else;
+//! * a trigger is named by a counter, which begins anew in a new folder and goes on from an older state after a restore:
+//!   the name of its notice depends on its first KQI, its object and the journal's time of the decision as well, and
+//!   that of its thread on what never changes of it, the first KQI and the object;
 //! * the hash never changes between versions of the program, for a second copy of a mail is known by it.
 
 use crate::alerting::Notice;
@@ -12,16 +15,35 @@ const INCIDENT_CHARS_MAX: usize = 48;
 
 /// Message-ID of a notice, without angle brackets: `<incident>.<revision>.<hash>@<domain>`.
 pub(super) fn message_id(notice: &Notice, domain: &str) -> String {
-    revision_id(notice, notice.revision, domain)
+    if notice.demand.is_none() {
+        return revision_id(notice, notice.revision, &[], domain);
+    }
+    let decided_at_ms = notice.decided_at_ms.to_string();
+    let [kqi, object] = of_trigger(notice);
+    revision_id(
+        notice,
+        notice.revision,
+        &[kqi, object, &decided_at_ms],
+        domain,
+    )
 }
 
-/// Message-ID that everything told to this recipient about this incident refers to. It is that of
-/// revision 1, whether or not this recipient was told it: clients thread by a common reference.
+/// Message-ID that everything told to this recipient about this incident refers to: clients thread by a common
+/// reference. It is that of revision 1, whether or not this recipient was told it, and for a trigger that of a
+/// revision 0 that nobody is told, for a later notice does not know when the first was decided.
 pub(super) fn root_id(notice: &Notice, domain: &str) -> String {
-    revision_id(notice, 1, domain)
+    if notice.demand.is_none() {
+        return revision_id(notice, 1, &[], domain);
+    }
+    revision_id(notice, 0, &of_trigger(notice), domain)
 }
 
-fn revision_id(notice: &Notice, revision: u32, domain: &str) -> String {
+/// What never changes of the trigger that a notice is about: the KQI that left its interval first, and its object.
+fn of_trigger(notice: &Notice) -> [&str; 2] {
+    [&notice.alert.alert, &notice.alert.group_label]
+}
+
+fn revision_id(notice: &Notice, revision: u32, besides: &[&str], domain: &str) -> String {
     let incident = &notice.alert.incident;
     // The readable part may be cut; the hash covers all of it.
     let readable: String = incident
@@ -36,7 +58,10 @@ fn revision_id(notice: &Notice, revision: u32, domain: &str) -> String {
         .take(INCIDENT_CHARS_MAX)
         .collect();
     let recipient = notice.recipient.email.to_ascii_lowercase();
-    let hash = hash(&[incident, &revision.to_string(), &recipient]);
+    let number = revision.to_string();
+    let mut parts = vec![incident.as_str(), &number, &recipient];
+    parts.extend(besides);
+    let hash = hash(&parts);
     format!("{readable}.{revision}.{hash:016x}@{domain}")
 }
 
@@ -75,7 +100,9 @@ pub(super) fn hash(parts: &[&str]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::testing::notice;
+    use crate::alerting::NoticeReason;
+    use crate::notify::testing::{later, notice};
+    use crate::rules::Language;
 
     #[test]
     fn names_do_not_change_between_versions() {
@@ -98,5 +125,26 @@ mod tests {
         let mut other = notice();
         other.recipient.email = "other@example.com".to_owned();
         assert_ne!(root_id(&other, "d"), root_id(&first, "d"));
+    }
+
+    #[test]
+    fn another_trigger_of_the_same_number_has_other_names_and_a_replay_the_same() {
+        let told = later(NoticeReason::Assigned, Language::En);
+        assert!(told.demand.is_some());
+        let again = later(NoticeReason::Assigned, Language::En);
+        assert_eq!(message_id(&told, "d"), message_id(&again, "d"));
+        let mut other = told.clone();
+        other.decided_at_ms += 1;
+        assert_ne!(message_id(&other, "d"), message_id(&told, "d"));
+        let mut other = told.clone();
+        other.alert.group_label = "service=experience_card;city=湘潭".to_owned();
+        assert_ne!(message_id(&other, "d"), message_id(&told, "d"));
+        assert_ne!(root_id(&other, "d"), root_id(&told, "d"));
+        // Everything that is told of one is one thread, whatever its mails show by then.
+        let mut closed = later(NoticeReason::Closed, Language::En);
+        closed.alert.kqi = Some("another".to_owned());
+        closed.alert.active_since_ms -= 60_000;
+        assert_eq!(root_id(&closed, "d"), root_id(&told, "d"));
+        assert_ne!(message_id(&closed, "d"), message_id(&told, "d"));
     }
 }

@@ -10,7 +10,7 @@ use crate::reports::bulletin::tone;
 use crate::reports::demands::figure;
 use crate::reports::facts::{Facts, Judged, dimension, mean, text};
 use crate::reports::report::{Bar, Chart, Report, Shown, Table, Value};
-use crate::reports::suggestions;
+use crate::reports::suggestions::{self, Suggestion};
 use crate::rules::Text;
 
 const RANKED: &[(&str, &str, &str, Shown)] = &[
@@ -58,7 +58,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     ];
     report
         .remarks
-        .push(statement(facts, &judged, insufficient, found.len()));
+        .push(statement(facts, &judged, insufficient, &found));
     let name = |id: &str| match facts.service_name(Some(id)) {
         Value::Text(text) => text,
         _ => text(id, id),
@@ -78,24 +78,42 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
 }
 
 /// How many suggestions there are, and why not more: the data's count, never a wished one.
-fn statement(facts: &Facts<'_>, judged: &[Judged<'_>], insufficient: usize, found: usize) -> Text {
+fn statement(
+    facts: &Facts<'_>,
+    judged: &[Judged<'_>],
+    insufficient: usize,
+    found: &[Suggestion<'_>],
+) -> Text {
+    let unexplained = found.iter().filter(|of| !of.is_explained()).count();
+    let found = found.len();
+    let (beside_zh, beside_en) = match unexplained {
+        0 => (String::new(), String::new()),
+        of => (
+            format!("其中 {of} 条知识库尚无条目，须先查明原因。"),
+            format!(
+                " The knowledge base has no entry for {of} of them: their causes are to be found first."
+            ),
+        ),
+    };
     let wanted = facts.rule.suggestions_min;
     let below = facts.rule.score_below;
     let of = judged.len();
     if found >= wanted {
         return text(
-            format!("数据支持 {found} 条优化建议（要求不少于 {wanted} 条），按优先级排列。"),
             format!(
-                "The data support {found} suggestions (at least {wanted} are wanted), ranked by priority."
+                "数据支持 {found} 条优化建议（要求不少于 {wanted} 条），按优先级排列。{beside_zh}"
+            ),
+            format!(
+                "The data support {found} suggestions (at least {wanted} are wanted), ranked by priority.{beside_en}"
             ),
         );
     }
     text(
         format!(
-            "数据只支持 {found} 条优化建议，少于要求的 {wanted} 条：已评 {of} 个对象，其余对象得分不低于 {below} 且无告警；另有 {insufficient} 个对象样本不足，无法判断。不以无据之言凑数。"
+            "数据只支持 {found} 条优化建议，少于要求的 {wanted} 条：已评 {of} 个对象，其余对象得分不低于 {below} 且无告警；另有 {insufficient} 个对象样本不足，无法判断。不以无据之言凑数。{beside_zh}"
         ),
         format!(
-            "The data support only {found} suggestions, fewer than the {wanted} wanted: {of} objects were judged, and the rest of them score {below} or better without an alert; {insufficient} more had too few samples. None is made up to fill the list."
+            "The data support only {found} suggestions, fewer than the {wanted} wanted: {of} objects were judged, and the rest of them score {below} or better without an alert; {insufficient} more had too few samples. None is made up to fill the list.{beside_en}"
         ),
     )
 }

@@ -47,6 +47,13 @@ pub(super) struct Suggestion<'a> {
     priority: u32,
 }
 
+impl Suggestion<'_> {
+    /// Whether the knowledge base says what to do.
+    pub(super) fn is_explained(&self) -> bool {
+        self.entry.is_some()
+    }
+}
+
 /// Everything that the data support, by priority.
 pub(super) fn find<'a>(facts: &'a Facts<'a>, judged: &'a [Judged<'a>]) -> Vec<Suggestion<'a>> {
     let mut found: BTreeMap<(Option<&str>, &str, String), Suggestion<'a>> = BTreeMap::new();

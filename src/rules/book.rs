@@ -172,7 +172,7 @@ pub struct Kqi {
     /// of a KQI's definition (ETSI TS 102 250-5, scope).
     pub good_within: Option<f64>,
     /// Time-out of a time: a fact for which `good` does not hold, or that has no measured value, counts with
-    /// this one, in the stream's raw unit.
+    /// this one, in the stream's raw unit. Of a ratio: what took longer, or has no measured value, is counted as well.
     pub timeout: Option<f64>,
     /// How facts become a value.
     pub aggregate: Aggregate,
@@ -199,6 +199,11 @@ pub struct Kqi {
 }
 
 impl Kqi {
+    /// Of a ratio of failures, the time after which a fact is one whatever it says, in the stream's raw unit.
+    pub fn counted_after(&self) -> Option<f64> {
+        self.timeout.filter(|_| self.aggregate == Aggregate::Ratio)
+    }
+
     /// Where its limit comes from, as people read it: the kind of the source, and the source.
     pub fn limit_source(&self) -> Option<String> {
         let source = self.limit_provenance()?;

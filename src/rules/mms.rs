@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// How MMS receipts are read (ETSI/3GPP TS 23.140 words and what is met in the wild).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MmsRule {
@@ -69,8 +72,29 @@ pub enum HourClock {
 pub struct Edition {
     /// Identifier on the wire, for example `morning`.
     pub id: String,
-    /// Deadline, minutes after local midnight of the day of submission.
+    /// Deadline, minutes after local midnight.
     pub deadline_minutes: i64,
+    /// What is submitted from then on, minutes after local midnight, is of the next day's issue; none where all of a day
+    /// is of the day's own.
+    pub next_from_minutes: Option<i64>,
+}
+
+impl Edition {
+    /// When a message should be on the handset that was submitted at an instant (ms): the deadline of the day of its
+    /// issue in the operator's zone, ms.
+    pub fn deadline_ms(&self, submitted_ms: i64, zone: &TimeZone) -> Option<i64> {
+        let submitted = Timestamp::from_millisecond(submitted_ms).ok()?;
+        let submitted = submitted.to_zoned(zone.clone());
+        let minute = i64::from(submitted.hour()) * 60 + i64::from(submitted.minute());
+        let is_next = self.next_from_minutes.is_some_and(|from| minute >= from);
+        let day = if is_next {
+            submitted.tomorrow().ok()?
+        } else {
+            submitted
+        };
+        let midnight_ms = day.start_of_day().ok()?.timestamp().as_millisecond();
+        Some(midnight_ms + self.deadline_minutes * 60_000)
+    }
 }
 
 /// One way of telling why a message failed.

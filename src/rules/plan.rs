@@ -66,6 +66,9 @@ pub struct Family {
     pub good_within: Option<f64>,
     /// What a fact counts with that is not good or has no measured value, raw.
     pub timeout: Option<f64>,
+    /// Where `good` is what failed: the measured value beyond which a fact has failed whatever it says, as has one
+    /// without any, raw.
+    pub counted_after: Option<f64>,
     /// Grouping dimensions, in output order.
     pub group_by: Vec<String>,
     /// Parts of the measure that its KQIs need.
@@ -207,8 +210,14 @@ fn serves(family: &Family, kqi: &Kqi) -> bool {
         && family.group_by == kqi.group_by;
     let same_good = family.good == kqi.good && family.good_within == kqi.good_within;
     // What stands in for lost answers stands in nobody else's values.
-    let same_values = family.timeout == kqi.timeout;
-    same_facts && same_values && (same_good || !has_good(kqi))
+    let same_values = family.timeout == stand_in(kqi);
+    let same_late = family.counted_after == kqi.counted_after();
+    same_facts && same_values && (same_good && same_late || !has_good(kqi))
+}
+
+/// What stands in for the measured value of lost answers.
+fn stand_in(kqi: &Kqi) -> Option<f64> {
+    kqi.timeout.filter(|_| kqi.counted_after().is_none())
 }
 
 fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
@@ -219,7 +228,8 @@ fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
         filter: kqi.filter.clone(),
         good: kqi.good.clone(),
         good_within: kqi.good_within,
-        timeout: kqi.timeout,
+        timeout: stand_in(kqi),
+        counted_after: kqi.counted_after(),
         group_by: kqi.group_by.clone(),
         parts: Parts::default(),
         retention_ms: book
@@ -232,14 +242,18 @@ fn family_of(kqi: &Kqi, key: String, number: u32, book: &RuleBook) -> Family {
 }
 
 fn key_of(kqi: &Kqi) -> String {
-    let timeout = kqi.timeout.map(|timeout| format!(" timeout {timeout}"));
+    let timeout = stand_in(kqi).map(|timeout| format!(" timeout {timeout}"));
+    let after = kqi
+        .counted_after()
+        .map(|after| format!(" or after {after}"));
     format!(
-        "{} where {} good {} within {:?}{} by {}",
+        "{} where {} good {} within {:?}{}{} by {}",
         kqi.stream.name(),
         kqi.filter.as_ref().map_or("true", Predicate::source),
         kqi.good.as_ref().map_or("-", Predicate::source),
         kqi.good_within,
         timeout.unwrap_or_default(),
+        after.unwrap_or_default(),
         kqi.group_by.join(",")
     )
 }
@@ -321,9 +335,8 @@ fn layout_of(book: &RuleBook, lineage: &Lineage) -> Layout {
         for name in kqi.group_by.iter().cloned().chain(named) {
             keep(kqi.stream, layout, name);
         }
-        if let Some(limit) = kqi.good_within {
-            layout.limits.push(limit);
-        }
+        let limits = [kqi.good_within, kqi.counted_after()];
+        layout.limits.extend(limits.into_iter().flatten());
         layout.parts = layout.parts.union(parts_of(kqi));
         if let Aggregate::RatePer10k { base, .. } = &kqi.aggregate {
             references.insert(base.clone());

@@ -40,15 +40,36 @@ pub struct ComplaintTrees {
     paths: BTreeMap<String, String>,
     /// Position of its tree, by path.
     places: BTreeMap<String, usize>,
+    /// Everything above a node that is named, by path.
+    inner: BTreeMap<String, Inner>,
+}
+
+/// A place above nodes that are named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inner {
+    /// Position of the tree.
+    tree: usize,
+    /// The service that all nodes below have, if it is one.
+    service: Option<String>,
 }
 
 impl ComplaintTrees {
     /// These trees. A path or code that two of them have is of the first.
     pub fn of(trees: Vec<ComplaintTree>) -> ComplaintTrees {
         let (mut paths, mut places) = (BTreeMap::new(), BTreeMap::new());
+        let mut inner: BTreeMap<String, Inner> = BTreeMap::new();
         for (at, tree) in trees.iter().enumerate() {
             for (path, node) in &tree.nodes {
                 places.entry(path.clone()).or_insert(at);
+                for above in above(path) {
+                    let known = inner.entry(above.to_owned()).or_insert_with(|| Inner {
+                        tree: at,
+                        service: node.service.clone(),
+                    });
+                    if known.tree == at && known.service != node.service {
+                        known.service = None;
+                    }
+                }
                 if let Some(code) = &node.code {
                     paths.entry(code.clone()).or_insert_with(|| path.clone());
                 }
@@ -58,6 +79,7 @@ impl ComplaintTrees {
             trees,
             paths,
             places,
+            inner,
         }
     }
 
@@ -71,10 +93,34 @@ impl ComplaintTrees {
         self.trees.get(*self.places.get(path)?)
     }
 
-    /// The service of a path, by its node.
-    pub fn service_of(&self, path: &str) -> Option<&str> {
-        self.tree_of(path)?.nodes.get(path)?.service.as_deref()
+    /// The tree in which a path lies, be its end named or not: that of the deepest node above it.
+    pub fn tree_around(&self, path: &str) -> Option<&ComplaintTree> {
+        let around = || above(path).find_map(|above| self.inner.get(above).map(|of| of.tree));
+        let own = self.places.get(path).copied();
+        let own = own.or_else(|| self.inner.get(path).map(|of| of.tree));
+        self.trees.get(own.or_else(around)?)
     }
+
+    /// The service of a path, by its node. One that ends above the leaves, or at a leaf that nobody named, is of the
+    /// service that everything below the deepest known node around it is of: a complaint about the newspaper is one,
+    /// however coarsely it was filed.
+    pub fn service_of(&self, path: &str) -> Option<&str> {
+        if let Some(tree) = self.tree_of(path) {
+            return tree.nodes.get(path)?.service.as_deref();
+        }
+        let mut around = std::iter::once(path).chain(above(path));
+        let known = around.find_map(|path| self.inner.get(path))?;
+        known.service.as_deref()
+    }
+}
+
+/// The places above a path, the nearest first.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    ends.collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .map(|end| &path[..end])
 }
 
 #[cfg(test)]
@@ -102,6 +148,14 @@ trees:
         assert_eq!(book.codes.of("O000017"), Some("O010104"));
         assert_eq!(book.trees.tree_of(path).unwrap().id, "five");
         assert_eq!(book.trees.service_of(path), Some("mail"));
+        // Filed too coarsely, or under a leaf that nobody knows.
+        for odd in ["数据业务/手机邮箱", "数据业务/手机邮箱/软件/全部/别的"] {
+            assert!(book.trees.tree_of(odd).is_none());
+            assert_eq!(book.trees.tree_around(odd).unwrap().id, "five");
+            assert_eq!(book.trees.service_of(odd), Some("mail"), "{odd}");
+        }
+        assert!(book.trees.tree_around("语音业务/漫游").is_none());
+        assert_eq!(book.trees.service_of("语音业务/漫游"), None);
         assert!(book.trees.tree_of("数据业务/手机邮箱").is_none());
     }
 }

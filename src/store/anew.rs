@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::entry::LedgerError;
+use super::entry::{Fault, LedgerError};
 use super::ledger::{Ledger, cause, signed, statement, unsigned};
 
 impl Ledger {
@@ -21,6 +21,10 @@ impl Ledger {
         let path = data_dir.join(Ledger::FILE);
         let io = |error: std::io::Error| LedgerError::Open {
             path: path.clone(),
+            fault: match error.kind() {
+                std::io::ErrorKind::StorageFull => Fault::Full,
+                _ => Fault::Other,
+            },
             source: cause(&error),
         };
         let making = data_dir.join("ledger.sqlite.making");

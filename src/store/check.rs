@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 
-use super::copy::BUSY_TIMEOUT;
+use super::copy::read_through;
 use super::entry::LedgerError;
-use super::ledger::{Ledger, cause, statement, unsigned};
+use super::ledger::{Ledger, cause, fault_of, statement, unsigned};
 
 /// What a ledger holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,28 +29,40 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
-        // Without a log beside it nobody has it open, and even SQLite's own side files are not made.
-        let log = data_dir.join(format!("{}-wal", Ledger::FILE));
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .read_only(true)
-            .immutable(!log.exists())
-            .busy_timeout(BUSY_TIMEOUT);
-        let open = |source: sqlx::Error| LedgerError::Open {
-            path: path.clone(),
-            source: cause(&source),
-        };
-        let mut connection = options.connect().await.map_err(open)?;
-        let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_all(&mut connection)
-            .await
-            .map_err(open)?;
-        if let Some(what) = found.into_iter().find(|line| line != "ok") {
-            return Err(LedgerError::Damaged { path, what });
-        }
+        let mut connection = sound(&path).await?;
         let check = read(&mut connection).await?;
-        connection.close().await.map_err(open)?;
+        connection.close().await.map_err(statement("be closed"))?;
         Ok(Some(check))
+    }
+
+    /// Reads every page of the ledger in `data_dir`, if there is one, and nothing that its tables hold: it may be of
+    /// another schema. Takes as long as the file takes to be read once.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is damaged.
+    pub async fn check_pages(data_dir: &Path) -> Result<(), LedgerError> {
+        let path = data_dir.join(Ledger::FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let connection = sound(&path).await?;
+        connection.close().await.map_err(statement("be closed"))
+    }
+}
+
+/// A connection to a file of which every page is as SQLite writes them.
+async fn sound(path: &Path) -> Result<SqliteConnection, LedgerError> {
+    match read_through(path).await {
+        Ok((connection, None)) => Ok(connection),
+        Ok((_, Some(what))) => Err(LedgerError::Damaged {
+            path: path.to_owned(),
+            what,
+        }),
+        Err(error) => Err(LedgerError::Open {
+            path: path.to_owned(),
+            fault: fault_of(&error),
+            source: cause(&error),
+        }),
     }
 }
 

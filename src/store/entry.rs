@@ -248,10 +248,37 @@ pub enum Resent {
     Unknown,
 }
 
+/// What a failure of the database means for who meets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The disk is full.
+    Full,
+    /// The file is not what was written: trying again finds the same.
+    Damaged,
+    /// A newer program brought it to a schema of its own.
+    Newer,
+    /// Anything else.
+    Other,
+}
+
 impl LedgerError {
-    /// Its disk is full: the statement did nothing, and can be tried again.
+    /// What it means.
+    pub fn fault(&self) -> Fault {
+        match self {
+            LedgerError::Open { fault, .. } | LedgerError::Statement { fault, .. } => *fault,
+            LedgerError::Damaged { .. } => Fault::Damaged,
+            LedgerError::Value { .. } => Fault::Other,
+        }
+    }
+
+    /// Its disk is full: nothing was done, and the same can be tried again.
     pub fn is_full(&self) -> bool {
-        matches!(self, LedgerError::Statement { is_full: true, .. })
+        self.fault() == Fault::Full
+    }
+
+    /// Its file is damaged: nothing that is tried again will do.
+    pub fn is_damaged(&self) -> bool {
+        self.fault() == Fault::Damaged
     }
 }
 
@@ -263,6 +290,8 @@ pub enum LedgerError {
     Open {
         /// The file.
         path: PathBuf,
+        /// What that means.
+        fault: Fault,
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -280,8 +309,8 @@ pub enum LedgerError {
     Statement {
         /// What was being done, as a verb.
         action: &'static str,
-        /// Because the disk is full.
-        is_full: bool,
+        /// What its failure means.
+        fault: Fault,
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

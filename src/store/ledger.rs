@@ -14,6 +14,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -21,7 +22,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row, Sqlite, Transaction};
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
-use super::entry::{Attempt, DeliveryState, Entry, LedgerError, Recorded};
+use super::entry::{Attempt, DeliveryState, Entry, Fault, LedgerError, Recorded};
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
@@ -47,6 +48,7 @@ impl Ledger {
             .await
             .map_err(|source| LedgerError::Open {
                 path,
+                fault: fault_of(&source),
                 source: cause(&source),
             })
     }
@@ -83,8 +85,9 @@ impl Ledger {
         options: SqliteConnectOptions,
         path: &Path,
     ) -> Result<Ledger, LedgerError> {
-        let open = |source: &dyn Error| LedgerError::Open {
+        let open = |source: &(dyn Error + 'static)| LedgerError::Open {
             path: path.to_owned(),
+            fault: fault_of(source),
             source: cause(source),
         };
         // SQLite ends a transaction by itself when the disk is full; sqlx then fails to end it once more, and
@@ -316,7 +319,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
 pub(super) fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| LedgerError::Statement {
         action,
-        is_full: is_full(&error),
+        fault: fault_of(&error),
         source: cause(&error),
     }
 }
@@ -331,11 +334,32 @@ pub(super) fn cause(error: &dyn Error) -> Box<dyn Error + Send + Sync> {
     first.to_string().into()
 }
 
-/// What SQLite says where a file cannot grow: `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` for its index of the
-/// write-ahead log.
-fn is_full(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(&*code, "13" | "4874"))
+/// What a failure means, by the first in its chain that says so.
+pub(super) fn fault_of(error: &(dyn Error + 'static)) -> Fault {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(MigrateError::VersionMissing(_)) = error.downcast_ref::<MigrateError>() {
+            return Fault::Newer;
+        }
+        let said = error.downcast_ref::<sqlx::Error>();
+        let said = said.and_then(sqlx::Error::as_database_error);
+        let code = said.and_then(|error| error.code());
+        if let Some(code) = code.and_then(|code| code.parse::<i32>().ok()) {
+            return fault_of_code(code);
+        }
+        next = error.source();
+    }
+    Fault::Other
+}
+
+/// By SQLite's extended result codes: `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` where the index of the write-ahead log
+/// cannot grow; every kind of `SQLITE_CORRUPT`, and `SQLITE_NOTADB`.
+fn fault_of_code(code: i32) -> Fault {
+    match (code, code & 0xff) {
+        (13 | 4874, _) => Fault::Full,
+        (_, 11 | 26) => Fault::Damaged,
+        _ => Fault::Other,
+    }
 }
 
 pub(super) fn state_named(name: &str) -> Result<DeliveryState, LedgerError> {
@@ -357,4 +381,24 @@ pub(super) fn unsigned(what: &'static str, value: i64) -> Result<u64, LedgerErro
         what,
         value: value.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_damage_is_told_from_a_full_disk_and_from_what_passes() {
+        // SQLITE_CORRUPT, _VTAB, _SEQUENCE, _INDEX; SQLITE_NOTADB.
+        for code in [11, 267, 523, 779, 26] {
+            assert_eq!(fault_of_code(code), Fault::Damaged, "{code}");
+        }
+        for code in [13, 4874] {
+            assert_eq!(fault_of_code(code), Fault::Full, "{code}");
+        }
+        // SQLITE_ERROR, _BUSY, _IOERR, _IOERR_FSYNC.
+        for code in [1, 5, 10, 1034] {
+            assert_eq!(fault_of_code(code), Fault::Other, "{code}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ mod tests;
 
 pub use check::LedgerCheck;
 pub use entry::{
-    Attempt, Counts, DIGEST, DeadLetters, Delivery, DeliveryState, Due, Entry, Failed, Fold,
+    Attempt, Counts, DIGEST, DeadLetters, Delivery, DeliveryState, Due, Entry, Failed, Fault, Fold,
     LedgerError, Members, REPORT, Recorded, Resent, WEBHOOK, Wanted,
 };
 pub use history::{

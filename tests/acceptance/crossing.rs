@@ -9,16 +9,21 @@ const NOT_RECEIVED: &str = "投诉/数据业务/自有业务/手机报/使用/�
 
 /// Two hundred messages of the morning, of which the last so many expire.
 async fn morning(engine: &Engine, city: &str, expired: i64) {
-    let id = format!("{city} {{n}}");
+    issue(engine, city, expired, EIGHT).await;
+}
+
+/// An issue at an instant.
+async fn issue(engine: &Engine, city: &str, expired: i64, at_ms: i64) {
+    let id = format!("{city} {at_ms} {{n}}");
     let submit = json!({"type": "mms_submit", "message_id": id, "service": "mobile_newspaper", "city": city, "edition": "morning"});
-    engine.tell(&series(EIGHT, SECOND, 200, &submit)).await;
+    engine.tell(&series(at_ms, SECOND, 200, &submit)).await;
     for (from, count, status) in [
         (0, 200 - expired, "Retrieved"),
         (200 - expired, expired, "Expired"),
     ] {
         let receipts: Vec<Value> = (from..from + count)
             .map(|n| {
-                json!({"type": "mms_receipt", "message_id": format!("{city} {}", n + 1), "status": status, "ts": EIGHT + MINUTE + n * SECOND})
+                json!({"type": "mms_receipt", "message_id": format!("{city} {at_ms} {}", n + 1), "status": status, "ts": at_ms + MINUTE + n * SECOND})
             })
             .collect();
         engine.tell(&receipts).await;
@@ -27,13 +32,15 @@ async fn morning(engine: &Engine, city: &str, expired: i64) {
 
 /// Ten people of a city of a hundred thousand subscribers complain of one thing.
 async fn ten_complain(engine: &Engine, city: &str) {
+    ten_complain_at(engine, city, EIGHT + 30 * MINUTE).await;
+}
+
+async fn ten_complain_at(engine: &Engine, city: &str, at_ms: i64) {
     engine
         .tell(&[json!({"type": "gauge", "name": "subscriber_base", "value": 100_000, "dims": {"service": "mobile_newspaper", "city": city}, "ts": MONDAY})])
         .await;
     let ticket = json!({"type": "complaint", "serial": format!("{city}-{{n}}"), "state": "filed", "service": "mobile_newspaper", "city": city, "path": NOT_RECEIVED});
-    engine
-        .tell(&series(EIGHT + 30 * MINUTE, MINUTE, 10, &ticket))
-        .await;
+    engine.tell(&series(at_ms, MINUTE, 10, &ticket)).await;
 }
 
 fn of<'a>(answer: &'a Value, crossing: &str) -> Vec<&'a Value> {
@@ -213,6 +220,42 @@ async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them
         1,
         "{trigger:#}"
     );
+    engine.stop().await;
+}
+
+/// Windows of a day reach back to it; what people complain of now does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_was_over_a_day_ago_confirms_no_complaints() {
+    let engine = Engine::start().await;
+    morning(&engine, "长沙", 20).await;
+    let next = EIGHT + 28 * HOUR;
+    issue(&engine, "长沙", 0, next).await;
+    ten_complain_at(&engine, "长沙", next + 30 * MINUTE).await;
+    engine.pass(next + 3 * HOUR).await;
+    let alerts = engine.alerts("blind_spot", "firing").await;
+    assert_eq!(alerts[0]["group"]["city"], "长沙", "{alerts:#?}");
+    let crossings = engine.get("/v1/crossings?service=mobile_newspaper").await;
+    assert_eq!(of(&crossings, "confirmed"), Vec::<&Value>::new());
+    // It began with the hour of the first complaint, and not a day before.
+    let spot = of(&crossings, "blind_spot")[0];
+    let from_ms = spot["from_ms"].as_i64().unwrap();
+    assert!((next..=next + HOUR).contains(&from_ms), "{spot}");
+    engine.stop().await;
+}
+
+/// Somebody complained seven hours before; nobody has since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_complaint_of_before_does_not_hide_that_nobody_complains() {
+    let engine = Engine::start().await;
+    let ticket = json!({"type": "complaint", "serial": "early", "state": "filed", "service": "mobile_newspaper", "city": "株洲", "path": NOT_RECEIVED, "ts": MONDAY + HOUR});
+    engine.tell(&[ticket]).await;
+    morning(&engine, "株洲", 20).await;
+    engine.pass(EIGHT + 14 * HOUR).await;
+    engine
+        .until("/v1/triggers?service=mobile_newspaper", |answer| {
+            answer["triggers"][0]["crossing"] == "silent_degradation"
+        })
+        .await;
     engine.stop().await;
 }
 

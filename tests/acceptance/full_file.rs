@@ -109,6 +109,33 @@ async fn g6_the_full_file_of_a_day_names_what_either_side_lacks_and_ends_with_it
     engine.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_failed_takes_no_day_back() {
+    let engine = Engine::with_rules(&[("count.yaml", COUNT)]).await;
+    let day = tickets("s", "长沙", 0, 6);
+    engine.tell(&day).await;
+    engine.pass(MONDAY + 20 * HOUR).await;
+    let sample = "/v1/complaints/sample?size=100";
+    let on_record = |answer: &Value| answer["tickets"].as_array().unwrap().len() == 6;
+    engine.until(sample, on_record).await;
+    let cut: Vec<String> = day[..3].iter().map(ToString::to_string).collect();
+    for (query, body) in [
+        ("missing=withdraw", String::new()),
+        ("missing=withdraw&tickets=6", cut.join("\n")),
+        ("tickets=6", String::new()),
+    ] {
+        let path = format!("/v1/complaints/full?day=2026-03-02&{query}");
+        let (status, answer) = engine.post(&path, body).await;
+        assert_eq!(status.as_u16(), 422, "{query}: {answer}");
+        assert!(answer.contains("incomplete_file"), "{answer}");
+    }
+    assert!(on_record(&engine.get(sample).await));
+    // Who says that there were none means it.
+    let none = full_file(&engine, "&missing=withdraw&tickets=0", &[]).await;
+    assert_eq!(none["withdrawn"], 6, "{none}");
+    engine.stop().await;
+}
+
 const BY_PATH: &str = "
 kqis:
   - {id: filed, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [path], window: 1d, unit: count}

@@ -23,6 +23,7 @@ mod effects;
 mod engine;
 mod failures;
 mod full_file;
+mod funnel;
 mod health;
 mod leaf;
 mod loops;

@@ -77,6 +77,28 @@ async fn h17_the_morning_edition_in_the_afternoon_is_late_and_not_lost() {
     engine.stop().await;
 }
 
+/// The deadline of what is pushed the evening before is the next morning's.
+#[tokio::test(flavor = "multi_thread")]
+async fn h17_the_morning_edition_of_the_evening_before_is_on_time() {
+    let engine = Engine::start().await;
+    let at = MONDAY + 23 * HOUR;
+    let mut edition = submitted("m", "株洲", 100);
+    for submit in &mut edition {
+        submit["ts"] = at.into();
+    }
+    engine.tell(&edition).await;
+    engine
+        .tell(&reported("m", at + 20 * SECOND, 100, "Retrieved", ""))
+        .await;
+    let end = MONDAY + 24 * HOUR;
+    engine.pass(end + HOUR).await;
+    let ontime = engine
+        .window("mnews_ontime_ratio", &group("株洲"), end)
+        .await;
+    near(&ontime["value"], 100.0, 0.0);
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn h16_h18_both_ratios_are_published_with_and_without_what_the_user_caused() {
     let engine = Engine::start().await;

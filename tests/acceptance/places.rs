@@ -185,3 +185,23 @@ async fn c12_a_province_that_the_map_learns_of_later_has_its_cities_history() {
     );
     engine.stop().await;
 }
+
+/// A misspelt city is a line of its own in no province: who reads the board is told which.
+#[tokio::test(flavor = "multi_thread")]
+async fn c12_cities_that_the_map_does_not_know_are_named_on_every_board() {
+    let engine = Engine::with_rules(&[("levels.yaml", LEVELS)]).await;
+    for city in ["长沙", "长沙市"] {
+        engine
+            .tell(&series(EIGHT, SECOND, 40, &probe(city, true)))
+            .await;
+    }
+    engine.pass(EIGHT + HOUR).await;
+    for board in ["cities", "provinces"] {
+        engine
+            .until(&format!("/v1/boards/{board}"), |answer| {
+                answer["unmapped_cities"] == json!(["长沙市"])
+            })
+            .await;
+    }
+    engine.stop().await;
+}

@@ -158,3 +158,37 @@ async fn g16_those_whose_messages_failed_and_who_complained_are_listed_for_the_r
     );
     engine.stop().await;
 }
+
+/// H17's late ones are no failures, and their readers are affected all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn g16_those_whose_issue_came_late_are_listed() {
+    let engine = Engine::start().await;
+    let submit = json!({"type": "mms_submit", "message_id": "m{n}", "service": "mobile_newspaper", "city": "株洲", "edition": "morning"});
+    let mut events = series(HALF_PAST_SEVEN, SECOND, 100, &submit);
+    for (at, event) in events.iter_mut().enumerate() {
+        event["recipient"] = format!("139{at:08}").into();
+    }
+    let late = HALF_PAST_SEVEN + 6 * HOUR;
+    events.extend((1..=100).map(|at| {
+        // The first ten are in time.
+        let ts = if at <= 10 { HALF_PAST_SEVEN + 2 * MINUTE } else { late };
+        json!({"type": "mms_receipt", "ts": ts, "message_id": format!("m{at}"), "status": "Retrieved"})
+    }));
+    engine.tell(&events).await;
+    engine.pass(late + 2 * HOUR).await;
+    let found = engine
+        .until("/v1/triggers?service=mobile_newspaper", |answer| {
+            answer["triggers"] != json!([])
+        })
+        .await;
+    let id = found["triggers"][0]["id"].as_str().unwrap();
+    let affected = engine.get(&format!("/v1/triggers/{id}/affected")).await;
+    let listed = affected["subscribers"].as_array().unwrap();
+    assert_eq!(listed.len(), 90, "{affected:#}");
+    assert!(
+        listed
+            .iter()
+            .all(|one| one["late"] == true && one["status"] == "Retrieved")
+    );
+    engine.stop().await;
+}

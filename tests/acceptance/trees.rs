@@ -245,6 +245,46 @@ async fn g3_a_ticket_filed_by_code_counts_at_its_node_and_for_its_service() {
     engine.stop().await;
 }
 
+/// Too coarse, or under a leaf that nobody named: it is a complaint about the newspaper all the same. What is deeper than
+/// any tree is refused with its reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn h6_a_ticket_above_the_leaves_counts_at_its_node_and_for_its_service() {
+    const BY_SERVICE: &str = "kqis:
+  - {id: by_service, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [service], window: 1d, unit: count}
+";
+    let engine = Engine::with_rules(&[("count.yaml", BY_SERVICE)]).await;
+    let stage = "投诉/数据业务/自有业务/手机报/使用/接收异常";
+    let odd = format!("{stage}/别的");
+    let paths = [stage, odd.as_str(), "投诉/别的"];
+    let tickets: Vec<Value> = paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| json!({"type": "complaint", "ts": NINE, "serial": format!("s{at}"), "state": "filed", "city": "长沙", "path": path}))
+        .collect();
+    engine.tell(&tickets).await;
+    engine.pass(MONDAY + 2 * DAY).await;
+    let end = MONDAY + DAY;
+    let news = engine
+        .window("by_service", "service=mobile_newspaper", end)
+        .await;
+    assert_eq!(news["count"], 2);
+    let counts = engine
+        .get("/v1/complaints/trees/seven_levels/counts?day=2026-03-02")
+        .await;
+    assert_eq!(
+        (&counts["total"], &counts["elsewhere"]),
+        (&json!(3), &json!(0)),
+        "{counts}"
+    );
+    let mut nodes = counts["nodes"].as_array().unwrap().iter();
+    let node = nodes.find(|node| node["path"] == stage).unwrap();
+    assert_eq!((&node["tickets"], &node["own"]), (&json!(2), &json!(1)));
+    let deep = json!({"type": "complaint", "ts": NINE, "serial": "deep", "state": "filed", "path": "a/b/c/d/e/f/g/h"});
+    let (_, answer) = engine.post("/v1/events", deep.to_string()).await;
+    assert!(answer.contains("a path of 8 levels"), "{answer}");
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn x9_a_sample_is_drawn_by_its_seed_and_only_of_what_counts() {
     let engine = Engine::start().await;

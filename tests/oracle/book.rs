@@ -187,6 +187,7 @@ kqis:
   - {id: dial_floor, name: n, layer: platform, stream: dial_test, aggregate: min, group_by: [channel], window: 4m, unit: ms}
   - {id: dial_sum, name: n, layer: platform, stream: dial_test, aggregate: sum, group_by: [source], window: 1m, unit: ms}
   - {id: dial_within, name: n, layer: platform, stream: dial_test, aggregate: ratio, good_within: 5s, group_by: [service], window: {size: 15m, hop: 5m}, unit: percent}
+  - {id: dial_failed, name: n, layer: platform, stream: dial_test, aggregate: ratio, counted: "!ok", timeout: 2s, group_by: [city], window: 4m, unit: percent, provenance: [{of: timeout, kind: judgement, reference: t}]}
   - {id: dial_within_2, name: n, layer: platform, stream: dial_test, aggregate: count, good_within: 2s, group_by: [service], window: 5m, unit: count}
   - {id: dial_change, name: n, layer: platform, stream: dial_test, aggregate: change, against: 5m, group_by: [service], window: {size: 5m, hop: 1m}, unit: percent, interval: {max: 60}, department: D}
   - {id: dial_change_far, name: n, layer: platform, stream: dial_test, aggregate: change, against: 7m, good: "!ok", group_by: [service], window: {size: 5m, hop: 1m}, unit: ratio}

@@ -127,7 +127,7 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
             continue;
         };
         let (since_ms, fired_ms, _) = *course.firings.last().unwrap();
-        let from_ms = since_ms - kqi.window.size_ms;
+        let from_ms = since_ms - kqi.window.hop_ms;
         let others: Vec<_> = objects
             .iter()
             .filter(|(of, _, other, their)| {
@@ -139,8 +139,9 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
         let mut against = Vec::new();
         for (of, course, other, _) in &others {
             for (since_ms, _, end_ms) in &course.firings {
-                let their_from_ms = since_ms - other.window.size_ms;
-                let end_ms = end_ms.unwrap_or(i64::MAX / 2);
+                let their_from_ms = since_ms - other.window.hop_ms;
+                let overlap_ms = other.window.size_ms - other.window.hop_ms;
+                let end_ms = end_ms.map_or(i64::MAX / 2, |ms| (ms - overlap_ms).max(*since_ms));
                 let meets = if complains(kqi) {
                     from_ms < end_ms + rule.lag_ms
                 } else {
@@ -170,16 +171,36 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
                         None => other.group_by.iter().any(|by| by == "service"),
                     }
             });
-            let complained = truth.rows.iter().any(|((id, label, _), row)| {
-                let is_watched = book.alerts.iter().any(|alert| alert.kqi == *id);
-                let other = book.kqis.iter().find(|kqi| kqi.id == *id).unwrap();
-                is_watched
-                    && complains(other)
+            let of_side = |other: &Kqi| {
+                complains(other)
                     && other.window.size_ms <= rule.window_ms_max
+                    && book.alerts.iter().any(|alert| alert.kqi == other.id)
+            };
+            // Windows that hold every complaint of a city say which of them longer ones hold.
+            let whole = book.kqis.iter().filter(|other| {
+                let of_service = match &other.service {
+                    Some(of) => of == service,
+                    None => other.group_by.iter().any(|by| by == "service"),
+                };
+                of_side(other)
+                    && of_service
+                    && other.filter.is_none()
+                    && other.group_by.iter().any(|by| by == "city")
+            });
+            let finest_ms = whole.map(|other| other.window.size_ms).min();
+            let since_ms = from_ms - rule.lead_ms;
+            let complained = truth.rows.iter().any(|((id, label, _), row)| {
+                let other = book.kqis.iter().find(|kqi| kqi.id == *id).unwrap();
+                let size_ms = other.window.size_ms;
+                let is_after = match finest_ms {
+                    Some(finest_ms) if size_ms > finest_ms => row.end_ms - size_ms >= since_ms,
+                    _ => row.end_ms > since_ms,
+                };
+                of_side(other)
                     && service_of(other, label).as_ref() == Some(service)
                     && lies_in(&where_is(label), &where_is(&object.1))
                     && row.sealed
-                    && row.end_ms > from_ms
+                    && is_after
                     && row.samples > 0
             });
             (asked && !complained && passed(Stream::Complaint, from_ms + rule.lag_ms))

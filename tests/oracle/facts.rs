@@ -239,7 +239,10 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
     let on_time = match (deadline, retrieved_ms, submit) {
         (Some(edition), Some(retrieved_ms), Some(line)) if !is_early(retrieved_ms) => {
             let local_ms = time_of(line, "ts") + SHANGHAI_MS;
-            let midnight_ms = local_ms.div_euclid(DAY_MS) * DAY_MS - SHANGHAI_MS;
+            // Half a day after the deadline the next day's issue begins.
+            let is_next = local_ms.rem_euclid(DAY_MS) >= (edition.deadline_minutes + 720) * 60_000;
+            let day = local_ms.div_euclid(DAY_MS) + i64::from(is_next);
+            let midnight_ms = day * DAY_MS - SHANGHAI_MS;
             Some(retrieved_ms <= midnight_ms + edition.deadline_minutes * 60_000)
         }
         _ => None,

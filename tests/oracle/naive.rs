@@ -58,7 +58,9 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
     let heard = heard(&lines);
     let mut rows = BTreeMap::new();
     for kqi in &book.kqis {
-        let waited: Vec<Fact> = match kqi.timeout {
+        let stand_in = kqi.timeout.filter(|_| kqi.aggregate != Aggregate::Ratio);
+        let late_after = kqi.timeout.filter(|_| kqi.aggregate == Aggregate::Ratio);
+        let waited: Vec<Fact> = match stand_in {
             None => Vec::new(),
             Some(timeout) => {
                 let of_stream = facts.iter().filter(|fact| fact.stream == kqi.stream);
@@ -76,11 +78,7 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
                     .collect()
             }
         };
-        let seen = if kqi.timeout.is_some() {
-            &waited
-        } else {
-            &facts
-        };
+        let seen = if stand_in.is_some() { &waited } else { &facts };
         let of_kqi: Vec<&Fact> = seen
             .iter()
             .filter(|fact| fact.stream == kqi.stream)
@@ -92,6 +90,9 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
                 && kqi
                     .good_within
                     .is_none_or(|limit| fact.value.is_some_and(|value| value <= limit));
+            // Of failures: what took too long is one, and so is what has no time.
+            let is_late = |after| fact.value.is_none_or(|value| value > after);
+            let good = good || late_after.is_some_and(is_late);
             groups
                 .entry(label(kqi, fact))
                 .or_default()

@@ -31,6 +31,9 @@ pub(in crate::api) struct FullFileQuery {
     city: Option<String>,
     /// `name` (default) or `withdraw` tickets on record that the file does not name.
     missing: Option<String>,
+    /// How many tickets the file has, by whoever wrote it: one that was cut off on the way is refused whole. A file without
+    /// any withdraws nothing unless this says 0.
+    tickets: Option<usize>,
 }
 
 /// Takes the full file of a day, as `complaint` lines, and says what it and the record lack of each other.
@@ -50,6 +53,7 @@ pub(in crate::api) struct FullFileQuery {
         (status = 400, description = "the query or the body is wrong, or the day is not over", body = ErrorBody),
         (status = 413, description = "the body is too large, or the day has too many tickets", body = ErrorBody),
         (status = 415, description = "the body is compressed", body = ErrorBody),
+        (status = 422, description = "the file has another number of tickets than the query says, or none where it would withdraw a day", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
         (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
@@ -93,7 +97,9 @@ pub(in crate::api) async fn take(
     let (record, to_ms) = filed_on(&server, &query.day, query.city.as_deref()).await?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
-    let found = reconcile(versions(&server, &body), record.into_iter(), book);
+    let versions: Vec<Complaint> = versions(&server, &body).collect();
+    check_whole(&query, versions.len(), withdraws)?;
+    let found = reconcile(versions.into_iter(), record.into_iter(), book);
     let taken = server
         .intake
         .take(sender.clone(), &headers, Body::from(body), now_ms());
@@ -119,6 +125,27 @@ pub(in crate::api) async fn take(
         refused as usize,
         withdrawn,
     )))
+}
+
+/// Refuses a file that is not what its writer sent: an export that failed must not take a day's tickets back.
+fn check_whole(query: &FullFileQuery, tickets: usize, withdraws: bool) -> Result<(), ApiError> {
+    let words = match query.tickets {
+        Some(wanted) if wanted != tickets => {
+            format!(
+                "the file has {tickets} tickets that can be read, and tickets={wanted} were sent"
+            )
+        }
+        None if withdraws && tickets == 0 => {
+            "a file without tickets would withdraw the whole day: say tickets=0 if it had none"
+                .to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "incomplete_file",
+        words,
+    ))
 }
 
 /// The complaints that a file tells; lines that cannot be read are the intake's to refuse.

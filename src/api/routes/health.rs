@@ -1,5 +1,6 @@
 //! Scores up the tree, and down again to what they come from.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -17,6 +18,8 @@ use crate::scores::{Measured, board, contributions, health};
 
 /// Dimension values that are listed when nothing else is asked for.
 const VALUES_DEFAULT: usize = 20;
+/// Cities outside the map that are named.
+const UNMAPPED_MAX: usize = 100;
 
 /// The health of every service: weighted mean and minimum, by layer.
 #[utoipa::path(
@@ -120,6 +123,22 @@ fn within(of: &Measured<'_>, name: &str, places: &Places) -> Option<String> {
     by_city.or_else(|| of.dimension(name)).map(str::to_owned)
 }
 
+/// Cities of objects that the map does not know; a book without places maps none.
+fn unmapped(objects: &[Measured<'_>], places: &Places) -> Vec<String> {
+    if places.cities.is_empty() {
+        return Vec::new();
+    }
+    let cities = objects.iter().filter_map(|of| of.dimension("city"));
+    let unknown: BTreeSet<&str> = cities
+        .filter(|city| !city.is_empty() && !places.cities.contains_key(*city))
+        .collect();
+    unknown
+        .into_iter()
+        .take(UNMAPPED_MAX)
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Cities, wider places, or channels, side by side: the worst first, those without data last.
 #[utoipa::path(
     get,
@@ -154,5 +173,6 @@ pub(in crate::api) async fn boards(
             )));
         }
     };
-    Ok(Json(BoardView::of(&by, &lines, book)))
+    let unmapped = unmapped(&objects, &book.places);
+    Ok(Json(BoardView::of(&by, &lines, unmapped, book)))
 }

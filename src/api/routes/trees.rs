@@ -89,7 +89,11 @@ pub(in crate::api) async fn counts(
         .iter()
         .filter(|ticket| ticket.state.counts() && caller.sees(ticket.city.as_deref()))
         .map(|ticket| ticket.path.as_deref().unwrap_or_default());
-    let is_here = |path: &str| book.trees.tree_of(path).is_some_and(|of| of.id == tree.id);
+    let is_here = |path: &str| {
+        book.trees
+            .tree_around(path)
+            .is_some_and(|of| of.id == tree.id)
+    };
     Ok(Json(TreeCountsView::of(tree, &query.day, paths, is_here)))
 }
 

@@ -34,6 +34,10 @@ pub(in crate::api) struct TriggersQuery {
     department: Option<String>,
     /// `opened` (the oldest first, unless given) or `urgency` (the most urgent first).
     order: Option<String>,
+    /// At most so many; all without it.
+    limit: Option<usize>,
+    /// Leaves so many out, the first ones of the order.
+    offset: Option<usize>,
 }
 
 /// Triggers, oldest first or most urgent first.
@@ -76,9 +80,12 @@ pub(in crate::api) async fn list(
     if query.order.as_deref() == Some("urgency") {
         triggers.sort_by(|a, b| by_urgency(a, b));
     }
+    let total = triggers.len();
+    let page = triggers.into_iter().skip(query.offset.unwrap_or(0));
     Ok(Json(TriggersView {
-        triggers: triggers
-            .into_iter()
+        total,
+        triggers: page
+            .take(query.limit.unwrap_or(usize::MAX))
             .map(|trigger| TriggerView::of(trigger, &snapshot, is_masked))
             .collect(),
     }))

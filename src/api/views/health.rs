@@ -128,6 +128,9 @@ pub struct BoardView {
     pub by: String,
     /// The worst first, those without data last.
     pub lines: Vec<BoardLineView>,
+    /// Cities that the book's places do not name, by the first hundred: a word that a probe misspells is a line of its own
+    /// among the cities, and in no province and no group. Empty where the book has no places.
+    pub unmapped_cities: Vec<String>,
 }
 
 /// A line of a board.
@@ -236,7 +239,12 @@ impl SharesView {
 
 impl BoardView {
     /// A board by that name.
-    pub fn of(by: &str, lines: &[Board], book: &RuleBook) -> BoardView {
+    pub fn of(
+        by: &str,
+        lines: &[Board],
+        unmapped_cities: Vec<String>,
+        book: &RuleBook,
+    ) -> BoardView {
         let line = |of: &Board| BoardLineView {
             name: of.name.clone(),
             mean: of.mean,
@@ -249,6 +257,7 @@ impl BoardView {
             rules: RuleBookView::of(book),
             by: by.to_owned(),
             lines: lines.iter().map(line).collect(),
+            unmapped_cities,
         }
     }
 }

@@ -20,7 +20,9 @@ use crate::triggers::{Evidence, Outcome, Trigger, TriggerMove};
 /// Triggers, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TriggersView {
-    /// Those that the filters let through.
+    /// How many the filters let through, on every page together.
+    pub total: usize,
+    /// Those of this page.
     pub triggers: Vec<TriggerView>,
 }
 

@@ -63,12 +63,67 @@ fn rows_are_in_the_file_of_their_day() {
     );
     assert_eq!(
         files[0].1,
-        "id,decided_at,at,alert,object,state,severity,reason,value\r\n\
-         1.0,2026-03-02T16:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5\r\n\
-         2.0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5\r\n\
-         2.1,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c1,firing,major,breach,12.5\r\n"
+        "id,decided_at,at,alert,object,state,severity,reason,value,unit,limit_min,limit_max,limit_source,rules\r\n\
+         1.0,2026-03-02T16:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
+         2.0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
+         2.1,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c1,firing,major,breach,12.5,,,,,test 1\r\n"
     );
     assert_eq!(files[1].1.lines().count(), 4);
+}
+
+/// A book whose KQI has a limit, and a source of it.
+const LIMITED: &str = "
+book: {name: test, version: '1', time_zone: Asia/Shanghai, any_service: true}
+departments:
+  - id: NET
+    name: {zh: 网络部, en: Network}
+    roles:
+      - {id: duty, name: {zh: 值班, en: Duty}, contacts: [{name: A, email: a@example.com, language: en}]}
+kqis:
+  - {id: slow, name: Slow, layer: network, stream: dial_test, aggregate: ratio, good: ok, unit: percent, group_by: [city], window: 1m, department: NET, interval: {min: 95.5}, provenance: [{of: limit, kind: standard, reference: 'MIIT, 2009'}]}
+alert_policies:
+  default: {for: 0s, keep_firing_for: 1m, severity: major, missing: hold}
+";
+
+#[test]
+fn a_row_tells_what_its_value_is_held_against_and_who_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = open(&settings(folder.path()));
+    let mut snapshot = crate::engine::Engine::new(plan(LIMITED)).snapshot().clone();
+    snapshot.epoch = Some(0);
+    snapshot.now_ms = MORNING;
+    sink.take(&[transition("city=c")], &snapshot);
+    let text = &all(folder.path())[0].1;
+    let row = text.lines().nth(1).unwrap();
+    let told = ",slow,city=c,firing,major,breach,12.5,%,95.5,,\"standard: MIIT, 2009\",test 1";
+    assert!(row.ends_with(told), "{row}");
+}
+
+#[test]
+fn a_file_of_fewer_columns_is_kept_and_the_next_row_begins_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = "id,decided_at,at,alert,object,state,severity,reason,value\r\n\
+         2.0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5\r\n";
+    let first = folder.path().join("alerts-2026-03-02-001.csv");
+    fs::write(&first, before).unwrap();
+    // Twice: the second time the newest file has today's columns.
+    for _ in 0..2 {
+        let mut sink = open(&settings(folder.path()));
+        // Its row is not told again, and the one after it in another file of the same day.
+        tell(&mut sink, 2);
+    }
+    let files = all(folder.path());
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(
+        files[0],
+        ("alerts-2026-03-02-001.csv".to_owned(), before.to_owned())
+    );
+    assert_eq!(files[1].0, "alerts-2026-03-02-002.csv");
+    let rows: Vec<&str> = files[1].1.lines().collect();
+    assert!(
+        rows.len() == 2 && rows[0].ends_with(",rules") && rows[1].starts_with("2.1,"),
+        "{rows:?}"
+    );
 }
 
 #[test]

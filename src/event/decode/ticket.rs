@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::decode::field::{Reject, bad_value, in_range, parse, required, shared, text};
 use crate::event::decode::{Decoded, Decoder, note_unknown};
 use crate::event::{
-    COMPLAINT_CLASSES, Complaint, Record, RefusalReason, Stream, TicketState, wire,
+    COMPLAINT_CLASSES, Complaint, LEVELS, Record, RefusalReason, Stream, TicketState, wire,
 };
 
 impl Decoder {
@@ -27,6 +27,17 @@ impl Decoder {
         };
         let path = event.path.as_ref().filter(|path| !path.0.is_empty());
         let path = path.map(|path| Arc::from(path.0.as_ref()));
+        let levels = event
+            .path
+            .as_ref()
+            .map_or(0, |path| path.0.split('/').count());
+        if levels > LEVELS.len() {
+            let words = format!(
+                "a path of {levels} levels, a tree has at most {}",
+                LEVELS.len()
+            );
+            return Err((RefusalReason::BadValue, words));
+        }
         if let Some(node) = text(&event.node).filter(|node| !is_node_code(node)) {
             return Err(bad_value(
                 "node",

@@ -46,6 +46,7 @@ pub(in crate::notify) fn of_notice(notice: &Notice, hook: &HookConfig) -> Option
         "unit": alert.unit,
         "limit_min": alert.limit_min,
         "limit_max": alert.limit_max,
+        "limit_source": notice.provenance,
         "rule_version": notice.rule_version,
     });
     if let Some(trigger) = &notice.trigger {

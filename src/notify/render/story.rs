@@ -78,9 +78,11 @@ pub(super) fn since(language: Language, notice: &Notice, clock: &Clock) -> Strin
     }
 }
 
-/// How many complained, if anybody did.
+/// How many complained, if anybody did: as many as the KQI counts that counts most. Several count the same people, in
+/// windows that overlap, and their sum would count them twice.
 pub(super) fn complained(language: Language, notice: &Notice) -> Option<String> {
-    let complaints: i64 = notice.complaints.iter().map(|(_, count)| count).sum();
+    let counts = notice.complaints.iter().map(|(_, count)| *count);
+    let complaints = counts.max().unwrap_or(0);
     match (complaints, language) {
         (..=0, _) => None,
         (count, Language::Zh) => Some(format!("投诉 {count} 件")),

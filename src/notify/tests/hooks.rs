@@ -172,6 +172,12 @@ async fn what_is_decided_is_told_once_in_order_and_signed() {
         (&1.into(), &2.into())
     );
     assert_eq!(said[0]["text"]["zh"], "请致歉");
+    // Of what an alert tells: the limit with its source, and the book that has it.
+    let mut bodies = heard.iter().map(|request| body(request));
+    let alert = bodies.find(|said| said["type"] == "alert").unwrap();
+    assert_eq!(alert["limit_max"], 50.0);
+    assert_eq!(alert["limit_source"], "MIIT 3G service norm, 2009");
+    assert_eq!(alert["rule_version"], "chrysalis-four-services 2026.1");
     for request in &heard {
         let head = request.split_once("\r\n\r\n").unwrap().0;
         assert!(head.contains("chrysalis-signature: sha256="), "{head}");

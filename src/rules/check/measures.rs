@@ -147,6 +147,13 @@ const fn is_measured(aggregate: &Aggregate) -> bool {
 
 /// Whether the good-condition is there where it is needed, and only there.
 pub(super) fn check_good(aggregate: Option<&Aggregate>, node: &Node, problems: &mut Problems) {
+    if let (Some(_), Some(within)) = (node.get("counted"), node.get("good_within")) {
+        problems.error_with(
+            within.at,
+            "\"good_within\" is of what is good: beside \"counted\" it would leave out what took longer",
+            Some("use timeout: what takes longer is counted too".to_owned()),
+        );
+    }
     if let (Some(_), Some(counted)) = (node.get("good"), node.get("counted")) {
         problems.error(
             counted.at,
@@ -195,17 +202,20 @@ pub(super) fn read_timeout(
             format!("facts of {} have no success to wait for", stream.name()),
         );
     }
-    let is_time = |aggregate: &Aggregate| {
-        matches!(
-            aggregate,
-            Aggregate::Mean | Aggregate::Max | Aggregate::Quantile(_)
-        )
+    let counts = node.get("counted").is_some();
+    let may_wait = |aggregate: &Aggregate| match aggregate {
+        Aggregate::Mean | Aggregate::Max | Aggregate::Quantile(_) => true,
+        Aggregate::Ratio => counts,
+        _ => false,
     };
-    if aggregate.is_some_and(|aggregate| !is_time(aggregate)) {
+    if aggregate.is_some_and(|aggregate| !may_wait(aggregate)) {
         problems.error_with(
             field.at,
-            "a timeout is of a mean, a max or a quantile",
-            Some("a ratio has good_within; other aggregates are of what did come".to_owned()),
+            "a timeout is of a mean, a max or a quantile, or of a ratio of what is counted",
+            Some(
+                "a ratio of what is good has good_within; other aggregates are of what did come"
+                    .to_owned(),
+            ),
         );
     }
     #[expect(

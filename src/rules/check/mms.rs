@@ -25,6 +25,11 @@ const VALIDITY_MS_DEFAULT: i64 = 72 * 60 * MINUTE_MS;
 /// Judgement: clocks of gateways are kept to minutes, and SMPP's receipts tell no seconds.
 const EARLY_TOLERANCE_MS_DEFAULT: i64 = 5 * MINUTE_MS;
 
+/// Minutes after a deadline from which a submission is of the next day's issue, unless the edition says so itself.
+/// Judgement: what is sent half a day late is nearer to the next deadline than to its own.
+const NEXT_AFTER_MINUTES: i64 = 12 * 60;
+const DAY_MINUTES: i64 = 24 * 60;
+
 pub(super) fn read(node: Option<&Node>, problems: &mut Problems) -> MmsRule {
     let empty = Node {
         at: Default::default(),
@@ -112,9 +117,20 @@ fn read_editions(node: &Node, problems: &mut Problems) -> Vec<Edition> {
             continue;
         };
         if let Some(deadline_minutes) = parse_clock(&text_of(item, "deadline")) {
+            let next_from_minutes = match item.get("next_from").and_then(Node::text) {
+                Some(text) => parse_clock(text),
+                None => Some(deadline_minutes + NEXT_AFTER_MINUTES),
+            };
+            if let Some(node) = item.get("next_from")
+                && next_from_minutes.is_some_and(|from| from <= deadline_minutes)
+            {
+                let words = "the next day's issue begins after the deadline of the day's own";
+                problems.error(node.at, words);
+            }
             editions.push(Edition {
                 id: id.text().unwrap_or_default().to_owned(),
                 deadline_minutes,
+                next_from_minutes: next_from_minutes.filter(|from| *from < DAY_MINUTES),
             });
         }
     }

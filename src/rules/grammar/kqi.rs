@@ -92,7 +92,7 @@ pub(super) static KQI: Record = Record {
         may(
             "timeout",
             Shape::Duration,
-            "Time-out of a p.., mean or max of dial tests or BOSS calls: a fact that is no success (`ok`, no tperrno, or what `good` says), or has no time, counts with this time. Part of the KQI's definition.",
+            "Time-out of a p.., mean or max of dial tests or BOSS calls: a fact that is no success (`ok`, no tperrno, or what `good` says), or has no time, counts with this time. Of a ratio of what is `counted`: what took longer, or has no time, is counted too. Part of the KQI's definition.",
         ),
         must(
             "aggregate",

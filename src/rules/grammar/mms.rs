@@ -55,10 +55,11 @@ static EDITION: Record = Record {
     doc: "A regular issue with a time by which it should be on the handset.",
     fields: &[
         must("id", Shape::Id, "Identifier on the wire."),
-        must(
-            "deadline",
+        must("deadline", Shape::Clock, "Time of day, in the book's zone."),
+        may(
+            "next_from",
             Shape::Clock,
-            "Time of day, in the book's zone, on the day of submission.",
+            "Time of day from which a submission is of the next day's issue; 12 hours after the deadline unless given, and never where that is past midnight.",
         ),
     ],
 };

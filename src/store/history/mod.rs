@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Row};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Row};
 use thiserror::Error;
 
-use crate::store::copy::copy_database;
-use crate::store::ledger::cause;
+use crate::store::copy::{copy_database, read_through};
+use crate::store::entry::Fault;
+use crate::store::ledger::{cause, fault_of};
 
 pub use read::{Filter, Page};
 pub use tables::{
@@ -47,6 +48,23 @@ pub enum HistoryError {
         url: String,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer program brought it to a schema of its own.
+    #[error(
+        "the history {url} was written by a newer program, and this one writes nothing into it: start the newer \
+         program, or give this one a history of its own (`history.url`)"
+    )]
+    Newer {
+        /// Where, without the password.
+        url: String,
+    },
+    /// The file is not what was written.
+    #[error("the history {url} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        url: String,
+        /// What the database said.
+        what: String,
     },
     /// A statement failed.
     #[error("cannot {action} the history: {source}")]
@@ -110,6 +128,26 @@ impl History {
             })
     }
 
+    /// Reads every page of [`History::FILE`] in a folder, if there is one, without changing anything.
+    ///
+    /// # Errors
+    /// [`HistoryError::Open`], [`HistoryError::Damaged`]
+    pub async fn check_pages(data: &Path) -> Result<(), HistoryError> {
+        let path = data.join(History::FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let url = path.display().to_string();
+        let (connection, what) = read_through(&path)
+            .await
+            .map_err(|error| open(&url, &error))?;
+        if let Some(what) = what {
+            return Err(HistoryError::Damaged { url, what });
+        }
+        let closed = connection.close().await;
+        closed.map_err(|error| open(&url, &error))
+    }
+
     /// The history at a `sqlite:` or `postgres:` URL, which need not answer yet: [`History::prepare`] sees
     /// to it. Must be called within a runtime.
     ///
@@ -152,7 +190,7 @@ impl History {
     /// Brings the tables up to date.
     ///
     /// # Errors
-    /// [`HistoryError::Open`]
+    /// [`HistoryError::Open`], [`HistoryError::Newer`]
     pub async fn prepare(&self) -> Result<(), HistoryError> {
         let ready = sqlx::migrate!("src/store/history/migrations")
             .run(&self.pool)
@@ -288,6 +326,10 @@ fn statement(action: &'static str) -> impl Fn(sqlx::Error) -> HistoryError {
 }
 
 fn open(shown: &str, error: &(dyn std::error::Error + 'static)) -> HistoryError {
+    if fault_of(error) == Fault::Newer {
+        let url = shown.to_owned();
+        return HistoryError::Newer { url };
+    }
     HistoryError::Open {
         url: shown.to_owned(),
         source: cause(error),
@@ -305,5 +347,32 @@ fn without_password(url: &str) -> String {
             format!("{scheme}://{name}:***@{host}")
         }
         None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_history_of_a_newer_program_is_called_so_and_a_damaged_one_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::in_folder(folder.path()).await.unwrap();
+        let newer =
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                     VALUES (99999, 'newer', TRUE, x'00', 0)";
+        sqlx::query(newer).execute(&history.pool).await.unwrap();
+        let refused = history.prepare().await.unwrap_err();
+        assert!(matches!(refused, HistoryError::Newer { .. }), "{refused}");
+        assert!(refused.to_string().contains("start the newer program"));
+        // Folds the log into the file.
+        history.pool.close().await;
+        History::check_pages(folder.path()).await.unwrap();
+        let file = folder.path().join(History::FILE);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[4096..].fill(0);
+        std::fs::write(&file, bytes).unwrap();
+        let damaged = History::check_pages(folder.path()).await.unwrap_err();
+        assert!(matches!(damaged, HistoryError::Damaged { .. }), "{damaged}");
     }
 }

@@ -252,7 +252,18 @@ fn a_timeout_is_of_a_time_that_may_not_come() {
     let kqi = &book.unwrap().kqis[0];
     assert_eq!(kqi.timeout, Some(90_000.0));
     assert_eq!(kqi.good.as_ref().unwrap().source(), "ok == true");
+    let failures = "        aggregate: ratio\n        counted: '!ok'\n        timeout: 90s\n        provenance: [{of: timeout, kind: judgement, reference: t}]\n";
+    let (book, problems) = of("dial_test", failures);
+    assert_eq!(problems, "");
+    let kqi = &book.unwrap().kqis[0];
+    assert_eq!(kqi.counted_after(), Some(90_000.0));
+    assert_eq!(kqi.good.as_ref().unwrap().source(), "!ok");
     for (stream, lines, words) in [
+        (
+            "dial_test",
+            "        aggregate: ratio\n        counted: '!ok'\n        good_within: 90s\n",
+            "would leave out what took longer",
+        ),
         (
             "dial_test",
             "        aggregate: p95\n        timeout: 90s\n",
