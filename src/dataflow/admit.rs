@@ -27,6 +27,7 @@ use crate::dataflow::epochs::Epoch;
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::route::horizon;
+use crate::dataflow::state::share_all;
 use crate::dataflow::{Counters, Limits};
 use crate::measure::Measure;
 
@@ -110,9 +111,8 @@ impl Meeting {
     /// What a checkpoint keeps of it.
     pub(super) fn state(&self) -> Met {
         let of_family = |(number, known): (&u32, &Known)| {
-            let groups = known.newest.iter();
-            let groups = groups.map(|(group, (pane_ms, owner))| (group.clone(), *pane_ms, *owner));
-            (*number, groups.collect())
+            let met = |group, (pane_ms, owner): &(i64, Owner)| (group, *pane_ms, *owner);
+            (*number, share_all(known.newest.iter(), met))
         };
         self.families.iter().map(of_family).collect()
     }

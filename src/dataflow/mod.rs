@@ -43,6 +43,7 @@ mod ticket;
 mod update;
 mod watermark;
 mod windows;
+mod work;
 mod worker;
 
 pub use admit::OTHER;
@@ -51,7 +52,8 @@ pub use evaluate::ANNOTATIONS_MAX;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use owner::Owner;
-pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
+pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, Feed, Queries};
+pub(crate) use state::share_all;
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{
     AFFECTED_MAX, FILED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail,
@@ -59,3 +61,4 @@ pub use subscriber::{
 };
 pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};
+pub use work::{EpochInput, Origin, Work};

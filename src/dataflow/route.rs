@@ -18,6 +18,7 @@ use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::panes::Panes;
+use crate::dataflow::state::share_all;
 use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
 use crate::event::{Bound, CODE, DimensionValue, NODE, Stream, Tuple};
 use crate::measure::{Measure, Parts};
@@ -109,7 +110,10 @@ impl Router {
 
     /// What a checkpoint keeps of it: shared, so this takes one count a tuple.
     pub(super) fn state(&self) -> Vec<Arc<TupleState>> {
-        self.tuples.values().cloned().collect()
+        share_all(
+            self.tuples.values().map(|tuple| (tuple, ())),
+            |tuple, ()| tuple,
+        )
     }
 
     /// Takes one epoch's facts and controls; pushes what they add to families.

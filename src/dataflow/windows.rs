@@ -23,7 +23,7 @@ use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::panes::Panes;
 use crate::dataflow::route::{full_before, horizon};
-use crate::dataflow::state::SharedState;
+use crate::dataflow::state::{SharedState, share_all};
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::{Counters, Watermarks};
 use crate::event::Stream;
@@ -145,7 +145,8 @@ impl Windows {
     /// What a checkpoint keeps of its groups: shared, so this takes one count a group.
     pub(super) fn state(&self) -> Vec<(u32, Vec<Arc<GroupState>>)> {
         let of_family = |(number, state): (&u32, &FamilyState)| {
-            (*number, state.groups.values().cloned().collect())
+            let groups = state.groups.values().map(|group| (group, ()));
+            (*number, share_all(groups, |group, ()| group))
         };
         self.families.iter().map(of_family).collect()
     }
