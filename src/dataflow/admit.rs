@@ -22,12 +22,12 @@ use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::ahead::share_all;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::epochs::Epoch;
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::route::horizon;
-use crate::dataflow::state::share_all;
 use crate::dataflow::{Counters, Limits};
 use crate::measure::Measure;
 

@@ -38,32 +38,6 @@ const PIECE_KEYS: usize = 4096;
 /// Bytes of one piece, unless it is of a single key: a day of a busy key takes a hundred kilobytes.
 const PIECE_BYTES: usize = 16 << 20;
 
-/// Things whose counters are read together before they are counted. Judgement: a processor waits for some ten lines of
-/// memory at a time.
-const TOGETHER: usize = 64;
-
-/// Counts shared things once more. Their counters lie far apart, and each is added to in one step that waits for its
-/// own line of memory and lets nothing pass. So those of some are read first, which lets them be fetched side by side.
-pub(crate) fn share_all<'a, T: 'a, U, V>(
-    mut things: impl Iterator<Item = (&'a Arc<T>, U)>,
-    mut made: impl FnMut(Arc<T>, U) -> V,
-) -> Vec<V> {
-    let mut all = Vec::with_capacity(things.size_hint().0);
-    let mut some = Vec::with_capacity(TOGETHER);
-    loop {
-        some.extend(things.by_ref().take(TOGETHER));
-        if some.is_empty() {
-            return all;
-        }
-        let seen = some.iter().map(|(thing, _)| Arc::strong_count(thing));
-        std::hint::black_box(seen.fold(0, |seen, count| seen ^ count));
-        all.extend(
-            some.drain(..)
-                .map(|(thing, more)| made(thing.clone(), more)),
-        );
-    }
-}
-
 /// What all workers know alike.
 #[derive(Clone, Debug)]
 pub(super) struct SharedState {

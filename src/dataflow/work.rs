@@ -64,3 +64,61 @@ pub struct EpochInput {
     /// Hand the state over as of the end of this epoch, with its cut ([`super::Cuts::take_state`]).
     pub checkpoint: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::{Dataflow, DataflowConfig, Limits};
+    use crate::event::{Decoder, pack};
+    use crate::rules::testing::{MINIMAL, plan};
+
+    const LINES: &str = r#"{"type":"gauge","ts":1,"name":"a","value":1}"#;
+
+    #[derive(Debug)]
+    struct Lines(Result<&'static str, &'static str>);
+
+    impl Origin for Lines {
+        fn lines(&self) -> Result<Bytes, String> {
+            self.0.map(Bytes::from).map_err(str::to_owned)
+        }
+    }
+
+    /// Bytes of a batch without the last of them cannot be unpacked.
+    #[test]
+    fn what_cannot_be_unpacked_is_read_from_its_lines_and_without_them_nothing_goes_on() {
+        let plan = plan(MINIMAL);
+        let mut decoder = Decoder::new(plan.layout.clone(), DecodeLimits::default());
+        let packed = pack(&decoder.decode(LINES.as_bytes()).batch).unwrap();
+        let cut = &packed[..packed.len() - 1];
+        let config = DataflowConfig {
+            workers: 2,
+            keeps_history: false,
+            limits: Limits::default(),
+        };
+        let Dataflow {
+            mut feed,
+            queries,
+            mut cuts,
+        } = Dataflow::start(config).unwrap();
+        let mut plan = Some(plan);
+        let mut events = |packed: &[u8], lines| {
+            let work = Work::Packed {
+                packed: Bytes::copy_from_slice(packed),
+                origin: Arc::new(Lines(lines)),
+                owner: Owner::default(),
+            };
+            let input = EpochInput {
+                plan: plan.take(),
+                work: vec![work],
+                ..EpochInput::default()
+            };
+            assert!(feed.submit(input, ()));
+            cuts.next_cut().map(|(cut, ())| cut.events)
+        };
+        assert_eq!(events(&packed, Err("nobody wants them")), Some(1));
+        assert_eq!(events(cut, Ok(LINES)), Some(1));
+        assert_eq!(events(cut, Err("gone")), None);
+        drop((feed, queries));
+        drop(cuts);
+    }
+}
