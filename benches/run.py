@@ -211,7 +211,7 @@ class Server:
             except OSError:
                 if self.child.poll() is not None:
                     break
-                time.sleep(0.01)
+                time.sleep(0.002)
         sys.exit("the server does not become ready; see target/bench/serve.log")
 
     def cpu(self):
