@@ -8,18 +8,38 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::app::rulebook::{RuleFiles, plan_of};
-use crate::dataflow::{EpochInput, Owner, Work};
+use crate::dataflow::{EpochInput, Origin, Owner, Work};
 use crate::engine::{Command, JournaledCommand};
-use crate::event::{Batch, Unpacker};
+use crate::event::is_packed_under;
 use crate::ingest::Attachment;
-use crate::journal::{Epoch, LinesError, Position, Record};
+use crate::journal::{Epoch, Lines, LinesError, Position, Record};
 use crate::rules::Plan;
 
 /// Reads epochs in order; knows the rule book in force.
 #[derive(Default)]
 pub struct Interpreter {
     in_force: Option<(Arc<Plan>, Arc<RuleFiles>)>,
-    unpacker: Unpacker,
+}
+
+/// The lines of a batch that the dataflow unpacks.
+#[derive(Debug)]
+struct KeptLines {
+    position: Position,
+    lines: Lines,
+}
+
+impl Origin for KeptLines {
+    fn lines(&self) -> Result<Bytes, String> {
+        let unreadable = |source| UnreadableBatch {
+            position: self.position,
+            source,
+        };
+        let plain = self.lines.plain().map_err(unreadable);
+        plain.map_err(|error| match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        })
+    }
 }
 
 /// A batch of the journal has neither what it was decoded to nor lines that can be unpacked.
@@ -46,7 +66,6 @@ impl Interpreter {
     pub fn with(plan: Arc<Plan>, files: RuleFiles) -> Interpreter {
         Interpreter {
             in_force: Some((plan, Arc::new(files))),
-            unpacker: Unpacker::default(),
         }
     }
 
@@ -100,13 +119,18 @@ impl Interpreter {
             }
         }
         for (position, owner, lines, decoded, attachment) in batches {
-            let batch = attachment
-                .filter(|batch| self.is_of_layout_in_force(batch.layout))
-                .or_else(|| self.unpacked(decoded?).map(Arc::new));
-            input.work.push(match batch {
-                Some(batch) => Work::Decoded { batch, owner },
+            let layout = self.layout_in_force();
+            let batch = attachment.filter(|batch| Some(batch.layout) == layout);
+            let is_packed = |packed: &Bytes| layout.is_some_and(|of| is_packed_under(packed, of));
+            input.work.push(match (batch, decoded.filter(is_packed)) {
+                (Some(batch), _) => Work::Decoded { batch, owner },
+                (None, Some(packed)) => Work::Packed {
+                    packed,
+                    origin: Arc::new(KeptLines { position, lines }),
+                    owner,
+                },
                 // They were decoded before a reload, or nobody kept what they were decoded to.
-                None => Work::Lines {
+                (None, None) => Work::Lines {
                     lines: lines
                         .plain()
                         .map_err(|source| UnreadableBatch { position, source })?,
@@ -119,14 +143,9 @@ impl Interpreter {
         Ok(Meaning { input, commands })
     }
 
-    fn is_of_layout_in_force(&self, layout: u64) -> bool {
+    fn layout_in_force(&self) -> Option<u64> {
         let in_force = self.in_force.as_ref();
-        in_force.is_some_and(|(plan, _)| plan.layout.version == layout)
-    }
-
-    fn unpacked(&mut self, packed: Bytes) -> Option<Batch> {
-        let (plan, _) = self.in_force.as_ref()?;
-        self.unpacker.unpack(&packed, plan.layout.version)
+        in_force.map(|(plan, _)| plan.layout.version)
     }
 }
 
@@ -148,7 +167,7 @@ fn command(position: Position, at_ms: i64, actor: &str, body: &[u8]) -> Option<J
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{DecodeLimits, Decoder, pack};
+    use crate::event::{Batch, DecodeLimits, Decoder, Unpacker, pack};
     use crate::journal::LineFormat;
     use crate::rules::testing::{MINIMAL, plan};
 
@@ -191,10 +210,16 @@ mod tests {
             (Some(other.clone()), Some(own.clone())),
             (None, Some(own.clone())),
         ] {
-            let Work::Decoded { batch, .. } = work(attachment, packed) else {
-                panic!("it is decoded again");
+            let batch = match work(attachment, packed) {
+                Work::Decoded { batch, .. } => (*batch).clone(),
+                Work::Packed { packed, origin, .. } => {
+                    assert_eq!(origin.lines().unwrap(), LINES, "they stand behind it");
+                    let unpacked = Unpacker::default().unpack(&packed, own.layout);
+                    unpacked.unwrap()
+                }
+                Work::Lines { .. } => panic!("it is decoded again"),
             };
-            assert_eq!(*batch, own);
+            assert_eq!(batch, own);
         }
         for (attachment, packed) in [(None, None), (Some(other.clone()), Some(other))] {
             let Work::Lines { lines, .. } = work(attachment, packed) else {

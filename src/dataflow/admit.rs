@@ -22,6 +22,7 @@ use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::ahead::share_all;
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::epochs::Epoch;
 use crate::dataflow::key::{Group, GroupPane};
@@ -110,9 +111,8 @@ impl Meeting {
     /// What a checkpoint keeps of it.
     pub(super) fn state(&self) -> Met {
         let of_family = |(number, known): (&u32, &Known)| {
-            let groups = known.newest.iter();
-            let groups = groups.map(|(group, (pane_ms, owner))| (group.clone(), *pane_ms, *owner));
-            (*number, groups.collect())
+            let met = |group, (pane_ms, owner): &(i64, Owner)| (group, *pane_ms, *owner);
+            (*number, share_all(known.newest.iter(), met))
         };
         self.families.iter().map(of_family).collect()
     }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::dataflow::{Owner, TuplePane, pane_of};
 use crate::event::{Batch, Layout, Tuple};
@@ -12,14 +13,18 @@ use crate::measure::{Gathered, Measure, Parts};
 /// Panes of one tuple: their start, ms, and their number among all that are gathered.
 type Panes = Vec<(i64, u32)>;
 
+/// Where a tuple is found: by its own hash, and then by the address of the one in `tuples`, which holds on to it. One
+/// decoder gives equal tuples as one allocation, so contents are looked at for those of several decoders only.
+struct Numbered {
+    hash: u64,
+    address: usize,
+    number: u32,
+}
+
 /// Gathers the facts of one epoch on one worker.
 #[derive(Default)]
 pub(super) struct Combiner {
-    numbers: FxHashMap<Arc<Tuple>, u32>,
-    /// The same by the address of the tuples in `tuples`, which holds on to them: one decoder gives equal
-    /// tuples as one allocation, and hashing contents again for every batch is dear. Others are found by
-    /// their contents, and not remembered: their address may be another's tomorrow.
-    addresses: FxHashMap<usize, u32>,
+    numbers: HashTable<Numbered>,
     tuples: Vec<(Arc<Tuple>, Owner, Parts, Panes)>,
     gathered: Gathered,
 }
@@ -53,7 +58,6 @@ impl Combiner {
     /// Hands out what was gathered and begins anew.
     pub(super) fn drain(&mut self, mut each: impl FnMut(TuplePane, Measure, Owner)) {
         self.numbers.clear();
-        self.addresses.clear();
         let mut measures = self.gathered.measures();
         // By tuple: the next stage looks each up.
         for (tuple, owner, _, panes) in self.tuples.drain(..) {
@@ -66,16 +70,27 @@ impl Combiner {
 
     fn number(&mut self, tuple: &Arc<Tuple>, owner: Owner, layout: &Layout) -> u32 {
         let address = Arc::as_ptr(tuple).addr();
-        let known = self.addresses.get(&address);
-        if let Some(number) = known.or_else(|| self.numbers.get(tuple)).copied() {
-            // Of several the smallest mark, whoever was first: how batches are dealt out must not show.
-            let (_, of, ..) = &mut self.tuples[number as usize];
-            *of = owner.min(*of);
-            return number;
-        }
+        let hash = tuple.fingerprint();
+        let tuples = &self.tuples;
+        let is_same = |known: &Numbered| {
+            let own = known.hash == hash;
+            own && (known.address == address || tuples[known.number as usize].0 == *tuple)
+        };
         let number = self.tuples.len() as u32;
-        self.addresses.insert(address, number);
-        self.numbers.insert(tuple.clone(), number);
+        match self.numbers.entry(hash, is_same, |known| known.hash) {
+            Entry::Occupied(known) => {
+                let number = known.get().number;
+                // Of several the smallest mark, whoever was first: how batches are dealt out must not show.
+                let (_, of, ..) = &mut self.tuples[number as usize];
+                *of = owner.min(*of);
+                return number;
+            }
+            Entry::Vacant(vacant) => vacant.insert(Numbered {
+                hash,
+                address,
+                number,
+            }),
+        };
         self.tuples.push((
             tuple.clone(),
             owner,

@@ -14,6 +14,7 @@
 //! Only this module names timely. It knows neither the wall clock, nor tokio, nor alerts.
 
 mod admit;
+mod ahead;
 mod asked;
 mod baseline;
 mod combine;
@@ -41,17 +42,20 @@ mod state;
 mod subscriber;
 mod ticket;
 mod update;
+mod waiting;
 mod watermark;
 mod windows;
+mod work;
 mod worker;
 
 pub use admit::OTHER;
+pub(crate) use ahead::share_all;
 pub use epochs::Epoch;
 pub use evaluate::ANNOTATIONS_MAX;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use owner::Owner;
-pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Queries, Work};
+pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, Feed, Queries};
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{
     AFFECTED_MAX, FILED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail,
@@ -59,3 +63,4 @@ pub use subscriber::{
 };
 pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};
+pub use work::{EpochInput, Origin, Work};

@@ -62,6 +62,11 @@ impl Panes {
         hot.or_else(|| self.cold.last().map(|chunk| chunk.last_ms))
     }
 
+    /// The newest that is not packed.
+    pub(super) fn newest(&self) -> Option<&Measure> {
+        self.hot.last().map(|(_, measure)| measure)
+    }
+
     /// Starts of the nearest ones before and after that start, ms.
     pub(super) fn neighbours(&self, pane_ms: i64) -> (Option<i64>, Option<i64>) {
         if !self.is_cold(pane_ms) {

@@ -6,7 +6,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::dataflow::run::Work;
+use crate::dataflow::Work;
 
 /// Where work is laid down. The epoch's work is complete when it is dropped.
 pub struct Pile(SyncSender<Work>);
@@ -76,7 +76,9 @@ mod tests {
                     loop {
                         match supply.next() {
                             Next::Piece(Work::Lines { first_line, .. }) => taken.push(first_line),
-                            Next::Piece(Work::Decoded { .. }) => taken.push(u64::MAX),
+                            Next::Piece(Work::Decoded { .. } | Work::Packed { .. }) => {
+                                taken.push(u64::MAX);
+                            }
                             Next::Later => std::thread::yield_now(),
                             Next::End => return taken,
                         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::dataflow::key::Group;
 use crate::dataflow::update::{Standing, WindowUpdate};
-use crate::dataflow::windows::{Windows, affected_ends};
+use crate::dataflow::waiting::affected_ends;
+use crate::dataflow::windows::Windows;
 use crate::rules::{Family, Plan};
 
 impl Windows {

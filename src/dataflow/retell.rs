@@ -3,7 +3,8 @@
 
 use crate::dataflow::Watermarks;
 use crate::dataflow::control::Changes;
-use crate::dataflow::windows::{Dirty, Windows, affected_ends};
+use crate::dataflow::waiting::affected_ends;
+use crate::dataflow::windows::{Dirty, Windows};
 use crate::rules::{Aggregate, Family, FamilyWindow, Kqi, Plan};
 
 impl Windows {

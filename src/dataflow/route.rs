@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use differential_dataflow::difference::Abelian;
 
+use crate::dataflow::ahead::{FAR_KEYS, TOGETHER, read_ahead, share_all};
 use crate::dataflow::control::{Clockwork, Control};
 use crate::dataflow::key::{Group, GroupPane, TuplePane};
 use crate::dataflow::owner::{Holdings, Owner};
@@ -109,7 +110,10 @@ impl Router {
 
     /// What a checkpoint keeps of it: shared, so this takes one count a tuple.
     pub(super) fn state(&self) -> Vec<Arc<TupleState>> {
-        self.tuples.values().cloned().collect()
+        share_all(
+            self.tuples.values().map(|tuple| (tuple, ())),
+            |tuple, ()| tuple,
+        )
     }
 
     /// Takes one epoch's facts and controls; pushes what they add to families.
@@ -127,7 +131,16 @@ impl Router {
         if replaced {
             self.reroute(&plan, output);
         }
-        for ((tuple, pane_ms), measure, owner) in facts {
+        let mut facts = facts.into_iter();
+        for number in 0.. {
+            if number % TOGETHER == 0 && self.tuples.len() > FAR_KEYS {
+                let tuples = facts.as_slice().iter().take(TOGETHER);
+                let held = tuples.map(|((tuple, _), ..)| self.tuples.get(tuple));
+                read_ahead(held.map(|held| Some(&held?.panes)));
+            }
+            let Some(((tuple, pane_ms), measure, owner)) = facts.next() else {
+                break;
+            };
             if pane_ms < horizons[tuple.stream.index()] {
                 Counters::add(&self.counters.facts_too_late, measure.count.unsigned_abs());
                 continue;

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
@@ -17,9 +16,9 @@ use crate::dataflow::pile::Pile;
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
 use crate::dataflow::update::{Cut, WindowUpdate};
+use crate::dataflow::work::EpochInput;
 use crate::dataflow::worker::{self, Mail, Report, Share};
-use crate::dataflow::{Counts, Epoch, Limits, Owner};
-use crate::event::{Batch, DecodeLimits};
+use crate::dataflow::{Counts, Epoch, Limits};
 use crate::rules::Plan;
 
 /// Epochs that may be under way at once: one being fed, one in the graph, one being reported.
@@ -36,44 +35,6 @@ pub struct DataflowConfig {
     pub keeps_history: bool,
     /// Bounds, each per worker.
     pub limits: Limits,
-}
-
-/// Something to be counted.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// Lines that nobody has decoded yet.
-    Lines {
-        /// The lines.
-        lines: Bytes,
-        /// Number of the first one, for refusals.
-        first_line: u64,
-        /// Bounds; `None` takes what the journal holds, which has been judged before.
-        limits: Option<DecodeLimits>,
-        /// Who sent them.
-        owner: Owner,
-    },
-    /// A batch that was decoded under the layout that is in force in its epoch.
-    Decoded {
-        /// The batch.
-        batch: Arc<Batch>,
-        /// Who sent it.
-        owner: Owner,
-    },
-}
-
-/// One epoch for the dataflow.
-#[derive(Clone, Debug, Default)]
-pub struct EpochInput {
-    /// Its tick, ms.
-    pub now_ms: i64,
-    /// A plan that is in force from this epoch on.
-    pub plan: Option<Arc<Plan>>,
-    /// What happened.
-    pub work: Vec<Work>,
-    /// Event time ends here: seal everything.
-    pub end: bool,
-    /// Hand the state over as of the end of this epoch, with its cut ([`Cuts::take_state`]).
-    pub checkpoint: bool,
 }
 
 /// A question to the workers.
@@ -322,7 +283,8 @@ impl<T> Drop for Feed<T> {
 }
 
 impl<T> Cuts<T> {
-    /// Waits for the next complete epoch; `None` when the feed is gone and all epochs are told.
+    /// Waits for the next complete epoch; `None` when the feed is gone and all epochs are told, or when a packed batch
+    /// of the epoch could not be read.
     pub fn next_cut(&mut self) -> Option<(Cut, T)> {
         let InFlight {
             epoch,
@@ -354,6 +316,11 @@ impl<T> Cuts<T> {
         };
         let mut states = Vec::new();
         for mut report in of_epoch {
+            if let Some(reason) = report.notes.unreadable {
+                // Without it nothing that comes after is right.
+                tracing::error!(epoch, "the engine cannot go on: {reason}");
+                return None;
+            }
             states.extend(report.state.take());
             self.counts[report.worker] = report.counts;
             cut.events += report.notes.events;

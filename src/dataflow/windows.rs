@@ -17,18 +17,20 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::admit::consolidated;
+use crate::dataflow::ahead::{FAR_KEYS, TOGETHER, read_ahead, share_all};
 use crate::dataflow::baseline::{Heard, Tallies};
 use crate::dataflow::control::{Clockwork, Control};
-use crate::dataflow::evaluate::{Summed, Surroundings, ends_over, evaluate};
+use crate::dataflow::evaluate::{Summed, Surroundings, evaluate};
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::panes::Panes;
 use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
+use crate::dataflow::waiting::{affected_ends, open};
 use crate::dataflow::{Counters, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
-use crate::rules::{Aggregate, Family, FamilyWindow, Plan};
+use crate::rules::{Aggregate, Family, Plan};
 
 /// Panes of one group of one family. Shared with a checkpoint while that is being written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -145,7 +147,8 @@ impl Windows {
     /// What a checkpoint keeps of its groups: shared, so this takes one count a group.
     pub(super) fn state(&self) -> Vec<(u32, Vec<Arc<GroupState>>)> {
         let of_family = |(number, state): (&u32, &FamilyState)| {
-            (*number, state.groups.values().cloned().collect())
+            let groups = state.groups.values().map(|group| (group, ()));
+            (*number, share_all(groups, |group, ()| group))
         };
         self.families.iter().map(of_family).collect()
     }
@@ -188,7 +191,15 @@ impl Windows {
         }
         let heard = std::mem::take(&mut changes.heard);
         self.hear(&plan, heard, &before, &mut dirty);
-        for (key, measure) in consolidated(panes) {
+        let mut panes = consolidated(panes).into_iter();
+        for number in 0.. {
+            if number % TOGETHER == 0 {
+                let keys = panes.as_slice().iter();
+                self.read_ahead(keys.map(|(key, _)| (key.family, &key.group)));
+            }
+            let Some((key, measure)) = panes.next() else {
+                break;
+            };
             self.add(&plan, key, measure, &before, &mut dirty);
         }
         self.explain(&plan, changes, &before, &mut dirty);
@@ -228,13 +239,17 @@ impl Windows {
             .waiting
             .resize_with(family.windows.len(), BTreeMap::new);
         let sealed_ms = before.of(family.stream);
-        let held = state.groups.entry(group.clone()).or_insert_with(|| {
-            Arc::new(GroupState {
-                group: group.clone(),
-                panes: Panes::default(),
-                tallies: Tallies::new(),
-            })
-        });
+        let held = match state.groups.get_mut(&group) {
+            Some(held) => held,
+            None => {
+                let new = Arc::new(GroupState {
+                    group: group.clone(),
+                    panes: Panes::default(),
+                    tallies: Tallies::new(),
+                });
+                state.groups.entry(group.clone()).or_insert(new)
+            }
+        };
         let tallied = family.baseline.map(|baseline| (baseline, measure.clone()));
         let panes = &mut Arc::make_mut(held).panes;
         if panes.add(pane_ms, measure) {
@@ -286,7 +301,13 @@ impl Windows {
                 for (end_ms, mut groups) in due {
                     groups.sort_unstable();
                     groups.dedup();
-                    for group in groups {
+                    let mut groups = groups.into_iter();
+                    for number in 0.. {
+                        if number % TOGETHER == 0 {
+                            let some = groups.as_slice().iter();
+                            self.read_ahead(some.map(|group| (family.number, group)));
+                        }
+                        let Some(group) = groups.next() else { break };
                         let update =
                             self.tell(plan, family, shape, end_ms, group, Standing::Sealed);
                         if update.standing != Standing::Removed {
@@ -365,6 +386,17 @@ impl Windows {
         }
     }
 
+    /// Reads the panes of the next of these groups, where there are many.
+    fn read_ahead<'a>(&self, groups: impl Iterator<Item = (u32, &'a Arc<Group>)>) {
+        if self.counters.groups.get() > FAR_KEYS as u64 {
+            let held = groups.take(TOGETHER).map(|(family, group)| {
+                let held = self.families.get(&family)?.groups.get(group)?;
+                Some(&held.panes)
+            });
+            read_ahead(held);
+        }
+    }
+
     /// Packs the panes that the watermark has passed.
     fn pack(&mut self, plan: &Plan) {
         for (number, state) in &mut self.families {
@@ -435,46 +467,5 @@ impl Windows {
         self.counters.groups.set(groups);
         self.counters.group_panes.set(panes);
         self.surroundings.count(&self.counters);
-    }
-}
-
-/// Ends of the windows that a pane bears on: those that hold it, and those that are compared with
-/// windows that hold it.
-pub(super) fn affected_ends(
-    window: &FamilyWindow,
-    pane_ms: i64,
-) -> impl Iterator<Item = i64> + use<> {
-    let against = window.against_ms;
-    let spec = window.spec;
-    ends_over(spec, pane_ms).chain(
-        against
-            .into_iter()
-            .flat_map(move |against_ms| ends_over(spec, pane_ms + against_ms)),
-    )
-}
-
-/// Lets the windows over a new pane wait for the watermark.
-///
-/// Windows that hold another pane of the group wait already, so a group that is always busy adds
-/// one entry a pane and shape.
-pub(super) fn open(
-    family: &Family,
-    panes: &Panes,
-    group: &Arc<Group>,
-    pane_ms: i64,
-    sealed_ms: i64,
-    waiting: &mut [BTreeMap<i64, Vec<Arc<Group>>>],
-) {
-    let (earlier, later) = panes.neighbours(pane_ms);
-    for (window, waiting) in family.windows.iter().zip(waiting) {
-        for end_ms in affected_ends(window, pane_ms) {
-            let start_ms = end_ms - window.spec.size_ms;
-            let waits = window.against_ms.is_none()
-                && (earlier.is_some_and(|pane_ms| pane_ms >= start_ms)
-                    || later.is_some_and(|pane_ms| pane_ms < end_ms));
-            if end_ms > sealed_ms && !waits {
-                waiting.entry(end_ms).or_default().push(group.clone());
-            }
-        }
     }
 }

@@ -15,12 +15,13 @@ use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
 use crate::dataflow::pile::{Next, Supply};
-use crate::dataflow::run::{Question, Work};
+use crate::dataflow::run::Question;
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{
     Counts, DataflowConfig, Epoch, HoldTold, Inquiry, Owner, TicketHeard, Watermarks, WindowUpdate,
+    Work,
 };
-use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal};
+use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal, Unpacker};
 use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
@@ -64,6 +65,8 @@ pub(super) struct Notes {
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_words: u64,
     pub(super) watermarks: Watermarks,
+    /// Why a packed batch could not be read, if one could not.
+    pub(super) unreadable: Option<String>,
 }
 
 /// What a worker tells about a complete epoch.
@@ -145,6 +148,7 @@ struct Desk {
     plan: Option<Arc<Plan>>,
     /// The decoder of the lines before: it remembers their tuples.
     decoder: Option<Decoder>,
+    unpacker: Unpacker,
     combiner: Combiner,
     heard: Hearing,
     heard_hours: usize,
@@ -214,6 +218,25 @@ impl Desk {
                 assert_eq!(batch.layout, plan.layout.version, "layout of a batch");
                 self.enter(&batch, owner, plan, graph, notes);
             }
+            Work::Packed {
+                packed,
+                origin,
+                owner,
+            } => match self.unpacker.unpack(&packed, plan.layout.version) {
+                Some(batch) => self.enter(&batch, owner, plan, graph, notes),
+                None => match origin.lines() {
+                    Ok(lines) => {
+                        let work = Work::Lines {
+                            lines,
+                            first_line: 1,
+                            limits: None,
+                            owner,
+                        };
+                        self.take(work, plan, graph, notes);
+                    }
+                    Err(reason) => notes.unreadable = Some(reason),
+                },
+            },
             Work::Lines {
                 lines,
                 first_line,

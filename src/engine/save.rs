@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::alerting::Phase;
-use crate::dataflow::Watermarks;
+use crate::dataflow::{Watermarks, share_all};
 use crate::engine::Annotations;
 use crate::engine::complaints::Complaints;
 use crate::engine::crossing::Crossings;
@@ -110,7 +110,10 @@ impl Engine {
         let past = self.past.kqis();
         EngineState {
             objects: objects
-                .map(|(instances, rule)| (rule, instances.values().cloned().collect()))
+                .map(|(instances, rule)| {
+                    let instances = instances.values().map(|instance| (instance, ()));
+                    (rule, share_all(instances, |instance, ()| instance))
+                })
                 .collect(),
             past: past
                 .map(|(kqi, kept)| (kqi.to_owned(), kept.clone()))

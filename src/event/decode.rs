@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
-use crate::event::batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
+use crate::event::batch::{Batch, SourceId, SourceProgress};
 use crate::event::decode::field::{
     Reject, bad_value, in_range, iso, measured, parse, quoted, required, shared, text,
 };
+use crate::event::table::{Borrowed, TupleTable};
 use crate::event::{
     Annotation, BossConnection, ConnectionState, Layout, MmsReceipt, MmsSubmit, Reading, Record,
     Refusal, RefusalReason, Stream, wire,
@@ -135,7 +136,7 @@ impl Decoder {
             };
             decoded.batch.sources.insert(id, progress);
         }
-        decoded.batch.tuples = self.tuples.take();
+        decoded.batch.tuples = self.tuples.take(&mut decoded.batch.facts);
         decoded
     }
 
@@ -413,13 +414,10 @@ impl Decoder {
     ) {
         let layout = self.layout.of(stream);
         let values = layout.dimensions.iter().map(|name| value_of(name));
-        let tuple = self.tuples.intern(stream, layout.bound_of(value), values);
-        let value = value.unwrap_or(f64::NAN);
-        decoded.batch.facts.push(Fact {
-            ts_ms,
-            value,
-            tuple,
-        });
+        let of = (stream, layout.bound_of(value));
+        let fact = (ts_ms, value.unwrap_or(f64::NAN));
+        let facts = &mut decoded.batch.facts;
+        self.tuples.add(of, values, fact, facts);
     }
 
     fn time(&self, field: &str, time: Option<wire::Time>) -> Result<i64, Reject> {

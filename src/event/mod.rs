@@ -7,17 +7,19 @@
 mod batch;
 mod decode;
 mod failure;
+mod numbered;
 mod packed;
 mod record;
 mod refusal;
 mod stream;
+mod table;
 mod value;
 mod wire;
 
-pub use batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
+pub use batch::{Batch, Fact, SourceId, SourceProgress};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
 pub use failure::{FAILURE_OTHER, FailureClasses};
-pub use packed::{Unpacker, pack};
+pub use packed::{Unpacker, is_packed_under, pack};
 pub use record::{
     Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, DialPart,
     MmsReceipt, MmsSubmit, NOT_IN_FULL_FILE, Reading, Record, TicketState,
@@ -26,4 +28,5 @@ pub use refusal::{Refusal, RefusalReason};
 pub use stream::{
     CITY, CODE, DERIVED, DimensionKind, DimensionSpec, GROUP, LEVELS, NODE, PROVINCE, Stream,
 };
+pub use table::{Borrowed, TupleTable};
 pub use value::{Bound, DimensionValue, Layout, StreamLayout, Tuple};

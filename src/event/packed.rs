@@ -6,13 +6,13 @@
 //! * what another version of this program packed, or was packed under another layout, is told by its
 //!   first bytes, and is not unpacked: the lines are the truth, this is only quicker.
 
-use std::borrow::Cow;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::event::batch::{Batch, Borrowed, Fact, SourceId, SourceProgress, TupleTable};
+use crate::event::batch::{Batch, Fact, SourceId, SourceProgress};
+use crate::event::numbered::{Key, NumberedTuples};
 use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream};
 use crate::measure::{Packed, put, put_signed};
 
@@ -20,9 +20,8 @@ use crate::measure::{Packed, put, put_signed};
 const VERSION: u32 = 2;
 
 /// A batch as it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Written<'a> {
-    #[serde(borrow)]
     texts: Vec<&'a str>,
     bounds: Vec<Bound>,
     /// Stream, number of the bound, how many values.
@@ -34,15 +33,15 @@ struct Written<'a> {
     facts: u32,
     /// Bytes that they take.
     facts_bytes: u32,
-    records: Cow<'a, [Record]>,
-    annotations: Cow<'a, [Annotation]>,
-    readings: Cow<'a, [Reading]>,
+    records: &'a [Record],
+    annotations: &'a [Annotation],
+    readings: &'a [Reading],
     sources: Vec<(SourceId, SourceProgress)>,
     events: u64,
 }
 
 /// A dimension value; a text is a number in the table.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize)]
 enum Value {
     Null,
     No,
@@ -51,6 +50,12 @@ enum Value {
     Text(u32),
 }
 
+/// How a [`Value`] begins, as it is read back.
+const NULL: u64 = 0;
+const NO: u64 = 1;
+const YES: u64 = 2;
+const INTEGER: u64 = 3;
+const TEXT: u64 = 4;
 /// No measured value.
 const NONE: u64 = 0;
 /// The eight bytes of a measured value follow.
@@ -124,9 +129,9 @@ pub fn pack(batch: &Batch) -> Option<Vec<u8>> {
         values,
         facts: u32::try_from(batch.facts.len()).ok()?,
         facts_bytes: u32::try_from(facts.len()).ok()?,
-        records: batch.records.as_slice().into(),
-        annotations: batch.annotations.as_slice().into(),
-        readings: batch.readings.as_slice().into(),
+        records: &batch.records,
+        annotations: &batch.annotations,
+        readings: &batch.readings,
         sources,
         events: batch.events,
         texts: texts.1,
@@ -151,18 +156,30 @@ fn put_value(value: f64, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The facts behind the rest; `None` if they are not all of `written`, of known tuples, and nothing more.
-fn facts_of(written: &Written<'_>, mut bytes: Packed<'_>) -> Option<Vec<Fact>> {
-    if bytes.0.len() != written.facts_bytes as usize {
+/// What is behind the values.
+#[derive(Deserialize)]
+struct Rest {
+    facts: u32,
+    facts_bytes: u32,
+    records: Vec<Record>,
+    annotations: Vec<Annotation>,
+    readings: Vec<Reading>,
+    sources: Vec<(SourceId, SourceProgress)>,
+    events: u64,
+}
+
+/// The facts behind the rest; `None` if they are not all, of known tuples, and nothing more.
+fn facts_of(rest: &Rest, tuples: usize, mut bytes: Packed<'_>) -> Option<Vec<Fact>> {
+    if bytes.0.len() != rest.facts_bytes as usize {
         return None;
     }
     // Three bytes is the least that a fact takes.
-    let mut facts = Vec::with_capacity((written.facts as usize).min(bytes.0.len() / 3));
+    let mut facts = Vec::with_capacity((rest.facts as usize).min(bytes.0.len() / 3));
     let mut ts_ms = 0_i64;
-    for _ in 0..written.facts {
+    for _ in 0..rest.facts {
         let tuple = u32::try_from(bytes.number()).ok()?;
         ts_ms = ts_ms.wrapping_add(bytes.signed());
-        if tuple as usize >= written.tuples.len() || bytes.is_empty() {
+        if tuple as usize >= tuples || bytes.is_empty() {
             return None;
         }
         let value = match bytes.number() {
@@ -179,64 +196,93 @@ fn facts_of(written: &Written<'_>, mut bytes: Packed<'_>) -> Option<Vec<Fact>> {
     bytes.is_empty().then_some(facts)
 }
 
+/// Whether bytes say of themselves that this version packed them, under that layout.
+pub fn is_packed_under(bytes: &[u8], layout: u64) -> bool {
+    body_of(bytes, layout).is_some()
+}
+
+/// What is behind version and layout, if they are these.
+fn body_of(bytes: &[u8], layout: u64) -> Option<&[u8]> {
+    let (version, rest) = bytes.split_first_chunk()?;
+    let (packed_under, rest) = rest.split_first_chunk()?;
+    let is_own = u32::from_le_bytes(*version) == VERSION;
+    (is_own && u64::from_le_bytes(*packed_under) == layout).then_some(rest)
+}
+
 /// Unpacks batches; remembers their tuples, as a decoder does.
 #[derive(Debug, Default)]
 pub struct Unpacker {
-    tuples: TupleTable,
+    tuples: NumberedTuples,
+    /// Numbers of the batch's texts, by their place in it.
+    texts: Vec<u32>,
+    key: Key,
 }
 
 impl Unpacker {
     /// The batch that was packed; `None` if it was decoded under another layout, by another version, or
     /// if the bytes are not whole.
     pub fn unpack(&mut self, bytes: &[u8], layout: u64) -> Option<Batch> {
-        let (version, rest) = bytes.split_first_chunk()?;
-        let (packed_under, rest) = rest.split_first_chunk()?;
-        if u32::from_le_bytes(*version) != VERSION || u64::from_le_bytes(*packed_under) != layout {
-            return None;
-        }
-        let (written, rest) = postcard::take_from_bytes::<Written<'_>>(rest).ok()?;
-        let facts = facts_of(&written, Packed(rest))?;
-        self.find_tuples(&written)?;
+        let body = body_of(bytes, layout)?;
+        let (texts, body) = postcard::take_from_bytes::<Vec<&str>>(body).ok()?;
+        let (bounds, body) = postcard::take_from_bytes::<Vec<Bound>>(body).ok()?;
+        let tuples = postcard::take_from_bytes::<Vec<(Stream, u32, u32)>>(body).ok();
+        let (tuples, body) = tuples?;
+        // What an unpacking before this one left behind that failed.
+        self.tuples.take();
+        self.texts.clear();
+        let numbers = texts.iter().map(|text| self.tuples.text(text));
+        self.texts.extend(numbers);
+        let body = self.find_tuples(&tuples, &bounds, body)?;
+        let (rest, body) = postcard::take_from_bytes::<Rest>(body).ok()?;
+        let facts = facts_of(&rest, tuples.len(), Packed(body))?;
         Some(Batch {
             layout,
             tuples: self.tuples.take(),
             facts,
-            records: written.records.into_owned(),
-            annotations: written.annotations.into_owned(),
-            readings: written.readings.into_owned(),
-            sources: written.sources.into_iter().collect(),
-            events: written.events,
+            records: rest.records,
+            annotations: rest.annotations,
+            readings: rest.readings,
+            sources: rest.sources.into_iter().collect(),
+            events: rest.events,
         })
     }
 
-    /// Finds the tuples, whose numbers in the batch are those that they were written by.
-    fn find_tuples(&mut self, written: &Written<'_>) -> Option<()> {
-        // What an unpacking before this one left behind that failed.
-        self.tuples.take();
-        let mut values = written.values.as_slice();
-        let is_known = |value: &Value| match value {
-            Value::Text(number) => (*number as usize) < written.texts.len(),
-            _ => true,
-        };
-        for (expected, (stream, bound, length)) in (0..).zip(&written.tuples) {
-            let (own, rest) = values.split_at_checked(*length as usize)?;
-            values = rest;
-            if !own.iter().all(is_known) {
-                return None;
+    /// Finds the tuples, whose numbers in the batch are those that they were written by; gives what is behind their
+    /// values. These are read as they come: they are most of a batch beside its facts.
+    fn find_tuples<'a>(
+        &mut self,
+        tuples: &[(Stream, u32, u32)],
+        bounds: &[Bound],
+        bytes: &'a [u8],
+    ) -> Option<&'a [u8]> {
+        let mut bytes = Packed(bytes);
+        let mut left = bytes.number();
+        for (expected, (stream, bound, length)) in (0..).zip(tuples) {
+            left = left.checked_sub(u64::from(*length))?;
+            self.key.begin();
+            for _ in 0..*length {
+                // What is cut off reads as zeroes, without end.
+                if bytes.is_empty() {
+                    return None;
+                }
+                match bytes.number() {
+                    NULL => self.key.null(),
+                    NO => self.key.flag(false),
+                    YES => self.key.flag(true),
+                    INTEGER => self.key.integer(bytes.signed()),
+                    TEXT => {
+                        let number = usize::try_from(bytes.number()).ok()?;
+                        self.key.text(*self.texts.get(number)?);
+                    }
+                    _ => return None,
+                }
             }
-            let own = own.iter().map(|value| match value {
-                Value::Null => Borrowed::Null,
-                Value::No => Borrowed::Flag(false),
-                Value::Yes => Borrowed::Flag(true),
-                Value::Integer(number) => Borrowed::Integer(*number),
-                Value::Text(number) => Borrowed::Text(written.texts[*number as usize]),
-            });
-            let bound = *written.bounds.get(*bound as usize)?;
-            if self.tuples.intern(*stream, bound, own) != expected {
+            let bound = *bounds.get(*bound as usize)?;
+            if self.tuples.intern(*stream, bound, &self.key) != expected {
                 return None;
             }
         }
-        values.is_empty().then_some(())
+        (left == 0).then_some(bytes.0)
     }
 }
 

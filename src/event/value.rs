@@ -55,6 +55,11 @@ impl Bound {
         self != Bound::NO_VALUE && f64::from_bits(self.0) <= limit
     }
 
+    /// The bound of these bits.
+    pub(super) fn from_bits(bits: u64) -> Bound {
+        Bound(bits)
+    }
+
     /// The bits, for keys.
     pub fn to_bits(self) -> u64 {
         self.0
@@ -102,6 +107,13 @@ impl Tuple {
             values,
             hash: hasher.finish(),
         }
+    }
+}
+
+impl Tuple {
+    /// The hash of all its fields.
+    pub fn fingerprint(&self) -> u64 {
+        self.hash
     }
 }
 

@@ -207,7 +207,7 @@ impl Audit {
         while cursor.advance()? {
             let (frame, offset) = (cursor.frame(), cursor.offset());
             let body = |reason| JournalError::damaged(&path, offset, Damage::Body { reason });
-            let record = record::decode(frame.body).map_err(body)?;
+            let record = record::decode(&cursor.body()).map_err(body)?;
             if let Record::Batch { lines, .. } = &record {
                 lines.plain().map_err(|error| body(error.to_string()))?;
             }

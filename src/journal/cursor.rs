@@ -4,7 +4,10 @@
 //! * Frames may stop early only in the last segment, and only where nothing proves that what is
 //!   missing had been durable; everywhere else that is damage, told with file and offset.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
 
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, JournalError};
@@ -14,6 +17,9 @@ use super::segment::{self, HEADER_BYTES, Tally};
 
 /// Read at once. Larger only for a record that is.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Buffers that are kept in mind until their records are gone. Judgement: 64 MiB of journal under way, twice what a
+/// replay has in flight; what is beyond it is given back.
+const KEPT_MAX: usize = 256;
 
 /// Bytes at the end of the last segment that are no whole record. A crash leaves that behind, and then none of
 /// them had been acknowledged; damage to the last record looks the same, and nothing in the file tells them apart.
@@ -36,8 +42,11 @@ pub(super) struct Cursor {
     offset: u64,
     /// Length of the file when it was opened: a live engine may be appending.
     end: u64,
-    /// Bytes of the file from `offset - start` on.
-    buffer: Vec<u8>,
+    /// Bytes of the file from `offset - start` on. Records that were read share it.
+    buffer: Bytes,
+    /// Buffers before it, oldest first, for when no record shares them any more: a fresh one is memory that the system
+    /// clears page by page.
+    kept: VecDeque<Bytes>,
     start: usize,
     /// The current frame: its `durable_below` and its bytes, 0 before the first.
     durable_below: Position,
@@ -91,7 +100,8 @@ impl Cursor {
             file,
             offset: HEADER_BYTES as u64,
             end,
-            buffer: Vec::new(),
+            buffer: Bytes::new(),
+            kept: VecDeque::new(),
             start: 0,
             durable_below: Position(0),
             frame_bytes: 0,
@@ -140,6 +150,11 @@ impl Cursor {
         }
     }
 
+    /// The body of that frame, without a copy: it holds on to its neighbours' bytes, as far as they were read at once.
+    pub(super) fn body(&self) -> Bytes {
+        self.buffer.slice_ref(self.frame().body)
+    }
+
     /// The segment's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -181,19 +196,47 @@ impl Cursor {
         if have >= bytes {
             return Ok(());
         }
-        self.buffer.drain(..self.start);
-        self.start = 0;
         let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
-        self.buffer
-            .resize(bytes.max(CHUNK_BYTES).min(left).max(have), 0);
+        let wanted = bytes.max(CHUNK_BYTES).min(left).max(have);
+        let mut buffer = match std::mem::take(&mut self.buffer).try_into_mut() {
+            // What a large record took is not kept for the rest of the segment.
+            Ok(mut own) if own.len() <= CHUNK_BYTES => {
+                own.copy_within(self.start.., 0);
+                own.resize(wanted, 0);
+                own
+            }
+            Ok(own) => copied(&own[self.start..], wanted, BytesMut::new()),
+            Err(shared) => {
+                let again = self.kept.front().is_some_and(Bytes::is_unique);
+                let again = again.then(|| self.kept.pop_front()).flatten();
+                let again = again.and_then(|kept| kept.try_into_mut().ok());
+                let buffer = copied(&shared[self.start..], wanted, again.unwrap_or_default());
+                if shared.len() <= CHUNK_BYTES && self.kept.len() < KEPT_MAX {
+                    self.kept.push_back(shared);
+                }
+                buffer
+            }
+        };
+        self.start = 0;
         let from = self.offset + have as u64;
-        let read = read_up_to(&*self.file, &mut self.buffer[have..], from)
-            .map_err(|e| JournalError::io("read", &self.path, e))?;
-        self.buffer.truncate(have + read);
-        // A large record must not keep its memory for the rest of the segment.
-        self.buffer.shrink_to(bytes.max(CHUNK_BYTES));
+        let read = read_up_to(&*self.file, &mut buffer[have..], from);
+        // Also after a failure: what was read before is still there.
+        buffer.truncate(have + *read.as_ref().unwrap_or(&0));
+        self.buffer = buffer.freeze();
+        read.map_err(|e| JournalError::io("read", &self.path, e))?;
         Ok(())
     }
+}
+
+/// A buffer of a length that begins with these bytes, in this one's memory if it has as much.
+fn copied(bytes: &[u8], length: usize, again: BytesMut) -> BytesMut {
+    let mut buffer = again;
+    if buffer.capacity() < length {
+        buffer = BytesMut::zeroed(length);
+    }
+    buffer.resize(length, 0);
+    buffer[..bytes.len()].copy_from_slice(bytes);
+    buffer
 }
 
 /// Reads until `into` is full or the file ends; returns how much.

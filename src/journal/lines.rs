@@ -36,14 +36,14 @@ impl Lines {
     ///
     /// # Errors
     /// So many are no record's.
-    pub(super) fn kept(packing: Packing, plain_bytes: u64, kept: &[u8]) -> Result<Lines, String> {
+    pub(super) fn kept(packing: Packing, plain_bytes: u64, kept: Bytes) -> Result<Lines, String> {
         let plain_bytes = usize::try_from(plain_bytes)
             .ok()
             .filter(|&bytes| bytes <= RECORD_BYTES_MAX)
             .ok_or_else(|| format!("{plain_bytes} bytes of lines are over {RECORD_BYTES_MAX}"))?;
         Ok(Lines {
             packing,
-            kept: Bytes::copy_from_slice(kept),
+            kept,
             plain_bytes,
         })
     }

@@ -58,14 +58,14 @@ impl Reader {
 
     fn read(&mut self) -> Result<Option<(Position, Record)>, JournalError> {
         while self.scan.advance()? {
-            let Some(frame) = self.scan.frame() else {
+            let (Some(frame), Some(body)) = (self.scan.frame(), self.scan.body()) else {
                 break;
             };
             if frame.position < self.from {
                 continue;
             }
             let position = frame.position;
-            return match record::decode(frame.body) {
+            return match record::decode(&body) {
                 Ok(record) => Ok(Some((position, record))),
                 Err(reason) => self.scan.damaged(reason).map_or(Ok(None), Err),
             };

@@ -182,16 +182,16 @@ impl BatchHead<'_> {
         self,
         sender: Option<&str>,
         decoded_bytes: Option<u64>,
-        rest: &[u8],
+        mut rest: Bytes,
     ) -> Result<Record, String> {
-        let (decoded, packed) = match decoded_bytes {
-            None => (None, rest),
+        let decoded = match decoded_bytes {
+            None => None,
             Some(bytes) => {
                 let split = usize::try_from(bytes).ok();
-                let split = split.and_then(|bytes| rest.split_at_checked(bytes));
-                let (decoded, packed) =
+                let split = split.filter(|bytes| *bytes <= rest.len());
+                let split =
                     split.ok_or_else(|| format!("{bytes} decoded bytes in {}", rest.len()))?;
-                (Some(Bytes::copy_from_slice(decoded)), packed)
+                Some(rest.split_to(split))
             }
         };
         Ok(Record::Batch {
@@ -202,7 +202,7 @@ impl BatchHead<'_> {
             received_ms: self.received_ms,
             format: self.format,
             events: self.events,
-            lines: Lines::kept(self.packing, self.lines_bytes, packed)?,
+            lines: Lines::kept(self.packing, self.lines_bytes, rest)?,
             decoded,
         })
     }
@@ -319,9 +319,11 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
     })
 }
 
-/// Decodes what [`encode`] made; the error says why the bytes are no record.
-pub(super) fn decode(body: &[u8]) -> Result<Record, String> {
+/// Decodes what [`encode`] made; the error says why the bytes are no record. A batch shares the bytes: recovery reads
+/// many whose lines nobody wants.
+pub(super) fn decode(body: &Bytes) -> Result<Record, String> {
     let (head, rest) = split(body)?;
+    let rest = body.slice_ref(rest);
     match head {
         Head::Batch(head) => head.record(None, None, rest),
         Head::DecodedBatch(head, bytes) => head.record(None, Some(bytes), rest),

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::cursor::{Cursor, Opened, TornTail};
 use super::disk::Disk;
 use super::error::{Damage, JournalError};
@@ -92,6 +94,11 @@ impl Scan {
     /// The frame that [`Scan::advance`] went to.
     pub(super) fn frame(&self) -> Option<Frame<'_>> {
         self.cursor.as_ref().map(|cursor| cursor.frame())
+    }
+
+    /// Its body, sharing the bytes that were read.
+    pub(super) fn body(&self) -> Option<Bytes> {
+        self.cursor.as_ref().map(|cursor| cursor.body())
     }
 
     /// An error about the current frame's body.

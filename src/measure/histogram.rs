@@ -68,33 +68,50 @@ impl Histogram {
             self.0.clone_from(&other.0);
             return;
         }
-        // In place, from the end: most panes have room, or need one allocation.
-        let (mut mine, mut theirs) = (self.0.len(), other.0.len());
-        let mut into = mine + new_buckets(&self.0, &other.0);
-        self.0.reserve_exact(into - mine);
-        self.0.resize(into, (0, 0));
-        let mut has_zero = false;
-        while theirs > 0 {
-            into -= 1;
-            let (bucket, count) = other.0[theirs - 1];
-            self.0[into] = match mine.checked_sub(1).map(|at| self.0[at]) {
-                Some(known) if known.0 > bucket => {
-                    mine -= 1;
-                    known
+        // What is known is added to where it is: mostly that is all.
+        let (mut at, mut new, mut has_zero) = (0, 0, false);
+        for (bucket, count) in &other.0 {
+            while self.0.get(at).is_some_and(|(known, _)| known < bucket) {
+                at += 1;
+            }
+            match self.0.get_mut(at) {
+                Some((known, sum)) if known == bucket => {
+                    *sum += count;
+                    has_zero |= *sum == 0;
                 }
-                Some((known, before)) if known == bucket => {
-                    (mine, theirs) = (mine - 1, theirs - 1);
-                    has_zero |= before + count == 0;
-                    (bucket, before + count)
+                _ => new += 1,
+            }
+        }
+        if new > 0 {
+            self.put_between(&other.0, new);
+        }
+        if has_zero {
+            self.0.retain(|(_, count)| *count != 0);
+        }
+    }
+
+    /// Puts the `new` ones of these buckets that are not there between those that are; the others have been added.
+    fn put_between(&mut self, others: &[(i32, i32)], new: usize) {
+        // In place, from the end.
+        let (mut mine, mut theirs) = (self.0.len(), others.len());
+        let mut into = mine + new;
+        self.0.reserve_exact(new);
+        self.0.resize(into, (0, 0));
+        // Once all of them have a place, the rest is where it was.
+        while theirs > 0 && into > mine {
+            into -= 1;
+            let (bucket, count) = others[theirs - 1];
+            self.0[into] = match mine.checked_sub(1).map(|at| self.0[at]) {
+                Some(known) if known.0 >= bucket => {
+                    mine -= 1;
+                    theirs -= usize::from(known.0 == bucket);
+                    known
                 }
                 _ => {
                     theirs -= 1;
                     (bucket, count)
                 }
             };
-        }
-        if has_zero {
-            self.0.retain(|(_, count)| *count != 0);
         }
     }
 
@@ -125,18 +142,10 @@ impl Histogram {
     }
 }
 
-/// How many buckets of `other` are not in `known`.
-fn new_buckets(known: &[(i32, i32)], other: &[(i32, i32)]) -> usize {
-    let mut known = known.iter().peekable();
-    let is_new = |(bucket, _): &&(i32, i32)| {
-        while known.next_if(|(before, _)| before < bucket).is_some() {}
-        known.peek().is_none_or(|(next, _)| next != bucket)
-    };
-    other.iter().filter(is_new).count()
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -153,6 +162,25 @@ mod tests {
             assert!(error <= 1.0 / 64.0, "{value}: {error}");
         }
         assert_eq!(bucket_value(bucket_of(0.0)), 0.0);
+    }
+
+    proptest! {
+        /// Also where counts are taken back, and come to nothing.
+        #[test]
+        fn merging_equals_adding_one_by_one(
+            mine in prop::collection::vec((-9..9_i32, -2..3_i32), 0..12),
+            theirs in prop::collection::vec((-9..9_i32, -2..3_i32), 0..12),
+        ) {
+            let of = |counts: &[(i32, i32)]| {
+                let mut histogram = Histogram::default();
+                let some = counts.iter().filter(|(_, count)| *count != 0);
+                some.for_each(|(bucket, count)| histogram.add(*bucket, i64::from(*count)));
+                histogram
+            };
+            let (mut merged, other) = (of(&mine), of(&theirs));
+            merged.merge(&other);
+            prop_assert_eq!(merged, of(&[mine, theirs].concat()));
+        }
     }
 
     #[test]

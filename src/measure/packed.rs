@@ -15,6 +15,21 @@ impl<'a> Packed<'a> {
     /// The next number without a sign.
     #[inline]
     pub fn number(&mut self) -> u64 {
+        // Most are below 128, and nearly all others below 16,384.
+        match self.0 {
+            [low, rest @ ..] if *low < 0x80 => {
+                self.0 = rest;
+                u64::from(*low)
+            }
+            [low, high, rest @ ..] if *high < 0x80 => {
+                self.0 = rest;
+                u64::from(*low & 0x7f) | u64::from(*high) << 7
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> u64 {
         let mut number = 0;
         let mut shift = 0;
         while let Some((byte, rest)) = self.0.split_first() {

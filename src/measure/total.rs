@@ -68,8 +68,15 @@ impl Total {
             }
             bucket = bucket.wrapping_add(from.signed());
             let (bucket, count) = (bucket as i32, from.signed() as i32);
-            self.cover(bucket, bucket);
-            self.counts[(bucket - self.low) as usize] += i64::from(count);
+            // Below `low` it is far beyond the end.
+            let at = bucket.wrapping_sub(self.low) as u32 as usize;
+            if at >= self.counts.len() {
+                self.cover(bucket, bucket);
+            }
+            let at = bucket.wrapping_sub(self.low) as u32 as usize;
+            if let Some(sum) = self.counts.get_mut(at) {
+                *sum += i64::from(count);
+            }
         }
         let mut value = 0_i64;
         for number in 1..from.number() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::batch::{Fact, SourceProgress};
+use crate::event::batch::SourceProgress;
 use crate::event::decode::field::{Reject, bad_value, measured, parse, quoted, required};
 use crate::event::decode::scan::{self, Dial};
 use crate::event::decode::{Decoded, Decoder, Parser, note_unknown};
@@ -60,13 +60,9 @@ impl Decoder {
         }
         let bound = self.layout.of(stream).bound_of(value);
         let values = self.dial_dimensions.iter().map(|name| name.of(&event));
-        let tuple = self.tuples.intern(stream, bound, values);
-        let value = value.unwrap_or(f64::NAN);
-        decoded.batch.facts.push(Fact {
-            ts_ms,
-            value,
-            tuple,
-        });
+        let fact = (ts_ms, value.unwrap_or(f64::NAN));
+        let facts = &mut decoded.batch.facts;
+        self.tuples.add((stream, bound), values, fact, facts);
         if let Some(source) = event.source {
             decoded.batch.advance(stream, Some(source), ts_ms);
         } else {

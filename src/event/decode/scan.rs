@@ -4,8 +4,8 @@
 //! order, and of those it makes exactly what the general parsers make: an oddity is not judged here but
 //! left to them (`None`). `tests/fuzz` holds the two against each other.
 
-use crate::event::batch::Borrowed;
 use crate::event::decode::field::text;
+use crate::event::table::Borrowed;
 use crate::event::wire;
 
 /// How a line begins that is worth a look.

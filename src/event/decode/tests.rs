@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{DimensionValue, StreamLayout};
+use crate::event::{DimensionValue, Fact, StreamLayout};
 
 fn layout() -> Arc<Layout> {
     let mut streams: [StreamLayout; Stream::ALL.len()] = Default::default();
