@@ -4,7 +4,6 @@
 //! * Frames may stop early only in the last segment, and only where nothing proves that what is
 //!   missing had been durable; everywhere else that is damage, told with file and offset.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -17,9 +16,6 @@ use super::segment::{self, HEADER_BYTES, Tally};
 
 /// Read at once. Larger only for a record that is.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Buffers that are kept in mind until their records are gone. Judgement: 64 MiB of journal under way, twice what a
-/// replay has in flight; what is beyond it is given back.
-const KEPT_MAX: usize = 256;
 
 /// Bytes at the end of the last segment that are no whole record. A crash leaves that behind, and then none of
 /// them had been acknowledged; damage to the last record looks the same, and nothing in the file tells them apart.
@@ -44,9 +40,6 @@ pub(super) struct Cursor {
     end: u64,
     /// Bytes of the file from `offset - start` on. Records that were read share it.
     buffer: Bytes,
-    /// Buffers before it, oldest first, for when no record shares them any more: a fresh one is memory that the system
-    /// clears page by page.
-    kept: VecDeque<Bytes>,
     start: usize,
     /// The current frame: its `durable_below` and its bytes, 0 before the first.
     durable_below: Position,
@@ -101,7 +94,6 @@ impl Cursor {
             offset: HEADER_BYTES as u64,
             end,
             buffer: Bytes::new(),
-            kept: VecDeque::new(),
             start: 0,
             durable_below: Position(0),
             frame_bytes: 0,
@@ -205,17 +197,8 @@ impl Cursor {
                 own.resize(wanted, 0);
                 own
             }
-            Ok(own) => copied(&own[self.start..], wanted, BytesMut::new()),
-            Err(shared) => {
-                let again = self.kept.front().is_some_and(Bytes::is_unique);
-                let again = again.then(|| self.kept.pop_front()).flatten();
-                let again = again.and_then(|kept| kept.try_into_mut().ok());
-                let buffer = copied(&shared[self.start..], wanted, again.unwrap_or_default());
-                if shared.len() <= CHUNK_BYTES && self.kept.len() < KEPT_MAX {
-                    self.kept.push_back(shared);
-                }
-                buffer
-            }
+            Ok(own) => copied(&own[self.start..], wanted),
+            Err(shared) => copied(&shared[self.start..], wanted),
         };
         self.start = 0;
         let from = self.offset + have as u64;
@@ -228,13 +211,9 @@ impl Cursor {
     }
 }
 
-/// A buffer of a length that begins with these bytes, in this one's memory if it has as much.
-fn copied(bytes: &[u8], length: usize, again: BytesMut) -> BytesMut {
-    let mut buffer = again;
-    if buffer.capacity() < length {
-        buffer = BytesMut::zeroed(length);
-    }
-    buffer.resize(length, 0);
+/// A buffer of a length that begins with these bytes.
+fn copied(bytes: &[u8], length: usize) -> BytesMut {
+    let mut buffer = BytesMut::zeroed(length);
     buffer[..bytes.len()].copy_from_slice(bytes);
     buffer
 }
