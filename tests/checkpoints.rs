@@ -427,7 +427,7 @@ async fn a_ledger_with_damaged_pages_is_refused_and_left_alone_until_somebody_sa
     std::fs::write(&ledger, &bytes).unwrap();
     let words = refused(folder.path(), &[]);
     for part in [
-        "ledger.sqlite is damaged",
+        "the ledger is damaged",
         "--new-ledger told",
         "Nothing was changed",
     ] {

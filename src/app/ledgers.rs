@@ -135,17 +135,25 @@ pub(super) fn unusable(data: &Path, error: LedgerError) -> anyhow::Error {
     let fault = error.fault();
     let error = anyhow::Error::from(error);
     let file = data.join(Ledger::FILE);
-    let file = file.display();
+    let file = file.display().to_string();
     match fault {
         Fault::Full => anyhow!("{error:#}: make room, and start again. Nothing was changed"),
         Fault::Newer => anyhow!(
             "{file} was written by a newer program ({error:#}): start the newer program. It is not damaged, and \
              nothing was changed"
         ),
-        Fault::Damaged => anyhow!(
-            "{file} is damaged: without its ledger nobody can say what was mailed. {error:#}. {WAYS_OUT}. Nothing \
-             was changed"
-        ),
+        Fault::Damaged => {
+            // Most say which file themselves.
+            let words = format!("{error:#}");
+            let at = match words.contains(&*file) {
+                true => words,
+                false => format!("{file}: {words}"),
+            };
+            anyhow!(
+                "{at}: the ledger is damaged, and without it nobody can say what was mailed. {WAYS_OUT}. Nothing was \
+                 changed"
+            )
+        }
         Fault::Other => {
             anyhow!("{error:#}. If it is damaged: {WAYS_OUT}. The journal was not changed")
         }
@@ -205,7 +213,7 @@ mod tests {
         })
         .await;
         for part in [
-            "ledger.sqlite is damaged",
+            "the ledger is damaged",
             "--new-ledger told",
             "Nothing was changed",
         ] {
@@ -215,7 +223,7 @@ mod tests {
             std::fs::write(file, vec![b'x'; 8_192]).unwrap();
         })
         .await;
-        assert!(words.contains("ledger.sqlite is damaged"), "{words}");
+        assert!(words.contains("the ledger is damaged"), "{words}");
     }
 
     #[tokio::test]

@@ -72,19 +72,14 @@ fn numbers(estimate: &Estimate, indicator: &Indicator, name: &Text, unit: &str) 
             ", no control, before and after only".to_owned(),
         ),
     };
-    // Otherwise a rate would read as if it were one.
-    let (counted_zh, counted_en) = match indicator.is_count {
-        true => ("（件数）", " (facts counted)"),
-        false => ("", ""),
-    };
     let (hours_zh, hours_en) = hours(indicator.matching, estimate.usual.map(change));
     Text {
         zh: format!(
-            "{}{counted_zh} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段，样本 {samples_before} → {samples_after}，{hours_zh}{drift_zh}）",
+            "{} {before} → {after}，效果 {effect}（95 % 区间 {low} 至 {high}，{pairs} 对时段，样本 {samples_before} → {samples_after}，{hours_zh}{drift_zh}）",
             name.zh
         ),
         en: format!(
-            "{}{counted_en} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods, {samples_before} → {samples_after} samples, {hours_en}{drift_en})",
+            "{} {before} → {after}, effect {effect} (95 % interval {low} to {high}, {pairs} matched periods, {samples_before} → {samples_after} samples, {hours_en}{drift_en})",
             name.en
         ),
     }

@@ -72,9 +72,14 @@ impl Engine {
     }
 }
 
+/// The name of a KQI beside numbers of facts that were counted for it.
+pub(super) fn counted_name(kqi: &Kqi) -> Text {
+    name_of(kqi, counts_for(true, kqi), None)
+}
+
 /// Whether facts were counted to measure what is no count itself.
 fn counts_for(is_count: bool, kqi: &Kqi) -> bool {
-    is_count && kqi.aggregate != Aggregate::Count
+    is_count && !matches!(kqi.aggregate, Aggregate::Count | Aggregate::Sum)
 }
 
 /// What a value is of, as people read it.

@@ -17,8 +17,10 @@ use crate::effect::{
     Compared, EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, awaited, looks_again,
     nothing_kept, sentence, sentences,
 };
+use crate::engine::course::counted_name;
 use crate::engine::instance::unit_text;
 use crate::engine::limits::EngineLimits;
+use crate::engine::past::is_counted;
 use crate::engine::step::{Engine, Turn};
 use crate::event::Stream;
 use crate::rules::{RuleBook, Text};
@@ -467,7 +469,8 @@ fn named(book: &RuleBook, id: &str) -> (Text, String) {
     };
     let kqi = book.kqis.iter().find(|kqi| kqi.id == id);
     match kqi {
-        Some(kqi) if kqi.stream == Stream::Complaint => (kqi.name.clone(), String::new()),
+        // Facts were counted for it: its numbers are not in its unit, and its name alone would say that they are.
+        Some(kqi) if is_counted(kqi) => (counted_name(kqi), String::new()),
         Some(kqi) => (kqi.name.clone(), unit_text(&kqi.unit)),
         None => (empty, String::new()),
     }
