@@ -398,7 +398,7 @@ async fn a_backup_of_a_live_engine_starts_elsewhere_with_everything_that_was_ack
     std::fs::write(&ledger, damaged).unwrap();
     let (code, words) = run("restore", [&backup, &third]);
     assert!(
-        code == Some(1) && words.contains("the ledger is damaged"),
+        code == Some(1) && words.contains("ledger.sqlite is damaged"),
         "{words}"
     );
     std::fs::remove_file(&ledger).unwrap();
