@@ -82,9 +82,12 @@ impl TriggerBook {
             let grown = is_back.then(|| self.grow_to_province(&cause, now));
             return grown.flatten().or(Some(id));
         }
-        let resting = self.resting(&cause, now);
-        let resting = resting.filter(|of| !is_graver(of, opening.severity, now));
-        if let Some(refused) = resting.map(|of| of.id.clone()) {
+        // Where several rest, each rests as gravely as it was refused.
+        let refused = self
+            .resting(&cause, now)
+            .find(|of| !is_graver(of, opening.severity, now))
+            .map(|of| of.id.clone());
+        if let Some(refused) = refused {
             self.process.rested_total += 1;
             // On its review date it is asked again, if it fires then.
             self.note_source(&refused, &opening, now);
@@ -161,9 +164,13 @@ impl TriggerBook {
             .take_while(move |(open, _)| open.service == service && open.cause == cause)
     }
 
-    /// The trigger by which it was decided not to optimise this, here or at a place that covers it, while that is
-    /// respected.
-    pub(super) fn resting(&self, cause: &Cause, now: Now<'_>) -> Option<&Trigger> {
+    /// The triggers by which it was decided not to optimise this, here or at a place that covers it, while that is
+    /// respected; the widest first.
+    pub(super) fn resting<'a>(
+        &'a self,
+        cause: &'a Cause,
+        now: Now<'a>,
+    ) -> impl Iterator<Item = &'a Trigger> {
         let first = Cause {
             place: Place::Whole,
             ..cause.clone()
@@ -172,13 +179,13 @@ impl TriggerBook {
         let alike = alike.take_while(|(closed, _)| {
             closed.service == cause.service && closed.cause == cause.cause
         });
-        let mut here = alike.filter(|(closed, _)| {
+        let here = alike.filter(move |(closed, _)| {
             closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places)
         });
-        here.find_map(|(_, id)| {
-            let trigger = self.triggers.get(id)?;
-            trigger.rests(now.at_ms).then_some(&**trigger)
-        })
+        let triggers = here.filter_map(|(_, id)| self.triggers.get(id));
+        triggers
+            .map(|trigger| &**trigger)
+            .filter(move |trigger| trigger.rests(now.at_ms))
     }
 
     /// An alert is evidence for an open trigger. True if that is open again because of it.

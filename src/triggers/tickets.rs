@@ -144,8 +144,11 @@ impl TriggerBook {
             cause: cause.to_owned(),
             place: place_of(&ticket.city),
         });
-        let resting = of.and_then(|cause| self.resting(&cause, now));
-        let Some(id) = resting.map(|trigger| trigger.id.clone()) else {
+        let id = of.and_then(|cause| {
+            let first = self.resting(&cause, now).next();
+            first.map(|trigger| trigger.id.clone())
+        });
+        let Some(id) = id else {
             return false;
         };
         let answered = LinkedTicket {

@@ -156,6 +156,23 @@ fn what_a_refusal_held_back_speaks_for_the_demand_that_follows() {
     assert!(!bench.get(&again).alert_firing);
 }
 
+/// Refused everywhere as minor, and in one city as critical: there it rests, elsewhere it is graver.
+#[test]
+fn of_several_refusals_each_rests_as_gravely_as_it_was_refused() {
+    let mut bench = Bench::new();
+    let city = bench.fire("k", "c1", Severity::Critical).unwrap();
+    bench
+        .wanted(&city, wanted(TriggerState::NotOptimised))
+        .unwrap();
+    let wide = bench.fire("wide", "", MINOR).unwrap();
+    bench
+        .wanted(&wide, wanted(TriggerState::NotOptimised))
+        .unwrap();
+    bench.now_ms += HOUR;
+    assert_eq!(bench.fire("k", "c1", Severity::Critical), None);
+    assert!(bench.fire("k", "c2", Severity::Critical).is_some());
+}
+
 #[test]
 fn who_complains_while_a_refusal_rests_is_answered_by_it() {
     let mut bench = Bench::new();
