@@ -11,6 +11,8 @@ pub struct Deliveries {
     pub ledger: Ledger,
     /// Lets the mail room look at the ledger now.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Tells the mail room that the ledger failed here: it may be for good.
+    pub failed: Arc<dyn Fn(&LedgerError) + Send + Sync>,
 }
 
 impl Deliveries {
@@ -25,7 +27,8 @@ impl Deliveries {
         why: Option<&str>,
     ) -> Result<Resent, LedgerError> {
         let now_ms = crate::time::now_ms();
-        let resent = self.ledger.resend(id, actor, why, now_ms).await?;
+        let resent = self.ledger.resend(id, actor, why, now_ms).await;
+        let resent = resent.inspect_err(|failure| (self.failed)(failure))?;
         tracing::info!(notice.id = id, actor, why, outcome = ?resent, "resend of a notice asked for");
         (self.wake)();
         Ok(resent)
@@ -43,7 +46,8 @@ impl Deliveries {
         why: Option<&str>,
     ) -> Result<(u64, u64), LedgerError> {
         let now_ms = crate::time::now_ms();
-        let (resent, left) = self.ledger.resend_all(wanted, actor, why, now_ms).await?;
+        let resent = self.ledger.resend_all(wanted, actor, why, now_ms).await;
+        let (resent, left) = resent.inspect_err(|failure| (self.failed)(failure))?;
         tracing::info!(resent, left, actor, why, "resend of dead letters asked for");
         (self.wake)();
         Ok((resent, left))

@@ -359,8 +359,12 @@ fn stores(folder: &TempDir) -> (Deliveries, History) {
         (ledger, runtime.block_on(History::in_folder(&path)).unwrap())
     });
     let (ledger, history) = opening.join().unwrap();
-    let wake = Arc::new(|| {});
-    (Deliveries { ledger, wake }, history)
+    let deliveries = Deliveries {
+        ledger,
+        wake: Arc::new(|| {}),
+        failed: Arc::new(|_| {}),
+    };
+    (deliveries, history)
 }
 
 fn reload_that_fails() -> Reload {

@@ -154,6 +154,10 @@ pub(super) fn unusable(data: &Path, error: LedgerError) -> anyhow::Error {
                  changed"
             )
         }
+        Fault::Unsynced => anyhow!(
+            "{error:#}: the disk did not take what was written. Start again once it does: what was recorded is kept, and \
+             nothing else was changed"
+        ),
         Fault::Other => {
             anyhow!("{error:#}. If it is damaged: {WAYS_OUT}. The journal was not changed")
         }

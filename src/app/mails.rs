@@ -9,10 +9,11 @@ use crate::store::Ledger;
 
 /// The ledger for operators.
 pub(super) fn deliveries(ledger: Ledger, notifier: &Arc<Notifier>) -> Deliveries {
-    let notifier = Arc::clone(notifier);
+    let (wakes, ends) = (Arc::clone(notifier), Arc::clone(notifier));
     Deliveries {
         ledger,
-        wake: Arc::new(move || notifier.wake()),
+        wake: Arc::new(move || wakes.wake()),
+        failed: Arc::new(move |failure| ends.note_failure(failure)),
     }
 }
 

@@ -385,8 +385,8 @@ impl App {
             if self.running.has_failed() {
                 return "the journal has failed".to_owned();
             }
-            if let Some(reason) = self.notifier.counts().ledger_damage {
-                return format!("the ledger is damaged, and mails cannot be sent: {reason}");
+            if let Some(reason) = self.notifier.counts().ledger_end {
+                return format!("mails cannot be sent: {reason}");
             }
             // A closed channel means the engine thread is gone, which the journal will show.
             let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::{DIGEST, LedgerError, REPORT, WEBHOOK};
+use crate::store::{DIGEST, Fault, LedgerError, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting`, `dead_letters`,
 /// `in_flight`, `minute_most` and `ledger_bytes` only grows.
@@ -55,8 +55,8 @@ pub struct NotifyCounts {
     pub dead_letters: u64,
     /// Times that the ledger failed the delivery loop.
     pub ledger_failures: u64,
-    /// What the database said when the loop met damage in the ledger, and ended.
-    pub ledger_damage: Option<String>,
+    /// What the database said when the ledger was damaged or a sync of it failed, and nothing was delivered any more.
+    pub ledger_end: Option<String>,
     /// Size of the ledger, bytes.
     pub ledger_bytes: u64,
     /// Mails that went from the ledger because it was as large as it may be.
@@ -86,7 +86,7 @@ pub(super) struct Counters {
     pub(super) waiting: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) ledger_failures: AtomicU64,
-    ledger_damage: OnceLock<String>,
+    ledger_end: OnceLock<String>,
     pub(super) ledger_bytes: AtomicU64,
     pub(super) ledger_forgotten: AtomicU64,
 }
@@ -117,15 +117,19 @@ impl Counters {
         }
     }
 
-    /// Leaves word for whoever ends the process (`app`): the ledger is damaged, and nothing is delivered any more.
-    pub(super) fn note_damage(&self, failure: &LedgerError) {
-        let words = match std::error::Error::source(failure) {
-            Some(cause) => format!("{failure}: {cause}"),
-            None => failure.to_string(),
+    /// Leaves word for whoever ends the process (`app`): the ledger can be used no more, and nothing is delivered.
+    pub(super) fn note_end(&self, failure: &LedgerError) {
+        let what = match failure.fault() {
+            Fault::Unsynced => "the disk failed under the ledger",
+            _ => "the ledger is damaged",
         };
-        tracing::error!("the ledger is damaged, nothing is delivered any more: {words}");
+        let words = match std::error::Error::source(failure) {
+            Some(cause) => format!("{what}: {failure}: {cause}"),
+            None => format!("{what}: {failure}"),
+        };
+        tracing::error!("nothing is delivered any more: {words}");
         // Another lane may have met it before.
-        let _ = self.ledger_damage.set(words);
+        let _ = self.ledger_end.set(words);
     }
 
     pub(super) fn snapshot(&self) -> NotifyCounts {
@@ -160,7 +164,7 @@ impl Counters {
             waiting: get(&self.waiting),
             dead_letters: get(&self.dead_letters),
             ledger_failures: get(&self.ledger_failures),
-            ledger_damage: self.ledger_damage.get().cloned(),
+            ledger_end: self.ledger_end.get().cloned(),
             ledger_bytes: get(&self.ledger_bytes),
             ledger_forgotten: get(&self.ledger_forgotten),
         }
@@ -190,7 +194,7 @@ mod tests {
         let clock = Arc::new(|| 1_000_i64);
         let notifier = Notifier::start(ledger.clone(), mailer, config, clock).await;
         let notifier = notifier.unwrap();
-        assert_eq!(notifier.counts().ledger_damage, None);
+        assert_eq!(notifier.counts().ledger_end, None);
         // The schema that SQLite reads next is none: SQLITE_CORRUPT, as for a page of zeroes.
         for sql in [
             "PRAGMA writable_schema = ON",
@@ -202,7 +206,7 @@ mod tests {
         }
         for _ in 0..500 {
             notifier.wake();
-            if let Some(words) = notifier.counts().ledger_damage {
+            if let Some(words) = notifier.counts().ledger_end {
                 assert!(words.contains("malformed"), "{words}");
                 assert!(notifier.counts().ledger_failures > 0);
                 return;

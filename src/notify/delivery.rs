@@ -96,8 +96,8 @@ impl Delivery {
                 Ok(_) => continue,
                 Err(failure) => {
                     add(&self.counters.ledger_failures, 1);
-                    if failure.is_damaged() {
-                        self.counters.note_damage(&failure);
+                    if failure.ends_process() {
+                        self.counters.note_end(&failure);
                         break;
                     }
                     error!(

@@ -227,6 +227,14 @@ impl Notifier {
         self.wake.iter().for_each(|lane| lane.notify_one());
     }
 
+    /// Takes note of a failure that somebody else met in the ledger: one that it does not survive ends the process.
+    pub fn note_failure(&self, failure: &LedgerError) {
+        add(&self.counters.ledger_failures, 1);
+        if failure.ends_process() {
+            self.counters.note_end(failure);
+        }
+    }
+
     /// What was done since the start.
     pub fn counts(&self) -> NotifyCounts {
         self.counters.snapshot()

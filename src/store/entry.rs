@@ -255,6 +255,9 @@ pub enum Fault {
     Full,
     /// The file is not what was written: trying again finds the same.
     Damaged,
+    /// A sync failed. What was written since the one before may be in the system's cache alone, where it is seen and no later
+    /// sync writes it; what is recorded behind it would be lost with it when the machine dies.
+    Unsynced,
     /// A newer program brought it to a schema of its own.
     Newer,
     /// Anything else.
@@ -276,9 +279,10 @@ impl LedgerError {
         self.fault() == Fault::Full
     }
 
-    /// Its file is damaged: nothing that is tried again will do.
-    pub fn is_damaged(&self) -> bool {
-        self.fault() == Fault::Damaged
+    /// Whether the process must end: nothing that is tried again will do, and after a sync that failed only a start makes
+    /// durable what the file shows.
+    pub fn ends_process(&self) -> bool {
+        matches!(self.fault(), Fault::Damaged | Fault::Unsynced)
     }
 }
 

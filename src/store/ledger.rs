@@ -353,10 +353,11 @@ pub(super) fn fault_of(error: &(dyn Error + 'static)) -> Fault {
 }
 
 /// By SQLite's extended result codes: `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` where the index of the write-ahead log
-/// cannot grow; every kind of `SQLITE_CORRUPT`, and `SQLITE_NOTADB`.
+/// cannot grow; every kind of `SQLITE_CORRUPT`, and `SQLITE_NOTADB`; `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
 fn fault_of_code(code: i32) -> Fault {
     match (code, code & 0xff) {
         (13 | 4874, _) => Fault::Full,
+        (1034 | 1290, _) => Fault::Unsynced,
         (_, 11 | 26) => Fault::Damaged,
         _ => Fault::Other,
     }
@@ -396,8 +397,11 @@ mod tests {
         for code in [13, 4874] {
             assert_eq!(fault_of_code(code), Fault::Full, "{code}");
         }
-        // SQLITE_ERROR, _BUSY, _IOERR, _IOERR_FSYNC.
-        for code in [1, 5, 10, 1034] {
+        for code in [1034, 1290] {
+            assert_eq!(fault_of_code(code), Fault::Unsynced, "{code}");
+        }
+        // SQLITE_ERROR, _BUSY, _IOERR, _IOERR_WRITE.
+        for code in [1, 5, 10, 778] {
             assert_eq!(fault_of_code(code), Fault::Other, "{code}");
         }
     }

@@ -173,7 +173,7 @@ impl Outside {
 
     /// Sends what is due, as `notify`'s delivery does: an attempt is written down, the server is spoken to, the
     /// outcome is written down, and the process may die before, inside and after the server's 250. Where the ledger
-    /// fails it ends the round, and the next takes up what this one left.
+    /// fails it ends the round, and the next takes up what this one left; a sync that failed ends the process.
     pub(crate) fn deliver(&mut self, chance: &mut Chance, now_ms: i64) -> Result<(), Died> {
         loop {
             match self.round(chance, now_ms)? {
@@ -194,7 +194,7 @@ impl Outside {
         let due = match due {
             Ok(due) if due.is_empty() => return Ok(Round::Empty),
             Ok(due) => due,
-            Err(error) => return Ok(failed(&error)),
+            Err(error) => return failed(&error),
         };
         self.may_die(chance)?;
         let attempts: Vec<Attempt<'_>> = due
@@ -210,7 +210,7 @@ impl Outside {
         let marked = self.runtime.block_on(ledger.mark_sending(&attempts));
         match marked {
             Ok(marked) => assert!(marked.iter().all(|marked| *marked)),
-            Err(error) => return Ok(failed(&error)),
+            Err(error) => return failed(&error),
         }
         let mut outcome = Round::Sent;
         for due in &due {
@@ -230,7 +230,7 @@ impl Outside {
         if ends_before {
             self.failed_before += 1;
             let marked = ledger.mark_failed(&due.id, later, "gone", "transient");
-            return Ok(outcome(self.runtime.block_on(marked)));
+            return outcome(self.runtime.block_on(marked));
         }
         let eml = due.eml.clone().unwrap_or_else(|| due.notice.clone());
         self.mailbox.push((due.id.clone(), eml));
@@ -238,19 +238,19 @@ impl Outside {
             self.failed_inside += 1;
             *self.unmarked.entry(due.id.clone()).or_default() += 1;
             let marked = ledger.mark_failed(&due.id, later, "gone", "transient");
-            return Ok(outcome(self.runtime.block_on(marked)));
+            return outcome(self.runtime.block_on(marked));
         }
         if chance.percent(self.deadly) {
             self.died_after += 1;
             *self.unmarked.entry(due.id.clone()).or_default() += 1;
             return Err(Died);
         }
-        let marked = outcome(self.runtime.block_on(ledger.mark_sent(&due.id, now_ms)));
-        if let Round::Failed = marked {
+        let marked = self.runtime.block_on(ledger.mark_sent(&due.id, now_ms));
+        if marked.is_err() {
             // Its death may show the mark or not.
             *self.unsure.entry(due.id.clone()).or_default() += 1;
         }
-        Ok(marked)
+        outcome(marked)
     }
 
     fn ledger(&self) -> &Ledger {
@@ -289,19 +289,22 @@ enum Round {
     Failed,
 }
 
-fn outcome(marked: Result<bool, LedgerError>) -> Round {
+fn outcome(marked: Result<bool, LedgerError>) -> Result<Round, Died> {
     match marked {
         Ok(marked) => {
             assert!(marked);
-            Round::Sent
+            Ok(Round::Sent)
         }
         Err(error) => failed(&error),
     }
 }
 
-fn failed(error: &LedgerError) -> Round {
-    let Died = died(error);
-    Round::Failed
+fn failed(error: &LedgerError) -> Result<Round, Died> {
+    let died = died(error);
+    match error.ends_process() {
+        true => Err(died),
+        false => Ok(Round::Failed),
+    }
 }
 
 /// A failure that is the disk's, which the process does not survive or waits for.
