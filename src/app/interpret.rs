@@ -214,8 +214,8 @@ mod tests {
                 Work::Decoded { batch, .. } => (*batch).clone(),
                 Work::Packed { packed, origin, .. } => {
                     assert_eq!(origin.lines().unwrap(), LINES, "they stand behind it");
-                    let unpacked = Unpacker::default().unpack(&packed, own.layout);
-                    unpacked.unwrap()
+                    let mut unpacker = Unpacker::default();
+                    unpacker.unpack(&packed, own.layout).unwrap().whole()
                 }
                 Work::Lines { .. } => panic!("it is decoded again"),
             };

@@ -87,9 +87,9 @@ pub(super) struct Meeting {
 }
 
 impl Meeting {
-    pub(super) fn new(lobby: Lobby) -> Meeting {
+    pub(super) fn new(limits: &Limits, lobby: Lobby) -> Meeting {
         Meeting {
-            clock: Clockwork::default(),
+            clock: Clockwork::new(limits),
             families: BTreeMap::new(),
             fresh: FxHashSet::default(),
             lobby,

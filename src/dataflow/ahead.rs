@@ -13,12 +13,20 @@ pub(super) const TOGETHER: usize = 64;
 /// two MiB.
 pub(super) const FAR_KEYS: usize = 1 << 12;
 
-/// Reads the newest panes of at most [`TOGETHER`] keys.
-pub(super) fn read_ahead<'a>(keys: impl Iterator<Item = Option<&'a Panes>>) {
-    let mut newest = [None; TOGETHER];
-    for (newest, panes) in newest.iter_mut().zip(keys) {
-        *newest = panes.and_then(Panes::newest);
+/// Reads the newest panes of at most [`TOGETHER`] keys: by `hash` what they are looked up by, and then what is held.
+/// Each step reads of all of them what the next must wait for.
+pub(super) fn read_ahead<'a, K>(
+    keys: impl Iterator<Item = K> + Clone,
+    hash: impl Fn(K) -> u64,
+    held: impl Fn(K) -> Option<&'a Panes>,
+) {
+    let keys = keys.take(TOGETHER);
+    std::hint::black_box(keys.clone().fold(0, |seen, key| seen ^ hash(key)));
+    let mut known = [None; TOGETHER];
+    for (known, key) in known.iter_mut().zip(keys) {
+        *known = held(key);
     }
+    let newest = known.map(|panes| panes.and_then(Panes::newest));
     let measures = || newest.iter().flatten();
     let seen = measures().fold(0, |seen, measure| seen ^ measure.count);
     std::hint::black_box(seen);

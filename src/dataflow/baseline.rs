@@ -321,7 +321,7 @@ impl Windows {
         dirty: &mut Dirty,
     ) {
         for (stream, hour_ms) in heard {
-            if !self.heard.note(stream, hour_ms, self.heard_hours) {
+            if !self.heard.note(stream, hour_ms, self.limits.heard_hours) {
                 continue;
             }
             let sealed_ms = before.of(stream);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Limits;
 use crate::dataflow::Owner;
 use crate::dataflow::Watermarks;
 use crate::event::{Annotation, Reading, SourceId, SourceProgress, Stream};
@@ -63,6 +64,13 @@ pub(super) struct Changes {
 }
 
 impl Clockwork {
+    /// One that has heard nothing, under bounds.
+    pub(super) fn new(limits: &Limits) -> Clockwork {
+        let mut clock = Clockwork::default();
+        clock.watermarks.set_sources_max(limits.sources_max);
+        clock
+    }
+
     /// Applies an epoch's controls.
     pub(super) fn advance(&mut self, controls: Vec<Control>) -> Changes {
         let mut changes = Changes::default();

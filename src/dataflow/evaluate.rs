@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::Counters;
 use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
+use crate::dataflow::{Counters, Limits};
 use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::{Total, bucket_of};
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
 
-/// Distinct series of readings of one gauge; more are left out and counted.
-pub(super) const SERIES_MAX: usize = 100_000;
 /// Readings kept of one series.
 const READINGS_MAX: usize = 64;
-/// Annotations kept; the ones that end first go first, and are counted.
-pub const ANNOTATIONS_MAX: usize = 10_000;
 
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
@@ -34,13 +30,22 @@ pub(super) struct Surroundings {
     /// Annotations that had to go since the start.
     #[serde(skip)]
     gone: u64,
+    /// Bounds: of the configuration, and not of a checkpoint.
+    #[serde(skip)]
+    limits: Limits,
 }
 
 impl Surroundings {
+    /// Puts bounds in force; what is beyond them goes with the next that comes.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Takes in a reading; of several at one time the greatest counts, whatever came first.
     pub(super) fn read(&mut self, reading: Reading) {
         let series = self.readings.entry(reading.name.to_string()).or_default();
-        if series.len() >= SERIES_MAX && !series.contains_key(&reading.dimensions) {
+        if series.len() >= self.limits.base_series_max && !series.contains_key(&reading.dimensions)
+        {
             self.left_out += 1;
             return;
         }
@@ -57,7 +62,7 @@ impl Surroundings {
         if let Err(at) = self.annotations.binary_search(&annotation) {
             self.annotations.insert(at, annotation);
         }
-        if self.annotations.len() > ANNOTATIONS_MAX {
+        while self.annotations.len() > self.limits.annotations_max {
             let first = (0..self.annotations.len()).min_by_key(|at| self.annotations[*at].end_ms);
             first.map(|at| self.annotations.remove(at));
             self.gone += 1;

@@ -92,7 +92,7 @@ pub(super) struct Fold {
 impl Fold {
     pub(super) fn new(limits: Limits, counters: Rc<Counters>) -> Fold {
         Fold {
-            clock: Clockwork::default(),
+            clock: Clockwork::new(&limits),
             slots: FxHashMap::default(),
             alarms: Default::default(),
             texts: Pool::new(),

@@ -51,9 +51,9 @@ pub(super) fn build(
 ) -> Graph {
     let counters = Rc::new(Counters::default());
     let handing: Rc<RefCell<BTreeMap<Epoch, WorkerState>>> = Rc::default();
-    let mut windows = Windows::new(config.limits.heard_hours, counters.clone());
+    let mut windows = Windows::new(config.limits, counters.clone());
     let lobby = Lobby::default();
-    let mut meeting = Meeting::new(lobby.clone());
+    let mut meeting = Meeting::new(&config.limits, lobby.clone());
     let mut doors = Doors::new(config.limits);
     let mut release = Release::new(lobby, counters.clone());
     let overflow = Overflow::default();
@@ -61,7 +61,9 @@ pub(super) fn build(
     let mut fold = Fold::new(config.limits, counters.clone());
     let mut router = Router::new(config.keeps_history, config.limits, counters.clone());
     let first_epoch = restored.as_ref().map_or(0, |share| share.next_epoch);
-    if let Some(share) = restored {
+    if let Some(mut share) = restored {
+        let clock = &mut share.shared.clock;
+        clock.watermarks.set_sources_max(config.limits.sources_max);
         fold.restore(share.shared.clock.clone(), share.slots);
         router.restore(share.shared.clock.clone(), share.tuples);
         meeting.restore(share.shared.clock.clone(), &share.keys);

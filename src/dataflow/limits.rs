@@ -7,8 +7,6 @@ use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::evaluate::{ANNOTATIONS_MAX, SERIES_MAX};
-
 /// Bounds on keyed state, each per worker unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +25,13 @@ pub struct Limits {
     pub heard_hours: usize,
     /// Questions of readers that may wait for the workers, all together; more are not asked.
     pub questions_max: usize,
+    /// Sources whose progress is told apart, over all workers; more share their stream's unnamed one, and once more than
+    /// half is used those of a producer that holds more than eight times what is left.
+    pub sources_max: usize,
+    /// Series of readings of one gauge that rates divide by; readings of new ones are left out and counted.
+    pub base_series_max: usize,
+    /// Annotations kept; those that end first go first, and are counted.
+    pub annotations_max: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +45,12 @@ impl Default for Limits {
             heard_hours: 40 * 168,
             // Judgement: a page asks a few, a scrape one for each KQI, one after the other.
             questions_max: 1_024,
+            // Judgement: a hundred probes and gateways in each of a hundred cities.
+            sources_max: 10_000,
+            // Judgement: sixteen services in each of six thousand cities or sites.
+            base_series_max: 100_000,
+            // Judgement: ten a day for three years.
+            annotations_max: 10_000,
         }
     }
 }
@@ -119,14 +130,10 @@ pub struct Counts {
     pub group_panes: u64,
     /// See [`Counters::base_series`].
     pub base_series: u64,
-    /// How many there may be of one gauge.
-    pub base_series_max: u64,
     /// See [`Counters::readings_left_out`].
     pub readings_left_out: u64,
     /// See [`Counters::annotations`].
     pub annotations: u64,
-    /// How many there may be.
-    pub annotations_max: u64,
     /// See [`Counters::annotations_gone`].
     pub annotations_gone: u64,
 }
@@ -155,10 +162,8 @@ impl Counters {
             groups: self.groups.get(),
             group_panes: self.group_panes.get(),
             base_series: self.base_series.get(),
-            base_series_max: SERIES_MAX as u64,
             readings_left_out: self.readings_left_out.get(),
             annotations: self.annotations.get(),
-            annotations_max: ANNOTATIONS_MAX as u64,
             annotations_gone: self.annotations_gone.get(),
         }
     }
@@ -182,10 +187,8 @@ impl std::ops::AddAssign for Counts {
         self.group_panes += other.group_panes;
         // Every worker is told the same.
         self.base_series = self.base_series.max(other.base_series);
-        self.base_series_max = self.base_series_max.max(other.base_series_max);
         self.readings_left_out = self.readings_left_out.max(other.readings_left_out);
         self.annotations = self.annotations.max(other.annotations);
-        self.annotations_max = self.annotations_max.max(other.annotations_max);
         self.annotations_gone = self.annotations_gone.max(other.annotations_gone);
     }
 }

@@ -51,10 +51,10 @@ mod worker;
 pub use admit::OTHER;
 pub(crate) use ahead::share_all;
 pub use epochs::Epoch;
-pub use evaluate::ANNOTATIONS_MAX;
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use owner::Owner;
+pub use pile::Ahead;
 pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, Feed, Queries};
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{

@@ -76,7 +76,7 @@ pub(super) struct Router {
 impl Router {
     pub(super) fn new(keeps_history: bool, limits: Limits, counters: Rc<Counters>) -> Router {
         Router {
-            clock: Clockwork::default(),
+            clock: Clockwork::new(&limits),
             tuples: FxHashMap::default(),
             by_pane: BTreeMap::new(),
             packed: [i64::MIN; Stream::ALL.len()],
@@ -134,9 +134,9 @@ impl Router {
         let mut facts = facts.into_iter();
         for number in 0.. {
             if number % TOGETHER == 0 && self.tuples.len() > FAR_KEYS {
-                let tuples = facts.as_slice().iter().take(TOGETHER);
-                let held = tuples.map(|((tuple, _), ..)| self.tuples.get(tuple));
-                read_ahead(held.map(|held| Some(&held?.panes)));
+                let tuples = facts.as_slice().iter().map(|((tuple, _), ..)| tuple);
+                let held = |tuple| Some(&self.tuples.get::<Arc<Tuple>>(tuple)?.panes);
+                read_ahead(tuples, |tuple| tuple.fingerprint(), held);
             }
             let Some(((tuple, pane_ms), measure, owner)) = facts.next() else {
                 break;

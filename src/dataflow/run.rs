@@ -12,7 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
-use crate::dataflow::pile::Pile;
+use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
 use crate::dataflow::update::{Cut, WindowUpdate};
@@ -103,6 +103,7 @@ pub struct Feed<T> {
     desks: Vec<Desk>,
     in_flight: SyncSender<InFlight<T>>,
     next_epoch: Epoch,
+    newest: Newest,
 }
 
 /// Gives cuts, in order.
@@ -189,6 +190,7 @@ impl<T: Send + 'static> Dataflow<T> {
                 desks,
                 in_flight: in_flight_in,
                 next_epoch,
+                newest: Newest::default(),
             },
             cuts: Cuts {
                 reports,
@@ -215,7 +217,7 @@ impl<T> Feed<T> {
     /// False means that the cuts are no longer taken.
     pub fn submit(&mut self, mut input: EpochInput, tag: T) -> bool {
         let work = std::mem::take(&mut input.work);
-        let Some(pile) = self.begin(input, work.len(), tag) else {
+        let Some(pile) = self.begin(input, &Ahead::new(work.len()), tag) else {
             return false;
         };
         // Workers that have no plan yet take nothing, and what they pass over is gone.
@@ -226,10 +228,11 @@ impl<T> Feed<T> {
     }
 
     /// Begins an epoch whose work comes bit by bit, after that of `input`: the workers take it as it comes, and
-    /// the epoch ends when the pile is dropped. Waits while too many epochs are in flight.
+    /// the epoch ends when the pile is dropped. Waits while too many epochs are in flight; laying work down waits while
+    /// there is no room `ahead`.
     ///
     /// `None` means that the cuts are no longer taken.
-    pub fn begin(&mut self, input: EpochInput, ahead_max: usize, tag: T) -> Option<Pile> {
+    pub fn begin(&mut self, input: EpochInput, ahead: &Ahead, tag: T) -> Option<Pile> {
         let epoch = self.next_epoch;
         let EpochInput {
             now_ms,
@@ -238,7 +241,7 @@ impl<T> Feed<T> {
             end,
             checkpoint,
         } = input;
-        let (pile, supply) = Pile::new(ahead_max.max(work.len()));
+        let (pile, supply) = Pile::new(ahead.clone());
         if self
             .in_flight
             .send(InFlight {
@@ -265,6 +268,7 @@ impl<T> Feed<T> {
             let _ = desk.mail.send(Mail::Epoch(share));
             desk.thread.unpark();
         }
+        self.newest.is(&supply);
         work.into_iter().for_each(|work| {
             pile.add(work);
         });

@@ -27,7 +27,7 @@ use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
 use crate::dataflow::update::{Cell, Standing, WindowUpdate};
 use crate::dataflow::waiting::{affected_ends, open};
-use crate::dataflow::{Counters, Watermarks};
+use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
 use crate::rules::{Aggregate, Family, Plan};
@@ -93,8 +93,7 @@ pub(super) struct Windows {
     pub(super) families: BTreeMap<u32, FamilyState>,
     pub(super) surroundings: Surroundings,
     pub(super) heard: Heard,
-    /// How many hours it remembers of a stream.
-    pub(super) heard_hours: usize,
+    pub(super) limits: Limits,
     /// By stream, up to where panes have been retired, ms.
     pub(super) retired: [i64; Stream::ALL.len()],
     pub(super) counters: Rc<Counters>,
@@ -102,13 +101,15 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    pub(super) fn new(heard_hours: usize, counters: Rc<Counters>) -> Windows {
+    pub(super) fn new(limits: Limits, counters: Rc<Counters>) -> Windows {
+        let mut surroundings = Surroundings::default();
+        surroundings.set_limits(limits);
         Windows {
-            clock: Clockwork::default(),
+            clock: Clockwork::new(&limits),
             families: BTreeMap::new(),
-            surroundings: Surroundings::default(),
+            surroundings,
             heard: Heard::default(),
-            heard_hours,
+            limits,
             retired: [i64::MIN; Stream::ALL.len()],
             counters,
             scratch: Default::default(),
@@ -131,6 +132,7 @@ impl Windows {
         }
         self.clock = shared.clock;
         self.surroundings = shared.surroundings;
+        self.surroundings.set_limits(self.limits);
         self.heard = shared.heard;
         self.retired = shared.retired;
         let Some(plan) = &self.clock.plan else { return };
@@ -387,13 +389,17 @@ impl Windows {
     }
 
     /// Reads the panes of the next of these groups, where there are many.
-    fn read_ahead<'a>(&self, groups: impl Iterator<Item = (u32, &'a Arc<Group>)>) {
+    fn read_ahead<'a>(&self, groups: impl Iterator<Item = (u32, &'a Arc<Group>)> + Clone) {
         if self.counters.groups.get() > FAR_KEYS as u64 {
-            let held = groups.take(TOGETHER).map(|(family, group)| {
-                let held = self.families.get(&family)?.groups.get(group)?;
+            let held = |(family, group)| {
+                let held = self
+                    .families
+                    .get(&family)?
+                    .groups
+                    .get::<Arc<Group>>(group)?;
                 Some(&held.panes)
-            });
-            read_ahead(held);
+            };
+            read_ahead(groups, |(_, group)| group.hash, held);
         }
     }
 

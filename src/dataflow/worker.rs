@@ -10,7 +10,7 @@ use timely::worker::Worker;
 
 use crate::dataflow::asked::Waiting;
 use crate::dataflow::baseline::Hearing;
-use crate::dataflow::combine::Combiner;
+use crate::dataflow::combine::{Combiner, Table};
 use crate::dataflow::control::{Control, Shared};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
@@ -179,7 +179,7 @@ impl Desk {
         if let Some(plan) = self.plan.clone() {
             let mut stepped = 0;
             loop {
-                match work.next() {
+                match work.next(worker.index()) {
                     Next::Piece(piece) => {
                         self.take(piece, &plan, graph, &mut notes);
                         if notes.events >= stepped + STEP_EVENTS {
@@ -216,14 +216,22 @@ impl Desk {
             Work::Decoded { batch, owner } => {
                 // Who hands it in has looked; another layout's tuples would be counted as what they are not.
                 assert_eq!(batch.layout, plan.layout.version, "layout of a batch");
-                self.enter(&batch, owner, plan, graph, notes);
+                self.combiner.add(&batch, owner, plan);
+                note(&batch, owner, &mut self.heard, graph, notes);
             }
             Work::Packed {
                 packed,
                 origin,
                 owner,
             } => match self.unpacker.unpack(&packed, plan.layout.version) {
-                Some(batch) => self.enter(&batch, owner, plan, graph, notes),
+                Some(batch) => {
+                    let (renewals, places) = batch.places();
+                    let table = (Table::Unpacker, renewals, places);
+                    let tuple = |_, place| batch.tuple(place);
+                    self.combiner
+                        .add_placed(table, tuple, batch.facts(), owner, plan);
+                    note(batch.rest(), owner, &mut self.heard, graph, notes);
+                }
                 None => match origin.lines() {
                     Ok(lines) => {
                         let work = Work::Lines {
@@ -250,7 +258,10 @@ impl Desk {
                 });
                 let decoder = match &mut self.decoder {
                     Some(decoder) if decoder.is_for(&plan.layout, limits) => decoder,
-                    other => other.insert(Decoder::new(plan.layout.clone(), limits)),
+                    other => {
+                        self.combiner.forget(Table::Decoder);
+                        other.insert(Decoder::new(plan.layout.clone(), limits))
+                    }
                 };
                 let mut decoded = decoder.decode(&lines);
                 for refusal in &mut decoded.refused {
@@ -261,40 +272,38 @@ impl Desk {
                 for (name, count) in decoded.unknown_fields {
                     *notes.unknown_fields.entry(name).or_default() += count;
                 }
-                self.enter(&decoded.batch, owner, plan, graph, notes);
+                let batch = &decoded.batch;
+                let (renewals, places) = decoder.places();
+                let table = (Table::Decoder, renewals, places);
+                let tuple = |at: usize, _| &batch.tuples[at];
+                self.combiner
+                    .add_placed(table, tuple, &batch.facts, owner, plan);
+                note(batch, owner, &mut self.heard, graph, notes);
             }
         }
     }
+}
 
-    fn enter(
-        &mut self,
-        batch: &Batch,
-        owner: Owner,
-        plan: &Plan,
-        graph: &mut Graph,
-        notes: &mut Notes,
-    ) {
-        notes.events += batch.events;
-        self.combiner
-            .add(batch, owner, &plan.layout, plan.book.pane_ms);
-        for record in &batch.records {
-            if let Record::Complaint(event) = record {
-                notes.tickets.push(TicketHeard::of(event, owner));
-            }
-            self.heard.hear(record.stream(), record.ts_ms());
-            let key = EntityKey::of(record);
-            graph.records.send((key, owner, record.clone()));
+/// Takes in all of a batch but its facts.
+fn note(batch: &Batch, owner: Owner, heard: &mut Hearing, graph: &mut Graph, notes: &mut Notes) {
+    notes.events += batch.events;
+    for record in &batch.records {
+        if let Record::Complaint(event) = record {
+            notes.tickets.push(TicketHeard::of(event, owner));
         }
-        for (id, progress) in &batch.sources {
-            let said = Shared::Source(id.clone(), *progress, owner);
-            graph.shared.send(said);
-        }
-        for annotation in &batch.annotations {
-            notes.annotations.push(annotation.clone());
-            graph.shared.send(Shared::Annotation(annotation.clone()));
-        }
-        for reading in &batch.readings {
-            graph.shared.send(Shared::Reading(reading.clone()));
-        }
+        heard.hear(record.stream(), record.ts_ms());
+        let key = EntityKey::of(record);
+        graph.records.send((key, owner, record.clone()));
+    }
+    for (id, progress) in &batch.sources {
+        let said = Shared::Source(id.clone(), *progress, owner);
+        graph.shared.send(said);
+    }
+    for annotation in &batch.annotations {
+        notes.annotations.push(annotation.clone());
+        graph.shared.send(Shared::Annotation(annotation.clone()));
+    }
+    for reading in &batch.readings {
+        graph.shared.send(Shared::Reading(reading.clone()));
     }
 }

@@ -140,6 +140,11 @@ impl Decoder {
         decoded
     }
 
+    /// Places of the tuples of the piece that was decoded last, as [`TupleTable::places`] tells them.
+    pub fn places(&self) -> (u64, &[u32]) {
+        self.tuples.places()
+    }
+
     /// Takes a line; `text` is it where the whole piece is known to be UTF-8.
     fn line(
         &mut self,

@@ -19,7 +19,7 @@ mod wire;
 pub use batch::{Batch, Fact, SourceId, SourceProgress};
 pub use decode::{CLOCK_SKEW_MS_MAX, DecodeLimits, Decoded, Decoder, Parser};
 pub use failure::{FAILURE_OTHER, FailureClasses};
-pub use packed::{Unpacker, is_packed_under, pack};
+pub use packed::{Unpacked, Unpacker, is_packed_under, pack};
 pub use record::{
     Annotation, BossConnection, COMPLAINT_CLASSES, Complaint, ConnectionState, DialPart,
     MmsReceipt, MmsSubmit, NOT_IN_FULL_FILE, Reading, Record, TicketState,

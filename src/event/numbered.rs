@@ -1,8 +1,8 @@
 //! Tuples by numbers of their texts: whoever reads packed batches meets the same texts in every one of them, looks
 //! each up once a batch, and finds the tuples by a few whole numbers.
 //!
-//! * Equal tuples have one allocation for as long as they are remembered.
-//! * Numbers never leave this table: what comes out are tuples, and their order in the batch.
+//! * Equal tuples have one allocation, and one place, for as long as they are remembered.
+//! * Places are good for one table: when it begins anew, it is another.
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -14,48 +14,63 @@ use rustc_hash::{FxHashMap, FxHasher};
 use super::table::REMEMBERED_MAX;
 use crate::event::{Bound, DimensionValue, Stream, Tuple};
 
-/// Words of the keys of all remembered tuples, and bytes of their texts; beyond it the table begins anew after the
-/// batch. Judgement, as for `REMEMBERED_MAX`: 32 words a tuple, and 256 B.
-const KEY_WORDS_MAX: usize = 1 << 23;
+/// Words of the keys of all remembered tuples, and bytes of their texts; beyond it the table begins anew before the
+/// next batch. Judgement, as for `REMEMBERED_MAX`: 64 words a tuple, and 256 B.
+const KEY_WORDS_MAX: usize = 1 << 24;
 const TEXT_BYTES_MAX: usize = 1 << 26;
 
 /// What stands for a value in a key. What is no text or other number ends there, so no key is another's beginning.
-const NULL: u64 = 0;
-const NO: u64 = 1;
-const YES: u64 = 2;
-/// The number itself follows.
-const INTEGER: u64 = 3;
+const NULL: u32 = 0;
+const NO: u32 = 1;
+const YES: u32 = 2;
+/// The number itself follows, its lower half first.
+const INTEGER: u32 = 3;
 /// A text, so much greater than its number.
-const TEXT: u64 = 4;
+const TEXT: u32 = 4;
 
 /// The key of one tuple in the making.
-#[derive(Debug, Default)]
-pub(super) struct Key(Vec<u64>);
+#[derive(Default)]
+pub(super) struct Key {
+    words: Vec<u32>,
+    hasher: FxHasher,
+}
 
 impl Key {
     /// Begins the key of another tuple.
-    pub(super) fn begin(&mut self) {
-        self.0.clear();
+    pub(super) fn begin(&mut self, stream: Stream, bound: Bound) {
+        self.words.clear();
+        self.hasher = FxHasher::default();
+        self.hasher
+            .write_u64(bound.to_bits().wrapping_add(stream as u64));
     }
 
     /// The next value is absent.
     pub(super) fn null(&mut self) {
-        self.0.push(NULL);
+        self.word(NULL);
     }
 
     /// The next value is a flag.
     pub(super) fn flag(&mut self, flag: bool) {
-        self.0.push(if flag { YES } else { NO });
+        self.word(if flag { YES } else { NO });
     }
 
     /// The next value is a whole number.
     pub(super) fn integer(&mut self, number: i64) {
-        self.0.extend([INTEGER, number as u64]);
+        self.word(INTEGER);
+        self.word(number as u32);
+        self.word((number >> 32) as u32);
     }
 
     /// The next value is a text, by its number in the table.
+    #[inline]
     pub(super) fn text(&mut self, number: u32) {
-        self.0.push(TEXT + u64::from(number));
+        self.word(TEXT.wrapping_add(number));
+    }
+
+    #[inline]
+    fn word(&mut self, word: u32) {
+        self.hasher.write_u32(word);
+        self.words.push(word);
     }
 }
 
@@ -63,19 +78,16 @@ impl Key {
 #[derive(Debug)]
 struct Known {
     hash: u64,
-    stream: Stream,
     bound: Bound,
+    stream: Stream,
     /// Where its key begins, and how long it is.
-    key: usize,
+    key: u32,
     key_words: u32,
     /// Its place among all that are remembered.
-    at: u32,
-    /// The batch that met it last, and its number in that.
-    batch: u32,
-    number: u32,
+    place: u32,
 }
 
-/// Finds the number of a tuple in a batch, as [`TupleTable`](super::TupleTable) does.
+/// Finds the place of a tuple among all that were met.
 #[derive(Debug, Default)]
 pub(super) struct NumberedTuples {
     numbers: FxHashMap<Arc<str>, u32>,
@@ -83,16 +95,39 @@ pub(super) struct NumberedTuples {
     text_bytes: usize,
     known: HashTable<Known>,
     /// Keys of all known tuples, one after the other.
-    keys: Vec<u64>,
+    keys: Vec<u32>,
     /// All known tuples.
     remembered: Vec<Arc<Tuple>>,
-    /// Tuples of this batch.
-    tuples: Vec<Arc<Tuple>>,
-    batch: u32,
+    /// How often the table has begun anew.
+    renewals: u64,
 }
 
 impl NumberedTuples {
-    /// The number of a text; it is good until [`NumberedTuples::take`].
+    /// Begins a batch: until the next, texts keep their numbers and tuples their places.
+    pub(super) fn begin(&mut self) {
+        let fits = self.remembered.len() <= REMEMBERED_MAX
+            && self.keys.len() <= KEY_WORDS_MAX
+            && self.texts.len() <= REMEMBERED_MAX
+            && self.text_bytes <= TEXT_BYTES_MAX;
+        if !fits {
+            *self = NumberedTuples {
+                renewals: self.renewals + 1,
+                ..NumberedTuples::default()
+            };
+        }
+    }
+
+    /// How often the table has begun anew: places are of one such time.
+    pub(super) fn renewals(&self) -> u64 {
+        self.renewals
+    }
+
+    /// The tuple of a place that [`NumberedTuples::place`] gave.
+    pub(super) fn tuple(&self, place: u32) -> &Arc<Tuple> {
+        &self.remembered[place as usize]
+    }
+
+    /// The number of a text.
     pub(super) fn text(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
@@ -105,68 +140,42 @@ impl NumberedTuples {
         number
     }
 
-    /// Number of the tuple with this key in this batch; makes it when it is new.
-    pub(super) fn intern(&mut self, stream: Stream, bound: Bound, key: &Key) -> u32 {
-        let words = key.0.as_slice();
-        let mut hasher = FxHasher::default();
-        hasher.write_u64(bound.to_bits().wrapping_add(stream as u64));
-        words.iter().for_each(|word| hasher.write_u64(*word));
-        let hash = hasher.finish();
+    /// The place of the tuple with this key, begun with this stream and bound; makes it when it is new.
+    pub(super) fn place(&mut self, stream: Stream, bound: Bound, key: &Key) -> u32 {
+        let words = key.words.as_slice();
+        let hash = key.hasher.finish();
         let keys = &self.keys;
         let is_same = |known: &Known| {
+            let own = known.key as usize;
             known.hash == hash
                 && known.stream == stream
                 && known.bound == bound
-                && keys[known.key..known.key + known.key_words as usize] == *words
+                && keys[own..own + known.key_words as usize] == *words
         };
-        let entry = self.known.entry(hash, is_same, |known| known.hash);
-        let known = match entry {
-            Entry::Occupied(known) => known.into_mut(),
+        match self.known.entry(hash, is_same, |known| known.hash) {
+            Entry::Occupied(known) => known.get().place,
             Entry::Vacant(vacant) => {
-                let known = Known {
+                let place = self.remembered.len() as u32;
+                vacant.insert(Known {
                     hash,
-                    stream,
                     bound,
-                    key: self.keys.len(),
+                    stream,
+                    key: self.keys.len() as u32,
                     key_words: words.len() as u32,
-                    at: self.remembered.len() as u32,
-                    // Not of this one yet.
-                    batch: self.batch.wrapping_sub(1),
-                    number: 0,
-                };
+                    place,
+                });
                 self.keys.extend_from_slice(words);
                 let values = values_of(words, &self.texts);
                 let tuple = Tuple::new(stream, bound, values);
                 self.remembered.push(Arc::new(tuple));
-                vacant.insert(known).into_mut()
+                place
             }
-        };
-        if known.batch != self.batch {
-            known.batch = self.batch;
-            known.number = self.tuples.len() as u32;
-            self.tuples.push(self.remembered[known.at as usize].clone());
         }
-        known.number
-    }
-
-    /// Hands out the tuples of this batch, in order of first appearance, and begins the next.
-    pub(super) fn take(&mut self) -> Vec<Arc<Tuple>> {
-        let tuples = std::mem::take(&mut self.tuples);
-        let fits = self.remembered.len() <= REMEMBERED_MAX
-            && self.keys.len() <= KEY_WORDS_MAX
-            && self.texts.len() <= REMEMBERED_MAX
-            && self.text_bytes <= TEXT_BYTES_MAX;
-        match self.batch.checked_add(1) {
-            Some(batch) if fits => self.batch = batch,
-            // A number that comes again would be taken for one of this batch.
-            _ => *self = NumberedTuples::default(),
-        }
-        tuples
     }
 }
 
 /// The values that a key stands for.
-fn values_of(words: &[u64], texts: &[Arc<str>]) -> Box<[DimensionValue]> {
+fn values_of(words: &[u32], texts: &[Arc<str>]) -> Box<[DimensionValue]> {
     let mut values = Vec::with_capacity(words.len());
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
@@ -174,7 +183,10 @@ fn values_of(words: &[u64], texts: &[Arc<str>]) -> Box<[DimensionValue]> {
             NULL => DimensionValue::Null,
             NO => DimensionValue::Flag(false),
             YES => DimensionValue::Flag(true),
-            INTEGER => DimensionValue::Integer(words.next().unwrap_or_default() as i64),
+            INTEGER => {
+                let mut half = || u64::from(words.next().unwrap_or_default());
+                DimensionValue::Integer((half() | half() << 32) as i64)
+            }
             text => DimensionValue::Text(texts[(text - TEXT) as usize].clone()),
         });
     }
@@ -187,7 +199,7 @@ mod tests {
 
     fn key(table: &mut NumberedTuples, text: &str, number: i64) -> Key {
         let mut key = Key::default();
-        key.begin();
+        key.begin(Stream::DialTest, Bound::UNLIMITED);
         key.null();
         key.flag(true);
         key.integer(number);
@@ -196,57 +208,71 @@ mod tests {
     }
 
     #[test]
-    fn equal_tuples_have_one_number_and_one_allocation() {
+    fn equal_tuples_have_one_place() {
         let mut table = NumberedTuples::default();
         let mut batch = |names: &[(&str, i64)]| {
-            let numbers = names.iter().map(|(text, number)| {
+            table.begin();
+            let places = names.iter().map(|(text, number)| {
                 let key = key(&mut table, text, *number);
-                table.intern(Stream::DialTest, Bound::UNLIMITED, &key)
+                table.place(Stream::DialTest, Bound::UNLIMITED, &key)
             });
-            let numbers: Vec<u32> = numbers.collect();
-            (numbers, table.take())
+            places.collect::<Vec<_>>()
         };
-        let (numbers, first) = batch(&[("长沙", 4), ("", -1), ("长沙", 4), ("长沙", 5)]);
-        assert_eq!(numbers, [0, 1, 0, 2]);
-        let values = [
-            DimensionValue::Null,
-            DimensionValue::Flag(true),
-            DimensionValue::Integer(-1),
-            DimensionValue::Text("".into()),
-        ];
-        assert_eq!(*first[1].values, values);
-        let (numbers, second) = batch(&[("长沙", 5), ("长沙", 4)]);
-        assert_eq!(numbers, [0, 1]);
-        assert!(Arc::ptr_eq(&first[0], &second[1]) && Arc::ptr_eq(&first[2], &second[0]));
+        assert_eq!(
+            batch(&[("长沙", 4), ("", i64::MIN), ("长沙", 4), ("长沙", -5)]),
+            [0, 1, 0, 2]
+        );
+        assert_eq!(batch(&[("长沙", -5), ("长沙", 4)]), [2, 0]);
+        let values = |text: &str, number| {
+            [
+                DimensionValue::Null,
+                DimensionValue::Flag(true),
+                DimensionValue::Integer(number),
+                DimensionValue::Text(text.into()),
+            ]
+        };
+        assert_eq!(*table.tuple(1).values, values("", i64::MIN));
+        assert_eq!(*table.tuple(2).values, values("长沙", -5));
     }
 
     #[test]
     fn stream_and_bound_are_part_of_it_and_an_integer_is_no_text() {
         let mut table = NumberedTuples::default();
-        let mut keys = [Key::default(), Key::default()];
         let number = table.text("x");
-        keys[0].text(number);
-        keys[1].integer(i64::from(number));
         let mut seen = Vec::new();
         for (stream, bound) in [
             (Stream::DialTest, Bound::UNLIMITED),
             (Stream::DialTest, Bound::NO_VALUE),
             (Stream::BossCall, Bound::UNLIMITED),
         ] {
-            seen.extend(keys.iter().map(|key| table.intern(stream, bound, key)));
+            let mut key = Key::default();
+            key.begin(stream, bound);
+            key.text(number);
+            seen.push(table.place(stream, bound, &key));
+            key.begin(stream, bound);
+            key.integer(i64::from(number));
+            seen.push(table.place(stream, bound, &key));
         }
         assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
-    fn a_table_that_is_full_begins_anew_and_gives_out_the_batch_all_the_same() {
+    fn a_table_that_is_full_begins_anew_with_the_next_batch() {
         let mut table = NumberedTuples::default();
         for number in 0..=REMEMBERED_MAX as i64 {
             let mut key = Key::default();
+            key.begin(Stream::Gauge, Bound::NO_VALUE);
             key.integer(number);
-            table.intern(Stream::Gauge, Bound::NO_VALUE, &key);
+            table.place(Stream::Gauge, Bound::NO_VALUE, &key);
         }
-        assert_eq!(table.take().len(), REMEMBERED_MAX + 1);
+        let last = table.tuple(REMEMBERED_MAX as u32);
+        assert_eq!(
+            *last.values,
+            [DimensionValue::Integer(REMEMBERED_MAX as i64)]
+        );
+        assert_eq!(table.renewals(), 0);
+        table.begin();
         assert!(table.remembered.is_empty() && table.known.is_empty());
+        assert_eq!(table.renewals(), 1);
     }
 }

@@ -7,13 +7,14 @@
 //!   first bytes, and is not unpacked: the lines are the truth, this is only quicker.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::batch::{Batch, Fact, SourceId, SourceProgress};
 use crate::event::numbered::{Key, NumberedTuples};
-use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream};
+use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream, Tuple};
 use crate::measure::{Packed, put, put_signed};
 
 /// Raised whenever the same lines are decoded to another batch, or a batch is packed otherwise.
@@ -168,13 +169,19 @@ struct Rest {
     events: u64,
 }
 
-/// The facts behind the rest; `None` if they are not all, of known tuples, and nothing more.
-fn facts_of(rest: &Rest, tuples: usize, mut bytes: Packed<'_>) -> Option<Vec<Fact>> {
+/// Lists the facts behind the rest; `None` if they are not all, of known tuples, and nothing more.
+fn list_facts(
+    rest: &Rest,
+    tuples: usize,
+    mut bytes: Packed<'_>,
+    into: &mut Vec<Fact>,
+) -> Option<()> {
     if bytes.0.len() != rest.facts_bytes as usize {
         return None;
     }
+    into.clear();
     // Three bytes is the least that a fact takes.
-    let mut facts = Vec::with_capacity((rest.facts as usize).min(bytes.0.len() / 3));
+    into.reserve((rest.facts as usize).min(bytes.0.len() / 3));
     let mut ts_ms = 0_i64;
     for _ in 0..rest.facts {
         let tuple = u32::try_from(bytes.number()).ok()?;
@@ -187,13 +194,13 @@ fn facts_of(rest: &Rest, tuples: usize, mut bytes: Packed<'_>) -> Option<Vec<Fac
             BITS => f64::from_bits(u64::from_le_bytes(bytes.bytes(8).try_into().ok()?)),
             whole => (whole - WHOLE) as f64,
         };
-        facts.push(Fact {
+        into.push(Fact {
             ts_ms,
             value,
             tuple,
         });
     }
-    bytes.is_empty().then_some(facts)
+    bytes.is_empty().then_some(())
 }
 
 /// Whether bytes say of themselves that this version packed them, under that layout.
@@ -210,77 +217,129 @@ fn body_of(bytes: &[u8], layout: u64) -> Option<&[u8]> {
 }
 
 /// Unpacks batches; remembers their tuples, as a decoder does.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Unpacker {
-    tuples: NumberedTuples,
-    /// Numbers of the batch's texts, by their place in it.
+    known: NumberedTuples,
+    /// Of the batch: numbers of its texts, its tuples as they are written, their places, its facts.
     texts: Vec<u32>,
+    heads: Vec<(Stream, Bound, u32)>,
+    places: Vec<u32>,
+    facts: Vec<Fact>,
     key: Key,
+}
+
+/// A batch that was unpacked. Its tuples are places in a table that knows them from batches before: what is done once a
+/// tuple need not be done once a batch.
+#[derive(Debug)]
+pub struct Unpacked<'a> {
+    known: &'a NumberedTuples,
+    places: &'a [u32],
+    facts: &'a [Fact],
+    rest: Batch,
+}
+
+impl<'a> Unpacked<'a> {
+    /// The tuple of a place.
+    pub fn tuple(&self, place: u32) -> &'a Arc<Tuple> {
+        self.known.tuple(place)
+    }
+
+    /// Places of the batch's tuples, in their order, among all that are remembered: an equal tuple has the same in a
+    /// later batch. With how often the table had begun anew: where that differs, places are of others.
+    pub fn places(&self) -> (u64, &'a [u32]) {
+        (self.known.renewals(), self.places)
+    }
+
+    /// Facts, of tuples by their number in the batch.
+    pub fn facts(&self) -> &'a [Fact] {
+        self.facts
+    }
+
+    /// All of the batch but tuples and facts, of which it has none.
+    pub fn rest(&self) -> &Batch {
+        &self.rest
+    }
+
+    /// The batch as it was packed.
+    pub fn whole(self) -> Batch {
+        let tuples = self.places.iter().map(|place| self.tuple(*place).clone());
+        Batch {
+            tuples: tuples.collect(),
+            facts: self.facts.to_vec(),
+            ..self.rest
+        }
+    }
 }
 
 impl Unpacker {
     /// The batch that was packed; `None` if it was decoded under another layout, by another version, or
     /// if the bytes are not whole.
-    pub fn unpack(&mut self, bytes: &[u8], layout: u64) -> Option<Batch> {
+    pub fn unpack(&mut self, bytes: &[u8], layout: u64) -> Option<Unpacked<'_>> {
         let body = body_of(bytes, layout)?;
         let (texts, body) = postcard::take_from_bytes::<Vec<&str>>(body).ok()?;
         let (bounds, body) = postcard::take_from_bytes::<Vec<Bound>>(body).ok()?;
-        let tuples = postcard::take_from_bytes::<Vec<(Stream, u32, u32)>>(body).ok();
-        let (tuples, body) = tuples?;
-        // What an unpacking before this one left behind that failed.
-        self.tuples.take();
+        self.known.begin();
         self.texts.clear();
-        let numbers = texts.iter().map(|text| self.tuples.text(text));
+        let numbers = texts.iter().map(|text| self.known.text(text));
         self.texts.extend(numbers);
-        let body = self.find_tuples(&tuples, &bounds, body)?;
+        let body = self.find_tuples(&bounds, body)?;
         let (rest, body) = postcard::take_from_bytes::<Rest>(body).ok()?;
-        let facts = facts_of(&rest, tuples.len(), Packed(body))?;
-        Some(Batch {
-            layout,
-            tuples: self.tuples.take(),
-            facts,
-            records: rest.records,
-            annotations: rest.annotations,
-            readings: rest.readings,
-            sources: rest.sources.into_iter().collect(),
-            events: rest.events,
+        list_facts(&rest, self.places.len(), Packed(body), &mut self.facts)?;
+        Some(Unpacked {
+            known: &self.known,
+            places: &self.places,
+            facts: &self.facts,
+            rest: Batch {
+                layout,
+                tuples: Vec::new(),
+                facts: Vec::new(),
+                records: rest.records,
+                annotations: rest.annotations,
+                readings: rest.readings,
+                sources: rest.sources.into_iter().collect(),
+                events: rest.events,
+            },
         })
     }
 
-    /// Finds the tuples, whose numbers in the batch are those that they were written by; gives what is behind their
-    /// values. These are read as they come: they are most of a batch beside its facts.
-    fn find_tuples<'a>(
-        &mut self,
-        tuples: &[(Stream, u32, u32)],
-        bounds: &[Bound],
-        bytes: &'a [u8],
-    ) -> Option<&'a [u8]> {
+    /// Finds the places of the tuples; gives what is behind their values. These are read as they come, and not by
+    /// serde: they are most of a batch of few events beside its facts.
+    fn find_tuples<'a>(&mut self, bounds: &[Bound], bytes: &'a [u8]) -> Option<&'a [u8]> {
         let mut bytes = Packed(bytes);
+        self.heads.clear();
+        for _ in 0..bytes.number() {
+            // What is cut off reads as zeroes, without end.
+            if bytes.is_empty() {
+                return None;
+            }
+            let stream = *Stream::ALL.get(usize::try_from(bytes.number()).ok()?)?;
+            let bound = *bounds.get(usize::try_from(bytes.number()).ok()?)?;
+            let values = u32::try_from(bytes.number()).ok()?;
+            self.heads.push((stream, bound, values));
+        }
         let mut left = bytes.number();
-        for (expected, (stream, bound, length)) in (0..).zip(tuples) {
-            left = left.checked_sub(u64::from(*length))?;
-            self.key.begin();
-            for _ in 0..*length {
-                // What is cut off reads as zeroes, without end.
+        self.places.clear();
+        for (stream, bound, values) in self.heads.iter().copied() {
+            left = left.checked_sub(u64::from(values))?;
+            self.key.begin(stream, bound);
+            for _ in 0..values {
                 if bytes.is_empty() {
                     return None;
                 }
                 match bytes.number() {
-                    NULL => self.key.null(),
-                    NO => self.key.flag(false),
-                    YES => self.key.flag(true),
-                    INTEGER => self.key.integer(bytes.signed()),
                     TEXT => {
                         let number = usize::try_from(bytes.number()).ok()?;
                         self.key.text(*self.texts.get(number)?);
                     }
+                    NULL => self.key.null(),
+                    NO => self.key.flag(false),
+                    YES => self.key.flag(true),
+                    INTEGER => self.key.integer(bytes.signed()),
                     _ => return None,
                 }
             }
-            let bound = *bounds.get(*bound as usize)?;
-            if self.tuples.intern(*stream, bound, &self.key) != expected {
-                return None;
-            }
+            let place = self.known.place(stream, bound, &self.key);
+            self.places.push(place);
         }
         (left == 0).then_some(bytes.0)
     }
@@ -289,7 +348,6 @@ impl Unpacker {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use proptest::prelude::*;
 
@@ -354,7 +412,7 @@ mod tests {
         for part in [LINES, LINES.lines().nth(1).unwrap(), LINES] {
             let batch = decoded(part);
             let back = unpacker.unpack(&pack(&batch).unwrap(), 7).unwrap();
-            assert_eq!(words(&back), words(&batch));
+            assert_eq!(words(&back.whole()), words(&batch));
         }
         assert!(unpacker.unpack(&bytes, 8).is_none(), "another layout");
         let mut other = bytes;
@@ -378,11 +436,18 @@ mod tests {
         let mut batch = decoded(LINES);
         let fact = batch.facts[0];
         batch.facts = values.map(|value| Fact { value, ..fact }).to_vec();
-        let back = Unpacker::default()
-            .unpack(&pack(&batch).unwrap(), 7)
-            .unwrap();
-        let bits = back.facts.iter().map(|fact| fact.value.to_bits());
+        let mut unpacker = Unpacker::default();
+        let back = unpacker.unpack(&pack(&batch).unwrap(), 7).unwrap();
+        let bits = back.facts().iter().map(|fact| fact.value.to_bits());
         assert_eq!(bits.collect::<Vec<_>>(), values.map(f64::to_bits));
+    }
+
+    /// Tuples are written by serde and read by hand.
+    #[test]
+    fn streams_are_written_by_their_place_among_all() {
+        for (at, stream) in (0..).zip(Stream::ALL) {
+            assert_eq!(postcard::to_allocvec(&stream).unwrap(), [at]);
+        }
     }
 
     /// Journals hold what was packed for as long as they are kept.
@@ -403,12 +468,12 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if let Some(batch) = unpacker.unpack(&bytes, 7) {
-                let tuples = batch.tuples.len() as u32;
-                prop_assert!(batch.facts.iter().all(|fact| fact.tuple < tuples));
+                let tuples = batch.places().1.len() as u32;
+                prop_assert!(batch.facts().iter().all(|fact| fact.tuple < tuples));
             }
             let whole = decoded(LINES);
             let back = unpacker.unpack(&pack(&whole).unwrap(), 7).unwrap();
-            prop_assert_eq!(words(&back), words(&whole));
+            prop_assert_eq!(words(&back.whole()), words(&whole));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cursor::TornTail;
+use super::lines::LinesError;
 use super::producers::REMEMBERED;
 use super::record::Position;
 
@@ -70,6 +71,9 @@ pub enum JournalError {
         /// The limit.
         bytes_max: usize,
     },
+    /// Lines that stayed in a journal cannot be read there any more. Nothing was appended.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
     /// The producer's sequence went back to one that is not known to have been appended. Nothing was
     /// appended.
     #[error(
@@ -210,6 +214,7 @@ impl JournalError {
             self,
             Self::Full { .. }
                 | Self::TooLarge { .. }
+                | Self::Lines(_)
                 | Self::SequenceBack { .. }
                 | Self::ProducerTaken { .. }
                 | Self::ProducersFull { .. }

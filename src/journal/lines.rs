@@ -1,12 +1,18 @@
 //! The lines of a batch: as they came in, or packed as the journal holds them until somebody wants them.
-//! A replay that has what they were decoded to never does.
+//! A replay that has what they were decoded to never does: it leaves them on the disk.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::record::RECORD_BYTES_MAX;
+use super::cursor::read_up_to;
+use super::disk::Disk;
+use super::frame::{self, HEAD_BYTES, Parsed};
+use super::record::{self, Position, RECORD_BYTES_MAX, Record};
 
 /// How lines are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +26,78 @@ pub(super) enum Packing {
 /// Lines of a batch, packed or not. Equal when the lines are.
 #[derive(Clone)]
 pub struct Lines {
-    pub(super) packing: Packing,
-    pub(super) kept: Bytes,
+    packing: Packing,
+    kept: Kept,
     /// Bytes of the lines as they came.
     plain_bytes: usize,
+}
+
+/// Where the bytes of lines are, packed or not.
+#[derive(Clone)]
+enum Kept {
+    Here(Bytes),
+    /// In the journal, which is read again for them.
+    Apart(Arc<Whence>),
+}
+
+/// Where a record lies in a journal.
+pub(super) struct Whence {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    offset: u64,
+    position: Position,
+}
+
+impl Whence {
+    /// The record of a position, whose frame begins at an offset of a segment.
+    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path, offset: u64, position: Position) -> Whence {
+        Whence {
+            disk,
+            path: path.to_owned(),
+            offset,
+            position,
+        }
+    }
+
+    /// The record's frame, as far as it is there.
+    fn frame(&self) -> io::Result<Vec<u8>> {
+        let file = self.disk.open(&self.path, false)?;
+        let mut frame = vec![0; HEAD_BYTES];
+        // Its head says how long it is.
+        for _ in 0..2 {
+            let bytes = frame::needed(&frame).max(HEAD_BYTES);
+            frame.resize(bytes, 0);
+            let read = read_up_to(&*file, &mut frame, self.offset)?;
+            frame.truncate(read);
+        }
+        Ok(frame)
+    }
+
+    /// The bytes of its lines, as they are packed.
+    fn lines(&self) -> Result<Bytes, LinesError> {
+        let (offset, path) = (self.offset, self.path.display());
+        let place = format!("at offset {offset} of {path}, where they were");
+        let frame = self
+            .frame()
+            .map_err(|error| LinesError(format!("{place}: {error}")))?;
+        let body = match frame::parse(&frame) {
+            Parsed::Whole(found) if found.position == self.position => {
+                Bytes::copy_from_slice(found.body)
+            }
+            _ => return Err(LinesError(format!("{place}, is another record or none"))),
+        };
+        match record::decode(&body) {
+            Ok(Record::Batch {
+                lines:
+                    Lines {
+                        kept: Kept::Here(lines),
+                        ..
+                    },
+                ..
+            }) => Ok(lines),
+            _ => Err(LinesError(format!("{place}, is no batch"))),
+        }
+    }
 }
 
 /// The packed bytes are not what was packed.
@@ -37,14 +111,26 @@ impl Lines {
     /// # Errors
     /// So many are no record's.
     pub(super) fn kept(packing: Packing, plain_bytes: u64, kept: Bytes) -> Result<Lines, String> {
-        let plain_bytes = usize::try_from(plain_bytes)
-            .ok()
-            .filter(|&bytes| bytes <= RECORD_BYTES_MAX)
-            .ok_or_else(|| format!("{plain_bytes} bytes of lines are over {RECORD_BYTES_MAX}"))?;
         Ok(Lines {
             packing,
-            kept,
-            plain_bytes,
+            plain_bytes: fitting(plain_bytes)?,
+            kept: Kept::Here(kept),
+        })
+    }
+
+    /// [`Lines::kept`] of lines that stay in the journal until they are wanted.
+    ///
+    /// # Errors
+    /// As [`Lines::kept`].
+    pub(super) fn apart(
+        packing: Packing,
+        plain_bytes: u64,
+        whence: Whence,
+    ) -> Result<Lines, String> {
+        Ok(Lines {
+            packing,
+            plain_bytes: fitting(plain_bytes)?,
+            kept: Kept::Apart(Arc::new(whence)),
         })
     }
 
@@ -61,12 +147,13 @@ impl Lines {
     /// The lines as they came.
     ///
     /// # Errors
-    /// They are packed, and not whole. A record's checksum holds before it gets here, so this tells of
-    /// a writer that was wrong, not of a disk.
+    /// They are packed, and not whole: a record's checksum holds before it gets here, so this tells of a writer that was
+    /// wrong, not of a disk. Or they stayed in the journal, and cannot be read there any more.
     pub fn plain(&self) -> Result<Bytes, LinesError> {
+        let kept = self.here()?;
         let plain = match self.packing {
-            Packing::Raw => self.kept.clone(),
-            Packing::Lz4 => lz4_flex::block::decompress(&self.kept, self.plain_bytes)
+            Packing::Raw => kept,
+            Packing::Lz4 => lz4_flex::block::decompress(&kept, self.plain_bytes)
                 .map_err(|error| LinesError(error.to_string()))?
                 .into(),
         };
@@ -79,21 +166,36 @@ impl Lines {
         Ok(plain)
     }
 
-    /// The same lines in as few bytes as they take.
-    pub(super) fn pack(&self) -> Lines {
+    /// The same lines in as few bytes as they take, and how they are packed.
+    ///
+    /// # Errors
+    /// They stayed in the journal, and cannot be read there any more.
+    pub(super) fn pack(&self) -> Result<(Packing, Bytes), LinesError> {
+        let kept = self.here()?;
         if self.packing == Packing::Lz4 {
-            return self.clone();
+            return Ok((Packing::Lz4, kept));
         }
-        let packed = lz4_flex::block::compress(&self.kept);
-        if packed.len() >= self.kept.len() {
-            return self.clone();
-        }
-        Lines {
-            packing: Packing::Lz4,
-            kept: packed.into(),
-            plain_bytes: self.plain_bytes,
+        let packed = lz4_flex::block::compress(&kept);
+        Ok(if packed.len() >= kept.len() {
+            (Packing::Raw, kept)
+        } else {
+            (Packing::Lz4, packed.into())
+        })
+    }
+
+    fn here(&self) -> Result<Bytes, LinesError> {
+        match &self.kept {
+            Kept::Here(kept) => Ok(kept.clone()),
+            Kept::Apart(whence) => whence.lines(),
         }
     }
+}
+
+fn fitting(plain_bytes: u64) -> Result<usize, String> {
+    usize::try_from(plain_bytes)
+        .ok()
+        .filter(|&bytes| bytes <= RECORD_BYTES_MAX)
+        .ok_or_else(|| format!("{plain_bytes} bytes of lines are over {RECORD_BYTES_MAX}"))
 }
 
 impl<T: Into<Bytes>> From<T> for Lines {
@@ -102,7 +204,7 @@ impl<T: Into<Bytes>> From<T> for Lines {
         Lines {
             packing: Packing::Raw,
             plain_bytes: kept.len(),
-            kept,
+            kept: Kept::Here(kept),
         }
     }
 }

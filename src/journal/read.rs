@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::cursor::TornTail;
 use super::disk::{Disk, RealDisk};
 use super::error::JournalError;
+use super::lines::Whence;
 use super::record::{self, Position, Record};
 use super::scan::Scan;
 
@@ -15,6 +16,8 @@ use super::scan::Scan;
 /// Holds one record and one read buffer in memory. After an error it yields nothing more.
 pub struct Reader {
     scan: Scan,
+    /// Where lines are left that were decoded already, if they are.
+    apart: Option<Arc<dyn Disk>>,
     from: Position,
     done: bool,
 }
@@ -40,8 +43,24 @@ impl Reader {
         let scan = Scan::new(disk, dir, from)?;
         Ok(Self {
             scan,
+            apart: None,
             from: from.unwrap_or_default(),
             done: false,
+        })
+    }
+
+    /// [`Reader::open_on`] for who has the journal to itself and hardly wants the lines of batches beside what they were
+    /// decoded to: these are left where they are. Most bytes of a journal are lines, and memory that is used again is
+    /// nearer than what is new.
+    pub(super) fn apart_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        from: Option<Position>,
+    ) -> Result<Self, JournalError> {
+        let reader = Self::open_on(Arc::clone(&disk), dir, from)?;
+        Ok(Self {
+            apart: Some(disk),
+            ..reader
         })
     }
 
@@ -51,6 +70,12 @@ impl Reader {
         self.scan.unborn().or(self.scan.torn())
     }
 
+    /// Bytes of its segment that the record yielded last takes; 0 before the first and after the last.
+    pub fn record_bytes(&self) -> u64 {
+        let frame = self.scan.frame().filter(|frame| !frame.body.is_empty());
+        frame.map_or(0, |frame| frame.bytes() as u64)
+    }
+
     /// The position after the last record yielded; `None` before the first segment was read.
     pub fn next_position(&self) -> Option<Position> {
         self.scan.tally().map(|tally| tally.next)
@@ -58,14 +83,21 @@ impl Reader {
 
     fn read(&mut self) -> Result<Option<(Position, Record)>, JournalError> {
         while self.scan.advance()? {
-            let (Some(frame), Some(body)) = (self.scan.frame(), self.scan.body()) else {
+            let (Some(frame), Some((path, offset))) = (self.scan.frame(), self.scan.end()) else {
                 break;
             };
-            if frame.position < self.from {
+            let position = frame.position;
+            if position < self.from {
                 continue;
             }
-            let position = frame.position;
-            return match record::decode(&body) {
+            let record = match &self.apart {
+                Some(disk) => {
+                    let whence = Whence::new(Arc::clone(disk), path, offset, position);
+                    record::decode_apart(frame.body, whence)
+                }
+                None => record::decode(&self.scan.body().unwrap_or_default()),
+            };
+            return match record {
                 Ok(record) => Ok(Some((position, record))),
                 Err(reason) => self.scan.damaged(reason).map_or(Ok(None), Err),
             };

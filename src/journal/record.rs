@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
-use super::lines::{Lines, Packing};
+use super::lines::{Lines, Packing, Whence};
 
 /// The largest record of the format, uncompressed. A property of the format and not a setting, so
 /// that lowering a setting never makes an old journal unreadable.
@@ -176,13 +176,42 @@ struct BatchHead<'a> {
     packing: Packing,
 }
 
+/// What is behind the head of a record that is read.
+enum Rest<'a> {
+    /// Bytes that the record shares.
+    Shared(Bytes),
+    /// Bytes that will be others: what is wanted of them is copied, and lines that are not wanted stay in the journal.
+    Passing(&'a [u8], Whence),
+}
+
+impl Rest<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Rest::Shared(bytes) => bytes.len(),
+            Rest::Passing(bytes, _) => bytes.len(),
+        }
+    }
+
+    /// The first so many bytes, which are no longer in it.
+    fn split_to(&mut self, bytes: usize) -> Bytes {
+        match self {
+            Rest::Shared(rest) => rest.split_to(bytes),
+            Rest::Passing(rest, _) => {
+                let (first, left) = rest.split_at(bytes);
+                *rest = left;
+                Bytes::copy_from_slice(first)
+            }
+        }
+    }
+}
+
 impl BatchHead<'_> {
     /// The record, with its lines as they are packed.
     fn record(
         self,
         sender: Option<&str>,
         decoded_bytes: Option<u64>,
-        mut rest: Bytes,
+        mut rest: Rest<'_>,
     ) -> Result<Record, String> {
         let decoded = match decoded_bytes {
             None => None,
@@ -194,6 +223,12 @@ impl BatchHead<'_> {
                 Some(rest.split_to(split))
             }
         };
+        let (packing, bytes) = (self.packing, self.lines_bytes);
+        let lines = match rest {
+            Rest::Shared(rest) => Lines::kept(packing, bytes, rest)?,
+            Rest::Passing(_, whence) if decoded.is_some() => Lines::apart(packing, bytes, whence)?,
+            Rest::Passing(rest, _) => Lines::kept(packing, bytes, Bytes::copy_from_slice(rest))?,
+        };
         Ok(Record::Batch {
             producer: self
                 .producer
@@ -202,7 +237,7 @@ impl BatchHead<'_> {
             received_ms: self.received_ms,
             format: self.format,
             events: self.events,
-            lines: Lines::kept(self.packing, self.lines_bytes, rest)?,
+            lines,
             decoded,
         })
     }
@@ -228,7 +263,7 @@ pub(super) struct Summary {
 /// were decoded to is left out where it would make more of them.
 ///
 /// # Errors
-/// [`JournalError::TooLarge`].
+/// [`JournalError::TooLarge`]; [`JournalError::Lines`] where lines that stayed in a journal cannot be read there any more.
 pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError> {
     let bytes_max = bytes_max.min(RECORD_BYTES_MAX);
     let bytes = record.text_bytes();
@@ -247,8 +282,9 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
             lines,
             decoded,
         } => {
-            packed = lines.pack();
-            let rest = packed.kept.as_ref();
+            let packing;
+            (packing, packed) = lines.pack()?;
+            let rest = packed.as_ref();
             let head = BatchHead {
                 producer: producer
                     .as_ref()
@@ -257,7 +293,7 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
                 format: *format,
                 events: *events,
                 lines_bytes: lines.len() as u64,
-                packing: packed.packing,
+                packing,
             };
             // The lines say it all; a frame that nobody reads back would lose them.
             let fits = |decoded: &&Bytes| decoded.len() <= RECORD_BYTES_MAX - rest.len();
@@ -319,11 +355,20 @@ pub fn encode(record: &Record, bytes_max: usize) -> Result<Encoded, JournalError
     })
 }
 
-/// Decodes what [`encode`] made; the error says why the bytes are no record. A batch shares the bytes: recovery reads
-/// many whose lines nobody wants.
+/// Decodes what [`encode`] made; the error says why the bytes are no record. A batch shares the bytes.
 pub(super) fn decode(body: &Bytes) -> Result<Record, String> {
     let (head, rest) = split(body)?;
-    let rest = body.slice_ref(rest);
+    record(head, Rest::Shared(body.slice_ref(rest)))
+}
+
+/// [`decode`] of bytes that will be others: of a batch what its lines were decoded to is copied, and the lines stay in
+/// the journal, where the record is at `whence`. Recovery reads many whose lines nobody wants.
+pub(super) fn decode_apart(body: &[u8], whence: Whence) -> Result<Record, String> {
+    let (head, rest) = split(body)?;
+    record(head, Rest::Passing(rest, whence))
+}
+
+fn record(head: Head<'_>, rest: Rest<'_>) -> Result<Record, String> {
     match head {
         Head::Batch(head) => head.record(None, None, rest),
         Head::DecodedBatch(head, bytes) => head.record(None, Some(bytes), rest),
@@ -331,7 +376,10 @@ pub(super) fn decode(body: &Bytes) -> Result<Record, String> {
         Head::Command { at_ms, actor } => Ok(Record::Command {
             at_ms,
             actor: actor.to_owned(),
-            body: rest.to_vec(),
+            body: match rest {
+                Rest::Shared(body) => body.to_vec(),
+                Rest::Passing(body, _) => body.to_vec(),
+            },
         }),
         Head::RuleBook { at_ms, files } => {
             let files = files

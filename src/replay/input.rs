@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -12,6 +12,8 @@ use crate::event::Refusal;
 
 /// Size of a chunk: small enough to share among workers, large enough to combine well.
 const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+/// Room of a chunk's memory: behind the begin of a line that the chunk before left, which is seldom longer than this.
+const BUFFER_BYTES: usize = CHUNK_BYTES + 64 * 1024;
 /// A chunk grows beyond its size to hold the end of a line, but not beyond this.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -51,6 +53,46 @@ pub(super) struct Chunk {
     pub(super) first_line: u64,
 }
 
+/// Memory of chunks that have been taken in. New memory is made by the kernel, page by page; so it comes round again, and
+/// there is as much of it as chunks were under way.
+#[derive(Clone, Default)]
+struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empty memory of a chunk; the warmest that there is.
+    fn take(&self) -> Vec<u8> {
+        let free = self.free().pop();
+        free.unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
+    }
+}
+
+/// The bytes of a chunk; their memory goes back.
+struct Borrowed {
+    bytes: Vec<u8>,
+    buffers: Buffers,
+}
+
+impl AsRef<[u8]> for Borrowed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        // What a long line took is not kept.
+        if bytes.capacity() <= BUFFER_BYTES {
+            bytes.clear();
+            self.buffers.free().push(bytes);
+        }
+    }
+}
+
 /// Where files begin in the count of lines, to find a refusal's own file and line.
 #[derive(Clone, Default)]
 pub(super) struct Places(Arc<Mutex<Vec<(u64, PathBuf)>>>);
@@ -87,6 +129,7 @@ pub(super) struct Input {
     open: Option<(PathBuf, Box<dyn Read + Send>)>,
     /// Begin of a line whose end has not been read yet.
     rest: Vec<u8>,
+    buffers: Buffers,
     next_line: u64,
     places: Places,
 }
@@ -97,6 +140,7 @@ impl Input {
             waiting: paths.into_iter(),
             open: None,
             rest: Vec::new(),
+            buffers: Buffers::default(),
             next_line: 1,
             places: Places::default(),
         }
@@ -120,7 +164,8 @@ impl Input {
                     (path, file)
                 }
             };
-            let mut buffer = std::mem::take(&mut self.rest);
+            let mut buffer = self.buffers.take();
+            buffer.append(&mut self.rest);
             let ended =
                 fill(&mut *file, &mut buffer, CHUNK_BYTES).map_err(|source| InputError::Read {
                     path: path.clone(),
@@ -142,7 +187,8 @@ impl Input {
                     continue;
                 }
             };
-            self.rest = buffer.split_off(end);
+            self.rest.extend_from_slice(&buffer[end..]);
+            buffer.truncate(end);
             if !ended {
                 self.open = Some((path, file));
             }
@@ -153,10 +199,11 @@ impl Input {
             let newlines = memchr::memchr_iter(b'\n', &buffer).count() as u64;
             // A last line without its end is a line as well.
             self.next_line += newlines + u64::from(buffer.last() != Some(&b'\n'));
-            return Ok(Some(Chunk {
-                lines: buffer.into(),
-                first_line,
-            }));
+            let lines = Bytes::from_owner(Borrowed {
+                bytes: buffer,
+                buffers: self.buffers.clone(),
+            });
+            return Ok(Some(Chunk { lines, first_line }));
         }
     }
 }
@@ -249,6 +296,24 @@ mod tests {
         let path = folder.path().join("a.ndjson");
         std::fs::write(&path, &text).unwrap();
         assert_eq!(read_all(vec![path]).0, text.as_bytes());
+    }
+
+    #[test]
+    fn the_memory_of_chunks_comes_round_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ndjson");
+        std::fs::write(&path, "0123456\n".repeat(3 * CHUNK_BYTES / 8)).unwrap();
+        let mut input = Input::new(vec![path]);
+        let mut place = || {
+            let chunk = input.next_chunk().unwrap().unwrap();
+            (chunk.lines.as_ptr(), chunk)
+        };
+        let (first, chunk) = place();
+        let (second, other) = place();
+        assert_ne!(first, second, "it is not there yet");
+        drop(chunk);
+        assert_eq!(place().0, first);
+        drop(other);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::dataflow::{
-    Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Limits, Owner, Work,
+    Ahead, Cut, Dataflow, DataflowConfig, DataflowError, EpochInput, Feed, Limits, Owner, Work,
 };
 use crate::engine::{Effect, Engine};
 use crate::event::{CLOCK_SKEW_MS_MAX, DecodeLimits, Refusal};
@@ -30,11 +30,12 @@ use output::{TransitionFile, WindowFile};
 
 /// Refusals that a summary quotes.
 const REFUSALS_SHOWN_MAX: usize = 10;
-/// Chunks in an epoch. The more lines, the fewer panes come in two pieces, one from each worker: with 8 the
-/// second of two workers cost 13 % more CPU, with 16 it is 8 %, with 32 it would be 5 % and twice the memory.
+/// Chunks in an epoch. The more lines, the more facts come to one measure of a pane.
 const CHUNKS_PER_EPOCH: usize = 16;
-/// Chunks that are read before a worker takes them.
+/// Chunks that are read before a worker takes them, where there is one.
 const CHUNKS_AHEAD_MAX: usize = 4;
+/// Workers that get an epoch each: for each beside the first, an epoch's chunks are read ahead. Judgement: 32 MiB each.
+const EPOCHS_AHEAD_MAX: usize = 3;
 
 /// What to replay, and how.
 #[derive(Clone, Debug)]
@@ -133,7 +134,9 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
         ..DecodeLimits::default()
     };
     let first_plan = plan.clone();
-    let feeder = std::thread::spawn(move || feed_all(input, limits, first_plan, feed));
+    let epochs_ahead = options.workers.saturating_sub(1).min(EPOCHS_AHEAD_MAX);
+    let ahead = Ahead::new(CHUNKS_AHEAD_MAX + epochs_ahead * CHUNKS_PER_EPOCH);
+    let feeder = std::thread::spawn(move || feed_all(input, limits, first_plan, &ahead, feed));
     while let Some((cut, ())) = cuts.next_cut() {
         if let Err(error) = taking.take(cut) {
             // Dropping the cuts waits for the workers, and they for the reader, and that may be
@@ -162,6 +165,7 @@ fn feed_all(
     mut input: Input,
     limits: DecodeLimits,
     plan: Arc<Plan>,
+    ahead: &Ahead,
     mut feed: Feed<()>,
 ) -> Result<(), InputError> {
     let mut next = input.next_chunk()?;
@@ -171,7 +175,7 @@ fn feed_all(
             plan: plan.take(),
             ..EpochInput::default()
         };
-        let Some(pile) = feed.begin(epoch, CHUNKS_AHEAD_MAX, ()) else {
+        let Some(pile) = feed.begin(epoch, ahead, ()) else {
             return Ok(());
         };
         for _ in 0..CHUNKS_PER_EPOCH {

@@ -159,9 +159,10 @@ fn works(epoch: &Epoch, plan: &Plan, before: &Plan, line: &mut u64) -> Vec<Work>
                     owner: Default::default(),
                 }
             } else {
-                let unpacked = Unpacker::default().unpack(&packed, plan.layout.version);
+                let mut unpacker = Unpacker::default();
+                let unpacked = unpacker.unpack(&packed, plan.layout.version);
                 Work::Decoded {
-                    batch: Arc::new(unpacked.unwrap()),
+                    batch: Arc::new(unpacked.unwrap().whole()),
                     owner: Default::default(),
                 }
             }

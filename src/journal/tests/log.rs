@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::{DIR, batch, batch_from, commit_each, open, open_with, records};
-use crate::journal::{FakeDisk, Journal, JournalConfig, JournalError, Position, Reader, Record};
+use crate::journal::{
+    FakeDisk, Journal, JournalConfig, JournalError, Position, Reader, Record, encode,
+};
 
 fn small_segments() -> JournalConfig {
     JournalConfig {
@@ -185,4 +189,53 @@ fn a_setting_that_cannot_work_is_refused_by_name() {
         error.to_string(),
         "journal setting record_bytes_max = 68157440 must be at most 67108864"
     );
+}
+
+/// A batch whose lines were decoded.
+fn decoded_batch(text: &str) -> Record {
+    let mut record = batch(text);
+    if let Record::Batch { decoded, .. } = &mut record {
+        *decoded = Some(Bytes::from_static(b"what it means"));
+    }
+    record
+}
+
+#[test]
+fn lines_that_were_decoded_stay_in_the_journal_until_they_are_wanted() {
+    let disk = FakeDisk::new();
+    let (mut journal, _) = open_with(&disk, small_segments()).unwrap();
+    let all: Vec<Record> = (0..9)
+        .map(|n| match n % 3 {
+            0 => decoded_batch(&"the same again ".repeat(40)),
+            1 => decoded_batch(&format!("line {n}")),
+            _ => batch_from("p", n),
+        })
+        .collect();
+    commit_each(&mut journal, &all);
+    let read: Vec<_> = journal
+        .reader_apart(Some(Position(0)))
+        .unwrap()
+        .map(|read| read.unwrap().1)
+        .collect();
+    // Comparing wants the lines.
+    assert_eq!(read, all);
+    let written = |record| encode(record, usize::MAX).unwrap().body;
+    assert_eq!(written(&read[0]), written(&all[0]));
+
+    for path in disk.paths() {
+        disk.damage(&path, |bytes| {
+            bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 1);
+        });
+    }
+    for record in &read {
+        let Record::Batch { lines, decoded, .. } = record else {
+            panic!("{record:?}");
+        };
+        // Only what was not decoded is here.
+        assert_eq!(lines.plain().is_ok(), decoded.is_none());
+        if decoded.is_some() {
+            let error = encode(record, usize::MAX).unwrap_err();
+            assert!(matches!(error, JournalError::Lines(_)) && !error.is_fatal());
+        }
+    }
 }
