@@ -6,6 +6,7 @@
 mod access;
 mod bounds;
 mod csv_sink;
+mod limits;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -14,8 +15,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::api::HttpConfig;
-use crate::dataflow::Limits;
-use crate::engine::EngineLimits;
 use crate::journal::{Memory, Retention};
 use crate::notify::{HookConfig, MailConfig};
 use crate::probes::ProbeConfig;
@@ -23,6 +22,7 @@ use crate::rules::did_you_mean;
 
 pub use access::{AccessSettings, TokenSettings};
 pub use csv_sink::CsvSinkSettings;
+pub use limits::LimitSettings;
 pub use server::ServerSettings;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -162,90 +162,6 @@ impl std::fmt::Debug for HistorySettings {
             .field("bytes_max", &self.bytes_max)
             .field("queue_epochs_max", &self.queue_epochs_max)
             .finish_non_exhaustive()
-    }
-}
-
-/// Bounds of the state. A change applies from the restart on.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitSettings {
-    /// See [`Limits::entities_max`].
-    pub entities_max: usize,
-    /// See [`Limits::tuples_max`].
-    pub tuples_max: usize,
-    /// See [`Limits::groups_max`].
-    pub groups_max: usize,
-    /// See [`EngineLimits::open_triggers_max`].
-    pub open_triggers_max: usize,
-    /// See [`EngineLimits::final_triggers_max`].
-    pub final_triggers_max: usize,
-    /// See [`EngineLimits::ended_alerts_max`].
-    pub ended_alerts_max: usize,
-    /// See [`EngineLimits::complaint_counts_max`].
-    pub complaint_counts_max: usize,
-    /// See [`EngineLimits::waiting_tickets_max`].
-    pub waiting_tickets_max: usize,
-    /// See [`EngineLimits::linked_tickets_max`].
-    pub linked_tickets_max: usize,
-    /// See [`EngineLimits::past_series_max`].
-    pub past_series_max: usize,
-    /// See [`EngineLimits::mends_max`].
-    pub mends_max: usize,
-    /// See [`EngineLimits::past_days`].
-    pub past_days: u32,
-    /// See [`Limits::heard_hours`].
-    pub heard_hours: usize,
-    /// See [`Limits::questions_max`].
-    pub questions_max: usize,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        let (dataflow, engine) = (Limits::default(), EngineLimits::default());
-        LimitSettings {
-            entities_max: dataflow.entities_max,
-            tuples_max: dataflow.tuples_max,
-            groups_max: dataflow.groups_max,
-            open_triggers_max: engine.open_triggers_max,
-            final_triggers_max: engine.final_triggers_max,
-            ended_alerts_max: engine.ended_alerts_max,
-            complaint_counts_max: engine.complaint_counts_max,
-            waiting_tickets_max: engine.waiting_tickets_max,
-            linked_tickets_max: engine.linked_tickets_max,
-            past_series_max: engine.past_series_max,
-            mends_max: engine.mends_max,
-            past_days: engine.past_days,
-            heard_hours: dataflow.heard_hours,
-            questions_max: dataflow.questions_max,
-        }
-    }
-}
-
-impl LimitSettings {
-    /// The dataflow's.
-    pub fn dataflow(&self) -> Limits {
-        Limits {
-            entities_max: self.entities_max,
-            tuples_max: self.tuples_max,
-            groups_max: self.groups_max,
-            heard_hours: self.heard_hours,
-            questions_max: self.questions_max,
-        }
-    }
-
-    /// The engine's.
-    pub fn engine(&self) -> EngineLimits {
-        EngineLimits {
-            open_triggers_max: self.open_triggers_max,
-            final_triggers_max: self.final_triggers_max,
-            ended_alerts_max: self.ended_alerts_max,
-            complaint_counts_max: self.complaint_counts_max,
-            waiting_tickets_max: self.waiting_tickets_max,
-            linked_tickets_max: self.linked_tickets_max,
-            past_series_max: self.past_series_max,
-            mends_max: self.mends_max,
-            past_days: self.past_days,
-        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Trouble {
             Trouble::NoticesShed => "mail.queued_max",
             Trouble::HistoryShort => "history.bytes_max",
             Trouble::CheckpointFails => "checkpoint.interval_ms",
-            Trouble::SourcesFull => "fixed.sources",
+            Trouble::SourcesFull => "limits.sources_max",
             Trouble::AccessRefused => "http.access_refused_minute_max",
             Trouble::RulesRefused => "rules",
             Trouble::LedgerFails => "ledger",

@@ -10,13 +10,12 @@ use tokio::sync::oneshot;
 
 use crate::engine::{Bound, CommandResult};
 
-/// Answers kept that nobody has asked for, and requests that may wait.
-const KEPT_MAX: usize = 1_024;
-
 /// Answers and those who wait for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answers {
     inner: Mutex<Inner>,
+    /// Answers kept that nobody has asked for, and requests that may wait.
+    max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +26,14 @@ struct Inner {
 }
 
 impl Answers {
+    /// None yet, and at most so many.
+    pub fn new(max: usize) -> Answers {
+        Answers {
+            inner: Mutex::default(),
+            max,
+        }
+    }
+
     /// The engine's answer to the command at `position`.
     pub fn deliver(&self, position: u64, result: CommandResult) {
         let mut inner = self.lock();
@@ -37,7 +44,7 @@ impl Answers {
             }
             None => {
                 inner.early.insert(position, result);
-                if inner.early.len() > KEPT_MAX {
+                if inner.early.len() > self.max {
                     inner.early.pop_first();
                     inner.gone_total += 1;
                 }
@@ -55,7 +62,7 @@ impl Answers {
             }
             None => {
                 inner.waiting.retain(|_, waiting| !waiting.is_closed());
-                if inner.waiting.len() >= KEPT_MAX {
+                if inner.waiting.len() >= self.max {
                     inner.waiting.pop_first();
                     inner.gone_total += 1;
                 }
@@ -70,9 +77,9 @@ impl Answers {
     pub fn bound(&self) -> Bound {
         let inner = self.lock();
         Bound {
-            name: "fixed.answers",
+            name: "http.answers_max",
             held: inner.waiting.len().max(inner.early.len()) as u64,
-            max: KEPT_MAX as u64,
+            max: self.max as u64,
             over_total: inner.gone_total,
         }
     }
@@ -87,13 +94,15 @@ mod tests {
     use super::*;
     use crate::triggers::MoveError;
 
+    const KEPT_MAX: usize = 100;
+
     fn result(id: u64) -> CommandResult {
         Err(MoveError::Unknown { id: id.to_string() })
     }
 
     #[test]
     fn an_answer_arrives_whoever_comes_first() {
-        let answers = Answers::default();
+        let answers = Answers::new(KEPT_MAX);
         answers.deliver(7, result(7));
         assert_eq!(answers.wait(7).blocking_recv().unwrap(), result(7));
         let waiting = answers.wait(8);
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_nobody_wants_is_forgotten_oldest_first() {
-        let answers = Answers::default();
+        let answers = Answers::new(KEPT_MAX);
         for position in 0..=KEPT_MAX as u64 {
             answers.deliver(position, result(position));
         }

@@ -145,6 +145,10 @@ pub struct HttpConfig {
     pub kqi_objects_max: usize,
     /// Most rows of windows in one answer.
     pub window_rows_max: usize,
+    /// Answers of the engine that nobody has fetched, and requests that wait for one; the oldest go first.
+    pub answers_max: usize,
+    /// Refused lines that are kept to be looked at; the oldest go first.
+    pub quarantined_lines_max: usize,
 }
 
 impl Default for HttpConfig {
@@ -178,6 +182,10 @@ impl Default for HttpConfig {
             current_max_age_ms: 1_000,
             kqi_objects_max: 20_000,
             window_rows_max: 10_000,
+            // Judgement: a command is answered within an epoch, and few are given at a time.
+            answers_max: 1_024,
+            // Judgement: enough to see what a producer does wrong, a megabyte at most.
+            quarantined_lines_max: 1_000,
         }
     }
 }

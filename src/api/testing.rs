@@ -200,7 +200,7 @@ impl Harness {
             submitter: writer.submitter(),
             snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
             queries,
-            answers: Arc::default(),
+            answers: Arc::new(Answers::new(100)),
             metrics: Arc::new(Metrics::new().unwrap()),
             health,
             deliveries,

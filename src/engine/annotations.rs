@@ -1,7 +1,8 @@
 //! Annotations for readers: what explains a window or an alert beside its numbers (domain facts H31, H32). They
 //! hide nothing; what they suppress is decided where windows are.
 //!
-//! Invariant: at most [`ANNOTATIONS_MAX`] are kept, as many as the windows look at; those that end first go.
+//! Invariant: at most [`EngineLimits::annotations_max`] are kept, as many as the windows look at; those that end first
+//! go.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::ANNOTATIONS_MAX;
+use crate::engine::limits::EngineLimits;
 use crate::event::Annotation;
 use crate::rules::{Kqi, Places, concerns};
 
@@ -18,15 +19,22 @@ use crate::rules::{Kqi, Places, concerns};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotations {
     by_end: BTreeSet<(i64, Arc<Annotation>)>,
+    #[serde(skip)]
+    limits: EngineLimits,
 }
 
 impl Annotations {
+    /// Puts bounds in force; what is beyond them goes with the next that comes.
+    pub(super) fn set_limits(&mut self, limits: EngineLimits) {
+        self.limits = limits;
+    }
+
     /// Takes one in; true if it is new.
     pub(super) fn note(&mut self, annotation: &Annotation) -> bool {
         let is_new = self
             .by_end
             .insert((annotation.end_ms, Arc::new(annotation.clone())));
-        if self.by_end.len() > ANNOTATIONS_MAX {
+        while self.by_end.len() > self.limits.annotations_max {
             self.by_end.pop_first();
         }
         is_new

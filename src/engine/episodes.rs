@@ -2,15 +2,14 @@
 //!
 //! Invariants:
 //! * a subject never gets a number twice, also when it was forgotten meanwhile;
-//! * at most [`SUBJECTS_MAX`] subjects are known. Beyond it the first that does not fire goes, and whoever comes
+//! * at most [`EngineLimits::alert_subjects_max`] subjects are known. Beyond it the first that does not fire goes, and whoever comes
 //!   new, or back, counts on from the highest number that went.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Subjects of one kind of alert that are known: as many as there are sources that are told apart.
-pub(super) const SUBJECTS_MAX: usize = 10_000;
+use crate::engine::limits::EngineLimits;
 
 /// Episodes by subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +18,8 @@ pub(super) struct Episodes<S: Ord> {
     /// No subject that went had a higher number.
     gone_upto: u32,
     gone_total: u64,
+    #[serde(skip)]
+    limits: EngineLimits,
 }
 
 impl<S: Ord> Default for Episodes<S> {
@@ -27,14 +28,21 @@ impl<S: Ord> Default for Episodes<S> {
             newest: BTreeMap::new(),
             gone_upto: 0,
             gone_total: 0,
+            limits: EngineLimits::default(),
         }
     }
 }
 
 impl<S: Ord + Clone> Episodes<S> {
+    /// Puts bounds in force; those beyond them stay until somebody comes new.
+    pub(super) fn set_limits(&mut self, limits: EngineLimits) {
+        self.limits = limits;
+    }
+
     /// The number of an episode that begins. `fires` tells whose alert fires: those are kept.
     pub(super) fn begin(&mut self, subject: &S, fires: impl Fn(&S) -> bool) -> u32 {
-        if !self.newest.contains_key(subject) && self.newest.len() >= SUBJECTS_MAX {
+        let max = self.limits.alert_subjects_max;
+        if !self.newest.contains_key(subject) && self.newest.len() >= max {
             let first = self.newest.keys().find(|known| !fires(known)).cloned();
             if let Some(number) = first.and_then(|first| self.newest.remove(&first)) {
                 self.gone_upto = self.gone_upto.max(number);
@@ -58,9 +66,20 @@ mod tests {
 
     use super::*;
 
+    const SUBJECTS_MAX: usize = 100;
+
+    fn episodes() -> Episodes<u32> {
+        let mut episodes = Episodes::default();
+        episodes.set_limits(EngineLimits {
+            alert_subjects_max: SUBJECTS_MAX,
+            ..EngineLimits::default()
+        });
+        episodes
+    }
+
     #[test]
     fn subjects_go_and_their_numbers_never_come_again() {
-        let mut episodes = Episodes::default();
+        let mut episodes = episodes();
         let mut seen = BTreeSet::new();
         let fires = |subject: &u32| *subject == 3;
         // Everybody twice, in rounds, and more of them than are remembered.
@@ -77,8 +96,8 @@ mod tests {
 
     #[test]
     fn what_all_fires_is_kept_beyond_the_bound() {
-        let mut episodes = Episodes::default();
-        for subject in 0..=SUBJECTS_MAX {
+        let mut episodes = episodes();
+        for subject in 0..=SUBJECTS_MAX as u32 {
             assert_eq!(episodes.begin(&subject, |_| true), 1);
         }
         assert_eq!(episodes.bound(), (SUBJECTS_MAX + 1, 0));

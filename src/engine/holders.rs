@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::alerting::{Alert, Holder};
 use crate::dataflow::{Cut, HoldTold};
+use crate::engine::limits::EngineLimits;
 use crate::engine::step::Engine;
 use crate::event::Stream;
 use crate::rules::Kqi;
 
 /// Holds kept of one host and interface; the longest stay.
 const OF_PAIR_MAX: usize = 32;
-/// Hosts with interfaces that are told apart; holds of more are not named.
-pub(super) const PAIRS_MAX: usize = 10_000;
 
 /// Long holds by host and interface.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,14 +21,22 @@ pub(super) struct Holders {
     /// By connection and since when, ms.
     by_pair: BTreeMap<(String, String), BTreeMap<(String, i64), HoldTold>>,
     left_out_total: u64,
+    #[serde(skip)]
+    limits: EngineLimits,
 }
 
 impl Holders {
+    /// Puts bounds in force; what is beyond them stays until it is forgotten.
+    pub(super) fn set_limits(&mut self, limits: EngineLimits) {
+        self.limits = limits;
+    }
+
     /// Takes in what the cut tells.
     pub(super) fn note(&mut self, holds: &[HoldTold]) {
         for hold in holds {
             let pair = (hold.host.clone(), hold.interface.clone());
-            if self.by_pair.len() >= PAIRS_MAX && !self.by_pair.contains_key(&pair) {
+            let is_full = self.by_pair.len() >= self.limits.hold_pairs_max;
+            if is_full && !self.by_pair.contains_key(&pair) {
                 self.left_out_total += 1;
                 continue;
             }

@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::episodes::SUBJECTS_MAX;
-use crate::engine::holders::PAIRS_MAX;
-use crate::engine::reporting::TOLD_MAX;
+use std::sync::Arc;
+
+use crate::dataflow::Limits;
 use crate::engine::step::Engine;
 use crate::triggers::TriggerLimits;
 
@@ -33,6 +33,17 @@ pub struct EngineLimits {
     /// How long that past is kept behind what can still be corrected, days. With fewer than the weeks before a trouble
     /// and after its mend, effects are measured with less to compare.
     pub past_days: u32,
+    /// Annotations that readers are shown; those that end first go first. As many as the dataflow's.
+    pub annotations_max: usize,
+    /// Hosts with interfaces whose long holds are named in alerts; holds of more are not.
+    pub hold_pairs_max: usize,
+    /// Reports kept for reading, of all rules together; the oldest go, and their files stay.
+    pub reports_max: usize,
+    /// Subjects of one kind of the engine's own alerts whose episodes are numbered; one that does not fire goes first, and
+    /// no number comes again.
+    pub alert_subjects_max: usize,
+    /// Hand-overs and stays that KQIs of the process average; the oldest go, and the counters of the process have all.
+    pub process_samples_max: usize,
 }
 
 impl Default for EngineLimits {
@@ -52,6 +63,13 @@ impl Default for EngineLimits {
             past_series_max: 4_000,
             mends_max: 10_000,
             past_days: 42,
+            annotations_max: Limits::default().annotations_max,
+            // Judgement: a thousand hosts of ten interfaces, a fortnight of four reports, and as many subjects as sources
+            // are told apart.
+            hold_pairs_max: 10_000,
+            reports_max: 64,
+            alert_subjects_max: Limits::default().sources_max,
+            process_samples_max: triggers.samples_max,
         }
     }
 }
@@ -59,7 +77,7 @@ impl Default for EngineLimits {
 /// Something that is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Name of the limit: its dotted key of the configuration, or `fixed.…` where nobody can set it.
+    /// Name of the limit: its dotted key of the configuration.
     pub name: &'static str,
     /// How many there are.
     pub held: u64,
@@ -90,7 +108,15 @@ impl Engine {
             open_max: limits.open_triggers_max,
             waiting_max: limits.waiting_tickets_max,
             linked_max: limits.linked_tickets_max,
+            samples_max: limits.process_samples_max,
         });
+        Arc::make_mut(&mut self.snapshot.annotations).set_limits(limits);
+        self.holders.set_limits(limits);
+        self.reporting.set_limits(limits);
+        self.silences.set_limits(limits);
+        self.overflows.episodes.set_limits(limits);
+        self.crossings.episodes.set_limits(limits);
+        self.limits = limits;
         self.ended.set_limit(limits.ended_alerts_max);
         self.complaints.set_limit(limits.complaint_counts_max);
         self.past
@@ -144,9 +170,24 @@ impl Engine {
             ),
             bound("limits.past_series_max", series, series_max, without_past),
             bound("limits.mends_max", mends, mends_max, mends_gone),
-            bound("fixed.hold_pairs", pairs, PAIRS_MAX, holds_left_out),
-            bound("fixed.reports", reports, TOLD_MAX, reports_gone),
-            bound("fixed.alert_subjects", most, SUBJECTS_MAX, forgotten),
+            bound(
+                "limits.hold_pairs_max",
+                pairs,
+                self.limits.hold_pairs_max,
+                holds_left_out,
+            ),
+            bound(
+                "limits.reports_max",
+                reports,
+                self.limits.reports_max,
+                reports_gone,
+            ),
+            bound(
+                "limits.alert_subjects_max",
+                most,
+                self.limits.alert_subjects_max,
+                forgotten,
+            ),
             bound(
                 "limits.waiting_tickets_max",
                 waiting.0,
@@ -154,7 +195,12 @@ impl Engine {
                 waiting.2,
             ),
             bound("limits.linked_tickets_max", linked.0, linked.1, linked.2),
-            bound("fixed.process_samples", samples.0, samples.1, samples.2),
+            bound(
+                "limits.process_samples_max",
+                samples.0,
+                samples.1,
+                samples.2,
+            ),
         ]
     }
 }

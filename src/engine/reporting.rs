@@ -15,14 +15,13 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Cut, TicketHeard};
+use crate::engine::limits::EngineLimits;
 use crate::engine::past::is_counted;
 use crate::engine::step::{Effect, Engine};
 use crate::event::Stream;
 use crate::reports::{Facts, Object, Records, Report, ReportTold, build};
 use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
 
-/// Reports that are kept for reading, of all rules together; the oldest go. Judgement: a fortnight of four.
-pub(super) const TOLD_MAX: usize = 64;
 /// Windows up to this length give counts of a day that is not over in event time, ms.
 const HOUR_MS: i64 = 3_600_000;
 /// Days whose complaint records are counted: a month, the one before, and a week.
@@ -49,6 +48,8 @@ pub(super) struct Reporting {
     told: Arc<Reports>,
     /// Complaint records by local day of the journal's clock, as 2026-03-02.
     records: BTreeMap<String, Records>,
+    #[serde(skip)]
+    limits: EngineLimits,
 }
 
 /// How far a report has come.
@@ -63,6 +64,11 @@ struct Standing {
 }
 
 impl Reporting {
+    /// Puts bounds in force; what is beyond them goes with the next report.
+    pub(super) fn set_limits(&mut self, limits: EngineLimits) {
+        self.limits = limits;
+    }
+
     /// What readers see.
     pub(super) fn told(&self) -> Arc<Reports> {
         self.told.clone()
@@ -150,7 +156,7 @@ impl Reporting {
         *told.told_total.entry(report.id.clone()).or_default() += 1;
         told.skipped_total += missed;
         told.newest.push_back(report);
-        if told.newest.len() > TOLD_MAX {
+        while told.newest.len() > self.limits.reports_max {
             told.newest.pop_front();
         }
     }

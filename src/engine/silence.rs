@@ -12,6 +12,7 @@ use crate::alerting::{Alert, AlertState, NoticeReason, Transition, TransitionRea
 use crate::dataflow::{SourceState, Watermarks};
 use crate::engine::episodes::Episodes;
 use crate::engine::instance::incident_of;
+use crate::engine::limits::EngineLimits;
 use crate::event::{SourceId, Stream};
 use crate::rules::{Plan, Text};
 
@@ -107,6 +108,11 @@ impl Silences {
     /// Whether an alert that goes on has another count since this was last asked.
     pub(super) fn take_recounted(&mut self) -> bool {
         std::mem::take(&mut self.recounted)
+    }
+
+    /// Puts bounds in force.
+    pub(super) fn set_limits(&mut self, limits: EngineLimits) {
+        self.episodes.set_limits(limits);
     }
 
     /// Sources whose episodes are counted, and how many of them went.

@@ -15,7 +15,7 @@ use crate::engine::effects::Effects;
 use crate::engine::ended::Ended;
 use crate::engine::holders::Holders;
 use crate::engine::instance::Instance;
-use crate::engine::limits::Bound;
+use crate::engine::limits::{Bound, EngineLimits};
 use crate::engine::overflow::Overflows;
 use crate::engine::past::Past;
 use crate::engine::process::ProcessWatch;
@@ -74,6 +74,7 @@ pub struct Engine {
     pub(super) alerts_changed: bool,
     pub(super) triggers_changed: bool,
     pub(super) unsettled: Unsettled,
+    pub(super) limits: EngineLimits,
 }
 
 /// The objects of one rule, by label.
@@ -151,6 +152,7 @@ impl Engine {
             alerts_changed: false,
             triggers_changed: false,
             unsettled: Unsettled::new(),
+            limits: EngineLimits::default(),
         }
     }
 

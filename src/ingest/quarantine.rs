@@ -8,8 +8,6 @@ use std::sync::{Mutex, PoisonError};
 use crate::event::{Refusal, RefusalReason};
 use crate::masking::{mask, mask_quoted};
 
-/// Lines kept.
-const LINES_MAX: usize = 1_000;
 /// Bytes kept of a line.
 const LINE_BYTES_MAX: usize = 1_024;
 
@@ -31,9 +29,11 @@ pub struct Quarantined {
 }
 
 /// The ring of refused lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Quarantine {
     inner: Mutex<Inner>,
+    /// Lines kept.
+    max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +43,14 @@ struct Inner {
 }
 
 impl Quarantine {
+    /// An empty one for at most so many lines.
+    pub fn new(max: usize) -> Quarantine {
+        Quarantine {
+            inner: Mutex::default(),
+            max,
+        }
+    }
+
     /// Keeps the refused lines of a body.
     pub(super) fn keep(
         &self,
@@ -55,7 +63,7 @@ impl Quarantine {
             return;
         }
         // Of a long list only the newest would stay.
-        let kept = &refused[refused.len().saturating_sub(LINES_MAX)..];
+        let kept = &refused[refused.len().saturating_sub(self.max)..];
         let mut wanted = kept.iter().peekable();
         let mut found = VecDeque::with_capacity(kept.len());
         for (number, line) in (1..).zip(plain.split(|byte| *byte == b'\n')) {
@@ -78,7 +86,7 @@ impl Quarantine {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.total += refused.len() as u64;
         inner.lines.append(&mut found);
-        let excess = inner.lines.len().saturating_sub(LINES_MAX);
+        let excess = inner.lines.len().saturating_sub(self.max);
         inner.lines.drain(..excess);
     }
 
@@ -86,7 +94,7 @@ impl Quarantine {
     pub fn bound(&self) -> (u64, u64, u64) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = inner.lines.len() as u64;
-        (kept, LINES_MAX as u64, inner.total.saturating_sub(kept))
+        (kept, self.max as u64, inner.total.saturating_sub(kept))
     }
 
     /// The newest lines, the newest first, and how many there have been since the start.
@@ -109,9 +117,11 @@ mod tests {
         }
     }
 
+    const LINES_MAX: usize = 1_000;
+
     #[test]
     fn the_newest_lines_stay_and_the_count_goes_on() {
-        let ring = Quarantine::default();
+        let ring = Quarantine::new(LINES_MAX);
         let body = "bad 13812345678\ngood\nworse\n".as_bytes();
         ring.keep(7, Some("p"), body, &[refusal(1), refusal(3)]);
         let (lines, total) = ring.newest(10);
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut() {
-        let ring = Quarantine::default();
+        let ring = Quarantine::new(LINES_MAX);
         ring.keep(7, None, "长".repeat(5_000).as_bytes(), &[refusal(1)]);
         assert!(ring.newest(1).0[0].text.len() <= LINE_BYTES_MAX + 3);
     }

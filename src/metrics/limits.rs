@@ -1,6 +1,6 @@
 //! Every limit: how much there is of what it bounds, how much there may be, what its policy did.
 //!
-//! * The label is the limit's name in the configuration; those that nobody can set are called `fixed.…`.
+//! * The label is the limit's name in the configuration.
 //! * A limit of one thing (a body, a line, an answer) has no amount that fills up, and no `limit_held`.
 //! * Every key of the configuration that ends in `_max` or `_min` is here, but times and sizes of files: a
 //!   test goes through them.
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto::MetricFamily;
 
-use crate::engine::Bound;
+use crate::api::Current;
 use crate::event::RefusalReason;
 use crate::metrics::family::Family;
 use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape, access};
@@ -138,7 +138,7 @@ pub(super) fn limits(
         over.add([row.name], row.over as f64);
     }
     let bounds = scrape.snapshot.bounds.iter().chain(scrape.bounds);
-    for bound in bounds.copied().chain(fixed(scrape)) {
+    for bound in bounds.copied() {
         held.add([bound.name], bound.held as f64);
         max.add([bound.name], bound.max as f64);
         over.add([bound.name], bound.over_total as f64);
@@ -150,7 +150,19 @@ pub(super) fn limits(
 
 fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
     let counts = &scrape.health.counts;
+    let (sources, _, unnamed) = scrape.snapshot.watermarks.bound();
     vec![
+        Row::stock("limits.sources_max", sources, unnamed),
+        Row::stock(
+            "limits.base_series_max",
+            counts.base_series,
+            counts.readings_left_out,
+        ),
+        Row::stock(
+            "limits.annotations_max",
+            counts.annotations,
+            counts.annotations_gone,
+        ),
         Row::stock(
             "limits.entities_max",
             counts.entities,
@@ -201,7 +213,12 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let over = |limit| metrics.edges.of(limit);
     let future = RefusalReason::FutureTime.name();
     let long = RefusalReason::LongText.name();
-    let objects: usize = scrape.current.kqis.iter().map(|kqi| kqi.groups.len()).sum();
+    let of_current = |current: &Current| {
+        let objects: usize = current.kqis.iter().map(|kqi| kqi.groups.len()).sum();
+        (objects as u64, current.left_out_total)
+    };
+    // A start that catches up holds none yet.
+    let (objects, left_out_total) = scrape.current.map(of_current).unwrap_or_default();
     let under_way = scrape.in_flight;
     let refused = metrics.refused_now();
     vec![
@@ -238,11 +255,7 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
         ),
         Row::of_one("http.write_timeout_ms", over(EdgeLimit::WriteTimeout)),
         Row::stock(access::LIMIT, refused.minute, refused.over_total),
-        Row::stock(
-            "http.kqi_objects_max",
-            objects as u64,
-            scrape.current.left_out_total,
-        ),
+        Row::stock("http.kqi_objects_max", objects, left_out_total),
         Row::of_one("http.window_rows_max", over(EdgeLimit::WindowRows)),
     ]
 }
@@ -262,31 +275,5 @@ fn mail(mails: &NotifyCounts) -> Vec<Row<'static>> {
             mails.ledger_bytes,
             mails.ledger_forgotten,
         ),
-    ]
-}
-
-/// Bounds of the dataflow and of watermarks that are no part of the configuration.
-fn fixed(scrape: &Scrape<'_>) -> [Bound; 3] {
-    let counts = &scrape.health.counts;
-    let (held, max, over_total) = scrape.snapshot.watermarks.bound();
-    [
-        Bound {
-            name: "fixed.sources",
-            held,
-            max,
-            over_total,
-        },
-        Bound {
-            name: "fixed.base_series",
-            held: counts.base_series,
-            max: counts.base_series_max,
-            over_total: counts.readings_left_out,
-        },
-        Bound {
-            name: "fixed.annotations",
-            held: counts.annotations,
-            max: counts.annotations_max,
-            over_total: counts.annotations_gone,
-        },
     ]
 }

@@ -53,7 +53,7 @@ impl Target {
             writer.submitter(),
             Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
             Arc::new(Metrics::new().unwrap()),
-            Arc::new(Quarantine::default()),
+            Arc::new(Quarantine::new(1_000)),
             limits.ingest_limits(),
         );
         Target {
