@@ -68,6 +68,9 @@ pub(crate) fn demo(
     };
     let results = runtime()?.block_on(async {
         let stop = stop_signal()?;
+        let stop = async {
+            stop.await;
+        };
         demo::run(options, |line| println!("{line}"), stop).await
     })?;
     let told = results.len() == demo::STORIES_TOTAL && results.iter().all(|r| r.is_resolved());
@@ -88,7 +91,7 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     // On a thread of its own: opening a large journal takes a while, and a stop must be heard.
     let starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
     let app = tokio::select! {
-        () = &mut stop => {
+        _ = &mut stop => {
             tracing::info!("stopped before the start was over");
             // Nothing has been acknowledged yet, and the journal is safe at any moment.
             std::process::exit(0);
@@ -99,7 +102,7 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::new(&supervisor);
     let failure = loop {
         tokio::select! {
-            () = &mut stop => break None,
+            _ = &mut stop => break None,
             () = watch.look(&app) => {}
             reason = app.failure() => break Some(reason),
             _ = hang_up.recv() => reload(&app).await,
@@ -110,8 +113,8 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
         tracing::info!("stopping; a second signal stops at once, and loses nothing acknowledged");
         tokio::spawn(async {
             if let Ok(stop) = stop_signal() {
-                stop.await;
-                std::process::exit(130);
+                let second = stop.await;
+                std::process::exit(ended_by(second));
             }
         });
     }
@@ -231,14 +234,19 @@ async fn reload(app: &App) {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// The exit code of a process that a signal ended, as shells and supervisors have it: 130 for SIGINT, 143 for SIGTERM.
+fn ended_by(signal: SignalKind) -> i32 {
+    128 + signal.as_raw_value()
+}
+
+/// Resolves at SIGINT or SIGTERM, and says which it was.
+fn stop_signal() -> anyhow::Result<impl Future<Output = SignalKind>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
         }
     })
 }

@@ -5,6 +5,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::api::HealthNow;
 use crate::api::views::{ErrorBody, ErrorView};
 use crate::ingest::IngestError;
 use crate::journal::writer::SubmitError;
@@ -60,6 +61,20 @@ impl ApiError {
     pub(crate) fn workers_late() -> ApiError {
         let words = "the workers do not answer now, try again";
         ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "workers_late", words)
+    }
+
+    /// The workers read the journal back, and are asked nothing meanwhile.
+    pub(crate) fn starting(health: &HealthNow, now_ms: i64) -> ApiError {
+        let percent = health.replay.percent();
+        let left = match health.starting_left_ms(now_ms) {
+            Some(left_ms) => format!("about {} s are left", left_ms / 1_000 + 1),
+            None => "how long that takes is not known yet".to_owned(),
+        };
+        let words = format!(
+            "starting: {percent} % of the journal is read back, {left}; windows are told when all of it is, \
+             /v1/status says how far it is"
+        );
+        ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, "starting", words)
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> ApiError {

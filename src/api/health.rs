@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::dataflow::{Counts, Epoch};
+use crate::journal::ReplayNow;
 use crate::journal::writer::WriterStats;
 
 /// Part of a run.
@@ -12,7 +13,7 @@ use crate::journal::writer::WriterStats;
 pub enum Lifecycle {
     /// Replaying the journal.
     Starting {
-        /// How much of it is done.
+        /// How much of it is done, by the bytes that there are to read: an idle epoch has next to none.
         percent: u8,
     },
     /// Serving.
@@ -37,6 +38,8 @@ impl Lifecycle {
 pub struct HealthNow {
     /// Part of the run.
     pub lifecycle: Lifecycle,
+    /// How far the start is, or was when it was over, with reading the journal back.
+    pub replay: ReplayNow,
     /// The newest epoch that the engine acted on.
     pub epoch: Option<Epoch>,
     /// What the dataflow has counted.
@@ -76,12 +79,15 @@ impl HealthNow {
     /// How long the start still takes if it goes on as so far, ms; `None` before that can be told.
     pub fn starting_left_ms(&self, now_ms: i64) -> Option<i64> {
         match self.lifecycle {
-            Lifecycle::Starting { percent } if percent > 0 => {
-                let took_ms = now_ms - self.started_at_ms;
-                Some(took_ms.max(0) * i64::from(100 - percent.min(100)) / i64::from(percent))
-            }
-            _ => None,
+            Lifecycle::Starting { .. } => self.replay.left_ms(now_ms - self.started_at_ms),
+            Lifecycle::Ready | Lifecycle::Stopping => None,
         }
+    }
+
+    /// The journal is being read back, as fast as the workers go: they have no time for questions. A start with
+    /// nothing to read is none.
+    pub fn is_catching_up(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Starting { .. }) && self.replay.all_bytes > 0
     }
 
     /// Epochs closed in the journal that the engine has not acted on.
@@ -103,6 +109,7 @@ impl Health {
         Health {
             now: ArcSwap::from_pointee(HealthNow {
                 lifecycle: Lifecycle::Starting { percent: 0 },
+                replay: ReplayNow::default(),
                 epoch: None,
                 counts: Counts::default(),
                 started_at_ms,
@@ -119,6 +126,28 @@ impl Health {
     /// Another part of the run begins.
     pub fn set_lifecycle(&self, lifecycle: Lifecycle) {
         self.now.rcu(|now| HealthNow { lifecycle, ..**now });
+    }
+
+    /// The start is so far, and the engine has acted on every epoch below `done`. It is ready once that is all that
+    /// was durable when the journal's end was met: what came in during the start is counted then, too.
+    pub fn note_replay(&self, replay: ReplayNow, done: Epoch) {
+        self.now.rcu(|now| {
+            let lifecycle = match now.lifecycle {
+                Lifecycle::Starting { .. } if replay.ends_before.is_some_and(|end| done >= end) => {
+                    Lifecycle::Ready
+                }
+                Lifecycle::Starting { .. } => Lifecycle::Starting {
+                    percent: replay.percent(),
+                },
+                // A stop does not wait for the start.
+                later => later,
+            };
+            HealthNow {
+                lifecycle,
+                replay,
+                ..**now
+            }
+        });
     }
 
     /// The engine acted on an epoch (the journal's number for it).
@@ -174,5 +203,52 @@ impl Health {
     /// The state now.
     pub fn now(&self) -> Arc<HealthNow> {
         self.now.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(read_bytes: u64, ends_before: Option<u64>) -> ReplayNow {
+        ReplayNow {
+            read_bytes,
+            all_bytes: 1_000,
+            ends_before,
+        }
+    }
+
+    #[test]
+    fn a_start_is_over_when_all_that_was_durable_at_its_end_is_counted() {
+        let health = Health::new(10_000);
+        assert!(!health.now().is_catching_up(), "there is nothing to read");
+        health.note_replay(at(0, None), 7);
+        assert!(health.now().is_catching_up());
+        assert_eq!(health.now().starting_left_ms(11_000), None);
+        // Bytes count, and not how many epochs they are in.
+        health.note_replay(at(250, None), 1_000_000);
+        let now = health.now();
+        assert_eq!(now.lifecycle, Lifecycle::Starting { percent: 25 });
+        assert_eq!(now.starting_left_ms(11_000), Some(3_000));
+        // All is read, and two epochs are under way.
+        health.note_replay(at(1_000, Some(1_000_003)), 1_000_001);
+        assert_eq!(health.now().lifecycle, Lifecycle::Starting { percent: 99 });
+        health.note_replay(at(1_000, Some(1_000_003)), 1_000_002);
+        assert!(health.now().is_catching_up());
+        health.note_replay(at(1_000, Some(1_000_003)), 1_000_003);
+        let now = health.now();
+        assert_eq!(
+            (now.lifecycle, now.is_catching_up()),
+            (Lifecycle::Ready, false)
+        );
+        assert_eq!(now.starting_left_ms(12_000), None);
+    }
+
+    #[test]
+    fn a_stop_during_a_start_stays_one() {
+        let health = Health::new(0);
+        health.set_lifecycle(Lifecycle::Stopping);
+        health.note_replay(at(1_000, Some(3)), 3);
+        assert_eq!(health.now().lifecycle, Lifecycle::Stopping);
     }
 }

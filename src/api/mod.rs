@@ -20,6 +20,7 @@ mod extract;
 mod openapi;
 mod router;
 mod routes;
+mod unread;
 pub mod views;
 
 pub(crate) use access::Caller;

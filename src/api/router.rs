@@ -13,13 +13,14 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::api::ServerState;
 use crate::api::access::guard;
-use crate::api::current::CurrentCache;
+use crate::api::current::{Current, CurrentCache};
 use crate::api::error::ApiError;
 use crate::api::routes::{
     actions, alerts, asking, complaints, connections, crossings, events, frontline, full_file,
     health, history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets,
     trees, triggers, windows,
 };
+use crate::api::unread::Reading;
 use crate::engine::Snapshot;
 use crate::ingest::{Intake, Quarantine, Sender};
 use crate::{console, time};
@@ -32,13 +33,13 @@ pub(crate) struct Server {
     pub(crate) state: Arc<ServerState>,
     pub(crate) intake: Intake,
     pub(crate) quarantine: Arc<Quarantine>,
-    pub(crate) current: CurrentCache,
+    current: CurrentCache,
 }
 
 impl Server {
     fn new(state: Arc<ServerState>) -> Server {
-        let quarantine = Arc::new(Quarantine::default());
         let config = &state.config;
+        let quarantine = Arc::new(Quarantine::new(config.quarantined_lines_max));
         Server {
             intake: Intake::new(
                 state.submitter.clone(),
@@ -60,6 +61,42 @@ impl Server {
     /// The engine's state now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Guard::into_inner(self.state.snapshot.load())
+    }
+
+    /// Whether what is known is of now: not while a start catches up. The workers are not asked meanwhile, for they would
+    /// not answer for as long as that lasts.
+    ///
+    /// # Errors
+    /// That it starts, and how far that is.
+    pub(crate) fn caught_up(&self) -> Result<(), ApiError> {
+        let health = self.state.health.now();
+        if health.is_catching_up() {
+            return Err(ApiError::starting(&health, now_ms()));
+        }
+        Ok(())
+    }
+
+    /// The windows of every KQI now.
+    ///
+    /// # Errors
+    /// As [`Server::caught_up`], or that a worker does not answer in time.
+    pub(crate) async fn current(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Current>, ApiError> {
+        self.caught_up()?;
+        self.current.get(snapshot).await
+    }
+
+    /// [`Server::current`] for who has much else to tell: nothing while a start catches up.
+    ///
+    /// # Errors
+    /// A worker does not answer in time.
+    pub(crate) async fn current_if_known(
+        &self,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Option<Arc<Current>>, ApiError> {
+        match self.caught_up() {
+            Ok(()) => self.current.get(snapshot).await.map(Some),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -188,10 +225,12 @@ async fn around(State(server): State<Arc<Server>>, request: Request, next: Next)
         status: None,
     };
     let limit = server.state.config.request_timeout();
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
+    let (request, reading) = Reading::watch(request);
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => late(limit),
     };
+    reading.tell(&mut response);
     measured.status = Some(response.status());
     response
 }

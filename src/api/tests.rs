@@ -12,4 +12,5 @@ mod page;
 mod reading;
 mod refusing;
 mod shape;
+mod starting;
 mod triggers;

@@ -248,8 +248,8 @@ pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan
 }
 
 /// Finds where to begin: the newest checkpoint that can be read, or, where none was ever written or
-/// `replay_everything` asks for it, the journal's beginning. What is not begun from although it is newer is set
-/// aside in its folder.
+/// `replay_everything` asks for it, the journal's beginning. With it what is not begun from although it is newer: it goes
+/// aside in its folder ([`set_aside`]) once nothing refuses the start any more.
 ///
 /// # Errors
 /// There are checkpoints and none can be read, or the journal alone is not enough, or the newest is of
@@ -259,7 +259,7 @@ pub fn begin(
     disk: &dyn Disk,
     journal: &Path,
     replay_everything: bool,
-) -> anyhow::Result<Option<Beginning>> {
+) -> anyhow::Result<(Option<Beginning>, Vec<PathBuf>)> {
     let first = oldest(disk, journal)?;
     if replay_everything {
         return begin_anew(folder, journal, first);
@@ -272,7 +272,7 @@ pub fn begin(
         .collect();
     let Some(opened) = found.newest else {
         return match (found.passed_over.as_slice(), first) {
-            ([], None) => Ok(None),
+            ([], None) => Ok((None, Vec::new())),
             ([], Some(Position(0))) => {
                 // A young engine has none yet; an old one has lost them, and starts more slowly.
                 tracing::warn!(
@@ -280,7 +280,7 @@ pub fn begin(
                      not told again",
                     journal.display()
                 );
-                Ok(None)
+                Ok((None, Vec::new()))
             }
             ([], Some(first)) => Err(no_beginning("there is no checkpoint", journal, first)),
             (damaged, first) => Err(nothing_readable(folder, journal, first, damaged)),
@@ -290,10 +290,7 @@ pub fn begin(
     let beginning =
         read(opened).with_context(|| format!("cannot begin from {}", path.display()))?;
     for (_, error) in &found.passed_over {
-        tracing::error!("{error}: passed over and set aside, more is replayed");
-    }
-    if !damaged.is_empty() {
-        folder.set_aside(&damaged)?;
+        tracing::error!("{error}: passed over, more is replayed");
     }
     tracing::info!(
         epoch = beginning.epoch - 1,
@@ -301,7 +298,21 @@ pub fn begin(
         path.display(),
         beginning.resume.next.0
     );
-    Ok(Some(beginning))
+    Ok((Some(beginning), damaged))
+}
+
+/// Gives what a start does not begin from another name, under which it is no checkpoint.
+///
+/// # Errors
+/// The file system.
+pub fn set_aside(folder: &Folder, paths: &[PathBuf]) -> anyhow::Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    for path in folder.set_aside(paths)? {
+        tracing::warn!("{} was a checkpoint: set aside", path.display());
+    }
+    Ok(())
 }
 
 /// From the journal's first record, as an operator asked. The checkpoints go aside: the new ones are of
@@ -310,7 +321,7 @@ fn begin_anew(
     folder: &Folder,
     journal: &Path,
     first: Option<Position>,
-) -> anyhow::Result<Option<Beginning>> {
+) -> anyhow::Result<(Option<Beginning>, Vec<PathBuf>)> {
     let epochs = folder.epochs()?;
     match first {
         Some(Position(0)) => {}
@@ -329,14 +340,11 @@ fn begin_anew(
             ));
         }
     }
-    let paths: Vec<PathBuf> = epochs.iter().map(|epoch| folder.path_of(*epoch)).collect();
-    for path in folder.set_aside(&paths)? {
-        tracing::warn!("{} was a checkpoint: set aside", path.display());
-    }
+    let paths = epochs.iter().map(|epoch| folder.path_of(*epoch));
     tracing::warn!(
         "the whole journal is replayed; what the ledger knows as told is not told again"
     );
-    Ok(None)
+    Ok((None, paths.collect()))
 }
 
 const WAYS_OUT: &str = "Put a checkpoint back, or `chrysalis restore` a backup into an empty data folder. \

@@ -45,7 +45,7 @@ use crate::dataflow::{Dataflow, DataflowConfig};
 use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
-use crate::journal::{Journal, JournalConfig, RealDisk};
+use crate::journal::{Journal, JournalConfig, RealDisk, ReplayNow};
 use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier, NotifyError};
 use crate::probes::Probes;
@@ -64,7 +64,7 @@ use reserve::Reserve;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
-pub use checkpoints::{Beginning, begin, head_of, keep};
+pub use checkpoints::{Beginning, begin, head_of, keep, set_aside};
 pub use interpret::{Interpreter, Meaning, UnreadableBatch};
 pub use ledgers::{Known, check_ledger};
 pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
@@ -136,8 +136,7 @@ impl App {
         };
         let journal_dir = place::journal_of(&config);
         let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
-        let beginning = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
-        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref())?;
+        let (beginning, aside) = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
         let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
         let replay_from = resume.as_ref().map(|resume| resume.next);
         let disk = Arc::new(RealDisk);
@@ -168,6 +167,9 @@ impl App {
         };
         // Before the first tick of this start: from then on a ledger must be there.
         let ledger = ledgers::open(&config, &known).await?;
+        // Nothing refuses the start any more: whoever is refused finds everything as it was.
+        set_aside(&folder, &aside)?;
+        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref())?;
         let writer_config = WriterConfig {
             epoch_interval_ms: config.journal.epoch_interval_ms,
             queue_requests_max: config.journal.queue_requests_max,
@@ -221,7 +223,14 @@ impl App {
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let health = Arc::new(Health::new(now_ms()));
-        let answers = Arc::new(Answers::default());
+        // Before anybody can ask: while there is something to read back, the workers are asked nothing. Ready is who
+        // has acted on an epoch.
+        let replay = ReplayNow {
+            ends_before: None,
+            ..submitter.stats().replay
+        };
+        health.note_replay(replay, epochs_before);
+        let answers = Arc::new(Answers::new(config.http.answers_max));
         if let Some(gap) = epochs_before
             .checked_sub(recorded_upto.map_or(0, |upto| upto + 1))
             .filter(|gap| *gap > 0)
@@ -259,8 +268,7 @@ impl App {
             health: health.clone(),
             metrics: metrics.clone(),
             effects: effects.clone(),
-            epochs_before,
-            epochs_recovered,
+            submitter: submitter.clone(),
             fail,
             keeper,
         };

@@ -16,6 +16,8 @@ use crate::api::{Answers, Health, Lifecycle};
 use crate::checkpoint::Head;
 use crate::dataflow::{Counts, DataflowState};
 use crate::engine::{CommandResult, Effect, EngineState, JournaledCommand, Snapshot};
+use crate::ingest::Attachment;
+use crate::journal::writer::Submitter;
 use crate::metrics::Metrics;
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
@@ -35,9 +37,8 @@ pub(super) struct EngineOutlet {
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
-    /// Epochs that the checkpoint covers.
-    pub(super) epochs_before: u64,
-    pub(super) epochs_recovered: u64,
+    /// Knows how far the start is with reading the journal back.
+    pub(super) submitter: Submitter<Attachment>,
     pub(super) fail: watch::Sender<Option<String>>,
     pub(super) keeper: Keeper,
 }
@@ -108,16 +109,10 @@ impl pipeline::Outlet for EngineOutlet {
                     self.metrics.verdicts_told(Duration::from_millis(after_ms));
                 }
             }
-            Lifecycle::Starting { .. } if done >= self.epochs_recovered => {
-                self.health.set_lifecycle(Lifecycle::Ready);
-            }
             Lifecycle::Starting { .. } => {
-                let all = self.epochs_recovered.saturating_sub(self.epochs_before);
-                let done = done.saturating_sub(self.epochs_before);
-                let percent = (done * 100 / all.max(1)) as u8;
-                self.health.set_lifecycle(Lifecycle::Starting { percent });
+                self.health.note_replay(self.submitter.stats().replay, done);
             }
-            _ => {}
+            Lifecycle::Stopping => {}
         }
         if !effects.is_empty() {
             // Nobody need listen.

@@ -215,20 +215,6 @@ async fn every_limit_of_the_configuration_has_its_series() {
         let has_held = value("held", limit).is_some();
         assert_eq!(has_held, !OF_ONE.contains(&limit), "{limit}");
     }
-    for limit in [
-        "fixed.alert_subjects",
-        "fixed.annotations",
-        "fixed.answers",
-        "fixed.base_series",
-        "fixed.hold_pairs",
-        "fixed.quarantined_lines",
-        "fixed.reports",
-        "fixed.sources",
-    ] {
-        for family in ["max", "over_total", "held"] {
-            assert!(value(family, limit).is_some(), "{family} {limit}");
-        }
-    }
     assert_eq!(value("over_total", "http.lines_max"), Some(1.0));
     app.shutdown().await.unwrap();
 }

@@ -41,10 +41,10 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 )]
 pub(crate) async fn page(State(server): State<Arc<Server>>) -> Result<impl IntoResponse, ApiError> {
     let snapshot = server.snapshot();
-    let current = server.current.get(&snapshot).await?;
+    let current = server.current_if_known(&snapshot).await?;
     let view = PageView::of(
         &snapshot,
-        &current,
+        current.as_deref(),
         &server.state.health.now(),
         &server.state.submitter.stats(),
         server.state.metrics.notify_counts().as_ref(),

@@ -122,6 +122,24 @@ impl AlertRow {
     }
 }
 
+/// Services of which nothing is known yet.
+fn services_to_come(snapshot: &Snapshot) -> Vec<ServiceRow> {
+    let book = &snapshot.plan.book;
+    let row = |id: &str, Text { zh, en }: Text| ServiceRow {
+        id: id.to_owned(),
+        zh,
+        en,
+        verdict: chip("planned", "启动中", "starting"),
+        health: "—".to_owned(),
+        score: "—".to_owned(),
+        counts: Vec::new(),
+    };
+    let known = book.services.iter();
+    known
+        .map(|service| row(&service.id, service.name.clone()))
+        .collect()
+}
+
 fn services(current: &Current) -> Vec<ServiceRow> {
     let measured = current.measured();
     let row = |id: &str, name: Text| {
@@ -196,6 +214,7 @@ fn headline(
     snapshot: &Snapshot,
     stats: &WriterStats,
     services: &[ServiceRow],
+    now_ms: i64,
 ) -> Chip {
     if stats.full {
         return chip(
@@ -213,10 +232,15 @@ fn headline(
     }
     match health.lifecycle {
         Lifecycle::Starting { percent } => {
+            let left = health.starting_left_ms(now_ms).map(ago);
+            let (zh, en) = match &left {
+                Some(left) => (format!("，约剩 {left}"), format!(", about {left} left")),
+                None => Default::default(),
+            };
             return chip(
                 "planned",
-                format!("启动中，日志回放 {percent}%"),
-                "starting, replaying the journal",
+                format!("启动中，日志回放 {percent}%{zh}"),
+                format!("starting, {percent} % of the journal replayed{en}"),
             );
         }
         Lifecycle::Stopping => return chip("planned", "正在停止", "stopping"),
@@ -259,7 +283,7 @@ fn headline(
 impl PageView {
     pub(super) fn of(
         snapshot: &Snapshot,
-        current: &Current,
+        current: Option<&Current>,
         health: &HealthNow,
         stats: &WriterStats,
         mails: Option<&NotifyCounts>,
@@ -270,8 +294,11 @@ impl PageView {
         let alerts = || snapshot.alerts.iter().map(|alert| &**alert);
         let mut firing: Vec<&Alert> = alerts().filter(in_state(AlertState::Firing)).collect();
         let pending = alerts().filter(in_state(AlertState::Pending));
-        let services = services(current);
-        let headline = headline(health, &firing, snapshot, stats, &services);
+        let services = match current {
+            Some(current) => services(current),
+            None => services_to_come(snapshot),
+        };
+        let headline = headline(health, &firing, snapshot, stats, &services, now_ms);
         firing.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.active_since_ms)));
         let mut open: Vec<&Trigger> = snapshot
             .triggers

@@ -19,8 +19,8 @@ use super::log::Journal;
 use super::peers::Peers;
 use super::prepared::Prepared;
 use super::producers::{Newest, Producers, are_two};
-use super::read::Reader;
 use super::record::{Position, Record};
+use super::replay::Replay;
 use super::shares::Holder;
 
 /// The answer to a submission: it is durable.
@@ -87,8 +87,10 @@ impl<A> Epoch<A> {
 pub struct Committed<A> {
     /// The answer to each submission, in order.
     pub answers: Vec<Result<Ack, JournalError>>,
-    /// The epochs it closed, in order.
+    /// The epochs it closed, in order; none during a replay, which reads them back.
     pub epochs: Vec<Epoch<A>>,
+    /// How many it closed, those that are read back among them.
+    pub closed: usize,
     /// Why the group was not kept, if it was not.
     pub failure: Option<JournalError>,
 }
@@ -98,42 +100,16 @@ pub struct Epochs<A> {
     journal: Journal,
     producers: Arc<Mutex<Producers>>,
     config: EpochConfig,
+    /// During a replay its size only: its records are read back.
     open: Open<A>,
-    /// What the journal held before is still being handed over.
+    /// What the journal holds is still being handed over.
     replaying: bool,
     duplicates_total: u64,
     peers: Peers,
 }
 
-/// A reading of what the journal held when it began.
-pub struct Replay<A> {
-    reader: Reader,
-    until: Position,
-    open: Open<A>,
-}
-
-impl<A: Default> Replay<A> {
-    /// The next epoch that is closed; `None` when there is no other.
-    ///
-    /// # Errors
-    /// What reading says.
-    pub fn next_epoch(&mut self) -> Result<Option<Epoch<A>>, JournalError> {
-        for read in self.reader.by_ref() {
-            let (position, record) = read?;
-            if position >= self.until {
-                break;
-            }
-            if let Record::Tick { epoch, now_ms } = record {
-                return Ok(Some(self.open.close(epoch, now_ms, position.next())));
-            }
-            self.open.add(position, Arc::new(record), A::default());
-        }
-        Ok(None)
-    }
-}
-
 /// An epoch without its tick.
-struct Open<A> {
+pub(super) struct Open<A> {
     records: Vec<(Position, Arc<Record>, A)>,
     events: u64,
     bytes: usize,
@@ -175,37 +151,46 @@ impl<A: Default> Epochs<A> {
         mut each: impl FnMut(Epoch<A>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, JournalError> {
         let mut replay = self.begin_replay(from)?;
-        while let Some(epoch) = replay.next_epoch()? {
-            if each(epoch).is_break() {
-                return Ok(ControlFlow::Break(()));
+        loop {
+            while let Some(epoch) = replay.next_epoch()? {
+                if each(epoch).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if !self.goes_on(&mut replay)? {
+                return Ok(ControlFlow::Continue(()));
             }
         }
-        self.end_replay(replay);
-        Ok(ControlFlow::Continue(()))
     }
 
-    /// Begins to read what the journal holds now. Until [`Epochs::end_replay`] groups can be committed, but
-    /// no epoch closes: what they hold comes after what is read.
+    /// Begins to read what the journal holds. Until [`Epochs::goes_on`] says that this is over, groups are committed
+    /// and epochs close as ever, but none is handed over and nothing of them is held: they are read back.
     ///
     /// # Errors
     /// What reading says.
     pub fn begin_replay(&mut self, from: Option<Position>) -> Result<Replay<A>, JournalError> {
         self.replaying = true;
-        Ok(Replay {
-            reader: self.journal.reader(from)?,
-            until: self.journal.tally().next,
-            open: Open::new(),
-        })
+        Replay::begin(&self.journal, from)
     }
 
-    /// What was read has been handed over: its last records, which no tick closes, and what was committed
-    /// meanwhile are the open epoch. Returns the weight of the former, in bytes.
-    pub fn end_replay(&mut self, replay: Replay<A>) -> usize {
+    /// When `replay` has no other epoch: true if more was committed meanwhile, and it goes on with that. False if it
+    /// has met the journal's end: the last records, which no tick closes, are the open epoch now.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn goes_on(&mut self, replay: &mut Replay<A>) -> Result<bool, JournalError> {
+        if replay.has_more(&self.journal)? {
+            return Ok(true);
+        }
+        // With what the process before left open, which was not counted here.
+        self.open = replay.take_open();
         self.replaying = false;
-        let later = std::mem::replace(&mut self.open, replay.open);
-        let earlier_bytes = self.open.bytes;
-        self.open.append(later);
-        earlier_bytes
+        Ok(false)
+    }
+
+    /// What is committed is read back, and not held.
+    pub fn is_replaying(&self) -> bool {
+        self.replaying
     }
 
     /// Appends a group, and a tick if `close` or where a limit is reached, and commits it all once.
@@ -292,15 +277,17 @@ impl<A: Default> Epochs<A> {
             ));
             let is_large =
                 events >= self.config.epoch_events_max || bytes >= self.config.epoch_bytes_max;
-            if is_large && !self.replaying {
+            if is_large {
                 (events, bytes) = (0, 0);
                 staged.extend(self.append_tick(now_ms));
             }
         }
-        if close && !self.replaying {
+        if close {
             staged.extend(self.append_tick(now_ms));
         }
-        let idle = self.open.records.is_empty()
+        // During a replay nobody knows yet what the process before left open.
+        let idle = !self.replaying
+            && !self.has_open()
             && staged
                 .iter()
                 .all(|staged| matches!(staged, Staged::Tick { .. }));
@@ -315,22 +302,28 @@ impl<A: Default> Epochs<A> {
             .into_iter()
             .map(|answer| answer.settle(events_total, failure.as_ref()))
             .collect();
-        let epochs = if failure.is_none() {
+        let mut epochs = if failure.is_none() {
             self.settle(staged)
         } else {
             Vec::new()
         };
+        let closed = epochs.len();
+        if self.replaying {
+            epochs.clear();
+        }
         self.duplicates_total += duplicates;
         Committed {
             answers,
             epochs,
+            closed,
             failure,
         }
     }
 
     /// Records wait for a tick.
     pub fn has_open(&self) -> bool {
-        !self.open.records.is_empty()
+        // Every record has a weight.
+        self.open.bytes > 0
     }
 
     /// The bytes of the records that wait for a tick.
@@ -414,7 +407,11 @@ impl<A: Default> Epochs<A> {
                         let sender = sender.as_deref();
                         self.remembered().note(name, sender, *sequence, position);
                     }
-                    self.open.add(position, record, attachment);
+                    if self.replaying {
+                        self.open.count(&record);
+                    } else {
+                        self.open.add(position, record, attachment);
+                    }
                 }
                 Staged::Tick {
                     epoch,
@@ -431,7 +428,7 @@ impl<A: Default> Epochs<A> {
 }
 
 impl<A> Open<A> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             records: Vec::new(),
             events: 0,
@@ -439,19 +436,18 @@ impl<A> Open<A> {
         }
     }
 
-    fn add(&mut self, position: Position, record: Arc<Record>, attachment: A) {
-        self.events += record.events();
-        self.bytes += record.weight_bytes();
+    pub(super) fn add(&mut self, position: Position, record: Arc<Record>, attachment: A) {
+        self.count(&record);
         self.records.push((position, record, attachment));
     }
 
-    fn append(&mut self, mut later: Open<A>) {
-        self.records.append(&mut later.records);
-        self.events += later.events;
-        self.bytes += later.bytes;
+    /// Counts a record that is not held.
+    fn count(&mut self, record: &Record) {
+        self.events += record.events();
+        self.bytes += record.weight_bytes();
     }
 
-    fn close(&mut self, epoch: u64, now_ms: i64, next: Position) -> Epoch<A> {
+    pub(super) fn close(&mut self, epoch: u64, now_ms: i64, next: Position) -> Epoch<A> {
         let open = std::mem::replace(self, Self::new());
         Epoch {
             epoch,

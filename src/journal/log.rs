@@ -64,6 +64,8 @@ pub struct Recovery {
     pub torn_tail: Option<TornTail>,
     /// The producers remembered.
     pub producers: Producers,
+    /// Bytes of the records from where it was resumed, or of all: what a start has to read back.
+    pub ahead_bytes: u64,
 }
 
 /// From where a journal is opened by who has a checkpoint.
@@ -216,8 +218,12 @@ impl Journal {
         );
         let mut scan = Scan::new(Arc::clone(&disk), dir, asked)?;
         let mut unsure = Unsure::default();
+        let mut ahead_bytes = 0;
         while scan.advance()? {
             let Some(frame) = scan.frame() else { break };
+            if asked.is_none_or(|asked| frame.position >= asked) {
+                ahead_bytes += frame.bytes() as u64;
+            }
             if let Some((path, offset)) = scan.end() {
                 unsure.note(path, offset, &frame);
             }
@@ -276,6 +282,7 @@ impl Journal {
             segments,
             torn_tail,
             producers,
+            ahead_bytes,
         };
         let journal = Self {
             disk,
@@ -384,6 +391,11 @@ impl Journal {
     /// As [`Reader::open`].
     pub fn reader(&self, from: Option<Position>) -> Result<Reader, JournalError> {
         Reader::open_on(Arc::clone(&self.disk), &self.dir, from)
+    }
+
+    /// [`Journal::reader`] that leaves lines where they are, where they were decoded already.
+    pub(super) fn reader_apart(&self, from: Option<Position>) -> Result<Reader, JournalError> {
+        Reader::apart_on(Arc::clone(&self.disk), &self.dir, from)
     }
 
     /// Counts since the journal was opened.

@@ -13,6 +13,7 @@ use super::prepared::{Prepared, Submit};
 use super::producers::Producers;
 use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
+use super::replay::ReplayNow;
 use super::shares::{Amount, Holder};
 use super::space::SpaceNow;
 
@@ -99,8 +100,10 @@ pub struct WriterStats {
     pub epochs_total: u64,
     /// Where the next record goes.
     pub next: Position,
-    /// Below this, all has been handed over. While it is far from `next`, the start is replaying.
+    /// Below this, all has been handed over.
     pub handed_over_below: Position,
+    /// How far the start is with reading back what follows its checkpoint.
+    pub replay: ReplayNow,
     /// Groups committed since the start.
     pub groups_total: u64,
     /// Repeated batches answered since the start.

@@ -5,6 +5,8 @@
 //! * Epochs are handed over in order; when the next stage is behind, the thread waits for it, the
 //!   queue fills and producers are told to come back: nothing is dropped and memory stays bounded by
 //!   `queue_bytes_max` and the `epochs_ahead_max` epochs under way.
+//! * While a start reads the journal back, what comes in is durable and answered as ever, its epochs close as ever,
+//!   and it waits on the disk and not in memory: it is read back in its turn. It takes room until it is durable only.
 //! * Waiting is measured on the machine's steady clock and ticks are stamped by the wall clock, so a
 //!   jump of the wall clock neither stops nor hurries the epochs.
 
@@ -20,6 +22,7 @@ use super::error::JournalError;
 use super::log::{Journal, Recovery};
 use super::queue::Queue;
 use super::record::Position;
+use super::replay::Replay;
 use super::shares::{Amount, Holder};
 use super::space::Space;
 use super::submit::{Job, Shared};
@@ -92,8 +95,8 @@ pub struct Writer<A> {
 
 impl<A: Send + Default + 'static> Writer<A> {
     /// Starts the thread on a journal as it was opened. It first hands over every closed epoch of
-    /// the journal with its own tick, then closes what was open when the process ended, then serves.
-    /// Submissions are taken, made durable and answered from the start; they follow the replay.
+    /// the journal with its own tick, then closes what is open, then serves. Submissions are taken, made
+    /// durable and answered from the start; they are handed over in their turn.
     ///
     /// # Errors
     /// [`WriterError::Journal`] with [`JournalError::Setting`]; [`WriterError::Thread`].
@@ -117,6 +120,7 @@ impl<A: Send + Default + 'static> Writer<A> {
         });
         let mut serving = Serving {
             epochs,
+            found_bytes: recovery.ahead_bytes,
             space,
             shared: Arc::clone(&shared),
             waiting: VecDeque::new(),
@@ -176,6 +180,8 @@ const WAIT_FOR_CONSUMER: Duration = Duration::from_millis(5);
 /// The thread's own side.
 struct Serving<A> {
     epochs: Epochs<A>,
+    /// What the start found to read back, bytes.
+    found_bytes: u64,
     space: Space,
     shared: Arc<Shared<A>>,
     /// Records that are not handed over yet: where they are, whose, and what they count for.
@@ -219,58 +225,73 @@ impl<A: Send + Default + 'static> Serving<A> {
     /// engine does not wait for the past to be told once more.
     fn replay(&mut self) -> Result<ControlFlow<()>, WriterError> {
         let mut replay = self.epochs.begin_replay(self.config.replay_from)?;
-        while let Some(mut epoch) = replay.next_epoch()? {
-            let next = epoch.next;
-            loop {
-                if self.shared.queue.is_closed() {
-                    return Ok(ControlFlow::Break(()));
+        let mut ticked = Instant::now();
+        loop {
+            while let Some(mut epoch) = replay.next_epoch()? {
+                let next = epoch.next;
+                loop {
+                    if self.shared.queue.is_closed() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    match self.out.try_send(epoch) {
+                        Ok(()) => break,
+                        Err(TrySendError::Full(back)) => epoch = back,
+                        Err(TrySendError::Disconnected(_)) => {
+                            return Err(WriterError::ConsumerGone);
+                        }
+                    }
+                    ticked = self.keep_meanwhile(WAIT_FOR_CONSUMER, ticked)?;
                 }
-                match self.out.try_send(epoch) {
-                    Ok(()) => break,
-                    Err(TrySendError::Full(back)) => epoch = back,
-                    Err(TrySendError::Disconnected(_)) => return Err(WriterError::ConsumerGone),
-                }
-                self.keep_meanwhile(WAIT_FOR_CONSUMER)?;
+                self.note_replay(&replay, next);
+                ticked = self.keep_meanwhile(Duration::ZERO, ticked)?;
             }
-            self.shared.stats().handed_over_below = next;
-            self.keep_meanwhile(Duration::ZERO)?;
+            // Between this and the first group of `serve` nothing is committed, so nothing comes between them.
+            if !self.epochs.goes_on(&mut replay)? {
+                break;
+            }
         }
-        // They count from here on, as all that wait to be handed over do.
-        let open_bytes = self.epochs.end_replay(replay);
-        if open_bytes > 0 {
+        self.note_end_of_replay(&replay);
+        if self.epochs.has_open() {
+            // It counts from here on, as all that waits to be handed over does.
+            let open_bytes = self.epochs.open_bytes();
             self.shared.queue.charge(open_bytes);
             self.waiting
-                .push_front((Position(0), Holder::Engine, open_bytes));
-        }
-        if self.epochs.has_open() {
+                .push_back((Position(0), Holder::Engine, open_bytes));
             self.group(Vec::new(), true, false)?;
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Makes what comes in during a replay durable and answers it; it is handed over when the replay is
-    /// over, and until then the queue's limits bound it.
-    fn keep_meanwhile(&mut self, wait: Duration) -> Result<(), WriterError> {
+    /// Makes what comes in during a replay durable and answers it, and ticks as [`Serving::serve`] does. `ticked` is
+    /// when that was done last; returns when it is now.
+    fn keep_meanwhile(&mut self, wait: Duration, ticked: Instant) -> Result<Instant, WriterError> {
         let taken = self
             .shared
             .queue
             .take(Instant::now() + wait, self.config.group_bytes_max);
-        if !taken.items.is_empty() {
-            self.group(taken.items, false, false)?;
+        let now = Instant::now();
+        let holds = self.epochs.has_open() || !taken.items.is_empty();
+        let due = now >= ticked + self.pause(holds);
+        if taken.items.is_empty() && !due {
+            return Ok(ticked);
         }
-        Ok(())
+        let group = self.group(taken.items, due, false)?;
+        Ok(if due || group.ticked { now } else { ticked })
+    }
+
+    /// How far apart ticks are while there are, or are no, records in the epoch.
+    fn pause(&self, holds: bool) -> Duration {
+        Duration::from_millis(if holds {
+            self.config.epoch_interval_ms
+        } else {
+            self.config.idle_tick_ms
+        })
     }
 
     fn serve(&mut self) -> Result<(), WriterError> {
-        let interval = Duration::from_millis(self.config.epoch_interval_ms);
-        let idle = Duration::from_millis(self.config.idle_tick_ms);
         let mut ticked = Instant::now();
         loop {
-            let wait = if self.epochs.has_open() {
-                interval
-            } else {
-                idle
-            };
+            let wait = self.pause(self.epochs.has_open());
             let taken = self
                 .shared
                 .queue
@@ -280,7 +301,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             self.shared.stats().space = space;
             // After a lull the first group closes its epoch at once: one sync, and no delay.
             let holds = self.epochs.has_open() || !taken.items.is_empty();
-            let due = now >= ticked + if holds { interval } else { idle };
+            let due = now >= ticked + self.pause(holds);
             let ending = taken.closed && taken.items.is_empty();
             if taken.items.is_empty() && !due && !ending {
                 continue;
@@ -308,6 +329,7 @@ impl<A: Send + Default + 'static> Serving<A> {
             .into_iter()
             .map(|job| (job.prepared, (job.holder, job.bytes, job.reply)))
             .unzip();
+        let is_read_back = self.epochs.is_replaying();
         let mut done = self.epochs.commit(prepared, close, (self.clock)());
         let is_full = |answer: &&_| matches!(answer, Err(JournalError::ProducersFull { .. }));
         let is_taken = |answer: &&_| matches!(answer, Err(JournalError::ProducerTaken { .. }));
@@ -322,17 +344,18 @@ impl<A: Send + Default + 'static> Serving<A> {
         drop(stats);
         // Before the answers too: who has one, and sends more, is judged by what it left.
         self.note_space();
-        // Repeats and refused records are held no longer. Before the answers, so that who has one
-        // finds the room given back.
+        // Repeats, refused records and what is read back later are held no longer. Before the answers, so that
+        // who has one finds the room given back.
         let answers = rest.iter().zip(&done.answers);
         self.shared
             .queue
             .release(answers.map(|((holder, bytes, _), answer)| match answer {
-                Ok(ack) if !ack.duplicate => (holder, Amount::request(0)),
+                Ok(ack) if !ack.duplicate && !is_read_back => (holder, Amount::request(0)),
                 _ => (holder, Amount::request(*bytes)),
             }));
         for ((holder, bytes, reply), answer) in rest.into_iter().zip(done.answers) {
-            if let Some(ack) = answer.as_ref().ok().filter(|ack| !ack.duplicate) {
+            let kept = answer.as_ref().ok().filter(|ack| !ack.duplicate);
+            if let Some(ack) = kept.filter(|_| !is_read_back) {
                 self.waiting.push_back((ack.position, holder, bytes));
             }
             // The producer may have given up waiting; the record is kept all the same.
@@ -341,7 +364,7 @@ impl<A: Send + Default + 'static> Serving<A> {
         if let Some(error) = done.failure.clone().filter(JournalError::is_fatal) {
             return Err(error.into());
         }
-        let ticked = !done.epochs.is_empty();
+        let ticked = done.closed > 0;
         if let Some(epoch) = done.epochs.last_mut().filter(|_| ending) {
             epoch.last = true;
         }
@@ -390,6 +413,22 @@ impl<A: Send + Default + 'static> Serving<A> {
         self.shared.stats().space = space;
     }
 
+    /// An epoch that was read back is handed over.
+    fn note_replay(&self, replay: &Replay<A>, next: Position) {
+        let mut stats = self.shared.stats();
+        stats.handed_over_below = next;
+        stats.replay.read_bytes = replay.read_bytes();
+    }
+
+    fn note_end_of_replay(&self, replay: &Replay<A>) {
+        let (_, epochs_total, _) = self.epochs.totals();
+        let mut stats = self.shared.stats();
+        stats.replay.read_bytes = replay.read_bytes();
+        // What is open is closed at once, or, on a full disk, by the next tick that fits.
+        let open = u64::from(self.epochs.has_open());
+        stats.replay.ends_before = Some(epochs_total + open);
+    }
+
     fn note_stats(&self) {
         let (events_total, epochs_total, next) = self.epochs.totals();
         let mut stats = self.shared.stats();
@@ -398,6 +437,9 @@ impl<A: Send + Default + 'static> Serving<A> {
         stats.epochs_total = epochs_total;
         stats.next = next;
         stats.duplicates_total = self.epochs.duplicates_total();
+        if stats.replay.ends_before.is_none() {
+            stats.replay.all_bytes = self.found_bytes + stats.log.bytes_written_total;
+        }
         let remembered = self.epochs.remembered();
         stats.producers = remembered.len();
         stats.producers_forgotten_total = remembered.forgotten_total();

@@ -49,11 +49,20 @@ pub(super) fn state(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     };
     Family::gauge(
         "replay_progress_ratio",
-        "How much of the journal has been replayed since the start.",
+        "How much of the journal that the start has to read back is replayed, by bytes.",
         &[],
     )
     .with(percent / 100.0)
     .finish(page);
+    if let Some(left_ms) = scrape.health.starting_left_ms(scrape.now_ms) {
+        Family::gauge(
+            "replay_left_seconds",
+            "How long the start still takes if it goes on as so far; absent once it is over.",
+            &[],
+        )
+        .with(left_ms as f64 / 1_000.0)
+        .finish(page);
+    }
     Family::gauge(
         "clock_ahead_seconds",
         "How far the engine's time is ahead of the machine's clock, because that was set back.",

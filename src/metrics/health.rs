@@ -2,13 +2,12 @@
 
 use prometheus::proto::MetricFamily;
 
-use crate::api::layer_name;
-use crate::metrics::Scrape;
+use crate::api::{Current, layer_name};
 use crate::metrics::family::Family;
 use crate::scores::{board, health};
 
 /// Services, their layers, and cities.
-pub(super) fn scores(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
+pub(super) fn scores(current: &Current, page: &mut Vec<MetricFamily>) {
     let mut services = Family::gauge(
         "service_health",
         "Weighted mean score of a service's layers, 5 best to 1 worst; of: mean or min, the worst object.",
@@ -24,7 +23,7 @@ pub(super) fn scores(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         "Mean score of a city's services; of: mean or min, the worst object.",
         &["city", "of"],
     );
-    let (book, objects) = (&scrape.current.plan.book, scrape.current.measured());
+    let (book, objects) = (&current.plan.book, current.measured());
     for service in &book.services {
         let health = health(book, &service.id, &objects);
         for (of, score) in [("mean", health.mean), ("min", health.min)] {

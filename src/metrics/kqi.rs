@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use prometheus::proto::MetricFamily;
 
-use crate::api::{GroupNow, KqiNow, layer_name, unit_text};
+use crate::api::{Current, GroupNow, KqiNow, layer_name, unit_text};
 use crate::metrics::Scrape;
 use crate::metrics::family::Family;
 use crate::rules::{Kqi, Severity, Unit, Verdict};
@@ -47,14 +47,14 @@ fn code(verdict: Verdict) -> f64 {
     }
 }
 
-/// Limits of each KQI, and how many of each service's objects have which verdict.
+/// Limits of each KQI, and whether more than that is on the page.
 pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     let mut limit = Family::gauge(
         "kqi_limit",
         "Ends of the reasonable interval, in base units.",
         &["kqi", "service", "bound"],
     );
-    let book = &scrape.current.plan.book;
+    let book = &scrape.snapshot.plan.book;
     for kqi in &book.kqis {
         let service = kqi.service.as_deref().unwrap_or_default();
         for (bound, value) in [("min", kqi.interval.min), ("max", kqi.interval.max)] {
@@ -81,7 +81,19 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         info.add(labels, 1.0);
     }
     info.finish(page);
+    Family::gauge(
+        "kqis_known",
+        "1 when values, verdicts and scores are on the page; 0 while a start catches up, when nobody is asked for them.",
+        &[],
+    )
+    .with(f64::from(u8::from(scrape.current.is_some())))
+    .finish(page);
+}
 
+/// How many of each service's objects have which verdict, and one set of series an object; how many there may be
+/// is bounded where they are asked for.
+pub(super) fn objects(current: &Current, page: &mut Vec<MetricFamily>) {
+    let book = &current.plan.book;
     let mut counts: BTreeMap<(&str, Verdict), u64> = BTreeMap::new();
     let services = book.services.iter().map(|service| service.id.as_str());
     for service in services {
@@ -89,7 +101,7 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             counts.insert((service, verdict), 0);
         }
     }
-    for now in &scrape.current.kqis {
+    for now in &current.kqis {
         for group in &now.groups {
             let service = service_of(&book.kqis[now.index], group);
             *counts.entry((service, group.verdict)).or_default() += 1;
@@ -104,13 +116,10 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         objects.add([service, verdict.name()], count as f64);
     }
     objects.finish(page);
-}
 
-/// One set of series an object; how many there may be is bounded where they are asked for.
-pub(super) fn objects(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     let mut series = Series::new();
-    for now in &scrape.current.kqis {
-        let kqi = &scrape.current.plan.book.kqis[now.index];
+    for now in &current.kqis {
+        let kqi = &book.kqis[now.index];
         for group in &now.groups {
             series.add(kqi, now, group);
         }
@@ -121,7 +130,7 @@ pub(super) fn objects(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
         "Objects without series because there are more than the configured bound.",
         &[],
     )
-    .with(scrape.current.left_out as f64)
+    .with(current.left_out as f64)
     .finish(page);
 }
 

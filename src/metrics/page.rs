@@ -24,8 +24,8 @@ pub struct Scrape<'a> {
     pub journal: &'a WriterStats,
     /// Life cycle and dataflow counts.
     pub health: &'a HealthNow,
-    /// Windows of every KQI.
-    pub current: &'a Current,
+    /// Windows of every KQI; nothing while a start catches up.
+    pub current: Option<&'a Current>,
     /// Bodies under way.
     pub in_flight: Amount,
     /// Connections that are open.
@@ -68,8 +68,11 @@ impl Metrics {
             csv_sink::csv_sink(counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);
-        kqi::objects(scrape, &mut families);
-        health::scores(scrape, &mut families);
+        // What is not known goes away, and is no zero.
+        if let Some(current) = scrape.current {
+            kqi::objects(current, &mut families);
+            health::scores(current, &mut families);
+        }
         families.iter_mut().for_each(escape_controls);
         let mut text = Vec::with_capacity(256 * 1024);
         TextEncoder::new().encode(&families, &mut text)?;

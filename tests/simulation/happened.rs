@@ -28,10 +28,11 @@ pub(crate) struct Happened {
     pub(crate) ledger_waited_for_room: usize,
     pub(crate) ledger_syncs_failed: usize,
     pub(crate) ledger_starts_failed: usize,
+    pub(crate) kept_meanwhile: usize,
 }
 
 impl Happened {
-    fn counts(&mut self) -> [&mut usize; 25] {
+    fn counts(&mut self) -> [&mut usize; 26] {
         [
             &mut self.kills,
             &mut self.crashes,
@@ -58,6 +59,7 @@ impl Happened {
             &mut self.ledger_waited_for_room,
             &mut self.ledger_syncs_failed,
             &mut self.ledger_starts_failed,
+            &mut self.kept_meanwhile,
         ]
     }
 

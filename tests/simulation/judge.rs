@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrysalis::alerting::{Alert, AlertState, Notice, NoticeReason};
-use chrysalis::journal::Record;
+use chrysalis::journal::{Epoch, Position, Record};
+
+use crate::machine::{Gathered, Mind};
 
 /// Batches by producer and sequence, with their lines.
 pub(crate) type Batches = BTreeMap<(String, u64), Bytes>;
@@ -73,4 +75,33 @@ pub(crate) fn endings<'a>(
         );
     })
     .count()
+}
+
+/// A run of the same journal that nothing disturbs, with its notices by id.
+pub(crate) fn undisturbed(history: &[Record]) -> (Mind, BTreeMap<String, Notice>) {
+    let mut mind = Mind::new(1);
+    let mut notices = BTreeMap::new();
+    let mut records = Vec::new();
+    for (at, record) in history.iter().enumerate() {
+        let position = Position(at as u64);
+        let Record::Tick { epoch, now_ms } = record else {
+            records.push((position, Arc::new(record.clone()), None));
+            continue;
+        };
+        let epoch = Epoch {
+            epoch: *epoch,
+            now_ms: *now_ms,
+            records: std::mem::take(&mut records),
+            next: Position(at as u64 + 1),
+            last: false,
+        };
+        let mut gathered = Gathered::default();
+        assert!(mind.think(epoch, false, &mut gathered));
+        for notice in gathered.notices {
+            let earlier = notices.insert(notice.id.clone(), notice);
+            assert_eq!(earlier, None, "one notice decided twice");
+        }
+    }
+    assert!(records.is_empty(), "an epoch is left open");
+    (mind, notices)
 }

@@ -6,13 +6,12 @@
 //! these steps in a start (`App::start`), the journal's writer without its queue, when a checkpoint is due, the wait
 //! of an epoch for room in its ledger (`app/outlet.rs`), and the loop of the delivery (`outside`).
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrysalis::alerting::Notice;
-use chrysalis::app::{Actor, Feeder, Interpreter, Known, Outlet, begin, keep, plan_of};
+use chrysalis::app::{Actor, Feeder, Interpreter, Known, Outlet, begin, keep, plan_of, set_aside};
 use chrysalis::checkpoint::{CheckpointError, Folder, Head};
 use chrysalis::dataflow::{
     Counts, Dataflow, DataflowConfig, DataflowState, Limits, Queries, RestoredState,
@@ -22,8 +21,8 @@ use chrysalis::engine::{
 };
 use chrysalis::event::Batch;
 use chrysalis::journal::{
-    Committed, Disk, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Record,
-    Retention, Submit, cut,
+    Ack, Committed, Disk, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig,
+    JournalError, Record, Retention, Submit, cut,
 };
 use chrysalis::notify::Told;
 use chrysalis::reports::ReportTold;
@@ -38,6 +37,9 @@ pub(crate) const JOURNAL: &str = "/data/journal";
 pub(crate) const CHECKPOINTS: &str = "/data/checkpoints";
 
 type Attachment = Option<Arc<Batch>>;
+
+/// The journal's answers to what came in while a start read it back.
+pub(crate) type Answers = Vec<Result<Ack, JournalError>>;
 
 /// A running process.
 pub(crate) struct Machine {
@@ -206,18 +208,19 @@ impl Mind {
 }
 
 impl Machine {
-    /// Starts as `App::start` does: newest checkpoint, journal from there, what follows is done again.
+    /// Starts as `App::start` does: newest checkpoint, journal from there, what follows is done again. `meanwhile` comes
+    /// in while the journal is read back, as from producers who try again; its answers are the second of the pair.
     pub(crate) fn start(
         disk: &FakeDisk,
         workers: usize,
         chance: &mut Chance,
         outside: &mut Outside,
-        now_ms: i64,
-    ) -> Result<Machine, Died> {
+        (meanwhile, now_ms): (Vec<Record>, i64),
+    ) -> Result<(Machine, Answers), Died> {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let folder = Folder::open(disk.clone(), Path::new(CHECKPOINTS)).map_err(|_| Died)?;
-        let beginning = match begin(&folder, &*disk, Path::new(JOURNAL), false) {
-            Ok(beginning) => beginning,
+        let (beginning, aside) = match begin(&folder, &*disk, Path::new(JOURNAL), false) {
+            Ok(begun) => begun,
             Err(error) if format!("{error:#}").contains("stands still") => return Err(Died),
             Err(error) => panic!("a start is refused: {error:#}"),
         };
@@ -249,6 +252,7 @@ impl Machine {
             told_upto: folder.told_upto().map_err(|_| Died)?,
         };
         outside.begin(chance, &known)?;
+        set_aside(&folder, &aside).map_err(|_| Died)?;
         let epochs = Epochs::new(journal, recovery.producers, EpochConfig::default());
         let resumed = beginning.is_some();
         let mind = match beginning {
@@ -277,20 +281,31 @@ impl Machine {
             cuts: 0,
             resumed,
         };
-        let mut closed = Vec::new();
         let from = resume.map(|resume| resume.next);
-        let read = machine.epochs.replay(from, |epoch| {
-            closed.push(epoch);
-            ControlFlow::Continue(())
-        });
-        let _went_on = read.map_err(|_| Died)?;
-        for epoch in closed {
-            machine.act(epoch, chance, outside)?;
+        let mut replay = machine.epochs.begin_replay(from).map_err(|_| Died)?;
+        let (mut meanwhile, mut answers) = (Some(meanwhile), Vec::new());
+        loop {
+            while let Some(epoch) = replay.next_epoch().map_err(|_| Died)? {
+                machine.act(epoch, chance, outside)?;
+                if let Some(group) = meanwhile.take_if(|_| chance.percent(30)) {
+                    let close = chance.percent(50);
+                    let kept = machine.commit(group, close, now_ms, chance, outside)?;
+                    assert!(kept.epochs.is_empty(), "they are read back");
+                    answers = kept.answers;
+                }
+            }
+            if !machine.epochs.goes_on(&mut replay).map_err(|_| Died)? {
+                break;
+            }
         }
-        if machine.epochs.has_open() {
-            machine.commit(Vec::new(), true, now_ms, chance, outside)?;
+        let rest = meanwhile.unwrap_or_default();
+        if !rest.is_empty() || machine.epochs.has_open() {
+            let kept = machine.commit(rest, true, now_ms, chance, outside)?;
+            if answers.is_empty() {
+                answers = kept.answers;
+            }
         }
-        Ok(machine)
+        Ok((machine, answers))
     }
 
     /// What it has in mind.

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrysalis::alerting::Notice;
-use chrysalis::journal::{Disk, Epoch, FakeDisk, JournalError, Position, Reader, Record};
+use chrysalis::journal::{Ack, Disk, FakeDisk, JournalError, Position, Reader, Record};
 
 use crate::chance::Chance;
 use crate::happened::Happened;
 use crate::judge::{self, Batches};
-use crate::machine::{CHECKPOINTS, Gathered, JOURNAL, Machine, Mind};
+use crate::machine::{CHECKPOINTS, JOURNAL, Machine, Mind};
 use crate::outside::Outside;
 use crate::story::{self, BEGIN_MS};
 
@@ -257,7 +256,12 @@ impl World {
     fn submit(&mut self, records: Vec<Record>, close: bool) {
         let kept: Vec<Record> = records.clone();
         let answers = self.commit(records, close);
-        for (index, record) in kept.into_iter().enumerate() {
+        self.note_answers(kept, answers);
+    }
+
+    /// What was answered is kept; the rest is tried again.
+    fn note_answers(&mut self, records: Vec<Record>, answers: Option<Vec<Option<bool>>>) {
+        for (index, record) in records.into_iter().enumerate() {
             let answered = answers.as_ref().is_some_and(|all| all[index].is_some());
             match judge::batch(&record) {
                 Some((producer, lines)) if answered => {
@@ -288,9 +292,6 @@ impl World {
         match done {
             Ok(committed) => {
                 self.machine = Some(machine);
-                let answer = |answer: Result<chrysalis::journal::Ack, JournalError>| {
-                    answer.ok().map(|ack| ack.duplicate)
-                };
                 Some(committed.answers.into_iter().map(answer).collect())
             }
             Err(_) => {
@@ -338,13 +339,24 @@ impl World {
             return;
         }
         let workers = [1, 2, 4][self.chance.below(3) as usize];
+        let tries_again = match self.chance.percent(50) {
+            true => std::mem::take(&mut self.unanswered),
+            false => Vec::new(),
+        };
+        let meanwhile = (tries_again.clone(), self.clock_ms);
         let (chance, outside) = (&mut self.chance, &mut self.outside);
-        match Machine::start(&self.disk, workers, chance, outside, self.clock_ms) {
-            Ok(machine) => {
+        match Machine::start(&self.disk, workers, chance, outside, meanwhile) {
+            Ok((machine, answers)) => {
                 self.happened.resumed += usize::from(machine.resumed);
+                self.happened.kept_meanwhile += answers.len();
                 self.machine = Some(machine);
+                let answers = answers.into_iter().map(answer).collect();
+                self.note_answers(tries_again, Some(answers));
             }
-            Err(_) => self.die(false),
+            Err(_) => {
+                self.note_answers(tries_again, None);
+                self.die(false);
+            }
         }
     }
 
@@ -397,7 +409,7 @@ impl World {
             &judge::batches(&self.history, seed),
             seed,
         );
-        let (calm, notices) = undisturbed(&self.history);
+        let (calm, notices) = judge::undisturbed(&self.history);
         let machine = self.machine.as_ref().unwrap();
         let mind = machine.mind();
         let (disturbed, wanted) = (mind.engine().snapshot(), calm.engine().snapshot());
@@ -457,31 +469,7 @@ impl World {
     }
 }
 
-/// A run of the same journal that nothing disturbs, with its notices by id.
-fn undisturbed(history: &[Record]) -> (Mind, BTreeMap<String, Notice>) {
-    let mut mind = Mind::new(1);
-    let mut notices = BTreeMap::new();
-    let mut records = Vec::new();
-    for (at, record) in history.iter().enumerate() {
-        let position = Position(at as u64);
-        let Record::Tick { epoch, now_ms } = record else {
-            records.push((position, Arc::new(record.clone()), None));
-            continue;
-        };
-        let epoch = Epoch {
-            epoch: *epoch,
-            now_ms: *now_ms,
-            records: std::mem::take(&mut records),
-            next: Position(at as u64 + 1),
-            last: false,
-        };
-        let mut gathered = Gathered::default();
-        assert!(mind.think(epoch, false, &mut gathered));
-        for notice in gathered.notices {
-            let earlier = notices.insert(notice.id.clone(), notice);
-            assert_eq!(earlier, None, "one notice decided twice");
-        }
-    }
-    assert!(records.is_empty(), "an epoch is left open");
-    (mind, notices)
+/// Whether a record was kept, and as a repeat.
+fn answer(answer: Result<Ack, JournalError>) -> Option<bool> {
+    answer.ok().map(|ack| ack.duplicate)
 }

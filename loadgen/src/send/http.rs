@@ -122,8 +122,12 @@ pub(crate) fn endpoint(target: &str, route: &str) -> Result<reqwest::Url, SendEr
 #[derive(Deserialize)]
 struct Answer {
     accepted: u64,
+    /// The first refusals.
     #[serde(default)]
     refused: Vec<Refusal>,
+    /// How many there were, where not all of them are listed.
+    #[serde(default)]
+    refused_total: Option<u64>,
     #[serde(default)]
     duplicate: bool,
 }
@@ -254,7 +258,7 @@ fn settle(text: &str, lines: u64) -> Try {
     let outcome = match serde_json::from_str::<Answer>(text) {
         Ok(answer) => Outcome {
             accepted: answer.accepted,
-            refused: answer.refused.len() as u64,
+            refused: answer.refused_total.unwrap_or(answer.refused.len() as u64),
             reasons: answer
                 .refused
                 .into_iter()

@@ -19,6 +19,8 @@ enum Mood {
     Take(Duration),
     /// Say 429 with this `Retry-After`.
     Busy(&'static str),
+    /// Take the first line, and list one of the others.
+    RefuseMost,
     /// Say 400.
     Refuse,
 }
@@ -116,6 +118,13 @@ impl Stub {
                         tokio::time::sleep(after).await;
                         let text = format!(
                             "{{\"accepted\":{},\"refused\":[{{\"line\":1,\"reason\":\"first line of batch\"}}],\"duplicate\":false}}",
+                            lines - 1
+                        );
+                        ("200 OK", String::new(), text)
+                    }
+                    Mood::RefuseMost => {
+                        let text = format!(
+                            "{{\"accepted\":1,\"refused\":[{{\"line\":2,\"reason\":\"one of many\"}}],\"refused_total\":{},\"duplicate\":false}}",
                             lines - 1
                         );
                         ("200 OK", String::new(), text)
@@ -306,6 +315,16 @@ async fn refusals_and_losses_are_counted_with_their_reasons() {
     .report();
     assert_eq!((report.lines_refused, report.requests), (20, 2));
     assert_eq!(report.refusals["400 Bad Request: no such thing"], 2);
+
+    // A target lists the first of many, and says how many there were.
+    let (_, target) = Stub::start(|_| Mood::RefuseMost, "").await;
+    let listing = options(&target, Pace::Unpaced);
+    let report = send(&mut Numbers(0..20), &listing, never(), |_| {}).await;
+    let report = report.unwrap().report();
+    assert_eq!((report.lines_accepted, report.lines_refused), (2, 18));
+    let words = report.to_string();
+    assert!(words.contains("accepted 2  refused 18  lost 0"), "{words}");
+    assert!(words.contains("refusal    2 x one of many"), "{words}");
 
     let gone = SendOptions {
         retry_for: Duration::from_millis(300),

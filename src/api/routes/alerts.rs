@@ -39,6 +39,7 @@ pub(in crate::api) struct AlertsQuery {
     responses(
         (status = 200, description = "those that the filters let through", body = AlertsView),
         (status = 400, description = "a filter names no such state or severity", body = ErrorBody),
+        (status = 503, description = "the engine starts, and reads back what was (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
@@ -46,6 +47,7 @@ pub(in crate::api) async fn list(
     Extension(caller): Extension<Caller>,
     ApiQuery(query): ApiQuery<AlertsQuery>,
 ) -> Result<Json<AlertsView>, ApiError> {
+    server.caught_up()?;
     one_of("state", query.state.as_deref(), &STATES)?;
     one_of("severity", query.severity.as_deref(), &SEVERITIES)?;
     let snapshot = server.snapshot();

@@ -106,11 +106,12 @@ pub(in crate::api) async fn file(
     let on_record = Inquiry::Ticket {
         serial: contact.serial.clone(),
     };
-    let on_record = inquire(&server, on_record)
-        .await?
-        .tickets
-        .into_iter()
-        .next();
+    // A start that catches up takes contacts, as it takes events: whether the serial is closed it does not know yet.
+    let on_record = match server.caught_up() {
+        Ok(()) => inquire(&server, on_record).await?.tickets,
+        Err(_) => Vec::new(),
+    };
+    let on_record = on_record.into_iter().next();
     if on_record.is_some_and(|(_, ticket)| ticket.state == TicketState::Closed) {
         let words = "the ticket of that serial is closed: a new contact has a serial of its own";
         return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));

@@ -32,7 +32,7 @@ pub(in crate::api) struct ConnectionsQuery {
     responses(
         (status = 200, description = "at most 100, as of event time", body = HoldsView),
         (status = 400, description = "a query parameter is unknown", body = ErrorBody),
-        (status = 503, description = "the workers do not answer", body = ErrorBody),
+        (status = 503, description = "the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(

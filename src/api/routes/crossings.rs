@@ -32,12 +32,14 @@ pub(in crate::api) struct CrossingsQuery {
     responses(
         (status = 200, description = "objects whose alerts fire and whose other side has data", body = CrossingsView),
         (status = 400, description = "there is no such crossing", body = ErrorBody),
+        (status = 503, description = "the engine starts, and reads back what was (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
     ApiQuery(query): ApiQuery<CrossingsQuery>,
 ) -> Result<Json<CrossingsView>, ApiError> {
+    server.caught_up()?;
     one_of(
         "crossing",
         query.crossing.as_deref(),

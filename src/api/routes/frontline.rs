@@ -35,6 +35,7 @@ pub(in crate::api) struct FrontlineQuery {
     responses(
         (status = 200, description = "what to tell customers; none when nothing is known to be wrong", body = FrontlineView),
         (status = 404, description = "there is no such service, or no such city; the message names those that there are", body = ErrorBody),
+        (status = 503, description = "the engine starts, and reads back what was (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn explain(
@@ -43,6 +44,8 @@ pub(in crate::api) async fn explain(
     ApiPath(service): ApiPath<String>,
     ApiQuery(query): ApiQuery<FrontlineQuery>,
 ) -> Result<Json<FrontlineView>, ApiError> {
+    // Of the past that is read back nobody is told as if it were now.
+    server.caught_up()?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
     let known = book.any_service || book.services.iter().any(|known| known.id == service);

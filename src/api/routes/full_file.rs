@@ -55,7 +55,7 @@ pub(in crate::api) struct FullFileQuery {
         (status = 415, description = "the body is compressed", body = ErrorBody),
         (status = 422, description = "the file has another number of tickets than the query says, or none where it would withdraw a day", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]

@@ -28,13 +28,13 @@ const UNMAPPED_MAX: usize = 100;
     tag = "kqis",
     responses(
         (status = 200, description = "in catalogue order", body = HealthsView),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
     State(server): State<Arc<Server>>,
 ) -> Result<Json<HealthsView>, ApiError> {
-    let current = server.current.get(&server.snapshot()).await?;
+    let current = server.current(&server.snapshot()).await?;
     let (book, objects) = (&current.plan.book, current.measured());
     let services = book.services.iter();
     let healths = services.map(|service| health(book, &service.id, &objects));
@@ -55,14 +55,14 @@ pub(in crate::api) async fn list(
     responses(
         (status = 200, description = "its layers with their KQIs", body = HealthView),
         (status = 404, description = "there is no such service", body = ErrorBody),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn one(
     State(server): State<Arc<Server>>,
     ApiPath(service): ApiPath<String>,
 ) -> Result<Json<HealthView>, ApiError> {
-    let current = server.current.get(&server.snapshot()).await?;
+    let current = server.current(&server.snapshot()).await?;
     let book = &current.plan.book;
     if !book.services.iter().any(|known| known.id == service) {
         return Err(ApiError::not_found(format!(
@@ -91,7 +91,7 @@ pub(in crate::api) struct ContributionsQuery {
     responses(
         (status = 200, description = "by dimension, the largest share first", body = SharesView),
         (status = 404, description = "there is no such KQI", body = ErrorBody),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn shares(
@@ -99,7 +99,7 @@ pub(in crate::api) async fn shares(
     ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<ContributionsQuery>,
 ) -> Result<Json<SharesView>, ApiError> {
-    let current = server.current.get(&server.snapshot()).await?;
+    let current = server.current(&server.snapshot()).await?;
     let book = &current.plan.book;
     let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == id) else {
         return Err(ApiError::not_found(format!(
@@ -148,14 +148,14 @@ fn unmapped(objects: &[Measured<'_>], places: &Places) -> Vec<String> {
     responses(
         (status = 200, description = "the board", body = BoardView),
         (status = 404, description = "there is no such board", body = ErrorBody),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn boards(
     State(server): State<Arc<Server>>,
     ApiPath(by): ApiPath<String>,
 ) -> Result<Json<BoardView>, ApiError> {
-    let current = server.current.get(&server.snapshot()).await?;
+    let current = server.current(&server.snapshot()).await?;
     let (book, objects) = (&current.plan.book, current.measured());
     let lines = match by.as_str() {
         "cities" => board(book, &objects, |of| of.dimension("city").map(str::to_owned)),

@@ -38,7 +38,7 @@ pub(in crate::api) struct KqisQuery {
         (status = 200, description = "in catalogue order", body = KqisView),
         (status = 400, description = "the query is wrong", body = ErrorBody),
         (status = 404, description = "the rule book has no such service or KQI", body = ErrorBody),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
@@ -62,7 +62,7 @@ pub(in crate::api) async fn list(
             "there is no KQI {kqi:?} in the rule book"
         )));
     }
-    let current = server.current.get(&snapshot).await?;
+    let current = server.current(&snapshot).await?;
     let limit = query.limit.unwrap_or(GROUPS_DEFAULT);
     let wanted = |value: &Option<String>, is: Option<&str>| {
         value.as_deref().is_none_or(|value| Some(value) == is)
@@ -97,14 +97,14 @@ pub(in crate::api) async fn list(
     tag = "kqis",
     responses(
         (status = 200, description = "in catalogue order", body = ServicesView),
-        (status = 503, description = "a worker does not answer in time", body = ErrorBody),
+        (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn services(
     State(server): State<Arc<Server>>,
 ) -> Result<Json<ServicesView>, ApiError> {
     let snapshot = server.snapshot();
-    let current = server.current.get(&snapshot).await?;
+    let current = server.current(&snapshot).await?;
     let book = &current.plan.book;
     let services = book
         .services

@@ -16,7 +16,8 @@ use crate::engine::Bound;
 use crate::metrics::{Metrics, Scrape};
 use crate::time::ahead_ms;
 
-/// Metrics in the Prometheus text format.
+/// Metrics in the Prometheus text format. While a start catches up without the series of KQIs, services and cities:
+/// `chrysalis_kqis_known` is 0.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -31,7 +32,7 @@ pub(in crate::api) async fn metrics(
     State(server): State<Arc<Server>>,
 ) -> Result<impl IntoResponse, ApiError> {
     let snapshot = server.snapshot();
-    let current = server.current.get(&snapshot).await?;
+    let current = server.current_if_known(&snapshot).await?;
     let made = tokio::task::spawn_blocking(move || {
         server.state.metrics.page(&Scrape {
             now_ms: now_ms(),
@@ -39,7 +40,7 @@ pub(in crate::api) async fn metrics(
             snapshot: &snapshot,
             journal: &server.state.submitter.stats(),
             health: &server.state.health.now(),
-            current: &current,
+            current: current.as_deref(),
             in_flight: server.intake.in_flight(),
             connections: server.state.connections.load(Ordering::Relaxed),
             bounds: &bounds(&server),
@@ -64,7 +65,7 @@ fn bounds(server: &Server) -> [Bound; 3] {
     [
         server.state.answers.bound(),
         named("limits.questions_max", server.state.queries.bound()),
-        named("fixed.quarantined_lines", server.quarantine.bound()),
+        named("http.quarantined_lines_max", server.quarantine.bound()),
     ]
 }
 

@@ -33,7 +33,7 @@ const NUMBER_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
         (status = 200, description = "those who are known", body = AffectedView),
         (status = 404, description = "there is no such trigger", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -75,7 +75,7 @@ pub(in crate::api) async fn affected(
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -157,6 +157,7 @@ pub(super) async fn note(
 }
 
 pub(super) async fn inquire(server: &Server, inquiry: Inquiry) -> Result<Found, ApiError> {
+    server.caught_up()?;
     let queries = server.state.queries.clone();
     let found = tokio::task::spawn_blocking(move || queries.subscribers(inquiry)).await;
     found.ok().flatten().ok_or_else(ApiError::workers_late)

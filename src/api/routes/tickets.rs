@@ -69,7 +69,7 @@ pub(in crate::api) struct SampleQuery {
     responses(
         (status = 200, description = "the sample; with `format=csv` as CSV", body = SampleView),
         (status = 400, description = "the query cannot be read", body = ErrorBody),
-        (status = 503, description = "the workers do not answer", body = ErrorBody),
+        (status = 503, description = "the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn sample(
@@ -120,7 +120,7 @@ pub(in crate::api) async fn sample(
     responses(
         (status = 200, description = "the ticket", body = TicketOnRecordView),
         (status = 404, description = "no such ticket is on record", body = ErrorBody),
-        (status = 503, description = "the workers do not answer", body = ErrorBody),
+        (status = 503, description = "the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn one(
@@ -152,7 +152,7 @@ pub(in crate::api) async fn one(
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -212,7 +212,7 @@ pub(in crate::api) async fn confirm(
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, or the workers do not answer", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -380,6 +380,7 @@ async fn is_regional(
         return Ok(false);
     };
     let (from_ms, to_ms) = (*first_ms, last_ms.saturating_add(1));
+    server.caught_up()?;
     let queries = server.state.queries.clone();
     let asked = tokio::task::spawn_blocking(move || queries.between(at, from_ms, to_ms, None));
     let asked = asked.await.ok().flatten();

@@ -72,7 +72,7 @@ pub(in crate::api) struct CountsQuery {
         (status = 400, description = "the query is wrong", body = ErrorBody),
         (status = 404, description = "the rule book has no such tree", body = ErrorBody),
         (status = 413, description = "the day has too many tickets", body = ErrorBody),
-        (status = 503, description = "the workers do not answer", body = ErrorBody),
+        (status = 503, description = "the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn counts(

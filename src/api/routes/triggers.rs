@@ -49,6 +49,7 @@ pub(in crate::api) struct TriggersQuery {
     responses(
         (status = 200, description = "those that the filters let through", body = TriggersView),
         (status = 400, description = "a filter names no such state", body = ErrorBody),
+        (status = 503, description = "the engine starts, and reads back what was (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
@@ -56,6 +57,7 @@ pub(in crate::api) async fn list(
     Extension(caller): Extension<Caller>,
     ApiQuery(query): ApiQuery<TriggersQuery>,
 ) -> Result<Json<TriggersView>, ApiError> {
+    server.caught_up()?;
     let mut names = TriggerState::ALL.map(TriggerState::name).to_vec();
     names.extend([OPEN, DONE]);
     one_of("state", query.state.as_deref(), &names)?;

@@ -49,7 +49,7 @@ pub(in crate::api) struct WindowsQuery {
         (status = 200, description = "rows as in `windows.csv`", body = WindowsView),
         (status = 400, description = "a time cannot be read", body = ErrorBody),
         (status = 404, description = "the rule book has no such KQI", body = ErrorBody),
-        (status = 503, description = "the rules changed meanwhile", body = ErrorBody),
+        (status = 503, description = "the rules changed meanwhile, or the engine starts (`starting`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn list(
@@ -77,10 +77,11 @@ pub(in crate::api) async fn list(
             format!("from {from_ms} is not before to {to_ms}"),
         ));
     }
+    server.caught_up()?;
     let groups = match &query.group {
         Some(_) => 1,
         None => {
-            let current = server.current.get(&snapshot).await?;
+            let current = server.current(&snapshot).await?;
             let known = current.kqis.get(index);
             known.map_or(1, |known| known.groups.len().max(1))
         }

@@ -74,6 +74,8 @@ async fn bodies_that_are_too_large_are_refused_however_they_come() {
         .await;
     let words = "the body is larger than the limit of 6000 bytes: send smaller batches";
     assert_eq!(announced.error(), too_large(words));
+    // Nobody has read it, so it would be taken for the next request.
+    assert_eq!(announced.headers["connection"], "close");
     let unannounced = harness.events(&[], "x".repeat(6_001)).await;
     assert_eq!(unannounced.error(), too_large(words));
 
@@ -96,6 +98,14 @@ async fn bodies_that_are_too_large_are_refused_however_they_come() {
         lines.error(),
         too_large("the body has 51 lines, more than the limit of 50: send smaller batches")
     );
+    assert!(!lines.headers.contains_key("connection"), "all was read");
+    for path in ["/v1/events", "/v1/none"] {
+        let unread = axum::http::Request::put(path).body("unread".to_owned().into());
+        let unread = harness.send(unread.unwrap()).await;
+        assert_eq!(unread.headers["connection"], "close", "{path}");
+    }
+    let nothing = harness.get("/v1/none").await;
+    assert!(!nothing.headers.contains_key("connection"), "there is none");
     // Nothing of all this still holds memory.
     let status = harness.get("/v1/status").await.json();
     assert_eq!(status["queues"]["ingest_in_flight_bytes"], 0);
@@ -253,6 +263,7 @@ async fn a_body_that_never_ends_does_not_hold_the_server() {
     let answer = half_a_body(&harness).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("no answer within 0.1 s"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,6 +272,7 @@ async fn a_sender_that_stops_in_the_middle_is_told_so() {
     let answer = half_a_body(&harness).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
     let words = "nothing more of the body came for 0.1 s, 3 bytes were there: send it again";
     assert!(answer.contains(words), "{answer}");
     assert_eq!(

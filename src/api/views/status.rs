@@ -16,7 +16,7 @@ use crate::rules::RuleBook;
 pub struct StatusView {
     /// `starting`, `ready` or `stopping`.
     pub state: String,
-    /// How much of the journal is replayed, while starting.
+    /// How much of what there is to read back of the journal is replayed, by bytes, while starting.
     pub starting_percent: Option<u8>,
     /// How long that still takes if it goes on as so far, seconds.
     pub starting_left_s: Option<f64>,

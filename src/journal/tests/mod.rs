@@ -6,6 +6,7 @@
     reason = "in a test a panic is the report"
 )]
 
+mod catching_up;
 mod crash;
 mod damage;
 mod epochs;
