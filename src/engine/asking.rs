@@ -14,7 +14,7 @@ use crate::links::ACKNOWLEDGE;
 use crate::rules::{Contact, Desk, Kqi, RuleBook, Text};
 use crate::triggers::{
     Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
-    Wanted, Worked,
+    TriggerState, Wanted, Worked,
 };
 
 impl Engine {
@@ -329,7 +329,10 @@ fn acts_of(news: &News, is_asked: bool) -> Vec<String> {
         );
     // Who accepted it, for whomever, goes on with it.
     let is_asked = is_asked || news.reason == NewsReason::Progressed;
-    if !asks || !is_asked || !trigger.state.is_unanswered() {
+    // Whom a demand is for does not agree to it in the lead's place.
+    let is_review = trigger.review_required && trigger.state == TriggerState::Analysed;
+    let is_leads = waits || news.reason == NewsReason::ReviewAsked;
+    if !asks || !is_asked || !trigger.state.is_unanswered() || (is_review && !is_leads) {
         return Vec::new();
     }
     let next = trigger.next();

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules::{Contact, RuleBook, Text};
 use crate::triggers::open::SOURCES_MAX;
 use crate::triggers::process::Process;
-use crate::triggers::samples::{SAMPLES_MAX, Samples};
+use crate::triggers::samples::Samples;
 use crate::triggers::tickets::Held;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::trigger::Outcome;
@@ -39,6 +39,8 @@ pub struct TriggerLimits {
     pub waiting_max: usize,
     /// Tickets linked to all triggers together; more are counted.
     pub linked_max: usize,
+    /// What KQIs of the process average; the oldest go first.
+    pub samples_max: usize,
 }
 
 impl Default for TriggerLimits {
@@ -49,6 +51,8 @@ impl Default for TriggerLimits {
             // Judgement: a day of complaints of a large province, and ten of them.
             waiting_max: 20_000,
             linked_max: 100_000,
+            // Judgement: a thousand demands of a dozen moves.
+            samples_max: 20_000,
         }
     }
 }
@@ -189,6 +193,7 @@ impl TriggerBook {
     pub fn set_limits(&mut self, limits: TriggerLimits) {
         self.limits = limits;
         self.tickets.waiting.bound(limits.waiting_max);
+        self.samples.bound(limits.samples_max);
         self.forget();
     }
 
@@ -208,7 +213,11 @@ impl TriggerBook {
     /// Tickets that wait for a trigger, tickets that are linked to one, and samples of the process.
     pub fn bounds(&self) -> [Held; 3] {
         let [waiting, linked] = self.tickets.held(&self.limits);
-        let samples = (self.samples.len(), SAMPLES_MAX, self.samples.gone_total());
+        let samples = (
+            self.samples.len(),
+            self.limits.samples_max,
+            self.samples.gone_total(),
+        );
         [waiting, linked, samples]
     }
 

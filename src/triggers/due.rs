@@ -41,18 +41,22 @@ impl TriggerBook {
                 ..deadline
             };
             self.wind(id, Some(later));
+            // Agents promise no time that is over, whoever has seen it.
+            self.explain(id, now);
             return;
         }
         let policy = &now.book.triggers;
         if deadline.step == 0 {
             self.process.reminders_total += 1;
             self.remark(id, "reminded: its due time comes near".to_owned(), now);
-            let recipients = self.owner_of(id).into_iter().collect();
+            let recipients = self.asked_of(id, now).into_iter().collect();
             self.tell(id, NewsReason::Reminder, recipients, now);
         } else {
             let climbed = usize::from(deadline.step) - 1;
             let step = policy.escalation.get(climbed);
-            let to = step.and_then(|step| now.book.escalated_to(step, &trigger.owner, now.at_ms));
+            let asked = self.asked(id, now);
+            let to = step.zip(asked);
+            let to = to.and_then(|(step, asked)| now.book.escalated_to(step, &asked, now.at_ms));
             self.process.escalations_total += 1;
             let words = match &to {
                 Some(to) => format!("overdue: escalated to {} of {}", to.role, to.department),
@@ -60,8 +64,9 @@ impl TriggerBook {
             };
             self.remark(id, words, now);
             let to = to.map(|to| (to.person, Some((to.department_name, to.role_name))));
-            let recipients = to.into_iter().chain(self.owner_of(id)).collect();
+            let recipients = to.into_iter().chain(self.asked_of(id, now)).collect();
             self.tell(id, NewsReason::Overdue, recipients, now);
+            self.explain(id, now);
         }
         let next = Deadline {
             step: deadline.step + 1,
@@ -129,8 +134,7 @@ impl TriggerBook {
         }
         let severity = trigger.severity.name();
         trigger.remark(ENGINE, format!("severity raised to {severity}"), now.at_ms);
-        let department = trigger.owner.department.clone();
-        trigger.copies = now.book.copies(&department, trigger.severity, now.at_ms);
+        trigger.weigh_anew(now);
         let Some(deadline) = trigger.deadline.filter(|deadline| deadline.step == 0) else {
             return;
         };
@@ -158,7 +162,7 @@ impl TriggerBook {
         self.wind(id, Some(sooner));
         self.explain(id, now);
         let is_sooner = sooner.due_ms < deadline.due_ms;
-        let owner = self.owner_of(id).into_iter().filter(|_| is_sooner);
+        let owner = self.asked_of(id, now).into_iter().filter(|_| is_sooner);
         let copies = self.copies_of(id).into_iter().filter(|(who, _)| {
             let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
             let mut told = told.into_iter().flatten();

@@ -8,8 +8,12 @@ use crate::rules::{Severity, Text};
 use crate::triggers::book::{ENGINE, Now};
 use crate::triggers::{Crossing, Evidence, Trigger, TriggerBook, Urgency};
 
-/// Windows of evidence kept with a trigger; the first and the newest ones stay.
+/// Windows of evidence kept with a trigger: the first one, of each KQI those that lie furthest out, and the newest.
 pub const EVIDENCE_MAX: usize = 50;
+
+/// Newest windows of each KQI that stay while others can go, first of all and where that is not enough. Judgement: three in
+/// a row say that it lasts; a KQI of long windows is not to vanish behind one of short ones.
+const NEWEST_KEPT: [usize; 3] = [3, 1, 0];
 
 impl TriggerBook {
     /// One more window speaks for the open trigger of an object.
@@ -174,9 +178,20 @@ impl Trigger {
     ) {
         self.alert_firing = true;
         self.severity = self.severity.max(severity);
-        self.complaints = complaints;
+        self.hear(complaints);
         if let Some(evidence) = evidence {
             self.take_in(evidence);
+        }
+    }
+
+    /// Counts of complaints: the greatest of each since it opened. The last window's is that of an evening on which hardly
+    /// anybody complains any more.
+    pub(super) fn hear(&mut self, complaints: Vec<(Text, i64)>) {
+        for (name, count) in complaints {
+            match self.complaints.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, most)) => *most = count.max(*most),
+                None => self.complaints.push((name, count)),
+            }
         }
     }
 
@@ -188,9 +203,26 @@ impl Trigger {
             Ok(at) => self.evidence[at] = evidence,
             Err(at) => self.evidence.insert(at, evidence),
         }
-        if self.evidence.len() > EVIDENCE_MAX {
-            self.evidence.remove(1);
+        while self.evidence.len() > EVIDENCE_MAX {
+            let at = self.spare();
+            self.evidence.remove(at);
         }
+    }
+
+    /// The window that says least: the oldest one that is neither the first, nor the furthest out of its KQI, nor among
+    /// its KQI's newest; where there are so many KQIs that all are, of these the oldest that is not the own KQI's.
+    fn spare(&self) -> usize {
+        let all = &self.evidence;
+        let furthest: Vec<bool> = (0..all.len()).map(|at| is_furthest(all, at)).collect();
+        let is_newest = |at: usize, of: usize| {
+            let newer = all[at + 1..].iter();
+            newer.filter(|known| known.kqi == all[at].kqi).count() < of
+        };
+        let mut tries = NEWEST_KEPT.into_iter();
+        let spare =
+            tries.find_map(|of| (1..all.len()).find(|at| !furthest[*at] && !is_newest(*at, of)));
+        let other = || (1..all.len()).find(|at| !furthest[*at] || all[*at].kqi != self.kqi);
+        spare.or_else(other).unwrap_or(1)
     }
 
     /// Notes whether the engine's last word on the cause that an object gave is that it never was; tells
@@ -201,6 +233,22 @@ impl Trigger {
             .find(|source| (&*source.kqi, &*source.group_label) == (kqi, group_label))
             .is_some_and(|source| std::mem::replace(&mut source.withdrawn, withdrawn) != withdrawn)
     }
+}
+
+/// Whether no other window of its KQI has a value further out at one of both ends, of equal ones the first. Which end is
+/// the bad one is the rule's business: how far a value lies outside an interval is greatest at one of them.
+fn is_furthest(all: &[Evidence], at: usize) -> bool {
+    let Some(value) = all[at].value else {
+        return false;
+    };
+    let others = || {
+        let others = all.iter().enumerate();
+        let others = others.filter(move |(other, known)| *other != at && known.kqi == all[at].kqi);
+        others.filter_map(move |(other, known)| Some((other < at, known.value?)))
+    };
+    let is_largest = others().all(|(is_before, of)| of < value || of == value && !is_before);
+    let is_smallest = others().all(|(is_before, of)| of > value || of == value && !is_before);
+    is_largest || is_smallest
 }
 
 /// The newest windows last; one window may speak for the incidents of several rules.

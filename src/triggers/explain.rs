@@ -16,10 +16,14 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
         let at = Timestamp::from_millisecond(at_ms).ok()?;
         Some(at.to_zoned(zone).strftime("%m-%d %H:%M").to_string())
     };
-    let due = trigger
-        .deadline
-        .and_then(|deadline| moment(deadline.due_ms));
+    let due_ms = trigger.deadline.map(|deadline| deadline.due_ms);
+    let due = due_ms.and_then(moment);
+    let is_over = due_ms.is_some_and(|due_ms| due_ms <= now.at_ms);
     let (due_zh, due_en) = match due {
+        Some(_) if is_over => (
+            "，已超过预计时间，正在催办".to_owned(),
+            ", later than expected: it is being urged".to_owned(),
+        ),
         Some(due) => (
             format!("，预计 {due} 前答复"),
             format!(", expected by {due}"),
@@ -29,7 +33,7 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
     let department = &trigger.owner.department_name;
     let at = moment(now.at_ms).unwrap_or_default();
     let (zh, en) = match (trigger.state, &trigger.outcome) {
-        (TriggerState::Analysed, _) if trigger.review_required && trigger.alert_firing => (
+        _ if trigger.waits_for_decision(now.book) && trigger.alert_firing => (
             "目前异常，正在核实。请致歉并说明正在核实。".to_owned(),
             "is impaired, and is looked into. Apologise, and say so.".to_owned(),
         ),

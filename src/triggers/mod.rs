@@ -4,6 +4,7 @@
 //! Pure: commands, alerts, tickets and ticks in, changed triggers and news out. `flow` is the table of
 //! moves, `open` how alerts become triggers, `moves` what people command, `due` what the clock does.
 
+mod asked;
 mod book;
 mod cause;
 mod crossing;
@@ -37,7 +38,7 @@ pub use flow::{MoveError, Refusal, TriggerState};
 pub use moves::{REVIEW_WITHIN_MS, Wanted};
 pub use open::Opening;
 pub use process::{Process, Stays, Worked};
-pub use samples::{Means, SAMPLES_MAX, Samples};
+pub use samples::{Means, Samples};
 pub use tickets::{Held, TicketNews};
 pub use trigger::{
     Deadline, Evidence, Explanation, LinkedTicket, Measured, Outcome, Source, Trigger, TriggerMove,

@@ -1,10 +1,11 @@
 //! Commands of people, and what the engine does at once because of them.
 
-use crate::rules::{Contact, Desk, Owner, OwnerBy, Text};
+use crate::effect::EffectVerdict;
+use crate::rules::{Desk, Owner, OwnerBy};
 use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
-use crate::triggers::trigger::{Explanation, Outcome};
+use crate::triggers::trigger::{Explanation, Measured, Outcome};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 /// The furthest review date that can be given, ms from now. Judgement: what rests for more than two years is not
@@ -155,6 +156,20 @@ impl TriggerBook {
             role: desk.role.clone(),
         })?;
         let before = &trigger.owner;
+        let is_there = (&before.department, &before.role) == (&owner.department, &owner.role);
+        // Who has to find an owner may take it on; whoever was asked already would only gain time.
+        if is_there
+            && !matches!(
+                trigger.state,
+                TriggerState::Detected | TriggerState::Classified
+            )
+        {
+            return Err(MoveError::NotAtWork {
+                id: id.to_owned(),
+                state: trigger.state.name().to_owned(),
+                wanted: format!("it is with {} ({}) already", before.department, before.role),
+            });
+        }
         let why = format!(
             "handed over from {} ({}) to {} ({}): {reason}",
             before.department, before.role, owner.department, owner.role
@@ -197,7 +212,8 @@ impl TriggerBook {
         // Counted under the department that had it.
         self.process.left(&trigger, now.at_ms);
         let decider = trigger.decided_by(now.book).to_owned();
-        self.samples.left(&trigger, &decider, now.at_ms);
+        self.samples.left(&trigger, anew, &decider, now.at_ms);
+        self.samples.bound(self.limits.samples_max);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -269,7 +285,7 @@ impl TriggerBook {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.left(&trigger, now.at_ms);
             self.samples
-                .left(&trigger, trigger.decided_by(now.book), now.at_ms);
+                .left(&trigger, to, trigger.decided_by(now.book), now.at_ms);
         }
         self.write(id, to, actor, reason, now);
         self.set_deadline(id, now);
@@ -364,6 +380,7 @@ impl TriggerBook {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.ended(&trigger);
             self.samples.ended(&trigger, now.at_ms);
+            self.samples.bound(self.limits.samples_max);
         }
         self.file_away(id);
     }
@@ -380,12 +397,13 @@ impl TriggerBook {
         });
         if let Some(trigger) = self.edit(id) {
             trigger.outcome = None;
+            // That it is too early to tell is said of a mend that is none any more; what was found stays, for it is why.
+            let is_early = |measured: &mut Measured| measured.verdict == EffectVerdict::TooEarly;
+            trigger.measured.take_if(is_early);
             if let Some(owner) = owner {
-                trigger.copies = now
-                    .book
-                    .copies(&owner.department, trigger.severity, now.at_ms);
                 trigger.owner = owner;
             }
+            trigger.weigh_anew(now);
             trigger.urgency = Urgency::of(trigger, now.book);
             for ticket in &mut trigger.tickets {
                 ticket.answered_at_ms = None;
@@ -394,41 +412,6 @@ impl TriggerBook {
         if !self.settle_place(id, now) {
             self.go_on(id, now);
         }
-    }
-
-    /// Asks the lead for a review, or the coordinator for an owner.
-    pub(super) fn ask_for_review(&mut self, id: &str, reason: NewsReason, now: Now<'_>) {
-        self.set_deadline(id, now);
-        let policy = &now.book.triggers;
-        let is_analysed = self
-            .triggers
-            .get(id)
-            .is_some_and(|trigger| trigger.state == TriggerState::Analysed);
-        let desk = policy.reviewer.as_ref().filter(|_| is_analysed);
-        let desk = desk.or(policy.coordinator.as_ref());
-        let asked = desk.and_then(|desk| now.book.at_desk(desk, OwnerBy::Route, now.at_ms));
-        let asked = asked.map(|at| (at.person, Some((at.department_name, at.role_name))));
-        let asked = asked.or_else(|| self.owner_of(id));
-        let recipients = asked.into_iter().chain(self.copies_of(id)).collect();
-        self.tell(id, reason, recipients, now);
-    }
-
-    pub(super) fn owner_of(&self, id: &str) -> Option<(Contact, Option<(Text, Text)>)> {
-        let owner = &self.triggers.get(id)?.owner;
-        let role = (owner.department_name.clone(), owner.role_name.clone());
-        Some((owner.person.clone(), Some(role)))
-    }
-
-    pub(super) fn copies_of(&self, id: &str) -> Vec<(Contact, Option<(Text, Text)>)> {
-        let copies = self.triggers.get(id).map(|trigger| trigger.copies.iter());
-        let copies = copies.into_iter().flatten();
-        copies.map(|who| (who.clone(), None)).collect()
-    }
-
-    fn frontline(&self, now: Now<'_>) -> Option<(Contact, Option<(Text, Text)>)> {
-        let desk = now.book.triggers.frontline.as_ref()?;
-        let at = now.book.at_desk(desk, OwnerBy::Route, now.at_ms)?;
-        Some((at.person, Some((at.department_name, at.role_name))))
     }
 
     pub(super) fn shown(&self, id: &str) -> Result<&Trigger, MoveError> {

@@ -1,7 +1,7 @@
 //! What KQIs of the process average: hand-overs and hours of demands, each as it ended.
 //!
 //! Invariants:
-//! * at most `SAMPLES_MAX`; the oldest go first, and are counted;
+//! * at most `TriggerLimits::samples_max`; the oldest go first, and are counted;
 //! * what became part of a wider trigger was not resolved: its hand-overs count there (`widen`), and its stays until then.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::rules::{ProcessKqi, ProcessMeasure};
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Trigger, TriggerState};
-
-/// Samples that are kept. Judgement: a thousand demands of a dozen moves; the counters of the process have all.
-pub const SAMPLES_MAX: usize = 20_000;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
@@ -45,9 +42,18 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// A trigger leaves a state, or its department. `department` is the one that had to decide.
-    pub(super) fn left(&mut self, trigger: &Trigger, department: &str, at_ms: i64) {
-        let stay = stay_of(trigger, at_ms).filter(|_| !is_part(trigger));
+    /// A trigger leaves its state for `to`, or its department. `department` is the one that had to decide.
+    pub(super) fn left(
+        &mut self,
+        trigger: &Trigger,
+        to: TriggerState,
+        department: &str,
+        at_ms: i64,
+    ) {
+        // A mend that is taken back before the data have spoken has waited for no proof.
+        let is_refuted =
+            (trigger.state, to) == (TriggerState::FeedbackGiven, TriggerState::Reopened);
+        let stay = stay_of(trigger, at_ms).filter(|_| !is_part(trigger) && !is_refuted);
         if let Some((state, lasted_ms)) = stay {
             self.keep(department, at_ms, Ended::Stay { state, lasted_ms });
         }
@@ -66,15 +72,19 @@ impl Samples {
     }
 
     fn keep(&mut self, department: &str, at_ms: i64, ended: Ended) {
-        if self.kept.len() >= SAMPLES_MAX {
-            self.kept.pop_front();
-            self.gone_total += 1;
-        }
         self.kept.push_back(Sample {
             at_ms,
             department: department.to_owned(),
             ended,
         });
+    }
+
+    /// Lets the oldest go until no more than so many are kept.
+    pub(super) fn bound(&mut self, max: usize) {
+        while self.kept.len() > max {
+            self.kept.pop_front();
+            self.gone_total += 1;
+        }
     }
 
     /// Forgets what no window reaches any more.

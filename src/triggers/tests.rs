@@ -1,7 +1,9 @@
+mod asked;
 mod bench;
 mod causes;
 mod clock;
 mod closing;
+mod kept;
 mod links;
 mod mended;
 mod refused;

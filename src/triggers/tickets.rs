@@ -1,8 +1,9 @@
 //! Complaint tickets and the triggers whose answer they get (domain facts H14, H23).
 //!
 //! A ticket belongs to a trigger when its leaf is a sign of the trigger's cause, for the same service and
-//! place. One whose leaf no entry of the knowledge base names belongs to whatever is open for its service and place,
-//! the narrowest place and the oldest trigger first: who complains there is owed the answer. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
+//! place. One whose leaf no entry of the knowledge base names belongs to what is open for its service and place and has
+//! no entry that names its leaves, the narrowest place and the oldest trigger first: who complains there is owed the
+//! answer, and not that of a cause that is known by other complaints. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
 //! `LINKED_MAX` are linked to one trigger and `linked_max` to all, more are counted.
 
 use std::collections::BTreeMap;
@@ -90,6 +91,12 @@ fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'a str> {
     let mut entries = now.book.knowledge.iter();
     let entry = entries.find(|entry| entry.is_complained_of(service, leaf))?;
     Some(&entry.id)
+}
+
+/// Whether the knowledge base names the complaints of a cause: others are no sign of it.
+fn names_leaves(cause: &str, now: Now<'_>) -> bool {
+    let mut entries = now.book.knowledge.iter();
+    entries.any(|entry| entry.id == cause && !entry.leaves.is_empty())
 }
 
 impl TriggerBook {
@@ -188,7 +195,7 @@ impl TriggerBook {
         }
         let open = self
             .of_service(service)
-            .filter(|(open, _)| fits(&open.place));
+            .filter(|(open, _)| fits(&open.place) && !names_leaves(&open.cause, now));
         let first = open.min_by_key(|(open, id)| (open.place != place, *id));
         first.map(|(_, id)| id.clone())
     }
@@ -212,9 +219,10 @@ impl TriggerBook {
         let service = trigger.cause.service.clone();
         let mut entries = now.book.knowledge.iter();
         let entry = entries.find(|entry| entry.id == trigger.cause.cause);
+        let takes_any = !names_leaves(&trigger.cause.cause, now);
         let is_sign = |leaf: &str| {
             entry.is_some_and(|entry| entry.is_complained_of(&service, leaf))
-                || cause_of(&service, leaf, now).is_none()
+                || (takes_any && cause_of(&service, leaf, now).is_none())
         };
         let first_ms = trigger
             .since_ms

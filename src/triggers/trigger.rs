@@ -10,7 +10,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{EffectReport, EffectVerdict};
-use crate::rules::{Contact, Layer, Owner, RuleBook, Severity, Text};
+use crate::rules::{Contact, Layer, Owner, OwnerBy, RuleBook, Severity, Text};
+use crate::triggers::book::Now;
 use crate::triggers::flow::Refusal;
 use crate::triggers::{Cause, Crossing, TriggerState, Urgency};
 
@@ -217,7 +218,7 @@ pub struct Trigger {
     pub sources: Vec<Source>,
     /// Windows that speak for it, the newest last; bounded.
     pub evidence: Vec<Evidence>,
-    /// Complaints counted for the same service and place when it last gained evidence.
+    /// Complaints counted for the same service and place: of each KQI the greatest count since it opened.
     pub complaints: Vec<(Text, i64)>,
     /// What complaints and KQIs say of each other, as of the last time that both could be seen.
     pub crossing: Option<Crossing>,
@@ -266,6 +267,32 @@ impl Trigger {
             next.retain(|to| *to != TriggerState::Dispatched);
         }
         next
+    }
+
+    /// Whether people must decide before anybody is asked for work: the lead, or who has to find an owner.
+    pub fn waits_for_decision(&self, book: &RuleBook) -> bool {
+        match self.state {
+            TriggerState::Detected => !book.triggers.automatic,
+            TriggerState::Classified => {
+                !book.triggers.automatic || self.owner.by == OwnerBy::Coordinator
+            }
+            TriggerState::Analysed => !book.triggers.automatic || self.review_required,
+            _ => false,
+        }
+    }
+
+    /// Who gets copies, and whether the lead must agree first, by its severity and owner as they are now. Whom somebody
+    /// has asked for work already is not taken back for a review.
+    pub(super) fn weigh_anew(&mut self, now: Now<'_>) {
+        let department = &self.owner.department;
+        self.copies = now.book.copies(department, self.severity, now.at_ms);
+        let is_asked = matches!(
+            self.state,
+            TriggerState::Dispatched | TriggerState::Accepted | TriggerState::InProgress
+        );
+        if !is_asked {
+            self.review_required = now.book.needs_review(department, self.severity);
+        }
     }
 
     /// Until when a refusal of it is respected, ms.

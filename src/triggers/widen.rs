@@ -1,6 +1,7 @@
 //! Places within places: a wider one takes the unanswered triggers of what it covers, and many unanswered cities are
 //! their province.
 
+use crate::rules::{Desk, OwnerBy};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Opening, Place, TriggerBook, TriggerState, Urgency};
@@ -29,8 +30,43 @@ impl TriggerBook {
     /// What was just opened takes over what it covers, goes as far as it goes by itself, and is accepted where its parts were.
     pub(super) fn begin(&mut self, id: &str, cause: &Cause, now: Now<'_>) {
         self.absorb_covered(id, cause, now);
+        self.carry_hand_over(id, now);
         self.go_on(id, now);
         self.carry_acceptance(id, now);
+    }
+
+    /// What a person handed over stays where it is, also as a part of something wider: the part that is worked at first, and
+    /// of several the oldest.
+    fn carry_hand_over(&mut self, id: &str, now: Now<'_>) {
+        let Some(wider) = self.triggers.get(id) else {
+            return;
+        };
+        let parts = wider
+            .absorbed
+            .iter()
+            .filter_map(|part| self.triggers.get(part));
+        let handed = parts
+            .filter(|part| part.owner.by == OwnerBy::HandOver)
+            .min_by_key(|part| (part.accepted_by().is_none(), part.id.clone()));
+        let Some(handed) = handed else {
+            return;
+        };
+        let desk = Desk {
+            department: handed.owner.department.clone(),
+            role: handed.owner.role.clone(),
+        };
+        let why = format!(
+            "{}, which is a part of it now, was handed over to {} ({})",
+            handed.id, desk.department, desk.role
+        );
+        let Some(owner) = now.book.at_desk(&desk, OwnerBy::HandOver, now.at_ms) else {
+            return;
+        };
+        if let Some(wider) = self.edit(id) {
+            wider.owner = owner;
+            wider.weigh_anew(now);
+            wider.remark(ENGINE, why, now.at_ms);
+        }
     }
 
     /// A wider place takes over the triggers of what it covers that nobody has answered.
@@ -54,15 +90,24 @@ impl TriggerBook {
         for source in &trigger.sources {
             self.take_source(into, source.clone(), now);
         }
+        let before = self.triggers.get(into).map(|wider| wider.severity);
         if let Some(wider) = self.edit(into) {
             wider.absorbed.push(id.to_owned());
             wider.hops += trigger.hops;
             for evidence in &trigger.evidence {
                 wider.take_in(evidence.clone());
             }
+            wider.hear(trigger.complaints.clone());
             wider.severity = wider.severity.max(trigger.severity);
             wider.since_ms = wider.since_ms.min(trigger.since_ms);
             wider.urgency = Urgency::of(wider, now.book);
+            let is_asked = wider.state > TriggerState::Analysed && wider.state.is_unanswered();
+            if !is_asked {
+                wider.weigh_anew(now);
+            }
+        }
+        if let Some(before) = before {
+            self.weigh(into, before, now);
         }
         self.hand_tickets_on(id, into);
         if let Some(trigger) = self.edit(id) {

@@ -122,6 +122,18 @@ fn complaints_that_the_knowledge_base_does_not_know_join_what_is_open_for_servic
         .unwrap();
     let mut tickets = bench.get(&id).tickets.iter();
     assert!(tickets.all(|ticket| ticket.answered_at_ms.is_some()));
+    // A cause that is known by its complaints answers no others.
+    complain(&mut bench, "C-5", "c2", "乱扣费");
+    let slow = bench.fire("k", "c2", MINOR).unwrap();
+    complain(&mut bench, "C-6", "c2", "乱扣费");
+    complain(&mut bench, "C-7", "c2", "回复慢");
+    let serials: Vec<&str> = bench
+        .get(&slow)
+        .tickets
+        .iter()
+        .map(|of| &*of.serial)
+        .collect();
+    assert_eq!(serials, ["C-7"]);
 }
 
 /// Absorbed by the step that opened it: nobody heard of it, and nobody hears that it is over.
