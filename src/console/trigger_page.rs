@@ -12,7 +12,7 @@ use crate::console::words::{
 };
 use crate::effect::{EffectVerdict, Indicator};
 use crate::engine::Snapshot;
-use crate::reports::verdict_text;
+use crate::reports::{in_both, verdict_text};
 use crate::rules::Text;
 use crate::triggers::{Evidence, Trigger, TriggerMove};
 
@@ -260,7 +260,10 @@ impl IndicatorRow {
                 span(periods.after_ms),
                 match indicator.controls.len() {
                     0 => String::new(),
-                    _ => format!(" · 对照 controls: {}", indicator.controls.join("、")),
+                    count => format!(
+                        " · 对照 {count} controls: {}",
+                        indicator.controls.join("、")
+                    ),
                 }
             ),
             low: shown(low, unit),
@@ -279,7 +282,7 @@ impl MoveRow {
             to: trigger_chip(step.to),
             is_remark,
             actor: step.actor.clone(),
-            reason,
+            reason: reason.map(|reason| in_both(&step.actor, &reason)),
         }
     }
 }

@@ -46,11 +46,11 @@ impl Matching {
     }
 }
 
-/// An indicator's place and its controls, at matched hours.
-pub(super) struct Matched {
+/// An indicator's place and its controls, with their names, at matched hours.
+pub(super) struct Matched<'a> {
     pub(super) how: Matching,
     pub(super) treated: Course,
-    pub(super) controls: Vec<Course>,
+    pub(super) controls: Vec<(&'a str, Course)>,
 }
 
 impl Compared<'_> {
@@ -85,7 +85,7 @@ impl Compared<'_> {
     }
 
     /// Everything that is compared; none where there is nothing at the same hours.
-    pub(super) fn matched(&self, periods: &Periods) -> Option<Matched> {
+    pub(super) fn matched(&self, periods: &Periods) -> Option<Matched<'_>> {
         let now = |series: &Series| pairs(series, periods, self.window_ms);
         let plain = |how| Matched {
             how,
@@ -93,7 +93,7 @@ impl Compared<'_> {
             controls: self
                 .controls
                 .iter()
-                .map(|(_, series)| Course::from(now(series)))
+                .map(|(name, series)| (*name, Course::from(now(series))))
                 .collect(),
         };
         if periods.are_weeks_apart() {
@@ -104,9 +104,10 @@ impl Compared<'_> {
                 now: now(series),
                 earlier: self.at(series, periods, &shifts),
             };
-            let controls = self.controls.iter().map(|(_, series)| course(series));
+            let controls = self.controls.iter();
+            let controls = controls.map(|(name, series)| (*name, course(series)));
             // A place whose own hours are not known would bring its evening in again.
-            let controls = controls.filter(|of| of.earlier.len() == shifts.len());
+            let controls = controls.filter(|(_, of)| of.earlier.len() == shifts.len());
             return Some(Matched {
                 how,
                 treated: course(&self.treated),
@@ -116,7 +117,7 @@ impl Compared<'_> {
         let plain = plain(Matching::Places);
         let own = &plain.treated.now;
         let known = plain.controls.iter();
-        let known = known.filter(|of| knows(own, &of.now, self.is_count));
+        let known = known.filter(|(_, of)| knows(own, &of.now, self.is_count));
         (known.count() >= PLACES_MIN).then_some(plain)
     }
 

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::compare::knows;
 use crate::effect::matching::Matched;
 use crate::effect::periods::DAY_MS;
 use crate::effect::{
-    Better, EffectRules, EffectVerdict, Estimate, Incomparable, Matching, Mend, Periods, Series,
-    Totals, compare, judge, pairs, read,
+    Better, Course, EffectRules, EffectVerdict, Estimate, Incomparable, Matching, Mend, Periods,
+    Series, Totals, compare, judge, pairs, read,
 };
 
 /// Blocks are compared when so much of all samples lies in those with values on both sides. Judgement: what is left out
@@ -61,7 +62,7 @@ pub struct Indicator {
     pub matching: Option<Matching>,
     /// Sums of counts or means, block by block, before and after, in pairs; for charts.
     pub blocks: Vec<Block>,
-    /// Places that it was compared with.
+    /// Places that it was compared with: those that count, which are as many as [`Estimate::controls`].
     pub controls: Vec<String>,
     /// The numbers, or why there are none.
     pub found: Result<Estimate, Incomparable>,
@@ -91,7 +92,7 @@ impl EffectReport {
         rules: &EffectRules,
         now_ms: i64,
     ) -> EffectReport {
-        let planned: Vec<(&Compared<'_>, Periods, Option<Matched>)> = indicators
+        let planned: Vec<(&Compared<'_>, Periods, Option<Matched<'_>>)> = indicators
             .iter()
             .map(|compared| {
                 let periods = compared.blocks_with_both(compared.periods(rules));
@@ -188,19 +189,26 @@ impl Compared<'_> {
     fn indicator(
         &self,
         periods: Periods,
-        matched: Option<Matched>,
+        matched: Option<Matched<'_>>,
         error: f64,
         rules: &EffectRules,
     ) -> Indicator {
         let treated = pairs(&self.treated, &periods, self.window_ms);
-        let found = match &matched {
+        let how = matched.as_ref().map(|matched| matched.how);
+        let mut counted: Vec<String> = Vec::new();
+        let found = match matched {
             Some(Matched {
                 treated, controls, ..
             }) => {
+                // As `compare` has it: a place of which too little is known takes no part.
+                let known = controls.iter();
+                let known = known.filter(|(_, of)| knows(&treated.now, &of.now, self.is_count));
+                counted.extend(known.map(|(name, _)| (*name).to_owned()));
+                let controls: Vec<Course> = controls.into_iter().map(|(_, of)| of).collect();
                 // Of a few hours their dependence can hardly be seen: half of the error is kept back for it.
                 let is_short = periods.length_ms < DAY_MS && periods.are_weeks_apart();
                 let error = if is_short { error / 2.0 } else { error };
-                let found = compare(treated, controls, self.is_count, error, rules);
+                let found = compare(&treated, &controls, self.is_count, error, rules);
                 found.map(|found| Estimate {
                     base: self.ceiling.map_or(found.base, |most| most - found.before),
                     ..found
@@ -226,7 +234,7 @@ impl Compared<'_> {
             better: self.better,
             window_ms: self.window_ms,
             periods,
-            matching: matched.map(|matched| matched.how),
+            matching: how,
             blocks: treated
                 .iter()
                 .map(|pair| match pair {
@@ -234,11 +242,8 @@ impl Compared<'_> {
                     None => (None, None),
                 })
                 .collect(),
-            controls: self
-                .controls
-                .iter()
-                .map(|(of, _)| (*of).to_owned())
-                .collect(),
+            // Where nothing can be compared, nothing was.
+            controls: found.as_ref().map_or(Vec::new(), |_| counted),
             found,
             verdict,
         }

@@ -10,7 +10,7 @@ use crate::reports::bulletin::tone;
 use crate::reports::demands::figure;
 use crate::reports::facts::{Facts, Judged, dimension, mean, text};
 use crate::reports::report::{Bar, Chart, Report, Shown, Table, Value};
-use crate::reports::suggestions::{self, Suggestion};
+use crate::reports::suggestions::{self, Found};
 use crate::rules::Text;
 
 const RANKED: &[(&str, &str, &str, Shown)] = &[
@@ -23,6 +23,9 @@ const RANKED: &[(&str, &str, &str, Shown)] = &[
     ("objects", "对象", "Objects", Shown::Everywhere),
     ("outside", "异常对象", "Outside limits", Shown::Everywhere),
 ];
+
+/// Demands that a sentence names; the list of effects has all of them. Judgement: what a reader looks up.
+const PROVEN_MAX: usize = 12;
 
 /// Scores of the objects of one KQI.
 #[derive(Default)]
@@ -54,11 +57,17 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         figure("channels", "渠道", "Channels", services.len() as u64),
         figure("cities", "地市", "Cities", cities.len() as u64),
         figure("objects", "已评对象", "Objects judged", judged.len() as u64),
-        figure("suggestions", "优化建议", "Suggestions", found.len() as u64),
+        figure(
+            "suggestions",
+            "优化建议",
+            "Suggestions",
+            found.suggestions.len() as u64,
+        ),
     ];
     report
         .remarks
         .push(statement(facts, &judged, insufficient, &found));
+    report.remarks.extend(mended(&found));
     let name = |id: &str| match facts.service_name(Some(id)) {
         Value::Text(text) => text,
         _ => text(id, id),
@@ -82,8 +91,9 @@ fn statement(
     facts: &Facts<'_>,
     judged: &[Judged<'_>],
     insufficient: usize,
-    found: &[Suggestion<'_>],
+    found: &Found<'_>,
 ) -> Text {
+    let (settled, found) = (found.settled, &found.suggestions);
     let unexplained = found.iter().filter(|of| !of.is_explained()).count();
     let found = found.len();
     let (beside_zh, beside_en) = match unexplained {
@@ -108,14 +118,36 @@ fn statement(
             ),
         );
     }
+    let (or_mended_zh, or_mended_en) = match settled {
+        0 => ("", ""),
+        _ => ("，或已处理并证实有效", ", or were mended and proven"),
+    };
     text(
         format!(
-            "数据只支持 {found} 条优化建议，少于要求的 {wanted} 条：已评 {of} 个对象，其余对象得分不低于 {below} 且无告警；另有 {insufficient} 个对象样本不足，无法判断。不以无据之言凑数。{beside_zh}"
+            "数据只支持 {found} 条优化建议，少于要求的 {wanted} 条：同一业务的同一原因只算一条；已评 {of} 个对象，未列入的得分不低于 {below} 且无告警{or_mended_zh}；另有 {insufficient} 个对象样本不足，无法判断。不以无据之言凑数。{beside_zh}"
         ),
         format!(
-            "The data support only {found} suggestions, fewer than the {wanted} wanted: {of} objects were judged, and the rest of them score {below} or better without an alert; {insufficient} more had too few samples. None is made up to fill the list.{beside_en}"
+            "The data support only {found} suggestions, fewer than the {wanted} wanted, one a service and cause: {of} objects were judged, and those that belong to none of them score {below} or better without an alert{or_mended_en}; {insufficient} more had too few samples. None is made up to fill the list.{beside_en}"
         ),
     )
+}
+
+/// What would have been suggested and is over: how much, and where that is proven.
+fn mended(found: &Found<'_>) -> Option<Text> {
+    let count = found.mended;
+    let shown = found.proven.iter().take(PROVEN_MAX);
+    let mut numbers: Vec<&str> = shown.copied().collect();
+    if found.proven.len() > PROVEN_MAX {
+        numbers.push("…");
+    }
+    let (zh, en) = (numbers.join("、"), numbers.join(", "));
+    let were = if count == 1 { "was" } else { "were" };
+    (count > 0).then(|| {
+        text(
+            format!("另有 {count} 项问题已处理并证实有效，不再列为建议，见 {zh}。"),
+            format!("{count} more {were} mended and proven effective: see {en}."),
+        )
+    })
 }
 
 fn rank<'a>(

@@ -12,7 +12,9 @@ mod demands;
 mod effects;
 mod facts;
 mod frontline;
+mod held;
 mod parquet;
+mod reasons;
 mod report;
 mod show;
 mod suggestions;
@@ -26,6 +28,7 @@ mod tests;
 pub use csv::{csv, csv_of_texts, csv_row};
 pub use facts::{Facts, Object, Records, build};
 pub use parquet::parquet;
+pub use reasons::in_both;
 pub use report::{
     Bar, Chart, Column, Figure, ROWS_MAX, Report, ReportNotice, ReportTold, Shown, Table, Tone,
     Value,

@@ -34,13 +34,14 @@ const NAMES: [&str; 9] = [
     "unit",
 ];
 /// Columns of words.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
     "best",
     "cause",
     "department",
     "grounds",
     "name",
     "overdue",
+    "places",
     "problem",
     "remedy",
     "role",

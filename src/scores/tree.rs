@@ -95,6 +95,8 @@ pub struct Board {
     pub mean: Option<f64>,
     /// The worst score of an object of it.
     pub min: Option<f64>,
+    /// Service and KQI of that object; of several the first by name.
+    pub worst: Option<(String, String)>,
     /// Services that take part.
     pub services: usize,
     /// Objects that were judged.
@@ -196,6 +198,7 @@ pub fn board(
                 name,
                 mean: weighted(healths.iter().map(|health| (health.mean, 1.0))),
                 min: least(healths.iter().map(|health| health.min)),
+                worst: worst(&healths),
                 services: healths.iter().filter(|of| of.mean.is_some()).count(),
                 judged: judged.count(),
                 abnormal: own
@@ -220,6 +223,18 @@ fn weighted(parts: impl Iterator<Item = (Option<f64>, f64)>) -> Option<f64> {
         }
     }
     (whole > 0.0).then(|| sum / whole)
+}
+
+/// Service and KQI of the lowest minimum.
+fn worst(healths: &[ServiceHealth]) -> Option<(String, String)> {
+    let kqis = healths.iter().flat_map(|health| {
+        let of_layers = health.layers.iter().flat_map(|layer| &layer.kqis);
+        of_layers.filter_map(|kqi| Some((kqi.min?, &health.service, &kqi.kqi)))
+    });
+    let lowest = kqis.min_by(|(a, of, kqi), (b, other, than)| {
+        a.total_cmp(b).then_with(|| (of, kqi).cmp(&(other, than)))
+    });
+    lowest.map(|(_, service, kqi)| (service.clone(), kqi.clone()))
 }
 
 fn least(scores: impl Iterator<Item = Option<f64>>) -> Option<f64> {
@@ -297,6 +312,9 @@ services:
         assert_eq!(names, ["长沙", "株洲"], "the worst first");
         // In 长沙 experience is (3 · 2 + 5) / 4 and the network 1; the platform serves no city alone.
         assert_eq!(cities[0].mean, Some((3.0 * 2.75 + 1.0) / 4.0));
+        let worst = |of: &Board| of.worst.as_ref().map(|(_, kqi)| kqi.clone());
+        let worst: Vec<_> = cities.iter().map(worst).collect();
+        assert_eq!(worst, [Some("net".to_owned()), Some("fast".to_owned())]);
         assert_eq!((cities[1].mean, cities[1].judged), (Some(4.0), 1));
     }
 

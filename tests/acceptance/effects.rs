@@ -200,6 +200,69 @@ async fn a_mend_that_changed_nothing_reopens_its_trigger() {
     assert_eq!(trigger["state"], "dispatched");
 }
 
+/// The same mend, while replies are lost in 株洲: another KQI of the service, with a demand of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_city_with_another_demand_on_the_service_is_no_control() {
+    let engine = Engine::start().await;
+    let (began, done) = (MONDAY + 9 * HOUR, MONDAY + 12 * HOUR);
+    let events = |from: i64, to: i64| {
+        let mut events = replies(from, to, |city, ts| {
+            let jitter = ts / 10_000 % 7 * 400;
+            match (city, ts) {
+                ("长沙", ts) if (began..done).contains(&ts) => 70_000 + jitter,
+                _ => 9_000 + jitter,
+            }
+        });
+        for ts in (from.max(began)..to).step_by(10 * SECOND as usize) {
+            events.push(
+                json!({"type": "dial_test", "ts": ts, "service": "experience_card", "city": "株洲",
+                "channel": "sms", "step": "query", "ok": false, "code": "no_reply", "latency_ms": 90_000}),
+            );
+        }
+        events.sort_by_key(|event| event["ts"].as_i64());
+        events
+    };
+    engine.tell(&events(MONDAY + 8 * HOUR, done)).await;
+    engine.pass(done - 30 * MINUTE).await;
+    let path = "/v1/triggers?service=experience_card";
+    let of = |answer: &Value, city: &str| {
+        let all = answer["triggers"].as_array().unwrap().clone();
+        all.into_iter().find(|of| of["place"] == city)
+    };
+    let asked = engine
+        .until(path, |answer| {
+            let own = of(answer, "长沙");
+            own.is_some_and(|own| own["state"] == "dispatched") && of(answer, "株洲").is_some()
+        })
+        .await;
+    let id = of(&asked, "长沙").unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for to in ["accepted", "in_progress", "mended"] {
+        moved(&engine, &id, to).await;
+    }
+    engine.tell(&events(done, done + 5 * HOUR)).await;
+    engine.pass(done + 5 * HOUR).await;
+    let measured = engine
+        .until(&format!("/v1/triggers/{id}"), |trigger| {
+            !trigger["effect_report"].is_null()
+        })
+        .await;
+    assert_eq!(measured["effect"], "effective", "{measured:#}");
+    let reply = &measured["effect_report"]["indicators"][0];
+    assert_eq!(reply["kqi"], "xcard_sms_reply_time_p95", "{reply:#}");
+    assert_eq!(
+        reply["controls"],
+        json!(["岳阳", "湘潭", "衡阳", "邵阳"]),
+        "{reply:#}"
+    );
+    // As many as the sentence counts.
+    let said = measured["effect_text"]["zh"].as_str().unwrap();
+    assert!(said.contains("4 个未处理地市"), "{said}");
+    engine.stop().await;
+}
+
 const HUNAN: [&str; 14] = [
     "长沙",
     "株洲",

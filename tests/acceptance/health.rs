@@ -79,6 +79,16 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
     near(&first["share"], 1.0, 0.0);
     near(&first["share_of_facts"], 0.5, 0.0);
     let cities = engine.get("/v1/boards/cities").await;
+    // Whose limit made it the worst, wherever a number is shown.
+    let by = &cities["lines"][0]["worst"];
+    assert_eq!(by["service"], "mobile_newspaper", "{cities:#}");
+    let said = |of: &Value| of["limit_source"]["reference"].as_str().map(str::to_owned);
+    let of_kqi = kqis.iter().find(|of| of["kqi"] == by["kqi"]);
+    assert!(of_kqi.is_none_or(|of| said(of) == said(by)), "{by:#}");
+    assert!(
+        said(by).is_some() && said(&shares) == said(worst),
+        "{shares:#}"
+    );
     let names: Vec<&Value> = cities["lines"]
         .as_array()
         .unwrap()

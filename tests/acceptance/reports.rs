@@ -11,16 +11,27 @@ use serde_json::{Value, json};
 
 use crate::engine::{Engine, HOUR, SECOND, series};
 
-/// Services and steps that a probe can find bad.
-const PROBES: [(&str, &str); 8] = [
-    ("experience_card", "query"),
-    ("sms_hall", "query"),
-    ("gprs", "http"),
-    ("wap", "page"),
-    ("mms", "send"),
-    ("mms", "e2e"),
-    ("mobile_game", "download"),
-    ("mobile_game", "start"),
+/// Services and steps that a probe finds bad, each a cause of its own, and how often it looks: some long enough for alerts
+/// in every city, the others for a judgement.
+const PROBES: [(&str, &str, i64); 18] = [
+    ("experience_card", "query", 400),
+    ("sms_hall", "query", 400),
+    ("gprs", "http", 400),
+    ("wap", "page", 400),
+    ("mms", "send", 400),
+    ("mms", "e2e", 400),
+    ("mobile_game", "download", 400),
+    ("mobile_game", "start", 400),
+    ("mobile_game", "session", 130),
+    ("mms", "notification", 130),
+    ("fetion", "login", 130),
+    ("fetion", "message", 310),
+    ("fetion", "download", 130),
+    ("hotline", "answer", 130),
+    ("hotline", "agent", 130),
+    ("hotline", "bill_sms", 130),
+    ("mobile_mail", "login", 130),
+    ("crbt", "play", 130),
 ];
 
 fn shanghai() -> Zoned {
@@ -65,10 +76,10 @@ async fn h13_e9_demands_are_listed_and_as_many_suggestions_ranked_as_the_data_su
     let morning = yesterday.at(8, 0, 0, 0).in_tz("Asia/Shanghai").unwrap();
     let from_ms = morning.timestamp().as_millisecond();
     for city in ["长沙", "衡阳", "永州"] {
-        for (service, step) in PROBES {
+        for (service, step, count) in PROBES {
             let probe = json!({"type": "dial_test", "service": service, "city": city, "step": step, "ok": false, "code": "no_reply", "latency_ms": 90_000});
             engine
-                .tell(&series(from_ms, 10 * SECOND, 400, &probe))
+                .tell(&series(from_ms, 10 * SECOND, count, &probe))
                 .await;
         }
     }
@@ -132,10 +143,25 @@ async fn h13_e9_demands_are_listed_and_as_many_suggestions_ranked_as_the_data_su
         .map(|row| row["priority"].as_i64().unwrap())
         .collect();
     assert!(priorities.is_sorted_by(|a, b| a >= b), "{priorities:?}");
+    // One row a service and cause, with its cities, and the demand that was opened for it.
+    let causes: std::collections::BTreeSet<String> = suggestions
+        .iter()
+        .map(|row| format!("{} {}", row["service"], row["problem"]))
+        .collect();
+    assert_eq!(causes.len(), suggestions.len());
     for row in suggestions {
         assert!(row["suggestion"]["zh"].is_string(), "{row}");
         assert!(row["department"]["zh"].is_string(), "{row}");
+        assert_eq!(row["trigger"].is_string(), row["state"]["en"].is_string());
     }
+    let is_wide = |row: &&Value| {
+        let places = row["places"]["zh"].as_str().unwrap_or_default();
+        places.contains("3 个地市：")
+    };
+    let wide = suggestions.iter().filter(is_wide);
+    assert!(wide.count() >= 15, "{suggestions:?}");
+    let held = suggestions.iter().filter(|row| row["trigger"].is_string());
+    assert!(held.count() >= 6, "{suggestions:?}");
     let said = e9["remarks"][0]["zh"].as_str().unwrap();
     let count = format!("数据支持 {} 条优化建议", suggestions.len());
     assert!(said.starts_with(&count), "{said}");

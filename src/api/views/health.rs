@@ -83,6 +83,8 @@ pub struct SharesView {
     pub rules: RuleBookView,
     /// KQI.
     pub kqi: String,
+    /// Where its limit comes from.
+    pub limit_source: Option<ProvenanceView>,
     /// `bad_facts` of a ratio, `facts` of a count, `facts_outside` of what is measured.
     pub counted: String,
     /// Of all judged objects together.
@@ -142,12 +144,25 @@ pub struct BoardLineView {
     pub mean: Option<f64>,
     /// The worst score of an object.
     pub min: Option<f64>,
+    /// What has that score, and by whose limit.
+    pub worst: Option<WorstView>,
     /// Services that take part.
     pub services: usize,
     /// Objects that were judged.
     pub judged: usize,
     /// Objects outside their interval.
     pub abnormal: usize,
+}
+
+/// What makes the minimum of a line.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct WorstView {
+    /// Service.
+    pub service: String,
+    /// KQI.
+    pub kqi: String,
+    /// Where its limit comes from.
+    pub limit_source: Option<ProvenanceView>,
 }
 
 impl HealthView {
@@ -170,12 +185,7 @@ impl HealthView {
                     objects: kqi.objects,
                     judged: kqi.judged,
                     abnormal: kqi.abnormal,
-                    limit_source: book
-                        .kqis
-                        .iter()
-                        .find(|known| known.id == kqi.kqi)
-                        .and_then(Kqi::limit_provenance)
-                        .map(ProvenanceView::from),
+                    limit_source: limit_source(book, &kqi.kqi),
                     contributions: format!("/v1/kqis/{}/contributions", kqi.kqi),
                 })
                 .collect(),
@@ -188,6 +198,12 @@ impl HealthView {
             layers: layers.collect(),
         }
     }
+}
+
+fn limit_source(book: &RuleBook, id: &str) -> Option<ProvenanceView> {
+    let kqi = book.kqis.iter().find(|known| known.id == id);
+    kqi.and_then(Kqi::limit_provenance)
+        .map(ProvenanceView::from)
 }
 
 impl SharesView {
@@ -230,6 +246,7 @@ impl SharesView {
         SharesView {
             rules: RuleBookView::of(book),
             kqi: kqi.to_owned(),
+            limit_source: limit_source(book, kqi),
             counted: shares.counted.to_owned(),
             total: shares.total,
             dimensions: names.into_iter().map(dimension).collect(),
@@ -249,6 +266,11 @@ impl BoardView {
             name: of.name.clone(),
             mean: of.mean,
             min: of.min,
+            worst: of.worst.as_ref().map(|(service, kqi)| WorstView {
+                service: service.clone(),
+                kqi: kqi.clone(),
+                limit_source: limit_source(book, kqi),
+            }),
             services: of.services,
             judged: of.judged,
             abnormal: of.abnormal,

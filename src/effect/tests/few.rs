@@ -232,3 +232,55 @@ fn what_comes_at_other_hours_after_the_work_is_compared_in_longer_blocks() {
     );
     assert_eq!(report.verdict, EffectVerdict::Effective);
 }
+
+/// Whoever reads "1 place that nobody touched" finds that one named, and no other.
+#[test]
+fn the_controls_that_are_named_are_those_that_count() {
+    let series = |before: f64, after: f64, windows: i64| {
+        let mut series = Series::default();
+        for (from_ms, level) in [(OPENED, before), (OPENED + WEEK, after)] {
+            for at in 0..windows {
+                series.put(Point {
+                    start_ms: from_ms + at * WINDOW,
+                    value: Some(level + (at % 3) as f64 / 10.0),
+                    samples: 50,
+                });
+            }
+        }
+        series
+    };
+    let (own, full, few) = (
+        series(8.0, 0.4, 6),
+        series(1.0, 1.0, 6),
+        series(1.0, 1.0, 2),
+    );
+    let mend = Mend {
+        opened_ms: OPENED,
+        begun_ms: OPENED + MINUTE,
+        mended_ms: OPENED + 6 * WINDOW,
+        waits_week: true,
+        looks: 0,
+    };
+    let told = |treated: &Series| {
+        let compared = Compared {
+            kqi: "k",
+            group_label: "own".into(),
+            mend,
+            is_count: false,
+            better: Better::Lower,
+            window_ms: WINDOW,
+            offset_ms: 0,
+            ceiling: None,
+            treated: Cow::Borrowed(treated),
+            controls: vec![("few", &few), ("full", &full)],
+        };
+        let report = EffectReport::of(mend, &[compared], &EffectRules::default(), 0);
+        report.indicators[0].clone()
+    };
+    let compared = told(&own);
+    assert_eq!(compared.controls, ["full"]);
+    assert_eq!(compared.found.unwrap().controls, 1);
+    // Nothing is set against anything where there is too little.
+    let too_few = told(&few);
+    assert!(too_few.found.is_err() && too_few.controls.is_empty());
+}

@@ -8,6 +8,7 @@ use super::view::{Fact, Section, View, chart_view, clean, clean_within, colour, 
 use super::words::{self, Label, name, pick};
 use crate::alerting::{AlertState, DemandNotice, Notice, NoticeReason, Suggestion};
 use crate::masking::mask;
+use crate::reports::in_both;
 use crate::rules::{Language, Text};
 
 /// Lines of one list of suggestions; the rest is counted.
@@ -267,9 +268,14 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));
     if let Some((actor, reason, at_ms)) = &demand.last {
         let at = clock.short(*at_ms, notice.decided_at_ms);
+        // Of what the engine wrote itself, in the history's English, a Chinese mail says both.
+        let reason = match language {
+            Language::Zh => in_both(actor, reason),
+            Language::En => reason.clone(),
+        };
         let why = match reason.is_empty() {
             true => String::new(),
-            false => format!(": {}", clean(&mask(reason))),
+            false => format!(": {}", clean(&mask(&reason))),
         };
         let last = format!("{at} {}{why}", clean(actor));
         facts.push(fact("最近动作", "Last step", last));

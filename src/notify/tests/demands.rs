@@ -80,3 +80,23 @@ fn only_who_took_a_step_is_asked_whether_they_did() {
         }
     }
 }
+
+/// What the engine writes for people's steps is English in the history.
+#[test]
+fn a_chinese_mail_says_the_engines_words_in_both_languages() {
+    let said = "handed over from NET (contact) to BSC (contact): 光缆";
+    for (language, wanted) in [
+        (
+            Language::Zh,
+            format!("王五: 由 NET（contact）转交 BSC（contact） {said}"),
+        ),
+        (Language::En, format!("王五: {said}")),
+    ] {
+        let mut notice = later(NoticeReason::HandedOver, language);
+        let demand = notice.demand.as_mut().unwrap();
+        demand.last = Some(("王五".to_owned(), said.to_owned(), START_MS));
+        for body in bodies(&notice) {
+            assert!(body.contains(&wanted), "{body}");
+        }
+    }
+}
