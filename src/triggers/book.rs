@@ -153,10 +153,9 @@ pub struct TriggerBook {
 impl TriggerBook {
     /// An empty book.
     pub fn new(limits: TriggerLimits) -> TriggerBook {
-        TriggerBook {
-            limits,
-            ..TriggerBook::default()
-        }
+        let mut book = TriggerBook::default();
+        book.set_limits(limits);
+        book
     }
 
     /// Every trigger, by identifier.
@@ -193,7 +192,7 @@ impl TriggerBook {
     pub fn set_limits(&mut self, limits: TriggerLimits) {
         self.limits = limits;
         self.tickets.waiting.bound(limits.waiting_max);
-        self.samples.bound(limits.samples_max);
+        self.samples.set_limits(limits);
         self.forget();
     }
 

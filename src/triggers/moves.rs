@@ -213,7 +213,6 @@ impl TriggerBook {
         self.process.left(&trigger, now.at_ms);
         let decider = trigger.decided_by(now.book).to_owned();
         self.samples.left(&trigger, anew, &decider, now.at_ms);
-        self.samples.bound(self.limits.samples_max);
         let copies = now
             .book
             .copies(&owner.department, trigger.severity, now.at_ms);
@@ -380,7 +379,6 @@ impl TriggerBook {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.ended(&trigger);
             self.samples.ended(&trigger, now.at_ms);
-            self.samples.bound(self.limits.samples_max);
         }
         self.file_away(id);
     }

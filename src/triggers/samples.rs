@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{ProcessKqi, ProcessMeasure};
+use crate::triggers::book::TriggerLimits;
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Trigger, TriggerState};
 
@@ -39,6 +40,9 @@ pub type Means = BTreeMap<String, (f64, u64)>;
 pub struct Samples {
     kept: VecDeque<Sample>,
     gone_total: u64,
+    /// Of the configuration, and not of a checkpoint.
+    #[serde(skip)]
+    limits: TriggerLimits,
 }
 
 impl Samples {
@@ -77,11 +81,17 @@ impl Samples {
             department: department.to_owned(),
             ended,
         });
+        self.trim();
     }
 
-    /// Lets the oldest go until no more than so many are kept.
-    pub(super) fn bound(&mut self, max: usize) {
-        while self.kept.len() > max {
+    /// Puts bounds in force; what is beyond them goes, the oldest first.
+    pub(super) fn set_limits(&mut self, limits: TriggerLimits) {
+        self.limits = limits;
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.kept.len() > self.limits.samples_max {
             self.kept.pop_front();
             self.gone_total += 1;
         }

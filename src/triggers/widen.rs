@@ -4,7 +4,7 @@
 use crate::rules::{Desk, OwnerBy};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
 use crate::triggers::trigger::Outcome;
-use crate::triggers::{Cause, Opening, Place, TriggerBook, TriggerState, Urgency};
+use crate::triggers::{Cause, Opening, Place, TriggerBook, TriggerState};
 
 impl TriggerBook {
     /// A trigger is open again: it becomes a part of the one of a wider place that is worked on, if there is one, or
@@ -100,11 +100,6 @@ impl TriggerBook {
             wider.hear(trigger.complaints.clone());
             wider.severity = wider.severity.max(trigger.severity);
             wider.since_ms = wider.since_ms.min(trigger.since_ms);
-            wider.urgency = Urgency::of(wider, now.book);
-            let is_asked = wider.state > TriggerState::Analysed && wider.state.is_unanswered();
-            if !is_asked {
-                wider.weigh_anew(now);
-            }
         }
         if let Some(before) = before {
             self.weigh(into, before, now);

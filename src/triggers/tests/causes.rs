@@ -199,6 +199,23 @@ fn what_was_refused_for_everywhere_rests_in_each_city() {
 }
 
 #[test]
+fn what_is_averaged_is_bounded_after_every_move() {
+    let mut bench = Bench::new();
+    bench.triggers.set_limits(TriggerLimits {
+        samples_max: 2,
+        ..TriggerLimits::default()
+    });
+    for city in ["c1", "c2"] {
+        let id = bench.fire("k", city, MINOR).unwrap();
+        for to in [TriggerState::Accepted, TriggerState::InProgress] {
+            bench.go(&id, &[to]);
+            assert!(bench.triggers.samples().len() <= 2);
+        }
+    }
+    assert!(bench.triggers.samples().gone_total() > 0);
+}
+
+#[test]
 fn beyond_the_limit_none_opens_until_one_is_closed() {
     let mut bench = Bench::new();
     bench.triggers = TriggerBook::new(TriggerLimits {
