@@ -358,6 +358,10 @@ mod tests {
                 ":1:10: this is not a whole number within range",
             ),
             ("rules: [", ":1:8: "),
+            (
+                "limits:\n  questions_max: 3",
+                ":2:18: questions_max is at least 4, and not 3",
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Config::read(&path).unwrap_err().to_string();

@@ -17,6 +17,7 @@ use chrysalis::app::{App, Place, RuleSource, first_plan};
 use chrysalis::config::{Config, NewLedger};
 use chrysalis::demo::{self, DemoOptions};
 use chrysalis::supervisor::Supervisor;
+use chrysalis::time::now_ms;
 
 /// What `serve` was told on the command line.
 pub(crate) struct ServeArguments {
@@ -199,7 +200,15 @@ impl Watch<'_> {
                 self.supervisor.status(&format!("replaying, {percent} %"));
                 if percent / 10 > self.told_percent / 10 {
                     self.told_percent = percent;
-                    tracing::info!("replaying the journal, {percent} %");
+                    match health.starting_left_ms(now_ms()) {
+                        Some(left_ms) => {
+                            let left_s = left_ms / 1_000 + 1;
+                            tracing::info!(
+                                "replaying the journal, {percent} %, about {left_s} s left"
+                            );
+                        }
+                        None => tracing::info!("replaying the journal, {percent} %"),
+                    }
                 }
             }
             _ if !self.ready => {

@@ -234,6 +234,6 @@ async fn a_clock_that_is_set_back_refuses_no_true_event_and_time_goes_on() {
     assert!(ticks.is_sorted(), "{ticks:?}");
     let moved: Vec<i64> = ticks.windows(2).map(|two| two[1] - two[0]).collect();
     assert!(moved.iter().all(|ms| *ms < 60_000), "{moved:?}");
-    // Time went on, before and after the second start.
-    assert!(ticks.last().unwrap() - ticks[0] >= 3_000, "{ticks:?}");
+    // Time went on, at half its pace, before and after the second start.
+    assert!(ticks.last().unwrap() - ticks[0] >= 1_500, "{ticks:?}");
 }

@@ -8,6 +8,10 @@ use crate::dataflow::{Counts, Epoch};
 use crate::journal::ReplayNow;
 use crate::journal::writer::WriterStats;
 
+/// How long the journal has been read back before it is said how long that still takes, ms. Judgement: what the first few
+/// epochs took says nothing of the others.
+const LEFT_AFTER_MS: i64 = 500;
+
 /// Part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
@@ -78,9 +82,10 @@ pub struct CheckpointNow {
 impl HealthNow {
     /// How long the start still takes if it goes on as so far, ms; `None` before that can be told.
     pub fn starting_left_ms(&self, now_ms: i64) -> Option<i64> {
+        let took_ms = now_ms.saturating_sub(self.started_at_ms);
         match self.lifecycle {
-            Lifecycle::Starting { .. } => self.replay.left_ms(now_ms - self.started_at_ms),
-            Lifecycle::Ready | Lifecycle::Stopping => None,
+            Lifecycle::Starting { .. } if took_ms >= LEFT_AFTER_MS => self.replay.left_ms(took_ms),
+            Lifecycle::Starting { .. } | Lifecycle::Ready | Lifecycle::Stopping => None,
         }
     }
 
@@ -230,6 +235,7 @@ mod tests {
         let now = health.now();
         assert_eq!(now.lifecycle, Lifecycle::Starting { percent: 25 });
         assert_eq!(now.starting_left_ms(11_000), Some(3_000));
+        assert_eq!(now.starting_left_ms(10_100), None, "too early to tell");
         // All is read, and two epochs are under way.
         health.note_replay(at(1_000, Some(1_000_003)), 1_000_001);
         assert_eq!(health.now().lifecycle, Lifecycle::Starting { percent: 99 });

@@ -1,9 +1,23 @@
 //! `limits`: bounds of the state, of the dataflow and the engine.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::dataflow::Limits;
 use crate::engine::EngineLimits;
+
+/// The least of [`LimitSettings::questions_max`]. Judgement: a scrape of `/metrics` asks several questions, and one is done
+/// when all workers have let go of it; with fewer places its next one would find none.
+const QUESTIONS_MIN: usize = 4;
+
+fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let max = usize::deserialize(deserializer)?;
+    if max < QUESTIONS_MIN {
+        let words = format!("questions_max is at least {QUESTIONS_MIN}, and not {max}");
+        return Err(D::Error::custom(words));
+    }
+    Ok(max)
+}
 
 /// Bounds of the state. A change applies from the restart on.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -35,7 +49,8 @@ pub struct LimitSettings {
     pub past_days: u32,
     /// See [`Limits::heard_hours`].
     pub heard_hours: usize,
-    /// See [`Limits::questions_max`].
+    /// See [`Limits::questions_max`]; at least [`QUESTIONS_MIN`].
+    #[serde(deserialize_with = "questions")]
     pub questions_max: usize,
     /// See [`Limits::sources_max`].
     pub sources_max: usize,

@@ -7,6 +7,7 @@
 //! * a source that is idle does not hold its stream back, and says so;
 //! * a source that speaks of the past only is lagging: it does not hold its stream back either, and says so;
 //! * time in which the engine itself did not run counts as nobody's silence;
+//! * nobody lags behind a clock that was set ahead, as long as no source tells of that time;
 //! * with every source idle, the stream stands where its furthest source left it.
 
 use std::collections::BTreeMap;
@@ -68,8 +69,14 @@ impl SourceState {
         }
     }
 
-    /// Lets the clock move by `heard_ms`, in which the engine listened.
-    fn pass(&mut self, now_ms: i64, heard_ms: i64, rule: &StreamRule, furthest_ms: i64) {
+    /// Lets the clock move by `heard_ms`, in which the engine listened. It may be ahead by `ahead_ms`.
+    fn pass(
+        &mut self,
+        (now_ms, ahead_ms): (i64, i64),
+        heard_ms: i64,
+        rule: &StreamRule,
+        furthest_ms: i64,
+    ) {
         let spoke = std::mem::take(&mut self.spoke);
         if spoke {
             self.seen_at_ms = now_ms;
@@ -87,7 +94,8 @@ impl SourceState {
             .saturating_add(rule.idle_timeout_ms);
         let is_late = |than_ms: i64| than_ms.saturating_sub(self.ts_ms_max) > fresh_ms;
         self.kept_up |= !is_late(now_ms);
-        let is_behind = (self.kept_up && is_late(now_ms)) || is_late(furthest_ms);
+        let is_behind =
+            (self.kept_up && is_late(now_ms.saturating_sub(ahead_ms))) || is_late(furthest_ms);
         self.behind_ms = match self.behind_ms {
             _ if self.idle || (spoke && !is_behind) => None,
             None if spoke => Some(0),
@@ -105,6 +113,9 @@ pub struct Watermarks {
     holdings: Holdings,
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
+    /// How far the clock may have been set ahead, ms: by so much it stepped, less what sources have told of since. After
+    /// a time in which the engine was down the first of them tells that it was not.
+    ahead_ms: i64,
     /// Events since the start of sources that are not told apart.
     #[serde(skip)]
     unnamed: u64,
@@ -126,6 +137,7 @@ impl Default for Watermarks {
             holdings: Holdings::default(),
             streams: [i64::MIN; Stream::ALL.len()],
             now_ms: 0,
+            ahead_ms: 0,
             unnamed: 0,
             swept_ms: i64::MIN,
             sources_max: sources_max(),
@@ -199,7 +211,16 @@ impl Watermarks {
         } else {
             0
         };
+        // The first tick of all comes from nowhere.
+        if heard_ms == 0 && self.now_ms != 0 {
+            self.ahead_ms = self.ahead_ms.saturating_add(step_ms);
+        }
         self.now_ms = self.now_ms.max(now_ms);
+        let spoke = self.sources.values().filter(|state| state.spoke);
+        if let Some(told_ms) = spoke.map(|state| state.ts_ms_max).max() {
+            let untold_ms = self.now_ms.saturating_sub(told_ms).max(0);
+            self.ahead_ms = self.ahead_ms.min(untold_ms);
+        }
         // An event of the future must not close windows that others still fill. A replay has no clock.
         let known_ms = match self.now_ms {
             0 => i64::MAX,
@@ -216,7 +237,8 @@ impl Watermarks {
                 continue;
             };
             let stream = id.stream.index();
-            state.pass(self.now_ms, heard_ms, rule, furthest[stream]);
+            let clock = (self.now_ms, self.ahead_ms);
+            state.pass(clock, heard_ms, rule, furthest[stream]);
             // What a lagging source says corrects windows that are told. One wrong clock among many must not hide
             // what all the others see.
             if !state.idle && !state.lagging {

@@ -156,7 +156,9 @@ impl<A: Send + Default + 'static> Writer<A> {
     }
 
     /// Takes nothing more, commits and answers what waits, closes the last epoch, hands it over and
-    /// ends; a replay that is under way is broken off. The next stage must go on taking epochs meanwhile, or drop its receiver.
+    /// ends. A replay that is under way is broken off behind the epoch that comes next, which is the last one then: the
+    /// next start need not read again what this one has. The next stage must go on taking epochs meanwhile, or drop its
+    /// receiver.
     ///
     /// # Errors
     /// Why the thread ended, if not by this.
@@ -221,8 +223,9 @@ impl<A: Send + Default + 'static> Serving<A> {
         ended
     }
 
-    /// Breaks off when the queue is closed meanwhile: the journal is as it was, and whoever stops the
-    /// engine does not wait for the past to be told once more.
+    /// Breaks off when the queue is closed meanwhile: whoever stops the engine does not wait for the past to be told
+    /// once more. The journal stays as it is, and the epoch in hand is marked as the last, so that a checkpoint keeps
+    /// what was read back so far.
     fn replay(&mut self) -> Result<ControlFlow<()>, WriterError> {
         let mut replay = self.epochs.begin_replay(self.config.replay_from)?;
         let mut ticked = Instant::now();
@@ -231,7 +234,11 @@ impl<A: Send + Default + 'static> Serving<A> {
                 let next = epoch.next;
                 loop {
                     if self.shared.queue.is_closed() {
-                        return Ok(ControlFlow::Break(()));
+                        epoch.last = true;
+                        let sent = self.out.send(epoch);
+                        return sent
+                            .map(ControlFlow::Break)
+                            .map_err(|_| WriterError::ConsumerGone);
                     }
                     match self.out.try_send(epoch) {
                         Ok(()) => break,

@@ -83,7 +83,7 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     info.finish(page);
     Family::gauge(
         "kqis_known",
-        "1 when values, verdicts and scores are on the page; 0 while a start catches up, when nobody is asked for them.",
+        "1 when values, verdicts, scores, alerts, crossings and triggers are on the page; 0 while a start catches up, when nobody is asked for them.",
         &[],
     )
     .with(f64::from(u8::from(scrape.current.is_some())))

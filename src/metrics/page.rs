@@ -50,9 +50,6 @@ impl Metrics {
         reports::reports(scrape, &mut families);
         engine::event_time(scrape, &mut families);
         engine::dataflow(scrape, &mut families);
-        engine::alerts(scrape, &self.alerts_seen, &mut families);
-        engine::triggers(scrape, &mut families);
-        crossing::crossings(scrape.snapshot, &mut families);
         let mails = self.notify_counts();
         let sent = mails.clone().unwrap_or_default();
         let recorded = self.history_counts();
@@ -68,8 +65,11 @@ impl Metrics {
             csv_sink::csv_sink(counts, &mut families);
         }
         kqi::catalogue(scrape, &mut families);
-        // What is not known goes away, and is no zero.
+        // What is not known goes away, and is no zero; nor is what fired in the past told as firing.
         if let Some(current) = scrape.current {
+            engine::alerts(scrape, &self.alerts_seen, &mut families);
+            engine::triggers(scrape, &mut families);
+            crossing::crossings(scrape.snapshot, &mut families);
             kqi::objects(current, &mut families);
             health::scores(current, &mut families);
         }

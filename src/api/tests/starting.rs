@@ -90,7 +90,14 @@ async fn the_page_and_the_metrics_say_how_far_it_is_and_all_that_needs_no_worker
         assert!(page.text.contains(line), "{line:?} in {}", page.text);
     }
     // What is not known is not there, and no zero.
-    for name in ["kqi_value", "kqi_verdict", "kqi_objects{", "service_health"] {
+    for name in [
+        "kqi_value",
+        "kqi_verdict",
+        "kqi_objects{",
+        "service_health",
+        "alerts{",
+        "triggers{",
+    ] {
         let name = format!("\nchrysalis_{name}");
         assert!(!page.text.contains(&name), "{name:?} in {}", page.text);
     }
@@ -114,5 +121,6 @@ async fn the_page_and_the_metrics_say_how_far_it_is_and_all_that_needs_no_worker
     let page = harness.get("/metrics").await.text;
     assert!(page.contains("chrysalis_kqis_known 1\n"), "{page}");
     assert!(page.contains("\nchrysalis_kqi_objects{"), "{page}");
+    assert!(page.contains("\nchrysalis_triggers{"), "{page}");
     assert!(!page.contains("chrysalis_replay_left_seconds"), "{page}");
 }

@@ -124,6 +124,62 @@ fn a_backfill_that_never_kept_up_with_the_clock_is_not_called_lagging() {
 }
 
 #[test]
+fn nobody_lags_behind_a_clock_that_was_set_ahead() {
+    let book = book_with_stream(Stream::DialTest, 0, 10_000);
+    let mut marks = Watermarks::default();
+    let run = |marks: &mut Watermarks, from: i64, ahead_ms: i64, sources: &[(&str, i64)]| {
+        for now_ms in (from..from + 60_000).step_by(1_000) {
+            for (name, behind_ms) in sources {
+                marks.observe(id(name), at(now_ms - behind_ms), Owner::default());
+            }
+            marks.tick(now_ms + ahead_ms, &book);
+        }
+        sources
+            .iter()
+            .map(|(name, _)| state(marks, name).lagging)
+            .collect::<Vec<_>>()
+    };
+    let (fresh, old) = (("a", 0), ("b", 50_000));
+    assert_eq!(
+        run(&mut marks, 1_000_000, 0, &[fresh, ("b", 0)]),
+        [false; 2]
+    );
+    // Three hours, for as long as the clock needs to come down to what everybody knows.
+    let set = 3 * 3_600_000;
+    assert_eq!(
+        run(&mut marks, 1_060_000, set, &[fresh, ("b", 0)]),
+        [false; 2]
+    );
+    assert!(!marks.is_silent(Stream::DialTest));
+    assert_eq!(
+        run(&mut marks, 1_120_000, set, &[fresh, old]),
+        [false, true],
+        "behind the other"
+    );
+    assert_eq!(
+        run(&mut marks, 1_180_000, set - 60_000, &[fresh, ("b", 0)]),
+        [false; 2]
+    );
+    // The engine was down for as long, and who is behind afterwards lags as ever once somebody tells of now.
+    let mut marks = Watermarks::default();
+    assert_eq!(
+        run(&mut marks, 1_000_000, 0, &[fresh, ("b", 0)]),
+        [false; 2]
+    );
+    let later = 1_060_000 + set;
+    assert_eq!(
+        run(&mut marks, later, 0, &[old]),
+        [false],
+        "nobody knows yet"
+    );
+    assert_eq!(
+        run(&mut marks, later + 60_000, 0, &[old, fresh]),
+        [true, false]
+    );
+    assert_eq!(run(&mut marks, later + 120_000, 0, &[old]), [true]);
+}
+
+#[test]
 fn a_flood_of_names_leaves_room_for_the_sources_of_others_also_after_a_restart() {
     let [flood, honest] = ["flood", "honest"].map(|name| Owner::of(Some(name), None));
     let mut marks = Watermarks::default();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{DIR, batch, batch_from, open};
-use crate::journal::writer::{Submitter, Writer, WriterConfig};
+use crate::journal::writer::{SubmitError, Submitter, Writer, WriterConfig};
 use crate::journal::{
     Ack, Epoch, EpochConfig, Epochs, FakeDisk, Holder, Journal, JournalConfig, Record, Submit,
 };
@@ -225,4 +225,44 @@ fn a_tick_during_a_replay_is_synced_for_it_may_close_what_was_left_open() {
     assert!(replay.next_epoch().unwrap().is_none());
     assert!(!epochs.goes_on(&mut replay).unwrap());
     assert!(!epochs.has_open());
+}
+
+#[test]
+fn a_stop_in_the_middle_ends_with_an_epoch_that_a_checkpoint_can_be_of() {
+    let disk = past();
+    let (writer, epochs, found_bytes) = start(&disk);
+    let submitter = writer.submitter();
+    let taking = thread::spawn(move || {
+        let first = epochs.recv().unwrap();
+        // Nothing more is taken until the stop is under way.
+        let submit = || Submit {
+            record: batch("x"),
+            attachment: 0,
+        };
+        while !matches!(submitter.try_submit(submit()), Err(SubmitError::Closed)) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let stats = submitter.stats();
+        let mut taken = vec![first];
+        taken.extend(epochs);
+        (taken, stats)
+    });
+    writer.shutdown().unwrap();
+    let (taken, stats) = taking.join().unwrap();
+    assert!(stats.replay.read_bytes < found_bytes, "it was under way");
+    let last = taken.last().unwrap();
+    assert!(last.last && (taken.len() as u64) < PAST - 1, "{last:?}");
+    assert!(taken.iter().rev().skip(1).all(|epoch| !epoch.last));
+    // Who begins from a checkpoint of it goes on with the next epoch, and misses nothing.
+    let (journal, recovery) = open(&disk).unwrap();
+    let mut core: Epochs<u32> = Epochs::new(journal, recovery.producers, EpochConfig::default());
+    let mut rest = Vec::new();
+    let flow = core.replay(Some(last.next), |epoch| {
+        rest.push(epoch.epoch);
+        ControlFlow::Continue(())
+    });
+    assert!(flow.unwrap().is_continue());
+    let all = last.epoch + 1..last.epoch + 1 + rest.len() as u64;
+    assert!(all.end >= PAST - 1, "{rest:?}");
+    assert_eq!(rest, all.collect::<Vec<_>>());
 }
