@@ -90,14 +90,26 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
     // On a thread of its own: opening a large journal takes a while, and a stop must be heard.
-    let starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
-    let app = tokio::select! {
-        _ = &mut stop => {
-            tracing::info!("stopped before the start was over");
-            // Nothing has been acknowledged yet, and the journal is safe at any moment.
-            std::process::exit(0);
+    let mut starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
+    let mut seconds = 0;
+    let app = loop {
+        tokio::select! {
+            _ = &mut stop => {
+                tracing::info!("stopped before the start was over");
+                // Nothing has been acknowledged yet, and the journal is safe at any moment.
+                std::process::exit(0);
+            }
+            started = &mut starting => break started.context("the start ended badly")??,
+            // Who stands by has told the supervisor so, and waits for as long as it takes.
+            () = tokio::time::sleep(LOOK_EVERY), if !standby => {
+                seconds += 1;
+                supervisor.extend_start(LOOK_EVERY * 10);
+                supervisor.status("loading");
+                if seconds % 10 == 0 {
+                    tracing::info!("loading checkpoint, journal and ledger, {seconds} s so far");
+                }
+            }
         }
-        started = starting => started.context("the start ended badly")??,
     };
     tracing::info!(address = %app.address, "listening on http://{}", app.address);
     let mut watch = Watch::new(&supervisor);

@@ -10,7 +10,6 @@ mod answers;
 mod current;
 mod deliveries;
 mod health;
-mod standby;
 mod standing;
 mod state;
 
@@ -22,6 +21,7 @@ mod router;
 mod routes;
 mod unread;
 pub mod views;
+mod waiting;
 
 pub(crate) use access::Caller;
 pub use access::{Access, Grant, Role, TOKEN_CHARS_MIN, sha256};
@@ -34,11 +34,11 @@ pub(crate) use extract::ApiPath;
 pub use health::{CheckpointNow, Health, HealthNow, Lifecycle};
 pub use router::{Inlet, open, router};
 pub(crate) use router::{Server, now_ms};
-pub use standby::standby;
 pub use standing::Standing;
 pub(crate) use standing::badness;
 pub use state::{HttpConfig, ReadAccess, Reload, ReloadProblems, ReloadReport, ServerState};
 pub(crate) use views::words::{layer_name, number_text, severity_name, unit_text};
+pub use waiting::{Stage, waiting};
 
 #[cfg(test)]
 mod testing;

@@ -321,6 +321,7 @@ impl App {
         );
         let (open_now, metrics) = (state.connections.clone(), state.metrics.clone());
         let damaged_files = metrics.clone();
+        let engine = router.clone();
         let listening = Listening::new(listener, router, &config, open_now, metrics)?;
         let sources = troubles::Sources {
             state: watched,
@@ -332,7 +333,7 @@ impl App {
             let reading = reserve.read(health.clone(), damaged_files, stopping.clone());
             tokio::spawn(reading);
         }
-        drop(answering);
+        answering.hand_over(engine);
         let http = tokio::spawn(listening.serve(stopping));
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use tokio::sync::watch;
 
 use super::access::access_of;
 use super::foreign::{refuse_lost_journal, refuse_unfinished};
 use super::listen::Listening;
-use crate::api::standby;
+use crate::api::{Stage, waiting};
 use crate::config::Config;
 use crate::journal::{JournalError, Lock, RealDisk};
 use crate::metrics::Metrics;
@@ -30,8 +31,8 @@ const TRY_EVERY: Duration = Duration::from_millis(50);
 pub struct Place {
     pub(super) lock: Lock,
     pub(super) listener: TcpListener,
-    /// Answers for who stands by, until this is dropped.
-    pub(super) answering: Option<watch::Sender<bool>>,
+    /// Answers until the engine does.
+    pub(super) answering: Answering,
 }
 
 impl Place {
@@ -41,10 +42,11 @@ impl Place {
     /// Another process has either, or the folder cannot be begun on.
     pub async fn take(config: &Config) -> anyhow::Result<Place> {
         let listener = bind(config).await?;
+        let lock = lock(config)?;
         Ok(Place {
-            lock: lock(config)?,
+            lock,
+            answering: Answering::begin(config, &listener, Stage::Loading)?,
             listener,
-            answering: None,
         })
     }
 
@@ -54,7 +56,7 @@ impl Place {
     /// The address is taken, a token cannot be read, or the folder cannot be begun on.
     pub async fn wait_for(config: &Config) -> anyhow::Result<Place> {
         let listener = bind(config).await?;
-        let answering = answer(config, &listener)?;
+        let answering = Answering::begin(config, &listener, Stage::Standby)?;
         let lock = loop {
             match lock(config) {
                 Ok(lock) => break lock,
@@ -62,10 +64,11 @@ impl Place {
                 Err(error) => return Err(error),
             }
         };
+        answering.stage.send_replace(Stage::Loading);
         Ok(Place {
             lock,
             listener,
-            answering: Some(answering),
+            answering,
         })
     }
 }
@@ -99,17 +102,28 @@ pub(super) fn journal_of(config: &Config) -> PathBuf {
     config.data.join("journal")
 }
 
-fn answer(config: &Config, listener: &TcpListener) -> anyhow::Result<watch::Sender<bool>> {
-    let metrics = Arc::new(Metrics::new()?);
-    let router = standby(access_of(config)?, Arc::clone(&metrics));
-    let listening = Listening::new(
-        listener.try_clone()?,
-        router,
-        config,
-        Arc::default(),
-        metrics,
-    )?;
-    let (stop, stopping) = watch::channel(false);
-    tokio::spawn(listening.serve(stopping));
-    Ok(stop)
+/// What answers on the address before the engine does. Dropping it ends that.
+pub(super) struct Answering {
+    stage: watch::Sender<Stage>,
+    /// Its connections end when this is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+impl Answering {
+    fn begin(config: &Config, listener: &TcpListener, stage: Stage) -> anyhow::Result<Answering> {
+        let metrics = Arc::new(Metrics::new()?);
+        let (stage, at) = watch::channel(stage);
+        let wait_max = config.http.request_timeout();
+        let router = waiting(access_of(config)?, Arc::clone(&metrics), at, wait_max);
+        let listener = listener.try_clone()?;
+        let listening = Listening::new(listener, router, config, Arc::default(), metrics)?;
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(listening.serve(stopping));
+        Ok(Answering { stage, _stop: stop })
+    }
+
+    /// The engine is there: who waited for it is answered by it, and it takes whoever comes.
+    pub(super) fn hand_over(self, engine: Router) {
+        self.stage.send_replace(Stage::Serving(engine));
+    }
 }

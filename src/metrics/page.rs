@@ -83,9 +83,9 @@ impl Metrics {
     ///
     /// # Errors
     /// What the encoder says.
-    pub fn standby_page(&self) -> Result<Vec<u8>, prometheus::Error> {
+    pub fn page_of(&self, state: &str) -> Result<Vec<u8>, prometheus::Error> {
         let mut families = self.registry.gather();
-        engine::life("standby", &mut families);
+        engine::life(state, &mut families);
         let mut text = Vec::new();
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
