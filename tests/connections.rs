@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use server::Server;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
 
 const RULES: &str = "
 book: {name: connections, version: '1', time_zone: Asia/Shanghai, any_service: true}
@@ -105,6 +107,54 @@ async fn an_address_has_its_share_and_the_others_find_room() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Half a head from an address of this machine, as often as it may.
+async fn hold(server: &Server, from: [u8; 4], held: &mut Vec<tokio::net::TcpStream>) {
+    let address: SocketAddr = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    for _ in 0..EACH {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((IpAddr::from(from), 0).into()).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        if stream.write_all(b"GET /ready HTTP/1.1\r\n").await.is_ok() {
+            held.push(stream);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_addresses_that_open_whatever_they_may_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    let server = Server::start(folder.path(), 1).await;
+    let neighbour = neighbour();
+    let ask = async || {
+        let begun = Instant::now();
+        let status = neighbour.get(format!("{}/v1/status", server.url));
+        assert_eq!(status.send().await.unwrap().status(), StatusCode::OK);
+        begun.elapsed()
+    };
+    // Longer than a head may take, so whoever is cut off comes again: together they ask for all that there are.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        let mut held = Vec::new();
+        for address in 11..=15 {
+            hold(&server, [127, 0, 0, address], &mut held).await;
+        }
+        assert!(held.len() > 20, "{}", held.len());
+        let took = ask().await;
+        assert!(took < Duration::from_millis(1_000), "{took:?}");
+    }
+    assert!(over(&neighbour, &server, "http.connections_max").await > 0.0);
+    let alerted = Instant::now();
+    loop {
+        let alerts = server.json("/v1/alerts").await.to_string();
+        if alerts.contains("connections_full") {
+            break;
+        }
+        assert!(alerted.elapsed() < Duration::from_secs(10), "{alerts}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

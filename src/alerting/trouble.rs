@@ -36,13 +36,15 @@ pub enum Trouble {
     RulesRefused,
     /// The ledger of mails fails again and again: mails wait.
     LedgerFails,
-    /// Files that no start needs while the newest checkpoint is whole are damaged.
+    /// Checkpoints or journal segments are damaged that no start needs, or that this one passed over.
     FilesDamaged,
+    /// Connections are turned away, or wait, for most of those that there may be are open.
+    ConnectionsFull,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 13] = [
+    pub const ALL: [Trouble; 14] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -56,6 +58,7 @@ impl Trouble {
         Trouble::RulesRefused,
         Trouble::LedgerFails,
         Trouble::FilesDamaged,
+        Trouble::ConnectionsFull,
     ];
 
     /// The name of its alert.
@@ -74,6 +77,7 @@ impl Trouble {
             Trouble::RulesRefused => "rules_refused",
             Trouble::LedgerFails => "ledger_fails",
             Trouble::FilesDamaged => "files_damaged",
+            Trouble::ConnectionsFull => "connections_full",
         }
     }
 
@@ -100,6 +104,7 @@ impl Trouble {
             Trouble::RulesRefused => "rules",
             Trouble::LedgerFails => "ledger",
             Trouble::FilesDamaged => "files",
+            Trouble::ConnectionsFull => "http.connections_max",
         }
     }
 
@@ -142,9 +147,10 @@ impl Trouble {
             ),
             Trouble::LedgerFails => ("邮件台账读写失败", "The ledger of mails fails"),
             Trouble::FilesDamaged => (
-                "旧检查点或旧日志段已损坏",
-                "Older checkpoints or journal segments are damaged",
+                "检查点或日志段已损坏",
+                "Checkpoints or journal segments are damaged",
             ),
+            Trouble::ConnectionsFull => ("连接数已满", "Too many connections"),
         };
         text(zh, en)
     }
@@ -201,8 +207,12 @@ impl Trouble {
                 "The ledger of mails (ledger.sqlite) fails and is tried again each second: mails may wait. The engine's log says why; most often it is the disk, or its permissions.",
             ),
             Trouble::FilesDamaged => (
-                "最新检查点之前的检查点或日志段已损坏：目前不影响运行，但最新检查点再损坏时将无法回退。文件名见引擎日志，或运行 chrysalis journal verify，请从备份放回。",
-                "Checkpoints or journal segments below the newest checkpoint are damaged: nothing is missing now, but there is nothing to fall back to when the newest is damaged too. The engine's log and chrysalis journal verify name the files; put them back from a copy.",
+                "检查点或日志段已损坏：本次启动跳过了损坏的检查点（改名为 .aside）并多回放了日志，或是运行不需要的旧文件。目前数据不缺，但其余文件再损坏时将无法回退。请检查磁盘；文件名见引擎日志，或运行 chrysalis journal verify，请从备份放回。",
+                "Checkpoints or journal segments are damaged: a checkpoint that this start passed over (it is set aside, and more of the journal was replayed), or older files that it did not need. Nothing is missing now, but there is less to fall back to. Look at the disk; the engine's log and chrysalis journal verify name the files; put them back from a copy.",
+            ),
+            Trouble::ConnectionsFull => (
+                "打开的连接接近上限：占用过多的地址被拒（429），其余照常。请检查是否有程序不断打开连接，或调高 http.connections_max。",
+                "Most of the connections that there may be are open: addresses that have more than their share are turned away (429), the others go on. Look for a program that opens connections and keeps them, or raise http.connections_max.",
             ),
         };
         text(zh, en)

@@ -5,7 +5,8 @@
 //!   is closed after as long;
 //! * an answer must be taken: one of which too little moves for `http.write_timeout_ms` ends its connection
 //!   (`stalls`);
-//! * an address has at most `http.connections_per_peer_max` connections; the next is told so with 429, and closed;
+//! * an address has at most `http.connections_per_peer_max` connections, and once more than half of all are open no more
+//!   than are left; the next is told so with 429, and closed (`peers`);
 //! * beyond `http.connections_max` nobody is accepted: who comes waits in the system's queue.
 
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::peers::Peers;
+use super::peers::{Peers, TurnedAway};
 use super::stalls::Stalls;
 use crate::config::Config;
 use crate::metrics::{EdgeLimit, Metrics};
@@ -75,7 +76,7 @@ impl Listening {
             .header_read_timeout(self.head_timeout);
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.connections_max.max(1)));
-        let peers = Peers::new(self.connections_per_peer_max);
+        let peers = Peers::new(self.connections_per_peer_max, self.connections_max);
         loop {
             let taken = tokio::select! {
                 taken = self.take(&places) => taken,
@@ -89,10 +90,16 @@ impl Listening {
                     continue;
                 }
             };
-            let Some(of_peer) = peers.one_more(peer.ip()) else {
-                self.metrics.went_over(EdgeLimit::ConnectionsPerPeer);
-                turn_away(&stream);
-                continue;
+            let of_peer = match peers.one_more(peer.ip()) {
+                Ok(of_peer) => of_peer,
+                Err(why) => {
+                    self.metrics.went_over(match why {
+                        TurnedAway::Each => EdgeLimit::ConnectionsPerPeer,
+                        TurnedAway::Share => EdgeLimit::Connections,
+                    });
+                    turn_away(&stream);
+                    continue;
+                }
             };
             let router = TowerToHyperService::new(self.router.clone());
             // With the address of the peer: shares of unnamed producers are counted by it.

@@ -28,7 +28,7 @@ mod troubles;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -169,7 +169,7 @@ impl App {
         let ledger = ledgers::open(&config, &known).await?;
         // Nothing refuses the start any more: whoever is refused finds everything as it was.
         set_aside(&folder, &aside)?;
-        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref())?;
+        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref(), aside.len())?;
         let writer_config = WriterConfig {
             epoch_interval_ms: config.journal.epoch_interval_ms,
             queue_requests_max: config.journal.queue_requests_max,
@@ -409,11 +409,15 @@ impl App {
     }
 
     /// Stops in reverse order: no new requests, then the journal to its end, then what has been
-    /// decided, then the mails within the deadline.
+    /// decided, the history and the mails, within one deadline.
     ///
     /// # Errors
-    /// The journal could not be closed in order; what was acknowledged is safe all the same.
+    /// The journal could not be closed in order, what was decided last could not be recorded, or the last checkpoint
+    /// not be written; what was acknowledged is safe all the same, and the next start goes on from there.
     pub async fn shutdown(self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + self.shutdown_deadline;
+        let has_failed = self.failed.borrow().is_some();
+        let failures = self.health().checkpoint_failures;
         self.health.set_lifecycle(Lifecycle::Stopping);
         let _ = self.stop_http.send(true);
         let grace = REQUESTS_GRACE.min(self.shutdown_deadline);
@@ -422,15 +426,27 @@ impl App {
         }
         let running = self.running;
         let closed = tokio::task::spawn_blocking(move || running.stop()).await?;
-        self.recording.stop(self.shutdown_deadline).await;
-        let left = self.notifier.shutdown(self.shutdown_deadline).await?;
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let recorded = self.recording.stop(patience);
+        let ((), left) = tokio::join!(recorded, self.notifier.shutdown(patience));
+        let left = left?;
         if left.queued > 0 {
             tracing::warn!(
                 waiting = left.queued,
                 "notices wait in the ledger for the next start"
             );
         }
-        closed.context("the journal did not close in order")
+        closed.context("the journal did not close in order")?;
+        let reason = self.failed.borrow().clone();
+        if let Some(reason) = reason.filter(|_| !has_failed) {
+            return Err(anyhow!("{reason}: the next start decides it again"));
+        }
+        if self.health.now().checkpoint_failures > failures {
+            return Err(anyhow!(
+                "the last checkpoint could not be written: the next start goes on from the one before"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -35,12 +35,13 @@ pub(super) struct Reserve {
     from: Option<Position>,
     /// Where this start went on: from there on all was read.
     upto: Position,
-    /// Older checkpoints that cannot be read.
+    /// Checkpoints that cannot be read: older ones, and those that were passed over.
     damaged: u64,
 }
 
 impl Reserve {
-    /// Reads the checkpoints through that are older than the one that was begun from; none without one.
+    /// Reads the checkpoints through that are older than the one that was begun from; none without one. So many newer
+    /// ones were damaged and passed over.
     ///
     /// # Errors
     /// The folder of checkpoints cannot be read.
@@ -48,11 +49,12 @@ impl Reserve {
         folder: &Folder,
         journal: &Path,
         beginning: Option<&Beginning>,
+        passed_over: usize,
     ) -> anyhow::Result<Option<Reserve>> {
         let Some(beginning) = beginning else {
             return Ok(None);
         };
-        let mut damaged = 0;
+        let mut damaged = passed_over as u64;
         for epoch in folder.epochs()? {
             if epoch + 1 >= beginning.epoch {
                 continue;

@@ -68,9 +68,9 @@ async fn rules_are_read_again_over_http_and_a_bad_book_changes_nothing() {
         problem.contains("book.yaml") && problem.contains("cannot be read"),
         "{problem}"
     );
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while app.snapshot.load().plan.book.version != "2" {
-        assert!(std::time::Instant::now() < deadline);
+        assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     app.shutdown().await.unwrap();
@@ -251,7 +251,7 @@ async fn a_flood_of_one_producers_tickets_leaves_room_for_anothers() {
         line.unwrap().parse::<u64>().unwrap()
     };
     let until = async |app: &App, series: &str, wanted: u64| {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while value(app, series).await != wanted {
             let is = value(app, series).await;
             assert!(begun.elapsed() < Duration::from_secs(20), "{series}: {is}");
@@ -315,9 +315,9 @@ async fn a_broken_rule_file_does_not_keep_an_engine_down_that_has_a_book() {
         alerts.any(|alert| alert.alert == "rules_refused" && alert.state == AlertState::Firing)
     };
     let until = async |app: &App, what: &dyn Fn(&App) -> bool| {
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !what(app) {
-            assert!(std::time::Instant::now() < deadline);
+            assert!(Instant::now() < deadline);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ use crate::alerting::{AlertState, Trouble};
 use crate::api::{Lifecycle, ServerState};
 use crate::engine::{Command, Snapshot};
 use crate::journal::{Record, Submit};
-use crate::metrics::{HistoryCounts, NotifyCounts};
+use crate::metrics::{EdgeLimit, HistoryCounts, NotifyCounts};
 use crate::time::now_ms;
 
 /// Between two looks.
@@ -126,7 +127,7 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 13] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
     let journal = sources.state.submitter.stats();
     let health = sources.state.health.now();
     let counts = health.counts;
@@ -194,6 +195,13 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 13] {
         (
             Trouble::LedgerFails,
             refused(mails.queued, mails.ledger_failures),
+        ),
+        (
+            Trouble::ConnectionsFull,
+            refused(
+                sources.state.connections.load(Ordering::Relaxed),
+                sources.state.metrics.over(EdgeLimit::Connections),
+            ),
         ),
         (
             Trouble::FilesDamaged,

@@ -114,7 +114,8 @@ pub struct Watermarks {
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
     /// How far the clock may have been set ahead, ms: by so much it stepped, less what sources have told of since. After
-    /// a time in which the engine was down the first of them tells that it was not.
+    /// a time in which the engine was down the first of them tells that it was not; where all are idle nobody does, and
+    /// the clock is believed.
     ahead_ms: i64,
     /// Events since the start of sources that are not told apart.
     #[serde(skip)]
@@ -245,6 +246,10 @@ impl Watermarks {
                 least[stream] = least[stream].min(state.ts_ms_max.min(known_ms));
             }
         }
+        let mut sources = self.sources.iter();
+        if !sources.any(|(id, state)| !state.idle && book.streams.contains_key(&id.stream)) {
+            self.ahead_ms = 0;
+        }
         for stream in Stream::ALL {
             let Some(rule) = book.streams.get(&stream) else {
                 continue;
@@ -312,6 +317,12 @@ impl Watermarks {
     /// The last tick, ms.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
+    }
+
+    /// The last tick less what the clock may have been set ahead by, ms: what must not be decided too early, for it cannot be
+    /// decided again, is decided by this. Never goes back.
+    pub fn believed_ms(&self) -> i64 {
+        self.now_ms.saturating_sub(self.ahead_ms)
     }
 }
 

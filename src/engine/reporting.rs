@@ -2,7 +2,8 @@
 //!
 //! The journal's ticks decide, so a replay tells the same reports at the same epochs, and a restart none
 //! twice. Invariants:
-//! * a period of a report is told at most once, and due times only go forward, whatever the clock does;
+//! * a period of a report is told at most once, and due times only go forward, whatever the clock does; a clock that is
+//!   set ahead tells none before the sources know of that time ([`crate::dataflow::Watermarks::believed_ms`]);
 //! * a rule that comes new begins with its next due time: what was over before it is not its business;
 //! * of periods that became due while nobody ticked, the newest is told; the others are counted, and the
 //!   next issue says so.
@@ -167,7 +168,7 @@ impl Engine {
     pub(super) fn tell_reports(&mut self, cut: &Cut, effects: &mut Vec<Effect>) {
         let watchlist = self.watchlist.clone();
         let plan = &watchlist.plan;
-        let now_ms = cut.now_ms;
+        let now_ms = cut.watermarks.believed_ms();
         self.reporting.hear(&cut.tickets, now_ms, &plan.zone);
         if cut.plan.is_some() {
             self.reporting.follow(plan);
@@ -219,7 +220,7 @@ impl Engine {
             book: &plan.book,
             rule,
             period,
-            now_ms: cut.now_ms,
+            now_ms: cut.watermarks.believed_ms(),
             triggers: self.triggers.triggers().map(|trigger| &**trigger).collect(),
             alerts: alerts.iter().map(|alert| &**alert).collect(),
             objects: objects.collect(),

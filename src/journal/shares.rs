@@ -78,6 +78,11 @@ impl Shares {
         self.total
     }
 
+    /// What a holder has.
+    pub fn held(&self, holder: &Holder) -> Amount {
+        self.held.get(holder).copied().unwrap_or_default()
+    }
+
     /// Takes more for a holder.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ impl Shares {
         if total.requests > self.limit.requests || total.bytes > self.limit.bytes {
             return Err(NoMore::Full);
         }
-        let held = self.held.get(holder).copied().unwrap_or_default();
+        let held = self.held(holder);
         let others = held.minus(own);
         let over = |limit: usize, total: usize, others: usize, held: usize, more: usize| {
             others > 0 && total > limit / 2 && held.saturating_add(more) > limit - total

@@ -64,6 +64,11 @@ impl Metrics {
     pub fn went_over(&self, limit: EdgeLimit) {
         self.edges.0[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
+
+    /// How often it did.
+    pub(crate) fn over(&self, limit: EdgeLimit) -> u64 {
+        self.edges.of(limit)
+    }
 }
 
 /// What is known of one limit.

@@ -249,7 +249,7 @@ impl Metrics {
         registry.register(Box::new(verdict.clone()))?;
         let damaged_files = IntGauge::new(
             "chrysalis_damaged_files",
-            "Older checkpoints and journal segments below the newest checkpoint that were found damaged since the start.",
+            "Checkpoints that the start passed over, and older checkpoints and journal segments, that were found damaged since the start.",
         )?;
         registry.register(Box::new(damaged_files.clone()))?;
         for stream in Stream::ALL {

@@ -22,6 +22,8 @@ use crate::metrics::{HistoryCounts, HistorySource};
 use crate::store::{History, HistoryError, HistoryRow};
 use crate::triggers::Trigger;
 
+/// How long a write that was under way may still take when it is given up. Judgement: a transaction of a few rows.
+const GIVING_UP: Duration = Duration::from_secs(1);
 /// Between two looks at the size.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Wait after a failure: doubled with each, up to the longest.
@@ -183,7 +185,13 @@ impl Recording {
                 "the history does not answer: these rows are not recorded"
             );
             let _ = self.giving_up.send(true);
-            let _ = self.task.await;
+            // What is under way at a database that hangs is rolled back there.
+            if tokio::time::timeout(GIVING_UP, &mut self.task)
+                .await
+                .is_err()
+            {
+                self.task.abort();
+            }
         }
     }
 }

@@ -144,6 +144,7 @@ fn nobody_lags_behind_a_clock_that_was_set_ahead() {
         run(&mut marks, 1_000_000, 0, &[fresh, ("b", 0)]),
         [false; 2]
     );
+    assert_eq!(marks.believed_ms(), marks.now_ms());
     // Three hours, for as long as the clock needs to come down to what everybody knows.
     let set = 3 * 3_600_000;
     assert_eq!(
@@ -151,6 +152,7 @@ fn nobody_lags_behind_a_clock_that_was_set_ahead() {
         [false; 2]
     );
     assert!(!marks.is_silent(Stream::DialTest));
+    assert_eq!(marks.believed_ms(), 1_119_000, "what everybody tells");
     assert_eq!(
         run(&mut marks, 1_120_000, set, &[fresh, old]),
         [false, true],
@@ -177,6 +179,36 @@ fn nobody_lags_behind_a_clock_that_was_set_ahead() {
         [true, false]
     );
     assert_eq!(run(&mut marks, later + 120_000, 0, &[old]), [true]);
+}
+
+#[test]
+fn a_clock_that_nobody_contradicts_is_believed_and_time_never_goes_back() {
+    let book = book_with_stream(Stream::DialTest, 0, 10_000);
+    let mut marks = Watermarks::default();
+    let mut before = 0;
+    let mut tick = |marks: &mut Watermarks, now_ms| {
+        marks.tick(now_ms, &book);
+        assert!(marks.believed_ms() >= before);
+        before = marks.believed_ms();
+        before
+    };
+    assert_eq!(tick(&mut marks, 1_000_000), 1_000_000, "the first of all");
+    assert_eq!(tick(&mut marks, 5_000_000), 5_000_000, "there is no source");
+    marks.observe(id("a"), at(5_000_000), Owner::default());
+    assert_eq!(tick(&mut marks, 5_001_000), 5_001_000);
+    assert_eq!(
+        tick(&mut marks, 9_000_000),
+        5_001_000,
+        "the source is asked"
+    );
+    for second in 1..=9 {
+        assert_eq!(
+            tick(&mut marks, 9_000_000 + second * 1_000),
+            5_001_000 + second * 1_000
+        );
+    }
+    tick(&mut marks, 9_010_000);
+    assert_eq!(tick(&mut marks, 9_011_000), 9_011_000, "and says nothing");
 }
 
 #[test]
