@@ -24,7 +24,7 @@ use server::place::{COPIED, KNOWN, place_history};
 const T0: i64 = 1_764_000_000_000;
 const MINUTE_MS: i64 = 60_000;
 const MINUTES: i64 = 60;
-const KQIS: [&str; 4] = ["success", "slow", "delivered", "tickets"];
+const KQIS: [&str; 6] = ["success", "slow", "delivered", "tickets", "refused", "held"];
 const HISTORY: [&str; 4] = ["alert_transitions", "trigger_moves", "notices", "audit"];
 const RULES: &str = "
 book: {name: unbroken, version: '1', time_zone: Asia/Shanghai, any_service: true}
@@ -32,6 +32,8 @@ streams:
   dial_test: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
   mms_submit: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
   mms_receipt: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
+  boss_call: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
+  boss_connection: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
   complaint: {allowed_lateness: 20s, idle_timeout: 1h, retention: 26h}
 mms: {validity: 30m, statuses: {Retrieved: [Delivered], Expired: [Unreachable]}}
 departments:
@@ -44,6 +46,8 @@ kqis:
   - {id: slow, name: Slow, layer: network, stream: dial_test, aggregate: p95, group_by: [city], window: {size: 3m, hop: 1m}, unit: ms, department: NET, interval: {max: 700}}
   - {id: delivered, name: Delivered, layer: platform, stream: mms_submit, aggregate: ratio, good: \"status == 'Retrieved'\", group_by: [], window: 1m, unit: percent, department: NET, interval: {min: 50}}
   - {id: tickets, name: Tickets, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 2m, unit: count, department: NET, interval: {max: 3}}
+  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: ok, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
+  - {id: held, name: Held, layer: platform, stream: boss_connection, aggregate: max, group_by: [host, interface], window: 2m, unit: ms, department: NET, interval: {max: 90000}}
 alert_policies:
   default: {for: 1m, keep_firing_for: 1m, severity: major, missing: hold}
 ";
@@ -60,7 +64,8 @@ fn set_up(folder: &Path, limit: u64, checkpoint_ms: u64) {
     std::fs::write(folder.join("config.yaml"), config).unwrap();
 }
 
-/// One minute of four streams: late lines, tickets that are filed elsewhere later, bad times by place.
+/// One minute of all streams: late lines, tickets that are filed elsewhere later, bad times by place, connections that
+/// are held over the restarts, deliveries of which parts are missing.
 fn lines(minute: i64) -> String {
     let ts = T0 + minute * MINUTE_MS;
     let mut all = Vec::new();
@@ -89,6 +94,30 @@ fn lines(minute: i64) -> String {
             all.push(json!({
                 "type": "complaint", "ts": ts + n, "serial": format!("t{}-{n}", minute - 1), "version": 1,
                 "state": "reclassified", "path": "数据业务/其他", "service": "news", "city": "zz",
+            }));
+        }
+    }
+    for n in 0..4 {
+        let host = ["h1", "h2"][(n % 2) as usize];
+        all.push(json!({
+            "type": "boss_call", "ts": ts + n * 9_000, "host": host, "interface": "i", "client": "news",
+            "ok": (minute / 6 + n) % 3 != 0, "latency_ms": 40 + n,
+        }));
+        // Each is given back after seven minutes; one never is.
+        let change = |state: &str, ts: i64, minute: i64| {
+            json!({
+                "type": "boss_connection", "ts": ts, "host": host, "interface": "i",
+                "connection": format!("c{minute}-{n}"), "client": "news", "state": state,
+            })
+        };
+        all.push(change("acquired", ts + n, minute));
+        if n > 0 && minute >= 7 {
+            all.push(change("released", ts + n, minute - 7));
+        }
+        if n < 2 || minute % 8 < 4 {
+            all.push(json!({
+                "type": "dial_test", "ts": ts + n * 5_000, "service": "news", "city": "cs", "delivery": format!("d{minute}"),
+                "part": n + 1, "parts": 4, "ok": true, "latency_ms": 300 + n,
             }));
         }
     }

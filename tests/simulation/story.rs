@@ -1,5 +1,5 @@
-//! What producers and operators send: dial tests, messages with receipts, tickets that change, late lines,
-//! rule books and moves of triggers.
+//! What producers and operators send: dial tests, also of deliveries in parts, messages with receipts, calls and
+//! connections of BOSS, tickets that change, late lines, rule books and moves of triggers.
 
 use bytes::Bytes;
 use chrysalis::app::{RuleFiles, plan_of};
@@ -20,6 +20,8 @@ streams:
   dial_test: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}
   mms_submit: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}
   mms_receipt: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}
+  boss_call: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}
+  boss_connection: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}
   complaint: {allowed_lateness: 20s, idle_timeout: 1h, retention: 2h}
 mms: {validity: 30m, statuses: {Retrieved: [Delivered], Expired: [Unreachable], Forwarded: [Held]}, interim: [Forwarded]}
 departments:
@@ -32,6 +34,8 @@ kqis:
   - {id: slow, name: Slow, layer: network, stream: dial_test, aggregate: p95, group_by: [city], window: {size: 3m, hop: 1m}, unit: ms, department: NET, interval: {max: 700}}
   - {id: delivered, name: Delivered, layer: platform, stream: mms_submit, aggregate: ratio, good: \"status == 'Retrieved'\", group_by: [], window: 1m, unit: percent, department: NET, interval: {min: 50}}
   - {id: tickets, name: Tickets, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 2m, unit: count, department: NET, interval: {max: 3}}
+  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: ok, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
+  - {id: held, name: Held, layer: platform, stream: boss_connection, aggregate: max, group_by: [host, interface], window: 2m, unit: ms, department: NET, interval: {max: 90000}}
 alert_policies:
   default: {for: 1m, keep_firing_for: 1m, severity: major, missing: hold}
 ";
@@ -100,6 +104,23 @@ fn line(chance: &mut Chance, event_ms: i64) -> String {
             let (id, version) = (chance.below(30), chance.below(4));
             let state = ["filed", "filed", "reclassified", "withdrawn"][version as usize];
             json!({"type": "complaint", "ts": ts, "serial": format!("t{id}"), "version": version, "state": state, "path": "数据业务/手机报", "service": "news", "city": city})
+        }
+        4 => {
+            let (host, ok) = (
+                ["h1", "h2"][chance.below(2) as usize],
+                chance.percent(if bad { 30 } else { 99 }),
+            );
+            json!({"type": "boss_call", "ts": ts, "host": host, "interface": "i", "client": "news", "ok": ok, "latency_ms": chance.below(900)})
+        }
+        5 => {
+            let (host, connection) = (["h1", "h2"][chance.below(2) as usize], chance.below(6));
+            let state = ["acquired", "released"][chance.below(2) as usize];
+            json!({"type": "boss_connection", "ts": ts, "host": host, "interface": "i", "connection": format!("c{connection}"), "client": "news", "state": state})
+        }
+        6 => {
+            let (id, part) = (chance.below(20), 1 + chance.below(3));
+            let ok = chance.percent(90);
+            json!({"type": "dial_test", "ts": ts, "service": "news", "city": city, "delivery": format!("d{id}"), "part": part, "parts": 3, "ok": ok, "latency_ms": chance.below(900)})
         }
         _ => {
             let ok = chance.percent(if bad { 40 } else { 97 });
