@@ -25,6 +25,8 @@ pub struct DeliveryReport {
     pub message_id: String,
     /// Recipient: number or mail address.
     pub recipient: Option<String>,
+    /// Sender: the service that sent the message, or, from some gateways, the handset that it was for.
+    pub sender: Option<String>,
     /// `Date` or `TimeStamp`.
     pub date: Option<String>,
     /// `MMStatus`: words of the standard, of gateways, or a number.
@@ -97,6 +99,10 @@ fn report_of(operation: &Element) -> Result<DeliveryReport, (Status, String)> {
         relay: text("MMSRelayServerID"),
         message_id: required("MessageID")?,
         recipient: recipient.map(str::to_owned),
+        sender: operation
+            .child("Sender")
+            .and_then(Element::any_text)
+            .map(str::to_owned),
         date: text("TimeStamp").or_else(|| text("Date")),
         status: required("MMStatus")?,
         status_text: text("StatusText"),

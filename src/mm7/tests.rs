@@ -9,7 +9,9 @@
 //! * `KOREAN`: a Korean operator's (`kr.co.seoultel.message.mt.mms.direct`): release 5, EUC-KR
 //!   declared, `Recipients`;
 //! * `AUSTRALIAN`: a JavaScript simulator of an Australian MMSC: a prefix that is declared nowhere,
-//!   mail addresses, a time without an offset.
+//!   mail addresses, a time without an offset;
+//! * `MBUNI`: what Mbuni's MMSC itself sent (`tests/mm7/mbuni`): the handset as `Sender`, without `Number` where it is
+//!   configured to 5.1.0, and the service as `Recipient`.
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -46,6 +48,8 @@ const AUSTRALIAN: &str = "<?xml version='1.0'?>
       </DeliveryReportReq>
     </soap-env:Body>
   </soap-env:Envelope>";
+
+const MBUNI: &str = include_str!("../../tests/mm7/mbuni/5.1.0-plus-expired.http");
 
 fn ms(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
@@ -140,6 +144,25 @@ fn a_gateway_whose_date_is_the_submission_reports_now() {
     let both = "{relay: '*', date: submission}, {relay: '600003', date: handling}";
     let named = line_of(CHINESE.as_bytes(), both).unwrap();
     assert_eq!(named["submitted_at"], Value::Null);
+}
+
+#[test]
+fn a_gateway_that_reports_as_the_handset_names_it_as_the_sender() {
+    let (_, message) = MBUNI.split_once("\r\n\r\n").unwrap();
+    let habit = "{relay: '*', recipient: sender}";
+    let line = line_of(message.as_bytes(), habit).unwrap();
+    let want = json!({
+        "type": "mms_receipt", "ts": ms("2026-03-02T07:31:43+08:00"), "message_id": "qf7901.54.x454.43@mmsc",
+        "status": "Expired", "recipient": "13910000300",
+    });
+    assert_eq!(line, want);
+    // By the standard it is the service's own number.
+    let standard = line_of(message.as_bytes(), "").unwrap();
+    assert_eq!(standard["recipient"], "10658003");
+    // The service is never the one that a message was for.
+    let unnamed = message.replace("mm7:Sender>", "mm7:Somebody>");
+    let line = line_of(unnamed.as_bytes(), habit).unwrap();
+    assert_eq!(line["recipient"], Value::Null);
 }
 
 #[test]
