@@ -11,7 +11,8 @@
 //! * `AUSTRALIAN`: a JavaScript simulator of an Australian MMSC: a prefix that is declared nowhere,
 //!   mail addresses, a time without an offset;
 //! * `MBUNI`: what Mbuni's MMSC itself sent (`tests/mm7/mbuni`): the handset as `Sender`, without `Number` where it is
-//!   configured to 5.1.0, and the service as `Recipient`.
+//!   configured to 5.1.0, and the service as `Recipient`;
+//! * `VECTORCORE`: an MMSC in Go (VectorCore) as it sends: no time, the namespace at the envelope, fields of none.
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -50,6 +51,9 @@ const AUSTRALIAN: &str = "<?xml version='1.0'?>
   </soap-env:Envelope>";
 
 const MBUNI: &str = include_str!("../../tests/mm7/mbuni/5.1.0-plus-expired.http");
+
+const VECTORCORE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:mm7="http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-2"><soapenv:Header><mm7:TransactionID soapenv:mustUnderstand="1">v-1&amp;</mm7:TransactionID></soapenv:Header><soapenv:Body><mm7:DeliveryReportReq><MM7Version>5.3.0</MM7Version><MessageID>v-2</MessageID><Recipient><Number>+8613900000003</Number></Recipient><MMStatus>Retrieved</MMStatus><StatusText>Message delivered</StatusText></mm7:DeliveryReportReq></soapenv:Body></soapenv:Envelope>"#;
 
 fn ms(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
@@ -119,6 +123,20 @@ fn a_korean_report_of_release_5_is_read_and_answered_in_its_own_namespace() {
         "{answer}"
     );
     assert!(answer.contains("<StatusCode>1000</StatusCode>"), "{answer}");
+}
+
+#[test]
+fn a_namespace_of_the_envelope_is_answered_in() {
+    let request = read(VECTORCORE.as_bytes());
+    let line = line_of(VECTORCORE.as_bytes(), "").unwrap();
+    assert_eq!(line["recipient"], "13900000003");
+    assert_eq!(line["ts"], ms("2026-03-02T09:00:00+08:00"));
+    let answer = answer(&request, Status::Success, None);
+    let name = format!("<DeliveryReportRsp xmlns=\"{R5}\"><MM7Version>5.3.0");
+    assert!(answer.contains(&name), "{answer}");
+    // Another's namespace is nothing to answer in, wherever it stands.
+    let other = VECTORCORE.replace("http://www.3gpp.org/", "http://www.example.org/");
+    assert_eq!(read(other.as_bytes()).namespace, None);
 }
 
 #[test]
