@@ -11,8 +11,6 @@ const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const NAMESPACE: &str =
     "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4";
 const VERSION: &str = "6.8.0";
-/// Everything of 3GPP's own schemas begins so; nothing else is repeated in an answer.
-const NAMESPACE_BASE: &str = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/";
 
 /// Status codes of 3GPP TS 23.140, those that we have a use for: 2xxx is the client's fault, 4xxx the
 /// service's.
@@ -64,11 +62,7 @@ impl Status {
 
 /// The answer's document, in the namespace and version of the request.
 pub fn answer(request: &Request, status: Status, details: Option<&str>) -> String {
-    let namespace = request.namespace.as_deref();
-    let namespace = namespace
-        .filter(|namespace| namespace.starts_with(NAMESPACE_BASE))
-        .unwrap_or(NAMESPACE);
-    let namespace = escape(namespace);
+    let namespace = escape(request.namespace.as_deref().unwrap_or(NAMESPACE));
     let version = escape(request.version.as_deref().unwrap_or(VERSION));
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<env:Envelope xmlns:env=\"{SOAP}\"><env:Header>"

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::mm7::report::DeliveryReport;
 use crate::mm7::{Status, time};
-use crate::rules::{ANY_RELAY, DateMeaning, Gateway, MmsRule};
+use crate::rules::{ANY_RELAY, DateMeaning, Habits, MmsRule, RecipientPlace};
 
-/// The line, without its end. Times are read as the rule book says of the gateway; words are kept.
+/// The line, without its end. Times and numbers are read as the rule book says of the gateway; words are kept.
 ///
 /// # Errors
 /// The report has a time that nobody can read.
@@ -24,12 +24,12 @@ pub fn line(
         gateways.find(|known| Some(known.relay.as_str()) == name)
     };
     let gateway = of(relay).or_else(|| of(Some(ANY_RELAY)));
-    let gateway = gateway.map_or(Gateway::STANDARD, Gateway::habits);
+    let habits = gateway.map_or(Habits::STANDARD, |gateway| gateway.habits);
     let date_ms = report.date.as_deref().map(|date| {
         time::read(
             date,
             zone,
-            gateway.1,
+            habits.clock,
             now_ms.saturating_add(clock_skew_ms_max),
         )
         .ok_or_else(|| {
@@ -38,9 +38,14 @@ pub fn line(
         })
     });
     let date_ms = date_ms.transpose()?;
-    let (ts_ms, submitted_ms) = match gateway.0 {
+    let (ts_ms, submitted_ms) = match habits.date {
         DateMeaning::Handling => (date_ms.unwrap_or(now_ms), None),
         DateMeaning::Submission => (now_ms, date_ms),
+    };
+    // Where the habit says Sender, Recipient is the service: a report without one is of nobody by name.
+    let recipient = match habits.recipient {
+        RecipientPlace::Recipient => report.recipient.as_deref(),
+        RecipientPlace::Sender => report.sender.as_deref(),
     };
     let mut line = Map::new();
     let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
@@ -51,7 +56,7 @@ pub fn line(
     if let Some(text) = &report.status_text {
         put("status_text", text.as_str().into());
     }
-    if let Some(recipient) = &report.recipient {
+    if let Some(recipient) = recipient {
         put("recipient", number(recipient).into());
     }
     if let Some(ms) = submitted_ms {

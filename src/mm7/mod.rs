@@ -7,12 +7,14 @@
 
 mod answer;
 mod line;
+mod multipart;
 mod report;
 mod time;
 mod xml;
 
 pub use answer::{Status, answer};
 pub use line::line;
+pub use multipart::document;
 pub use report::{DeliveryReport, Request, read};
 
 /// Largest message, bytes. Reports are one or two kilobytes.

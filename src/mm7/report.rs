@@ -3,12 +3,15 @@
 use crate::mm7::Status;
 use crate::mm7::xml::{self, Element};
 
+/// Everything of 3GPP's own schemas begins so; nothing else is repeated in an answer.
+const NAMESPACE_BASE: &str = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/";
+
 /// A message, with what its answer must repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// `TransactionID` of the header.
     pub transaction: Option<String>,
-    /// Namespace of the operation, to be answered in.
+    /// 3GPP's namespace that it is written in, to be answered in.
     pub namespace: Option<String>,
     /// `MM7Version`.
     pub version: Option<String>,
@@ -25,6 +28,8 @@ pub struct DeliveryReport {
     pub message_id: String,
     /// Recipient: number or mail address.
     pub recipient: Option<String>,
+    /// Sender: the service that sent the message, or, from some gateways, the handset that it was for.
+    pub sender: Option<String>,
     /// `Date` or `TimeStamp`.
     pub date: Option<String>,
     /// `MMStatus`: words of the standard, of gateways, or a number.
@@ -68,10 +73,12 @@ fn of(envelope: &Element) -> Request {
         Some(operation) => report_of(operation),
     };
     // Some declare the namespace at the operation, some at the transaction, some at the envelope.
-    let namespace = [operation, transaction]
+    let namespace = [operation, transaction, Some(envelope)]
         .into_iter()
         .flatten()
-        .find_map(|element| element.namespace.clone());
+        .flat_map(|element| &element.namespaces)
+        .find(|namespace| namespace.starts_with(NAMESPACE_BASE))
+        .cloned();
     Request {
         transaction: transaction
             .map(|transaction| transaction.text.clone())
@@ -97,6 +104,10 @@ fn report_of(operation: &Element) -> Result<DeliveryReport, (Status, String)> {
         relay: text("MMSRelayServerID"),
         message_id: required("MessageID")?,
         recipient: recipient.map(str::to_owned),
+        sender: operation
+            .child("Sender")
+            .and_then(Element::any_text)
+            .map(str::to_owned),
         date: text("TimeStamp").or_else(|| text("Date")),
         status: required("MMStatus")?,
         status_text: text("StatusText"),

@@ -9,7 +9,10 @@
 //! * `KOREAN`: a Korean operator's (`kr.co.seoultel.message.mt.mms.direct`): release 5, EUC-KR
 //!   declared, `Recipients`;
 //! * `AUSTRALIAN`: a JavaScript simulator of an Australian MMSC: a prefix that is declared nowhere,
-//!   mail addresses, a time without an offset.
+//!   mail addresses, a time without an offset;
+//! * `MBUNI`: what Mbuni's MMSC itself sent (`tests/mm7/mbuni`): the handset as `Sender`, without `Number` where it is
+//!   configured to 5.1.0, and the service as `Recipient`;
+//! * `VECTORCORE`: an MMSC in Go (VectorCore) as it sends: no time, the namespace at the envelope, fields of none.
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -46,6 +49,11 @@ const AUSTRALIAN: &str = "<?xml version='1.0'?>
       </DeliveryReportReq>
     </soap-env:Body>
   </soap-env:Envelope>";
+
+const MBUNI: &str = include_str!("../../tests/mm7/mbuni/5.1.0-plus-expired.http");
+
+const VECTORCORE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:mm7="http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-2"><soapenv:Header><mm7:TransactionID soapenv:mustUnderstand="1">v-1&amp;</mm7:TransactionID></soapenv:Header><soapenv:Body><mm7:DeliveryReportReq><MM7Version>5.3.0</MM7Version><MessageID>v-2</MessageID><Recipient><Number>+8613900000003</Number></Recipient><MMStatus>Retrieved</MMStatus><StatusText>Message delivered</StatusText></mm7:DeliveryReportReq></soapenv:Body></soapenv:Envelope>"#;
 
 fn ms(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
@@ -118,6 +126,20 @@ fn a_korean_report_of_release_5_is_read_and_answered_in_its_own_namespace() {
 }
 
 #[test]
+fn a_namespace_of_the_envelope_is_answered_in() {
+    let request = read(VECTORCORE.as_bytes());
+    let line = line_of(VECTORCORE.as_bytes(), "").unwrap();
+    assert_eq!(line["recipient"], "13900000003");
+    assert_eq!(line["ts"], ms("2026-03-02T09:00:00+08:00"));
+    let answer = answer(&request, Status::Success, None);
+    let name = format!("<DeliveryReportRsp xmlns=\"{R5}\"><MM7Version>5.3.0");
+    assert!(answer.contains(&name), "{answer}");
+    // Another's namespace is nothing to answer in, wherever it stands.
+    let other = VECTORCORE.replace("http://www.3gpp.org/", "http://www.example.org/");
+    assert_eq!(read(other.as_bytes()).namespace, None);
+}
+
+#[test]
 fn a_prefix_that_is_declared_nowhere_and_a_mail_address_are_read() {
     let line = line_of(AUSTRALIAN.as_bytes(), "").unwrap();
     assert_eq!(line["recipient"], "61400000000");
@@ -140,6 +162,25 @@ fn a_gateway_whose_date_is_the_submission_reports_now() {
     let both = "{relay: '*', date: submission}, {relay: '600003', date: handling}";
     let named = line_of(CHINESE.as_bytes(), both).unwrap();
     assert_eq!(named["submitted_at"], Value::Null);
+}
+
+#[test]
+fn a_gateway_that_reports_as_the_handset_names_it_as_the_sender() {
+    let (_, message) = MBUNI.split_once("\r\n\r\n").unwrap();
+    let habit = "{relay: '*', recipient: sender}";
+    let line = line_of(message.as_bytes(), habit).unwrap();
+    let want = json!({
+        "type": "mms_receipt", "ts": ms("2026-03-02T07:31:43+08:00"), "message_id": "qf7901.54.x454.43@mmsc",
+        "status": "Expired", "recipient": "13910000300",
+    });
+    assert_eq!(line, want);
+    // By the standard it is the service's own number.
+    let standard = line_of(message.as_bytes(), "").unwrap();
+    assert_eq!(standard["recipient"], "10658003");
+    // The service is never the one that a message was for.
+    let unnamed = message.replace("mm7:Sender>", "mm7:Somebody>");
+    let line = line_of(unnamed.as_bytes(), habit).unwrap();
+    assert_eq!(line["recipient"], Value::Null);
 }
 
 #[test]

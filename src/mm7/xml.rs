@@ -24,8 +24,8 @@ const DECLARATION_BYTES_MAX: usize = 200;
 pub(super) struct Element {
     /// Name without its prefix.
     pub(super) name: String,
-    /// The namespace that it declares itself, whatever the prefix.
-    pub(super) namespace: Option<String>,
+    /// The namespaces that it declares itself, whatever the prefixes.
+    pub(super) namespaces: Vec<String>,
     /// Its text, trimmed.
     pub(super) text: String,
     pub(super) children: Vec<Element>,
@@ -129,7 +129,9 @@ fn opened(start: &BytesStart<'_>) -> Result<Element, String> {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let name: &str = attribute.key.as_ref();
         if name == "xmlns" || name.starts_with("xmlns:") {
-            element.namespace = Some(attribute.value.clone().into_owned());
+            element
+                .namespaces
+                .push(attribute.value.clone().into_owned());
         }
     }
     Ok(element)

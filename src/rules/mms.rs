@@ -30,23 +30,31 @@ pub struct MmsRule {
 pub struct Gateway {
     /// Its `MMSRelayServerID`; [`ANY_RELAY`] for reports of no other one: not every gateway says who it is.
     pub relay: String,
+    /// How its reports are read.
+    pub habits: Habits,
+}
+
+/// How a gateway's reports are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Habits {
     /// What its times mean.
     pub date: DateMeaning,
     /// How it writes hours.
     pub clock: HourClock,
+    /// Where it names whom the message was for.
+    pub recipient: RecipientPlace,
 }
 
 /// Names, as a relay, the gateways whose reports say no relay, or one that the book does not name.
 pub const ANY_RELAY: &str = "*";
 
-impl Gateway {
-    /// What the standard says of one that the book does not name.
-    pub const STANDARD: (DateMeaning, HourClock) = (DateMeaning::Handling, HourClock::TwentyFour);
-
-    /// How it writes times.
-    pub fn habits(&self) -> (DateMeaning, HourClock) {
-        (self.date, self.clock)
-    }
+impl Habits {
+    /// What the standard says of a gateway that the book does not name.
+    pub const STANDARD: Habits = Habits {
+        date: DateMeaning::Handling,
+        clock: HourClock::TwentyFour,
+        recipient: RecipientPlace::Recipient,
+    };
 }
 
 /// What the time of a delivery report means.
@@ -65,6 +73,15 @@ pub enum HourClock {
     TwentyFour,
     /// 1 to 12, without a word on which half of the day is meant.
     Twelve,
+}
+
+/// Which element of a report names whom the message was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientPlace {
+    /// `Recipient`, as 3GPP TS 23.140 has it.
+    Recipient,
+    /// `Sender`: Mbuni writes a report as a message from the handset to the service.
+    Sender,
 }
 
 /// A regular issue with a time by which it should be on the handset.

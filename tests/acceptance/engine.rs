@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use chrysalis::app::{App, RuleSource};
 use chrysalis::config::Config;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 /// Midnight of Monday 2 March 2026 in Shanghai, ms.
 pub(crate) const MONDAY: i64 = 1_772_380_800_000;
@@ -199,6 +201,24 @@ impl Engine {
         let request = request.header("content-type", "application/json");
         let answer = request.body(body).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// Sends a recorded request as it is, head and body; status and body of the answer.
+    pub(crate) async fn replay(&self, request: &[u8]) -> (u16, String) {
+        let stream = TcpStream::connect(self.app.address).await.unwrap();
+        let mut stream = BufReader::new(stream);
+        stream.write_all(request).await.unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let read = stream.read_line(&mut head).await.unwrap();
+            assert_ne!(read, 0, "hung up after {head:?}");
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut lines = head.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        stream.read_exact(&mut body).await.unwrap();
+        (status, String::from_utf8(body).unwrap())
     }
 
     /// Asks until the answer is as wished.

@@ -27,6 +27,7 @@ mod funnel;
 mod health;
 mod leaf;
 mod loops;
+mod mbuni;
 mod messages;
 mod places;
 mod receipts;

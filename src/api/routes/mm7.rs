@@ -34,6 +34,7 @@ use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
 pub(in crate::api) async fn post(
     State(server): State<Arc<Server>>,
     sender: Sender,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
     let Ok(bytes) = to_bytes(body, MESSAGE_BYTES_MAX).await else {
@@ -48,7 +49,10 @@ pub(in crate::api) async fn post(
             Some(&words),
         );
     };
-    let request = mm7::read(&bytes);
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::to_str);
+    let content_type = content_type.and_then(Result::ok).unwrap_or_default();
+    // No report has attachments; what has some is told by its name what it is refused for.
+    let request = mm7::read(mm7::document(content_type, &bytes));
     let (status, words) = match take(&server, sender, &request, &bytes).await {
         Ok(()) => (Status::Success, None),
         Err((status, words)) => (status, Some(words)),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Ids, duration_of, text_of};
 use crate::rules::duration::{MINUTE_MS, parse_clock};
-use crate::rules::mms::{CausePattern, DateMeaning, Edition, Gateway, HourClock, MmsRule};
+use crate::rules::mms::{
+    CausePattern, DateMeaning, Edition, Gateway, Habits, HourClock, MmsRule, RecipientPlace,
+};
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
 
@@ -175,13 +177,19 @@ fn read_gateways(node: &Node, problems: &mut Problems) -> Vec<Gateway> {
         let word = |field: &str| item.get(field).and_then(Node::text);
         gateways.push(Gateway {
             relay: text_of(item, "relay"),
-            date: match word("date") {
-                Some("submission") => DateMeaning::Submission,
-                _ => DateMeaning::Handling,
-            },
-            clock: match word("clock") {
-                Some("12h") => HourClock::Twelve,
-                _ => HourClock::TwentyFour,
+            habits: Habits {
+                date: match word("date") {
+                    Some("submission") => DateMeaning::Submission,
+                    _ => DateMeaning::Handling,
+                },
+                clock: match word("clock") {
+                    Some("12h") => HourClock::Twelve,
+                    _ => HourClock::TwentyFour,
+                },
+                recipient: match word("recipient") {
+                    Some("sender") => RecipientPlace::Sender,
+                    _ => RecipientPlace::Recipient,
+                },
             },
         });
     }

@@ -5,6 +5,7 @@ use crate::rules::shape::{Record, Shape};
 
 const DATES: &[&str] = &["handling", "submission"];
 const CLOCKS: &[&str] = &["24h", "12h"];
+const RECIPIENTS: &[&str] = &["recipient", "sender"];
 /// Causes of failure that MMS receipts are sorted into.
 const CAUSES: &[&str] = &["user", "terminal", "coverage", "platform"];
 
@@ -82,6 +83,11 @@ static GATEWAY: Record = Record {
             "clock",
             Shape::Word(CLOCKS),
             "24h (default), or 12h where hours are written without their half of the day.",
+        ),
+        may(
+            "recipient",
+            Shape::Word(RECIPIENTS),
+            "Which element names whom the message was for: recipient (default), or sender where reports are written as from the handset to the service.",
         ),
     ],
 };
