@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::checkpoint::file::FORMAT_VERSION;
 use crate::checkpoint::{CheckpointError, Folder, Head, KEPT, Section};
 use crate::journal::{Disk, FakeDisk, Position};
 use crate::rules::Lineage;
@@ -173,7 +174,7 @@ fn a_newer_format_is_refused_by_name() {
     write(&disk, 1).unwrap();
     write(&disk, 2).unwrap();
     disk.damage(&folder(&disk).path_of(2), |bytes| {
-        bytes[8] = 9;
+        bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..12]).to_le_bytes();
         bytes[12..16].copy_from_slice(&checksum);
     });
@@ -182,7 +183,8 @@ fn a_newer_format_is_refused_by_name() {
     };
     let words = error.to_string();
     assert!(
-        words.contains("version 9") && words.contains("newer program"),
+        words.contains(&format!("version {}", FORMAT_VERSION + 1))
+            && words.contains("newer program"),
         "{words}"
     );
 }

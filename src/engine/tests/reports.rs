@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::bench::BOOK;
-use crate::dataflow::{Cut, Watermarks};
+use crate::dataflow::{Cut, Owner, Watermarks};
 use crate::engine::{Effect, Engine, SaveError};
+use crate::event::{SourceId, SourceProgress};
 use crate::rules::Plan;
 use crate::rules::testing::book;
 
@@ -22,6 +23,7 @@ fn daily_at(at: &str) -> String {
 struct Ticking {
     engine: Engine,
     plan: Arc<Plan>,
+    marks: Watermarks,
     epoch: u64,
 }
 
@@ -31,8 +33,21 @@ impl Ticking {
         Ticking {
             engine: Engine::new(plan.clone()),
             plan,
+            marks: Watermarks::default(),
             epoch: 0,
         }
+    }
+
+    /// A source tells of a time.
+    fn hears(&mut self, ts_ms_max: i64) {
+        let stream = *self.plan.book.streams.keys().next().unwrap();
+        let name = Some("probe".into());
+        let told = SourceProgress {
+            ts_ms_max,
+            events: 1,
+        };
+        let id = SourceId { stream, name };
+        self.marks.observe(id, told, Owner::default());
     }
 
     /// A tick; the periods that it tells of.
@@ -46,11 +61,12 @@ impl Ticking {
             self.plan.clone()
         });
         self.epoch += 1;
+        self.marks.tick(now_ms, &self.plan.book);
         let cut = Cut {
             epoch: self.epoch,
             now_ms,
             plan,
-            watermarks: Watermarks::default(),
+            watermarks: self.marks.clone(),
             updates: Vec::new(),
             tickets: Vec::new(),
             holds: Vec::new(),
@@ -103,6 +119,30 @@ fn a_report_is_told_once_at_the_first_tick_after_it_is_due() {
     assert_eq!(ticking.at(MONDAY + 2 * DAY + 9 * HOUR), ["2026-03-03"]);
     let reports = &ticking.engine.snapshot().reports;
     assert_eq!((reports.newest.len(), reports.told_total["daily"]), (2, 2));
+}
+
+#[test]
+fn a_clock_that_is_set_ahead_for_a_moment_tells_no_report_of_a_day_that_is_not_over() {
+    let mut ticking = Ticking::new(&daily_at("08:00"));
+    let none: [&str; 0] = [];
+    let (four, later) = (MONDAY + 16 * HOUR, MONDAY + 33 * HOUR);
+    ticking.hears(four);
+    assert_eq!(ticking.at(four), none);
+    // Seventeen hours, for four seconds and whatever it takes until the clock has come down to it.
+    for second in 0..60 {
+        ticking.hears(four + second * 1_000);
+        assert_eq!(ticking.at(later + second * 1_000), none);
+    }
+    // The true morning comes, by half of the clock's pace or by what sources tell.
+    ticking.hears(MONDAY + DAY + 8 * HOUR - 1_000);
+    assert_eq!(ticking.at(later + 61_000), none);
+    ticking.hears(MONDAY + DAY + 8 * HOUR + 1_000);
+    assert_eq!(ticking.at(later + 62_000), ["2026-03-02"]);
+    // The engine was down for a night: the first that is heard says that it was no mistake of the clock.
+    let morning = MONDAY + 2 * DAY + 9 * HOUR;
+    assert_eq!(ticking.at(morning), none);
+    ticking.hears(morning + 1_000);
+    assert_eq!(ticking.at(morning + 1_000), ["2026-03-03"]);
 }
 
 #[test]
