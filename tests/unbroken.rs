@@ -46,7 +46,7 @@ kqis:
   - {id: slow, name: Slow, layer: network, stream: dial_test, aggregate: p95, group_by: [city], window: {size: 3m, hop: 1m}, unit: ms, department: NET, interval: {max: 700}}
   - {id: delivered, name: Delivered, layer: platform, stream: mms_submit, aggregate: ratio, good: \"status == 'Retrieved'\", group_by: [], window: 1m, unit: percent, department: NET, interval: {min: 50}}
   - {id: tickets, name: Tickets, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 2m, unit: count, department: NET, interval: {max: 3}}
-  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: ok, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
+  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: tperrno == 0, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
   - {id: held, name: Held, layer: platform, stream: boss_connection, aggregate: max, group_by: [host, interface], window: 2m, unit: ms, department: NET, interval: {max: 90000}}
 alert_policies:
   default: {for: 1m, keep_firing_for: 1m, severity: major, missing: hold}
@@ -101,7 +101,7 @@ fn lines(minute: i64) -> String {
         let host = ["h1", "h2"][(n % 2) as usize];
         all.push(json!({
             "type": "boss_call", "ts": ts + n * 9_000, "host": host, "interface": "i", "client": "news",
-            "ok": (minute / 6 + n) % 3 != 0, "latency_ms": 40 + n,
+            "tperrno": if (minute / 6 + n) % 3 == 0 { 11 } else { 0 }, "latency_ms": 40 + n,
         }));
         // Each is given back after seven minutes; one never is.
         let change = |state: &str, ts: i64, minute: i64| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::epochs::{Epoch, Open};
 use super::error::JournalError;
-use super::log::Journal;
+use super::log::{Journal, Recovery};
 use super::read::Reader;
 use super::record::{Position, Record};
 
@@ -80,6 +80,18 @@ impl<A: Default> Replay<A> {
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes
     }
+}
+
+/// What may come in during a replay before it is told to wait, by the parts of what the start found and of the queue. Judgement:
+/// a start takes three times as long at most, or some minutes.
+const MEANWHILE: (u64, u64) = (2, 64);
+
+/// What may come in while what the start found is read back, bytes: a load that is faster than that would keep the engine
+/// from ever being ready.
+pub(super) fn meanwhile_bytes_max(recovery: &Recovery, queue_bytes_max: usize) -> u64 {
+    let of_queue = (queue_bytes_max as u64).saturating_mul(MEANWHILE.1);
+    let of_found = recovery.ahead_bytes.saturating_mul(MEANWHILE.0);
+    of_found.saturating_add(of_queue)
 }
 
 /// How far a start is with reading the journal back.

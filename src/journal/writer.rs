@@ -22,7 +22,7 @@ use super::error::JournalError;
 use super::log::{Journal, Recovery};
 use super::queue::Queue;
 use super::record::Position;
-use super::replay::Replay;
+use super::replay::{Replay, meanwhile_bytes_max};
 use super::shares::{Amount, Holder};
 use super::space::Space;
 use super::submit::{Job, Shared};
@@ -121,6 +121,7 @@ impl<A: Send + Default + 'static> Writer<A> {
         let mut serving = Serving {
             epochs,
             found_bytes: recovery.ahead_bytes,
+            meanwhile_bytes_max: meanwhile_bytes_max(&recovery, config.queue_bytes_max),
             space,
             shared: Arc::clone(&shared),
             waiting: VecDeque::new(),
@@ -184,6 +185,8 @@ struct Serving<A> {
     epochs: Epochs<A>,
     /// What the start found to read back, bytes.
     found_bytes: u64,
+    /// What may come in while that is read, bytes.
+    meanwhile_bytes_max: u64,
     space: Space,
     shared: Arc<Shared<A>>,
     /// Records that are not handed over yet: where they are, whose, and what they count for.
@@ -272,17 +275,22 @@ impl<A: Send + Default + 'static> Serving<A> {
     /// Makes what comes in during a replay durable and answers it, and ticks as [`Serving::serve`] does. `ticked` is
     /// when that was done last; returns when it is now.
     fn keep_meanwhile(&mut self, wait: Duration, ticked: Instant) -> Result<Instant, WriterError> {
-        let taken = self
-            .shared
-            .queue
-            .take(Instant::now() + wait, self.config.group_bytes_max);
+        let jobs = if self.epochs.journal().stats().bytes_written_total > self.meanwhile_bytes_max {
+            // The queue fills up, and producers are told to come back.
+            thread::sleep(wait);
+            Vec::new()
+        } else {
+            let deadline = Instant::now() + wait;
+            let queue = &self.shared.queue;
+            queue.take(deadline, self.config.group_bytes_max).items
+        };
         let now = Instant::now();
-        let holds = self.epochs.has_open() || !taken.items.is_empty();
+        let holds = self.epochs.has_open() || !jobs.is_empty();
         let due = now >= ticked + self.pause(holds);
-        if taken.items.is_empty() && !due {
+        if jobs.is_empty() && !due {
             return Ok(ticked);
         }
-        let group = self.group(taken.items, due, false)?;
+        let group = self.group(jobs, due, false)?;
         Ok(if due || group.ticked { now } else { ticked })
     }
 

@@ -34,7 +34,7 @@ kqis:
   - {id: slow, name: Slow, layer: network, stream: dial_test, aggregate: p95, group_by: [city], window: {size: 3m, hop: 1m}, unit: ms, department: NET, interval: {max: 700}}
   - {id: delivered, name: Delivered, layer: platform, stream: mms_submit, aggregate: ratio, good: \"status == 'Retrieved'\", group_by: [], window: 1m, unit: percent, department: NET, interval: {min: 50}}
   - {id: tickets, name: Tickets, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 2m, unit: count, department: NET, interval: {max: 3}}
-  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: ok, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
+  - {id: refused, name: Refused, layer: platform, stream: boss_call, aggregate: ratio, good: tperrno == 0, group_by: [host], window: 2m, unit: percent, department: NET, interval: {min: 50}}
   - {id: held, name: Held, layer: platform, stream: boss_connection, aggregate: max, group_by: [host, interface], window: 2m, unit: ms, department: NET, interval: {max: 90000}}
 alert_policies:
   default: {for: 1m, keep_firing_for: 1m, severity: major, missing: hold}
@@ -106,11 +106,13 @@ fn line(chance: &mut Chance, event_ms: i64) -> String {
             json!({"type": "complaint", "ts": ts, "serial": format!("t{id}"), "version": version, "state": state, "path": "数据业务/手机报", "service": "news", "city": city})
         }
         4 => {
-            let (host, ok) = (
-                ["h1", "h2"][chance.below(2) as usize],
-                chance.percent(if bad { 30 } else { 99 }),
-            );
-            json!({"type": "boss_call", "ts": ts, "host": host, "interface": "i", "client": "news", "ok": ok, "latency_ms": chance.below(900)})
+            let host = ["h1", "h2"][chance.below(2) as usize];
+            let tperrno = if chance.percent(if bad { 70 } else { 1 }) {
+                11
+            } else {
+                0
+            };
+            json!({"type": "boss_call", "ts": ts, "host": host, "interface": "i", "client": "news", "tperrno": tperrno, "latency_ms": chance.below(900)})
         }
         5 => {
             let (host, connection) = (["h1", "h2"][chance.below(2) as usize], chance.below(6));

@@ -147,6 +147,58 @@ fn forty_times_what_may_wait_is_taken_while_nobody_takes_an_epoch() {
 }
 
 #[test]
+fn a_load_without_end_is_told_to_wait_until_the_start_is_over() {
+    let disk = past();
+    let (writer, epochs, _) = start(&disk);
+    let submitter = writer.submitter();
+    let mut sequence = 0;
+    let mut waiting = Vec::new();
+    let refused = loop {
+        sequence += 1;
+        assert!(sequence < 2_000, "it takes without an end");
+        // What no compression makes less of.
+        let words = |n: u64| {
+            format!(
+                "{:016x}",
+                (sequence << 8 | n).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            )
+        };
+        let record = batch(&(0..43).map(words).collect::<String>());
+        let submit = Submit {
+            record,
+            attachment: 3,
+        };
+        match submitter.try_submit(submit) {
+            Ok(answer) => waiting.push(answer),
+            Err(error) if submitter.stats().queue_bytes > 0 && sequence > 100 => {
+                thread::sleep(Duration::from_millis(20));
+                if submitter.stats().queue_bytes > 0 {
+                    break error;
+                }
+            }
+            Err(_) => {
+                sequence -= 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    };
+    assert!(matches!(refused, SubmitError::Busy), "{refused}");
+    let all = submitter.stats().replay.all_bytes;
+    // It comes to its end, and then takes what waited, and more.
+    let taking = thread::spawn(move || epochs.iter().collect::<Vec<Epoch<u32>>>());
+    for answer in waiting {
+        answer.blocking_recv().unwrap().unwrap();
+    }
+    let replay = submitter.stats().replay;
+    assert!(
+        replay.ends_before.is_some() && replay.read_bytes <= all + 4_000,
+        "{replay:?}"
+    );
+    writer.shutdown().unwrap();
+    assert!(taking.join().unwrap().len() > 50);
+}
+
+#[test]
 fn what_is_committed_during_a_replay_comes_from_the_journal() {
     let disk = past();
     let (journal, recovery) = open(&disk).unwrap();
