@@ -1,7 +1,7 @@
 //! What a process answers that has no engine yet: it waits for the data folder of another (`standby`), or has it and
 //! loads checkpoint, journal and ledger (`starting`). That it lives and does not serve is told at once. Whoever wants
 //! something of the engine is sent on by a standby, which may wait for weeks, and waits with a start, whose engine takes
-//! him as soon as it is there.
+//! him as soon as it is there. One server answers all along, so nobody is hung up on in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,14 +71,16 @@ pub fn waiting(
 }
 
 async fn answer(State(waiting): State<Arc<Waiting>>, request: Request) -> Response {
+    let stage = waiting.stage.borrow().clone();
+    if let Stage::Serving(engine) = stage {
+        return serve(engine, request).await;
+    }
     let path = request.uri().path();
     let is_known = role_for(request.method(), path).is_none() || waiting.access.is_open();
     if !is_known && waiting.access.caller(request.headers()).is_none() {
         return unauthorized();
     }
-    let stage = waiting.stage.borrow().clone();
     match (path, &stage) {
-        (_, Stage::Serving(engine)) => serve(engine.clone(), request).await,
         ("/healthz", _) => "ok\n".into_response(),
         ("/v1/status", Stage::Standby) => Json(json!({
             "state": stage.name(),
@@ -87,7 +89,7 @@ async fn answer(State(waiting): State<Arc<Waiting>>, request: Request) -> Respon
             "now_ms": now_ms(),
         }))
         .into_response(),
-        ("/v1/status", Stage::Loading) => Json(json!({
+        ("/v1/status", Stage::Loading | Stage::Serving(_)) => Json(json!({
             "state": stage.name(),
             "version": env!("CARGO_PKG_VERSION"),
             "starting_percent": 0,
@@ -108,7 +110,7 @@ async fn answer(State(waiting): State<Arc<Waiting>>, request: Request) -> Respon
             ApiError::retry_later(StatusCode::SERVICE_UNAVAILABLE, stage.name(), words)
                 .into_response()
         }
-        (_, Stage::Loading) => match waiting.engine().await {
+        (_, Stage::Loading | Stage::Serving(_)) => match waiting.engine().await {
             Some(engine) => serve(engine, request).await,
             None => loading(),
         },

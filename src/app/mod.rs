@@ -46,7 +46,6 @@ use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
 use crate::journal::{Journal, JournalConfig, RealDisk, ReplayNow};
-use crate::metrics::Metrics;
 use crate::notify::{Composer, Hooks, Mailer, Notifier, NotifyError};
 use crate::probes::Probes;
 use crate::rules::Plan;
@@ -55,7 +54,6 @@ use crate::time::{begin_at, now_ms};
 
 use csv_sink::CsvSink;
 use foreign::{history_ahead, recorded_upto, unreadable_journal};
-use listen::Listening;
 use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
 use reloading::{apply_after_replay, plan_to_begin_with, reload_of};
@@ -125,10 +123,9 @@ impl App {
     ) -> anyhow::Result<App> {
         let Place {
             lock,
-            listener,
+            address,
             answering,
         } = place;
-        let address = listener.local_addr()?;
         let settings = JournalConfig {
             segment_bytes_max: config.journal.segment_bytes_max,
             record_bytes_max: config.journal.record_bytes_max,
@@ -244,7 +241,7 @@ impl App {
             Recorder::start(history.clone(), recorded_upto, &config.history);
         let (effects, _) = broadcast::channel(EFFECTS_KEPT);
         let (fail, failed) = watch::channel(None);
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = answering.metrics.clone();
         let Dataflow {
             feed,
             cuts,
@@ -303,11 +300,11 @@ impl App {
             links,
             reload: reload.clone(),
             config: config.http,
-            connections: Arc::default(),
+            connections: answering.connections.clone(),
         });
         let watched = Arc::clone(&state);
         let submitter = state.submitter.clone();
-        let (stop_http, stopping) = watch::channel(false);
+        let stopping = answering.stop.subscribe();
         let (router, inlet) = open(state.clone());
         let (tell, count) = (inlet, state.metrics.clone());
         probes.run(
@@ -319,10 +316,6 @@ impl App {
             },
             move |probe, outcome| count.probed(probe, outcome.name()),
         );
-        let (open_now, metrics) = (state.connections.clone(), state.metrics.clone());
-        let damaged_files = metrics.clone();
-        let engine = router.clone();
-        let listening = Listening::new(listener, router, &config, open_now, metrics)?;
         let sources = troubles::Sources {
             state: watched,
             mails: mails::counts(&notifier),
@@ -330,11 +323,10 @@ impl App {
         };
         tokio::spawn(troubles::watch(sources, stopping.clone()));
         if let Some(reserve) = reserve {
-            let reading = reserve.read(health.clone(), damaged_files, stopping.clone());
+            let reading = reserve.read(health.clone(), state.metrics.clone(), stopping.clone());
             tokio::spawn(reading);
         }
-        answering.hand_over(engine);
-        let http = tokio::spawn(listening.serve(stopping));
+        let (stop_http, http) = answering.hand_over(router);
         if epochs_recovered > 0 {
             apply_after_replay(health.clone(), reload.clone());
         }

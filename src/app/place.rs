@@ -7,14 +7,16 @@
 //!   hangs keeps it; to end that one is its supervisor's part.
 //! * Who waits answers on its address already, until the engine does.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::access::access_of;
 use super::foreign::{refuse_lost_journal, refuse_unfinished};
@@ -27,11 +29,11 @@ use crate::metrics::Metrics;
 /// How often the lock is tried: what a take-over waits at most, beside the replay.
 const TRY_EVERY: Duration = Duration::from_millis(50);
 
-/// A data folder that is ours, and a listener.
+/// A data folder that is ours, and an address.
 pub struct Place {
     pub(super) lock: Lock,
-    pub(super) listener: TcpListener,
-    /// Answers until the engine does.
+    pub(super) address: SocketAddr,
+    /// Answers there, until the engine does.
     pub(super) answering: Answering,
 }
 
@@ -45,8 +47,8 @@ impl Place {
         let lock = lock(config)?;
         Ok(Place {
             lock,
-            answering: Answering::begin(config, &listener, Stage::Loading)?,
-            listener,
+            address: listener.local_addr()?,
+            answering: Answering::begin(config, listener, Stage::Loading)?,
         })
     }
 
@@ -56,7 +58,8 @@ impl Place {
     /// The address is taken, a token cannot be read, or the folder cannot be begun on.
     pub async fn wait_for(config: &Config) -> anyhow::Result<Place> {
         let listener = bind(config).await?;
-        let answering = Answering::begin(config, &listener, Stage::Standby)?;
+        let address = listener.local_addr()?;
+        let answering = Answering::begin(config, listener, Stage::Standby)?;
         let lock = loop {
             match lock(config) {
                 Ok(lock) => break lock,
@@ -67,7 +70,7 @@ impl Place {
         answering.stage.send_replace(Stage::Loading);
         Ok(Place {
             lock,
-            listener,
+            address,
             answering,
         })
     }
@@ -102,28 +105,41 @@ pub(super) fn journal_of(config: &Config) -> PathBuf {
     config.data.join("journal")
 }
 
-/// What answers on the address before the engine does. Dropping it ends that.
+/// What answers on the address: for whoever waits, and then for the engine. Dropping it ends that.
 pub(super) struct Answering {
     stage: watch::Sender<Stage>,
-    /// Its connections end when this is dropped.
-    _stop: watch::Sender<bool>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Connections that are open.
+    pub(super) connections: Arc<AtomicU64>,
+    /// Told when it is to end.
+    pub(super) stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
 }
 
 impl Answering {
-    fn begin(config: &Config, listener: &TcpListener, stage: Stage) -> anyhow::Result<Answering> {
+    fn begin(config: &Config, listener: TcpListener, stage: Stage) -> anyhow::Result<Answering> {
         let metrics = Arc::new(Metrics::new()?);
+        let connections: Arc<AtomicU64> = Arc::default();
         let (stage, at) = watch::channel(stage);
         let wait_max = config.http.request_timeout();
         let router = waiting(access_of(config)?, Arc::clone(&metrics), at, wait_max);
-        let listener = listener.try_clone()?;
-        let listening = Listening::new(listener, router, config, Arc::default(), metrics)?;
+        let open_now = Arc::clone(&connections);
+        let listening = Listening::new(listener, router, config, open_now, metrics.clone())?;
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(listening.serve(stopping));
-        Ok(Answering { stage, _stop: stop })
+        let serving = tokio::spawn(listening.serve(stopping));
+        Ok(Answering {
+            stage,
+            metrics,
+            connections,
+            stop,
+            serving,
+        })
     }
 
-    /// The engine is there: who waited for it is answered by it, and it takes whoever comes.
-    pub(super) fn hand_over(self, engine: Router) {
+    /// The engine is there: who waited for it is answered by it, and so is whoever comes. Gives what ends that, and what
+    /// tells that it has ended.
+    pub(super) fn hand_over(self, engine: Router) -> (watch::Sender<bool>, JoinHandle<()>) {
         self.stage.send_replace(Stage::Serving(engine));
+        (self.stop, self.serving)
     }
 }

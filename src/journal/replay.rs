@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::epochs::{Epoch, Open};
 use super::error::JournalError;
-use super::log::{Journal, Recovery};
+use super::log::Journal;
 use super::read::Reader;
 use super::record::{Position, Record};
 
@@ -88,10 +88,11 @@ const MEANWHILE: (u64, u64) = (2, 64);
 
 /// What may come in while what the start found is read back, bytes: a load that is faster than that would keep the engine
 /// from ever being ready.
-pub(super) fn meanwhile_bytes_max(recovery: &Recovery, queue_bytes_max: usize) -> u64 {
+pub(super) fn meanwhile_bytes_max(found_bytes: u64, queue_bytes_max: usize) -> u64 {
     let of_queue = (queue_bytes_max as u64).saturating_mul(MEANWHILE.1);
-    let of_found = recovery.ahead_bytes.saturating_mul(MEANWHILE.0);
-    of_found.saturating_add(of_queue)
+    found_bytes
+        .saturating_mul(MEANWHILE.0)
+        .saturating_add(of_queue)
 }
 
 /// How far a start is with reading the journal back.

@@ -121,7 +121,7 @@ impl<A: Send + Default + 'static> Writer<A> {
         let mut serving = Serving {
             epochs,
             found_bytes: recovery.ahead_bytes,
-            meanwhile_bytes_max: meanwhile_bytes_max(&recovery, config.queue_bytes_max),
+            meanwhile_bytes_max: meanwhile_bytes_max(recovery.ahead_bytes, config.queue_bytes_max),
             space,
             shared: Arc::clone(&shared),
             waiting: VecDeque::new(),

@@ -182,7 +182,7 @@ fn a_load_without_end_is_told_to_wait_until_the_start_is_over() {
             }
         }
     };
-    assert!(matches!(refused, SubmitError::Busy), "{refused}");
+    assert!(matches!(refused, SubmitError::Busy { .. }), "{refused}");
     let all = submitter.stats().replay.all_bytes;
     // It comes to its end, and then takes what waited, and more.
     let taking = thread::spawn(move || epochs.iter().collect::<Vec<Epoch<u32>>>());
