@@ -18,7 +18,7 @@ use crate::dataflow::{Counts, DataflowState};
 use crate::engine::{CommandResult, Effect, EngineState, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
-use crate::metrics::Metrics;
+use crate::metrics::{EdgeLimit, Metrics};
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
 use crate::time::now_ms;
@@ -37,6 +37,8 @@ pub(super) struct EngineOutlet {
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    /// How many of them are kept for who is slow.
+    pub(super) effects_max: usize,
     /// Knows how far the start is with reading the journal back.
     pub(super) submitter: Submitter<Attachment>,
     pub(super) fail: watch::Sender<Option<String>>,
@@ -77,14 +79,17 @@ impl pipeline::Outlet for EngineOutlet {
     }
 
     fn report(&mut self, told: &ReportTold) {
-        if let Err(error) = self.report_files.keep(&told.report) {
-            self.health.note_report_failure();
-            let (id, period) = (&told.report.id, &told.report.period.key);
-            tracing::error!(
-                id,
-                period,
-                "the files of a report are not written: {error:#}"
-            );
+        match self.report_files.keep(&told.report) {
+            Ok(gone) => self.metrics.went_over_by(EdgeLimit::ReportPeriods, gone),
+            Err(error) => {
+                self.health.note_report_failure();
+                let (id, period) = (&told.report.id, &told.report.period.key);
+                tracing::error!(
+                    id,
+                    period,
+                    "the files of a report are not written: {error:#}"
+                );
+            }
         }
     }
 
@@ -115,6 +120,10 @@ impl pipeline::Outlet for EngineOutlet {
             Lifecycle::Stopping => {}
         }
         if !effects.is_empty() {
+            // A slow listener misses the oldest, and is told so.
+            if self.effects.len() >= self.effects_max {
+                self.metrics.went_over(EdgeLimit::Effects);
+            }
             // Nobody need listen.
             let _ = self.effects.send(Arc::new(effects));
         }

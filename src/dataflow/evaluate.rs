@@ -12,9 +12,6 @@ use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::{Total, bucket_of};
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
 
-/// Readings kept of one series.
-const READINGS_MAX: usize = 64;
-
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
 
@@ -27,6 +24,9 @@ pub(super) struct Surroundings {
     /// Readings that were left out since the start.
     #[serde(skip)]
     left_out: u64,
+    /// Readings that had to go since the start.
+    #[serde(skip)]
+    readings_gone: u64,
     /// Annotations that had to go since the start.
     #[serde(skip)]
     gone: u64,
@@ -52,8 +52,9 @@ impl Surroundings {
         let times = series.entry(reading.dimensions).or_default();
         let value = times.entry(reading.ts_ms).or_insert(reading.value);
         *value = value.max(reading.value);
-        if times.len() > READINGS_MAX {
+        while times.len() > self.limits.base_readings_max {
             times.pop_first();
+            self.readings_gone += 1;
         }
     }
 
@@ -74,6 +75,7 @@ impl Surroundings {
         let series = self.readings.values().map(BTreeMap::len).max();
         counters.base_series.set(series.unwrap_or(0) as u64);
         counters.readings_left_out.set(self.left_out);
+        counters.readings_gone.set(self.readings_gone);
         counters.annotations.set(self.annotations.len() as u64);
         counters.annotations_gone.set(self.gone);
     }
