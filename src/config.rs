@@ -377,6 +377,42 @@ mod tests {
                 "limits:\n  questions_max: 3",
                 ":2:18: this is at least 4, and not 3",
             ),
+            (
+                "shutdown_deadline_s: 18446744073709551615",
+                ":1:22: this is at most 86400, and not 18446744073709551615",
+            ),
+            (
+                "journal: {record_bytes_max: 1}",
+                ":1:29: this is at least 65536, and not 1",
+            ),
+            (
+                "journal: {epoch_interval_ms: 0}",
+                ":1:30: this is at least 1, and not 0",
+            ),
+            (
+                "mail: {backoff_ms_max: 9223372036854775807}",
+                ":1:24: this is at most 604800000, and not 9223372036854775807",
+            ),
+            (
+                "mail: {smtp: {host: a, timeout_s: 0}}",
+                ":1:35: this is at least 1, and not 0",
+            ),
+            (
+                "webhooks: [{name: a, url: b, timeout_s: 86401}]",
+                ":1:41: this is at most 86400, and not 86401",
+            ),
+            (
+                "csv_sink: {keep_days: -1}",
+                ":1:23: this is at least 1, and not -1",
+            ),
+            (
+                "csv_sink: {keep_days: 2000000000}",
+                ":1:23: this is at most 36500, and not 2000000000",
+            ),
+            (
+                "limits: {effects_max: 65537}",
+                ":1:23: this is at most 65536, and not 65537",
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Config::read(&path).unwrap_err().to_string();

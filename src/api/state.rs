@@ -136,6 +136,7 @@ pub struct HttpConfig {
     pub connections_per_peer_max: usize,
     /// Requests that may be refused for want of rights within a minute (401, 403) before the engine alerts somebody
     /// (`access_refused`, domain fact X4).
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub access_refused_minute_max: u64,
     /// How long an answer may lie without 64 KiB of it being taken, ms; its connection is ended then.
     #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
@@ -168,6 +169,7 @@ pub struct HttpConfig {
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub answers_max: usize,
     /// Refused lines that are kept to be looked at; the oldest go first.
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub quarantined_lines_max: usize,
 }
 

@@ -120,12 +120,9 @@ impl pipeline::Outlet for EngineOutlet {
             Lifecycle::Stopping => {}
         }
         if !effects.is_empty() {
-            // A slow listener misses the oldest, and is told so.
-            if self.effects.len() >= self.effects_max {
+            if tell_listeners(&self.effects, self.effects_max, effects) {
                 self.metrics.went_over(EdgeLimit::Effects);
             }
-            // Nobody need listen.
-            let _ = self.effects.send(Arc::new(effects));
         }
     }
 
@@ -136,8 +133,37 @@ impl pipeline::Outlet for EngineOutlet {
     }
 }
 
+/// Tells whoever listens; true where somebody is so slow that he misses the oldest for it, which he is told.
+fn tell_listeners<T>(effects: &broadcast::Sender<Arc<T>>, effects_max: usize, told: T) -> bool {
+    let is_full = effects.len() >= effects_max;
+    // Nobody need listen.
+    let is_heard = effects.send(Arc::new(told)).is_ok();
+    is_full && is_heard
+}
+
 impl EngineOutlet {
     fn is_stopping(&self) -> bool {
         self.health.now().lifecycle == Lifecycle::Stopping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_listener_misses_the_oldest_and_that_is_counted() {
+        let (effects, mut quick) = broadcast::channel(2);
+        let mut tell = |number: u32| {
+            let missed = tell_listeners(&effects, 2, number);
+            assert!(quick.try_recv().is_ok());
+            missed
+        };
+        assert!(!(1..=4).any(&mut tell), "all were heard");
+        let slow = effects.subscribe();
+        let missed: Vec<bool> = (5..=8).map(tell).collect();
+        assert_eq!(missed, [false, false, true, true]);
+        drop(slow);
+        assert!(!tell_listeners(&effects, 2, 9));
     }
 }

@@ -79,6 +79,12 @@ impl Holding {
         self.changes.last().map_or(i64::MIN, |(ts_ms, ..)| *ts_ms)
     }
 
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Its holds, the earliest first.
     fn holds(&self) -> impl DoubleEndedIterator<Item = Hold<'_>> {
         let following = self.changes.iter().skip(1).map(Some).chain([None]);

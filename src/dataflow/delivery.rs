@@ -58,6 +58,12 @@ impl Delivery {
         self.parts.last().map_or(i64::MIN, |part| part.ts_ms)
     }
 
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
     /// When nobody waits any longer.
     fn deadline_ms(&self, view: View<'_>) -> Option<i64> {
         let first = self.parts.first()?;

@@ -261,3 +261,6 @@ impl View<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,6 +273,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_oldest_readings_of_a_series_go() {
+        let limits = |base_readings_max| Limits {
+            base_readings_max,
+            ..Limits::default()
+        };
+        let mut surroundings = Surroundings::default();
+        surroundings.set_limits(limits(3));
+        let read = |surroundings: &mut Surroundings, ts_ms| {
+            surroundings.read(Reading {
+                ts_ms,
+                name: "subscribers".into(),
+                dimensions: BTreeMap::new(),
+                value: 1.0,
+            });
+            let counters = Counters::default();
+            surroundings.count(&counters);
+            let series = surroundings.readings["subscribers"].values().next();
+            (series.unwrap().len(), counters.readings_gone.get())
+        };
+        for ts_ms in 1..=3 {
+            read(&mut surroundings, ts_ms);
+        }
+        assert_eq!(read(&mut surroundings, 3), (3, 0));
+        assert_eq!(read(&mut surroundings, 4), (3, 1));
+        // What is beyond a bound that is set lower goes with the next reading, and not with the start.
+        surroundings.set_limits(limits(1));
+        assert_eq!(surroundings.readings["subscribers"].len(), 1);
+        assert_eq!(read(&mut surroundings, 5), (1, 4));
+    }
+
+    #[test]
     fn windows_over_a_pane() {
         let spec = |size_ms, hop_ms, offset_ms| WindowSpec {
             size_ms,

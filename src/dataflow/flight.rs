@@ -48,3 +48,24 @@ impl Flight {
         (held, self.0.max, self.0.waited.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_not_under_way() {
+        let flight = Flight::new(2);
+        let told = flight.clone();
+        flight.begins();
+        assert_eq!(told.bound(), (1, 2, 0));
+        flight.begins();
+        flight.begins();
+        flight.waits();
+        assert_eq!(told.bound(), (2, 2, 1));
+        told.ends();
+        told.ends();
+        told.ends();
+        assert_eq!(flight.bound(), (0, 2, 1));
+    }
+}

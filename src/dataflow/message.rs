@@ -118,6 +118,12 @@ impl Message {
         Counters::add(&room.counters.receipts_gone, 1);
     }
 
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.submits.len() + self.receipts.len()
+    }
+
     fn is_full(&self, room: Room<'_>) -> bool {
         self.submits.len() + self.receipts.len() >= room.limits.message_records_max
     }

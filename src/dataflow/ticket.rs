@@ -51,6 +51,12 @@ impl Ticket {
         }
     }
 
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.versions.len()
+    }
+
     /// The caller's number, of the newest version that has it.
     pub(super) fn subscriber(&self) -> Option<Arc<str>> {
         let mut newest = self.versions.iter().rev();
