@@ -299,9 +299,12 @@ impl Config {
 
 /// The reader's complaint as the rule book's are told: `file:line:column: what, a hint`.
 fn invalid(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
-    let place = match error.location() {
-        Some(at) => format!("{}:{}:{}", path.display(), at.line(), at.column()),
-        None => path.display().to_string(),
+    let (place, told_again) = match error.location() {
+        Some(at) => (
+            format!("{}:{}:{}", path.display(), at.line(), at.column()),
+            format!(" at line {}, column {}", at.line(), at.column()),
+        ),
+        None => (path.display().to_string(), String::new()),
     };
     let told = error.without_snippet().to_string();
     let told = told.strip_prefix("error: ").unwrap_or(&told);
@@ -311,6 +314,7 @@ fn invalid(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
         _ => told,
     };
     let told = told.lines().next().unwrap_or(told);
+    let told = told.strip_suffix(&told_again).unwrap_or(told);
     let reason = unknown_field(told)
         .or_else(|| {
             let is_whole = ["invalid u", "invalid i"]
@@ -419,7 +423,7 @@ mod tests {
             let words = format!("{}{words}", path.display());
             assert!(error.starts_with(&words), "{error}");
             assert!(
-                !error.contains("<input>") && !error.contains('\n'),
+                !error.contains("<input>") && !error.contains('\n') && !error.contains(" at line "),
                 "{error}"
             );
         }
