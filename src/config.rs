@@ -105,7 +105,7 @@ pub struct JournalSettings {
     /// Time that an epoch gathers, ms: shorter is fresher, longer combines better.
     #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub epoch_interval_ms: u64,
-    /// Largest record, bytes: a batch unpacked, or a rule book. At most 64 MiB.
+    /// Largest record, bytes: a batch unpacked, or a rule book. At least 64 KiB, at most 64 MiB.
     #[serde(deserialize_with = "between::<RECORD_BYTES_MIN, MOST, _, _>")]
     pub record_bytes_max: usize,
     /// Requests that may wait for the disk; more are told to come back.

@@ -106,17 +106,17 @@ pub enum ReloadProblems {
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Largest body of events as sent, bytes.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub body_bytes_max: usize,
     /// Largest body of events unpacked, bytes; more than the journal's record limit is no use.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub plain_bytes_max: usize,
     /// Longest event line, bytes; a body with a longer one is refused as a whole.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub line_bytes_max: usize,
     /// Longest text of a field of an event, bytes; a line with a longer one is refused. Texts become dimension
     /// values and names, which are held, and shown, many times over.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "at_least::<16, _, _>")]
     pub text_bytes_max: usize,
     /// Most lines in a body.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
@@ -148,7 +148,7 @@ pub struct HttpConfig {
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub in_flight_requests_max: usize,
     /// Memory of all bodies under way, bytes.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    #[serde(deserialize_with = "at_least::<65_536, _, _>")]
     pub in_flight_bytes_max: usize,
     /// How long a request may take, ms.
     #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]

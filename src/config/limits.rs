@@ -14,8 +14,7 @@ macro_rules! limit_settings {
         engine { $($of_engine:ident: $engine_kind:ty, $engine_check:tt;)* }
         app { $($(#[$doc:meta])* $of_app:ident: $app_kind:ty = $app_default:expr, $app_check:tt;)* }
     ) => {
-        /// Bounds of the state. A change applies from the restart on; what is held beyond a bound that is set lower stays
-        /// until it goes.
+        /// Bounds of the state. A change applies from the restart on.
         #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct LimitSettings {
