@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::api::HttpConfig;
+use crate::bounded::{DAY_MS, DAY_S, MOST, at_least, between};
 use crate::journal::{Memory, Retention};
 use crate::notify::{HookConfig, MailConfig};
 use crate::probes::ProbeConfig;
@@ -29,6 +30,10 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Dataflow workers that are of any use on one machine.
 pub const WORKERS_MAX: usize = 256;
+
+/// The least of [`JournalSettings::record_bytes_max`]: the longest line of an event, a report of MM7, and most rule books of
+/// one's own take no more.
+const RECORD_BYTES_MIN: u64 = 64 << 10;
 
 /// The configuration of `chrysalis serve`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,7 +73,8 @@ pub struct Config {
     pub history: HistorySettings,
     /// Bounds of the state.
     pub limits: LimitSettings,
-    /// How long a shutdown waits for notices to leave, in seconds.
+    /// How long a shutdown waits for notices to leave, in seconds; a day at most.
+    #[serde(deserialize_with = "between::<0, DAY_S, _, _>")]
     pub shutdown_deadline_s: u64,
     /// Begin from the journal's first record and not from a checkpoint. No key of the file, for it is of
     /// one start: `serve --replay-everything`.
@@ -94,18 +100,24 @@ pub enum NewLedger {
 #[serde(default, deny_unknown_fields)]
 pub struct JournalSettings {
     /// Size at which a segment is full, bytes.
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub segment_bytes_max: u64,
     /// Time that an epoch gathers, ms: shorter is fresher, longer combines better.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub epoch_interval_ms: u64,
-    /// Largest record, bytes: a batch unpacked, or a rule book. At most 64 MiB.
+    /// Largest record, bytes: a batch unpacked, or a rule book. At least 64 KiB, at most 64 MiB.
+    #[serde(deserialize_with = "between::<RECORD_BYTES_MIN, MOST, _, _>")]
     pub record_bytes_max: usize,
     /// Requests that may wait for the disk; more are told to come back.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub queue_requests_max: usize,
     /// Bytes that may wait for the disk or the dataflow; more are told to come back. At least twice
     /// `record_bytes_max`.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub queue_bytes_max: usize,
     /// Producers whose sequences are remembered, so that a repeat counts once. A new name beyond it is
     /// refused with 429; once more than half is used, also one beyond the fair share of its address.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub producers_max: usize,
     /// How long a producer is remembered for certain after its last batch, on the journal's clock, hours:
     /// a repeat within that time counts once, whatever else happens.
@@ -124,6 +136,7 @@ pub struct JournalSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointSettings {
     /// Time between two, ms: what a start has to replay at most, and what it costs to have less.
+    #[serde(deserialize_with = "between::<0, MOST, _, _>")]
     pub interval_ms: u64,
 }
 
@@ -138,8 +151,10 @@ pub struct HistorySettings {
     pub url: Option<String>,
     /// Size of the file in the data folder, bytes: beyond it the rows of the oldest epochs go, counted and
     /// alarmed. A database server is bounded by whoever keeps it; its size is shown.
+    #[serde(deserialize_with = "at_least::<1_048_576, _, _>")]
     pub bytes_max: u64,
     /// Epochs with something to record that may wait for the database; rows of more are left out and counted.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub queue_epochs_max: usize,
 }
 
@@ -284,9 +299,12 @@ impl Config {
 
 /// The reader's complaint as the rule book's are told: `file:line:column: what, a hint`.
 fn invalid(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
-    let place = match error.location() {
-        Some(at) => format!("{}:{}:{}", path.display(), at.line(), at.column()),
-        None => path.display().to_string(),
+    let (place, told_again) = match error.location() {
+        Some(at) => (
+            format!("{}:{}:{}", path.display(), at.line(), at.column()),
+            format!(" at line {}, column {}", at.line(), at.column()),
+        ),
+        None => (path.display().to_string(), String::new()),
     };
     let told = error.without_snippet().to_string();
     let told = told.strip_prefix("error: ").unwrap_or(&told);
@@ -296,6 +314,7 @@ fn invalid(path: &Path, error: &serde_saphyr::Error) -> ConfigError {
         _ => told,
     };
     let told = told.lines().next().unwrap_or(told);
+    let told = told.strip_suffix(&told_again).unwrap_or(told);
     let reason = unknown_field(told)
         .or_else(|| {
             let is_whole = ["invalid u", "invalid i"]
@@ -360,7 +379,43 @@ mod tests {
             ("rules: [", ":1:8: "),
             (
                 "limits:\n  questions_max: 3",
-                ":2:18: questions_max is at least 4, and not 3",
+                ":2:18: this is at least 4, and not 3",
+            ),
+            (
+                "shutdown_deadline_s: 18446744073709551615",
+                ":1:22: this is at most 86400, and not 18446744073709551615",
+            ),
+            (
+                "journal: {record_bytes_max: 1}",
+                ":1:29: this is at least 65536, and not 1",
+            ),
+            (
+                "journal: {epoch_interval_ms: 0}",
+                ":1:30: this is at least 1, and not 0",
+            ),
+            (
+                "mail: {backoff_ms_max: 9223372036854775807}",
+                ":1:24: this is at most 604800000, and not 9223372036854775807",
+            ),
+            (
+                "mail: {smtp: {host: a, timeout_s: 0}}",
+                ":1:35: this is at least 1, and not 0",
+            ),
+            (
+                "webhooks: [{name: a, url: b, timeout_s: 86401}]",
+                ":1:41: this is at most 86400, and not 86401",
+            ),
+            (
+                "csv_sink: {keep_days: -1}",
+                ":1:23: this is at least 1, and not -1",
+            ),
+            (
+                "csv_sink: {keep_days: 2000000000}",
+                ":1:23: this is at most 36500, and not 2000000000",
+            ),
+            (
+                "limits: {effects_max: 65537}",
+                ":1:23: this is at most 65536, and not 65537",
             ),
         ] {
             std::fs::write(&path, text).unwrap();
@@ -368,7 +423,7 @@ mod tests {
             let words = format!("{}{words}", path.display());
             assert!(error.starts_with(&words), "{error}");
             assert!(
-                !error.contains("<input>") && !error.contains('\n'),
+                !error.contains("<input>") && !error.contains('\n') && !error.contains(" at line "),
                 "{error}"
             );
         }

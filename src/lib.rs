@@ -3,6 +3,7 @@
 //! The modules stand in suggested reading order; `ARCHITECTURE.md` has the picture and the rules of
 //! who may use whom.
 
+mod bounded;
 pub mod event;
 pub mod masking;
 pub mod measure;

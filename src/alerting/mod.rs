@@ -25,3 +25,4 @@ pub use notice::{
 };
 pub use timeline::{Reading, Timeline};
 pub use trouble::Trouble;
+pub use withdrawn::WithdrawnRoom;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alerting::change::{Past, differences};
 use crate::alerting::windows::Windows;
-use crate::alerting::withdrawn::Withdrawn;
+use crate::alerting::withdrawn::{Withdrawn, WithdrawnRoom};
 use crate::alerting::{Change, Episode, Lifecycle, Mark, Phase, TransitionReason};
 use crate::rules::Missing;
 
@@ -107,8 +107,14 @@ impl Timeline {
         changes
     }
 
-    /// Judges everything again, after corrections or under another rule, and tells how it reads now.
-    pub fn reread(&mut self, reading: &Reading, reason: TransitionReason) -> Vec<Change> {
+    /// Judges everything again, after corrections or under another rule, and tells how it reads now. As many withdrawn
+    /// episodes are remembered as there is room for.
+    pub fn reread(
+        &mut self,
+        reading: &Reading,
+        reason: TransitionReason,
+        room: &mut WithdrawnRoom,
+    ) -> Vec<Change> {
         let Some(through_ms) = self.through_ms else {
             return Vec::new();
         };
@@ -132,7 +138,8 @@ impl Timeline {
         again.pass(reading, through_ms, &mut ignored);
         again.through_ms = Some(through_ms);
         again.withdrawn = std::mem::take(&mut self.withdrawn);
-        again.renumber(&self.episodes, self.episodes_total, through_ms + hop_ms);
+        let total = self.episodes_total;
+        again.renumber((&self.episodes, total), through_ms + hop_ms, room);
         let changes = differences(self.past(), again.past(), reason);
         *self = again;
         changes
@@ -238,7 +245,12 @@ impl Timeline {
     /// Gives episodes that were told before their numbers back, also those that had been withdrawn;
     /// where one fell apart, its first part keeps the number. What is none any more is withdrawn;
     /// if it went on, it spans everything up to `until_ms`.
-    fn renumber(&mut self, told: &[Episode], mut total: u32, until_ms: i64) {
+    fn renumber(
+        &mut self,
+        (told, mut total): (&[Episode], u32),
+        until_ms: i64,
+        room: &mut WithdrawnRoom,
+    ) {
         let mut told = told.to_vec();
         for episode in &mut self.episodes {
             let known = told.iter().position(|told| told.is_same(episode));
@@ -251,7 +263,7 @@ impl Timeline {
         }
         self.episodes_total = total;
         for was in told {
-            self.withdrawn.put(was, until_ms);
+            self.withdrawn.put(was, until_ms, room);
         }
     }
 

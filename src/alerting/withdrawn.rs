@@ -3,16 +3,31 @@
 //!
 //! Invariants:
 //! * an episode is among the timeline's or here, never both;
-//! * at most `WITHDRAWN_MAX` an object; beyond it those go that ended first, as the past does when it
+//! * at most [`WithdrawnRoom::max`] an object; beyond it those go that ended first, as the past does when it
 //!   is forgotten. One that went comes back as an incident of its own.
 
 use serde::{Deserialize, Serialize};
 
 use crate::alerting::Episode;
 
-/// Withdrawn episodes that are remembered of one object. Retention bounds them long before: so many
-/// need as many corrections of one object.
-const WITHDRAWN_MAX: usize = 64;
+/// How many withdrawn episodes are remembered of one object, and how many went for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithdrawnRoom {
+    /// Most of one object; what was remembered beyond a bound that is set lower stays until it is forgotten.
+    pub max: usize,
+    /// Episodes that had to go since the start.
+    pub gone_total: u64,
+}
+
+impl Default for WithdrawnRoom {
+    fn default() -> Self {
+        // Judgement: retention bounds them long before; so many need as many corrections of one object.
+        WithdrawnRoom {
+            max: 64,
+            gone_total: 0,
+        }
+    }
+}
 
 /// The withdrawn episodes of one object, in the order of their ends.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,14 +55,15 @@ impl Withdrawn {
     }
 
     /// An episode is none any more. One that went on spanned everything up to `until_ms`.
-    pub(super) fn put(&mut self, was: Episode, until_ms: i64) {
+    pub(super) fn put(&mut self, was: Episode, until_ms: i64, room: &mut WithdrawnRoom) {
         let until_ms = was.resolved_at_ms.unwrap_or(until_ms);
         let at = self
             .episodes
             .partition_point(|(known_ms, _)| *known_ms <= until_ms);
         self.episodes.insert(at, (until_ms, was));
-        if self.episodes.len() > WITHDRAWN_MAX {
+        if self.episodes.len() > room.max {
             self.episodes.remove(0);
+            room.gone_total += 1;
         }
     }
 
@@ -94,8 +110,9 @@ mod tests {
     #[test]
     fn what_overlaps_is_known_again_and_once() {
         let mut withdrawn = Withdrawn::default();
-        withdrawn.put(episode(1, 10, None), 20);
-        withdrawn.put(episode(2, 5, Some(9)), 20);
+        let room = &mut WithdrawnRoom::default();
+        withdrawn.put(episode(1, 10, None), 20, room);
+        withdrawn.put(episode(2, 5, Some(9)), 20, room);
         assert_eq!(withdrawn.take_up(&episode(9, 20, None)), None);
         assert_eq!(withdrawn.take_up(&episode(9, 9, Some(10))), None);
         assert_eq!(withdrawn.take_up(&episode(9, 19, None)), Some(1));
@@ -109,12 +126,25 @@ mod tests {
     #[test]
     fn beyond_the_limit_the_oldest_goes() {
         let mut withdrawn = Withdrawn::default();
-        for number in 0..=WITHDRAWN_MAX as u32 {
+        let mut room = WithdrawnRoom {
+            max: 8,
+            ..WithdrawnRoom::default()
+        };
+        for number in 0..=8 {
             let since_ms = 1_000 - i64::from(number) * 10;
-            withdrawn.put(episode(number, since_ms, Some(since_ms + 5)), 0);
+            let was = episode(number, since_ms, Some(since_ms + 5));
+            withdrawn.put(was, 0, &mut room);
         }
-        let left: Vec<u32> = withdrawn.episodes().map(|left| left.number).collect();
-        assert_eq!(left.len(), WITHDRAWN_MAX);
-        assert!(!left.contains(&(WITHDRAWN_MAX as u32)));
+        let left = |withdrawn: &Withdrawn| {
+            let left = withdrawn.episodes().map(|left| left.number);
+            left.collect::<Vec<u32>>()
+        };
+        assert_eq!((left(&withdrawn).len(), room.gone_total), (8, 1));
+        assert!(!left(&withdrawn).contains(&8));
+        // A bound that is set lower loses nothing of what is remembered, and nothing is added to it.
+        room.max = 1;
+        withdrawn.put(episode(9, 2_000, Some(2_001)), 0, &mut room);
+        assert_eq!((left(&withdrawn).len(), room.gone_total), (8, 2));
+        assert!(left(&withdrawn).contains(&9));
     }
 }

@@ -78,7 +78,7 @@ impl Answers {
         let inner = self.lock();
         Bound {
             name: "http.answers_max",
-            held: inner.waiting.len().max(inner.early.len()) as u64,
+            held: Some(inner.waiting.len().max(inner.early.len()) as u64),
             max: self.max as u64,
             over_total: inner.gone_total,
         }

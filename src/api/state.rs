@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Access, Answers, Deliveries, Health};
+use crate::bounded::{DAY_MS, at_least, between};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
 use crate::event::CLOCK_SKEW_MS_MAX;
@@ -105,49 +106,70 @@ pub enum ReloadProblems {
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Largest body of events as sent, bytes.
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub body_bytes_max: usize,
     /// Largest body of events unpacked, bytes; more than the journal's record limit is no use.
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub plain_bytes_max: usize,
     /// Longest event line, bytes; a body with a longer one is refused as a whole.
+    #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub line_bytes_max: usize,
     /// Longest text of a field of an event, bytes; a line with a longer one is refused. Texts become dimension
     /// values and names, which are held, and shown, many times over.
+    #[serde(deserialize_with = "at_least::<16, _, _>")]
     pub text_bytes_max: usize,
     /// Most lines in a body.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub lines_max: usize,
     /// How far an event's time may lie in the future, ms.
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub clock_skew_ms_max: i64,
     /// How long the head of a request may take, and how long a connection may be idle, ms.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub head_timeout_ms: u64,
     /// Connections that are open at once; who comes beyond waits to be accepted.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub connections_max: usize,
     /// Connections that one address has at once, or one IPv6 network of 64 bits; the next is told 429 and
     /// closed. A proxy on the way is one address: give it what it needs.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub connections_per_peer_max: usize,
     /// Requests that may be refused for want of rights within a minute (401, 403) before the engine alerts somebody
     /// (`access_refused`, domain fact X4).
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub access_refused_minute_max: u64,
     /// How long an answer may lie without 64 KiB of it being taken, ms; its connection is ended then.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub write_timeout_ms: u64,
     /// How long the next piece of a body of events may take, ms; a whole body has `request_timeout_ms`.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub body_timeout_ms: u64,
     /// Bodies of events under way at once.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub in_flight_requests_max: usize,
     /// Memory of all bodies under way, bytes.
+    #[serde(deserialize_with = "at_least::<65_536, _, _>")]
     pub in_flight_bytes_max: usize,
     /// How long a request may take, ms.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub request_timeout_ms: u64,
     /// How long a command waits for the engine's answer, ms.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub answer_timeout_ms: u64,
     /// Age up to which the current KQI values are shown again without asking the workers, ms.
+    #[serde(deserialize_with = "between::<0, DAY_MS, _, _>")]
     pub current_max_age_ms: u64,
     /// Objects (KQI and group) whose current values are kept and have metric series.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub kqi_objects_max: usize,
     /// Most rows of windows in one answer.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub window_rows_max: usize,
     /// Answers of the engine that nobody has fetched, and requests that wait for one; the oldest go first.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub answers_max: usize,
     /// Refused lines that are kept to be looked at; the oldest go first.
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub quarantined_lines_max: usize,
 }
 

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
@@ -56,7 +56,7 @@ use csv_sink::CsvSink;
 use foreign::{history_ahead, recorded_upto, unreadable_journal};
 use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
-use reloading::{apply_after_replay, plan_to_begin_with, reload_of};
+use reloading::{apply_after_replay, plan_to_begin_with, reload_failure, reload_of};
 use report_files::ReportFiles;
 use reserve::Reserve;
 use running::Running;
@@ -71,8 +71,6 @@ pub use reloading::first_plan;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 pub use settle::settle;
 
-/// Effects kept for slow listeners; who is further behind misses some, and knows it.
-const EFFECTS_KEPT: usize = 4096;
 /// How long a shutdown waits for requests under way: a batch needs one sync of the disk. Who is still
 /// sending a body sends it again to the next engine.
 const REQUESTS_GRACE: Duration = Duration::from_secs(2);
@@ -239,7 +237,8 @@ impl App {
         }
         let (recorder, recording) =
             Recorder::start(history.clone(), recorded_upto, &config.history);
-        let (effects, _) = broadcast::channel(EFFECTS_KEPT);
+        let effects_max = config.limits.effects_max.next_power_of_two();
+        let (effects, _) = broadcast::channel(effects_max);
         let (fail, failed) = watch::channel(None);
         let metrics = answering.metrics.clone();
         let Dataflow {
@@ -260,11 +259,12 @@ impl App {
             notifier: notifier.clone(),
             answers: answers.clone(),
             recorder,
-            report_files: ReportFiles::in_folder(&config.data),
+            report_files: ReportFiles::in_folder(&config.data, config.limits.report_periods_max),
             csv_sink,
             health: health.clone(),
             metrics: metrics.clone(),
             effects: effects.clone(),
+            effects_max,
             submitter: submitter.clone(),
             fail,
             keeper,
@@ -278,7 +278,7 @@ impl App {
         let reload = reload_of(rules, submitter.clone(), applied, health.clone());
         if epochs_recovered == 0 {
             // The journal begins with its rule book: without one no event could be judged.
-            reload().await.map_err(|problems| anyhow!("{problems:?}"))?;
+            reload().await.map_err(reload_failure)?;
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());

@@ -18,7 +18,7 @@ use crate::dataflow::{Counts, DataflowState};
 use crate::engine::{CommandResult, Effect, EngineState, JournaledCommand, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
-use crate::metrics::Metrics;
+use crate::metrics::{EdgeLimit, Metrics};
 use crate::notify::{Notifier, Told};
 use crate::reports::ReportTold;
 use crate::time::now_ms;
@@ -37,6 +37,8 @@ pub(super) struct EngineOutlet {
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    /// How many of them are kept for who is slow.
+    pub(super) effects_max: usize,
     /// Knows how far the start is with reading the journal back.
     pub(super) submitter: Submitter<Attachment>,
     pub(super) fail: watch::Sender<Option<String>>,
@@ -77,14 +79,17 @@ impl pipeline::Outlet for EngineOutlet {
     }
 
     fn report(&mut self, told: &ReportTold) {
-        if let Err(error) = self.report_files.keep(&told.report) {
-            self.health.note_report_failure();
-            let (id, period) = (&told.report.id, &told.report.period.key);
-            tracing::error!(
-                id,
-                period,
-                "the files of a report are not written: {error:#}"
-            );
+        match self.report_files.keep(&told.report) {
+            Ok(gone) => self.metrics.went_over_by(EdgeLimit::ReportPeriods, gone),
+            Err(error) => {
+                self.health.note_report_failure();
+                let (id, period) = (&told.report.id, &told.report.period.key);
+                tracing::error!(
+                    id,
+                    period,
+                    "the files of a report are not written: {error:#}"
+                );
+            }
         }
     }
 
@@ -115,8 +120,9 @@ impl pipeline::Outlet for EngineOutlet {
             Lifecycle::Stopping => {}
         }
         if !effects.is_empty() {
-            // Nobody need listen.
-            let _ = self.effects.send(Arc::new(effects));
+            if tell_listeners(&self.effects, self.effects_max, effects) {
+                self.metrics.went_over(EdgeLimit::Effects);
+            }
         }
     }
 
@@ -127,8 +133,37 @@ impl pipeline::Outlet for EngineOutlet {
     }
 }
 
+/// Tells whoever listens; true where somebody is so slow that he misses the oldest for it, which he is told.
+fn tell_listeners<T>(effects: &broadcast::Sender<Arc<T>>, effects_max: usize, told: T) -> bool {
+    let is_full = effects.len() >= effects_max;
+    // Nobody need listen.
+    let is_heard = effects.send(Arc::new(told)).is_ok();
+    is_full && is_heard
+}
+
 impl EngineOutlet {
     fn is_stopping(&self) -> bool {
         self.health.now().lifecycle == Lifecycle::Stopping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_listener_misses_the_oldest_and_that_is_counted() {
+        let (effects, mut quick) = broadcast::channel(2);
+        let mut tell = |number: u32| {
+            let missed = tell_listeners(&effects, 2, number);
+            assert!(quick.try_recv().is_ok());
+            missed
+        };
+        assert!(!(1..=4).any(&mut tell), "all were heard");
+        let slow = effects.subscribe();
+        let missed: Vec<bool> = (5..=8).map(tell).collect();
+        assert_eq!(missed, [false, false, true, true]);
+        drop(slow);
+        assert!(!tell_listeners(&effects, 2, 9));
     }
 }

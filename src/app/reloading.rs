@@ -16,8 +16,8 @@ use crate::app::rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_a
 use crate::checkpoint::Folder;
 use crate::config::Config;
 use crate::ingest::Attachment;
-use crate::journal::writer::Submitter;
-use crate::journal::{Reader, RealDisk, Record, Submit, oldest};
+use crate::journal::writer::{SubmitError, Submitter};
+use crate::journal::{JournalError, Reader, RealDisk, Record, Submit, oldest};
 use crate::rules::Plan;
 use crate::time::now_ms;
 
@@ -60,10 +60,28 @@ pub(super) fn reload_of(
                     attachment: None,
                 })
                 .await;
-            submitted.map_err(|error| ReloadProblems::Failed(error.to_string()))?;
+            submitted.map_err(|error| ReloadProblems::Failed(not_taken(&error)))?;
             Ok(report)
         })
     })
+}
+
+/// Why the journal did not take a rule book.
+fn not_taken(error: &SubmitError) -> String {
+    match error {
+        SubmitError::TooLarge(JournalError::TooLarge { bytes, bytes_max }) => format!(
+            "the rule book takes {bytes} bytes as a record of the journal, and journal.record_bytes_max is {bytes_max}"
+        ),
+        other => format!("the rule book cannot be put in force: {other}"),
+    }
+}
+
+/// Why a reload did nothing, each problem in a line of its own.
+pub(super) fn reload_failure(problems: ReloadProblems) -> anyhow::Error {
+    match problems {
+        ReloadProblems::Rules(problems) => rule_problems(RuleBookError { problems }),
+        ReloadProblems::Failed(reason) => anyhow!(reason),
+    }
 }
 
 /// After a restart the book on disk may be another than the journal's: it comes into force once the
@@ -78,8 +96,8 @@ pub(super) fn apply_after_replay(health: Arc<Health>, reload: Reload) {
         }
         if let Err(problems) = reload().await {
             tracing::error!(
-                ?problems,
-                "the rule book on disk is not accepted, the journal's stays"
+                "the rule book on disk is not accepted, the journal's stays: {:#}",
+                reload_failure(problems)
             );
         }
     });

@@ -13,34 +13,34 @@ use crate::api::views::ReportView;
 use crate::reports::{Reader, Report, csv, parquet};
 use crate::rules::Language;
 
-/// Periods of one report that stay. Judgement: a year of a daily report, and a month to look back from.
-const PERIODS_MAX: usize = 400;
-
 /// The folder of reports.
 pub(super) struct ReportFiles {
     folder: PathBuf,
+    /// Periods of one report that stay.
+    periods_max: usize,
 }
 
 impl ReportFiles {
     /// Name of the folder in the data folder.
     const FOLDER: &str = "reports";
 
-    pub(super) fn in_folder(data: &Path) -> ReportFiles {
+    pub(super) fn in_folder(data: &Path, periods_max: usize) -> ReportFiles {
         ReportFiles {
             folder: data.join(ReportFiles::FOLDER),
+            periods_max,
         }
     }
 
-    /// Writes a report's files, unless they are there.
+    /// Writes a report's files, unless they are there; tells how many older periods went for it.
     ///
     /// # Errors
     /// What could not be written.
-    pub(super) fn keep(&self, report: &Report) -> anyhow::Result<()> {
+    pub(super) fn keep(&self, report: &Report) -> anyhow::Result<u64> {
         // Both are safe as names: the rule book allows no other ids, and a period is digits and hyphens.
         let of_report = self.folder.join(&report.id);
         let place = of_report.join(&report.period.key);
         if place.is_dir() {
-            return Ok(());
+            return Ok(0);
         }
         let beside = of_report.join(format!("{}.tmp", report.period.key));
         let _ = fs::remove_dir_all(&beside);
@@ -60,7 +60,7 @@ impl ReportFiles {
         }
         fs::rename(&beside, &place).with_context(|| place.display().to_string())?;
         File::open(&of_report)?.sync_all()?;
-        forget(&of_report)
+        forget(&of_report, self.periods_max)
     }
 }
 
@@ -73,18 +73,18 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| path.display().to_string())
 }
 
-/// Keeps the newest periods; their names sort by time.
-fn forget(of_report: &Path) -> anyhow::Result<()> {
+/// Keeps the newest periods, whose names sort by time; tells how many went.
+fn forget(of_report: &Path, periods_max: usize) -> anyhow::Result<u64> {
     let mut periods: Vec<PathBuf> = fs::read_dir(of_report)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_dir())
         .collect();
     periods.sort();
-    let beyond = periods.len().saturating_sub(PERIODS_MAX);
+    let beyond = periods.len().saturating_sub(periods_max);
     for period in periods.iter().take(beyond) {
         fs::remove_dir_all(period).with_context(|| period.display().to_string())?;
     }
-    Ok(())
+    Ok(beyond as u64)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_report_is_written_once_and_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let files = ReportFiles::in_folder(folder.path());
+        let files = ReportFiles::in_folder(folder.path(), 2);
         let mut report = report();
         files.keep(&report).unwrap();
         let path = folder.path().join("reports/daily/2026-03-02/report.json");
@@ -111,15 +111,20 @@ mod tests {
         files.keep(&report).unwrap();
         let place = folder.path().join("reports/daily/2026-03-03");
         assert!(place.join("report.json").is_file() && !place.join("half").exists());
+        // Of more periods than stay the oldest goes, and is told.
+        report.period.key = "2026-03-04".to_owned();
+        assert_eq!(files.keep(&report).unwrap(), 1);
+        assert!(!path.exists() && place.exists());
     }
 
     #[test]
     fn the_oldest_periods_go() {
         let folder = tempfile::tempdir().unwrap();
-        for day in 0..PERIODS_MAX + 2 {
+        for day in 0..12 {
             fs::create_dir_all(folder.path().join(format!("{day:05}"))).unwrap();
         }
-        forget(folder.path()).unwrap();
+        assert_eq!(forget(folder.path(), 10).unwrap(), 2);
+        assert_eq!(forget(folder.path(), 10).unwrap(), 0);
         assert!(!folder.path().join("00001").exists() && folder.path().join("00002").exists());
     }
 }

@@ -90,6 +90,20 @@ async fn a_small_queue_goes_with_a_small_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_book_that_is_no_record_ends_the_start_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut small = config(folder.path());
+    small.journal.record_bytes_max = 1;
+    let refused = App::start(small, RuleSource::Shipped).await;
+    let words = format!("{:#}", refused.err().unwrap());
+    assert!(words.starts_with("the rule book takes "), "{words}");
+    assert!(words.ends_with("journal.record_bytes_max is 1"), "{words}");
+    // Nothing is left running, and a start that takes it goes on.
+    let app = App::start(config(folder.path()), RuleSource::Shipped);
+    app.await.unwrap().shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_history_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let app = App::start(config(folder.path()), RuleSource::Shipped);
@@ -171,7 +185,7 @@ const NO_POLICY: [&str; 3] = [
     "mail.backoff_ms_min",
 ];
 /// Limits of one thing: nothing of it fills up.
-const OF_ONE: [&str; 10] = [
+const OF_ONE: [&str; 22] = [
     "http.body_bytes_max",
     "http.clock_skew_ms_max",
     "http.connections_per_peer_max",
@@ -181,6 +195,18 @@ const OF_ONE: [&str; 10] = [
     "http.text_bytes_max",
     "http.window_rows_max",
     "journal.record_bytes_max",
+    "limits.base_readings_max",
+    "limits.connection_changes_max",
+    "limits.crossing_named_max",
+    "limits.delivery_parts_max",
+    "limits.effects_max",
+    "limits.message_receipts_max",
+    "limits.message_records_max",
+    "limits.pair_holds_max",
+    "limits.report_periods_max",
+    "limits.report_rows_max",
+    "limits.ticket_versions_max",
+    "limits.withdrawn_episodes_max",
     "mail.attempts_max",
 ];
 
@@ -190,6 +216,7 @@ async fn every_limit_of_the_configuration_has_its_series() {
     let mut config = config(folder.path());
     config.http.lines_max = 2;
     config.csv_sink = Some(crate::config::CsvSinkSettings::default());
+    config.limits.ticket_versions_max = 2;
     let bounds = config.bounds();
     assert!(bounds.len() > 20, "{bounds:?}");
     let app = App::start(config, RuleSource::Shipped).await.unwrap();
@@ -216,6 +243,7 @@ async fn every_limit_of_the_configuration_has_its_series() {
         assert_eq!(has_held, !OF_ONE.contains(&limit), "{limit}");
     }
     assert_eq!(value("over_total", "http.lines_max"), Some(1.0));
+    assert_eq!(value("over_total", "limits.ticket_versions_max"), Some(0.0));
     app.shutdown().await.unwrap();
 }
 

@@ -139,7 +139,7 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
     let triggers = snapshot.bounds.iter();
     let triggers = triggers
         .filter(|bound| bound.name == "limits.open_triggers_max")
-        .map(|bound| (bound.held, bound.over_total))
+        .map(|bound| (bound.held.unwrap_or_default(), bound.over_total))
         .next()
         .unwrap_or_default();
     let refused = |held, over_total| Finding::Refused { held, over_total };

@@ -33,6 +33,46 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
+    /// Limits of which none is a choice: alarm at once, no time ahead, keep none, never refuse.
+    const MAY_BE_NONE: [&str; 4] = [
+        "http.access_refused_minute_max",
+        "http.clock_skew_ms_max",
+        "http.quarantined_lines_max",
+        "journal.disk_free_bytes_min",
+    ];
+
+    #[test]
+    fn a_limit_of_nothing_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        let read = |text: String| {
+            std::fs::write(&path, text).unwrap();
+            Config::read(&path).map_err(|error| error.to_string())
+        };
+        let config = Config {
+            csv_sink: Some(crate::config::CsvSinkSettings::default()),
+            ..Config::default()
+        };
+        let bounds = config.bounds();
+        assert!(bounds.len() > 50, "{bounds:?}");
+        for name in bounds.keys() {
+            let (section, key) = name.split_once('.').unwrap();
+            let nothing = read(format!("{section}:\n  {key}: 0\n"));
+            assert_eq!(nothing.is_ok(), MAY_BE_NONE.contains(&&**name), "{name}");
+            if let Err(error) = nothing {
+                let column = key.len() + 5;
+                let words = format!("{}:2:{column}: this is at least ", path.display());
+                assert!(error.starts_with(&words), "{name}: {error}");
+            }
+            let endless = read(format!("{section}:\n  {key}: {}\n", u64::MAX));
+            assert_eq!(
+                endless.is_ok(),
+                *name == "journal.disk_free_bytes_min",
+                "{name}"
+            );
+        }
+    }
+
     #[test]
     fn limits_are_found_by_their_names_and_nothing_else_is() {
         let config = Config {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::{at_least, between};
+
 /// The CSV sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -12,8 +14,10 @@ pub struct CsvSinkSettings {
     /// where another process stands by.
     pub folder: Option<PathBuf>,
     /// Files of days before that go, days.
+    #[serde(deserialize_with = "between::<1, 36_500, _, _>")]
     pub keep_days: i32,
     /// Size of all files, bytes: beyond it the oldest go, whole.
+    #[serde(deserialize_with = "at_least::<1_048_576, _, _>")]
     pub bytes_max: u64,
 }
 

@@ -1,134 +1,120 @@
-//! `limits`: bounds of the state, of the dataflow and the engine.
+//! `limits`: bounds of the state, of the dataflow and the engine, and of what is handed to files and listeners.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::bounded::{at_least, between};
 use crate::dataflow::Limits;
 use crate::engine::EngineLimits;
 
-/// The least of [`LimitSettings::questions_max`]. Judgement: a scrape of `/metrics` asks several questions, and one is done
-/// when all workers have let go of it; with fewer places its next one would find none.
-const QUESTIONS_MIN: usize = 4;
+/// Makes the section of the parts that it is handed to, so that a bound is named once: its key, its kind, and what may be
+/// given. `serde(flatten)` would do as well, were it not that it cannot refuse unknown keys.
+macro_rules! limit_settings {
+    (
+        dataflow { $($of_dataflow:ident: $dataflow_kind:ty, $dataflow_check:tt;)* }
+        engine { $($of_engine:ident: $engine_kind:ty, $engine_check:tt;)* }
+        app { $($(#[$doc:meta])* $of_app:ident: $app_kind:ty = $app_default:expr, $app_check:tt;)* }
+    ) => {
+        /// Bounds of the state. A change applies from the restart on.
+        #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct LimitSettings {
+            $(
+                #[doc = concat!("See [`Limits::", stringify!($of_dataflow), "`].")]
+                #[serde(deserialize_with = $dataflow_check)]
+                pub $of_dataflow: $dataflow_kind,
+            )*
+            $(
+                #[doc = concat!("See [`EngineLimits::", stringify!($of_engine), "`].")]
+                #[serde(deserialize_with = $engine_check)]
+                pub $of_engine: $engine_kind,
+            )*
+            $(
+                $(#[$doc])*
+                #[serde(deserialize_with = $app_check)]
+                pub $of_app: $app_kind,
+            )*
+        }
 
-fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let max = usize::deserialize(deserializer)?;
-    if max < QUESTIONS_MIN {
-        let words = format!("questions_max is at least {QUESTIONS_MIN}, and not {max}");
-        return Err(D::Error::custom(words));
-    }
-    Ok(max)
+        impl Default for LimitSettings {
+            fn default() -> Self {
+                let (dataflow, engine) = (Limits::default(), EngineLimits::default());
+                LimitSettings {
+                    $($of_dataflow: dataflow.$of_dataflow,)*
+                    $($of_engine: engine.$of_engine,)*
+                    $($of_app: $app_default,)*
+                }
+            }
+        }
+
+        impl LimitSettings {
+            /// The dataflow's.
+            pub fn dataflow(&self) -> Limits {
+                Limits { $($of_dataflow: self.$of_dataflow,)* }
+            }
+
+            /// The engine's.
+            pub fn engine(&self) -> EngineLimits {
+                EngineLimits {
+                    $($of_engine: self.$of_engine,)*
+                    // Both keep them, the engine for readers.
+                    annotations_max: self.annotations_max,
+                }
+            }
+        }
+    };
 }
 
-/// Bounds of the state. A change applies from the restart on.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitSettings {
-    /// See [`Limits::entities_max`].
-    pub entities_max: usize,
-    /// See [`Limits::tuples_max`].
-    pub tuples_max: usize,
-    /// See [`Limits::groups_max`].
-    pub groups_max: usize,
-    /// See [`EngineLimits::open_triggers_max`].
-    pub open_triggers_max: usize,
-    /// See [`EngineLimits::final_triggers_max`].
-    pub final_triggers_max: usize,
-    /// See [`EngineLimits::ended_alerts_max`].
-    pub ended_alerts_max: usize,
-    /// See [`EngineLimits::complaint_counts_max`].
-    pub complaint_counts_max: usize,
-    /// See [`EngineLimits::waiting_tickets_max`].
-    pub waiting_tickets_max: usize,
-    /// See [`EngineLimits::linked_tickets_max`].
-    pub linked_tickets_max: usize,
-    /// See [`EngineLimits::past_series_max`].
-    pub past_series_max: usize,
-    /// See [`EngineLimits::mends_max`].
-    pub mends_max: usize,
-    /// See [`EngineLimits::past_days`].
-    pub past_days: u32,
-    /// See [`Limits::heard_hours`].
-    pub heard_hours: usize,
-    /// See [`Limits::questions_max`]; at least [`QUESTIONS_MIN`].
-    #[serde(deserialize_with = "questions")]
-    pub questions_max: usize,
-    /// See [`Limits::sources_max`].
-    pub sources_max: usize,
-    /// See [`Limits::base_series_max`].
-    pub base_series_max: usize,
-    /// See [`Limits::annotations_max`].
-    pub annotations_max: usize,
-    /// See [`EngineLimits::hold_pairs_max`].
-    pub hold_pairs_max: usize,
-    /// See [`EngineLimits::reports_max`].
-    pub reports_max: usize,
-    /// See [`EngineLimits::alert_subjects_max`].
-    pub alert_subjects_max: usize,
-    /// See [`EngineLimits::process_samples_max`].
-    pub process_samples_max: usize,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        let (dataflow, engine) = (Limits::default(), EngineLimits::default());
-        LimitSettings {
-            entities_max: dataflow.entities_max,
-            tuples_max: dataflow.tuples_max,
-            groups_max: dataflow.groups_max,
-            open_triggers_max: engine.open_triggers_max,
-            final_triggers_max: engine.final_triggers_max,
-            ended_alerts_max: engine.ended_alerts_max,
-            complaint_counts_max: engine.complaint_counts_max,
-            waiting_tickets_max: engine.waiting_tickets_max,
-            linked_tickets_max: engine.linked_tickets_max,
-            past_series_max: engine.past_series_max,
-            mends_max: engine.mends_max,
-            past_days: engine.past_days,
-            heard_hours: dataflow.heard_hours,
-            questions_max: dataflow.questions_max,
-            sources_max: dataflow.sources_max,
-            base_series_max: dataflow.base_series_max,
-            annotations_max: dataflow.annotations_max,
-            hold_pairs_max: engine.hold_pairs_max,
-            reports_max: engine.reports_max,
-            alert_subjects_max: engine.alert_subjects_max,
-            process_samples_max: engine.process_samples_max,
-        }
+limit_settings! {
+    dataflow {
+        entities_max: usize, "at_least::<1, _, _>";
+        tuples_max: usize, "at_least::<1, _, _>";
+        groups_max: usize, "at_least::<1, _, _>";
+        heard_hours: usize, "at_least::<1, _, _>";
+        // Judgement: a scrape of `/metrics` asks several questions, and one is done when all workers have let go of it;
+        // with fewer places its next one would find none.
+        questions_max: usize, "at_least::<4, _, _>";
+        sources_max: usize, "at_least::<1, _, _>";
+        base_series_max: usize, "at_least::<1, _, _>";
+        annotations_max: usize, "at_least::<1, _, _>";
+        message_receipts_max: usize, "at_least::<1, _, _>";
+        // A submission and its report.
+        message_records_max: usize, "at_least::<2, _, _>";
+        delivery_parts_max: usize, "at_least::<2, _, _>";
+        // The filing, and what became of it.
+        ticket_versions_max: usize, "at_least::<2, _, _>";
+        // A hold has a beginning and an end.
+        connection_changes_max: usize, "at_least::<2, _, _>";
+        base_readings_max: usize, "at_least::<1, _, _>";
+        // Room for as many is made at the start.
+        epochs_in_flight_max: usize, "between::<1, 1_000, _, _>";
     }
-}
-
-impl LimitSettings {
-    /// The dataflow's.
-    pub fn dataflow(&self) -> Limits {
-        Limits {
-            entities_max: self.entities_max,
-            tuples_max: self.tuples_max,
-            groups_max: self.groups_max,
-            heard_hours: self.heard_hours,
-            questions_max: self.questions_max,
-            sources_max: self.sources_max,
-            base_series_max: self.base_series_max,
-            annotations_max: self.annotations_max,
-        }
+    engine {
+        open_triggers_max: usize, "at_least::<1, _, _>";
+        final_triggers_max: usize, "at_least::<1, _, _>";
+        ended_alerts_max: usize, "at_least::<1, _, _>";
+        complaint_counts_max: usize, "at_least::<1, _, _>";
+        waiting_tickets_max: usize, "at_least::<1, _, _>";
+        linked_tickets_max: usize, "at_least::<1, _, _>";
+        past_series_max: usize, "at_least::<1, _, _>";
+        mends_max: usize, "at_least::<1, _, _>";
+        // None behind what can be corrected is a past, too.
+        past_days: u32, "at_least::<0, _, _>";
+        hold_pairs_max: usize, "at_least::<1, _, _>";
+        reports_max: usize, "at_least::<1, _, _>";
+        alert_subjects_max: usize, "at_least::<1, _, _>";
+        process_samples_max: usize, "at_least::<1, _, _>";
+        pair_holds_max: usize, "at_least::<1, _, _>";
+        withdrawn_episodes_max: usize, "at_least::<1, _, _>";
+        crossing_named_max: usize, "at_least::<1, _, _>";
+        report_rows_max: usize, "at_least::<1, _, _>";
     }
-
-    /// The engine's.
-    pub fn engine(&self) -> EngineLimits {
-        EngineLimits {
-            open_triggers_max: self.open_triggers_max,
-            final_triggers_max: self.final_triggers_max,
-            ended_alerts_max: self.ended_alerts_max,
-            complaint_counts_max: self.complaint_counts_max,
-            waiting_tickets_max: self.waiting_tickets_max,
-            linked_tickets_max: self.linked_tickets_max,
-            past_series_max: self.past_series_max,
-            mends_max: self.mends_max,
-            past_days: self.past_days,
-            annotations_max: self.annotations_max,
-            hold_pairs_max: self.hold_pairs_max,
-            reports_max: self.reports_max,
-            alert_subjects_max: self.alert_subjects_max,
-            process_samples_max: self.process_samples_max,
-        }
+    app {
+        /// Periods of one report whose files stay; the oldest go. Judgement: a year of a daily report, and a month to look
+        /// back from.
+        report_periods_max: usize = 400, "at_least::<1, _, _>";
+        /// Epochs' effects that are kept for who listens within the process (`chrysalis demo`), in powers of two; who is
+        /// further behind misses some, and knows it. Judgement: minutes of a busy engine.
+        // Room for as many is made at the start.
+        effects_max: usize = 4_096, "between::<1, 65_536, _, _>";
     }
 }

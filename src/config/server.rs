@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::bounded::at_least;
+
 const HOUR_MS: i64 = 3_600_000;
 
 /// How people reach the server from outside.
@@ -17,6 +19,7 @@ pub struct ServerSettings {
     /// folder, which is made once. A new secret ends every link that was mailed before.
     pub link_key_file: Option<PathBuf>,
     /// How long a link may be used after its mail was decided, hours.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub link_valid_h: u32,
 }
 

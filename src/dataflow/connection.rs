@@ -10,14 +10,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::entity::{EntityFact, View};
-use crate::dataflow::pane_of;
+use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::dataflow::subscriber::HoldDetail;
 use crate::dataflow::update::HoldTold;
+use crate::dataflow::{Counters, pane_of};
 use crate::event::{Borrowed, BossConnection, ConnectionState, Stream};
 
-/// Changes kept of one connection; beyond it the oldest are forgotten, their facts stand.
-const CHANGES_MAX: usize = 4096;
 /// Shorter holds are told to nobody by name, ms. Judgement: a query takes seconds.
 const TOLD_MS_MIN: i64 = 10_000;
 
@@ -63,12 +61,14 @@ impl Holding {
         }
     }
 
-    /// It changed hands.
-    pub(super) fn changed(&mut self, event: &BossConnection) {
-        self.changes
+    /// It changed hands. Beyond the bound the oldest change goes, and its facts stand.
+    pub(super) fn changed(&mut self, event: &BossConnection, room: Room<'_>) {
+        let is_new = self
+            .changes
             .insert((event.ts_ms, event.state, event.client.clone()));
-        if self.changes.len() > CHANGES_MAX {
+        if is_new && self.changes.len() > room.limits.connection_changes_max {
             self.changes.pop_first();
+            Counters::add(&room.counters.changes_gone, 1);
             let first = self.changes.first();
             self.known_from_ms = first.map_or(i64::MIN, |(ts_ms, ..)| *ts_ms);
         }
@@ -77,6 +77,12 @@ impl Holding {
     /// Latest event time seen.
     pub(super) fn ts_ms_max(&self) -> i64 {
         self.changes.last().map_or(i64::MIN, |(ts_ms, ..)| *ts_ms)
+    }
+
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.changes.len()
     }
 
     /// Its holds, the earliest first.

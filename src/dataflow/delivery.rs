@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::entity::{EntityFact, View};
+use crate::dataflow::Counters;
+use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::event::{DialPart, Stream};
-
-/// Parts kept of one delivery; a reply has three to five (C4).
-const PARTS_MAX: usize = 64;
 
 /// One delivery.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,11 +35,12 @@ type IsOrdered = bool;
 
 impl Delivery {
     /// A part came. False where there is no room for it.
-    pub(super) fn came(&mut self, part: DialPart) -> bool {
+    pub(super) fn came(&mut self, part: DialPart, room: Room<'_>) -> bool {
         let Err(at) = self.parts.binary_search(&part) else {
             return true;
         };
-        if self.parts.len() >= PARTS_MAX {
+        if self.parts.len() >= room.limits.delivery_parts_max {
+            Counters::add(&room.counters.parts_refused, 1);
             return false;
         }
         self.parts.reserve_exact(1);
@@ -57,6 +56,12 @@ impl Delivery {
     /// Latest event time seen.
     pub(super) fn ts_ms_max(&self) -> i64 {
         self.parts.last().map_or(i64::MIN, |part| part.ts_ms)
+    }
+
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
     }
 
     /// When nobody waits any longer.

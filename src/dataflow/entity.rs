@@ -14,7 +14,7 @@ use crate::dataflow::number;
 use crate::dataflow::pool::Pool;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::update::HoldTold;
-use crate::dataflow::{Watermarks, pane_of};
+use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
 use crate::event::{Borrowed, DimensionValue, Record, Stream, Tuple};
 use crate::measure::Alike;
 use crate::rules::Plan;
@@ -96,6 +96,16 @@ pub(super) struct View<'a> {
     pub watermarks: &'a Watermarks,
 }
 
+/// How much may be kept of one key, and where what its policies do is counted. Of the configuration: what was kept under
+/// another bound stays until it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Room<'a> {
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Counters.
+    pub counters: &'a Counters,
+}
+
 impl Entity {
     /// An empty entity of the right kind.
     pub(super) fn for_key(key: &EntityKey) -> Entity {
@@ -111,14 +121,20 @@ impl Entity {
     }
 
     /// Takes in a record; one of another kind of entity is not for it and is left out. False where it has no
-    /// room for more.
-    pub(super) fn absorb(&mut self, record: Record) -> bool {
+    /// room for more, which is counted.
+    pub(super) fn absorb(&mut self, record: Record, room: Room<'_>) -> bool {
         match (self, record) {
-            (Entity::Message(message), Record::Submit(event)) => return message.submitted(event),
-            (Entity::Message(message), Record::Receipt(event)) => return message.reported(event),
-            (Entity::Connection(holding), Record::Connection(event)) => holding.changed(&event),
-            (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event),
-            (Entity::Delivery(delivery), Record::Part(event)) => return delivery.came(event),
+            (Entity::Message(message), Record::Submit(event)) => {
+                return message.submitted(event, room);
+            }
+            (Entity::Message(message), Record::Receipt(event)) => {
+                return message.reported(event, room);
+            }
+            (Entity::Connection(holding), Record::Connection(event)) => {
+                holding.changed(&event, room);
+            }
+            (Entity::Ticket(ticket), Record::Complaint(event)) => ticket.changed(event, room),
+            (Entity::Delivery(delivery), Record::Part(event)) => return delivery.came(event, room),
             _ => {}
         }
         true
@@ -245,3 +261,6 @@ impl View<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,6 @@ use crate::event::{Annotation, CITY, DERIVED, Reading};
 use crate::measure::{Total, bucket_of};
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
 
-/// Readings kept of one series.
-const READINGS_MAX: usize = 64;
-
 /// Readings of one gauge with one set of dimensions, by time, ms.
 type Series = BTreeMap<i64, f64>;
 
@@ -27,6 +24,9 @@ pub(super) struct Surroundings {
     /// Readings that were left out since the start.
     #[serde(skip)]
     left_out: u64,
+    /// Readings that had to go since the start.
+    #[serde(skip)]
+    readings_gone: u64,
     /// Annotations that had to go since the start.
     #[serde(skip)]
     gone: u64,
@@ -52,8 +52,9 @@ impl Surroundings {
         let times = series.entry(reading.dimensions).or_default();
         let value = times.entry(reading.ts_ms).or_insert(reading.value);
         *value = value.max(reading.value);
-        if times.len() > READINGS_MAX {
+        while times.len() > self.limits.base_readings_max {
             times.pop_first();
+            self.readings_gone += 1;
         }
     }
 
@@ -74,6 +75,7 @@ impl Surroundings {
         let series = self.readings.values().map(BTreeMap::len).max();
         counters.base_series.set(series.unwrap_or(0) as u64);
         counters.readings_left_out.set(self.left_out);
+        counters.readings_gone.set(self.readings_gone);
         counters.annotations.set(self.annotations.len() as u64);
         counters.annotations_gone.set(self.gone);
     }
@@ -269,6 +271,37 @@ pub(super) fn ends_over(spec: WindowSpec, pane_ms: i64) -> impl Iterator<Item = 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_readings_of_a_series_go() {
+        let limits = |base_readings_max| Limits {
+            base_readings_max,
+            ..Limits::default()
+        };
+        let mut surroundings = Surroundings::default();
+        surroundings.set_limits(limits(3));
+        let read = |surroundings: &mut Surroundings, ts_ms| {
+            surroundings.read(Reading {
+                ts_ms,
+                name: "subscribers".into(),
+                dimensions: BTreeMap::new(),
+                value: 1.0,
+            });
+            let counters = Counters::default();
+            surroundings.count(&counters);
+            let series = surroundings.readings["subscribers"].values().next();
+            (series.unwrap().len(), counters.readings_gone.get())
+        };
+        for ts_ms in 1..=3 {
+            read(&mut surroundings, ts_ms);
+        }
+        assert_eq!(read(&mut surroundings, 3), (3, 0));
+        assert_eq!(read(&mut surroundings, 4), (3, 1));
+        // What is beyond a bound that is set lower goes with the next reading, and not with the start.
+        surroundings.set_limits(limits(1));
+        assert_eq!(surroundings.readings["subscribers"].len(), 1);
+        assert_eq!(read(&mut surroundings, 5), (1, 4));
+    }
 
     #[test]
     fn windows_over_a_pane() {

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use differential_dataflow::difference::Abelian;
 
 use crate::dataflow::control::{Clockwork, Control};
-use crate::dataflow::entity::{Entity, EntityFact, EntityKey, View};
+use crate::dataflow::entity::{Entity, EntityFact, EntityKey, Room, View};
 use crate::dataflow::number;
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::pool::Pool;
@@ -191,8 +191,11 @@ impl Fold {
                 slot.owner = owner;
             }
             let mark = number::mark_of(record.recipient());
-            if !slot.entity.absorb(record) {
-                Counters::add(&self.counters.entities_refused, 1);
+            let room = Room {
+                limits: &self.limits,
+                counters: &self.counters,
+            };
+            if !slot.entity.absorb(record, room) {
                 continue;
             }
             if let Some(mark) = mark {

@@ -32,6 +32,21 @@ pub struct Limits {
     pub base_series_max: usize,
     /// Annotations kept; those that end first go first, and are counted.
     pub annotations_max: usize,
+    /// Delivery reports kept for one recipient of a message; of more one goes, first the oldest that only repeats a later
+    /// one's word.
+    pub message_receipts_max: usize,
+    /// Records of one message id, submissions and reports of all its recipients; more are refused and counted.
+    pub message_records_max: usize,
+    /// Parts of one delivery; more are refused and counted.
+    pub delivery_parts_max: usize,
+    /// Versions of one ticket; of more the oldest but the first is folded into its successor.
+    pub ticket_versions_max: usize,
+    /// Changes of one connection; of more the oldest go, and their facts stand.
+    pub connection_changes_max: usize,
+    /// Readings of one series that rates divide by; the oldest go.
+    pub base_readings_max: usize,
+    /// Epochs handed to the workers that wait to be reported; the next waits.
+    pub epochs_in_flight_max: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +66,20 @@ impl Default for Limits {
             base_series_max: 100_000,
             // Judgement: ten a day for three years.
             annotations_max: 10_000,
+            // Judgement: a gateway that sends more only repeats itself.
+            message_receipts_max: 16,
+            // Judgement: a thousand recipients with a few reports each.
+            message_records_max: 4_096,
+            // A reply has three to five (domain fact C4); the rest is room.
+            delivery_parts_max: 64,
+            // Judgement: a ticket is touched some ten times from its filing to its closing.
+            ticket_versions_max: 32,
+            // Judgement: a change every twenty seconds for a day.
+            connection_changes_max: 4_096,
+            // Judgement: two months of a daily reading, of which rates need the newest.
+            base_readings_max: 64,
+            // One being fed, one in the graph, one being reported.
+            epochs_in_flight_max: 3,
         }
     }
 }
@@ -94,6 +123,18 @@ pub struct Counters {
     pub annotations: Cell<u64>,
     /// Annotations that had to go.
     pub annotations_gone: Cell<u64>,
+    /// Delivery reports that had to go, of recipients with too many.
+    pub receipts_gone: Cell<u64>,
+    /// Records that were refused, of message ids with too many.
+    pub message_records_refused: Cell<u64>,
+    /// Parts that were refused, of deliveries with too many.
+    pub parts_refused: Cell<u64>,
+    /// Versions that were folded into their successors, of tickets with too many.
+    pub versions_folded: Cell<u64>,
+    /// Changes that had to go, of connections with too many.
+    pub changes_gone: Cell<u64>,
+    /// Readings that had to go, of series with too many.
+    pub readings_gone: Cell<u64>,
 }
 
 /// A reading of [`Counters`]; readings of several workers add up, but for what all of
@@ -136,6 +177,18 @@ pub struct Counts {
     pub annotations: u64,
     /// See [`Counters::annotations_gone`].
     pub annotations_gone: u64,
+    /// See [`Counters::receipts_gone`].
+    pub receipts_gone: u64,
+    /// See [`Counters::message_records_refused`].
+    pub message_records_refused: u64,
+    /// See [`Counters::parts_refused`].
+    pub parts_refused: u64,
+    /// See [`Counters::versions_folded`].
+    pub versions_folded: u64,
+    /// See [`Counters::changes_gone`].
+    pub changes_gone: u64,
+    /// See [`Counters::readings_gone`].
+    pub readings_gone: u64,
 }
 
 impl Counters {
@@ -165,6 +218,12 @@ impl Counters {
             readings_left_out: self.readings_left_out.get(),
             annotations: self.annotations.get(),
             annotations_gone: self.annotations_gone.get(),
+            receipts_gone: self.receipts_gone.get(),
+            message_records_refused: self.message_records_refused.get(),
+            parts_refused: self.parts_refused.get(),
+            versions_folded: self.versions_folded.get(),
+            changes_gone: self.changes_gone.get(),
+            readings_gone: self.readings_gone.get(),
         }
     }
 }
@@ -185,10 +244,16 @@ impl std::ops::AddAssign for Counts {
         self.tuple_panes += other.tuple_panes;
         self.groups += other.groups;
         self.group_panes += other.group_panes;
+        self.receipts_gone += other.receipts_gone;
+        self.message_records_refused += other.message_records_refused;
+        self.parts_refused += other.parts_refused;
+        self.versions_folded += other.versions_folded;
+        self.changes_gone += other.changes_gone;
         // Every worker is told the same.
         self.base_series = self.base_series.max(other.base_series);
         self.readings_left_out = self.readings_left_out.max(other.readings_left_out);
         self.annotations = self.annotations.max(other.annotations);
         self.annotations_gone = self.annotations_gone.max(other.annotations_gone);
+        self.readings_gone = self.readings_gone.max(other.readings_gone);
     }
 }

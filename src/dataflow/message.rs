@@ -13,16 +13,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::entity::{EntityFact, View};
+use crate::dataflow::Counters;
+use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::dataflow::number::{digits, is_same};
 use crate::dataflow::subscriber::MessageDetail;
 use crate::event::{Borrowed, MmsReceipt, MmsSubmit, Stream};
 use crate::rules::MmsRule;
-
-/// Reports kept for one recipient; a gateway that sends more only repeats itself.
-const RECEIPTS_MAX: usize = 16;
-/// Records of one message id: a thousand recipients with a few reports each. More are refused and counted.
-const RECORDS_MAX: usize = 4_096;
 
 /// Canonical word of a message that has no final report yet.
 pub(super) const PENDING: &str = "pending";
@@ -62,8 +58,8 @@ struct Outcome {
 impl Message {
     /// The message was submitted; of several submissions to one recipient the earliest counts. False where
     /// there is no room for it.
-    pub(super) fn submitted(&mut self, event: MmsSubmit) -> bool {
-        let is_full = self.is_full();
+    pub(super) fn submitted(&mut self, event: MmsSubmit, room: Room<'_>) -> bool {
+        let is_full = self.is_full(room);
         let known = self
             .submits
             .iter_mut()
@@ -71,7 +67,7 @@ impl Message {
         match known {
             Some(known) if event < *known => *known = event,
             Some(_) => {}
-            None if is_full => return false,
+            None if is_full => return refused(room),
             None => {
                 // One is the rule: the four that a vector begins with are for nothing.
                 self.submits.reserve_exact(1);
@@ -83,30 +79,30 @@ impl Message {
     }
 
     /// A report came. False where there is no room for it.
-    pub(super) fn reported(&mut self, event: MmsReceipt) -> bool {
+    pub(super) fn reported(&mut self, event: MmsReceipt, room: Room<'_>) -> bool {
         let Err(at) = self.receipts.binary_search(&event) else {
             return true;
         };
-        if self.is_full() {
-            return false;
+        if self.is_full(room) {
+            return refused(room);
         }
         let recipient = event.recipient.clone();
         self.receipts.reserve_exact(1);
         self.receipts.insert(at, event);
-        if self.receipts.len() > RECEIPTS_MAX {
-            self.forget_repeats(recipient.as_ref());
+        if self.receipts.len() > room.limits.message_receipts_max {
+            self.forget_repeats(recipient.as_ref(), room);
         }
         true
     }
 
     /// Forgets a report of a recipient who has too many: the oldest that only repeats a later one's word, or
     /// else the oldest.
-    fn forget_repeats(&mut self, recipient: Option<&Arc<str>>) {
+    fn forget_repeats(&mut self, recipient: Option<&Arc<str>>, room: Room<'_>) {
         let own = |receipt: &MmsReceipt| is_same(receipt.recipient.as_ref(), recipient);
         let own: Vec<usize> = (0..self.receipts.len())
             .filter(|at| own(&self.receipts[*at]))
             .collect();
-        if own.len() <= RECEIPTS_MAX {
+        if own.len() <= room.limits.message_receipts_max {
             return;
         }
         let is_repeated = |(number, at): (usize, &usize)| {
@@ -119,10 +115,17 @@ impl Message {
             .enumerate()
             .find(|(number, at)| is_repeated((*number, at)));
         self.receipts.remove(*oldest.map_or(&own[0], |(_, at)| at));
+        Counters::add(&room.counters.receipts_gone, 1);
     }
 
-    fn is_full(&self) -> bool {
-        self.submits.len() + self.receipts.len() >= RECORDS_MAX
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.submits.len() + self.receipts.len()
+    }
+
+    fn is_full(&self, room: Room<'_>) -> bool {
+        self.submits.len() + self.receipts.len() >= room.limits.message_records_max
     }
 
     /// The subscribers' numbers, each once or more often.
@@ -395,6 +398,12 @@ impl Copy<'_> {
             .and_then(of_submit)
             .or_else(|| self.receipts.iter().find_map(|receipt| of_receipt(receipt)))
     }
+}
+
+/// Counts a record for which there is no room.
+fn refused(room: Room<'_>) -> bool {
+    Counters::add(&room.counters.message_records_refused, 1);
+    false
 }
 
 /// Submissions and reports are one story: whichever came furthest tells the time.

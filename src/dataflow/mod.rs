@@ -24,6 +24,7 @@ mod delivery;
 mod entity;
 mod epochs;
 mod evaluate;
+mod flight;
 mod fold;
 mod graph;
 mod key;

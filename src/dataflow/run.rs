@@ -4,7 +4,7 @@
 //! back-pressure that reaches the producers in the end.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
+use crate::dataflow::flight::Flight;
 use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
@@ -21,8 +22,6 @@ use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
 use crate::rules::Plan;
 
-/// Epochs that may be under way at once: one being fed, one in the graph, one being reported.
-const EPOCHS_IN_FLIGHT_MAX: usize = 3;
 /// How long a question waits for a busy worker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -102,6 +101,7 @@ pub struct Dataflow<T> {
 pub struct Feed<T> {
     desks: Vec<Desk>,
     in_flight: SyncSender<InFlight<T>>,
+    flight: Flight,
     next_epoch: Epoch,
     newest: Newest,
 }
@@ -110,6 +110,7 @@ pub struct Feed<T> {
 pub struct Cuts<T> {
     reports: Receiver<Report>,
     in_flight: Receiver<InFlight<T>>,
+    flight: Flight,
     early: BTreeMap<Epoch, Vec<Report>>,
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
@@ -123,6 +124,7 @@ pub struct Cuts<T> {
 pub struct Queries {
     desks: Vec<Desk>,
     asked: Asked,
+    flight: Flight,
 }
 
 impl<T: Send + 'static> Dataflow<T> {
@@ -180,21 +182,25 @@ impl<T: Send + 'static> Dataflow<T> {
             .zip(handles.into_iter().flatten())
             .map(|(mail, thread)| Desk { mail, thread })
             .collect();
-        let (in_flight_in, in_flight) = sync_channel(EPOCHS_IN_FLIGHT_MAX);
+        let flight = Flight::new(config.limits.epochs_in_flight_max);
+        let (in_flight_in, in_flight) = sync_channel(config.limits.epochs_in_flight_max);
         Ok(Dataflow {
             queries: Queries {
                 desks: desks.clone(),
                 asked: Asked::new(config.limits.questions_max),
+                flight: flight.clone(),
             },
             feed: Feed {
                 desks,
                 in_flight: in_flight_in,
+                flight: flight.clone(),
                 next_epoch,
                 newest: Newest::default(),
             },
             cuts: Cuts {
                 reports,
                 in_flight,
+                flight,
                 early: BTreeMap::new(),
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
@@ -242,17 +248,20 @@ impl<T> Feed<T> {
             checkpoint,
         } = input;
         let (pile, supply) = Pile::new(ahead.clone());
-        if self
-            .in_flight
-            .send(InFlight {
-                epoch,
-                now_ms,
-                plan: plan.clone(),
-                tag,
-            })
-            .is_err()
-        {
-            return None;
+        self.flight.begins();
+        let under_way = self.in_flight.try_send(InFlight {
+            epoch,
+            now_ms,
+            plan: plan.clone(),
+            tag,
+        });
+        match under_way {
+            Ok(()) => {}
+            Err(TrySendError::Full(waiting)) => {
+                self.flight.waits();
+                self.in_flight.send(waiting).ok()?;
+            }
+            Err(TrySendError::Disconnected(_)) => return None,
         }
         self.next_epoch += 1;
         for desk in &self.desks {
@@ -296,6 +305,7 @@ impl<T> Cuts<T> {
             plan,
             tag,
         } = self.in_flight.recv().ok()?;
+        self.flight.ends();
         let mut of_epoch = self.early.remove(&epoch).unwrap_or_default();
         while of_epoch.len() < self.counts.len() {
             let report = self.reports.recv().ok()?;
@@ -430,6 +440,11 @@ impl Queries {
     /// How many questions wait for the workers, may wait, and were not asked because too many did.
     pub fn bound(&self) -> (u64, u64, u64) {
         self.asked.bound()
+    }
+
+    /// How many epochs are under way, may be, and had to wait for room.
+    pub fn epochs_bound(&self) -> (u64, u64, u64) {
+        self.flight.bound()
     }
 
     fn ask(&self, question: impl Fn(Reply) -> Question) -> Option<(u64, Vec<WindowUpdate>)> {

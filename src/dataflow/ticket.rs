@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::entity::{EntityFact, View};
+use crate::dataflow::Counters;
+use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::dataflow::subscriber::TicketDetail;
 use crate::event::{Borrowed, Complaint, LEVELS, Stream, TicketState};
 
-/// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
-const VERSIONS_MAX: usize = 32;
+/// The filing, and what became of it: with fewer there is nothing to fold into.
+const VERSIONS_MIN: usize = 2;
 
 /// One ticket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,17 +28,19 @@ impl Ticket {
         self.versions.iter_mut().flat_map(Complaint::common_texts)
     }
 
-    /// A version came.
-    pub(super) fn changed(&mut self, event: Complaint) {
+    /// A version came. Beyond the bound, which is two at least, the oldest but the first is folded into its successor.
+    pub(super) fn changed(&mut self, event: Complaint, room: Room<'_>) {
         // Without a version number time orders; equal in both, content does, the same everywhere.
         let order = |known: &Complaint| {
             (known.version, known.ts_ms, known).cmp(&(event.version, event.ts_ms, &event))
         };
-        if let Err(at) = self.versions.binary_search_by(order) {
-            self.versions.reserve_exact(1);
-            self.versions.insert(at, event);
-        }
-        if self.versions.len() > VERSIONS_MAX {
+        let Err(at) = self.versions.binary_search_by(order) else {
+            return;
+        };
+        self.versions.reserve_exact(1);
+        self.versions.insert(at, event);
+        if self.versions.len() > room.limits.ticket_versions_max.max(VERSIONS_MIN) {
+            Counters::add(&room.counters.versions_folded, 1);
             let older = self.versions.remove(1);
             let newer = &mut self.versions[1];
             *newer = Complaint {
@@ -46,6 +49,12 @@ impl Ticket {
                 ..over(&older, newer)
             };
         }
+    }
+
+    /// How many records are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.versions.len()
     }
 
     /// The caller's number, of the newest version that has it.

@@ -81,7 +81,9 @@ impl Engine {
             let label = &label;
             let object = Object { watch, rule, label };
             let changes = if correcting.rereads {
-                instance.timeline.reread(&watch.reading(), turn.why(rule))
+                let (reading, why) = (watch.reading(), turn.why(rule));
+                let room = &mut self.withdrawn_room;
+                instance.timeline.reread(&reading, why, room)
             } else {
                 Vec::new()
             };

@@ -59,14 +59,12 @@ pub struct Crossed {
     pub kqi: String,
     /// Label of the object.
     pub group_label: String,
-    /// Objects of the other side that are red at the same time, KQI and label; bounded.
+    /// Objects of the other side that are red at the same time, KQI and label; at most
+    /// [`EngineLimits::crossing_named_max`](crate::engine::EngineLimits).
     pub against: Vec<(String, String)>,
     /// Since when facts made its windows abnormal, ms.
     pub from_ms: i64,
 }
-
-/// Objects of the other side that are named.
-const AGAINST_MAX: usize = 20;
 
 /// What is known of crossings.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -84,6 +82,9 @@ pub(super) struct Crossings {
     pub(super) episodes: Episodes<(String, String)>,
     /// Crossings that began, by [`Crossing::ALL`].
     began_total: [u64; 3],
+    /// Objects that were not named, counted at each look, since the start.
+    #[serde(skip)]
+    unnamed_total: u64,
 }
 
 /// What a look found that tells an end from a correction.
@@ -125,6 +126,11 @@ impl Crossings {
         self.blind.values()
     }
 
+    /// Objects that were not named, counted at each look, since the start.
+    pub(super) fn unnamed_total(&self) -> u64 {
+        self.unnamed_total
+    }
+
     /// Crossings that began, by [`Crossing::ALL`].
     pub(super) fn began_total(&self) -> [u64; 3] {
         self.began_total
@@ -155,6 +161,7 @@ impl Engine {
             }
         }
         let mut crossed = Vec::new();
+        let mut unnamed_now = 0;
         let mut blind = BTreeMap::new();
         let lead_ms = book.triggers.crossing.lead_ms;
         let mut seen = Seen::default();
@@ -192,7 +199,9 @@ impl Engine {
                 let mut against: Vec<(String, String)> = against.iter().map(named).collect();
                 against.sort_unstable();
                 against.dedup();
-                against.truncate(AGAINST_MAX);
+                let unnamed = against.len().saturating_sub(self.limits.crossing_named_max);
+                unnamed_now += unnamed as u64;
+                against.truncate(self.limits.crossing_named_max);
                 crossed.push(Crossed {
                     crossing,
                     service: (*service).to_owned(),
@@ -203,6 +212,7 @@ impl Engine {
                 });
             }
         }
+        self.crossings.unnamed_total += unnamed_now;
         crossed.sort_by(|a, b| {
             let key = |of: &Crossed| (of.service.clone(), of.group_label.clone(), of.kqi.clone());
             key(a).cmp(&key(b)).then(b.crossing.cmp(&a.crossing))

@@ -12,15 +12,15 @@ use crate::engine::step::Engine;
 use crate::event::Stream;
 use crate::rules::Kqi;
 
-/// Holds kept of one host and interface; the longest stay.
-const OF_PAIR_MAX: usize = 32;
-
 /// Long holds by host and interface.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Holders {
     /// By connection and since when, ms.
     by_pair: BTreeMap<(String, String), BTreeMap<(String, i64), HoldTold>>,
     left_out_total: u64,
+    /// Holds of pairs with too many that were not kept, since the start.
+    #[serde(skip)]
+    shorter_total: u64,
     #[serde(skip)]
     limits: EngineLimits,
 }
@@ -41,8 +41,9 @@ impl Holders {
                 continue;
             }
             let of_pair = self.by_pair.entry(pair).or_default();
-            of_pair.insert((hold.connection.clone(), hold.since_ms), hold.clone());
-            if of_pair.len() > OF_PAIR_MAX {
+            let told = of_pair.insert((hold.connection.clone(), hold.since_ms), hold.clone());
+            if told.is_none() && of_pair.len() > self.limits.pair_holds_max {
+                self.shorter_total += 1;
                 let shortest = of_pair
                     .iter()
                     .min_by_key(|(key, hold)| (hold.held_ms(), std::cmp::Reverse(*key)))
@@ -55,6 +56,11 @@ impl Holders {
     /// How many pairs there are, and how often the holds of one more were not kept.
     pub(super) fn bound(&self) -> (usize, u64) {
         (self.by_pair.len(), self.left_out_total)
+    }
+
+    /// How often the shortest hold of a pair with too many went.
+    pub(super) fn shorter_total(&self) -> u64 {
+        self.shorter_total
     }
 
     /// Forgets what was over before.
@@ -168,8 +174,20 @@ mod tests {
             .map(|n| hold(&format!("c{n}"), 0, 1_000 + n))
             .collect();
         holders.note(&many);
-        assert_eq!(holders.by_pair.values().next().unwrap().len(), OF_PAIR_MAX);
+        let kept = |holders: &Holders| holders.by_pair.values().next().unwrap().len();
+        assert_eq!((kept(&holders), holders.shorter_total()), (32, 68));
         let found = holders.longest(&[], 0, 9_000).unwrap();
         assert_eq!(found.connection, "c99");
+        // A bound that is set lower loses nothing of what is kept, and nothing is added to it.
+        holders.set_limits(EngineLimits {
+            pair_holds_max: 2,
+            ..EngineLimits::default()
+        });
+        assert_eq!(kept(&holders), 32);
+        holders.note(&[hold("c100", 0, 2_000)]);
+        assert_eq!((kept(&holders), holders.shorter_total()), (32, 69));
+        // Told again as it goes on, it is no further one.
+        holders.note(&[hold("c100", 0, 2_001)]);
+        assert_eq!((kept(&holders), holders.shorter_total()), (32, 69));
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use std::sync::Arc;
 
+use crate::alerting::WithdrawnRoom;
 use crate::dataflow::Limits;
 use crate::engine::step::Engine;
 use crate::triggers::TriggerLimits;
@@ -44,6 +45,14 @@ pub struct EngineLimits {
     pub alert_subjects_max: usize,
     /// Hand-overs and stays that KQIs of the process average; the oldest go, and the counters of the process have all.
     pub process_samples_max: usize,
+    /// Long holds of one host and interface, of which alerts name the longest; the shortest go.
+    pub pair_holds_max: usize,
+    /// Withdrawn episodes of one object; those that ended first go, and come back as incidents of their own.
+    pub withdrawn_episodes_max: usize,
+    /// Objects of the other side that a crossing names; more are not named.
+    pub crossing_named_max: usize,
+    /// Rows of one table of a report; more are counted.
+    pub report_rows_max: usize,
 }
 
 impl Default for EngineLimits {
@@ -70,6 +79,13 @@ impl Default for EngineLimits {
             reports_max: 64,
             alert_subjects_max: Limits::default().sources_max,
             process_samples_max: triggers.samples_max,
+            // Judgement: the longest of a pair is what is wanted, and so many are released, and forgotten, before it.
+            pair_holds_max: 32,
+            withdrawn_episodes_max: WithdrawnRoom::default().max,
+            // Judgement: more names than anybody reads in an alert.
+            crossing_named_max: 20,
+            // Judgement: what a person still sorts in a spreadsheet.
+            report_rows_max: 500,
         }
     }
 }
@@ -79,8 +95,8 @@ impl Default for EngineLimits {
 pub struct Bound {
     /// Name of the limit: its dotted key of the configuration.
     pub name: &'static str,
-    /// How many there are.
-    pub held: u64,
+    /// How many there are; none for a bound of one thing, of which there are many.
+    pub held: Option<u64>,
     /// How many there may be.
     pub max: u64,
     /// How often something was refused or had to go for it.
@@ -89,12 +105,12 @@ pub struct Bound {
 
 impl Bound {
     /// How many things are bounded.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 16;
 
     /// Of an engine that has not looked yet.
     pub(super) const NONE: Bound = Bound {
         name: "",
-        held: 0,
+        held: None,
         max: 0,
         over_total: 0,
     };
@@ -117,6 +133,7 @@ impl Engine {
         self.overflows.episodes.set_limits(limits);
         self.crossings.episodes.set_limits(limits);
         self.limits = limits;
+        self.withdrawn_room.max = limits.withdrawn_episodes_max;
         self.ended.set_limit(limits.ended_alerts_max);
         self.complaints.set_limit(limits.complaint_counts_max);
         self.past
@@ -144,11 +161,37 @@ impl Engine {
         let [waiting, linked, samples] = triggers.bounds();
         let bound = |name, held: usize, max: usize, over_total| Bound {
             name,
-            held: held as u64,
+            held: Some(held as u64),
+            max: max as u64,
+            over_total,
+        };
+        let of_one = |name, max: usize, over_total| Bound {
+            name,
+            held: None,
             max: max as u64,
             over_total,
         };
         [
+            of_one(
+                "limits.pair_holds_max",
+                self.limits.pair_holds_max,
+                self.holders.shorter_total(),
+            ),
+            of_one(
+                "limits.withdrawn_episodes_max",
+                self.limits.withdrawn_episodes_max,
+                self.withdrawn_room.gone_total,
+            ),
+            of_one(
+                "limits.crossing_named_max",
+                self.limits.crossing_named_max,
+                self.crossings.unnamed_total(),
+            ),
+            of_one(
+                "limits.report_rows_max",
+                self.limits.report_rows_max,
+                self.report_rows_left_out,
+            ),
             bound(
                 "limits.open_triggers_max",
                 open,

@@ -177,7 +177,9 @@ impl Engine {
             let Some((period, missed)) = self.reporting.due(rule, now_ms, &plan.zone) else {
                 continue;
             };
-            let report = Arc::new(self.report(rule, &period, missed, cut));
+            let mut report = self.report(rule, &period, missed, cut);
+            self.report_rows_left_out += report.cut_to(self.limits.report_rows_max);
+            let report = Arc::new(report);
             self.reporting.note(report.clone(), missed);
             effects.push(Effect::Report(ReportTold {
                 report,

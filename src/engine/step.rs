@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::alerting::{Change, Feedback, Limit, Mark, Notice, Phase, Transition, TransitionReason};
+use crate::alerting::{
+    Change, Feedback, Limit, Mark, Notice, Phase, Transition, TransitionReason, WithdrawnRoom,
+};
 use crate::dataflow::{Cut, WindowUpdate};
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::complaints::Complaints;
@@ -75,6 +77,9 @@ pub struct Engine {
     pub(super) triggers_changed: bool,
     pub(super) unsettled: Unsettled,
     pub(super) limits: EngineLimits,
+    pub(super) withdrawn_room: WithdrawnRoom,
+    /// Rows that reports left out, since the start.
+    pub(super) report_rows_left_out: u64,
 }
 
 /// The objects of one rule, by label.
@@ -153,6 +158,8 @@ impl Engine {
             triggers_changed: false,
             unsettled: Unsettled::new(),
             limits: EngineLimits::default(),
+            withdrawn_room: WithdrawnRoom::default(),
+            report_rows_left_out: 0,
         }
     }
 

@@ -43,10 +43,14 @@ pub enum EdgeLimit {
     WindowRows,
     /// `journal.record_bytes_max`
     RecordBytes,
+    /// `limits.report_periods_max`
+    ReportPeriods,
+    /// `limits.effects_max`
+    Effects,
 }
 
 impl EdgeLimit {
-    const COUNT: usize = EdgeLimit::RecordBytes as usize + 1;
+    const COUNT: usize = EdgeLimit::Effects as usize + 1;
 }
 
 /// How often each of them was met.
@@ -62,7 +66,12 @@ impl EdgeCounts {
 impl Metrics {
     /// The policy of a limit acted: something was refused, cut, or had to wait.
     pub fn went_over(&self, limit: EdgeLimit) {
-        self.edges.0[limit as usize].fetch_add(1, Ordering::Relaxed);
+        self.went_over_by(limit, 1);
+    }
+
+    /// [`Metrics::went_over`], so many times.
+    pub fn went_over_by(&self, limit: EdgeLimit, times: u64) {
+        self.edges.0[limit as usize].fetch_add(times, Ordering::Relaxed);
     }
 
     /// How often it did.
@@ -120,6 +129,7 @@ pub(super) fn limits(
         .chain(journal(scrape, metrics))
         .chain(http(scrape, metrics))
         .chain(mail(mails))
+        .chain(files(metrics))
         .chain([
             Row::stock("history.bytes_max", history.bytes, history.forgotten),
             Row::stock(
@@ -144,7 +154,9 @@ pub(super) fn limits(
     }
     let bounds = scrape.snapshot.bounds.iter().chain(scrape.bounds);
     for bound in bounds.copied() {
-        held.add([bound.name], bound.held as f64);
+        if let Some(is) = bound.held {
+            held.add([bound.name], is as f64);
+        }
         max.add([bound.name], bound.max as f64);
         over.add([bound.name], bound.over_total as f64);
     }
@@ -179,6 +191,12 @@ fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
             counts.facts_over_limit + counts.facts_over_share,
         ),
         Row::stock("limits.groups_max", counts.groups, counts.facts_folded),
+        Row::of_one("limits.message_receipts_max", counts.receipts_gone),
+        Row::of_one("limits.message_records_max", counts.message_records_refused),
+        Row::of_one("limits.delivery_parts_max", counts.parts_refused),
+        Row::of_one("limits.ticket_versions_max", counts.versions_folded),
+        Row::of_one("limits.connection_changes_max", counts.changes_gone),
+        Row::of_one("limits.base_readings_max", counts.readings_gone),
     ]
 }
 
@@ -262,6 +280,15 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
         Row::stock(access::LIMIT, refused.minute, refused.over_total),
         Row::stock("http.kqi_objects_max", objects, left_out_total),
         Row::of_one("http.window_rows_max", over(EdgeLimit::WindowRows)),
+    ]
+}
+
+/// What is kept beside the state: files of reports, and effects for who listens in this process.
+fn files(metrics: &Metrics) -> [Row<'static>; 2] {
+    let over = |limit| metrics.edges.of(limit);
+    [
+        Row::of_one("limits.report_periods_max", over(EdgeLimit::ReportPeriods)),
+        Row::of_one("limits.effects_max", over(EdgeLimit::Effects)),
     ]
 }
 

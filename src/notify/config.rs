@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::{DAY_S, WEEK_MS, at_least, between};
+
 /// Mail: who it comes from, how it leaves, and how hard one tries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,22 +22,29 @@ pub struct MailConfig {
     pub outbox: Option<PathBuf>,
     /// Mails to one recipient within one minute of the clock, the last quarter of them only for what is
     /// critical; what is beyond is told by one digest when the minute is over.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub per_recipient_minute_max: u32,
     /// Attempts after which a passing failure is given up: a dead letter. With the longest wait between two,
     /// `backoff_ms_max`, it says for how long a server may be away.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub attempts_max: u32,
     /// Wait after the first failed attempt, ms; doubled after each further one.
+    #[serde(deserialize_with = "between::<1, WEEK_MS, _, _>")]
     pub backoff_ms_min: i64,
     /// Longest wait between attempts, ms.
+    #[serde(deserialize_with = "between::<1, WEEK_MS, _, _>")]
     pub backoff_ms_max: i64,
     /// Mails composed, and mails on their way, at the same time.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub in_flight_max: u32,
     /// Mails that may wait; the oldest beyond become dead letters, which can be sent again.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub queued_max: u64,
     /// Days after which sent mails and dead letters are forgotten.
     pub keep_days: u32,
     /// Size of the ledger, bytes; beyond it the mails that were sent first are forgotten before their days are
     /// over, then the oldest dead letters. What waits is bounded by `queued_max`.
+    #[serde(deserialize_with = "at_least::<1_048_576, _, _>")]
     pub ledger_bytes_max: u64,
 }
 
@@ -87,7 +96,7 @@ pub struct SmtpConfig {
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// Patience with the server, for each of its answers, seconds.
-    #[serde(default = "timeout_s")]
+    #[serde(default = "timeout_s", deserialize_with = "between::<1, DAY_S, _, _>")]
     pub timeout_s: u64,
 }
 

@@ -30,8 +30,7 @@ pub use facts::{Facts, Object, Records, build};
 pub use parquet::parquet;
 pub use reasons::in_both;
 pub use report::{
-    Bar, Chart, Column, Figure, ROWS_MAX, Report, ReportNotice, ReportTold, Shown, Table, Tone,
-    Value,
+    Bar, Chart, Column, Figure, Report, ReportNotice, ReportTold, Shown, Table, Tone, Value,
 };
 pub use show::Reader;
 pub use words::{severity_text, state_text, verdict_text};

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::{Contact, Period, ReportKind, Text};
 
-/// Rows of one table; the rest is counted. Judgement: what a person still sorts in a spreadsheet.
-pub const ROWS_MAX: usize = 500;
-
 /// A report about one period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -99,7 +96,7 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Rows, each with a value for every column.
     pub rows: Vec<Vec<Value>>,
-    /// Rows beyond [`ROWS_MAX`].
+    /// Rows beyond what a table may have.
     pub left_out: u64,
 }
 
@@ -226,14 +223,25 @@ impl Table {
         }
     }
 
-    /// Takes a row, or counts it.
+    /// Takes a row.
     pub(super) fn push<const N: usize>(&mut self, row: [Value; N]) {
         debug_assert_eq!(N, self.columns.len());
-        if self.rows.len() < ROWS_MAX {
-            self.rows.push(row.into());
-        } else {
-            self.left_out += 1;
+        self.rows.push(row.into());
+    }
+}
+
+impl Report {
+    /// Leaves the last rows of each table out that has more, and counts them; tells how many those are of all tables.
+    #[must_use]
+    pub fn cut_to(&mut self, rows_max: usize) -> u64 {
+        let mut left_out = 0;
+        for table in &mut self.tables {
+            let beyond = table.rows.len().saturating_sub(rows_max) as u64;
+            table.rows.truncate(rows_max);
+            table.left_out += beyond;
+            left_out += beyond;
         }
+        left_out
     }
 }
 

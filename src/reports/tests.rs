@@ -5,7 +5,7 @@ mod suggested;
 use crate::alerting::Alert;
 use crate::effect::Totals;
 use crate::reports::effects::stages;
-use crate::reports::{Facts, Object, Records, Report, Value, build};
+use crate::reports::{Facts, Object, Records, Report, Table, Value, build};
 use crate::rules::testing::book;
 use crate::rules::{Period, RuleBook};
 use crate::triggers::{Process, Trigger};
@@ -171,6 +171,21 @@ fn the_worst_comes_first_and_names_the_best_city() {
         cities.rows[0][1],
         Value::Text(crate::reports::facts::text("b", "b"))
     );
+}
+
+#[test]
+fn rows_beyond_the_bound_are_left_out_and_counted() {
+    let mut report = benchmark(&book_of(16), &["a", "b", "c"], |_, _| 4.5);
+    let whole = report.clone();
+    let beyond = |table: &Table| table.rows.len().saturating_sub(4) as u64;
+    let wanted: u64 = whole.tables.iter().map(beyond).sum();
+    assert!(wanted > 10);
+    assert_eq!(report.cut_to(4), wanted);
+    for (table, before) in report.tables.iter().zip(&whole.tables) {
+        assert_eq!(table.left_out, beyond(before));
+        assert_eq!(table.rows, before.rows[..before.rows.len().min(4)]);
+    }
+    assert_eq!(report.cut_to(4), 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::book::checked;
 use crate::equivalence::{same, seeds};
 use crate::generate::{BEGIN_MS, Epoch, Handing, Journal, SPAN_MS, event};
 use crate::rng::Rng;
-use crate::run::{Outcome, run_limited};
+use crate::run::{Bounds, Outcome, run_limited};
 use crate::windows::asked;
 
 const MINUTE_MS: i64 = 60_000;
@@ -216,10 +216,14 @@ impl Naive {
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> Bounds {
+    let dataflow = Limits {
         groups_max: GROUPS_MAX,
         ..Limits::default()
+    };
+    Bounds {
+        dataflow,
+        ..Bounds::default()
     }
 }
 

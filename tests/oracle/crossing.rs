@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrysalis::alerting::AlertState;
 use chrysalis::dataflow::Watermarks;
+use chrysalis::engine::EngineLimits;
 use chrysalis::event::Stream;
 use chrysalis::rules::{Kqi, Verdict, judge};
 use chrysalis::triggers::Crossing;
@@ -13,7 +14,7 @@ use crate::equivalence::{same, seeds};
 use crate::generate::{Journal, Manner, journal};
 use crate::naive::{Answers, Truth, truth};
 use crate::rng::Rng;
-use crate::run::{Outcome, run, run_restarting};
+use crate::run::{Bounds, Outcome, run, run_limited, run_restarting};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -288,4 +289,48 @@ fn crossings_equal_the_naive_join_at_any_number_of_workers() {
     }
     let all: BTreeSet<&str> = Crossing::ALL.map(Crossing::name).into();
     assert_eq!(met, all, "every crossing must have been met");
+}
+
+#[test]
+fn a_crossing_names_as_many_as_it_may_and_counts_the_rest() {
+    let limits = Bounds {
+        engine: EngineLimits {
+            crossing_named_max: 1,
+            ..EngineLimits::default()
+        },
+        ..Bounds::default()
+    };
+    let mut unnamed = 0;
+    for seed in seeds(40) {
+        let whole = journal(seed, Manner::Wild, 0);
+        let mut rng = Rng::new(seed ^ 0xC055);
+        for _ in 0..2 {
+            let epochs = 1 + rng.below(whole.epochs.len() as i64 - 1) as usize;
+            let journal = Journal {
+                epochs: whole.epochs[..epochs].to_vec(),
+            };
+            let mut beyond = 0;
+            let all = told(&run(&journal, 2, |_, _, _, _| {})).into_iter();
+            let wanted: BTreeSet<Word> = all
+                .map(|(name, kqi, label, mut against)| {
+                    beyond += against.len().saturating_sub(1) as u64;
+                    against.truncate(1);
+                    (name, kqi, label, against)
+                })
+                .collect();
+            let run_with = |restart: &mut dyn FnMut(usize) -> bool| {
+                run_limited(&journal, limits, &mut |_| 2, restart, |_, _, _, _| {})
+            };
+            let few = run_with(&mut |_| false);
+            assert_eq!(told(&few), wanted, "seed {seed}, {epochs} epochs");
+            let mut bounds = few.snapshot.bounds.iter();
+            let bound = bounds.find(|bound| bound.name == "limits.crossing_named_max");
+            let counted = bound.unwrap().over_total;
+            assert!(counted >= beyond, "seed {seed}: {counted} of {beyond}");
+            let restarted = run_with(&mut |epoch| epoch % 7 == 3);
+            assert_eq!(told(&restarted), wanted, "seed {seed}, restarted");
+            unnamed += beyond;
+        }
+    }
+    assert!(unnamed > 0, "no crossing had more to name");
 }

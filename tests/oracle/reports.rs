@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrysalis::api::views::ReportView;
-use chrysalis::engine::{Command, Effect, JournaledCommand};
+use chrysalis::engine::{Command, Effect, EngineLimits, JournaledCommand};
 use chrysalis::notify::{Composer, MailConfig};
 use chrysalis::reports::{Report, ReportNotice, ReportTold, Value, parquet};
 use chrysalis::rules::{Language, parse};
@@ -16,7 +16,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 use serde_json::json;
 
 use crate::generate::{Epoch, Handing, Journal};
-use crate::run::{Outcome, run, run_restarting};
+use crate::run::{Bounds, Outcome, run, run_limited, run_restarting};
 
 /// Monday 2 March 2026, 00:00 in Shanghai.
 const MONDAY: i64 = 1_772_380_800_000;
@@ -293,6 +293,44 @@ fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
         }
     }
     assert!(compared >= 12, "{compared}");
+}
+
+#[test]
+fn rows_beyond_the_bound_are_left_out_of_a_report_and_counted() {
+    let journal = journal_of(BOOK, 8 * 24);
+    let whole = run(&journal, 2, |_, _, _, _| {});
+    let limits = Bounds {
+        engine: EngineLimits {
+            report_rows_max: 1,
+            ..EngineLimits::default()
+        },
+        ..Bounds::default()
+    };
+    let few = run_limited(
+        &journal,
+        limits,
+        &mut |_| 2,
+        &mut |_| false,
+        |_, _, _, _| {},
+    );
+    let (whole, cut) = (told(&whole), told(&few));
+    assert_eq!(whole.len(), cut.len());
+    let mut left_out = 0;
+    for (whole, cut) in whole.into_iter().zip(cut) {
+        assert_eq!(whole.report.figures, cut.report.figures);
+        for (whole, cut) in whole.report.tables.iter().zip(&cut.report.tables) {
+            assert_eq!(cut.rows.as_slice(), &whole.rows[..whole.rows.len().min(1)]);
+            assert_eq!(
+                cut.rows.len() as u64 + cut.left_out,
+                whole.rows.len() as u64
+            );
+            left_out += cut.left_out;
+        }
+    }
+    assert!(left_out > 0, "no table had more than a row");
+    let mut bounds = few.snapshot.bounds.iter();
+    let bound = bounds.find(|bound| bound.name == "limits.report_rows_max");
+    assert_eq!(bound.unwrap().over_total, left_out);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrysalis::dataflow::{
     Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Origin, Queries, RestoredState, Work,
 };
-use chrysalis::engine::{Effect, Engine, SaveError, Snapshot};
+use chrysalis::engine::{Effect, Engine, EngineLimits, SaveError, Snapshot};
 use chrysalis::event::{DecodeLimits, Decoder, Unpacker, pack};
 use chrysalis::rules::Plan;
 
@@ -38,13 +38,20 @@ pub(crate) fn run_restarting(
     restart: &mut dyn FnMut(usize) -> bool,
     after: impl FnMut(usize, &Cut, &Plan, &Queries),
 ) -> Outcome {
-    run_limited(journal, Limits::default(), workers, restart, after)
+    run_limited(journal, Bounds::default(), workers, restart, after)
+}
+
+/// Bounds of both, put in force at the beginning and after every restart.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Bounds {
+    pub(crate) dataflow: Limits,
+    pub(crate) engine: EngineLimits,
 }
 
 /// [`run_restarting`] under limits.
 pub(crate) fn run_limited(
     journal: &Journal,
-    limits: Limits,
+    limits: Bounds,
     workers: &mut dyn FnMut(usize) -> usize,
     restart: &mut dyn FnMut(usize) -> bool,
     mut after: impl FnMut(usize, &Cut, &Plan, &Queries),
@@ -52,7 +59,7 @@ pub(crate) fn run_limited(
     let config = |index: usize, workers: &mut dyn FnMut(usize) -> usize| DataflowConfig {
         workers: workers(index),
         keeps_history: true,
-        limits,
+        limits: limits.dataflow,
     };
     // Cuts bound first, so dropped last, also when a check fails: workers stop when nobody can write.
     let Dataflow {
@@ -82,7 +89,11 @@ pub(crate) fn run_limited(
         };
         assert!(feed.submit(input, ()));
         let (cut, ()) = cuts.next_cut().unwrap();
-        let acting = engine.get_or_insert_with(|| Engine::new(plan.clone()));
+        let acting = engine.get_or_insert_with(|| {
+            let mut engine = Engine::new(plan.clone());
+            engine.set_limits(limits.engine);
+            engine
+        });
         effects.push(acting.step(&cut, &epoch.commands));
         after(index, &cut, &plan, &queries);
         told.push(cut);
@@ -100,7 +111,8 @@ pub(crate) fn run_limited(
                 Ok::<(), SaveError>(())
             };
             acting.state().pieces(keep).unwrap();
-            let saved = Engine::restored(again, pieces.iter().map(Vec::as_slice)).unwrap();
+            let mut saved = Engine::restored(again, pieces.iter().map(Vec::as_slice)).unwrap();
+            saved.set_limits(limits.engine);
             assert_eq!(saved.snapshot().alerts, acting.snapshot().alerts);
             assert_eq!(saved.snapshot().triggers, acting.snapshot().triggers);
             engine = Some(saved);

@@ -40,6 +40,10 @@ const LIMITS: EngineLimits = EngineLimits {
     reports_max: 2,
     alert_subjects_max: 2,
     process_samples_max: 20,
+    pair_holds_max: 2,
+    withdrawn_episodes_max: 4,
+    crossing_named_max: 2,
+    report_rows_max: 5,
 };
 
 /// One minute of all streams: an incident of two hours every day.

@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("supervisor", &[]),
     ("links", &[]),
     ("masking", &[]),
+    ("bounded", &[]),
     ("measure", &[]),
     ("event", &["measure"]),
     ("rules", &["event", "measure"]),
@@ -42,12 +43,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("probes", &[]),
     (
         "notify",
-        &["alerting", "links", "masking", "reports", "rules", "store"],
+        &[
+            "alerting", "bounded", "links", "masking", "reports", "rules", "store",
+        ],
     ),
     (
         "api",
         &[
             "alerting",
+            "bounded",
             "complaints",
             "console",
             "dataflow",
@@ -84,7 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "api", "dataflow", "engine", "journal", "notify", "probes", "rules",
+            "api", "bounded", "dataflow", "engine", "journal", "notify", "probes", "rules",
         ],
     ),
     (

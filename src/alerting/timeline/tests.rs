@@ -95,7 +95,7 @@ proptest! {
             }
             let mut changes = Vec::new();
             if is_news {
-                changes = timeline.reread(&reading, TransitionReason::Corrected);
+                changes = timeline.reread(&reading, TransitionReason::Corrected, &mut WithdrawnRoom::default());
             }
             let mut new: Vec<_> = new.into_iter().collect();
             new.sort_by_key(|(index, _)| *index);
@@ -153,7 +153,11 @@ fn two_firings_that_turn_out_to_be_one_are_told_as_such() {
         timeline.tell(&reading, index * HOP, mark);
     }
     assert!(timeline.amend(&reading, 2 * HOP, BAD));
-    let changes = timeline.reread(&reading, TransitionReason::Corrected);
+    let changes = timeline.reread(
+        &reading,
+        TransitionReason::Corrected,
+        &mut WithdrawnRoom::default(),
+    );
     let [
         Change::Corrected { now, .. },
         Change::Vanished { was, within },
@@ -181,7 +185,11 @@ fn what_is_remembered_reads_the_same_after_forgetting() {
     }
     timeline.forget(&reading, 3 * HOP);
     assert!(timeline.amend(&reading, 6 * HOP, Some(Mark::Missing)));
-    let changes = timeline.reread(&reading, TransitionReason::Corrected);
+    let changes = timeline.reread(
+        &reading,
+        TransitionReason::Corrected,
+        &mut WithdrawnRoom::default(),
+    );
     assert_eq!(changes, [], "the episode is as it was told");
 }
 
@@ -224,7 +232,11 @@ fn one_that_comes_back_has_its_number_again() {
         for (index, mark) in marks {
             timeline.amend(&reading, index * HOP, *mark);
         }
-        timeline.reread(&reading, TransitionReason::Corrected)
+        timeline.reread(
+            &reading,
+            TransitionReason::Corrected,
+            &mut WithdrawnRoom::default(),
+        )
     };
     reread(&mut timeline, &[(1, GOOD), (3, GOOD)]);
     let numbers = |timeline: &Timeline| {
@@ -259,7 +271,11 @@ fn one_that_waits_after_all_fires_under_its_number() {
     let later = reading(2, 0, Missing::Hold, Mark::Missing);
     let mut timeline = Timeline::default();
     timeline.tell(&at_once, HOP, BAD);
-    let changes = timeline.reread(&later, TransitionReason::RuleChanged);
+    let changes = timeline.reread(
+        &later,
+        TransitionReason::RuleChanged,
+        &mut WithdrawnRoom::default(),
+    );
     assert!(
         matches!(changes[..], [Change::Vanished { .. }]),
         "{changes:?}"

@@ -55,16 +55,20 @@ pub(in crate::api) async fn metrics(
 }
 
 /// Bounds of what the server itself keeps, and of what it asks.
-fn bounds(server: &Server) -> [Bound; 3] {
+fn bounds(server: &Server) -> [Bound; 4] {
     let named = |name, (held, max, over_total)| Bound {
         name,
-        held,
+        held: Some(held),
         max,
         over_total,
     };
     [
         server.state.answers.bound(),
         named("limits.questions_max", server.state.queries.bound()),
+        named(
+            "limits.epochs_in_flight_max",
+            server.state.queries.epochs_bound(),
+        ),
         named("http.quarantined_lines_max", server.quarantine.bound()),
     ]
 }

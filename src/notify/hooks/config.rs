@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::bounded::{DAY_S, between};
+
 /// What a webhook can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,7 +37,7 @@ pub struct HookConfig {
     #[serde(default = "everything")]
     pub events: Vec<HookEvent>,
     /// How long an attempt may take, seconds.
-    #[serde(default = "timeout_s")]
+    #[serde(default = "timeout_s", deserialize_with = "between::<1, DAY_S, _, _>")]
     pub timeout_s: u64,
 }
 
