@@ -12,6 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
+use crate::dataflow::parts::{Parts, Spans};
 use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
@@ -49,6 +50,11 @@ pub(super) enum Question {
     Newest {
         kqi: usize,
         reply: Reply,
+    },
+    Parts {
+        kqi: usize,
+        spans: Arc<Spans>,
+        reply: Sender<(u64, Parts)>,
     },
     Subscribers {
         inquiry: Arc<Inquiry>,
@@ -423,6 +429,26 @@ impl Queries {
         all.callers.sort_unstable();
         if let Inquiry::Sample { size, .. } = &*inquiry {
             all.keep_sample(*size);
+        }
+        Some(all)
+    }
+
+    /// What windows of a KQI are made of, with the version of the plan that answered; none as in [`Queries::between`].
+    pub fn parts(&self, kqi: usize, spans: Spans) -> Option<(u64, Parts)> {
+        let (reply, answers) = channel();
+        let (spans, place) = (Arc::new(spans), self.asked.place()?);
+        for desk in &self.desks {
+            let (spans, reply) = (spans.clone(), reply.clone());
+            let question = Question::Parts { kqi, spans, reply };
+            let _ = desk.mail.send(Mail::Ask(question, place.clone()));
+            desk.thread.unpark();
+        }
+        drop((reply, place));
+        let mut all = (0, Parts::default());
+        for _ in &self.desks {
+            let (version, parts) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+            all.0 = version;
+            all.1.merge(parts);
         }
         Some(all)
     }

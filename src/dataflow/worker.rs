@@ -124,6 +124,10 @@ fn answer(question: Question, graph: &Graph) {
             let _ = reply.send(found);
             return;
         }
+        Question::Parts { kqi, spans, reply } => {
+            let _ = reply.send(graph.router.borrow().parts(kqi, &spans));
+            return;
+        }
         Question::Between {
             kqi,
             from_ms,
