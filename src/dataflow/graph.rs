@@ -95,9 +95,11 @@ pub(super) fn build(
                 let wanted = is_checkpoint(&controls);
                 let mut fold = fold.borrow_mut();
                 fold.epoch(records, controls, output);
-                let holds = fold.take_holds();
-                if !holds.is_empty() {
-                    notes.borrow_mut().entry(epoch).or_default().holds = holds;
+                let (holds, on_record) = (fold.take_holds(), fold.take_on_record());
+                if !holds.is_empty() || !on_record.is_empty() {
+                    let mut notes = notes.borrow_mut();
+                    let notes = notes.entry(epoch).or_default();
+                    (notes.holds, notes.on_record) = (holds, on_record);
                 }
                 if wanted {
                     handing.borrow_mut().entry(epoch).or_default().slots = fold.state();

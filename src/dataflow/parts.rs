@@ -90,6 +90,8 @@ impl Router {
                     let pane = route.measure(measure.clone());
                     sums.facts_before += pane.count;
                     sums.good_before += pane.good;
+                    sums.valued_before += pane.valued;
+                    sums.sum_before += pane.sum;
                 });
             }
             if sums != Sums::default() {

@@ -16,7 +16,7 @@ use crate::dataflow::parts::{Parts, Spans};
 use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
-use crate::dataflow::update::{Cut, WindowUpdate};
+use crate::dataflow::update::{Cut, WindowUpdate, count_once};
 use crate::dataflow::work::EpochInput;
 use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
@@ -324,7 +324,7 @@ impl<T> Cuts<T> {
             events: 0,
             overflow: Vec::new(),
         };
-        let mut states = Vec::new();
+        let (mut states, mut on_record) = (Vec::new(), Vec::new());
         for mut report in of_epoch {
             if let Some(reason) = report.notes.unreadable {
                 // Without it nothing that comes after is right.
@@ -339,6 +339,7 @@ impl<T> Cuts<T> {
             cut.refused.append(&mut report.notes.refused);
             cut.tickets.append(&mut report.notes.tickets);
             cut.holds.append(&mut report.notes.holds);
+            on_record.append(&mut report.notes.on_record);
             cut.annotations.append(&mut report.notes.annotations);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
@@ -355,6 +356,7 @@ impl<T> Cuts<T> {
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         cut.tickets.sort_unstable();
+        count_once(&mut cut.tickets, on_record);
         cut.holds.sort_unstable();
         cut.annotations.sort_unstable();
         Some((cut, tag))

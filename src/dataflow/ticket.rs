@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::entity::{EntityFact, View};
 use crate::dataflow::subscriber::TicketDetail;
+use crate::dataflow::update::is_record;
 use crate::event::{Borrowed, Complaint, LEVELS, Stream, TicketState};
 
 /// Versions kept of one ticket; beyond it the oldest but the first are folded into their successor.
@@ -46,6 +47,11 @@ impl Ticket {
                 ..over(&older, newer)
             };
         }
+    }
+
+    /// Whether a contact is on record for it.
+    pub(super) fn is_on_record(&self) -> bool {
+        self.versions.iter().any(is_record)
     }
 
     /// The caller's number, of the newest version that has it.

@@ -61,6 +61,8 @@ pub(super) struct Notes {
     pub(super) refused: Vec<Refusal>,
     pub(super) tickets: Vec<TicketHeard>,
     pub(super) holds: Vec<HoldTold>,
+    /// Serials among the tickets that were on record before the epoch.
+    pub(super) on_record: Vec<String>,
     pub(super) annotations: Vec<Annotation>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_words: u64,

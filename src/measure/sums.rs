@@ -15,6 +15,10 @@ pub struct Sums {
     pub valued: i64,
     /// Sum of the measured values, in units of 1 / [`crate::measure::SUM_SCALE`], raw.
     pub sum: i128,
+    /// Facts with a measured value in the windows compared with.
+    pub valued_before: i64,
+    /// Sum of their values, as `sum`.
+    pub sum_before: i128,
     /// Facts whose own value is outside the interval, for quantiles and extremes.
     pub beyond: i64,
     /// Facts with a measured value in windows outside the interval.
@@ -30,6 +34,8 @@ impl Sums {
         self.good_before += other.good_before;
         self.valued += other.valued;
         self.sum += other.sum;
+        self.valued_before += other.valued_before;
+        self.sum_before += other.sum_before;
         self.beyond += other.beyond;
         self.outside += other.outside;
     }

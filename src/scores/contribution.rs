@@ -8,7 +8,7 @@
 //! * a mean: what the facts have over the limit together, `n · (mean − limit)`. Those that stay below it relieve the
 //!   whole: their part is negative;
 //! * a sum, and a mean without a limit: the sum;
-//! * a change: facts now less facts before.
+//! * a change: facts now less facts before; of a gauge what the part adds to the mean now less what it added before.
 //!
 //! A dispersion has no parts that sum to it: the facts of what is outside the interval are counted.
 
@@ -22,7 +22,7 @@ use crate::scores::Measured;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shares {
     /// `bad_facts` of a ratio, `facts` of a count, `facts_beyond` of a quantile or an extreme, `excess` of a mean,
-    /// `sum`, `facts_more` of a change, `facts_outside` of a dispersion.
+    /// `sum`, `facts_more` of a change, `level_more` of a gauge's, `facts_outside` of a dispersion.
     pub counted: &'static str,
     /// Of all objects together.
     pub total: Amount,
@@ -35,7 +35,7 @@ pub struct Shares {
 pub enum Amount {
     /// Facts.
     Facts(i64),
-    /// Measured values added up, in the KQI's unit.
+    /// Measured values added up, in the KQI's unit; of a gauge's change in the gauge's.
     Measured(f64),
 }
 
@@ -101,6 +101,8 @@ struct Part<'a> {
     limit: i128,
     /// Less is worse.
     is_less_worse: bool,
+    /// Measured facts of the whole, now and before.
+    valued: (i64, i64),
 }
 
 impl Part<'_> {
@@ -121,6 +123,7 @@ impl Part<'_> {
             (Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Surge { .. }, _) => {
                 ("facts", None)
             }
+            (Aggregate::Change { .. }, _) if kqi.compares_means() => ("level_more", None),
             (Aggregate::Change { .. }, _) => ("facts_more", None),
             (Aggregate::Quantile(_) | Aggregate::Min | Aggregate::Max, _) => ("facts_beyond", None),
             (Aggregate::Dispersion, _) => ("facts_outside", None),
@@ -134,6 +137,7 @@ impl Part<'_> {
             name,
             limit: limit.map_or(0, raw),
             is_less_worse,
+            valued: (whole.valued, whole.valued_before),
         }
     }
 
@@ -149,6 +153,12 @@ impl Part<'_> {
             Aggregate::Ratio => sums.good.into(),
             Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Surge { .. } => {
                 counted(sums.facts, sums.good)
+            }
+            Aggregate::Change { .. } if self.kqi.compares_means() => {
+                // Means with a common denominator, so that parts stay whole numbers.
+                let now = sums.sum.saturating_mul(self.valued.1.into());
+                let before = sums.sum_before.saturating_mul(self.valued.0.into());
+                sign * now.saturating_sub(before)
             }
             Aggregate::Change { .. } => {
                 let before = counted(sums.facts_before, sums.good_before);
@@ -168,6 +178,10 @@ impl Part<'_> {
         match self.kqi.aggregate {
             Aggregate::Mean | Aggregate::Sum => {
                 Amount::Measured(self.kqi.in_unit(amount as f64 / SUM_SCALE))
+            }
+            Aggregate::Change { .. } if self.kqi.compares_means() => {
+                let denominator = self.valued.0 as f64 * self.valued.1 as f64 * SUM_SCALE;
+                Amount::Measured(amount as f64 / denominator.max(1.0))
             }
             _ => Amount::Facts(amount as i64),
         }

@@ -218,5 +218,6 @@ kqis:
   - {id: complaint_change, name: n, layer: platform, stream: complaint, aggregate: change, against: 10m, group_by: [service], window: {size: 10m, hop: 5m}, unit: percent, interval: {max: 0}, department: D, alert: quick}
   - {id: dial_content, name: n, layer: platform, stream: dial_test, aggregate: ratio, filter: parts != null, good: content_ok == true, group_by: [city, parts], window: {size: 4m, hop: 2m}, unit: ratio, interval: {min: 0.9}, department: D, alert: quick}
   - {id: dial_delivered, name: n, layer: platform, stream: dial_test, aggregate: mean, filter: parts != null && content_ok == true, group_by: [source, ok], window: 3m, unit: ms}
+  - {id: survey_change, name: n, layer: platform, stream: gauge, aggregate: change, against: 5m, filter: name == 'satisfaction', group_by: [name], window: 5m, unit: percent, interval: {max: 20}, department: D, alert: quick}
   - {id: survey, name: n, layer: platform, stream: gauge, aggregate: mean, filter: name == 'satisfaction', group_by: [city], window: 5m, unit: points, interval: {min: 5}, department: D, alert: holding}
 "#;

@@ -266,6 +266,18 @@ impl Window<'_> {
                 let periods = (end_ms - start_ms) as f64 / *per_ms as f64;
                 base.map(|base| shown * 10_000.0 / base / periods)
             }
+            Aggregate::Change { against_ms } if kqi.stream == Stream::Gauge => {
+                let mean = |from_ms: i64, to_ms: i64| {
+                    let values = within(from_ms, to_ms).filter_map(|(fact, _)| fact.value);
+                    let values: Vec<f64> = values.collect();
+                    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+                };
+                let before = mean(start_ms - against_ms, end_ms - against_ms);
+                let before = before.filter(|before| *before != 0.0);
+                let now = mean(start_ms, end_ms);
+                now.zip(before)
+                    .map(|(now, before)| (now - before) / before.abs())
+            }
             Aggregate::Change { against_ms } => {
                 let before = counted(start_ms - against_ms, end_ms - against_ms) as f64;
                 samples = shown.max(before) as i64;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrysalis::dataflow::{Group, Queries, Span, Spans};
-use chrysalis::event::DimensionValue;
+use chrysalis::event::{DimensionValue, Stream};
 use chrysalis::rules::{Aggregate, Kqi, Plan};
 use chrysalis::scores::{Amount, contributions};
 
@@ -59,6 +59,7 @@ fn parts_equal_the_naive_recomputation_and_sum_to_the_whole() {
         "facts_beyond",
         "facts_more",
         "facts_outside",
+        "level_more",
         "relief",
         "sum",
     ];
@@ -83,7 +84,9 @@ fn check(
     let facts = facts::of(&accepted(epochs), &plan.book, &Clocks::after(epochs));
     let mut answers = Answers::default();
     for (at, kqi) in plan.book.kqis.iter().enumerate() {
-        let judged = judged(kqi, &facts, &mut answers);
+        let mut judged = judged(kqi, &facts, &mut answers);
+        // A hold of no length counts nothing.
+        judged.retain(|(fact, _)| fact.weight != 0);
         let start_ms = BEGIN_MS + rng.below(SPAN_MS / 60_000) * 60_000 - 120_000;
         let end_ms = start_ms + kqi.window.size_ms.min(SPAN_MS);
         let groups: BTreeMap<String, Arc<Group>> = judged
@@ -130,8 +133,9 @@ fn check(
             .collect();
         let less = is_less_worse(kqi, &own);
         let at = format!("seed {seed}, epoch {index}, {}", kqi.id);
+        let whole_of = own.clone();
         let close = |told: Amount, of: &[(&Fact, bool, i64)], what: &str| {
-            let (least, most) = amount(kqi, of, less);
+            let (least, most) = amount(kqi, of, &whole_of, less);
             let told = match told {
                 Amount::Facts(facts) => facts as f64,
                 Amount::Measured(value) => value,
@@ -209,7 +213,12 @@ fn is_less_worse(kqi: &Kqi, of: &[(&Fact, bool, i64)]) -> bool {
 }
 
 /// What some facts contribute, at least and at most: quantiles cannot tell values next to a limit apart.
-fn amount(kqi: &Kqi, of: &[(&Fact, bool, i64)], less: bool) -> (f64, f64) {
+fn amount(
+    kqi: &Kqi,
+    of: &[(&Fact, bool, i64)],
+    whole: &[(&Fact, bool, i64)],
+    less: bool,
+) -> (f64, f64) {
     let sign = if less { -1.0 } else { 1.0 };
     let judges = kqi.good.is_some() || kqi.good_within.is_some();
     let limit = if less {
@@ -232,6 +241,20 @@ fn amount(kqi: &Kqi, of: &[(&Fact, bool, i64)], less: bool) -> (f64, f64) {
         Aggregate::Ratio => sum(&|_, good, _| flag(good != better_high)),
         Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Surge { .. } => {
             sum(&|_, good, _| flag(good || !judges))
+        }
+        Aggregate::Change { .. } if kqi.stream == Stream::Gauge => {
+            let sum_of = |before: bool| {
+                let of = of.iter().filter(|(_, _, mark)| (*mark < 0) == before);
+                of.filter_map(|(fact, ..)| fact.value).sum::<f64>()
+            };
+            let number = |before: bool| {
+                let of = whole.iter().filter(|(_, _, mark)| (*mark < 0) == before);
+                of.filter(|(fact, ..)| fact.value.is_some()).count() as f64
+            };
+            match (number(false), number(true)) {
+                (0.0, _) | (_, 0.0) => 0.0,
+                (now, before) => sign * (sum_of(false) / now - sum_of(true) / before),
+            }
         }
         Aggregate::Change { .. } => {
             let counted = |good: bool, mark: i64| {

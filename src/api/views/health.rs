@@ -99,7 +99,7 @@ pub struct SharesView {
     /// Where its limit comes from.
     pub limit_source: Option<ProvenanceView>,
     /// `bad_facts` of a ratio, `facts` of a count, `facts_beyond` the limit of a quantile or an extreme, `excess` over the
-    /// limit of a mean, in its unit, `sum` of a sum, `facts_more` of a change, `facts_outside` of a dispersion: of objects
+    /// limit of a mean, in its unit, `sum` of a sum, `facts_more` of a change, `level_more` of a gauge's in its own unit, `facts_outside` of a dispersion: of objects
     /// outside the interval.
     pub counted: String,
     /// Start of the window that it is of, ms; null where there is none. Where objects have several, of the first.
