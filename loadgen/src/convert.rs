@@ -10,7 +10,7 @@ mod telemetry;
 use std::io::{BufRead, Write};
 
 pub use complaints::complaints;
-pub use receipts::{mbuni, smpp};
+pub use receipts::{Of, mbuni, smpp};
 pub use telemetry::{TelemetryAs, telemetry};
 
 /// What a conversion came to.

@@ -86,22 +86,23 @@ impl Current {
         });
         objects
             .flatten()
-            .map(|(kqi, of)| {
-                let service = kqi.service.as_deref();
-                let sealed = of.sealed.as_ref();
-                Measured {
-                    kqi,
-                    service: service
-                        .or_else(|| of.group.get("service"))
-                        .unwrap_or_default(),
-                    dimensions: &of.group.values,
-                    verdict: of.verdict,
-                    score: sealed.and_then(|sealed| sealed.score),
-                    samples: sealed.map_or(0, |sealed| sealed.samples),
-                    good: sealed.map_or(0, |sealed| sealed.good),
-                }
-            })
+            .map(|(kqi, of)| of.measured(kqi))
             .collect()
+    }
+}
+
+impl GroupNow {
+    /// The object, as scores are made of it.
+    pub(super) fn measured<'a>(&'a self, kqi: &'a Kqi) -> Measured<'a> {
+        let service = kqi.service.as_deref();
+        let service = service.or_else(|| self.group.get("service"));
+        Measured {
+            kqi,
+            service: service.unwrap_or_default(),
+            dimensions: &self.group.values,
+            verdict: self.verdict,
+            score: self.sealed.as_ref().and_then(|sealed| sealed.score),
+        }
     }
 }
 
@@ -149,16 +150,21 @@ impl CurrentCache {
     }
 }
 
+/// What fires, by KQI and object.
+pub(super) fn firing(snapshot: &Snapshot) -> FxHashSet<(&str, &str)> {
+    let alerts = snapshot.alerts.iter();
+    alerts
+        .filter(|alert| alert.state == AlertState::Firing)
+        .filter_map(|alert| Some((alert.kqi.as_deref()?, alert.group_label.as_str())))
+        .collect()
+}
+
 fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Option<Current> {
     let began = Instant::now();
     let plan = &snapshot.plan;
     let mut left = objects_max;
     let mut left_out = 0;
-    let alerts = snapshot.alerts.iter();
-    let firing: FxHashSet<(&str, &str)> = alerts
-        .filter(|alert| alert.state == AlertState::Firing)
-        .filter_map(|alert| Some((alert.kqi.as_deref()?, alert.group_label.as_str())))
-        .collect();
+    let firing = firing(snapshot);
     let kqis = plan
         .book
         .kqis
@@ -188,7 +194,8 @@ fn ask(queries: &Queries, snapshot: &Snapshot, objects_max: usize) -> Option<Cur
     })
 }
 
-fn groups_of(
+/// Every object of a KQI as it stands now; none where a worker does not answer in time.
+pub(super) fn groups_of(
     queries: &Queries,
     snapshot: &Snapshot,
     index: usize,

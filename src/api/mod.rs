@@ -9,6 +9,7 @@ mod access;
 mod answers;
 mod current;
 mod deliveries;
+mod drill;
 mod health;
 mod standing;
 mod state;

@@ -12,6 +12,10 @@ pub struct Standing {
     pub counts: BTreeMap<Verdict, u64>,
     /// The worst score of judged objects.
     pub score: Option<f64>,
+    /// Whose it is: index of the KQI.
+    pub score_of: Option<usize>,
+    /// KQI by verdict: the first that has it.
+    pub first: BTreeMap<Verdict, usize>,
 }
 
 impl Standing {
@@ -26,9 +30,12 @@ impl Standing {
                     continue;
                 }
                 *standing.counts.entry(group.verdict).or_default() += 1;
+                standing.first.entry(group.verdict).or_insert(now.index);
                 let score = group.sealed.and_then(|sealed| sealed.score);
-                if let Some(score) = score.filter(|_| group.verdict.is_judged()) {
-                    standing.score = Some(standing.score.map_or(score, |worst| worst.min(score)));
+                let score = score.filter(|_| group.verdict.is_judged());
+                let is_worse = |score: &f64| standing.score.is_none_or(|worst| *score < worst);
+                if let Some(score) = score.filter(is_worse) {
+                    (standing.score, standing.score_of) = (Some(score), Some(now.index));
                 }
             }
         }
@@ -70,7 +77,7 @@ mod tests {
             let counts = verdicts.iter().map(|verdict| (*verdict, 1)).collect();
             Standing {
                 counts,
-                score: None,
+                ..Standing::default()
             }
             .worst()
         };

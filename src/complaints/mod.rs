@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::rules::{Answer, Leaf, Question, QuestionRole, Suspicion};
+use crate::rules::{Answer, Form, Leaf, Question, QuestionRole, Suspicion};
 
 pub use confirm::{Ended, Evidence, Unclear, find};
 pub use full_file::{Difference, Reconciled, reconcile, withdrawal};
@@ -182,7 +182,7 @@ impl Word {
 
 /// The `complaint` line of a decided contact. An excluded one is kept too, and counts nothing.
 pub fn line(
-    leaf: &Leaf,
+    form: Form<'_>,
     contact: &Contact,
     decision: &Decision<'_>,
     answers: &BTreeMap<String, Value>,
@@ -193,17 +193,17 @@ pub fn line(
     put("ts", contact.ts_ms.into());
     put("serial", contact.serial.as_str().into());
     put("state", state(decision).into());
-    put("path", leaf.path.as_str().into());
-    put("service", leaf.service.as_str().into());
+    put("path", form.path.into());
+    put("service", form.leaf.service.as_str().into());
     let optional = [
-        ("node", &leaf.node),
-        ("subscriber", &contact.subscriber),
-        ("city", &contact.city),
-        ("channel", &contact.channel),
+        ("node", form.node),
+        ("subscriber", contact.subscriber.as_deref()),
+        ("city", contact.city.as_deref()),
+        ("channel", contact.channel.as_deref()),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
-            put(name, value.as_str().into());
+            put(name, value.into());
         }
     }
     if let Some(escalated) = contact.escalated {
@@ -269,7 +269,12 @@ leaves:
             ts_ms: 7,
             ..Contact::default()
         };
-        let line = line(&leaf, &contact, &Decision::Excluded(questions), &given);
+        let line = line(
+            leaf.form(),
+            &contact,
+            &Decision::Excluded(questions),
+            &given,
+        );
         let want = json!({
             "type": "complaint", "ts": 7, "serial": "S", "state": "excluded", "path": "投诉/手机报/没有收到",
             "service": "news", "node": "O010104", "answers": {"new": "yes", "coverage": "no"},

@@ -413,7 +413,7 @@ fn other_of(group: &Group) -> Arc<Group> {
     Arc::new(Group::new(group.values.iter().map(other).collect()))
 }
 
-fn is_other(group: &Group) -> bool {
+pub(super) fn is_other(group: &Group) -> bool {
     // A family without dimensions has one group, which is all of it.
     group.values.iter().all(|(_, value)| value == OTHER)
 }

@@ -70,14 +70,19 @@ impl Delivery {
         Some(first.ts_ms.saturating_add(view.plan.book.parts_wait_ms))
     }
 
+    /// Its parts, as far as anybody waited for them: what comes later came to nobody.
+    fn in_time(&self, view: View<'_>) -> impl Iterator<Item = &DialPart> + Clone {
+        let deadline_ms = self.deadline_ms(view);
+        let parts = self.parts.iter();
+        parts.filter(move |part| deadline_ms.is_some_and(|deadline_ms| part.ts_ms <= deadline_ms))
+    }
+
     fn outcome(&self, view: View<'_>) -> Option<Outcome> {
         let deadline_ms = self.deadline_ms(view)?;
-        // What comes later came to nobody.
-        let in_time = self.parts.iter().filter(|part| part.ts_ms <= deadline_ms);
-        let wanted = in_time.clone().map(|part| part.parts).max()?;
+        let wanted = self.in_time(view).map(|part| part.parts).max()?;
         let mut numbers: Vec<i64> = Vec::new();
         let mut last_ms = i64::MIN;
-        for part in in_time {
+        for part in self.in_time(view) {
             // Of a part that came twice the first counts.
             if (1..=wanted).contains(&part.part) && !numbers.contains(&part.part) {
                 numbers.push(part.part);
@@ -104,12 +109,13 @@ impl Delivery {
             Some(Outcome::Torn(ts_ms)) => (ts_ms, false),
             Some(Outcome::Waiting(_)) | None => return,
         };
-        let is_ok = self.parts.iter().all(|part| part.ok);
-        let says_wrong = self.parts.iter().any(|part| part.content_ok == Some(false));
-        let latency_ms = self.parts.iter().filter_map(DialPart::latency_ms);
+        let mut parts = self.in_time(view);
+        let is_ok = parts.clone().all(|part| part.ok);
+        let says_wrong = parts.clone().any(|part| part.content_ok == Some(false));
+        let latency_ms = parts.clone().filter_map(DialPart::latency_ms);
         let latency_ms = latency_ms.reduce(f64::max);
-        let wanted = self.parts.iter().map(|part| part.parts).max();
-        let failed = self.parts.iter().find_map(|part| part.code.as_deref());
+        let wanted = parts.clone().map(|part| part.parts).max();
+        let failed = parts.find_map(|part| part.code.as_deref());
         facts.push(
             view.fact(Stream::DialTest, ts_ms, latency_ms, |name| match name {
                 "ok" => Some(is_ok).into(),

@@ -140,6 +140,14 @@ impl Entity {
         true
     }
 
+    /// Delivery reports of it that count nowhere.
+    pub(super) fn receipts_waiting(&self) -> u64 {
+        match self {
+            Entity::Message(message) => message.waiting(),
+            Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => 0,
+        }
+    }
+
     /// The marks of the numbers whose messages it belongs to, each once or more often.
     pub(super) fn number_marks(&self) -> impl Iterator<Item = u64> {
         let message = match self {

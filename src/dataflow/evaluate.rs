@@ -180,6 +180,7 @@ pub(super) fn evaluate(
         | Aggregate::Max
         | Aggregate::Quantile(_)
         | Aggregate::Dispersion => window.total.valued,
+        Aggregate::Change { .. } if kqi.compares_means() => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
         Aggregate::Surge { .. } => counted,
         Aggregate::Count | Aggregate::Ratio | Aggregate::RatePer10k { .. } => window.total.count,
@@ -232,6 +233,12 @@ fn value(
             let base = surroundings.base(base, kqi, window.group, window.end_ms, places)?;
             let periods = (window.end_ms - window.start_ms) as f64 / *per_ms as f64;
             Some(counted as f64 * 10_000.0 / base / periods)
+        }
+        Aggregate::Change { .. } if kqi.compares_means() => {
+            let before = window.earlier.and_then(Total::mean);
+            let before = before.filter(|before| *before != 0.0);
+            let more = |(now, before): (f64, f64)| kqi.in_unit((now - before) / before.abs());
+            total.mean().zip(before).map(more)
         }
         Aggregate::Change { .. } => {
             (earlier > 0).then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))

@@ -85,6 +85,8 @@ pub(super) struct Fold {
     holdings: Holdings,
     /// Holds that the epoch changed, until they are taken.
     holds: Vec<HoldTold>,
+    /// Serials that were on record before the epoch and were spoken of in it, until they are taken.
+    on_record: Vec<String>,
     limits: Limits,
     counters: Rc<Counters>,
 }
@@ -100,6 +102,7 @@ impl Fold {
             subscribers: Subscribers::default(),
             holdings: Holdings::default(),
             holds: Vec::new(),
+            on_record: Vec::new(),
             limits,
             counters,
         }
@@ -121,6 +124,10 @@ impl Fold {
                 self.subscribers.found(&slot.key, mark);
             }
             self.holdings.take(slot.owner);
+            Counters::add(
+                &self.counters.receipts_waiting,
+                slot.entity.receipts_waiting(),
+            );
             self.slots.insert(slot.key.clone(), slot);
         }
     }
@@ -140,6 +147,11 @@ impl Fold {
     /// Holds that the last epoch told of, once.
     pub(super) fn take_holds(&mut self) -> Vec<HoldTold> {
         std::mem::take(&mut self.holds)
+    }
+
+    /// Serials of which the last epoch spoke that were on record before it, once.
+    pub(super) fn take_on_record(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.on_record)
     }
 
     /// What a checkpoint keeps of it: shared, so this takes one count a key.
@@ -191,11 +203,21 @@ impl Fold {
                 slot.owner = owner;
             }
             let mark = number::mark_of(record.recipient());
+            if let (EntityKey::Ticket(serial), Entity::Ticket(ticket)) = (&*key, &slot.entity)
+                && !touched.contains_key(&key)
+                && ticket.is_on_record()
+            {
+                self.on_record.push(serial.to_string());
+            }
+            let waited = slot.entity.receipts_waiting();
             let room = Room {
                 limits: &self.limits,
                 counters: &self.counters,
             };
-            if !slot.entity.absorb(record, room) {
+            let is_taken = slot.entity.absorb(record, room);
+            let waiting = &self.counters.receipts_waiting;
+            waiting.set(waiting.get() + slot.entity.receipts_waiting() - waited);
+            if !is_taken {
                 continue;
             }
             if let Some(mark) = mark {
@@ -244,6 +266,10 @@ impl Fold {
                 for mark in slot.entity.number_marks() {
                     self.subscribers.forgotten(&key, mark);
                 }
+                let unclaimed = slot.entity.receipts_waiting();
+                let waiting = &self.counters.receipts_waiting;
+                waiting.set(waiting.get() - unclaimed);
+                Counters::add(&self.counters.receipts_unclaimed, unclaimed);
                 self.holdings.give_back(slot.owner);
                 self.slots.remove(&key);
                 continue;

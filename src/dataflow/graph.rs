@@ -36,6 +36,8 @@ pub(super) struct Graph {
     pub(super) controls: In<Control>,
     /// State of the fold operator, for questions between steps.
     pub(super) fold: Rc<RefCell<Fold>>,
+    /// State of the route operator, for questions between steps.
+    pub(super) router: Rc<RefCell<Router>>,
     /// State of the windows operator, for questions between steps.
     pub(super) windows: Rc<RefCell<Windows>>,
     /// What the worker notes about epochs that are under way.
@@ -73,6 +75,7 @@ pub(super) fn build(
     }
     let windows = Rc::new(RefCell::new(windows));
     let fold = Rc::new(RefCell::new(fold));
+    let router = Rc::new(RefCell::new(router));
     let index = worker.index();
     worker.dataflow_named("chrysalis", |scope| {
         let mut facts_in: In<(TuplePane, Measure, Owner)> = InputHandle::new_with_builder();
@@ -92,9 +95,11 @@ pub(super) fn build(
                 let wanted = is_checkpoint(&controls);
                 let mut fold = fold.borrow_mut();
                 fold.epoch(records, controls, output);
-                let holds = fold.take_holds();
-                if !holds.is_empty() {
-                    notes.borrow_mut().entry(epoch).or_default().holds = holds;
+                let (holds, on_record) = (fold.take_holds(), fold.take_on_record());
+                if !holds.is_empty() || !on_record.is_empty() {
+                    let mut notes = notes.borrow_mut();
+                    let notes = notes.entry(epoch).or_default();
+                    (notes.holds, notes.on_record) = (holds, on_record);
                 }
                 if wanted {
                     handing.borrow_mut().entry(epoch).or_default().slots = fold.state();
@@ -103,9 +108,10 @@ pub(super) fn build(
         });
         let routed: Flow<'_, (GroupPane, Measure, Owner)> =
             by_epoch(facts.concat(folded), Pipeline, controls.clone(), "route", {
-                let handing = handing.clone();
+                let (handing, router) = (handing.clone(), router.clone());
                 move |epoch, facts, controls, output| {
                     let wanted = is_checkpoint(&controls);
+                    let mut router = router.borrow_mut();
                     router.epoch(facts, controls, output);
                     if wanted {
                         handing.borrow_mut().entry(epoch).or_default().tuples = router.state();
@@ -193,6 +199,7 @@ pub(super) fn build(
             shared: shared_in,
             controls: controls_in,
             fold,
+            router,
             windows,
             notes,
         }

@@ -103,6 +103,10 @@ pub struct Counters {
     pub entities_over_share: Cell<u64>,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: Cell<u64>,
+    /// Delivery reports held whose submission nobody told, and that say no service: they count in no window.
+    pub receipts_waiting: Cell<u64>,
+    /// Such reports that were forgotten since the start.
+    pub receipts_unclaimed: Cell<u64>,
     /// Conditions that had no answer for a tuple.
     pub predicate_errors: Cell<u64>,
     /// Entities held.
@@ -157,6 +161,10 @@ pub struct Counts {
     pub entities_over_share: u64,
     /// See [`Counters::reports_early`].
     pub reports_early: u64,
+    /// See [`Counters::receipts_waiting`].
+    pub receipts_waiting: u64,
+    /// See [`Counters::receipts_unclaimed`].
+    pub receipts_unclaimed: u64,
     /// See [`Counters::predicate_errors`].
     pub predicate_errors: u64,
     /// See [`Counters::entities`].
@@ -208,6 +216,8 @@ impl Counters {
             entities_refused: self.entities_refused.get(),
             entities_over_share: self.entities_over_share.get(),
             reports_early: self.reports_early.get(),
+            receipts_waiting: self.receipts_waiting.get(),
+            receipts_unclaimed: self.receipts_unclaimed.get(),
             predicate_errors: self.predicate_errors.get(),
             entities: self.entities.get(),
             tuples: self.tuples.get(),
@@ -238,6 +248,8 @@ impl std::ops::AddAssign for Counts {
         self.entities_refused += other.entities_refused;
         self.entities_over_share += other.entities_over_share;
         self.reports_early += other.reports_early;
+        self.receipts_waiting += other.receipts_waiting;
+        self.receipts_unclaimed += other.receipts_unclaimed;
         self.predicate_errors += other.predicate_errors;
         self.entities += other.entities;
         self.tuples += other.tuples;

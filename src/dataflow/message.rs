@@ -124,6 +124,22 @@ impl Message {
         self.submits.len() + self.receipts.len()
     }
 
+    /// Reports that count nowhere: nobody told their submission, and they do not say whose they are.
+    pub(super) fn waiting(&self) -> u64 {
+        let mut said = self.receipts.iter();
+        if self.submits.is_empty() && said.all(|receipt| receipt.service.is_none()) {
+            return self.receipts.len() as u64;
+        }
+        let mut numbers = self.numbers();
+        let first = numbers.next();
+        if numbers.all(|number| is_same(Some(number), first)) {
+            return 0;
+        }
+        let copies = self.copies().into_iter();
+        let waiting = copies.filter(|copy| copy.service().is_none());
+        waiting.map(|copy| copy.receipts.len() as u64).sum()
+    }
+
     fn is_full(&self, room: Room<'_>) -> bool {
         self.submits.len() + self.receipts.len() >= room.limits.message_records_max
     }
@@ -248,7 +264,7 @@ impl Copy<'_> {
             ts_ms: submitted_ms.or(outcome.ts_ms).unwrap_or(ts_ms_max),
             message_id: id.clone(),
             number: self.number().cloned(),
-            service: self.first(|s| Some(s.service.clone()), |r| r.service.clone()),
+            service: self.service(),
             city: self.first(|s| s.city.clone(), |r| r.city.clone()),
             edition: self.submit.and_then(|s| s.edition.clone()),
             submitted_ms,
@@ -264,7 +280,7 @@ impl Copy<'_> {
     }
 
     fn facts(&self, view: View<'_>, facts: &mut Vec<EntityFact>) {
-        let Some(service) = self.first(|s| Some(s.service.clone()), |r| r.service.clone()) else {
+        let Some(service) = self.service() else {
             // A report whose submission is unknown and that does not say whose it is: it waits.
             return;
         };
@@ -350,6 +366,10 @@ impl Copy<'_> {
                 .valid_until_ms
                 .unwrap_or(submit.ts_ms.saturating_add(rule.validity_ms)),
         )
+    }
+
+    fn service(&self) -> Option<Arc<str>> {
+        self.first(|s| Some(s.service.clone()), |r| r.service.clone())
     }
 
     fn submitted_ms(&self) -> Option<i64> {

@@ -11,12 +11,13 @@ pub(super) fn mark_of(number: Option<&Arc<str>>) -> Option<u64> {
     (!digits.is_empty()).then(|| hash_of(&digits))
 }
 
-/// A number as it is compared: its digits, without the country's code (86) before a mobile one.
+/// A number as it is compared: its digits, without the country's code (86, 0086) before a mobile one.
 pub(super) fn digits(number: &str) -> String {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-    match digits.strip_prefix("86") {
-        Some(own) if own.len() == 11 => own.to_owned(),
-        _ => digits,
+    let own = |code: &str| digits.strip_prefix(code).filter(|own| own.len() == 11);
+    match own("86").or_else(|| own("0086")) {
+        Some(own) => own.to_owned(),
+        None => digits,
     }
 }
 
@@ -42,7 +43,12 @@ mod tests {
 
     #[test]
     fn a_number_is_found_however_it_is_written() {
-        for one in ["13912345678", "+86 139-1234-5678", "8613912345678"] {
+        for one in [
+            "13912345678",
+            "+86 139-1234-5678",
+            "8613912345678",
+            "0086-13912345678",
+        ] {
             assert_eq!(digits(one), "13912345678");
         }
         assert_eq!(digits("073184120000"), "073184120000");

@@ -153,6 +153,21 @@ impl Panes {
         }
     }
 
+    /// Shows the panes of a span, oldest first.
+    pub(super) fn each_within(&self, span: Range<i64>, mut each: impl FnMut(&Measure)) {
+        let mut unpacked = Measure::default();
+        let chunks = self.cold.iter();
+        let chunks = chunks.filter(|of| of.last_ms >= span.start && of.first_ms < span.end);
+        for (pane_ms, packed) in chunks.flat_map(Chunk::entries) {
+            if span.contains(&pane_ms) {
+                unpacked.unpack(Packed(packed));
+                each(&unpacked);
+            }
+        }
+        let hot = self.hot.iter().filter(|(ms, _)| span.contains(ms));
+        hot.for_each(|(_, measure)| each(measure));
+    }
+
     /// Forgets panes that start before a time.
     pub(super) fn retire(&mut self, before_ms: i64) {
         let gone = self.cold.partition_point(|chunk| chunk.last_ms < before_ms);

@@ -7,7 +7,7 @@ use crate::dataflow::key::Group;
 use crate::dataflow::update::{Standing, WindowUpdate};
 use crate::dataflow::waiting::affected_ends;
 use crate::dataflow::windows::Windows;
-use crate::rules::{Family, Plan};
+use crate::rules::{Aggregate, Family, Plan};
 
 impl Windows {
     /// Windows of one KQI that overlap `[from_ms, to_ms)`, sealed or not, in canonical order; of one
@@ -59,17 +59,23 @@ impl Windows {
         let Some(state) = self.families.get(&family.number) else {
             return Vec::new();
         };
-        let spec = family.windows[shape].spec;
+        let window = &family.windows[shape];
+        let spec = window.spec;
+        // A window that is empty says something where an earlier one that it is compared with is not.
+        let compares = matches!(plan.book.kqis[kqi].aggregate, Aggregate::Change { .. });
+        let later_ms = window.against_ms.filter(|_| compares);
         let watermark_ms = self.clock.watermarks.of(family.stream);
         let mut wanted: BTreeSet<(i64, Arc<Group>)> = BTreeSet::new();
         for (group, held) in &state.groups {
             let Some(last_ms) = held.panes.last_ms() else {
                 continue;
             };
-            let reach_ms = watermark_ms.min(last_ms + spec.size_ms);
-            let phase = (reach_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
-            wanted.insert((reach_ms - phase, group.clone()));
-            wanted.insert((reach_ms - phase + spec.hop_ms, group.clone()));
+            for after_ms in [Some(0), later_ms].into_iter().flatten() {
+                let reach_ms = watermark_ms.min(last_ms + after_ms + spec.size_ms);
+                let phase = (reach_ms - spec.offset_ms).rem_euclid(spec.hop_ms);
+                wanted.insert((reach_ms - phase, group.clone()));
+                wanted.insert((reach_ms - phase + spec.hop_ms, group.clone()));
+            }
         }
         self.tell_all(&plan, family, shape, kqi, wanted)
     }

@@ -26,9 +26,9 @@ use crate::rules::{Family, Plan, Predicate};
 
 /// Where a tuple's facts go, and as what.
 #[derive(Clone, Debug, PartialEq)]
-struct Route {
-    family: u32,
-    group: Arc<Group>,
+pub(super) struct Route {
+    pub(super) family: u32,
+    pub(super) group: Arc<Group>,
     good: bool,
     /// What every fact of the tuple counts with, in place of its measured value.
     stand_in: Option<f64>,
@@ -43,7 +43,18 @@ pub(super) struct TupleState {
     /// Who brought it first.
     pub(super) owner: Owner,
     /// Follows from the plan and the tuple.
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
+}
+
+impl Route {
+    /// What a measure of the tuple is in the family.
+    pub(super) fn measure(&self, measure: Measure) -> Measure {
+        let measure = match self.stand_in {
+            Some(value) => Measure::of(Some(value), measure.count, self.parts),
+            None => measure.keeping(self.parts),
+        };
+        measure.judged(self.good)
+    }
 }
 
 impl TupleState {
@@ -60,8 +71,8 @@ impl TupleState {
 
 /// State of the route operator on one worker.
 pub(super) struct Router {
-    clock: Clockwork,
-    tuples: FxHashMap<Arc<Tuple>, Arc<TupleState>>,
+    pub(super) clock: Clockwork,
+    pub(super) tuples: FxHashMap<Arc<Tuple>, Arc<TupleState>>,
     by_pane: BTreeMap<(Stream, i64), Vec<Arc<Tuple>>>,
     /// By stream, panes that start before this have been packed, ms.
     packed: [i64; Stream::ALL.len()],
@@ -296,11 +307,7 @@ fn send(
     owner: Owner,
     output: &mut Vec<(GroupPane, Measure, Owner)>,
 ) {
-    let measure = match route.stand_in {
-        Some(value) => Measure::of(Some(value), measure.count, route.parts),
-        None => measure.keeping(route.parts),
-    };
-    let mut measure = measure.judged(route.good);
+    let mut measure = route.measure(measure);
     if retract {
         measure.negate();
     }
@@ -360,7 +367,7 @@ fn holds(predicate: Option<&Predicate>, plan: &Plan, tuple: &Tuple, counters: &C
 }
 
 /// A dimension's value: the tuple's own, or what follows from its city.
-fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue {
+pub(super) fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue {
     let dimensions = &plan.layout.of(tuple.stream).dimensions;
     let own = |name: &str| {
         let at = dimensions.iter().position(|dimension| dimension == name);

@@ -13,10 +13,11 @@ use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
 use crate::dataflow::flight::Flight;
+use crate::dataflow::parts::{Parts, Spans};
 use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
 use crate::dataflow::subscriber::{Found, Inquiry};
-use crate::dataflow::update::{Cut, WindowUpdate};
+use crate::dataflow::update::{Cut, WindowUpdate, count_once};
 use crate::dataflow::work::EpochInput;
 use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
@@ -48,6 +49,11 @@ pub(super) enum Question {
     Newest {
         kqi: usize,
         reply: Reply,
+    },
+    Parts {
+        kqi: usize,
+        spans: Arc<Spans>,
+        reply: Sender<(u64, Parts)>,
     },
     Subscribers {
         inquiry: Arc<Inquiry>,
@@ -328,7 +334,7 @@ impl<T> Cuts<T> {
             events: 0,
             overflow: Vec::new(),
         };
-        let mut states = Vec::new();
+        let (mut states, mut on_record) = (Vec::new(), Vec::new());
         for mut report in of_epoch {
             if let Some(reason) = report.notes.unreadable {
                 // Without it nothing that comes after is right.
@@ -343,6 +349,7 @@ impl<T> Cuts<T> {
             cut.refused.append(&mut report.notes.refused);
             cut.tickets.append(&mut report.notes.tickets);
             cut.holds.append(&mut report.notes.holds);
+            on_record.append(&mut report.notes.on_record);
             cut.annotations.append(&mut report.notes.annotations);
             for (name, count) in report.notes.unknown_fields {
                 *self.unknown_fields.entry(name).or_default() += count;
@@ -359,6 +366,7 @@ impl<T> Cuts<T> {
         cut.overflow.sort_unstable();
         cut.refused.sort_by_key(|refusal| refusal.line);
         cut.tickets.sort_unstable();
+        count_once(&mut cut.tickets, on_record);
         cut.holds.sort_unstable();
         cut.annotations.sort_unstable();
         Some((cut, tag))
@@ -433,6 +441,26 @@ impl Queries {
         all.callers.sort_unstable();
         if let Inquiry::Sample { size, .. } = &*inquiry {
             all.keep_sample(*size);
+        }
+        Some(all)
+    }
+
+    /// What windows of a KQI are made of, with the version of the plan that answered; none as in [`Queries::between`].
+    pub fn parts(&self, kqi: usize, spans: Spans) -> Option<(u64, Parts)> {
+        let (reply, answers) = channel();
+        let (spans, place) = (Arc::new(spans), self.asked.place()?);
+        for desk in &self.desks {
+            let (spans, reply) = (spans.clone(), reply.clone());
+            let question = Question::Parts { kqi, spans, reply };
+            let _ = desk.mail.send(Mail::Ask(question, place.clone()));
+            desk.thread.unpark();
+        }
+        drop((reply, place));
+        let mut all = (0, Parts::default());
+        for _ in &self.desks {
+            let (version, parts) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+            all.0 = version;
+            all.1.merge(parts);
         }
         Some(all)
     }

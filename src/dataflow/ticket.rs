@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::Counters;
 use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::dataflow::subscriber::TicketDetail;
+use crate::dataflow::update::is_record;
 use crate::event::{Borrowed, Complaint, LEVELS, Stream, TicketState};
 
 /// The filing, and what became of it: with fewer there is nothing to fold into.
@@ -55,6 +56,11 @@ impl Ticket {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.versions.len()
+    }
+
+    /// Whether a contact is on record for it.
+    pub(super) fn is_on_record(&self) -> bool {
+        self.versions.iter().any(is_record)
     }
 
     /// The caller's number, of the newest version that has it.

@@ -88,7 +88,8 @@ pub struct TicketHeard {
     pub ts_ms: i64,
     /// Whether it still is a complaint: not excluded, not withdrawn.
     pub counts: bool,
-    /// Whether it is a contact on record, and not a later word on one.
+    /// Whether it is a contact on record, and not a later word on one nor a record that was known: a serial counts once
+    /// for as long as its ticket is kept.
     pub is_record: bool,
     /// Service; empty where this version does not say.
     pub service: String,
@@ -116,8 +117,7 @@ impl TicketHeard {
             version: event.version,
             ts_ms: event.ts_ms,
             // What is excluded when it is filed comes as that, with its path.
-            is_record: event.state == TicketState::Filed
-                || event.state == TicketState::Excluded && event.path.is_some(),
+            is_record: is_record(event),
             counts: !matches!(event.state, TicketState::Excluded | TicketState::Withdrawn),
             service: text(&event.service),
             city: text(&event.city),
@@ -125,6 +125,23 @@ impl TicketHeard {
             node: text(&event.node),
             owner,
         }
+    }
+}
+
+/// Whether a version puts a contact on record.
+pub(super) fn is_record(event: &Complaint) -> bool {
+    event.state == TicketState::Filed
+        || event.state == TicketState::Excluded && event.path.is_some()
+}
+
+/// Leaves of each serial's records the first, and none of those whose ticket was on record before. Tickets are sorted.
+pub(super) fn count_once(tickets: &mut [TicketHeard], mut known: Vec<String>) {
+    known.sort_unstable();
+    let mut last: Option<&str> = None;
+    for ticket in tickets.iter_mut().filter(|ticket| ticket.is_record) {
+        ticket.is_record =
+            last != Some(&ticket.serial) && known.binary_search(&ticket.serial).is_err();
+        last = Some(&ticket.serial);
     }
 }
 

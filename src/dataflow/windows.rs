@@ -359,7 +359,8 @@ impl Windows {
         let cells = window.kqis.iter().filter_map(|index| {
             let kqi = plan.book.kqis.get(*index)?;
             // A window without facts says something only where it is compared with an earlier one.
-            let compares = matches!(kqi.aggregate, Aggregate::Change { .. }) && earlier.count > 0;
+            let is_change = matches!(kqi.aggregate, Aggregate::Change { .. });
+            let compares = is_change && !kqi.compares_means() && earlier.count > 0;
             Some(if total.count > 0 || compares {
                 let seasonal = self.seasonal(plan, family, kqi, held, (start_ms, end_ms));
                 let summed = Summed { seasonal, ..summed };

@@ -61,6 +61,8 @@ pub(super) struct Notes {
     pub(super) refused: Vec<Refusal>,
     pub(super) tickets: Vec<TicketHeard>,
     pub(super) holds: Vec<HoldTold>,
+    /// Serials among the tickets that were on record before the epoch.
+    pub(super) on_record: Vec<String>,
     pub(super) annotations: Vec<Annotation>,
     pub(super) unknown_fields: BTreeMap<String, u64>,
     pub(super) unknown_words: u64,
@@ -122,6 +124,10 @@ fn answer(question: Question, graph: &Graph) {
                 found.is_incomplete = !windows.knows_messages(*from_ms, *to_ms);
             }
             let _ = reply.send(found);
+            return;
+        }
+        Question::Parts { kqi, spans, reply } => {
+            let _ = reply.send(graph.router.borrow().parts(kqi, &spans));
             return;
         }
         Question::Between {

@@ -97,13 +97,14 @@ impl Watch<'_> {
     /// How its windows become an alert.
     pub(super) fn reading(&self) -> Reading {
         // Nothing to count is an answer: zero. Nothing to measure is none.
-        let counts = matches!(
-            self.kqi.aggregate,
-            Aggregate::Count
-                | Aggregate::RatePer10k { .. }
-                | Aggregate::Change { .. }
-                | Aggregate::Surge { .. }
-        );
+        let counts = !self.kqi.compares_means()
+            && matches!(
+                self.kqi.aggregate,
+                Aggregate::Count
+                    | Aggregate::RatePer10k { .. }
+                    | Aggregate::Change { .. }
+                    | Aggregate::Surge { .. }
+            );
         Reading {
             lifecycle: Lifecycle::of(self.rule, self.kqi.window.hop_ms),
             empty: if counts { Mark::Clear } else { Mark::Missing },

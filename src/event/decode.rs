@@ -232,7 +232,10 @@ impl Decoder {
         self.within_bounds(line, || event.longest())?;
         let ts_ms = self.time("ts", event.ts)?;
         let name = required("name", text(&event.name))?;
-        let value = measured("value", required("value", event.value)?, -VALUE_MAX)?;
+        // What rates divide by is a number of subscribers.
+        let is_base = self.layout.references.contains(name);
+        let least = if is_base { 0.0 } else { -VALUE_MAX };
+        let value = measured("value", required("value", event.value)?, least)?;
         let none = wire::Texts::default();
         let mut dimensions = event.dims.as_ref().unwrap_or(&none).0.clone();
         for (name, value) in &mut dimensions {
@@ -243,7 +246,7 @@ impl Decoder {
             }
         }
         let dimensions = &dimensions;
-        if self.layout.references.contains(name) {
+        if is_base {
             decoded.batch.readings.push(Reading {
                 ts_ms,
                 name: name.into(),

@@ -144,18 +144,25 @@ impl Intake {
 
     /// Counts and keeps a message of another protocol that never became a line.
     pub fn refuse(&self, producer: &str, message: &[u8], reason: &str, now_ms: i64) {
-        let refused = [Refusal {
-            line: 1,
-            class: RefusalReason::BadValue,
-            reason: reason.to_owned(),
-        }];
+        let refused = refusal(RefusalReason::BadValue, reason);
         self.metrics.refused(&refused);
+        self.keep(producer, message, &refused, now_ms);
+    }
+
+    /// Counts and keeps a message of another protocol that was taken, but for a text that was too long.
+    pub fn doubt(&self, producer: &str, message: &[u8], reason: &str, now_ms: i64) {
+        let doubtful = refusal(RefusalReason::LongText, reason);
+        self.metrics.doubtful(&doubtful);
+        self.keep(producer, message, &doubtful, now_ms);
+    }
+
+    fn keep(&self, producer: &str, message: &[u8], refused: &[Refusal], now_ms: i64) {
         let in_one_line: Vec<u8> = message
             .iter()
             .map(|byte| if *byte == b'\n' { b' ' } else { *byte })
             .collect();
         self.quarantine
-            .keep(now_ms, Some(producer), &in_one_line, &refused);
+            .keep(now_ms, Some(producer), &in_one_line, refused);
     }
 
     /// Takes a body and answers when it is durable. Shares are counted by the token, or else by the producer's name, or else
@@ -329,6 +336,14 @@ impl Work {
             _lease: self.lease,
         })
     }
+}
+
+fn refusal(class: RefusalReason, reason: &str) -> [Refusal; 1] {
+    [Refusal {
+        line: 1,
+        class,
+        reason: reason.to_owned(),
+    }]
 }
 
 /// Length of a line by its number, from 1.

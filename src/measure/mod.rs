@@ -12,12 +12,14 @@ mod alike;
 mod gathered;
 mod histogram;
 mod packed;
+mod sums;
 mod total;
 
 pub use alike::Alike;
 pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
 pub use packed::{Packed, put, put_signed};
+pub use sums::Sums;
 pub use total::Total;
 
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};
@@ -120,6 +122,11 @@ impl Measure {
 }
 
 impl Extremes {
+    /// Distinct values in fixed point, each with how many facts have it, ascending.
+    pub fn counts(&self) -> &[(i64, i64)] {
+        &self.0
+    }
+
     fn add(&mut self, other: &Extremes) {
         for (value, weight) in &other.0 {
             match self.0.binary_search_by_key(value, |(v, _)| *v) {

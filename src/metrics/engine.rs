@@ -197,6 +197,11 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             counts.reports_early,
         ),
         (
+            "mms_receipts_unclaimed_total",
+            "Delivery reports that were forgotten and had counted in no window: nobody told their submission.",
+            counts.receipts_unclaimed,
+        ),
+        (
             "dataflow_predicate_errors_total",
             "Conditions that had no answer for a tuple.",
             counts.predicate_errors,
@@ -207,6 +212,13 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             .with(value as f64)
             .finish(page);
     }
+    Family::gauge(
+        "mms_receipts_without_submission",
+        "Delivery reports that count in no window yet: nobody told their submission, and they say no service.",
+        &[],
+    )
+    .with(counts.receipts_waiting as f64)
+    .finish(page);
     let mut held = Family::gauge(
         "dataflow_held",
         "What the dataflow holds now, by kind.",

@@ -143,6 +143,7 @@ pub struct Metrics {
     unknown_fields: IntCounterVec,
     unknown_statuses: IntCounter,
     unknown_failures: IntCounter,
+    remarks_cut: IntCounter,
     unknown_names: Mutex<BTreeSet<String>>,
     http: HistogramVec,
     action_links: IntCounterVec,
@@ -202,6 +203,11 @@ impl Metrics {
             "Dial tests taken as failed in the class `other` because no rule maps the failure that they name; /v1/quarantine shows the newest.",
         )?;
         registry.register(Box::new(unknown_failures.clone()))?;
+        let remarks_cut = IntCounter::new(
+            "chrysalis_mms_remarks_cut_total",
+            "Delivery reports over MM7 that were taken with less of their remark than it has: texts have a limit.",
+        )?;
+        registry.register(Box::new(remarks_cut.clone()))?;
         let access_refused = counters(
             "chrysalis_access_refused_total",
             "Requests refused since the start, by reason: no_token, unknown_token, role, city, department, forged_link. The log has who, what and from where.",
@@ -267,6 +273,7 @@ impl Metrics {
             unknown_fields,
             unknown_statuses,
             unknown_failures,
+            remarks_cut,
             unknown_names: Mutex::default(),
             http,
             action_links,
@@ -373,11 +380,13 @@ impl Metrics {
         }
     }
 
-    /// Lines were taken although a word in them, a receipt's status or a test's failure, is mapped by no rule.
+    /// Lines were taken although a word in them, a receipt's status or a test's failure, is mapped by no rule, or a remark
+    /// is too long.
     pub(crate) fn doubtful(&self, lines: &[Refusal]) {
         for line in lines {
             match line.class {
                 RefusalReason::UnknownFailure => self.unknown_failures.inc(),
+                RefusalReason::LongText => self.remarks_cut.inc(),
                 _ => self.unknown_statuses.inc(),
             }
         }

@@ -7,7 +7,8 @@ use crate::mm7::report::DeliveryReport;
 use crate::mm7::{Status, time};
 use crate::rules::{ANY_RELAY, DateMeaning, Habits, MmsRule, RecipientPlace};
 
-/// The line, without its end. Times and numbers are read as the rule book says of the gateway; words are kept.
+/// The line, without its end. Times and numbers are read as the rule book says of the gateway; words are kept, a remark
+/// as far as texts may go: it is no reason to lose a report.
 ///
 /// # Errors
 /// The report has a time that nobody can read.
@@ -17,6 +18,7 @@ pub fn line(
     zone: &TimeZone,
     now_ms: i64,
     clock_skew_ms_max: i64,
+    text_bytes_max: usize,
 ) -> Result<String, (Status, String)> {
     let relay = report.relay.as_deref();
     let of = |name: Option<&str>| {
@@ -54,7 +56,7 @@ pub fn line(
     put("message_id", report.message_id.as_str().into());
     put("status", report.status.as_str().into());
     if let Some(text) = &report.status_text {
-        put("status_text", text.as_str().into());
+        put("status_text", within(text, text_bytes_max).into());
     }
     if let Some(recipient) = recipient {
         put("recipient", number(recipient).into());
@@ -68,16 +70,22 @@ pub fn line(
     Ok(Value::Object(line).to_string())
 }
 
-/// A subscriber's number as everybody else writes it: `+86138…`, `86138…` and `138…/TYPE=PLMN@…` are
+/// A subscriber's number as everybody else writes it: `+86138…`, `0086138…`, `86138…` and `138…/TYPE=PLMN@…` are
 /// eleven digits. What is no Chinese mobile number stays as it is, without the plus.
 fn number(text: &str) -> String {
     let plain = text.split(['/', '@']).next().unwrap_or_default().trim();
     let plain = plain.strip_prefix("tel:").unwrap_or(plain);
     let plain = plain.strip_prefix('+').unwrap_or(plain);
     let mobile = plain
-        .strip_prefix("86")
+        .strip_prefix("0086")
+        .or_else(|| plain.strip_prefix("86"))
         .filter(|rest| rest.len() == 11 && rest.starts_with('1'));
     mobile.unwrap_or(plain).to_owned()
+}
+
+/// As much of a text as fits, in whole characters.
+fn within(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// As much of a text as an answer should repeat.

@@ -38,6 +38,14 @@ pub struct DeliveryReport {
     pub status_text: Option<String>,
 }
 
+impl DeliveryReport {
+    /// How long its remark is, where it is longer than texts may be, bytes.
+    pub fn long_remark(&self, text_bytes_max: usize) -> Option<usize> {
+        let bytes = self.status_text.as_ref().map(String::len);
+        bytes.filter(|bytes| *bytes > text_bytes_max)
+    }
+}
+
 /// Reads a message. What cannot be read at all has no transaction to answer to.
 pub fn read(bytes: &[u8]) -> Request {
     match xml::read(bytes) {

@@ -65,7 +65,7 @@ fn line_of(message: &[u8], gateways: &str) -> Result<Value, (Status, String)> {
     let zone = TimeZone::get(&book.time_zone).unwrap();
     let report = read(message).report?;
     let now_ms = ms("2026-03-02T09:00:00+08:00");
-    let line = line(&report, &book.mms, &zone, now_ms, 600_000)?;
+    let line = line(&report, &book.mms, &zone, now_ms, 600_000, 512)?;
     Ok(serde_json::from_str(&line).unwrap())
 }
 
@@ -81,6 +81,17 @@ fn a_chinese_gateways_report_becomes_a_receipt() {
         "source": "600003",
     });
     assert_eq!(line_of(CHINESE.as_bytes(), "").unwrap(), want);
+}
+
+#[test]
+fn a_remark_that_is_too_long_is_cut_and_no_reason_to_lose_a_report() {
+    // 200 characters of three bytes: the 512th byte is inside the 171st.
+    let message = CHINESE.replace(">1000<", &format!(">{}<", "手".repeat(200)));
+    let line = line_of(message.as_bytes(), "").unwrap();
+    assert_eq!(line["status_text"], "手".repeat(170));
+    let report = read(message.as_bytes()).report.unwrap();
+    assert_eq!(report.long_remark(512), Some(600));
+    assert_eq!(report.long_remark(600), None);
 }
 
 #[test]

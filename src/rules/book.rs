@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{FailureClasses, Stream};
 use crate::rules::{
-    ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
+    ComplaintTrees, Form, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
     Predicate, ReportRule, TriggerPolicy,
 };
 
@@ -198,7 +198,31 @@ pub struct Kqi {
     pub provenance_of_set: usize,
 }
 
+impl RuleBook {
+    /// The form by its leaf's identifier, or by the code of a node that it files: one of today or of before.
+    pub fn form(&self, name: &str) -> Option<Form<'_>> {
+        if let Some(leaf) = self.leaves.iter().find(|leaf| leaf.id == name) {
+            return Some(leaf.form());
+        }
+        let code = self.codes.of(name)?;
+        let own = |leaf: &&Leaf| leaf.node.as_deref() == Some(code);
+        if let Some(leaf) = self.leaves.iter().find(own) {
+            return Some(leaf.form());
+        }
+        let path = self.trees.path_of(code)?;
+        let leaf = self.leaves.iter().find(|leaf| leaf.is_at(path))?;
+        let node = Some(code);
+        Some(Form { leaf, path, node })
+    }
+}
+
 impl Kqi {
+    /// Whether it compares what was measured and not how much there was: of a gauge the number of readings says nothing,
+    /// so its change is that of their mean.
+    pub fn compares_means(&self) -> bool {
+        self.stream == Stream::Gauge && matches!(self.aggregate, Aggregate::Change { .. })
+    }
+
     /// Of a ratio of failures, the time after which a fact is one whatever it says, in the stream's raw unit.
     pub fn counted_after(&self) -> Option<f64> {
         self.timeout.filter(|_| self.aggregate == Aggregate::Ratio)

@@ -14,12 +14,41 @@ pub struct Leaf {
     pub path: String,
     /// Node code, for example `O010104`.
     pub node: Option<String>,
+    /// Paths of other nodes whose form this is too.
+    pub also: Vec<String>,
     /// Service it belongs to.
     pub service: String,
     /// Questions in the order they are asked.
     pub questions: Vec<Question>,
     /// How its complaints are confirmed.
     pub confirm: Option<ConfirmRule>,
+}
+
+/// A form, and the node that is filed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form<'a> {
+    /// The leaf whose questions are asked.
+    pub leaf: &'a Leaf,
+    /// Path of the node.
+    pub path: &'a str,
+    /// Its code, where it is known.
+    pub node: Option<&'a str>,
+}
+
+impl Leaf {
+    /// Whether a node's complaints are filed by this form.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.path == path || self.also.iter().any(|also| also == path)
+    }
+
+    /// The form at its own node.
+    pub fn form(&self) -> Form<'_> {
+        Form {
+            leaf: self,
+            path: &self.path,
+            node: self.node.as_deref(),
+        }
+    }
 }
 
 /// One question of a leaf's form.

@@ -46,7 +46,7 @@ pub use confirm::{ConfirmRule, ConfirmVerdict, Finding};
 pub use files::read_files;
 pub use health::HealthWeights;
 pub use knowledge::{KnowledgeEntry, Remedy};
-pub use leaf::{Answer, ComplaintClass, Leaf, Question, QuestionRole, Suspicion};
+pub use leaf::{Answer, ComplaintClass, Form, Leaf, Question, QuestionRole, Suspicion};
 pub use mms::*;
 pub use places::{Place, Places};
 pub use plan::{Family, FamilyBaseline, FamilyWindow, Lineage, Plan};

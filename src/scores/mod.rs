@@ -10,5 +10,5 @@
 mod contribution;
 mod tree;
 
-pub use contribution::{Contribution, Shares, contributions};
+pub use contribution::{Amount, Contribution, Shares, SumsBy, contributions, stands};
 pub use tree::{Board, KqiHealth, LayerHealth, Measured, ServiceHealth, board, health};

@@ -17,10 +17,6 @@ pub struct Measured<'a> {
     pub verdict: Verdict,
     /// Score of the newest sealed window.
     pub score: Option<f64>,
-    /// Facts in it.
-    pub samples: i64,
-    /// Good facts in it.
-    pub good: i64,
 }
 
 impl<'a> Measured<'a> {
@@ -274,8 +270,6 @@ services:
                 None => Verdict::NoTraffic,
             },
             score,
-            samples: 10,
-            good: 5,
         }
     }
 

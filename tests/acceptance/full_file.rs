@@ -71,6 +71,14 @@ async fn g6_the_full_file_of_a_day_names_what_either_side_lacks_and_ends_with_it
         .until("/v1/complaints/sample?size=1000", on_record)
         .await;
 
+    // What is no ticket is taken as what it is, and named: such a file is not the one that its writer meant.
+    let mut mixed = file.clone();
+    mixed.push(json!({"type": "dial_test", "ts": EIGHT, "service": "web_hall", "city": "长沙", "ok": true}));
+    let kept = full_file(&engine, "&city=长沙&missing=withdraw", &mixed).await;
+    let said =
+        ["whole", "not_tickets", "refused_total", "withdrawn"].map(|name| kept[name].clone());
+    assert_eq!(said, [json!(false), json!(1), json!(0), json!(0)], "{kept}");
+
     // A file of which a line is refused takes nothing back.
     let mut broken = file.clone();
     broken.push(json!({"type": "complaint", "ts": EIGHT, "serial": "odd", "city": "长沙"}));

@@ -93,6 +93,9 @@ fn records(from_ms: i64) -> Vec<Value> {
         excluded,
         &ticket("excluded", "excluded"),
     ));
+    // The full file of the day says them again: the same serials are the same records, in this breath and in a later one.
+    events.extend_from_within(..20);
+    events.extend(series(from_ms, SECOND, VALID, &ticket("filed", "valid")));
     events.extend(series(
         from_ms + HOUR,
         SECOND,
@@ -129,6 +132,7 @@ async fn funnel() {
     let engine = Engine::with(&[], |config| config.journal.epoch_interval_ms = 20).await;
 
     let morning = at(last, 8, 0);
+    engine.tell(&records(morning)).await;
     engine.tell(&records(morning)).await;
     for number in 0..BY_FORM {
         let contact = json!({"leaf": "newspaper_not_received", "serial": format!("form {number}"), "city": "永州", "ts": morning, "answers": {"mms_capable": "no"}});

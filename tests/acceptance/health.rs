@@ -135,6 +135,22 @@ async fn g8_h15_a_red_service_is_traced_to_its_layer_kqi_and_city() {
     near(&health["min"], 1.0, 0.0);
     let shares = engine.get(worst["contributions"].as_str().unwrap()).await;
     assert_eq!(shares["total"], 16, "{shares:#}");
+    // H20: why they failed is asked from there. It has no alert that could hold it, so the window that was the newest when
+    // the last of them failed is told, by its name.
+    let unscored = health["unscored"].as_array().unwrap();
+    let failures = unscored.iter().find(|of| of["kqi"] == "mnews_failures");
+    let path = failures.unwrap()["contributions"].as_str().unwrap();
+    let shares = engine.get(path).await;
+    assert_eq!(shares["total"], 16, "{shares:#}");
+    assert_eq!(
+        (&shares["from_ms"], &shares["to_ms"]),
+        (&json!(EIGHT - 45 * MINUTE), &json!(EIGHT + 15 * MINUTE))
+    );
+    for dimension in ["status", "cause", "city"] {
+        let mut dimensions = shares["dimensions"].as_array().unwrap().iter();
+        let of = dimensions.find(|of| of["dimension"] == dimension).unwrap();
+        assert_eq!(of["values"][0]["count"], 16, "{dimension}: {shares:#}");
+    }
     // A service that nobody measured is neither good nor bad.
     let quiet = engine.get("/v1/health/crbt").await;
     assert_eq!(
@@ -168,5 +184,88 @@ async fn g11_three_products_have_seventy_percent_of_all_complaints() {
     assert_eq!(values[0]["value"], "gprs");
     let sum: i64 = values.iter().map(|of| of["count"].as_i64().unwrap()).sum();
     assert_eq!(sum, 100);
+    engine.stop().await;
+}
+
+/// One dimension of what a KQI is made of: value and what is counted of it.
+fn parts(shares: &Value, dimension: &str) -> Vec<(String, f64)> {
+    let mut dimensions = shares["dimensions"].as_array().unwrap().iter();
+    let of = dimensions.find(|of| of["dimension"] == dimension);
+    let values = of.unwrap_or_else(|| panic!("no {dimension}: {shares:#}"))["values"].as_array();
+    let values = values.unwrap().iter();
+    values
+        .map(|of| {
+            (
+                of["value"].as_str().unwrap().to_owned(),
+                of["count"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_whole_province_is_traced_to_the_city_that_made_it() {
+    let engine = Engine::start().await;
+    let week = 7 * 24 * HOUR;
+    let mut tickets = Vec::new();
+    for (from, city, count) in [
+        (MONDAY, "长沙", 400),
+        (MONDAY, "永州", 60),
+        (MONDAY + week, "长沙", 40),
+        (MONDAY + week, "永州", 150),
+    ] {
+        let ticket = json!({"type": "complaint", "serial": format!("{from} {city} {{n}}"), "state": "filed", "service": "mobile_mail", "city": city, "path": "投诉/数据业务/自有业务/手机邮箱/使用/登录/无法登录"});
+        tickets.extend(series(from + 8 * HOUR, MINUTE / 2, count, &ticket));
+    }
+    tickets.sort_by_key(|ticket| ticket["ts"].as_i64());
+    engine.tell(&tickets).await;
+    engine.pass(MONDAY + week + 24 * HOUR).await;
+    let path = "/v1/kqis/mmail_login_complaint_change/contributions";
+    let shares = engine.until(path, |answer| answer["total"] == -270).await;
+    assert_eq!(shares["counted"], "facts_more");
+    // It groups by its service alone; its tickets have cities all the same. The one that came is named, not the large one.
+    let cities = parts(&shares, "city");
+    let wanted = [("永州".to_owned(), 90.0), ("长沙".to_owned(), -360.0)];
+    assert_eq!(cities, wanted);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_mean_the_city_that_makes_its_excess_is_named_and_of_probes_the_network_too() {
+    let kqi = "
+kqis:
+  - {id: slow, name: {zh: 慢, en: Slow}, layer: network, stream: dial_test, filter: step == 'page', aggregate: mean, group_by: [city], window: 1d, unit: s, interval: {max: 6}, department: NET}
+";
+    let engine = Engine::with_rules(&[("slow.yaml", kqi)]).await;
+    for (city, network, count, latency_ms) in [
+        ("长沙", "3G", 300, 6_300),
+        ("永州", "2G", 60, 60_000),
+        ("株洲", "3G", 10, 3_000),
+    ] {
+        let page = json!({"type": "dial_test", "service": "web_hall", "city": city, "network": network, "step": "page", "ok": true, "latency_ms": latency_ms});
+        engine.tell(&series(EIGHT, SECOND, count, &page)).await;
+    }
+    engine.pass(MONDAY + 24 * HOUR).await;
+    let path = "/v1/kqis/slow/contributions";
+    let shares = engine
+        .until(path, |answer| answer["total"] == 3_300.0)
+        .await;
+    let wanted = |of: &[(&str, f64)]| -> Vec<(String, f64)> {
+        of.iter()
+            .map(|(value, count)| ((*value).to_owned(), *count))
+            .collect()
+    };
+    let cities = [("永州", 3_240.0), ("长沙", 90.0), ("株洲", -30.0)];
+    assert_eq!(parts(&shares, "city"), wanted(&cities));
+    near(
+        &shares["dimensions"][0]["values"][0]["share"],
+        3_240.0 / 3_330.0,
+        1e-12,
+    );
+    // Nothing groups by the network, and it tells all the same that it is 2G.
+    assert_eq!(
+        parts(&shares, "network"),
+        wanted(&[("2G", 3_240.0), ("3G", 60.0)])
+    );
     engine.stop().await;
 }

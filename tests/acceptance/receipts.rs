@@ -97,6 +97,34 @@ async fn b4_reports_before_their_submission_are_flagged_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b4_reports_whose_submission_nobody_told_are_counted_as_waiting_until_it_is() {
+    let engine = Engine::with_rules(&[("by.yaml", BY_STATUS)]).await;
+    let receipt = json!({"type": "mms_receipt", "message_id": "w{n}", "status": "Retrieved"});
+    engine.tell(&series(SEVEN, SECOND, 50, &receipt)).await;
+    engine.pass(SEVEN + HOUR).await;
+    let waiting =
+        |wanted: i64| move |status: &Value| status["dataflow"]["receipts_waiting"] == wanted;
+    engine.until("/v1/status", waiting(50)).await;
+    let metrics = engine.ask("/metrics").await.1;
+    let series_of = "chrysalis_mms_receipts_without_submission 50";
+    assert!(metrics.contains(series_of), "{metrics}");
+    // A start knows of them; told their submissions, they count.
+    let engine = engine.restart().await;
+    engine.until("/v1/status", waiting(50)).await;
+    let submit = json!({"type": "mms_submit", "message_id": "w{n}", "service": "mobile_newspaper", "city": "娄底"});
+    engine
+        .tell(&series(SEVEN - MINUTE, SECOND, 20, &submit))
+        .await;
+    engine.until("/v1/status", waiting(30)).await;
+    // Those that nobody told of are forgotten after 146 hours, and counted.
+    engine.pass(SEVEN + 148 * HOUR).await;
+    let gone = |status: &Value| status["dataflow"]["receipts_unclaimed"] == 30;
+    let status = engine.until("/v1/status", gone).await;
+    assert_eq!(status["dataflow"]["receipts_waiting"], 0, "{status}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn h19_recipients_of_one_message_id_are_counted_and_shown_each() {
     let engine = Engine::with_rules(&[("by.yaml", BY_STATUS)]).await;
     let number = |n: i64| format!("139{n:08}");

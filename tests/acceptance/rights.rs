@@ -231,6 +231,7 @@ async fn numbers_say_which_book_judged_them_and_where_their_limits_come_from() {
     );
     for path in [
         "/v1/kqis",
+        "/v1/services",
         "/v1/health",
         "/v1/health/monternet_sms",
         "/v1/boards/cities",
@@ -247,6 +248,16 @@ async fn numbers_say_which_book_judged_them_and_where_their_limits_come_from() {
     assert!(!windows["provenance"].as_array().unwrap().is_empty());
     let triggers = engine.get("/v1/triggers").await;
     assert_eq!(&triggers["triggers"][0]["rules"], book, "{triggers}");
+    let services = engine.get("/v1/services").await;
+    let mut services = services["services"].as_array().unwrap().iter();
+    let service = services.find(|of| of["id"] == "monternet_sms").unwrap();
+    for of in ["verdict_of", "score_of"] {
+        assert_eq!(service[of]["kqi"], "mtsms_response_ratio", "{service}");
+        assert_eq!(
+            service[of]["limit_source"]["kind"], "judgement",
+            "{service}"
+        );
+    }
     let kqis = engine.get("/v1/kqis?kqi=mtsms_response_ratio").await;
     let anchors = &kqis["kqis"][0]["anchors"];
     assert_eq!(anchors["provenance"][0]["kind"], "standard", "{anchors}");

@@ -43,6 +43,31 @@ async fn g2_g3_h6_h9_two_trees_are_navigated_down_to_forms() {
     let form = leaf.unwrap()["form"].as_str().unwrap();
     let form = engine.get(&format!("/v1/complaints/forms/{form}")).await;
     assert_eq!(form["service"], "mobile_newspaper");
+    // Forms are found by the codes of nodes too, in either tree; every leaf has one.
+    for node in nodes("five_levels").iter().chain(&seven) {
+        let Some(code) = node["code"].as_str() else {
+            assert_eq!(node["is_leaf"], false, "{node}");
+            continue;
+        };
+        let form = engine.get(&format!("/v1/complaints/forms/{code}")).await;
+        assert_eq!(
+            (&form["leaf"], &form["path"], &form["node"]),
+            (&node["form"], &node["path"], &node["code"])
+        );
+        assert!(!form["questions"].as_array().unwrap().is_empty(), "{form}");
+    }
+    let contact = json!({"leaf": "O010104", "serial": "five", "city": "永州", "ts": "2026-03-02T09:00:00+08:00", "answers": {}});
+    let (status, answer) = engine.post("/v1/complaints", contact.to_string()).await;
+    assert!(status.is_success(), "{answer}");
+    let ticket = engine.until("/v1/complaints/tickets/five", |_| true).await;
+    assert_eq!(
+        ticket["path"],
+        "数据业务/手机邮箱/软件原因/全部品牌/无法登录"
+    );
+    assert_eq!(ticket["filed_ms"], NINE, "{ticket}");
+    let contact = json!({"leaf": "O010104", "serial": "six", "ts": "nine", "answers": {}});
+    let (status, _) = engine.post("/v1/complaints", contact.to_string()).await;
+    assert_eq!(status.as_u16(), 400);
     let (status, _) = engine.ask("/v1/complaints/trees/nine").await;
     assert_eq!(status.as_u16(), 404);
     engine.stop().await;

@@ -85,6 +85,12 @@ pub(crate) const EDITS: &[Edit] = &[
         extra: "",
     },
     Edit {
+        name: "parts are waited for longer",
+        replace: &[("parts_wait: 1m", "parts_wait: 2m")],
+        without: &[],
+        extra: "",
+    },
+    Edit {
         name: "a city moves to another province",
         replace: &[("cities: [cs, zz]}", "cities: [cs]}\n  - {province: q, group: g, cities: [zz]}")],
         without: &[],
@@ -133,7 +139,7 @@ pub(crate) fn checked(text: &str) -> Arc<RuleBook> {
 const BOOK: &str = r#"
 book: {name: oracle, version: "1", time_zone: Asia/Shanghai, suppressing_annotations: [planned_work]}
 streams:
-  dial_test: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, channel, city, ok, step, source]}
+  dial_test: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, channel, city, ok, step, source, content_ok, parts]}
   mms_submit: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
   mms_receipt: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
   boss_call: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, client, tperrno]}
@@ -151,6 +157,8 @@ triggers:
   crossing: {lead: 0s, lag: 1m}
 places:
   - {province: p, group: g, cities: [cs, zz]}
+dial_tests:
+  parts_wait: 1m
 mms:
   validity: 10m
   statuses:
@@ -208,5 +216,8 @@ kqis:
   - {id: mms_cause, name: n, layer: platform, stream: mms_receipt, aggregate: count, group_by: [status, cause], window: 5m, unit: count}
   - {id: complaint_leaf, name: n, layer: platform, stream: complaint, aggregate: count, group_by: [leaf, state], window: 5m, unit: count, interval: {max: 2}, department: D, alert: quick}
   - {id: complaint_change, name: n, layer: platform, stream: complaint, aggregate: change, against: 10m, group_by: [service], window: {size: 10m, hop: 5m}, unit: percent, interval: {max: 0}, department: D, alert: quick}
+  - {id: dial_content, name: n, layer: platform, stream: dial_test, aggregate: ratio, filter: parts != null, good: content_ok == true, group_by: [city, parts], window: {size: 4m, hop: 2m}, unit: ratio, interval: {min: 0.9}, department: D, alert: quick}
+  - {id: dial_delivered, name: n, layer: platform, stream: dial_test, aggregate: mean, filter: parts != null && content_ok == true, group_by: [source, ok], window: 3m, unit: ms}
+  - {id: survey_change, name: n, layer: platform, stream: gauge, aggregate: change, against: 5m, filter: name == 'satisfaction', group_by: [name], window: 5m, unit: percent, interval: {max: 20}, department: D, alert: quick}
   - {id: survey, name: n, layer: platform, stream: gauge, aggregate: mean, filter: name == 'satisfaction', group_by: [city], window: 5m, unit: points, interval: {min: 5}, department: D, alert: holding}
 "#;

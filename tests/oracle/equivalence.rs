@@ -43,6 +43,8 @@ struct Coverage {
     corrected_notices: usize,
     rule_changed_notices: usize,
     confirmed_notices: usize,
+    torn: usize,
+    delivered: usize,
     evidence: usize,
 }
 
@@ -103,6 +105,12 @@ fn compare(seed: u64, journal: &Journal, coverage: &mut Coverage) -> (Outcome, T
                 .count();
             coverage.idle += usize::from(truth.clocks.was_idle);
             coverage.ahead += usize::from(truth.clocks.was_ahead);
+            let mut deliveries = of("dial_content").map(|(_, told)| told);
+            coverage.torn += deliveries
+                .clone()
+                .filter(|told| told.good < told.count)
+                .count();
+            coverage.delivered += usize::from(deliveries.any(|told| told.good > 0));
             coverage.expired += of("mms_cause")
                 .filter(|((_, label, _), _)| label.starts_with("status=Expired"))
                 .count();

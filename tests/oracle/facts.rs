@@ -30,9 +30,15 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
     let mut messages: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     let mut connections: BTreeMap<[String; 3], Vec<&Value>> = BTreeMap::new();
     let mut tickets: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    let mut deliveries: BTreeMap<(Option<String>, String), Vec<&Value>> = BTreeMap::new();
     let own = |line: &Value, field: &str| text(line, field).unwrap();
     for line in lines {
         match stream_of(line) {
+            Some(Stream::DialTest) if line["delivery"].is_string() => {
+                let probe = text(line, "probe").or_else(|| text(line, "source"));
+                let key = (probe, own(line, "delivery"));
+                deliveries.entry(key).or_default().push(line);
+            }
             Some(Stream::DialTest) => facts.push(linear(line, "latency_ms")),
             Some(Stream::BossCall) => {
                 facts.push(linear(line, "latency_ms"));
@@ -73,6 +79,8 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
     connections
         .values()
         .for_each(|lines| connection(lines, book, clocks, &mut facts));
+    let delivered = deliveries.values();
+    facts.extend(delivered.filter_map(|lines| delivery(lines, book, clocks)));
     tickets
         .values()
         .for_each(|lines| facts.extend(ticket(lines)));
@@ -360,6 +368,50 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
             dimensions: of.clone(),
         });
     }
+}
+
+/// What became of a reply in parts, once that is known.
+fn delivery(lines: &[&Value], book: &RuleBook, clocks: &Clocks) -> Option<Fact> {
+    let number = |line: &Value, field: &str| line[field].as_i64().unwrap();
+    let mut parts = lines.to_vec();
+    parts.sort_by_key(|line| {
+        let numbers = (number(line, "part"), number(line, "parts"));
+        let said = (line["ok"].as_bool(), line["content_ok"].as_bool());
+        let latency = line["latency_ms"].as_f64().map(f64::to_bits);
+        let texts = ["service", "source", "city"].map(|field| text(line, field));
+        (time_of(line, "ts"), numbers, said, latency, texts)
+    });
+    let deadline_ms = time_of(parts[0], "ts") + book.parts_wait_ms;
+    parts.retain(|line| time_of(line, "ts") <= deadline_ms);
+    let wanted = parts.iter().map(|line| number(line, "parts")).max()?;
+    // The first coming of each number, in the order of coming.
+    let mut came: Vec<(i64, i64)> = Vec::new();
+    for line in &parts {
+        let part = number(line, "part");
+        if came.iter().all(|(known, _)| *known != part) {
+            came.push((part, time_of(line, "ts")));
+        }
+    }
+    let all = (1..=wanted).all(|part| came.iter().any(|(known, _)| *known == part));
+    let (ts_ms, is_right) = match came.last() {
+        Some((_, last_ms)) if all => (*last_ms, came.windows(2).all(|pair| pair[0].0 < pair[1].0)),
+        _ if clocks.clock(Stream::DialTest) >= deadline_ms => (deadline_ms, false),
+        _ => return None,
+    };
+    let says_wrong = parts.iter().any(|line| line["content_ok"] == false);
+    let latencies = parts.iter().filter_map(|line| line["latency_ms"].as_f64());
+    let mut fact = linear(parts[0], "latency_ms");
+    fact.ts_ms = ts_ms;
+    fact.value = latencies.reduce(f64::max);
+    let is_ok = parts.iter().all(|line| line["ok"] == true);
+    let judged = [("ok", is_ok), ("content_ok", is_right && !says_wrong)];
+    for (name, flag) in judged {
+        fact.dimensions
+            .insert(name.to_owned(), DimensionValue::Flag(flag));
+    }
+    let wanted = DimensionValue::Integer(wanted);
+    fact.dimensions.insert("parts".to_owned(), wanted);
+    Some(fact)
 }
 
 fn ticket(lines: &[&Value]) -> Option<Fact> {

@@ -27,6 +27,7 @@ mod boundary;
 mod cardinality;
 mod equivalence;
 mod noise;
+mod parts;
 mod replays;
 mod reports;
 mod surge;

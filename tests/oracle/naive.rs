@@ -58,45 +58,13 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
     let heard = heard(&lines);
     let mut rows = BTreeMap::new();
     for kqi in &book.kqis {
-        let stand_in = kqi.timeout.filter(|_| kqi.aggregate != Aggregate::Ratio);
-        let late_after = kqi.timeout.filter(|_| kqi.aggregate == Aggregate::Ratio);
-        let waited: Vec<Fact> = match stand_in {
-            None => Vec::new(),
-            Some(timeout) => {
-                let of_stream = facts.iter().filter(|fact| fact.stream == kqi.stream);
-                let counts_with = |fact: &Fact, answers: &mut Answers| {
-                    let came = fact
-                        .value
-                        .filter(|_| answers.holds(kqi.good.as_ref(), fact));
-                    came.or(Some(timeout))
-                };
-                of_stream
-                    .map(|fact| Fact {
-                        value: counts_with(fact, answers),
-                        ..fact.clone()
-                    })
-                    .collect()
-            }
-        };
-        let seen = if stand_in.is_some() { &waited } else { &facts };
-        let of_kqi: Vec<&Fact> = seen
-            .iter()
-            .filter(|fact| fact.stream == kqi.stream)
-            .filter(|fact| answers.holds(kqi.filter.as_ref(), fact))
-            .collect();
+        let judged = judged(kqi, &facts, answers);
         let mut groups: BTreeMap<String, Vec<(&Fact, bool)>> = BTreeMap::new();
-        for fact in of_kqi {
-            let good = answers.holds(kqi.good.as_ref(), fact)
-                && kqi
-                    .good_within
-                    .is_none_or(|limit| fact.value.is_some_and(|value| value <= limit));
-            // Of failures: what took too long is one, and so is what has no time.
-            let is_late = |after| fact.value.is_none_or(|value| value > after);
-            let good = good || late_after.is_some_and(is_late);
+        for (fact, good) in &judged {
             groups
                 .entry(label(kqi, fact))
                 .or_default()
-                .push((fact, good));
+                .push((fact, *good));
         }
         for (label, of_group) in groups {
             let dimensions = group_dimensions(kqi, of_group[0].0);
@@ -116,6 +84,33 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
         }
     }
     Truth { book, clocks, rows }
+}
+
+/// The facts of a KQI as it counts them, each with whether it is good.
+pub(crate) fn judged(kqi: &Kqi, facts: &[Fact], answers: &mut Answers) -> Vec<(Fact, bool)> {
+    let stand_in = kqi.timeout.filter(|_| kqi.aggregate != Aggregate::Ratio);
+    let late_after = kqi.timeout.filter(|_| kqi.aggregate == Aggregate::Ratio);
+    let mut judged = Vec::new();
+    for fact in facts.iter().filter(|fact| fact.stream == kqi.stream) {
+        let mut fact = fact.clone();
+        if let Some(timeout) = stand_in {
+            let came = fact.value;
+            let came = came.filter(|_| answers.holds(kqi.good.as_ref(), &fact));
+            fact.value = came.or(Some(timeout));
+        }
+        if !answers.holds(kqi.filter.as_ref(), &fact) {
+            continue;
+        }
+        let good = answers.holds(kqi.good.as_ref(), &fact)
+            && kqi
+                .good_within
+                .is_none_or(|limit| fact.value.is_some_and(|value| value <= limit));
+        // Of failures: what took too long is one, and so is what has no time.
+        let is_late = |after| fact.value.is_none_or(|value| value > after);
+        let good = good || late_after.is_some_and(is_late);
+        judged.push((fact, good));
+    }
+    judged
 }
 
 /// Lines of the epochs that ingest accepts, parsed.
@@ -153,7 +148,7 @@ fn group_dimensions(kqi: &Kqi, fact: &Fact) -> BTreeMap<String, String> {
 }
 
 /// `dim=value;dim=value` in the KQI's order, `;` and `%` of values percent-encoded.
-fn label(kqi: &Kqi, fact: &Fact) -> String {
+pub(crate) fn label(kqi: &Kqi, fact: &Fact) -> String {
     let encoded = |name: &String| {
         let value = fact
             .get(name)
@@ -271,6 +266,18 @@ impl Window<'_> {
                 let periods = (end_ms - start_ms) as f64 / *per_ms as f64;
                 base.map(|base| shown * 10_000.0 / base / periods)
             }
+            Aggregate::Change { against_ms } if kqi.stream == Stream::Gauge => {
+                let mean = |from_ms: i64, to_ms: i64| {
+                    let values = within(from_ms, to_ms).filter_map(|(fact, _)| fact.value);
+                    let values: Vec<f64> = values.collect();
+                    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+                };
+                let before = mean(start_ms - against_ms, end_ms - against_ms);
+                let before = before.filter(|before| *before != 0.0);
+                let now = mean(start_ms, end_ms);
+                now.zip(before)
+                    .map(|(now, before)| (now - before) / before.abs())
+            }
             Aggregate::Change { against_ms } => {
                 let before = counted(start_ms - against_ms, end_ms - against_ms) as f64;
                 samples = shown.max(before) as i64;
@@ -314,7 +321,7 @@ impl Window<'_> {
     }
 }
 
-fn in_unit(kqi: &Kqi, value: f64) -> f64 {
+pub(crate) fn in_unit(kqi: &Kqi, value: f64) -> f64 {
     match (&kqi.aggregate, &kqi.unit) {
         (Aggregate::Ratio | Aggregate::Change { .. } | Aggregate::Dispersion, Unit::Percent) => {
             value * 100.0

@@ -41,6 +41,9 @@ pub(crate) fn tell(rng: &mut Rng, manner: Manner) -> Vec<Value> {
     for _ in 0..rng.below(3) {
         lines.push(annotation(rng));
     }
+    for number in 0..10 {
+        delivery(rng, manner, number, &mut lines);
+    }
     lines
 }
 
@@ -248,6 +251,51 @@ fn ticket(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
         }
         lines.push(line);
         ts_ms += rng.below(200_000);
+    }
+}
+
+/// A reply in parts: most come in order and in time, some twice, too late, or not at all.
+fn delivery(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
+    let begin_ms = moment(rng);
+    let parts = 1 + rng.below(4);
+    let mut numbers: Vec<i64> = (1..=parts).collect();
+    if rng.chance(25) {
+        rng.shuffle(&mut numbers);
+    }
+    if rng.chance(30) {
+        numbers.remove(rng.below(parts) as usize);
+    }
+    if rng.chance(20) {
+        numbers.push(1 + rng.below(parts));
+    }
+    let city = rng.pick(&["cs", "zz"]);
+    let source = rng.pick(&["p1", "p2"]);
+    let mut after_ms = 0;
+    for part in numbers {
+        // Some at the same instant; some when nobody waits any longer, or just before.
+        after_ms += rng.pick(&[0, 5_000, 17_000]);
+        let late_ms = rng.pick(&[60_000, 60_001, 90_000, 200_000]);
+        let part_ms = if rng.chance(12) { late_ms } else { after_ms };
+        let mut line = event("dial_test", begin_ms + part_ms);
+        line["service"] = json!("svc_a");
+        line["delivery"] = json!(format!("d{number}"));
+        line["part"] = json!(part);
+        line["parts"] = json!(parts);
+        line["source"] = json!(source);
+        line["ok"] = json!(rng.chance(92));
+        line["city"] = json!(city);
+        if manner == Manner::Wild && rng.chance(5) {
+            // They do not agree.
+            line["city"] = json!("zz");
+            line["parts"] = json!(parts + 1);
+        }
+        if rng.chance(50) {
+            line["content_ok"] = json!(rng.chance(90));
+        }
+        if rng.chance(80) {
+            line["latency_ms"] = json!(part_ms + 1_000);
+        }
+        lines.push(line);
     }
 }
 

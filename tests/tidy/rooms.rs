@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alerting", &["effect", "rules"]),
     ("triggers", &["effect", "rules"]),
     ("effect", &["rules"]),
-    ("scores", &["rules"]),
+    ("scores", &["measure", "rules"]),
     (
         "reports",
         &[

@@ -10,6 +10,23 @@ use super::{ConvertError, Converted, write_sorted};
 use crate::line::{JsonText, LineWriter};
 use crate::quantity::SHANGHAI_OFFSET_MS;
 
+/// Whose messages a file tells of: none of it stands in the lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Of<'a> {
+    /// Service, as the rule book names it: what no KQI reads counts nowhere.
+    pub service: &'a str,
+    /// City of its subscribers, where a centre serves one.
+    pub city: Option<&'a str>,
+}
+
+impl<'a> Of<'a> {
+    /// Messages of a service, of no known city.
+    pub fn service(service: &'a str) -> Of<'a> {
+        let city = None;
+        Of { service, city }
+    }
+}
+
 /// Converts lines that hold a receipt each, for example
 ///
 /// ```text
@@ -17,7 +34,7 @@ use crate::quantity::SHANGHAI_OFFSET_MS;
 /// ```
 ///
 /// into an `mms_submit` at the submission and an `mms_receipt` at the end; both streams hold messages of any
-/// kind, and `service` says of which. What stands before `id:` is passed over. Status words go as they are:
+/// kind, and `of` says of which: the city is the submission's, and the report has it from there. What stands before `id:` is passed over. Status words go as they are:
 /// the rule book maps them.
 ///
 /// A line with a date that is none is left out, counted and named.
@@ -27,10 +44,10 @@ use crate::quantity::SHANGHAI_OFFSET_MS;
 pub fn smpp(
     file: &str,
     input: Box<dyn BufRead + Send + '_>,
-    service: &str,
+    of: Of<'_>,
     output: impl Write,
 ) -> Result<Converted, ConvertError> {
-    let service = JsonText::new(service);
+    let (service, city) = (JsonText::new(of.service), of.city.map(JsonText::new));
     let mut converted = Converted::default();
     let mut lines = Vec::new();
     for line in filled_lines(file, input) {
@@ -60,6 +77,9 @@ pub fn smpp(
         let mut buffer = Vec::with_capacity(120);
         let mut event = LineWriter::start(&mut buffer, "mms_submit", submitted_ms);
         event.text("message_id", &id).text("service", &service);
+        if let Some(city) = &city {
+            event.text("city", city);
+        }
         event.end();
         lines.push((submitted_ms, buffer));
         let mut buffer = Vec::with_capacity(160);
@@ -94,10 +114,10 @@ pub fn smpp(
 pub fn mbuni(
     file: &str,
     input: Box<dyn BufRead + Send + '_>,
-    service: &str,
+    of: Of<'_>,
     output: impl Write,
 ) -> Result<Converted, ConvertError> {
-    let service = JsonText::new(service);
+    let (service, city) = (JsonText::new(of.service), of.city.map(JsonText::new));
     let mut converted = Converted::default();
     let mut lines = Vec::new();
     for line in filled_lines(file, input) {
@@ -124,6 +144,9 @@ pub fn mbuni(
         event
             .text("message_id", &JsonText::new(id))
             .text("service", &service);
+        if let Some(city) = &city {
+            event.text("city", city);
+        }
         // An address is a number, or a name with its kind behind a slash.
         let number = to.split('/').next().unwrap_or_default();
         if !number.is_empty() {

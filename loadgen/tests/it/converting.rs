@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use loadgen::convert::{ConvertError, Converted, TelemetryAs, complaints, mbuni, smpp, telemetry};
+use loadgen::convert::{
+    ConvertError, Converted, Of, TelemetryAs, complaints, mbuni, smpp, telemetry,
+};
 use loadgen::open_text;
 use serde_json::Value;
 
@@ -181,7 +183,13 @@ id:0123456789 sub:001 dlvrd:001 submit date:2603020700 done date:2603020701 stat
 a line of something else
 ";
     let mut output = Vec::new();
-    let converted = smpp("smsc.log", Box::new(text.as_bytes()), "sms", &mut output).unwrap();
+    let converted = smpp(
+        "smsc.log",
+        Box::new(text.as_bytes()),
+        Of::service("sms"),
+        &mut output,
+    )
+    .unwrap();
     assert_eq!(
         (converted.rows, converted.events, converted.skipped),
         (3, 4, 1)
@@ -217,7 +225,7 @@ a line of something else
     let converted = smpp(
         "smsc.log",
         Box::new(input.as_bytes()),
-        "sms",
+        Of::service("sms"),
         &mut Vec::new(),
     );
     let converted = converted.unwrap();
@@ -243,7 +251,11 @@ fn mbuni_log_lines_are_submissions_to_handsets() {
 2026-03-02 07:00:02\tMM1\tMM3\t+8613900000000/TYPE=PLMN\tsomebody@example.com\tm2@mmsc\t512
 ";
     let mut output = Vec::new();
-    let converted = mbuni("mmsc.log", Box::new(text.as_bytes()), "mms", &mut output).unwrap();
+    let of = Of {
+        service: "mms",
+        city: Some("长沙"),
+    };
+    let converted = mbuni("mmsc.log", Box::new(text.as_bytes()), of, &mut output).unwrap();
     assert_eq!(
         (converted.rows, converted.events, converted.skipped),
         (2, 1, 1)
@@ -251,13 +263,20 @@ fn mbuni_log_lines_are_submissions_to_handsets() {
     let events = events(&output);
     assert_eq!(events[0]["ts"], 1_772_406_001_000_i64);
     assert_eq!(events[0]["message_id"], "m1@mmsc");
+    assert_eq!(events[0]["city"], "长沙");
     assert_eq!(events[0]["recipient"], "+8613900000000");
     // What gwlib writes of itself, and a time that is none, cost their own lines and no other.
     let odd = format!(
         "2026-03-02 06:59:59 Log begins\n{text}2026-03-32 07:00:01\tMM7\tMM1\ta\tb\tc\t1\n"
     );
     let mut output = Vec::new();
-    let converted = mbuni("mmsc.log", Box::new(odd.as_bytes()), "mms", &mut output).unwrap();
+    let converted = mbuni(
+        "mmsc.log",
+        Box::new(odd.as_bytes()),
+        Of::service("mms"),
+        &mut output,
+    )
+    .unwrap();
     assert_eq!(
         (converted.rows, converted.events, converted.wrong),
         (4, 1, 2)

@@ -29,16 +29,16 @@ pub(in crate::api) async fn forms(State(server): State<Arc<Server>>) -> Json<For
     let snapshot = server.snapshot();
     let leaves = snapshot.plan.book.leaves.iter();
     Json(FormsView {
-        forms: leaves.map(FormView::from).collect(),
+        forms: leaves.map(|leaf| leaf.form().into()).collect(),
     })
 }
 
-/// The form of a leaf, made of its exclusion and leaf conditions.
+/// The form of a leaf or of a node, made of its exclusion and leaf conditions.
 #[utoipa::path(
     get,
     path = "/v1/complaints/forms/{id}",
     tag = "complaints",
-    params(("id" = String, Path, description = "the leaf, for example `newspaper_not_received`")),
+    params(("id" = String, Path, description = "the leaf, for example `newspaper_not_received`, or the code of a node of a tree, for example `O010104`")),
     responses(
         (status = 200, description = "the form", body = FormView),
         (status = 404, description = "the rule book has no such leaf", body = ErrorBody),
@@ -49,11 +49,8 @@ pub(in crate::api) async fn form(
     ApiPath(id): ApiPath<String>,
 ) -> Result<Json<FormView>, ApiError> {
     let snapshot = server.snapshot();
-    let mut leaves = snapshot.plan.book.leaves.iter();
-    let leaf = leaves
-        .find(|leaf| leaf.id == id)
-        .ok_or_else(|| unknown(&id))?;
-    Ok(Json(FormView::from(leaf)))
+    let form = snapshot.plan.book.form(&id);
+    Ok(Json(FormView::from(form.ok_or_else(|| unknown(&id))?)))
 }
 
 /// Files a contact by its answers.
@@ -85,10 +82,9 @@ pub(in crate::api) async fn file(
 ) -> Result<Json<ContactView>, ApiError> {
     check_not_stopping(&server)?;
     let snapshot = server.snapshot();
-    let mut leaves = snapshot.plan.book.leaves.iter();
-    let leaf = leaves
-        .find(|leaf| leaf.id == asked.leaf)
-        .ok_or_else(|| unknown(&asked.leaf))?;
+    let form = snapshot.plan.book.form(&asked.leaf);
+    let form = form.ok_or_else(|| unknown(&asked.leaf))?;
+    let leaf = form.leaf;
     let bad = |words: String| ApiError::bad_request("bad_answers", words);
     let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
     let ts_ms = asked.ts.unwrap_or_else(now_ms);
@@ -116,7 +112,7 @@ pub(in crate::api) async fn file(
         let words = "the ticket of that serial is closed: a new contact has a serial of its own";
         return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));
     }
-    let line = line(leaf, &contact, &decision, &asked.answers);
+    let line = line(form, &contact, &decision, &asked.answers);
     let no_headers = HeaderMap::new();
     let taken = server
         .intake

@@ -40,7 +40,7 @@ pub(in crate::api) struct FullFileQuery {
 ///
 /// Its tickets are taken like those of the stream; the same serial counts once. Tickets of that day on record that the
 /// file does not name are named in the answer, or withdrawn where the query says so; nothing is withdrawn by a file of
-/// which a line was refused. What an earlier file took back counts again once a file names it. Where file and record
+/// which a line was refused or is no ticket. What an earlier file took back counts again once a file names it. Where file and record
 /// classify a ticket differently the newer version counts, and the file's where neither is; the answer names each.
 #[utoipa::path(
     post,
@@ -97,7 +97,7 @@ pub(in crate::api) async fn take(
     let (record, to_ms) = filed_on(&server, &query.day, query.city.as_deref()).await?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
-    let versions: Vec<Complaint> = versions(&server, &body).collect();
+    let (versions, not_tickets) = versions(&server, &body);
     check_whole(&query, versions.len(), withdraws)?;
     let found = reconcile(versions.into_iter(), record.into_iter(), book);
     let taken = server
@@ -106,7 +106,7 @@ pub(in crate::api) async fn take(
     let refused = taken.await?.refused_total;
     let mut words: Vec<String> = found.words.iter().map(Word::line).collect();
     let mut withdrawn = 0;
-    if withdraws && refused == 0 {
+    if withdraws && refused == 0 && not_tickets == 0 {
         let lost = found.only_on_record.iter();
         words.extend(lost.map(|ticket| withdrawal(ticket, to_ms).line()));
         withdrawn = found.only_on_record.len();
@@ -122,7 +122,7 @@ pub(in crate::api) async fn take(
     Ok(Json(FullFileView::of(
         &query.day,
         &found,
-        refused as usize,
+        (refused as usize, not_tickets),
         withdrawn,
     )))
 }
@@ -148,8 +148,8 @@ fn check_whole(query: &FullFileQuery, tickets: usize, withdraws: bool) -> Result
     ))
 }
 
-/// The complaints that a file tells; lines that cannot be read are the intake's to refuse.
-fn versions(server: &Server, body: &[u8]) -> impl Iterator<Item = Complaint> {
+/// The complaints that a file tells, and how many other events; lines that cannot be read are the intake's to refuse.
+fn versions(server: &Server, body: &[u8]) -> (Vec<Complaint>, usize) {
     let limits = server.state.config.ingest_limits();
     let limits = DecodeLimits {
         line_bytes_max: limits.line_bytes_max,
@@ -157,11 +157,15 @@ fn versions(server: &Server, body: &[u8]) -> impl Iterator<Item = Complaint> {
         ts_ms_max: Some(now_ms().saturating_add(limits.clock_skew_ms_max)),
     };
     let layout = server.snapshot().plan.layout.clone();
-    let records = Decoder::new(layout, limits).decode(body).batch.records;
-    records.into_iter().filter_map(|record| match record {
+    let batch = Decoder::new(layout, limits).decode(body).batch;
+    let records = batch.records.into_iter();
+    let versions = records.filter_map(|record| match record {
         Record::Complaint(complaint) => Some(complaint),
         _ => None,
-    })
+    });
+    let versions: Vec<Complaint> = versions.collect();
+    let not_tickets = (batch.events as usize).saturating_sub(versions.len());
+    (versions, not_tickets)
 }
 
 /// The tickets that were filed on a day and count, or were taken back by a full file; and the day's end, ms.

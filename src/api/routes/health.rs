@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::drill::drill;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
@@ -82,7 +83,9 @@ pub(in crate::api) struct ContributionsQuery {
     limit: Option<usize>,
 }
 
-/// Which dimension values a KQI's trouble comes from: exact shares of counts, which sum to the whole.
+/// Which dimension values a KQI's trouble comes from: exact parts, which sum to the whole; of its own dimensions first, then
+/// of every other that its facts have. Of the newest window; where that is empty, of the one that was the newest when the
+/// last fact came.
 #[utoipa::path(
     get,
     path = "/v1/kqis/{id}/contributions",
@@ -99,21 +102,32 @@ pub(in crate::api) async fn shares(
     ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<ContributionsQuery>,
 ) -> Result<Json<SharesView>, ApiError> {
-    let current = server.current(&server.snapshot()).await?;
-    let book = &current.plan.book;
-    let Some(kqi) = book.kqis.iter().find(|kqi| kqi.id == id) else {
+    server.caught_up()?;
+    let snapshot = server.snapshot();
+    let book = &snapshot.plan.book;
+    let Some(index) = book.kqis.iter().position(|kqi| kqi.id == id) else {
         return Err(ApiError::not_found(format!(
             "there is no KQI {id:?} in the rule book"
         )));
     };
-    let mut objects = current.measured();
-    objects.retain(|of| {
-        let wanted = query.service.as_ref();
-        wanted.is_none_or(|wanted| of.service == wanted)
+    let (queries, asked) = (server.state.queries.clone(), Arc::clone(&snapshot));
+    let drilled = tokio::task::spawn_blocking(move || {
+        drill(&queries, &asked, index, query.service.as_deref())
     });
-    let shares = contributions(kqi, &objects);
+    let drilled = drilled.await.ok().flatten();
+    let drilled = drilled.ok_or_else(ApiError::workers_late)?;
+    let kqi = &book.kqis[index];
+    let objects = drilled.groups.iter().map(|of| of.measured(kqi));
+    let objects: Vec<Measured<'_>> = objects.collect();
+    let shares = contributions(kqi, &drilled.parts.whole, &drilled.parts.by, &objects);
     let limit = query.limit.unwrap_or(VALUES_DEFAULT);
-    Ok(Json(SharesView::of(&kqi.id, &shares, limit, book)))
+    Ok(Json(SharesView::of(
+        kqi,
+        &shares,
+        drilled.span_ms,
+        limit,
+        book,
+    )))
 }
 
 /// The wider place of an object: that of its city, or the one that it is counted by.

@@ -113,8 +113,11 @@ pub(in crate::api) async fn services(
             let own = |kqi: &&crate::rules::Kqi| kqi.service.as_ref() == Some(&service.id);
             let kqis = book.kqis.iter().filter(own).map(|kqi| kqi.id.clone());
             let standing = Standing::of(&current, &service.id);
-            ServiceView::of(service, kqis.collect(), &standing)
+            ServiceView::of(service, kqis.collect(), &standing, book)
         })
         .collect();
-    Ok(Json(ServicesView { services }))
+    Ok(Json(ServicesView {
+        rules: RuleBookView::of(book),
+        services,
+    }))
 }

@@ -87,7 +87,10 @@ async fn take(
         .take(sender, &no_headers, Body::from(line), now_ms());
     match taken.await {
         Ok(receipt) => match receipt.refused.into_iter().next() {
-            None => Ok(()),
+            None => {
+                note_long(server, request, bytes);
+                Ok(())
+            }
             Some(refusal) => Err((Status::ValidationError, refusal.reason)),
         },
         Err(error @ IngestError::LineTooLong { .. }) => {
@@ -100,8 +103,28 @@ async fn take(
 fn line_of(server: &Server, request: &Request) -> Result<String, (Status, String)> {
     let report = request.report.as_ref().map_err(Clone::clone)?;
     let plan = &server.snapshot().plan;
-    let skew_ms = server.state.config.clock_skew_ms_max;
-    mm7::line(report, &plan.book.mms, &plan.zone, now_ms(), skew_ms)
+    let config = &server.state.config;
+    let (skew_ms, text_max) = (config.clock_skew_ms_max, config.text_bytes_max);
+    mm7::line(
+        report,
+        &plan.book.mms,
+        &plan.zone,
+        now_ms(),
+        skew_ms,
+        text_max,
+    )
+}
+
+/// Says of a report that was taken that its remark was cut.
+fn note_long(server: &Server, request: &Request, bytes: &[u8]) {
+    let text_max = server.state.config.text_bytes_max;
+    let report = request.report.as_ref().ok();
+    if let Some(long) = report.and_then(|report| report.long_remark(text_max)) {
+        let words = format!(
+            "the remark StatusText of {long} bytes was cut to {text_max}, and the report taken"
+        );
+        server.intake.doubt("mm7", bytes, &words, now_ms());
+    }
 }
 
 fn reply(code: StatusCode, request: &Request, status: Status, words: Option<&str>) -> Response {

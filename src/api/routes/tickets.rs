@@ -232,12 +232,15 @@ pub(in crate::api) async fn close(
     }
     let word = Word {
         serial,
-        ts_ms: asked.ts.unwrap_or_else(now_ms),
+        // What is earlier than what closing follows would close nothing.
+        ts_ms: asked.ts.unwrap_or_else(now_ms).max(ticket.ts_ms),
         version: ticket.version.map(|version| version.saturating_add(1)),
         state: "closed",
         ..Word::default()
     };
     say(&server, sender, &word).await?;
+    // Who confirms it after that must be told that it is closed.
+    heard(&server, &word).await;
     let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan.zone);
     view.state = TicketState::Closed.name().to_owned();
     Ok(Json(view))
@@ -254,7 +257,8 @@ async fn by_evidence(
     let conflict =
         |code: &'static str, words: &str| ApiError::new(StatusCode::CONFLICT, code, words);
     let mut leaves = snapshot.plan.book.leaves.iter();
-    let leaf = leaves.find(|leaf| Some(leaf.path.as_str()) == ticket.path.as_deref());
+    let path = ticket.path.as_deref();
+    let leaf = leaves.find(|leaf| path.is_some_and(|path| leaf.is_at(path)));
     let table = leaf.and_then(|leaf| Some((leaf, leaf.confirm.as_ref()?)));
     let (leaf, rule) = table
         .ok_or_else(|| conflict("no_table", "its leaf has no table of second confirmation"))?;
@@ -406,11 +410,12 @@ async fn heard(server: &Server, word: &Word) {
             serial: word.serial.clone(),
         };
         let found = inquire(server, inquiry).await;
-        let class = found
-            .ok()
-            .and_then(|found| found.tickets.into_iter().next());
-        let class = class.and_then(|(_, ticket)| ticket.class);
-        if class.as_deref() == word.class {
+        let tickets = found.map(|found| found.tickets).unwrap_or_default();
+        let is_there = |ticket: &TicketDetail| {
+            let class = word.class.is_none() || ticket.class.as_deref() == word.class;
+            class && ticket.state.name() == word.state
+        };
+        if tickets.iter().any(|(_, ticket)| is_there(ticket)) {
             return;
         }
         tokio::time::sleep(HEARD_EVERY).await;

@@ -7,8 +7,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::api::views::TextView;
+use crate::api::views::when::{When, moment};
 use crate::complaints::Decision;
-use crate::rules::{Leaf, Question, QuestionRole, Suspicion};
+use crate::rules::{Form, Question, QuestionRole, Suspicion};
 
 /// Leaves that have a form.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -49,7 +50,7 @@ pub struct QuestionView {
 #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct ContactRequest {
-    /// Leaf whose form was answered.
+    /// Leaf whose form was answered, or the code of the node that it is filed under.
     #[schema(example = "newspaper_not_received")]
     pub leaf: String,
     /// Serial number of the call; the same serial again is the same ticket.
@@ -57,8 +58,9 @@ pub struct ContactRequest {
     /// Answers by question: `yes`, `no`, `unclear`, or text; none is unclear.
     #[serde(default)]
     pub answers: BTreeMap<String, Value>,
-    /// When it came, ms; now when left out.
-    #[serde(default)]
+    /// When it came, ms or RFC 3339; now when left out.
+    #[serde(default, deserialize_with = "moment")]
+    #[schema(value_type = Option<When>)]
     pub ts: Option<i64>,
     /// The customer's number.
     #[serde(default)]
@@ -113,12 +115,13 @@ pub struct SuspicionView {
     pub kqi: Option<String>,
 }
 
-impl From<&Leaf> for FormView {
-    fn from(leaf: &Leaf) -> FormView {
+impl From<Form<'_>> for FormView {
+    fn from(form: Form<'_>) -> FormView {
+        let leaf = form.leaf;
         FormView {
             leaf: leaf.id.clone(),
-            path: leaf.path.clone(),
-            node: leaf.node.clone(),
+            path: form.path.to_owned(),
+            node: form.node.map(str::to_owned),
             service: leaf.service.clone(),
             questions: leaf.questions.iter().map(QuestionView::from).collect(),
         }

@@ -7,7 +7,7 @@ use crate::api::views::RuleBookView;
 use crate::api::views::kqi::ProvenanceView;
 use crate::api::views::words::layer_name;
 use crate::rules::{Kqi, RuleBook};
-use crate::scores::{Board, ServiceHealth, Shares};
+use crate::scores::{Amount, Board, ServiceHealth, Shares};
 
 /// How many of the largest make the concentration (前三种投诉占比; domain fact G11).
 const TOP: usize = 3;
@@ -34,6 +34,19 @@ pub struct HealthView {
     pub min: Option<f64>,
     /// Its layers.
     pub layers: Vec<LayerHealthView>,
+    /// KQIs of the service that have no scale and so take no part in the score: what fails and why, counts, and the like.
+    pub unscored: Vec<UnscoredView>,
+}
+
+/// A KQI without a scale.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct UnscoredView {
+    /// KQI.
+    pub kqi: String,
+    /// `experience`, `platform` or `network`.
+    pub layer: String,
+    /// What it is made of.
+    pub contributions: String,
 }
 
 /// A layer of a service.
@@ -85,12 +98,37 @@ pub struct SharesView {
     pub kqi: String,
     /// Where its limit comes from.
     pub limit_source: Option<ProvenanceView>,
-    /// `bad_facts` of a ratio, `facts` of a count, `facts_outside` of what is measured.
+    /// `bad_facts` of a ratio, `facts` of a count, `facts_beyond` the limit of a quantile or an extreme, `excess` over the
+    /// limit of a mean, in its unit, `sum` of a sum, `facts_more` of a change, `level_more` of a gauge's in its own unit, `facts_outside` of a dispersion: of objects
+    /// outside the interval.
     pub counted: String,
-    /// Of all judged objects together.
-    pub total: i64,
+    /// Start of the window that it is of, ms; null where there is none. Where objects have several, of the first.
+    pub from_ms: Option<i64>,
+    /// End of it, ms; of several, of the last.
+    pub to_ms: Option<i64>,
+    /// Of all objects together.
+    pub total: AmountView,
     /// Its dimensions.
     pub dimensions: Vec<DimensionSharesView>,
+}
+
+/// How much of it: facts are whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AmountView {
+    /// Facts.
+    Facts(i64),
+    /// In the KQI's unit.
+    Measured(f64),
+}
+
+impl From<Amount> for AmountView {
+    fn from(amount: Amount) -> AmountView {
+        match amount {
+            Amount::Facts(facts) => AmountView::Facts(facts),
+            Amount::Measured(value) => AmountView::Measured(value),
+        }
+    }
 }
 
 /// One dimension.
@@ -100,9 +138,9 @@ pub struct DimensionSharesView {
     pub dimension: String,
     /// Values that there are.
     pub values_total: usize,
-    /// Share of the three largest values together, 0 to 1 (concentration).
+    /// Share of the first three values together, 0 to 1 (concentration).
     pub top3_share: f64,
-    /// The largest.
+    /// Those that make it worse most.
     pub values: Vec<ShareView>,
 }
 
@@ -111,13 +149,14 @@ pub struct DimensionSharesView {
 pub struct ShareView {
     /// Value.
     pub value: String,
-    /// What is counted of it.
-    pub count: i64,
-    /// Its share of the total, 0 to 1.
+    /// What is counted of it: those of a dimension's values sum to the total.
+    pub count: AmountView,
+    /// Its share of what makes the whole worse, at most 1; below 0 where it makes it better, as what stays within a mean's
+    /// limit does.
     pub share: f64,
     /// Its share of all facts: what it would have if trouble were everywhere alike.
     pub share_of_facts: f64,
-    /// The worst score there.
+    /// The worst score there, for dimensions that tell the KQI's objects apart.
     pub min: Option<f64>,
 }
 
@@ -186,7 +225,7 @@ impl HealthView {
                     judged: kqi.judged,
                     abnormal: kqi.abnormal,
                     limit_source: limit_source(book, &kqi.kqi),
-                    contributions: format!("/v1/kqis/{}/contributions", kqi.kqi),
+                    contributions: contributions(&kqi.kqi),
                 })
                 .collect(),
         });
@@ -196,8 +235,24 @@ impl HealthView {
             mean: health.mean,
             min: health.min,
             layers: layers.collect(),
+            unscored: book
+                .kqis
+                .iter()
+                .filter(|kqi| kqi.anchors.is_none())
+                .filter(|kqi| kqi.service.as_ref() == Some(&health.service))
+                .map(|kqi| UnscoredView {
+                    kqi: kqi.id.clone(),
+                    layer: layer_name(kqi.layer).to_owned(),
+                    contributions: contributions(&kqi.id),
+                })
+                .collect(),
         }
     }
+}
+
+/// Where a KQI's parts are.
+fn contributions(id: &str) -> String {
+    format!("/v1/kqis/{id}/contributions")
 }
 
 fn limit_source(book: &RuleBook, id: &str) -> Option<ProvenanceView> {
@@ -208,13 +263,16 @@ fn limit_source(book: &RuleBook, id: &str) -> Option<ProvenanceView> {
 
 impl SharesView {
     /// At most `limit` values a dimension.
-    pub fn of(kqi: &str, shares: &Shares, limit: usize, book: &RuleBook) -> SharesView {
-        let mut names: Vec<&str> = shares
-            .values
-            .iter()
-            .map(|of| of.dimension.as_str())
-            .collect();
-        names.sort_unstable();
+    pub fn of(
+        kqi: &Kqi,
+        shares: &Shares,
+        span_ms: Option<(i64, i64)>,
+        limit: usize,
+        book: &RuleBook,
+    ) -> SharesView {
+        let values = shares.values.iter();
+        let mut names: Vec<&str> = values.map(|of| of.dimension.as_str()).collect();
+        // Those of a dimension stand together.
         names.dedup();
         let dimension = |name: &str| {
             let own: Vec<_> = shares
@@ -222,20 +280,17 @@ impl SharesView {
                 .iter()
                 .filter(|of| of.dimension == name)
                 .collect();
-            let top: i64 = own.iter().take(TOP).map(|of| of.count).sum();
+            let top = own.iter().take(TOP).map(|of| of.share.max(0.0));
             DimensionSharesView {
                 dimension: name.to_owned(),
                 values_total: own.len(),
-                top3_share: match shares.total {
-                    0 => 0.0,
-                    total => top as f64 / total as f64,
-                },
+                top3_share: top.sum::<f64>().min(1.0),
                 values: own
                     .into_iter()
                     .take(limit)
                     .map(|of| ShareView {
                         value: of.value.clone(),
-                        count: of.count,
+                        count: of.amount.into(),
                         share: of.share,
                         share_of_facts: of.share_of_facts,
                         min: of.min,
@@ -245,10 +300,12 @@ impl SharesView {
         };
         SharesView {
             rules: RuleBookView::of(book),
-            kqi: kqi.to_owned(),
-            limit_source: limit_source(book, kqi),
+            kqi: kqi.id.clone(),
+            limit_source: limit_source(book, &kqi.id),
             counted: shares.counted.to_owned(),
-            total: shares.total,
+            from_ms: span_ms.map(|(from_ms, _)| from_ms),
+            to_ms: span_ms.map(|(_, to_ms)| to_ms),
+            total: shares.total.into(),
             dimensions: names.into_iter().map(dimension).collect(),
         }
     }

@@ -7,13 +7,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::views::words::{aggregate_text, layer_name, unit_text};
-use crate::api::views::{RuleBookView, TextView, group_object};
+use crate::api::views::{RuleBookView, TextView, WorstView, group_object};
 use crate::api::{GroupNow, KqiNow, WindowNow, iso};
-use crate::rules::{Kqi, Plan, Provenance, Scale, Service};
+use crate::rules::{Kqi, Plan, Provenance, RuleBook, Scale, Service};
 
 /// Services, in catalogue order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ServicesView {
+    /// The rule book that judges.
+    pub rules: RuleBookView,
     /// The services.
     pub services: Vec<ServiceView>,
 }
@@ -29,8 +31,12 @@ pub struct ServiceView {
     pub kqis: Vec<String>,
     /// The worst verdict of its objects; one that cannot be judged is worse than a normal one.
     pub verdict: String,
+    /// Which KQI has that verdict, and by whose limit; null where nothing is known of any.
+    pub verdict_of: Option<WorstView>,
     /// The worst score of its objects.
     pub score: Option<f64>,
+    /// Which KQI has that score, and where its limit comes from.
+    pub score_of: Option<WorstView>,
     /// How many objects have which verdict.
     pub objects: BTreeMap<String, u64>,
 }
@@ -249,13 +255,25 @@ impl ServiceView {
         service: &Service,
         kqis: Vec<String>,
         standing: &crate::api::Standing,
+        book: &RuleBook,
     ) -> ServiceView {
+        let of = |index: usize| {
+            let kqi = book.kqis.get(index)?;
+            Some(WorstView {
+                service: service.id.clone(),
+                kqi: kqi.id.clone(),
+                limit_source: kqi.limit_provenance().map(ProvenanceView::from),
+            })
+        };
+        let verdict = standing.worst();
         ServiceView {
             id: service.id.clone(),
             name: (&service.name).into(),
             kqis,
-            verdict: standing.worst().name().to_owned(),
+            verdict: verdict.name().to_owned(),
+            verdict_of: standing.first.get(&verdict).copied().and_then(of),
             score: standing.score,
+            score_of: standing.score_of.and_then(of),
             objects: standing
                 .counts
                 .iter()

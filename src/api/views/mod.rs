@@ -23,6 +23,7 @@ mod subscriber;
 mod ticket;
 mod tree;
 mod trigger;
+mod when;
 mod window;
 pub(crate) mod words;
 
@@ -45,7 +46,7 @@ pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use frontline::{FrontlineView, SayView};
 pub use health::{
     BoardLineView, BoardView, DimensionSharesView, HealthView, HealthsView, KqiHealthView,
-    LayerHealthView, ShareView, SharesView,
+    LayerHealthView, ShareView, SharesView, WorstView,
 };
 pub use history::HistoryView;
 pub use kqi::{

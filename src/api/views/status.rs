@@ -236,6 +236,11 @@ pub struct CountsView {
     pub entities_over_share: u64,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: u64,
+    /// Delivery reports held that count in no window: nobody told their submission (`mms_submit`), and they say no service.
+    /// A submission that comes later counts them.
+    pub receipts_waiting: u64,
+    /// Such reports that were forgotten after the retention of their stream, since the start.
+    pub receipts_unclaimed: u64,
     /// Conditions that had no answer.
     pub predicate_errors: u64,
     /// Messages, tickets and connections held.
@@ -262,6 +267,8 @@ impl From<&Counts> for CountsView {
             entities_refused: counts.entities_refused,
             entities_over_share: counts.entities_over_share,
             reports_early: counts.reports_early,
+            receipts_waiting: counts.receipts_waiting,
+            receipts_unclaimed: counts.receipts_unclaimed,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,
             tuples: counts.tuples,

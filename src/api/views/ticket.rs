@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::api::iso;
 use crate::api::views::TextView;
 use crate::api::views::subscriber::shown;
+use crate::api::views::when::{When, moment};
 use crate::complaints::{Difference, Reconciled, Unclear};
 use crate::dataflow::{MessageDetail, TicketDetail};
 use crate::reports::csv_of_texts;
@@ -59,10 +60,12 @@ pub struct SampleView {
 pub struct FullFileView {
     /// The day.
     pub day: String,
-    /// Whether every line of the file was taken.
+    /// Whether every line of the file is a ticket and was taken; of one that is not whole nothing is withdrawn.
     pub whole: bool,
     /// Lines that were refused; `GET /v1/quarantine` shows them.
     pub refused_total: usize,
+    /// Lines that are no tickets, as dial tests: they were taken as what they are, and have no place in a full file.
+    pub not_tickets: usize,
     /// Tickets that the file names.
     pub named: usize,
     /// Tickets of that day that were on record before it.
@@ -102,11 +105,11 @@ pub struct DifferenceView {
 const DIFFERENCES_MAX: usize = 1_000;
 
 impl FullFileView {
-    /// Of a day, with how many lines were refused and tickets withdrawn.
+    /// Of a day, with how many lines were refused or are no tickets, and tickets withdrawn.
     pub fn of(
         day: &str,
         found: &Reconciled,
-        refused_total: usize,
+        (refused_total, not_tickets): (usize, usize),
         withdrawn: usize,
     ) -> FullFileView {
         let only_in_file = found.only_in_file.iter().take(DIFFERENCES_MAX);
@@ -114,8 +117,9 @@ impl FullFileView {
         let differing = found.differing.iter().take(DIFFERENCES_MAX);
         FullFileView {
             day: day.to_owned(),
-            whole: refused_total == 0,
+            whole: refused_total + not_tickets == 0,
             refused_total,
+            not_tickets,
             named: found.named,
             on_record: found.on_record,
             only_in_file_total: found.only_in_file.len(),
@@ -159,8 +163,9 @@ pub struct ConfirmRequest {
     /// The class, where a person decides; the engine's evidence does unless given.
     #[serde(default)]
     pub class: Option<String>,
-    /// When it is confirmed, ms; now unless given.
-    #[serde(default)]
+    /// When it is confirmed, ms or RFC 3339; now unless given.
+    #[serde(default, deserialize_with = "moment")]
+    #[schema(value_type = Option<When>)]
     pub ts: Option<i64>,
 }
 
@@ -168,8 +173,9 @@ pub struct ConfirmRequest {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 pub struct CloseRequest {
-    /// When it is closed, ms; now unless given.
-    #[serde(default)]
+    /// When it is closed, ms or RFC 3339; now unless given.
+    #[serde(default, deserialize_with = "moment")]
+    #[schema(value_type = Option<When>)]
     pub ts: Option<i64>,
 }
 

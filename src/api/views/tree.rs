@@ -45,7 +45,7 @@ pub struct TreeNodeView {
     pub was: Vec<String>,
     /// Service whose complaints these are.
     pub service: Option<String>,
-    /// Leaf whose form files a complaint here: `GET /v1/complaints/forms/{form}`.
+    /// Leaf whose form files a complaint here: `GET /v1/complaints/forms/{form}`, or by the node's own code.
     pub form: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl TreeView {
         }
         let node = |(path, is_above): (&str, bool)| {
             let known = tree.nodes.get(path);
-            let form = leaves.iter().find(|leaf| leaf.path == path);
+            let form = leaves.iter().find(|leaf| leaf.is_at(path));
             TreeNodeView {
                 path: path.to_owned(),
                 name: path.rsplit('/').next().unwrap_or_default().to_owned(),

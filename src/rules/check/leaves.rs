@@ -38,6 +38,10 @@ pub(super) fn read(nodes: &[&Node], context: &Context<'_>, problems: &mut Proble
             id: text_of(node, "id"),
             path: text_of(node, "path"),
             node: node.get("node").and_then(Node::text).map(str::to_owned),
+            also: also(node)
+                .filter_map(Node::text)
+                .map(str::to_owned)
+                .collect(),
             service: text_of(node, "service"),
             questions,
             confirm,
@@ -54,9 +58,17 @@ fn check_path(node: &Node, trees: &ComplaintTrees, problems: &mut Problems) {
         check_levels(path, LEVELS.len(), problems);
         check_in_trees(path, trees, problems);
     }
+    for path in also(node) {
+        check_levels(path, LEVELS.len(), problems);
+        check_in_trees(path, trees, problems);
+    }
     if let Some(code) = node.get("node") {
         check_code(code, problems);
     }
+}
+
+fn also(leaf: &Node) -> impl Iterator<Item = &Node> {
+    leaf.get("also").map(Node::items).unwrap_or_default().iter()
 }
 
 /// Reports a path that is deeper than its tree, or has a hole.

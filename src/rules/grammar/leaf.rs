@@ -34,6 +34,11 @@ pub(super) static LEAF: Record = Record {
             Shape::Id,
             "Node code: O and three times two digits.",
         ),
+        may(
+            "also",
+            Shape::List(&Shape::Text),
+            "Paths of other nodes whose form this is too, as the same trouble has in another tree.",
+        ),
         must("service", Shape::Id, "Service it belongs to."),
         must(
             "questions",
