@@ -65,6 +65,10 @@ pub struct TriggerView {
     pub owner: String,
     /// Mail address of that person.
     pub owner_email: String,
+    /// Who stands in while that person is away today; null where the person is at work.
+    pub stand_in: Option<String>,
+    /// Mail address of the stand-in.
+    pub stand_in_email: Option<String>,
     /// Outlet that it left by: `group`, `support`, `network` or `data`.
     pub outlet: String,
     /// How the owner was found: `route`, `knowledge`, `kqi`, `coordinator` or `hand_over`.
@@ -296,6 +300,8 @@ impl TriggerView {
         let measured = trigger.measured.as_ref();
         let times = trigger.time_in_states(snapshot.now_ms).into_iter();
         let owner = &trigger.owner;
+        let today = snapshot.plan.book.at_work(owner, snapshot.now_ms).person;
+        let stand_in = Some(&today).filter(|who| who.email != owner.person.email);
         TriggerView {
             id: trigger.id.clone(),
             state: trigger.state.name().to_owned(),
@@ -315,6 +321,8 @@ impl TriggerView {
             role_id: owner.role.clone(),
             owner: owner.person.name.clone(),
             owner_email: owner.person.email.clone(),
+            stand_in: stand_in.map(|who| who.name.clone()),
+            stand_in_email: stand_in.map(|who| who.email.clone()),
             outlet: owner.outlet.name().to_owned(),
             owner_by: owner.by.name().to_owned(),
             copies: trigger.copies.iter().map(|who| who.name.clone()).collect(),
