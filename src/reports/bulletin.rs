@@ -81,8 +81,12 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     };
     // What began or ended after the period is another one's: a report may be made long after its end.
     let fires = |alert: &&&Alert| {
-        let began = alert.fired_at_ms.filter(|_| alert.state != AlertState::Pending);
-        let is_open = alert.resolved_at_ms.is_none_or(|at_ms| at_ms >= facts.period.to_ms);
+        let began = alert
+            .fired_at_ms
+            .filter(|_| alert.state != AlertState::Pending);
+        let is_open = alert
+            .resolved_at_ms
+            .is_none_or(|at_ms| at_ms >= facts.period.to_ms);
         is_open && began.is_some_and(|at_ms| at_ms < facts.period.to_ms)
     };
     let count = |of: &dyn Fn(&&&Alert) -> bool| facts.alerts.iter().filter(of).count() as u64;

@@ -77,7 +77,9 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     let at = facts.moment(facts.now_ms);
     report.remarks.push(text(
         format!("目前的口径截至 {at}；口径变化和已答复属于本期。"),
-        format!("What is to be said now is as of {at}; what changed and was answered is of the period."),
+        format!(
+            "What is to be said now is as of {at}; what changed and was answered is of the period."
+        ),
     ));
     if now.is_empty() {
         report.remarks.push(text(

@@ -445,7 +445,10 @@ impl RuleBook {
     /// that is not the asked one's. None only where the book names nobody but who is overdue.
     pub fn escalated_to(&self, step: &EscalationStep, asked: &Owner, at_ms: i64) -> Option<Owner> {
         let desk_of = |step: &EscalationStep| Desk {
-            department: step.department.clone().unwrap_or_else(|| asked.department.clone()),
+            department: step
+                .department
+                .clone()
+                .unwrap_or_else(|| asked.department.clone()),
             role: step.role.clone(),
         };
         let own = desk_of(step);

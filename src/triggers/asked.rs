@@ -1,8 +1,23 @@
 //! Who is asked and told: whoever has to decide, the owner, copies, and the front line.
 
-use crate::rules::{Contact, Owner, OwnerBy, Text};
+use crate::rules::{Contact, Owner, OwnerBy, RuleBook, Text};
 use crate::triggers::book::{NewsReason, Now};
-use crate::triggers::{TriggerBook, TriggerState};
+use crate::triggers::{Trigger, TriggerBook, TriggerState};
+
+impl Trigger {
+    /// Who has to act on it at an instant: the lead where it waits for a review, the coordinator where it waits for an
+    /// owner, and else its owner; whoever stands in while that person is away.
+    pub fn asked(&self, book: &RuleBook, at_ms: i64) -> Owner {
+        let policy = &book.triggers;
+        let desk = match self.state {
+            TriggerState::Analysed => policy.reviewer.as_ref().or(policy.coordinator.as_ref()),
+            TriggerState::Detected | TriggerState::Classified => policy.coordinator.as_ref(),
+            _ => None,
+        };
+        let asked = desk.and_then(|desk| book.at_desk(desk, OwnerBy::Route, at_ms));
+        asked.unwrap_or_else(|| book.at_work(&self.owner, at_ms))
+    }
+}
 
 impl TriggerBook {
     /// Asks the lead for a review, or the coordinator for an owner.
@@ -13,18 +28,10 @@ impl TriggerBook {
         self.tell(id, reason, recipients, now);
     }
 
-    /// Who has to decide about it now: the lead where it waits for a review, the coordinator where it waits for an owner,
-    /// and else its owner.
+    /// Who has to decide about it now.
     pub(super) fn asked(&self, id: &str, now: Now<'_>) -> Option<Owner> {
         let trigger = self.triggers.get(id)?;
-        let policy = &now.book.triggers;
-        let desk = match trigger.state {
-            TriggerState::Analysed => policy.reviewer.as_ref().or(policy.coordinator.as_ref()),
-            TriggerState::Detected | TriggerState::Classified => policy.coordinator.as_ref(),
-            _ => None,
-        };
-        let asked = desk.and_then(|desk| now.book.at_desk(desk, OwnerBy::Route, now.at_ms));
-        Some(asked.unwrap_or_else(|| now.book.at_work(&trigger.owner, now.at_ms)))
+        Some(trigger.asked(now.book, now.at_ms))
     }
 
     /// The same as a reader.
@@ -50,11 +57,7 @@ impl TriggerBook {
     }
 
     /// Who gets copies, today: where one of those who were found is away, those who are at work.
-    pub(super) fn copies_of(
-        &self,
-        id: &str,
-        now: Now<'_>,
-    ) -> Vec<(Contact, Option<(Text, Text)>)> {
+    pub(super) fn copies_of(&self, id: &str, now: Now<'_>) -> Vec<(Contact, Option<(Text, Text)>)> {
         let Some(trigger) = self.triggers.get(id) else {
             return Vec::new();
         };

@@ -178,7 +178,10 @@ impl TriggerBook {
 
     /// A trigger leaves its state, or its department: the open time that it was there is spent.
     pub(super) fn spend(&mut self, id: &str, now: Now<'_>) {
-        let Some(trigger) = self.edit(id).filter(|trigger| trigger.state.is_unanswered()) else {
+        let Some(trigger) = self
+            .edit(id)
+            .filter(|trigger| trigger.state.is_unanswered())
+        else {
             return;
         };
         let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);

@@ -334,7 +334,10 @@ impl TriggerBook {
             } else {
                 NewsReason::Assigned
             };
-            let recipients = self.owner_of(id, now).into_iter().chain(self.copies_of(id, now));
+            let recipients = self
+                .owner_of(id, now)
+                .into_iter()
+                .chain(self.copies_of(id, now));
             let recipients = recipients.collect();
             self.tell(id, reason, recipients, now);
         }

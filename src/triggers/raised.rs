@@ -27,8 +27,7 @@ impl TriggerBook {
         let from_ms = opening.since_ms - kqi.window.size_ms;
         let place = Place::of(&opening.group);
         let is_counted = |ticket: &&LinkedTicket| {
-            ticket.filed_at_ms > from_ms
-                && place_of(&ticket.city).joins(&place, &now.book.places)
+            ticket.filed_at_ms > from_ms && place_of(&ticket.city).joins(&place, &now.book.places)
         };
         let waiting = self.tickets.waiting.of_service(service);
         let open = self.of_service(service).filter_map(|(_, id)| self.get(id));

@@ -206,7 +206,10 @@ impl TriggerBook {
     }
 
     /// Open triggers of a service.
-    pub(super) fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (&'a Cause, &'a String)> {
+    pub(super) fn of_service<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> impl Iterator<Item = (&'a Cause, &'a String)> {
         let first = Cause {
             service: service.to_owned(),
             cause: String::new(),

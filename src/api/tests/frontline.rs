@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::testing::BOOK;
-use crate::effect::EffectVerdict;
 use crate::api::views::FrontlineView;
+use crate::effect::EffectVerdict;
 use crate::engine::{Engine, Snapshot};
 use crate::rules::testing::plan;
 use crate::rules::{Layer, Plan, Severity, Text};
@@ -210,7 +210,10 @@ fn what_is_worked_on_again_is_said_instead_of_what_was_refused_and_no_past_date_
     };
     let plan = scene.plan.clone();
     let at = now(&plan, scene.now_ms);
-    scene.triggers.effect_measured(&second, measured, at).unwrap();
+    scene
+        .triggers
+        .effect_measured(&second, measured, at)
+        .unwrap();
     assert_eq!(scene.view("c1", None), (false, vec![second]));
     let other = scene.fire("another", "c1").unwrap();
     assert_eq!(scene.view("c1", None), (true, vec![other]));

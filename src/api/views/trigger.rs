@@ -69,6 +69,9 @@ pub struct TriggerView {
     pub stand_in: Option<String>,
     /// Mail address of the stand-in.
     pub stand_in_email: Option<String>,
+    /// Person who has to act on it now: its owner or who stands in, the lead where it waits for a review, the coordinator
+    /// where it waits for an owner; null once it is answered.
+    pub asked: Option<String>,
     /// Outlet that it left by: `group`, `support`, `network` or `data`.
     pub outlet: String,
     /// How the owner was found: `route`, `knowledge`, `kqi`, `coordinator` or `hand_over`.
@@ -323,6 +326,10 @@ impl TriggerView {
             owner_email: owner.person.email.clone(),
             stand_in: stand_in.map(|who| who.name.clone()),
             stand_in_email: stand_in.map(|who| who.email.clone()),
+            asked: trigger.state.is_unanswered().then(|| {
+                let asked = trigger.asked(&snapshot.plan.book, snapshot.now_ms);
+                asked.person.name
+            }),
             outlet: owner.outlet.name().to_owned(),
             owner_by: owner.by.name().to_owned(),
             copies: trigger.copies.iter().map(|who| who.name.clone()).collect(),

@@ -90,7 +90,11 @@ pub(super) fn complained(language: Language, notice: &Notice) -> Option<String> 
             Some(format!("一个统计窗口最多投诉 {count} 件"))
         }
         (count, Language::En) if notice.demand.is_some() => {
-            let word = if count == 1 { "complaint" } else { "complaints" };
+            let word = if count == 1 {
+                "complaint"
+            } else {
+                "complaints"
+            };
             Some(format!("at most {count} {word} in one window"))
         }
         (count, Language::Zh) => Some(format!("投诉 {count} 件")),

@@ -141,7 +141,10 @@ fn check_reach(
     let mut kqis = context.kqis.checked.iter();
     if !kqis.any(|kqi| leads_here(kqi) && watches(kqi)) {
         let of = entry.service.as_deref().unwrap_or("any service");
-        let words = format!("no alert leads to cause {:?}: nobody is ever shown it", entry.id);
+        let words = format!(
+            "no alert leads to cause {:?}: nobody is ever shown it",
+            entry.id
+        );
         let hint = format!(
             "name a KQI that is watched, or watch a KQI that counts the complaints of {of} by service"
         );

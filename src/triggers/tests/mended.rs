@@ -165,7 +165,9 @@ fn what_became_a_part_is_told_by_the_mail_of_the_whole() {
             book: &bench.book,
             at_ms: bench.now_ms,
         };
-        let handed = bench.triggers.hand_over("T-000001", &desk, "王工", Some("r"), now);
+        let handed = bench
+            .triggers
+            .hand_over("T-000001", &desk, "王工", Some("r"), now);
         handed.unwrap();
         bench.triggers.take_news();
     }

@@ -58,7 +58,10 @@ fn a_surge_has_the_cause_that_most_of_its_tickets_are_a_sign_of_and_all_of_them(
     complain(&mut bench, 40..43, "c2", "垃圾邮件");
     let id = bench.fire("surge", "c1", Minor).unwrap();
     let trigger = bench.get(&id);
-    assert_eq!((&*trigger.cause.cause, &*trigger.title.en), ("spam", "spam"));
+    assert_eq!(
+        (&*trigger.cause.cause, &*trigger.title.en),
+        ("spam", "spam")
+    );
     assert_eq!(trigger.owner.department, "NET");
     assert_eq!(tickets(&bench, &id), 11);
     // Whoever complains later is owed the answer as well.

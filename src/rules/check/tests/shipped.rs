@@ -89,7 +89,11 @@ fn every_watched_kqi_of_a_service_is_known_to_the_knowledge_base() {
         let shown = book.kqis.iter().filter(|kqi| entry.is_shown_by(kqi));
         let departments: std::collections::BTreeSet<_> =
             shown.map(|kqi| kqi.department.clone()).collect();
-        assert!(entry.owner.is_some() || departments.len() == 1, "{}", entry.id);
+        assert!(
+            entry.owner.is_some() || departments.len() == 1,
+            "{}",
+            entry.id
+        );
     }
 }
 
@@ -100,9 +104,16 @@ fn a_month_of_complaints_is_one_cause_for_cities_and_province() {
     let cause = |id: &str| {
         let kqi = book.kqis.iter().find(|kqi| kqi.id == id).unwrap();
         let mut entries = book.knowledge.iter();
-        entries.find(|entry| entry.is_shown_by(kqi)).unwrap().id.clone()
+        entries
+            .find(|entry| entry.is_shown_by(kqi))
+            .unwrap()
+            .id
+            .clone()
     };
-    let [city, province] = ["complaint_city_month_change", "complaint_province_month_change"];
+    let [city, province] = [
+        "complaint_city_month_change",
+        "complaint_province_month_change",
+    ];
     assert_eq!(cause(city), cause(province));
 }
 
