@@ -50,7 +50,8 @@ struct Listed {
 struct Asked {
     id: String,
     state: String,
-    owner: String,
+    /// Who has to act now: the lead where it waits for a review, and not whom it shall ask.
+    asked: Option<String>,
     review_required: bool,
     alert_firing: bool,
     suggestion: Option<Suggestion>,
@@ -114,9 +115,10 @@ impl Departments {
                 continue;
             };
             let mut body = json!({ "to": to, "reason": reason });
+            let actor = trigger.asked.clone().unwrap_or_default();
             if self.token.is_none() {
                 // With a token it is the token's name.
-                body["actor"] = json!(trigger.owner);
+                body["actor"] = json!(actor);
             }
             let remedies = trigger.suggestion.iter().flat_map(|known| &known.remedies);
             if let Some(remedy) = remedies.take(1).find(|_| to == "mended") {
@@ -134,7 +136,7 @@ impl Departments {
             taken.push(StepTaken {
                 trigger: trigger.id.clone(),
                 to,
-                actor: trigger.owner.clone(),
+                actor,
             });
         }
         Ok(taken)
@@ -157,7 +159,7 @@ mod tests {
         let asked = |state: &str, alert_firing, review_required| Asked {
             id: "T-000001".to_owned(),
             state: state.to_owned(),
-            owner: "王工".to_owned(),
+            asked: Some("王工".to_owned()),
             review_required,
             alert_firing,
             suggestion: None,

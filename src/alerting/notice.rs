@@ -185,6 +185,12 @@ pub struct DemandNotice {
     pub recurrence_of: Option<String>,
     /// Trigger of a wider place that it became part of.
     pub absorbed_into: Option<String>,
+    /// Triggers that became a part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    /// Whether it was handed on so often that the coordinator and the reviewer hear of it.
+    #[serde(default)]
+    pub is_passed_around: bool,
     /// Verdict on its effect, with its grounds.
     pub verdict: Option<(String, Text)>,
     /// The numbers behind it, once there are any.

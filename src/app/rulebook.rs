@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 36] = [
+const SHIPPED: [(&str, &str); 38] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -30,6 +30,14 @@ const SHIPPED: [(&str, &str); 36] = [
     (
         "rules/knowledge.yaml",
         include_str!("../../rules/knowledge.yaml"),
+    ),
+    (
+        "rules/knowledge_halls.yaml",
+        include_str!("../../rules/knowledge_halls.yaml"),
+    ),
+    (
+        "rules/knowledge_services.yaml",
+        include_str!("../../rules/knowledge_services.yaml"),
     ),
     (
         "rules/dial_tests.yaml",

@@ -9,9 +9,9 @@ use crate::engine::annotations::line;
 use crate::engine::command::{Command, CommandResult, JournaledCommand};
 use crate::engine::course::{Course, alert_of, show_deciding};
 use crate::engine::effects::grounds;
-use crate::engine::step::{Effect, Engine};
+use crate::engine::step::{Effect, Engine, Turn};
 use crate::links::ACKNOWLEDGE;
-use crate::rules::{Contact, Desk, Kqi, RuleBook, Text};
+use crate::rules::{Contact, Desk, Kqi, Owner, RuleBook, Text};
 use crate::triggers::{
     Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
     TriggerState, Wanted, Worked,
@@ -93,15 +93,14 @@ impl Engine {
         self.triggers_changed |= self.triggers.reroute(now) > 0;
     }
 
-    /// Lets the clock of due times pass, and tells people what the step made of triggers.
-    pub(super) fn tick_triggers(&mut self, cut: &Cut, effects: &mut Vec<Effect>) {
-        let watchlist = self.watchlist.clone();
-        let book = &*watchlist.plan.book;
+    /// Takes the complaints of a cut, by the service and the leaf that they are of.
+    pub(super) fn hear_tickets(&mut self, turn: &Turn<'_>) {
+        let book = &*turn.watchlist.plan.book;
         let now = Now {
             book,
-            at_ms: cut.now_ms,
+            at_ms: turn.cut.now_ms,
         };
-        for news in &cut.tickets {
+        for news in &turn.cut.tickets {
             // What was filed by code is of the node that has it now.
             let by_code = book.codes.of(&news.node);
             let by_code = by_code.and_then(|code| book.trees.path_of(code));
@@ -124,6 +123,16 @@ impl Engine {
             };
             self.triggers_changed |= self.triggers.hear_ticket(&news, now);
         }
+    }
+
+    /// Lets the clock of due times pass, and tells people what the step made of triggers.
+    pub(super) fn tick_triggers(&mut self, cut: &Cut, effects: &mut Vec<Effect>) {
+        let watchlist = self.watchlist.clone();
+        let book = &*watchlist.plan.book;
+        let now = Now {
+            book,
+            at_ms: cut.now_ms,
+        };
         self.triggers_changed |= self.triggers.tick(now);
         for news in self.triggers.take_news() {
             self.triggers_changed = true;
@@ -264,7 +273,7 @@ impl Engine {
             place: trigger.cause.place.text(),
             cities: trigger.cities().into_iter().map(str::to_owned).collect(),
             shows: None,
-            owner: trigger.owner.person.name.clone(),
+            owner: owner_today(&trigger.owner, book, news.at_ms),
             outlet: trigger.owner.outlet.name().to_owned(),
             copies: names(&trigger.copies),
             due_ms: trigger.deadline.map(|Deadline { due_ms, .. }| due_ms),
@@ -287,6 +296,8 @@ impl Engine {
                 Some(Outcome::Absorbed { into }) => Some(self.triggers.now_within(into).to_owned()),
                 _ => None,
             },
+            parts: trigger.absorbed.clone(),
+            is_passed_around: (1..=trigger.hops).contains(&book.triggers.hops_max),
             verdict: trigger
                 .measured
                 .as_ref()
@@ -294,6 +305,15 @@ impl Engine {
             effect: report,
             grounds: grounds.unwrap_or_default(),
         }
+    }
+}
+
+/// The owner, and who stands in today.
+fn owner_today(owner: &Owner, book: &RuleBook, at_ms: i64) -> String {
+    let today = book.at_work(owner, at_ms);
+    match today.person.email == owner.person.email {
+        true => owner.person.name.clone(),
+        false => format!("{} → {}", owner.person.name, today.person.name),
     }
 }
 

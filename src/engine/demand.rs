@@ -7,7 +7,8 @@ use crate::engine::instance::{Instance, unit_text};
 use crate::engine::step::Engine;
 use crate::engine::watchlist::{Object, Watch};
 use crate::engine::withdraw::Gone;
-use crate::rules::{Kqi, Text, Verdict};
+use crate::event::Stream;
+use crate::rules::{Aggregate, Kqi, Text, Verdict};
 use crate::triggers::{EVIDENCE_MAX, Evidence, Now, Opening};
 
 impl Engine {
@@ -19,6 +20,7 @@ impl Engine {
             return;
         };
         let (start_ms, end_ms, cell) = instance.values.newest();
+        let complaints = with_own(complaints, watch.kqi, cell.samples);
         let service = watch.kqi.service.as_deref();
         let service = service.or_else(|| instance.group.get("service"));
         let mut services = watch.book.services.iter();
@@ -91,7 +93,7 @@ impl Engine {
             samples: cell.samples,
         };
         let severity = episode.severity;
-        let complaints = self.complaints_for(object);
+        let complaints = with_own(self.complaints_for(object), watch.kqi, cell.samples);
         let now = Now {
             book: watch.book,
             at_ms: self.snapshot.now_ms,
@@ -242,6 +244,19 @@ impl Engine {
         let service = service.or_else(|| instance.group.get("service"));
         self.complaints.of(service, instance.group.get("city"))
     }
+}
+
+/// The complaints beside a KQI. A surge of them is what it is about itself: those of its own window are among them, however
+/// few the newest window has by now.
+fn with_own(mut complaints: Vec<(Text, i64)>, kqi: &Kqi, samples: i64) -> Vec<(Text, i64)> {
+    if kqi.stream != Stream::Complaint || !matches!(kqi.aggregate, Aggregate::Surge { .. }) {
+        return complaints;
+    }
+    match complaints.iter_mut().find(|(name, _)| *name == kqi.name) {
+        Some((_, count)) => *count = samples.max(*count),
+        None => complaints.push((kqi.name.clone(), samples)),
+    }
+    complaints
 }
 
 /// The newest abnormal windows of an episode.

@@ -185,6 +185,8 @@ impl Engine {
         self.note_holders(cut);
         self.count(&turn);
         self.remember(&turn);
+        // Whoever complained is known before it is asked what most people complain of.
+        self.hear_tickets(&turn);
         self.gather(&turn, &mut corrections);
         self.correct(&turn, corrections, &mut effects);
         for update in &cut.updates {

@@ -212,6 +212,8 @@ fn demand(mut notice: Notice, reason: NoticeReason) -> Notice {
         )),
         recurrence_of: None,
         absorbed_into: None,
+        parts: Vec::new(),
+        is_passed_around: false,
         verdict: None,
         effect: None,
         grounds: Vec::new(),

@@ -79,7 +79,16 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         let over = alert.resolved_at_ms.filter(|_| alert.fired_at_ms.is_some());
         over.is_some_and(|at_ms| facts.is_within(at_ms))
     };
-    let fires = |alert: &&&Alert| alert.state == AlertState::Firing;
+    // What began or ended after the period is another one's: a report may be made long after its end.
+    let fires = |alert: &&&Alert| {
+        let began = alert
+            .fired_at_ms
+            .filter(|_| alert.state != AlertState::Pending);
+        let is_open = alert
+            .resolved_at_ms
+            .is_none_or(|at_ms| at_ms >= facts.period.to_ms);
+        is_open && began.is_some_and(|at_ms| at_ms < facts.period.to_ms)
+    };
     let count = |of: &dyn Fn(&&&Alert) -> bool| facts.alerts.iter().filter(of).count() as u64;
     let opened = |trigger: &Trigger| facts.is_within(trigger.opened_at_ms);
     let closed = |trigger: &Trigger| closed_at(trigger).is_some_and(|at_ms| facts.is_within(at_ms));
@@ -95,7 +104,12 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
             "Alerts resolved",
             count(&ended),
         ),
-        figure("alerts_firing", "目前告警中", "Firing now", count(&fires)),
+        figure(
+            "alerts_firing",
+            "期末告警中",
+            "Firing at its end",
+            count(&fires),
+        ),
         figure(
             "complaint_records",
             "有效投诉记录",

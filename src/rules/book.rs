@@ -223,6 +223,14 @@ impl Kqi {
         self.stream == Stream::Gauge && matches!(self.aggregate, Aggregate::Change { .. })
     }
 
+    /// Whether it counts complaints about a service, or, without one, about any: its own, or each service's apart.
+    pub fn counts_complaints_of(&self, service: Option<&str>) -> bool {
+        let own = self.service.as_deref();
+        let by_service = || self.group_by.iter().any(|name| name == "service");
+        let is_of = own.map_or_else(by_service, |own| service.is_none_or(|of| of == own));
+        self.stream == Stream::Complaint && is_of
+    }
+
     /// Of a ratio of failures, the time after which a fact is one whatever it says, in the stream's raw unit.
     pub fn counted_after(&self) -> Option<f64> {
         self.timeout.filter(|_| self.aggregate == Aggregate::Ratio)

@@ -73,6 +73,34 @@ impl Calendar {
         by_the_wall_clock
     }
 
+    /// Open time between two instants, ms; nothing where the second is not later.
+    pub fn between(&self, from_ms: i64, to_ms: i64) -> i64 {
+        let by_the_wall_clock = to_ms.saturating_sub(from_ms).max(0);
+        let Some(mut day) = self.date(from_ms) else {
+            return by_the_wall_clock;
+        };
+        let mut open = 0;
+        for _ in 0..DAYS_MAX {
+            if let Some((open_ms, close_ms)) = self.hours(day) {
+                if open_ms >= to_ms {
+                    return open;
+                }
+                open += (close_ms.min(to_ms) - open_ms.max(from_ms)).max(0);
+            }
+            match day.tomorrow() {
+                Ok(next) if self.begins_before(next, to_ms) => day = next,
+                _ => return open,
+            }
+        }
+        by_the_wall_clock
+    }
+
+    /// Whether a day begins before an instant.
+    fn begins_before(&self, day: Date, at_ms: i64) -> bool {
+        let midnight = day.to_zoned(self.zone.clone()).ok();
+        midnight.is_some_and(|midnight| midnight.timestamp().as_millisecond() < at_ms)
+    }
+
     /// Local date of an instant; none beyond the calendar.
     pub fn date(&self, at_ms: i64) -> Option<Date> {
         let at = Timestamp::from_millisecond(at_ms).ok()?;
@@ -138,6 +166,23 @@ mod tests {
         office.workdays.insert(office.date(at(1, 1.0)).unwrap());
         assert_eq!(office.after(at(0, 16.5), 2 * HOUR), at(1, 9.5));
         assert_eq!(office.after(at(1, 17.0), 2 * HOUR), at(4, 10.0));
+    }
+
+    #[test]
+    fn open_time_between_two_instants_is_what_passes_until_the_second() {
+        let office = office();
+        for (from_hours, work_hours) in [(10, 2), (7, 1), (16, 2), (36, 1), (10, 18), (3, 200)] {
+            let (from_ms, work_ms) = (FRIDAY + from_hours * HOUR, work_hours * HOUR);
+            let to_ms = office.after(from_ms, work_ms);
+            assert_eq!(office.between(from_ms, to_ms), work_ms, "{from_hours}");
+            assert_eq!(office.between(to_ms, from_ms), 0);
+        }
+        // A night, and a weekend with the hour before.
+        let at = |hours: f64| FRIDAY + (hours * HOUR as f64) as i64;
+        assert_eq!(office.between(at(17.5), at(24.0 + 8.5)), 0);
+        assert_eq!(office.between(at(16.5), at(72.0 + 8.0)), HOUR);
+        let always = Calendar::always(TimeZone::UTC);
+        assert_eq!(always.between(FRIDAY, FRIDAY + 77 * HOUR), 77 * HOUR);
     }
 
     #[test]

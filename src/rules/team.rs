@@ -185,7 +185,7 @@ pub struct ProcessKqi {
 /// What a KQI of the process averages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessMeasure {
-    /// Hand-overs between departments of triggers that ended.
+    /// Hand-overs between departments, of triggers that ended and of those that are open.
     Hops,
     /// Time from opening to closing, hours.
     Resolution,
@@ -235,6 +235,8 @@ pub struct TriggerPolicy {
     pub remind_before_ms: i64,
     /// In the order of climbing.
     pub escalation: Vec<EscalationStep>,
+    /// From so many hand-overs between departments on the coordinator and the reviewer hear of each; 0: they do not.
+    pub hops_max: u32,
     /// Open time for which an acknowledgement holds reminders back, ms.
     pub ack_ms: i64,
     /// Tickets filed for so long before a trigger's first window are linked to it, ms.
@@ -426,27 +428,43 @@ impl RuleBook {
             .or_else(first)
     }
 
-    /// The person of one step of escalation. Where a department has no such role the reviewer stands in, who leads the
-    /// demands of all of them, and else the coordinator.
-    pub fn escalated_to(&self, step: &EscalationStep, owner: &Owner, at_ms: i64) -> Option<Owner> {
-        let department = step.department.as_ref().unwrap_or(&owner.department);
+    /// An owner as of an instant: who stands in at the same desk while the person is away.
+    pub fn at_work(&self, owner: &Owner, at_ms: i64) -> Owner {
         let desk = Desk {
-            department: department.clone(),
+            department: owner.department.clone(),
+            role: owner.role.clone(),
+        };
+        let is_away = self.is_away(&owner.person, at_ms);
+        let stands_in = is_away.then(|| self.at_desk(&desk, owner.by, at_ms));
+        stands_in.flatten().unwrap_or_else(|| owner.clone())
+    }
+
+    /// The person of one step of escalation, above `asked`, who is overdue and hears of it as such. Where a department has
+    /// no such role the reviewer stands in, who leads the demands of all of them. Where that is who is overdue himself,
+    /// whoever comes next in the chain is told, then the coordinator, and in the end the first desk of another department
+    /// that is not the asked one's. None only where the book names nobody but who is overdue.
+    pub fn escalated_to(&self, step: &EscalationStep, asked: &Owner, at_ms: i64) -> Option<Owner> {
+        let desk_of = |step: &EscalationStep| Desk {
+            department: step
+                .department
+                .clone()
+                .unwrap_or_else(|| asked.department.clone()),
             role: step.role.clone(),
         };
-        let found = self.at_desk(&desk, OwnerBy::Route, at_ms);
-        let found = found.or_else(|| {
-            let lead = self.triggers.reviewer.as_ref();
-            self.at_desk(
-                lead.filter(|_| self.desk(&desk).is_none())?,
-                OwnerBy::Route,
-                at_ms,
-            )
-        });
-        found.or_else(|| {
-            let last = self.triggers.coordinator.as_ref()?;
-            self.at_desk(last, OwnerBy::Coordinator, at_ms)
-        })
+        let own = desk_of(step);
+        let lead = self.triggers.reviewer.clone();
+        let lead = lead.filter(|_| self.desk(&own).is_none());
+        let chain = self.triggers.escalation.iter().map(desk_of);
+        let last = self.triggers.coordinator.clone();
+        let last = last.into_iter().chain(self.triggers.reviewer.clone());
+        let others = self.departments.iter();
+        let others = others.filter(|other| other.id != asked.department);
+        let others = others.filter_map(|other| self.first_desk(&other.id));
+        let desks = std::iter::once(own).chain(lead).chain(chain).chain(last);
+        desks
+            .chain(others)
+            .filter_map(|desk| self.at_desk(&desk, OwnerBy::Route, at_ms))
+            .find(|above| above.person.email != asked.person.email)
     }
 
     fn desk(&self, desk: &Desk) -> Option<(&Department, &Role)> {
@@ -455,7 +473,8 @@ impl RuleBook {
         Some((department, role))
     }
 
-    fn is_away(&self, who: &Contact, at_ms: i64) -> bool {
+    /// Whether somebody is away on the day of an instant.
+    pub fn is_away(&self, who: &Contact, at_ms: i64) -> bool {
         let Some(day) = self.triggers.calendar.date(at_ms) else {
             return false;
         };

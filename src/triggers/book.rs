@@ -353,13 +353,15 @@ impl TriggerBook {
         }
     }
 
-    /// Everybody who was told of a trigger before.
-    pub(super) fn told(&self, id: &str) -> Vec<(Contact, Option<(Text, Text)>)> {
-        let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
-        told.into_iter()
-            .flatten()
-            .map(|who| (who.clone(), None))
-            .collect()
+    /// Everybody who was told of a trigger before, and who stands in for its owner today.
+    pub(super) fn told(&self, id: &str, now: Now<'_>) -> Vec<(Contact, Option<(Text, Text)>)> {
+        let Some(trigger) = self.triggers.get(id) else {
+            return Vec::new();
+        };
+        let is_away = now.book.is_away(&trigger.owner.person, now.at_ms);
+        let stands_in = self.owner_of(id, now).filter(|_| is_away);
+        let told = trigger.told.iter().map(|who| (who.clone(), None));
+        told.chain(stands_in.map(|(who, _)| (who, None))).collect()
     }
 
     /// Keeps the number of closed triggers within bounds.

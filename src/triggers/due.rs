@@ -3,7 +3,7 @@
 
 use crate::rules::{OwnerBy, RuleBook, Severity};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
-use crate::triggers::trigger::Deadline;
+use crate::triggers::trigger::{Deadline, Spent};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 impl TriggerBook {
@@ -96,7 +96,7 @@ impl TriggerBook {
                 self.explain(id, now);
                 return;
             }
-            state => allowed_ms(trigger, state, now.book).map(|allowed_ms| {
+            state => self.left_ms(trigger, state, now).map(|allowed_ms| {
                 let calendar = &now.book.triggers.calendar;
                 let remind_ms = allowed_ms - now.book.triggers.remind_before_ms;
                 let due_ms = calendar.after(now.at_ms, allowed_ms);
@@ -138,18 +138,12 @@ impl TriggerBook {
         let Some(deadline) = trigger.deadline.filter(|deadline| deadline.step == 0) else {
             return;
         };
-        let since_ms = match trigger.state {
-            // Work that has begun is due since its acceptance.
-            TriggerState::InProgress => trigger.last_entered(TriggerState::Accepted),
-            _ => None,
+        // What came before, its acceptance among it, is spent.
+        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+        let Some(trigger) = self.triggers.get(id) else {
+            return;
         };
-        let since_ms = since_ms.unwrap_or_else(|| trigger.entered_at_ms());
-        let since_ms = since_ms.max(trigger.owned_since_ms);
-        let of = match trigger.state {
-            TriggerState::InProgress => TriggerState::Accepted,
-            state => state,
-        };
-        let Some(allowed_ms) = allowed_ms(trigger, of, now.book) else {
+        let Some(allowed_ms) = self.left_ms(trigger, task_of(trigger.state), now) else {
             return;
         };
         let calendar = &now.book.triggers.calendar;
@@ -163,13 +157,46 @@ impl TriggerBook {
         self.explain(id, now);
         let is_sooner = sooner.due_ms < deadline.due_ms;
         let owner = self.asked_of(id, now).into_iter().filter(|_| is_sooner);
-        let copies = self.copies_of(id).into_iter().filter(|(who, _)| {
+        let copies = self.copies_of(id, now).into_iter().filter(|(who, _)| {
             let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
             let mut told = told.into_iter().flatten();
             is_sooner || !told.any(|told| told.email == who.email)
         });
         let recipients = owner.chain(copies).collect();
         self.tell(id, NewsReason::Raised, recipients, now);
+    }
+
+    /// Open time that is left for what a trigger waits for in a state, ms: what its department has had of it before, on all
+    /// its stays, is gone. None where it waits for nobody.
+    fn left_ms(&self, trigger: &Trigger, state: TriggerState, now: Now<'_>) -> Option<i64> {
+        let allowed_ms = allowed_ms(trigger, state, now.book)?;
+        let department = trigger.decided_by(now.book);
+        let mut spent = trigger.spent.iter();
+        let spent = spent.find(|spent| (&*spent.department, spent.state) == (department, state));
+        Some((allowed_ms - spent.map_or(0, |spent| spent.open_ms)).max(0))
+    }
+
+    /// A trigger leaves its state, or its department: the open time that it was there is spent.
+    pub(super) fn spend(&mut self, id: &str, now: Now<'_>) {
+        let Some(trigger) = self
+            .edit(id)
+            .filter(|trigger| trigger.state.is_unanswered())
+        else {
+            return;
+        };
+        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+        let open_ms = now.book.triggers.calendar.between(since_ms, now.at_ms);
+        let department = trigger.decided_by(now.book).to_owned();
+        let state = task_of(trigger.state);
+        let mut known = trigger.spent.iter_mut();
+        match known.find(|spent| (&spent.department, spent.state) == (&department, state)) {
+            Some(spent) => spent.open_ms += open_ms,
+            None => trigger.spent.push(Spent {
+                department,
+                state,
+                open_ms,
+            }),
+        }
     }
 
     /// Winds a trigger's alarm anew.
@@ -190,6 +217,14 @@ impl TriggerBook {
         if let Some(trigger) = self.edit(id) {
             trigger.remark(ENGINE, words, now.at_ms);
         }
+    }
+}
+
+/// What is waited for in a state, by the state that sets its due time: work that has begun is due since its acceptance.
+const fn task_of(state: TriggerState) -> TriggerState {
+    match state {
+        TriggerState::InProgress => TriggerState::Accepted,
+        state => state,
     }
 }
 

@@ -59,7 +59,7 @@ impl TriggerBook {
                 .filter(|known| known.name == actor)
                 .map(|known| (known.clone(), None))
                 .collect();
-            let recipients = self.owner_of(id).into_iter().chain(by).collect();
+            let recipients = self.owner_of(id, now).into_iter().chain(by).collect();
             self.tell(id, NewsReason::Progressed, recipients, now);
         }
         self.shown(id)

@@ -137,7 +137,10 @@ impl TriggerBook {
             self.take_back(id);
             self.reopen(id, ENGINE, &why, now);
         } else if is_news {
-            let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
+            let recipients = self
+                .owner_of(id, now)
+                .into_iter()
+                .chain(self.copies_of(id, now));
             let recipients = recipients.collect();
             self.tell(id, NewsReason::Measured, recipients, now);
         }

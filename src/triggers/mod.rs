@@ -18,6 +18,7 @@ mod moves;
 mod news;
 mod open;
 mod process;
+mod raised;
 mod reroute;
 mod review;
 mod samples;

@@ -5,6 +5,7 @@ use crate::rules::{Desk, Owner, OwnerBy};
 use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
 use crate::triggers::flow::{By, MoveError, Refusal};
+use crate::triggers::news::Reader;
 use crate::triggers::trigger::{Explanation, Measured, Outcome};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
@@ -209,6 +210,12 @@ impl TriggerBook {
                 .or_default();
             *hops += 1;
         }
+        let above = if is_hop {
+            self.hear_of_hop(&trigger, &owner, now)
+        } else {
+            Vec::new()
+        };
+        self.spend(id, now);
         // Counted under the department that had it.
         self.process.left(&trigger, now.at_ms);
         let decider = trigger.decided_by(now.book).to_owned();
@@ -236,12 +243,38 @@ impl TriggerBook {
             self.write(id, anew, actor, Some(&why), now);
             self.set_deadline(id, now);
         }
-        let copies = self.copies_of(id);
-        let recipients = recipients.into_iter().chain(copies).collect();
+        let copies = self.copies_of(id, now);
+        if !above.is_empty() {
+            let names: Vec<&str> = above.iter().map(|(who, _)| &*who.name).collect();
+            let why = format!("handed on too often: escalated to {}", names.join("、"));
+            if let Some(trigger) = self.edit(id) {
+                trigger.remark(ENGINE, why, now.at_ms);
+            }
+        }
+        let recipients = recipients.into_iter().chain(above).chain(copies).collect();
         self.tell(id, NewsReason::HandedOver, recipients, now);
         if (!is_asked_anew || review_required) && !goes_on {
             self.go_on(id, now);
         }
+    }
+
+    /// Who hears that a trigger was handed on once more, where that was often enough: no department takes it, and its due
+    /// times alone would not bring that to light.
+    fn hear_of_hop(&mut self, before: &Trigger, to: &Owner, now: Now<'_>) -> Vec<Reader> {
+        let policy = &now.book.triggers;
+        if policy.hops_max == 0 || before.hops + 1 < policy.hops_max {
+            return Vec::new();
+        }
+        self.process.escalations_total += 1;
+        let desks = policy.coordinator.iter().chain(&policy.reviewer);
+        let above = desks.filter_map(|desk| now.book.at_desk(desk, OwnerBy::Route, now.at_ms));
+        above
+            .filter(|above| above.person.email != to.person.email)
+            .map(|above| {
+                let role = (above.department_name, above.role_name);
+                (above.person, Some(role))
+            })
+            .collect()
     }
 
     /// Somebody has seen it: reminders and escalation are held back for a while.
@@ -283,6 +316,7 @@ impl TriggerBook {
     ) {
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.left(&trigger, now.at_ms);
+            self.spend(id, now);
             self.samples
                 .left(&trigger, to, trigger.decided_by(now.book), now.at_ms);
         }
@@ -300,7 +334,10 @@ impl TriggerBook {
             } else {
                 NewsReason::Assigned
             };
-            let recipients = self.owner_of(id).into_iter().chain(self.copies_of(id));
+            let recipients = self
+                .owner_of(id, now)
+                .into_iter()
+                .chain(self.copies_of(id, now));
             let recipients = recipients.collect();
             self.tell(id, reason, recipients, now);
         }
@@ -360,7 +397,7 @@ impl TriggerBook {
             self.close(id, ENGINE, "not optimised, and the front line knows", now);
         } else {
             let frontline = self.frontline(now);
-            let recipients = self.told(id).into_iter().chain(frontline).collect();
+            let recipients = self.told(id, now).into_iter().chain(frontline).collect();
             self.tell(id, NewsReason::Answered, recipients, now);
         }
     }
@@ -374,7 +411,7 @@ impl TriggerBook {
             .is_some_and(|trigger| matches!(trigger.outcome, Some(Outcome::Absorbed { .. })));
         // The front line hears of the wider trigger.
         let frontline = self.frontline(now).filter(|_| !absorbed);
-        let recipients = self.told(id).into_iter().chain(frontline).collect();
+        let recipients = self.told(id, now).into_iter().chain(frontline).collect();
         self.tell(id, NewsReason::Closed, recipients, now);
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.process.ended(&trigger);
@@ -395,6 +432,8 @@ impl TriggerBook {
         });
         if let Some(trigger) = self.edit(id) {
             trigger.outcome = None;
+            // The work begins anew, with the time for it.
+            trigger.spent.clear();
             // That it is too early to tell is said of a mend that is none any more; what was found stays, for it is why.
             let is_early = |measured: &mut Measured| measured.verdict == EffectVerdict::TooEarly;
             trigger.measured.take_if(is_early);

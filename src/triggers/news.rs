@@ -11,7 +11,7 @@ use crate::triggers::TriggerBook;
 use crate::triggers::book::{News, NewsReason};
 
 /// A reader, with the department and role that they are told for.
-type Reader = (Contact, Option<(Text, Text)>);
+pub(super) type Reader = (Contact, Option<(Text, Text)>);
 
 /// What a reader is told beside it, and under which number.
 type Told = (Vec<NewsReason>, u32);
@@ -30,6 +30,7 @@ impl TriggerBook {
             .filter(|id| self.now_within(id) != id)
             .collect();
         news.retain(|one| !unheard.contains(&one.trigger.id));
+        self.leave_out_parts(&mut news);
         for one in &mut news {
             let now = self.triggers.get(&one.trigger.id);
             if let Some(now) = now.filter(|now| now.state == one.trigger.state) {
@@ -37,6 +38,28 @@ impl TriggerBook {
             }
         }
         group(news)
+    }
+}
+
+impl TriggerBook {
+    /// That a trigger became a part of another needs no mail of its own to whom the same step tells of that other, which
+    /// names its parts: eight cities that are one cause would be eight mails that ask nothing.
+    fn leave_out_parts(&self, news: &mut Vec<News>) {
+        let heard: BTreeSet<(String, String)> = news
+            .iter()
+            .flat_map(|one| {
+                let readers = one.recipients.iter();
+                readers.map(|(who, _)| (one.trigger.id.clone(), who.email.clone()))
+            })
+            .collect();
+        for one in news.iter_mut() {
+            let within = self.now_within(&one.trigger.id).to_owned();
+            if within != one.trigger.id {
+                let is_heard = |who: &Contact| heard.contains(&(within.clone(), who.email.clone()));
+                one.recipients.retain(|(who, _)| !is_heard(who));
+            }
+        }
+        news.retain(|one| !one.recipients.is_empty());
     }
 }
 

@@ -52,14 +52,13 @@ pub struct Opening {
 }
 
 impl Opening {
-    fn cause(&self, now: Now<'_>) -> (Cause, Option<Arc<str>>) {
-        let entry = self.entry(now);
-        let cause = Cause {
+    /// The cause of an entry of the knowledge base; its KQI's own where there is none.
+    fn cause(&self, entry: Option<&KnowledgeEntry>) -> Cause {
+        Cause {
             service: self.service.clone().unwrap_or_default(),
             cause: entry.map_or_else(|| self.kqi.clone(), |entry| entry.id.clone()),
             place: Place::of(&self.group),
-        };
-        (cause, entry.map(|entry| entry.id.as_str().into()))
+        }
     }
 
     fn entry<'a>(&self, now: Now<'a>) -> Option<&'a KnowledgeEntry> {
@@ -76,7 +75,9 @@ impl TriggerBook {
     /// `None` while a decision not to optimise rests, when too many are open, and when nobody at all can
     /// be named as its owner.
     pub fn demand(&mut self, opening: Opening, now: Now<'_>) -> Option<String> {
-        let (cause, entry) = opening.cause(now);
+        let entry = self.complained_of(&opening, now);
+        let entry = entry.or_else(|| opening.entry(now));
+        let cause = opening.cause(entry);
         if let Some(id) = self.open_for(&cause, now) {
             let is_back = self.join(&id, opening, now);
             let grown = is_back.then(|| self.grow_to_province(&cause, now));
@@ -319,6 +320,7 @@ impl TriggerBook {
             recurrence_of,
             absorbed: Vec::new(),
             hops: 0,
+            spent: Vec::new(),
             revision: 0,
             stands_since_revision: 1,
             acknowledged_revision: 0,

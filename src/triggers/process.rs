@@ -118,6 +118,16 @@ impl Process {
         }
     }
 
+    /// Hand-overs between departments for each demand, ended or open; none before the first. What became a part of another
+    /// is no demand of its own: its hand-overs are that one's. The KQI of the process is the same of one stretch of time.
+    pub fn hops_mean(&self) -> Option<f64> {
+        let parts = self.closed.iter().filter(|((_, how), _)| how == "absorbed");
+        let parts: u64 = parts.map(|(_, stays)| stays.count).sum();
+        let demands = self.opened_total.saturating_sub(parts);
+        let hops: u64 = self.hops.values().sum();
+        (demands > 0).then(|| hops as f64 / demands as f64)
+    }
+
     /// What the data said of a remedy before.
     pub fn worked(&self, cause: &str, remedy: &str) -> Worked {
         let key = (cause.to_owned(), remedy.to_owned());

@@ -105,7 +105,8 @@ impl Samples {
     }
 
     /// What a KQI comes to at an instant. `open` are the triggers that are not final with the departments that have to
-    /// decide: a stay that goes on counts as soon as it is longer than the limit, for what nobody ends is the worst.
+    /// decide: a stay that goes on counts as soon as it is longer than the limit, for what nobody ends is the worst; their
+    /// hand-overs count as they are.
     pub fn means<'t>(
         &self,
         kqi: &ProcessKqi,
@@ -114,16 +115,22 @@ impl Samples {
     ) -> Means {
         let since_ms = now_ms.saturating_sub(kqi.window_ms);
         let mut sums: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
-        if let ProcessMeasure::Stay(name) = &kqi.measure {
-            for (trigger, department) in open {
-                let stay = stay_of(trigger, now_ms).filter(|(state, _)| state.name() == name);
-                let hours = stay.map(|(_, lasted_ms)| lasted_ms as f64 / HOUR_MS);
-                if let Some(hours) = hours.filter(|hours| *hours > kqi.anchors.values[2]) {
-                    let whose = if kqi.by_department { department } else { "" };
-                    let (sum, count) = sums.entry(whose).or_default();
-                    *sum += hours;
-                    *count += 1;
+        for (trigger, department) in open {
+            let value = match &kqi.measure {
+                ProcessMeasure::Stay(name) => {
+                    let stay = stay_of(trigger, now_ms).filter(|(state, _)| state.name() == name);
+                    let hours = stay.map(|(_, lasted_ms)| lasted_ms as f64 / HOUR_MS);
+                    hours.filter(|hours| *hours > kqi.anchors.values[2])
                 }
+                // What is handed to and fro for ever is never closed: every demand counts, ended or not.
+                ProcessMeasure::Hops => Some(f64::from(trigger.hops)),
+                ProcessMeasure::Resolution => None,
+            };
+            if let Some(value) = value {
+                let whose = if kqi.by_department { department } else { "" };
+                let (sum, count) = sums.entry(whose).or_default();
+                *sum += value;
+                *count += 1;
             }
         }
         let newest = self.kept.iter().rev();

@@ -6,6 +6,8 @@ mod closing;
 mod kept;
 mod links;
 mod mended;
+mod passed;
+mod raised;
 mod refused;
 mod reroute;
 mod table;

@@ -3,7 +3,8 @@
 //! A ticket belongs to a trigger when its leaf is a sign of the trigger's cause, for the same service and
 //! place. One whose leaf no entry of the knowledge base names belongs to what is open for its service and place and has
 //! no entry that names its leaves, the narrowest place and the oldest trigger first: who complains there is owed the
-//! answer, and not that of a cause that is known by other complaints. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
+//! answer, and not that of a cause that is known by other complaints. What complaints raised takes those of other leaves
+//! as well (`raised`), unless another open trigger, or a refusal that is respected, has their cause. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
 //! `LINKED_MAX` are linked to one trigger and `linked_max` to all, more are counted.
 
 use std::collections::BTreeMap;
@@ -11,12 +12,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::triggers::book::{Now, TriggerLimits};
+use crate::triggers::raised::raised_since_ms;
 use crate::triggers::trigger::LinkedTicket;
 use crate::triggers::waiting::Waiting;
 use crate::triggers::{Cause, Place, Trigger, TriggerBook, Urgency};
 
 /// Tickets linked to one trigger.
 const LINKED_MAX: usize = 1_000;
+
 /// What is heard of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TicketNews {
@@ -78,7 +81,7 @@ impl Tickets {
     }
 }
 
-fn place_of(city: &str) -> Place {
+pub(super) fn place_of(city: &str) -> Place {
     if city.is_empty() {
         Place::Whole
     } else {
@@ -87,7 +90,7 @@ fn place_of(city: &str) -> Place {
 }
 
 /// The cause that a leaf is a sign of, by the knowledge base.
-fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'a str> {
+pub(super) fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'a str> {
     let mut entries = now.book.knowledge.iter();
     let entry = entries.find(|entry| entry.is_complained_of(service, leaf))?;
     Some(&entry.id)
@@ -126,16 +129,18 @@ impl TriggerBook {
             filed_at_ms: news.filed_at_ms,
             answered_at_ms: None,
         };
-        let id = self.open_of(&service, cause, &city, now);
-        match id {
-            Some(id) => self.link(&id, ticket, now),
-            None if self.answer_by_refusal(&service, cause, &ticket, now) => true,
-            None => {
-                let max = self.limits.waiting_max;
-                self.tickets.waiting.put(&service, ticket, news.owner, max);
-                changed
-            }
+        if let Some(id) = self.open_of(&service, cause, &city, now) {
+            return self.link(&id, ticket, now);
         }
+        if self.answer_by_refusal(&service, cause, &ticket, now) {
+            return true;
+        }
+        if let Some(id) = self.raised_around(&service, &ticket, now) {
+            return self.link(&id, ticket, now);
+        }
+        let max = self.limits.waiting_max;
+        self.tickets.waiting.put(&service, ticket, news.owner, max);
+        changed
     }
 
     /// A ticket of a cause that was refused here, while that is respected, is answered at once. True if it was.
@@ -201,7 +206,10 @@ impl TriggerBook {
     }
 
     /// Open triggers of a service.
-    fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (&'a Cause, &'a String)> {
+    pub(super) fn of_service<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> impl Iterator<Item = (&'a Cause, &'a String)> {
         let first = Cause {
             service: service.to_owned(),
             cause: String::new(),
@@ -227,11 +235,11 @@ impl TriggerBook {
         let first_ms = trigger
             .since_ms
             .saturating_sub(now.book.triggers.tickets_back_ms);
+        let counted_ms = raised_since_ms(&trigger, now);
         let fitting = self.tickets.that_fit(&service, |ticket| {
-            let place = Place::City(ticket.city.clone());
-            ticket.filed_at_ms >= first_ms
-                && is_sign(&ticket.leaf)
-                && place.joins(&trigger.cause.place, &now.book.places)
+            let is_counted = counted_ms.is_some_and(|from_ms| ticket.filed_at_ms > from_ms);
+            (is_counted || (ticket.filed_at_ms >= first_ms && is_sign(&ticket.leaf)))
+                && place_of(&ticket.city).joins(&trigger.cause.place, &now.book.places)
         });
         for serial in fitting {
             if let Some(ticket) = self.tickets.waiting.take(&service, &serial) {

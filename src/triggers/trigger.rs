@@ -167,6 +167,17 @@ pub struct Deadline {
     pub next_ms: i64,
 }
 
+/// Open time that a department has had for something: what comes back to it goes on where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The department that had to do it.
+    pub department: String,
+    /// What it was waited for: `dispatched` to be accepted, `accepted` to be mended, and so on.
+    pub state: TriggerState,
+    /// How long, over all its stays, ms.
+    pub open_ms: i64,
+}
+
 /// An optimization trigger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
@@ -244,6 +255,8 @@ pub struct Trigger {
     pub absorbed: Vec<String>,
     /// Hand-overs between departments.
     pub hops: u32,
+    /// Open time that departments have had for it already, since it opened last.
+    pub spent: Vec<Spent>,
     /// Counts what was told of it.
     pub revision: u32,
     /// The first revision since it came into its present state, or to its present owner: links of earlier
@@ -326,13 +339,6 @@ impl Trigger {
         accepted.filter(|_| was_at_work).map(|step| &*step.actor)
     }
 
-    /// When it came into a state last, ms.
-    pub(super) fn last_entered(&self, state: TriggerState) -> Option<i64> {
-        let mut moved = self.history.iter().rev();
-        let step = moved.find(|step| step.to == state && step.from != Some(state))?;
-        Some(step.at_ms)
-    }
-
     /// How long it was in each state that it was in, ms, until an instant or its end; in the order of
     /// the flow.
     pub fn time_in_states(&self, now_ms: i64) -> Vec<(TriggerState, i64)> {
@@ -390,6 +396,15 @@ impl Trigger {
         cities.sort_unstable();
         cities.dedup();
         cities
+    }
+
+    /// Whether it is about a city of its place: one of a province that some of its cities made is not about the others.
+    pub fn is_about(&self, city: &str) -> bool {
+        let mut places = self.sources.iter().map(|source| {
+            let mut parts = source.group_label.split(';');
+            parts.find_map(|part| part.strip_prefix("city="))
+        });
+        self.sources.is_empty() || places.any(|of| of.is_none_or(|of| of == city))
     }
 
     /// Whether an alert that speaks for it fires in a city: that city's own, or one of a wider place. A province that some

@@ -140,9 +140,9 @@ impl TriggerBook {
             self.enter(id, TriggerState::Accepted, ENGINE, Some(&why), now);
             // Who was just asked to accept it hears that it is, and so does who was told of the asking: the newest state
             // takes the place of what the same step told before.
-            let owner = self.owner_of(id).into_iter().collect();
+            let owner = self.owner_of(id, now).into_iter().collect();
             self.tell(id, NewsReason::Progressed, owner, now);
-            let copies = self.copies_of(id);
+            let copies = self.copies_of(id, now);
             self.tell(id, NewsReason::Assigned, copies, now);
         }
     }

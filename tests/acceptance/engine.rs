@@ -274,26 +274,40 @@ impl Engine {
 
     /// Subject and text of the mails in the outbox that say something, once there are so many.
     pub(crate) async fn mails(&self, say: &str, count: usize) -> Vec<String> {
-        let outbox = self.app.outbox.clone().unwrap();
+        self.mails_to("", say, count).await
+    }
+
+    /// The same of those to an address.
+    pub(crate) async fn mails_to(&self, to: &str, say: &str, count: usize) -> Vec<String> {
         let began = Instant::now();
         loop {
-            let mut mails = Vec::new();
-            for entry in std::fs::read_dir(&outbox).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.extension().is_some_and(|ending| ending == "eml") {
-                    let eml = std::fs::read(&path).unwrap();
-                    let mail = mail_parser::MessageParser::default().parse(&eml).unwrap();
-                    let text = mail.body_text(0).unwrap_or_default();
-                    mails.push(format!("{}\n{text}", mail.subject().unwrap_or_default()));
-                }
-            }
-            mails.retain(|mail| mail.contains(say));
+            let mut mails = self.outbox();
+            mails.retain(|(reader, mail)| reader.contains(to) && mail.contains(say));
             if mails.len() >= count {
-                return mails;
+                return mails.into_iter().map(|(_, mail)| mail).collect();
             }
-            assert!(began.elapsed() < PATIENCE, "no mail says {say}");
+            assert!(began.elapsed() < PATIENCE, "no mail to {to:?} says {say}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Address, and subject and text, of every mail in the outbox.
+    pub(crate) fn outbox(&self) -> Vec<(String, String)> {
+        let outbox = self.app.outbox.clone().unwrap();
+        let mut mails = Vec::new();
+        for entry in std::fs::read_dir(&outbox).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "eml") {
+                let eml = std::fs::read(&path).unwrap();
+                let mail = mail_parser::MessageParser::default().parse(&eml).unwrap();
+                let text = mail.body_text(0).unwrap_or_default();
+                let to = mail.to().and_then(|to| to.first());
+                let to = to.and_then(|to| to.address()).unwrap_or_default();
+                let subject = mail.subject().unwrap_or_default();
+                mails.push((to.to_owned(), format!("{subject}\n{text}")));
+            }
+        }
+        mails
     }
 
     /// A file of the data folder.

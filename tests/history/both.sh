@@ -20,6 +20,9 @@ as_owner initdb --auth=trust --username=chrysalis --encoding=UTF8 --no-sync -D "
 as_owner pg_ctl -w -s -l "$folder/log" -D "$folder/data" start \
   -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off"
 export CHRYSALIS_TEST_POSTGRES="postgres://chrysalis@127.0.0.1:$port"
+# Not here, and why: `mail` is the ledger and mail servers, without a history; `process` is starts, stops and replays that read
+# none; `disk` fills the disk that the journal, the ledger and SQLite's file share, which a server elsewhere does not; the other
+# crash tests ask the journal's lock and the mail server; the demo and schemathesis run routes that `acceptance` runs here.
 # Every test that runs the engine with a history: the program is the same, so a name filter fits both forms.
 cargo test --locked --workspace --test acceptance "$@"
 for test in checkpoints clock connections stop restore unbroken; do

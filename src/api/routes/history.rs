@@ -46,7 +46,7 @@ pub(in crate::api) struct HistoryQuery {
     city: Option<String>,
     /// Likewise.
     department: Option<String>,
-    /// Likewise.
+    /// Likewise; of moves the state that they lead to.
     state: Option<String>,
     /// Likewise.
     severity: Option<String>,
@@ -149,7 +149,9 @@ fn equals(
         .filter_map(|(name, value)| Some((name, value?)));
     given
         .map(|(name, value)| {
-            let column = table.column(name).ok_or_else(|| {
+            // The state that a move leads to.
+            let to_state = || table.column("to_state").filter(|_| name == "state");
+            let column = table.column(name).or_else(to_state).ok_or_else(|| {
                 let words = format!("{} has no column {name:?}", table.name);
                 ApiError::bad_request("bad_query", words)
             })?;

@@ -1,14 +1,17 @@
-//! The pop-up's answer, at the engine's limit of open triggers.
+//! The pop-up's answer: it does not contradict itself, and comes in time at the engine's limit of open triggers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::testing::BOOK;
 use crate::api::views::FrontlineView;
+use crate::effect::EffectVerdict;
 use crate::engine::{Engine, Snapshot};
 use crate::rules::testing::plan;
-use crate::rules::{Layer, Severity, Text};
-use crate::triggers::{Now, Opening, TriggerBook, TriggerLimits};
+use crate::rules::{Layer, Plan, Severity, Text};
+use crate::triggers::{
+    Measured, Now, Opening, Refusal, TicketNews, TriggerBook, TriggerLimits, TriggerState, Wanted,
+};
 
 /// A snapshot with as many open triggers of one service as there may be.
 fn crowded() -> Snapshot {
@@ -65,4 +68,158 @@ fn agents_wait_less_than_20_ms_with_20000_open_triggers() {
         let took = fastest(city);
         assert!(took < Duration::from_millis(20), "{city:?}: {took:?}");
     }
+}
+
+/// A province of four cities, and what happens there.
+struct Scene {
+    plan: Arc<Plan>,
+    triggers: TriggerBook,
+    now_ms: i64,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let places = "
+places: [{province: P, group: G, cities: [c1, c2, c3, c4]}]
+triggers: {province_wide: {cities: 3, share: 0.5}}
+";
+        Scene {
+            plan: plan(&format!("{BOOK}{places}")),
+            triggers: TriggerBook::new(TriggerLimits::default()),
+            now_ms: 1_000,
+        }
+    }
+
+    fn fire(&mut self, kqi: &str, city: &str) -> Option<String> {
+        let opening = Opening {
+            kqi: kqi.to_owned(),
+            name: Text {
+                zh: kqi.to_owned(),
+                en: kqi.to_owned(),
+            },
+            service: Some("news".to_owned()),
+            service_name: None,
+            layer: Layer::Platform,
+            group_label: format!("service=news;city={city}"),
+            group: vec![("city".to_owned(), city.to_owned())],
+            department: Some("NET".to_owned()),
+            severity: Severity::Minor,
+            limit_min: Some(95.0),
+            limit_max: None,
+            unit: "%".to_owned(),
+            since_ms: self.now_ms,
+            evidence: None,
+            complaints: Vec::new(),
+        };
+        let plan = self.plan.clone();
+        self.triggers.demand(opening, now(&plan, self.now_ms))
+    }
+
+    fn end(&mut self, kqi: &str, city: &str) {
+        let label = format!("service=news;city={city}");
+        let plan = self.plan.clone();
+        self.triggers
+            .alert_ended(kqi, &label, now(&plan, self.now_ms));
+    }
+
+    fn go(&mut self, id: &str, states: &[TriggerState]) {
+        let plan = self.plan.clone();
+        for to in states {
+            let wanted = Wanted {
+                kind: Some(Refusal::Uneconomic),
+                ..Wanted::plain(*to, "王工", Some("r"))
+            };
+            let now = now(&plan, self.now_ms);
+            self.triggers.advance(id, wanted, now).unwrap();
+        }
+    }
+
+    /// Whether it is impaired, and what is said, by trigger.
+    fn view(&self, city: &str, ticket: Option<&str>) -> (bool, Vec<String>) {
+        let mut snapshot = Engine::new(self.plan.clone()).snapshot().clone();
+        snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+        snapshot.now_ms = self.now_ms;
+        let view = FrontlineView::of(&snapshot, "news", Some(city), ticket, true);
+        let said = view.explanations.into_iter().map(|said| said.trigger);
+        (view.impaired, said.collect())
+    }
+}
+
+fn now(plan: &Plan, at_ms: i64) -> Now<'_> {
+    Now {
+        book: &plan.book,
+        at_ms,
+    }
+}
+
+#[test]
+fn a_city_that_is_well_is_told_of_no_trouble_of_its_province() {
+    let mut scene = Scene::new();
+    for city in ["c1", "c2", "c3"] {
+        scene.fire("news_success", city);
+    }
+    let wide = "T-000004".to_owned();
+    assert_eq!(scene.view("c1", None), (true, vec![wide.clone()]));
+    assert_eq!(scene.view("c4", None), (false, Vec::new()));
+    // Who complained there is told what became of it all the same.
+    let news = TicketNews {
+        serial: "C-1".to_owned(),
+        filed_at_ms: scene.now_ms,
+        service: "news".to_owned(),
+        city: "c4".to_owned(),
+        leaf: "打不开".to_owned(),
+        counts: true,
+        owner: 0,
+    };
+    let plan = scene.plan.clone();
+    scene.triggers.hear_ticket(&news, now(&plan, scene.now_ms));
+    assert_eq!(scene.view("c4", Some("C-1")), (false, vec![wide]));
+}
+
+#[test]
+fn what_is_worked_on_again_is_said_instead_of_what_was_refused_and_no_past_date_is_promised() {
+    const DAY: i64 = 86_400_000;
+    let mut scene = Scene::new();
+    let first = scene.fire("news_success", "c1").unwrap();
+    scene.go(&first, &[TriggerState::NotOptimised]);
+    assert_eq!(scene.view("c1", None), (true, vec![first.clone()]));
+    scene.end("news_success", "c1");
+    // The refusal rests for 30 days. After that its date is over, whenever it was last said.
+    scene.now_ms += 29 * DAY;
+    assert_eq!(scene.view("c1", None), (false, vec![first.clone()]));
+    scene.now_ms += 2 * DAY;
+    assert_eq!(scene.view("c1", None), (false, Vec::new()));
+    let second = scene.fire("news_success", "c1").unwrap();
+    assert_eq!(scene.view("c1", None), (true, vec![second.clone()]));
+    // Mended and proven: said for as long as nothing is wrong.
+    let states = [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ];
+    scene.go(&second, &states);
+    scene.end("news_success", "c1");
+    let measured = Measured {
+        verdict: EffectVerdict::Effective,
+        text: Text {
+            zh: "t".to_owned(),
+            en: "t".to_owned(),
+        },
+        report: None,
+        at_ms: scene.now_ms,
+    };
+    let plan = scene.plan.clone();
+    let at = now(&plan, scene.now_ms);
+    scene
+        .triggers
+        .effect_measured(&second, measured, at)
+        .unwrap();
+    assert_eq!(scene.view("c1", None), (false, vec![second]));
+    let other = scene.fire("another", "c1").unwrap();
+    assert_eq!(scene.view("c1", None), (true, vec![other]));
+    // It comes back: what became of it before is not said beside it.
+    let third = scene.fire("news_success", "c1").unwrap();
+    let (impaired, said) = scene.view("c1", None);
+    assert!(impaired && said.contains(&third), "{said:?}");
+    assert_eq!(said.len(), 2);
 }

@@ -46,6 +46,11 @@ async fn rows_are_paged_and_addresses_are_masked() {
         .json();
     assert_eq!(moves["rows"][0]["epoch"], 5);
     assert_eq!(moves["rows"][0]["reason"], "用户 138******00 来电");
+    for (state, count) in [("open", 1), ("closed", 0)] {
+        let path = format!("/v1/history/trigger_moves?state={state}");
+        let moves = harness.get(&path).await.json();
+        assert_eq!(moves["rows"].as_array().unwrap().len(), count, "{state}");
+    }
     assert!(
         moves["about"]
             .as_str()

@@ -91,7 +91,7 @@ pub struct ProcessView {
     pub opened: u64,
     /// Hand-overs between departments.
     pub hops: u64,
-    /// Hand-overs divided by triggers opened; null before the first.
+    /// Hand-overs for each demand, ended or open, without those that became a part of another; null before the first.
     pub hops_mean: Option<f64>,
     /// Reminders sent.
     pub reminders: u64,
@@ -279,8 +279,7 @@ impl ProcessView {
         ProcessView {
             opened: process.opened_total,
             hops,
-            hops_mean: (process.opened_total > 0)
-                .then(|| hops as f64 / process.opened_total as f64),
+            hops_mean: process.hops_mean(),
             reminders: process.reminders_total,
             escalations: process.escalations_total,
             rested: process.rested_total,

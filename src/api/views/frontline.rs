@@ -67,41 +67,59 @@ impl FrontlineView {
     ) -> FrontlineView {
         let places = &snapshot.plan.book.places;
         let here = city.map(|city| Place::City(city.to_owned()));
+        let has_ticket = |trigger: &Trigger| {
+            ticket.is_some_and(|serial| trigger.tickets.iter().any(|known| known.serial == serial))
+        };
         let is_here = |trigger: &Trigger| {
             let place = &trigger.cause.place;
-            let fits = here
-                .as_ref()
-                .is_none_or(|here| place == here || place.covers(here, places));
-            fits && trigger.service.as_deref() == Some(service)
+            let fits = |here: &Place| place == here || place.covers(here, places);
+            trigger.service.as_deref() == Some(service)
+                && here.as_ref().is_none_or(fits)
+                // Who is well is not told of a trouble of others, unless that has the customer's ticket.
+                && (city.is_none_or(|city| trigger.is_about(city)) || has_ticket(trigger))
         };
         let is_felt = |trigger: &Trigger| match city {
             Some(city) => trigger.is_felt_in(city),
             None => trigger.alert_firing,
         };
         // Of an object's triggers the newest one hears what becomes of its alert.
+        let is_absorbed =
+            |trigger: &Trigger| matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
         let speaks = |trigger: &Trigger| {
             let mut later = snapshot.triggers.iter();
-            let absorbed = matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
             let came_back = later.any(|later| later.recurrence_of.as_ref() == Some(&trigger.id));
-            !absorbed && !came_back
+            !is_absorbed(trigger) && !came_back
+        };
+        let all = || snapshot.triggers.iter().map(|trigger| &**trigger);
+        let impaired = all().any(|of| is_felt(of) && is_here(of) && speaks(of));
+        let is_alike = |a: &Trigger, b: &Trigger| {
+            (&a.cause.service, &a.cause.cause) == (&b.cause.service, &b.cause.cause)
+        };
+        // What is worked on again is said instead of what became of it before.
+        let is_replaced = |old: &Trigger| {
+            let mut open = all().filter(|of| !of.state.is_final());
+            old.state.is_final() && open.any(|of| is_alike(old, of) && is_here(of))
+        };
+        let is_asked_for = |trigger: &Trigger| {
+            let mut old = all().filter(|old| old.state.is_final() && is_alike(old, trigger));
+            ticket.is_none() || has_ticket(trigger) || old.any(has_ticket)
+        };
+        let is_still_true = |trigger: &Trigger| match (&trigger.outcome, trigger.explanation()) {
+            (_, None) => false,
+            _ if !trigger.state.is_final() => true,
+            // A review date that is over is promised to nobody.
+            (Some(Outcome::NotOptimised { .. }), _) => trigger.rests(snapshot.now_ms),
+            // That it is well again is not said to whom it fails.
+            (_, Some(said)) => !impaired && snapshot.now_ms - said.at_ms < OVER_FOR_MS,
         };
         let concerns = |trigger: &Trigger| {
-            let asked_for = ticket
-                .is_none_or(|serial| trigger.tickets.iter().any(|ticket| ticket.serial == serial));
-            let absorbed = matches!(trigger.outcome, Some(Outcome::Absorbed { .. }));
-            let recent = trigger.explanation().is_some_and(|said| {
-                !trigger.state.is_final()
-                    || trigger.rests(snapshot.now_ms)
-                    || snapshot.now_ms - said.at_ms < OVER_FOR_MS
-            });
-            is_here(trigger) && asked_for && recent && !absorbed
+            is_still_true(trigger)
+                && is_here(trigger)
+                && is_asked_for(trigger)
+                && !is_absorbed(trigger)
+                && !is_replaced(trigger)
         };
-        let mut found: Vec<&Trigger> = snapshot
-            .triggers
-            .iter()
-            .map(|trigger| &**trigger)
-            .filter(|trigger| concerns(trigger))
-            .collect();
+        let mut found: Vec<&Trigger> = all().filter(|trigger| concerns(trigger)).collect();
         found.sort_by(|a, b| {
             let waits = |trigger: &Trigger| !trigger.state.is_unanswered();
             waits(a).cmp(&waits(b)).then_with(|| by_urgency(a, b))
@@ -128,10 +146,7 @@ impl FrontlineView {
         FrontlineView {
             service: service.to_owned(),
             city: city.map(str::to_owned),
-            impaired: snapshot
-                .triggers
-                .iter()
-                .any(|trigger| is_felt(trigger) && is_here(trigger) && speaks(trigger)),
+            impaired,
             explanations: said.take(SAID_MAX).collect(),
             left_out: found.len().saturating_sub(SAID_MAX),
         }

@@ -65,6 +65,13 @@ pub struct TriggerView {
     pub owner: String,
     /// Mail address of that person.
     pub owner_email: String,
+    /// Who stands in while that person is away today; null where the person is at work.
+    pub stand_in: Option<String>,
+    /// Mail address of the stand-in.
+    pub stand_in_email: Option<String>,
+    /// Person who has to act on it now: its owner or who stands in, the lead where it waits for a review, the coordinator
+    /// where it waits for an owner; null once it is answered.
+    pub asked: Option<String>,
     /// Outlet that it left by: `group`, `support`, `network` or `data`.
     pub outlet: String,
     /// How the owner was found: `route`, `knowledge`, `kqi`, `coordinator` or `hand_over`.
@@ -296,6 +303,8 @@ impl TriggerView {
         let measured = trigger.measured.as_ref();
         let times = trigger.time_in_states(snapshot.now_ms).into_iter();
         let owner = &trigger.owner;
+        let today = snapshot.plan.book.at_work(owner, snapshot.now_ms).person;
+        let stand_in = Some(&today).filter(|who| who.email != owner.person.email);
         TriggerView {
             id: trigger.id.clone(),
             state: trigger.state.name().to_owned(),
@@ -315,6 +324,12 @@ impl TriggerView {
             role_id: owner.role.clone(),
             owner: owner.person.name.clone(),
             owner_email: owner.person.email.clone(),
+            stand_in: stand_in.map(|who| who.name.clone()),
+            stand_in_email: stand_in.map(|who| who.email.clone()),
+            asked: trigger.state.is_unanswered().then(|| {
+                let asked = trigger.asked(&snapshot.plan.book, snapshot.now_ms);
+                asked.person.name
+            }),
             outlet: owner.outlet.name().to_owned(),
             owner_by: owner.by.name().to_owned(),
             copies: trigger.copies.iter().map(|who| who.name.clone()).collect(),

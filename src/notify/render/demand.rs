@@ -153,6 +153,17 @@ fn why_of(language: Language, notice: &Notice, reason: NoticeReason) -> String {
             format!("触发单 {id} 已超时，逐级上报。"),
             format!("Trigger {id} is overdue and climbs the chain."),
         ),
+        NoticeReason::HandedOver if demand.is_passed_around => (
+            format!(
+                "触发单 {id} 已转交，第 {} 次流转：一直没有部门承接，请协调岗和审核领导确定责任方。",
+                demand.hops
+            ),
+            format!(
+                "Trigger {id} was handed over (hop {}): no department keeps it. The coordinator and the lead are asked to \
+                 settle whose it is.",
+                demand.hops
+            ),
+        ),
         NoticeReason::HandedOver => (
             format!("触发单 {id} 已转交，第 {} 次流转。", demand.hops),
             format!("Trigger {id} was handed over (hop {}).", demand.hops),
@@ -242,6 +253,11 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     }
     if demand.cities.len() > 1 {
         facts.push(fact("地市", "Cities", cities(language, &demand.cities)));
+    }
+    if !demand.parts.is_empty() {
+        let parts = demand.parts.iter().map(|part| clean(part));
+        let parts: Vec<String> = parts.collect();
+        facts.push(fact("已并入本单", "Took in", cities(language, &parts)));
     }
     facts.push(fact(
         "出口",

@@ -85,6 +85,18 @@ pub(super) fn complained(language: Language, notice: &Notice) -> Option<String> 
     let complaints = counts.max().unwrap_or(0);
     match (complaints, language) {
         (..=0, _) => None,
+        // Of a trigger it is the greatest window since it opened, beside the tickets of all that time.
+        (count, Language::Zh) if notice.demand.is_some() => {
+            Some(format!("一个统计窗口最多投诉 {count} 件"))
+        }
+        (count, Language::En) if notice.demand.is_some() => {
+            let word = if count == 1 {
+                "complaint"
+            } else {
+                "complaints"
+            };
+            Some(format!("at most {count} {word} in one window"))
+        }
         (count, Language::Zh) => Some(format!("投诉 {count} 件")),
         (1, Language::En) => Some("1 complaint".to_owned()),
         (count, Language::En) => Some(format!("{count} complaints")),

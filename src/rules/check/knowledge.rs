@@ -3,7 +3,7 @@
 use super::kqis::Kqis;
 use super::team::read_desk;
 use super::{Ids, text_of, texts_of, unknown, words_of};
-use crate::rules::book::{Department, Service, Text};
+use crate::rules::book::{AlertRule, Department, Kqi, Service, Text};
 use crate::rules::knowledge::{KnowledgeEntry, Remedy};
 use crate::rules::problem::{Kind, Problems};
 use crate::rules::syntax::Node;
@@ -13,6 +13,8 @@ pub(super) struct Context<'a> {
     pub(super) departments: &'a [Department],
     pub(super) services: &'a [Service],
     pub(super) kqis: &'a Kqis,
+    /// What is watched: an entry that none of them leads to is never shown.
+    pub(super) alerts: &'a [AlertRule],
 }
 
 pub(super) fn read(
@@ -28,6 +30,7 @@ pub(super) fn read(
         };
         let entry = read_entry(id.text().unwrap_or_default(), node, context, problems);
         check_signs(node, &entry, &entries, context, problems);
+        check_reach(node, &entry, context, problems);
         entries.push(entry);
     }
     entries
@@ -116,6 +119,36 @@ fn check_signs(
             format!("nothing shows cause {:?}", entry.id),
             Some("name kqis, leaves, or both".to_owned()),
         );
+    }
+}
+
+/// Something opens a trigger of this cause: an alert on one of its KQIs, or, where it is known by what people complain of,
+/// one on the complaints of its service, which takes the cause that most of them are a sign of.
+fn check_reach(
+    node: &Node,
+    entry: &KnowledgeEntry,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) {
+    if entry.kqis.is_empty() && entry.leaves.is_empty() {
+        return;
+    }
+    let watches = |kqi: &Kqi| context.alerts.iter().any(|alert| alert.kqi == kqi.id);
+    let leads_here = |kqi: &Kqi| {
+        let counts = !entry.leaves.is_empty() && kqi.counts_complaints_of(entry.service.as_deref());
+        entry.is_shown_by(kqi) || counts
+    };
+    let mut kqis = context.kqis.checked.iter();
+    if !kqis.any(|kqi| leads_here(kqi) && watches(kqi)) {
+        let of = entry.service.as_deref().unwrap_or("any service");
+        let words = format!(
+            "no alert leads to cause {:?}: nobody is ever shown it",
+            entry.id
+        );
+        let hint = format!(
+            "name a KQI that is watched, or watch a KQI that counts the complaints of {of} by service"
+        );
+        problems.warn(node.at, words, Some(hint));
     }
 }
 

@@ -331,6 +331,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         departments: &departments,
         services: &services,
         kqis: &kqis,
+        alerts: &alerts,
     };
     let knowledge = knowledge::read(&sections.knowledge, &of_knowledge, problems);
     let of_team = team::Context {

@@ -87,9 +87,12 @@ pub(super) fn read(
     read_due(node, &mut policy, problems);
     for item in items(node, "escalation") {
         check_department(item, departments, problems);
-        policy
-            .escalation
-            .push(read_step(item, departments, problems));
+        let step = read_step(item, departments, problems);
+        check_above(item, &step, departments, problems);
+        policy.escalation.push(step);
+    }
+    if node.get("hops_max").is_some() {
+        policy.hops_max = u32::try_from(natural(node, "hops_max")).unwrap_or(u32::MAX);
     }
     if let Some(ms) = duration_of(node, "remind_before") {
         policy.remind_before_ms = ms;
@@ -168,6 +171,8 @@ fn defaults(context: &Context<'_>) -> TriggerPolicy {
             .into(),
         remind_before_ms: 30 * MINUTE_MS,
         escalation: Vec::new(),
+        // Judgement: the first may be a mistake of the routing, the second its correction.
+        hops_max: 3,
         ack_ms: 4 * HOUR_MS,
         tickets_back_ms: DAY_MS,
         effect_within_ms: 28 * DAY_MS,
@@ -304,6 +309,33 @@ fn read_step(node: &Node, departments: &[Department], problems: &mut Problems) -
         after_ms: duration_of(node, "after").unwrap_or(0),
         role: text(node, "role").unwrap_or_default(),
         department,
+    }
+}
+
+/// A step within whichever department is asked: one that has no such role climbs to somebody of another department.
+fn check_above(
+    node: &Node,
+    step: &EscalationStep,
+    departments: &[Department],
+    problems: &mut Problems,
+) {
+    let Some(role) = node.get("role").filter(|_| step.department.is_none()) else {
+        return;
+    };
+    let has_role = |of: &&Department| of.roles.iter().any(|known| known.id == step.role);
+    if !departments.iter().any(|of| has_role(&of)) {
+        return;
+    }
+    let without = departments.iter().filter(|of| !has_role(of));
+    let without: Vec<&str> = without.map(|of| of.id.as_str()).collect();
+    if !without.is_empty() {
+        let words = format!(
+            "{} without a {:?}: what is overdue there climbs to the reviewer, or to another department",
+            without.join(", "),
+            step.role
+        );
+        let hint = format!("give each department a role {:?}", step.role);
+        problems.warn(role.at, words, Some(hint));
     }
 }
 

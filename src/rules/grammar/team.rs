@@ -75,6 +75,11 @@ pub(super) static TRIGGERS: Record = Record {
             "The chain that an overdue trigger climbs.",
         ),
         may(
+            "hops_max",
+            Shape::Natural,
+            "From so many hand-overs between departments on the coordinator and the reviewer hear of each; 3 unless given, 0: they do not.",
+        ),
+        may(
             "acknowledged_for",
             Shape::Duration,
             "Open time for which an acknowledgement holds reminders back; 4h unless given.",

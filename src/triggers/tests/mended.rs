@@ -147,16 +147,42 @@ fn what_opens_and_is_absorbed_by_one_step_is_no_news() {
     let news = bench.triggers.take_news();
     let about: Vec<&str> = news.iter().map(|news| &*news.trigger.id).collect();
     assert!(about.iter().all(|id| *id == wide), "{about:?}");
-    // What people had heard of they hear the end of, by the name of what it is a part of now.
+}
+
+/// What people had heard of they hear the end of: by the mail of what it is a part of now, which names it, and where they are
+/// told of no such, by its own.
+#[test]
+fn what_became_a_part_is_told_by_the_mail_of_the_whole() {
     let mut bench = Bench::new();
     for city in ["c1", "c2"] {
         bench.fire("k", city, MINOR);
         bench.triggers.take_news();
     }
+    // Of the first one the network department has heard as well.
+    for department in ["NET", "BSC"] {
+        let desk = bench.book.first_desk(department).unwrap();
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let handed = bench
+            .triggers
+            .hand_over("T-000001", &desk, "王工", Some("r"), now);
+        handed.unwrap();
+        bench.triggers.take_news();
+    }
     let wide = bench.fire("wide", "", MINOR).unwrap();
     assert_eq!(bench.triggers.now_within("T-000001"), wide);
+    assert_eq!(bench.get(&wide).absorbed, ["T-000001", "T-000002"]);
     let news = bench.triggers.take_news();
-    assert!(news.iter().any(|news| news.trigger.id == "T-000001"));
+    let told = news.iter().flat_map(|one| {
+        let readers = one.recipients.iter();
+        readers.map(|(who, _)| (one.trigger.id.as_str(), who.name.as_str()))
+    });
+    let told: Vec<(&str, &str)> = told.collect();
+    let parts = told.iter().filter(|(id, _)| *id != wide);
+    assert_eq!(parts.collect::<Vec<_>>(), [&("T-000001", "n1")], "{told:?}");
+    assert!(told.contains(&(&*wide, "b")), "{told:?}");
 }
 
 /// A command carries the time of its line in the journal, which is before the end of its epoch.

@@ -61,6 +61,62 @@ fn h2_the_shipped_book_has_exactly_sixteen_services_with_all_their_kqis_by_layer
     assert_eq!(of_services.count(), 88);
 }
 
+/// Whoever is asked, and agents, read more than the name of a KQI: what may be the cause, how to verify it, what mends it, in
+/// both languages.
+#[test]
+fn every_watched_kqi_of_a_service_is_known_to_the_knowledge_base() {
+    let book = shipped("rules");
+    let is_watched = |kqi: &&crate::rules::Kqi| {
+        let watched = book.alerts.iter().any(|alert| alert.kqi == kqi.id);
+        kqi.service.is_some() && watched
+    };
+    for kqi in book.kqis.iter().filter(is_watched) {
+        let mut entries = book.knowledge.iter();
+        let entry = entries.find(|entry| entry.is_shown_by(kqi));
+        let entry = entry.unwrap_or_else(|| panic!("{}: no entry", kqi.id));
+        assert_eq!(entry.service, kqi.service, "{}", entry.id);
+    }
+    for entry in &book.knowledge {
+        let remedies = entry.remedies.iter().map(|remedy| &remedy.text);
+        let texts = entry.causes.iter().chain(&entry.verify).chain(remedies);
+        for text in texts.chain(&entry.say).chain([&entry.title]) {
+            assert!(!text.zh.is_empty() && !text.en.is_empty(), "{}", entry.id);
+            assert_ne!(text.zh, text.en, "{}: one language", entry.id);
+        }
+        assert!(!entry.causes.is_empty() && !entry.verify.is_empty());
+        assert!(!entry.remedies.is_empty() && !entry.reference.is_empty());
+        // KQIs of one cause are asked of one department, unless the entry says whose it is.
+        let shown = book.kqis.iter().filter(|kqi| entry.is_shown_by(kqi));
+        let departments: std::collections::BTreeSet<_> =
+            shown.map(|kqi| kqi.department.clone()).collect();
+        assert!(
+            entry.owner.is_some() || departments.len() == 1,
+            "{}",
+            entry.id
+        );
+    }
+}
+
+/// Each city and the province count the same complaints of a month: one cause.
+#[test]
+fn a_month_of_complaints_is_one_cause_for_cities_and_province() {
+    let book = shipped("rules");
+    let cause = |id: &str| {
+        let kqi = book.kqis.iter().find(|kqi| kqi.id == id).unwrap();
+        let mut entries = book.knowledge.iter();
+        entries
+            .find(|entry| entry.is_shown_by(kqi))
+            .unwrap()
+            .id
+            .clone()
+    };
+    let [city, province] = [
+        "complaint_city_month_change",
+        "complaint_province_month_change",
+    ];
+    assert_eq!(cause(city), cause(province));
+}
+
 /// Breakdowns and shares of which no source says what is good: to be read, and never abnormal.
 const READ: [&str; 4] = [
     "mnews_failures",

@@ -111,6 +111,37 @@ fn days_hours_and_shares_that_cannot_be_are_refused() {
     }
 }
 
+/// An entry that is known by complaints alone is reached by an alert that counts those of its service.
+#[test]
+fn an_entry_that_nothing_leads_to_is_named() {
+    let at = first() + 1;
+    let entry = "knowledge:\n  - {id: a, service: sms_hall, leaves: [l], title: t, causes: [c], verify: [v], remedies: [{id: r, text: t}], reference: r}\n";
+    let problem = format!(
+        "t.yaml:{at}:5: warning: no alert leads to cause \"a\": nobody is ever shown it, name a KQI that is watched, or watch a KQI that counts the complaints of sms_hall by service"
+    );
+    check(&plus(entry), &[&problem]);
+    let kqi = |group: &str| {
+        format!(
+            "{entry}kqis:\n  - {{id: surge, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [{group}], window: 1h, interval: {{max: 9}}, unit: count, department: BSC, provenance: [{{of: interval, kind: judgement, reference: r}}]}}\n"
+        )
+    };
+    check(&plus(&kqi("city")), &[&problem]);
+    check(&plus(&kqi("service, city")), &[]);
+}
+
+/// The step that is within whichever department is asked needs somebody in each.
+#[test]
+fn a_department_without_a_role_to_climb_to_is_named() {
+    let more = "  - id: NET\n    name: net\n    roles: [{id: contact, name: c, contacts: [{name: n, email: n@example.com}]}]\nalert_policies:";
+    let text = with("alert_policies:", more);
+    let at = text.lines().count() + 2;
+    let text = format!("{text}triggers:\n  escalation: [{{after: 1h, role: duty}}]\n");
+    let problem = format!(
+        "t.yaml:{at}:34: warning: NET without a \"duty\": what is overdue there climbs to the reviewer, or to another department, give each department a role \"duty\""
+    );
+    check(&text, &[&problem]);
+}
+
 #[test]
 fn an_entry_is_shown_by_something_and_a_kqi_shows_one_cause() {
     let entry = |id: &str, signs: &str| {
