@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{FailureClasses, Stream};
 use crate::rules::{
-    ComplaintTrees, Form, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
+    ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
     Predicate, ReportRule, TriggerPolicy,
 };
 
@@ -196,24 +196,6 @@ pub struct Kqi {
     pub provenance: Vec<Provenance>,
     /// How many of them are its anchor set's.
     pub provenance_of_set: usize,
-}
-
-impl RuleBook {
-    /// The form by its leaf's identifier, or by the code of a node that it files: one of today or of before.
-    pub fn form(&self, name: &str) -> Option<Form<'_>> {
-        if let Some(leaf) = self.leaves.iter().find(|leaf| leaf.id == name) {
-            return Some(leaf.form());
-        }
-        let code = self.codes.of(name)?;
-        let own = |leaf: &&Leaf| leaf.node.as_deref() == Some(code);
-        if let Some(leaf) = self.leaves.iter().find(own) {
-            return Some(leaf.form());
-        }
-        let path = self.trees.path_of(code)?;
-        let leaf = self.leaves.iter().find(|leaf| leaf.is_at(path))?;
-        let node = Some(code);
-        Some(Form { leaf, path, node })
-    }
 }
 
 impl Kqi {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::book::RuleBook;
 use crate::rules::{ConfirmRule, Text};
 
 /// A last-level node (末级节点).
@@ -48,6 +49,24 @@ impl Leaf {
             path: &self.path,
             node: self.node.as_deref(),
         }
+    }
+}
+
+impl RuleBook {
+    /// The form by its leaf's identifier, or by the code of a node that it files: one of today or of before.
+    pub fn form(&self, name: &str) -> Option<Form<'_>> {
+        if let Some(leaf) = self.leaves.iter().find(|leaf| leaf.id == name) {
+            return Some(leaf.form());
+        }
+        let code = self.codes.of(name)?;
+        let own = |leaf: &&Leaf| leaf.node.as_deref() == Some(code);
+        if let Some(leaf) = self.leaves.iter().find(own) {
+            return Some(leaf.form());
+        }
+        let path = self.trees.path_of(code)?;
+        let leaf = self.leaves.iter().find(|leaf| leaf.is_at(path))?;
+        let node = Some(code);
+        Some(Form { leaf, path, node })
     }
 }
 
