@@ -315,7 +315,10 @@ fn facts(trigger: &Trigger, view: &TriggerView, at: impl Fn(i64) -> String) -> V
             "责任方",
             "owner",
             format!("{} · {}", owner.department_name.zh, owner.role_name.zh),
-            format!("{} · {}", owner.person.name, owner.person.email),
+            match &view.stand_in {
+                Some(today) => format!("{} → {today}", owner.person.name),
+                None => format!("{} · {}", owner.person.name, owner.person.email),
+            },
         ),
         fact(
             "到期",

@@ -7,6 +7,7 @@ mod demand;
 mod digest;
 mod digits;
 mod lists;
+mod marks;
 mod number;
 mod report;
 mod story;
@@ -83,7 +84,7 @@ impl Renderer {
         let chart = chart::draw(
             &notice.chart,
             &notice.alert,
-            correction::moments(notice),
+            &marks::Marks::of(notice),
             &clock,
         );
         let mut view = View::of(notice);

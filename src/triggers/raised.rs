@@ -27,7 +27,7 @@ impl TriggerBook {
         let from_ms = opening.since_ms - kqi.window.size_ms;
         let place = Place::of(&opening.group);
         let is_counted = |ticket: &&LinkedTicket| {
-            ticket.filed_at_ms > from_ms && place_of(&ticket.city).joins(&place, &now.book.places)
+            ticket.filed_at_ms >= from_ms && place_of(&ticket.city).joins(&place, &now.book.places)
         };
         let waiting = self.tickets.waiting.of_service(service);
         let open = self.of_service(service).filter_map(|(_, id)| self.get(id));
@@ -68,7 +68,7 @@ impl TriggerBook {
         let raised = around.filter(|(_, id)| {
             let trigger = self.get(id).filter(|of| of.state.is_unanswered());
             let from_ms = trigger.and_then(|trigger| raised_since_ms(trigger, now));
-            from_ms.is_some_and(|from_ms| ticket.filed_at_ms > from_ms)
+            from_ms.is_some_and(|from_ms| ticket.filed_at_ms >= from_ms)
         });
         let first = raised.min_by_key(|(open, id)| (open.place != place, *id));
         first.map(|(_, id)| id.clone())

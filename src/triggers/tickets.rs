@@ -237,7 +237,7 @@ impl TriggerBook {
             .saturating_sub(now.book.triggers.tickets_back_ms);
         let counted_ms = raised_since_ms(&trigger, now);
         let fitting = self.tickets.that_fit(&service, |ticket| {
-            let is_counted = counted_ms.is_some_and(|from_ms| ticket.filed_at_ms > from_ms);
+            let is_counted = counted_ms.is_some_and(|from_ms| ticket.filed_at_ms >= from_ms);
             (is_counted || (ticket.filed_at_ms >= first_ms && is_sign(&ticket.leaf)))
                 && place_of(&ticket.city).joins(&trigger.cause.place, &now.book.places)
         });

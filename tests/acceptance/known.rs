@@ -94,8 +94,9 @@ async fn who_complains_in_a_surge_gets_its_answer_whatever_of() {
     );
     // All that were counted, also those of a leaf that nobody knows.
     assert_eq!(spam["tickets"], 100, "{spam:#}");
-    let counted = spam["complaints"][0]["count"].as_i64().unwrap();
-    assert!(counted >= 90, "{spam:#}");
+    let counts = spam["complaints"].as_array().unwrap().iter();
+    let most = counts.filter_map(|of| of["count"].as_i64()).max();
+    assert_eq!(most, Some(100), "{spam:#}");
     let others = of_cause(&asked, "complaints_surge");
     assert_eq!(
         (&others["place"], &others["tickets"]),

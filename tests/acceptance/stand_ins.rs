@@ -8,7 +8,7 @@ use crate::engine::{Engine, HOUR, MONDAY, SECOND, series};
 
 const EIGHT: i64 = MONDAY + 8 * HOUR;
 
-/// The shipped policy, day and night, with twenty seconds to accept whatever it is.
+/// The shipped policy, day and night, with forty seconds to accept whatever it is.
 fn hurried(absences: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/triggers.yaml");
     let shipped = std::fs::read_to_string(path).unwrap();
@@ -24,14 +24,14 @@ fn hurried(absences: &str) -> String {
             _ if is_calendar => {}
             _ if due.is_some() => {
                 let severity = due.unwrap();
-                writeln!(text, "    {severity}: {{accept: 20s, mend: 1h}}").unwrap();
+                writeln!(text, "    {severity}: {{accept: 40s, mend: 1h}}").unwrap();
             }
-            "  remind_before: 15m" => text.push_str("  remind_before: 10s\n"),
+            "  remind_before: 15m" => text.push_str("  remind_before: 20s\n"),
             "  absences: []" => writeln!(text, "  absences: [{absences}]").unwrap(),
             line => writeln!(text, "{line}").unwrap(),
         }
     }
-    assert!(text.contains("20s") && text.contains("10s") && !text.contains("calendar:\n"));
+    assert!(text.contains("40s") && text.contains("20s") && !text.contains("calendar:\n"));
     text
 }
 

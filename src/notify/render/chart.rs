@@ -8,6 +8,7 @@ use tiny_skia::{
 };
 
 use super::digits;
+use super::marks::{Marks, Period};
 use super::number::{Clock, number};
 use crate::alerting::{Alert, ChartPoint};
 
@@ -26,6 +27,8 @@ const TOP: f32 = 16.0;
 const BOTTOM: f32 = 36.0;
 // Large, for a telephone shows the chart at half its width.
 const FIGURE_HEIGHT: f32 = 14.0;
+/// Room between two times below the chart.
+const LABELS_APART: f32 = 8.0;
 
 /// Colours of the lines, as the legend in the mail repeats them.
 pub(super) const LINE: [u8; 3] = [0x2a, 0x72, 0xc3];
@@ -35,14 +38,20 @@ pub(super) const LIMIT: [u8; 3] = [0xd0, 0x3a, 0x3a];
 pub(super) const FIRED: [u8; 3] = [0x8a, 0x5c, 0xc7];
 /// The moment of the end.
 pub(super) const ENDED: [u8; 3] = [0x2f, 0x8f, 0x3f];
+/// The moment at which a department said that it is mended.
+pub(super) const MENDED: [u8; 3] = [0xc7, 0x7a, 0x00];
+/// What the effect was measured from: the period before.
+pub(super) const BEFORE: [u8; 3] = [0x6b, 0x72, 0x80];
+/// And the one after.
+pub(super) const AFTER: [u8; 3] = [0x0f, 0x8b, 0x8d];
 const GRID: [u8; 3] = [0xe3, 0xe6, 0xea];
 const FIGURES: [u8; 3] = [0x46, 0x4e, 0x58];
 
-/// Draws a chart as PNG, with the moments of firing and ending; `None` where no window has a value.
+/// Draws a chart as PNG, with what is marked in it; `None` where no window has a value.
 pub(super) fn draw(
     points: &[ChartPoint],
     alert: &Alert,
-    moments: [Option<i64>; 2],
+    marks: &Marks,
     clock: &Clock,
 ) -> Option<Vec<u8>> {
     let points = &points[points.len().saturating_sub(POINTS_MAX)..];
@@ -55,9 +64,12 @@ pub(super) fn draw(
     for limit in [alert.limit_min, alert.limit_max].into_iter().flatten() {
         picture.level(frame.y(limit), LIMIT, 1.5, &[7.0, 5.0]);
     }
-    for (at_ms, colour) in moments.into_iter().zip([FIRED, ENDED]) {
-        if let Some(at_ms) = at_ms.filter(|at_ms| frame.holds(*at_ms)) {
-            picture.moment(frame.x(at_ms), colour);
+    for period in &marks.periods {
+        picture.period(&frame, period);
+    }
+    for moment in &marks.moments {
+        if let Some(x) = frame.place(moment.at_ms) {
+            picture.moment(x, moment.colour);
         }
     }
     picture.line(points, &frame);
@@ -131,6 +143,17 @@ impl Frame {
         (self.from_ms..=self.to_ms).contains(&at_ms) && !is_cut
     }
 
+    /// Where a moment is: within what is left out, in the middle of that; none outside the picture.
+    fn place(&self, at_ms: i64) -> Option<f32> {
+        let is_shown = (self.from_ms..=self.to_ms).contains(&at_ms);
+        match self.cut {
+            Some(cut) if cut.0 < at_ms && at_ms < cut.1 => {
+                Some((self.x(cut.0) + self.x(cut.1)) / 2.0)
+            }
+            _ => is_shown.then(|| self.x(at_ms)),
+        }
+    }
+
     /// Time that is shown, ms.
     fn shown_ms(&self) -> i64 {
         self.to_ms - self.from_ms - self.cut.map_or(0, |cut| cut.1 - cut.0)
@@ -173,6 +196,26 @@ fn nice_step(raw: f64) -> f64 {
     nice * power
 }
 
+/// A time below the chart.
+struct TimeLabel {
+    x: f32,
+    width: f32,
+    text: String,
+    is_day: bool,
+}
+
+/// Puts a label behind the others where there is room; one that says the day takes the place of the one before it.
+fn put(labels: &mut Vec<TimeLabel>, label: TimeLabel) {
+    let meets = |last: &TimeLabel| last.x + last.width + LABELS_APART > label.x;
+    if labels.last().is_some_and(meets) {
+        if !label.is_day {
+            return;
+        }
+        labels.pop();
+    }
+    labels.push(label);
+}
+
 struct Picture(Pixmap);
 
 impl Picture {
@@ -209,6 +252,7 @@ impl Picture {
             let x = frame.x(at_ms);
             self.upright(x, TOP, HEIGHT as f32 - BOTTOM, GRID, 1.0);
         }
+        let mut labels: Vec<TimeLabel> = Vec::new();
         let offset_ms = clock.offset_ms(frame.from_ms);
         let mut at_ms = (frame.from_ms + offset_ms).div_euclid(step_ms) * step_ms - offset_ms;
         while at_ms <= frame.to_ms {
@@ -236,9 +280,33 @@ impl Picture {
                 let (x, y) = (frame.x(at_ms), HEIGHT as f32 - BOTTOM);
                 self.upright(x, y, y + 5.0, GRID, 1.0);
                 let x = (x - width / 2.0).min(WIDTH as f32 - width - 2.0);
-                self.figures(&text, x, y + 14.0);
+                let is_day = days;
+                put(
+                    &mut labels,
+                    TimeLabel {
+                        x,
+                        width,
+                        text,
+                        is_day,
+                    },
+                );
             }
             at_ms += step_ms;
+        }
+        for label in labels {
+            self.figures(&label.text, label.x, HEIGHT as f32 - BOTTOM + 14.0);
+        }
+    }
+
+    /// A bar on the axis: the windows that were compared.
+    fn period(&mut self, frame: &Frame, period: &Period) {
+        let shown = |at_ms: i64| frame.place(at_ms.clamp(frame.from_ms, frame.to_ms));
+        let bottom = HEIGHT as f32 - BOTTOM;
+        let ends = shown(period.from_ms).zip(shown(period.to_ms));
+        let bar = ends.and_then(|(from, to)| Rect::from_ltrb(from, bottom - 4.0, to, bottom));
+        if let Some(bar) = bar {
+            let paint = paint(period.colour, 0xff);
+            self.0.fill_rect(bar, &paint, scaled(), None);
         }
     }
 
@@ -370,7 +438,7 @@ mod tests {
         let png = draw(
             points,
             &notice.alert,
-            [notice.alert.fired_at_ms, None],
+            &Marks::of(&notice),
             &Clock::of("Asia/Shanghai"),
         )?;
         let picture = Pixmap::decode_png(&png).unwrap();
@@ -419,6 +487,40 @@ mod tests {
         assert_eq!(cut_of(&points), Some((600_000, 3_600_000)));
         let points: Vec<ChartPoint> = [0, 5, 10, 25, 30, 35].map(|m| point(m, Some(2.0))).into();
         assert_eq!(cut_of(&points), None);
+    }
+
+    #[test]
+    fn times_below_do_not_overlap_and_a_day_stays() {
+        let mut labels = Vec::new();
+        for (x, is_day) in [(0.0, true), (90.0, false), (130.0, false), (140.0, true)] {
+            let text = String::new();
+            let width = 50.0;
+            put(
+                &mut labels,
+                TimeLabel {
+                    x,
+                    width,
+                    text,
+                    is_day,
+                },
+            );
+        }
+        let left: Vec<f32> = labels.iter().map(|label| label.x).collect();
+        assert_eq!(left, [0.0, 140.0]);
+    }
+
+    /// The work is done within the week that is left out: it is marked there, and nowhere else.
+    #[test]
+    fn what_was_left_out_has_its_place_between_both_sides() {
+        const WEEK: i64 = 7 * 24 * 60;
+        let hours = (0..12).map(|n| 5 * n).chain((0..12).map(|n| WEEK + 5 * n));
+        let points: Vec<ChartPoint> = hours.map(|minute| point(minute, Some(2.0))).collect();
+        let frame = Frame::of(&points, &notice().alert).unwrap();
+        let place = |minute: i64| frame.place(minute * 60_000);
+        let (left, right) = (place(55).unwrap(), place(WEEK).unwrap());
+        let mended = place(300).unwrap();
+        assert!(left < mended && mended < right, "{left} {mended} {right}");
+        assert_eq!((place(-1), place(WEEK + 56)), (None, None));
     }
 
     #[test]

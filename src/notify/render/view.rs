@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::acts::{Acts, Page};
 use super::chart;
+use super::marks::Marks;
 use super::number::{Clock, limit, quantity, quantity_beside};
 use super::words::{self, Label, name, pick};
 use super::{correction, demand, lists, story};
@@ -285,22 +286,23 @@ pub(super) fn chart_view(language: Language, notice: &Notice, clock: &Clock) -> 
             text,
         });
     }
-    let [fired_ms, ended_ms] = correction::moments(notice);
-    for (at_ms, zh, en, colour) in [
-        (fired_ms, "触发", "fired", chart::FIRED),
-        (ended_ms, "恢复", "ended", chart::ENDED),
-    ] {
-        let shown = at_ms.filter(|at_ms| (first.end_ms..=last.end_ms).contains(at_ms));
-        if let Some(at_ms) = shown {
-            let text = format!(
-                "{} {}",
-                pick(language, zh, en),
-                clock.short(at_ms, last.end_ms)
-            );
+    let marks = Marks::of(notice);
+    for moment in &marks.moments {
+        if (first.end_ms..=last.end_ms).contains(&moment.at_ms) {
+            let name = pick(language, moment.name.0, moment.name.1);
             legend.push(Legend {
                 mark: "⚑",
-                colour: css(colour),
-                text,
+                colour: css(moment.colour),
+                text: format!("{name} {}", clock.short(moment.at_ms, last.end_ms)),
+            });
+        }
+    }
+    for period in &marks.periods {
+        if period.from_ms <= last.end_ms && period.to_ms >= first.end_ms {
+            legend.push(Legend {
+                mark: "▂",
+                colour: css(period.colour),
+                text: pick(language, period.name.0, period.name.1).to_owned(),
             });
         }
     }

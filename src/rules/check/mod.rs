@@ -12,6 +12,7 @@ mod confirm;
 mod crossing;
 mod departments;
 mod dial;
+mod escalation;
 mod health;
 mod knowledge;
 mod kqis;

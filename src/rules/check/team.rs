@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{crossing, duration_of, process, texts_of, unknown};
+use super::{crossing, duration_of, escalation, process, texts_of, unknown};
 use crate::rules::book::{Department, Layer, Service, Severity};
 use crate::rules::calendar::Calendar;
 use crate::rules::duration::{DAY_MS, HOUR_MS, MINUTE_MS, parse_clock};
@@ -13,8 +13,8 @@ use crate::rules::knowledge::KnowledgeEntry;
 use crate::rules::problem::{Kind, Problems};
 use crate::rules::syntax::Node;
 use crate::rules::team::{
-    Absence, CopyRule, Desk, DueTimes, EscalationStep, ProvinceRule, ReviewRule, Route,
-    TriggerPolicy, UrgencyWeights, WorseValue,
+    Absence, CopyRule, Desk, DueTimes, ProvinceRule, ReviewRule, Route, TriggerPolicy,
+    UrgencyWeights, WorseValue,
 };
 
 /// Windows in a row that can be asked for; as many as the engine looks back on.
@@ -87,9 +87,9 @@ pub(super) fn read(
     read_due(node, &mut policy, problems);
     for item in items(node, "escalation") {
         check_department(item, departments, problems);
-        let step = read_step(item, departments, problems);
-        check_above(item, &step, departments, problems);
-        policy.escalation.push(step);
+        policy
+            .escalation
+            .push(escalation::read(item, departments, problems));
     }
     if node.get("hops_max").is_some() {
         policy.hops_max = u32::try_from(natural(node, "hops_max")).unwrap_or(u32::MAX);
@@ -286,56 +286,6 @@ fn read_due(node: &Node, policy: &mut TriggerPolicy, problems: &mut Problems) {
                 problems.error(field.at, "a due time of nothing cannot be met");
             }
         }
-    }
-}
-
-fn read_step(node: &Node, departments: &[Department], problems: &mut Problems) -> EscalationStep {
-    let role = node.get("role");
-    let department = text(node, "department");
-    let known = departments
-        .iter()
-        .filter(|of| {
-            department
-                .as_ref()
-                .is_none_or(|department| of.id == *department)
-        })
-        .flat_map(|of| of.roles.iter().map(|role| role.id.as_str()));
-    if let Some(role) = role
-        && !known.clone().any(|known| Some(known) == role.text())
-    {
-        unknown(Kind::Role, role, known, problems);
-    }
-    EscalationStep {
-        after_ms: duration_of(node, "after").unwrap_or(0),
-        role: text(node, "role").unwrap_or_default(),
-        department,
-    }
-}
-
-/// A step within whichever department is asked: one that has no such role climbs to somebody of another department.
-fn check_above(
-    node: &Node,
-    step: &EscalationStep,
-    departments: &[Department],
-    problems: &mut Problems,
-) {
-    let Some(role) = node.get("role").filter(|_| step.department.is_none()) else {
-        return;
-    };
-    let has_role = |of: &&Department| of.roles.iter().any(|known| known.id == step.role);
-    if !departments.iter().any(|of| has_role(&of)) {
-        return;
-    }
-    let without = departments.iter().filter(|of| !has_role(of));
-    let without: Vec<&str> = without.map(|of| of.id.as_str()).collect();
-    if !without.is_empty() {
-        let words = format!(
-            "{} without a {:?}: what is overdue there climbs to the reviewer, or to another department",
-            without.join(", "),
-            step.role
-        );
-        let hint = format!("give each department a role {:?}", step.role);
-        problems.warn(role.at, words, Some(hint));
     }
 }
 
