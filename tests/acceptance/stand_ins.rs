@@ -52,7 +52,7 @@ fn path_of(trigger: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h28_a_reminder_and_an_escalation_go_to_who_stands_in_today_and_to_the_leader() {
-    let engine = Engine::with_rules(&[("triggers.yaml", &hurried(""))]).await;
+    let engine = Engine::with_rules(&[("triggers.yaml", hurried("").as_str())]).await;
     let trigger = failing(&engine, "crbt", "play").await;
     assert_eq!(
         (&trigger["owner_email"], &trigger["stand_in"]),
@@ -93,7 +93,7 @@ async fn h28_a_reminder_and_an_escalation_go_to_who_stands_in_today_and_to_the_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h26_an_overdue_review_climbs_above_the_lead() {
-    let engine = Engine::with_rules(&[("triggers.yaml", &hurried(""))]).await;
+    let engine = Engine::with_rules(&[("triggers.yaml", hurried("").as_str())]).await;
     let trigger = failing(&engine, "fetion", "login").await;
     assert_eq!(trigger["state"], "analysed");
     engine.mails_to("data-lead@", "即将到期", 1).await;
