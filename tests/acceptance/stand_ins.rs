@@ -20,15 +20,14 @@ fn hurried(absences: &str) -> String {
         let due = severities
             .iter()
             .find(|severity| line.starts_with(&format!("    {severity}: {{")));
-        match line {
+        match (line, due) {
             _ if is_calendar => {}
-            _ if due.is_some() => {
-                let severity = due.unwrap();
+            (_, Some(severity)) => {
                 writeln!(text, "    {severity}: {{accept: 40s, mend: 1h}}").unwrap();
             }
-            "  remind_before: 15m" => text.push_str("  remind_before: 20s\n"),
-            "  absences: []" => writeln!(text, "  absences: [{absences}]").unwrap(),
-            line => writeln!(text, "{line}").unwrap(),
+            ("  remind_before: 15m", _) => text.push_str("  remind_before: 20s\n"),
+            ("  absences: []", _) => writeln!(text, "  absences: [{absences}]").unwrap(),
+            _ => writeln!(text, "{line}").unwrap(),
         }
     }
     assert!(text.contains("40s") && text.contains("20s") && !text.contains("calendar:\n"));
