@@ -1,5 +1,5 @@
-//! 客服解释口径: what agents tell customers now, which is as of the moment when the report is made, and what of it changed
-//! in the period, by service and place (domain facts H14, H23 to H25).
+//! 客服解释口径: what agents tell customers now, and what of it changed since the period began, by service and place (domain
+//! facts H14, H23 to H25). Both are as of the moment when the report is made, which is where its period ends.
 
 use std::collections::BTreeMap;
 
@@ -48,11 +48,13 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         .filter_map(|trigger| Some((*trigger, trigger.explanation()?)))
         .collect();
     now.sort_by(|(a, _), (b, _)| place_of(a).cmp(&place_of(b)).then_with(|| by_urgency(a, b)));
+    let since_ms = facts.period.from_ms;
+    // Who takes calls next reads what was said until now: the report is of the time up to its making, and says so.
+    report.period.to_ms = facts.now_ms;
     let mut changed: Vec<(&Trigger, &Explanation)> = Vec::new();
     for &trigger in &told {
         let fresh = trigger.explanations.iter();
-        // What was said after the period is the next one's.
-        let fresh = fresh.filter(|said| facts.is_within(said.at_ms));
+        let fresh = fresh.filter(|said| (since_ms..=facts.now_ms).contains(&said.at_ms));
         changed.extend(fresh.map(|said| (trigger, said)));
     }
     // The newest first; what was said in one instant, in the order in which it was.
@@ -74,12 +76,10 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         figure("changed", "口径变化", "Changed", changed.len() as u64),
         figure("answered", "已答复", "Answered", answered.len() as u64),
     ];
-    let at = facts.moment(facts.now_ms);
+    let [since, at] = [since_ms, facts.now_ms].map(|at_ms| facts.moment(at_ms));
     report.remarks.push(text(
-        format!("目前的口径截至 {at}；口径变化和已答复属于本期。"),
-        format!(
-            "What is to be said now is as of {at}; what changed and was answered is of the period."
-        ),
+        format!("目前的口径截至 {at}；口径变化和已答复自 {since} 至此。"),
+        format!("What is to be said now is as of {at}; what changed and was answered is of the time since {since}."),
     ));
     if now.is_empty() {
         report.remarks.push(text(

@@ -2,12 +2,12 @@
 
 mod suggested;
 
-use crate::alerting::Alert;
+use crate::alerting::{Alert, AlertState, TransitionReason};
 use crate::effect::Totals;
 use crate::reports::effects::stages;
 use crate::reports::{Facts, Object, Records, Report, Table, Value, build};
 use crate::rules::testing::book;
-use crate::rules::{Period, RuleBook};
+use crate::rules::{Period, ReportKind, RuleBook, Text};
 use crate::triggers::{Process, Trigger};
 
 /// Eight KQIs, two of which show one cause.
@@ -101,6 +101,44 @@ fn told(
         records: Records::default(),
         skipped: 0,
     })
+}
+
+/// A report of a day that was made late.
+fn late(kind: ReportKind, alerts: Vec<&Alert>) -> Report {
+    let mut book = small_book();
+    book.reports[0].kind = kind;
+    told(&book, &["a"], |_, _| 1.0, Vec::new(), alerts)
+}
+
+/// The period is of the instants 7 and before 8; the report is made at 9.
+#[test]
+fn what_came_after_the_period_is_not_in_it() {
+    let alert = |at_ms: i64, resolved_at_ms: Option<i64>| {
+        let name = Text {
+            zh: "k".to_owned(),
+            en: "k".to_owned(),
+        };
+        let reason = TransitionReason::OverLimit;
+        Alert {
+            incident: format!("{at_ms}"),
+            resolved_at_ms,
+            state: resolved_at_ms.map_or(AlertState::Firing, |_| AlertState::Resolved),
+            ..Alert::of_engine("k0", name, Vec::new(), reason, at_ms)
+        }
+    };
+    // Before it and still firing at its end; within it; after it.
+    let all = [alert(5, Some(8)), alert(7, Some(7)), alert(8, None)];
+    let report = late(ReportKind::Bulletin, all.iter().collect());
+    let counts: Vec<&Value> = report.figures.iter().map(|of| &of.value).collect();
+    let number = |count: f64| Value::number(count, 0, "");
+    assert_eq!(counts[..3], [&number(1.0), &number(1.0), &number(1.0)]);
+    let mut tables = report.tables.iter();
+    let alerts = tables.find(|table| table.key == "alerts").unwrap();
+    assert_eq!(alerts.rows.len(), 2, "{alerts:?}");
+    // What agents say is as of now, and its period ends there.
+    let report = late(ReportKind::Frontline, Vec::new());
+    assert_eq!((report.period.from_ms, report.period.to_ms), (7, 9));
+    assert!(report.remarks[0].zh.contains("目前的口径截至"));
 }
 
 fn suggestions(report: &Report) -> usize {

@@ -20,15 +20,14 @@ fn hurried(absences: &str) -> String {
         let due = severities
             .iter()
             .find(|severity| line.starts_with(&format!("    {severity}: {{")));
-        match line {
+        match (line, due) {
             _ if is_calendar => {}
-            _ if due.is_some() => {
-                let severity = due.unwrap();
+            (_, Some(severity)) => {
                 writeln!(text, "    {severity}: {{accept: 40s, mend: 1h}}").unwrap();
             }
-            "  remind_before: 15m" => text.push_str("  remind_before: 20s\n"),
-            "  absences: []" => writeln!(text, "  absences: [{absences}]").unwrap(),
-            line => writeln!(text, "{line}").unwrap(),
+            ("  remind_before: 15m", _) => text.push_str("  remind_before: 20s\n"),
+            ("  absences: []", _) => writeln!(text, "  absences: [{absences}]").unwrap(),
+            _ => writeln!(text, "{line}").unwrap(),
         }
     }
     assert!(text.contains("40s") && text.contains("20s") && !text.contains("calendar:\n"));
@@ -52,7 +51,7 @@ fn path_of(trigger: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h28_a_reminder_and_an_escalation_go_to_who_stands_in_today_and_to_the_leader() {
-    let engine = Engine::with_rules(&[("triggers.yaml", &hurried(""))]).await;
+    let engine = Engine::with_rules(&[("triggers.yaml", hurried("").as_str())]).await;
     let trigger = failing(&engine, "crbt", "play").await;
     assert_eq!(
         (&trigger["owner_email"], &trigger["stand_in"]),
@@ -93,7 +92,7 @@ async fn h28_a_reminder_and_an_escalation_go_to_who_stands_in_today_and_to_the_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h26_an_overdue_review_climbs_above_the_lead() {
-    let engine = Engine::with_rules(&[("triggers.yaml", &hurried(""))]).await;
+    let engine = Engine::with_rules(&[("triggers.yaml", hurried("").as_str())]).await;
     let trigger = failing(&engine, "fetion", "login").await;
     assert_eq!(trigger["state"], "analysed");
     engine.mails_to("data-lead@", "即将到期", 1).await;
