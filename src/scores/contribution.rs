@@ -268,6 +268,7 @@ mod tests {
         book(
             "
 book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {complaint: {retention: 9d}}
 kqis:
   - {id: ok, name: n, layer: network, stream: dial_test, aggregate: ratio, good: ok, group_by: [city, channel], window: 5m, unit: percent, interval: {min: 95}}
   - {id: bad, name: n, layer: network, stream: dial_test, aggregate: ratio, counted: '!ok', group_by: [city], window: 5m, unit: percent, interval: {max: 5}}

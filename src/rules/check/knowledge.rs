@@ -130,7 +130,10 @@ fn check_reach(
     context: &Context<'_>,
     problems: &mut Problems,
 ) {
-    if entry.kqis.is_empty() && entry.leaves.is_empty() {
+    let mut kqis = context.kqis.checked.iter();
+    let is_unknown = !kqis.any(|kqi| entry.is_shown_by(kqi));
+    // That it names nothing, or what is not there, is said already.
+    if is_unknown && entry.leaves.is_empty() {
         return;
     }
     let watches = |kqi: &Kqi| context.alerts.iter().any(|alert| alert.kqi == kqi.id);
