@@ -28,6 +28,9 @@ const GONE_AFTER_MS: i64 = 7 * 86_400_000;
 /// was set, and nobody could have been heard. Judgement: five missed ticks.
 const STEP_HEARD_MAX_MS: i64 = 5_000;
 
+/// How long nobody may contradict a clock that stepped ahead before it is believed, ms. Judgement: probes speak each minute.
+const BELIEVED_AFTER_MS: i64 = 300_000;
+
 /// What is known of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
@@ -114,9 +117,11 @@ pub struct Watermarks {
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
     /// How far the clock may have been set ahead, ms: by so much it stepped, less what sources have told of since. After
-    /// a time in which the engine was down the first of them tells that it was not; where all are idle nobody does, and
-    /// the clock is believed.
+    /// a time in which the engine was down the first of them tells that it was not; where all are idle, or nobody has
+    /// spoken for a while, the clock is believed.
     ahead_ms: i64,
+    /// How long the engine has listened since a source spoke, ms.
+    unheard_ms: i64,
     /// Events since the start of sources that are not told apart.
     #[serde(skip)]
     unnamed: u64,
@@ -139,6 +144,7 @@ impl Default for Watermarks {
             streams: [i64::MIN; Stream::ALL.len()],
             now_ms: 0,
             ahead_ms: 0,
+            unheard_ms: 0,
             unnamed: 0,
             swept_ms: i64::MIN,
             sources_max: sources_max(),
@@ -221,6 +227,9 @@ impl Watermarks {
         if let Some(told_ms) = spoke.map(|state| state.ts_ms_max).max() {
             let untold_ms = self.now_ms.saturating_sub(told_ms).max(0);
             self.ahead_ms = self.ahead_ms.min(untold_ms);
+            self.unheard_ms = 0;
+        } else {
+            self.unheard_ms = self.unheard_ms.saturating_add(heard_ms);
         }
         // An event of the future must not close windows that others still fill. A replay has no clock.
         let known_ms = match self.now_ms {
@@ -247,7 +256,9 @@ impl Watermarks {
             }
         }
         let mut sources = self.sources.iter();
-        if !sources.any(|(id, state)| !state.idle && book.streams.contains_key(&id.stream)) {
+        let is_asked =
+            sources.any(|(id, state)| !state.idle && book.streams.contains_key(&id.stream));
+        if !is_asked || self.unheard_ms > BELIEVED_AFTER_MS {
             self.ahead_ms = 0;
         }
         for stream in Stream::ALL {
