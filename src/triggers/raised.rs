@@ -14,8 +14,8 @@ use crate::triggers::{Opening, Place, Trigger, TriggerBook};
 impl TriggerBook {
     /// The cause that most of the tickets behind an alert on complaints are a sign of: more than half of those of its
     /// service and place within its window, waiting or linked to what is open there. None of an alert on anything else,
-    /// and none where no cause has so many. An object that was heard already keeps its cause where the newest tickets name
-    /// none: the trigger is open, and it is the same trouble.
+    /// and none where no cause has so many. An object whose trigger is worked on keeps that one's cause, whatever the newest
+    /// tickets name: it is the same trouble, and no other trigger would hear when its alert ends.
     pub(super) fn complained_of<'a>(
         &self,
         opening: &Opening,
@@ -24,6 +24,21 @@ impl TriggerBook {
         let service = opening.service.as_deref()?;
         let mut kqis = now.book.kqis.iter();
         let kqi = kqis.find(|kqi| kqi.id == opening.kqi && counts_all(kqi, now))?;
+        let known = self.newest(&opening.kqi, &opening.group_label);
+        let cause = match known.filter(|trigger| trigger.state.is_unanswered()) {
+            Some(known) => known.cause.cause.as_str(),
+            None => self.most_complained_of(service, opening, kqi, now)?,
+        };
+        now.book.knowledge.iter().find(|entry| entry.id == cause)
+    }
+
+    fn most_complained_of<'a>(
+        &self,
+        service: &str,
+        opening: &Opening,
+        kqi: &Kqi,
+        now: Now<'a>,
+    ) -> Option<&'a str> {
         let from_ms = opening.since_ms - kqi.window.size_ms;
         let place = Place::of(&opening.group);
         let is_counted = |ticket: &&LinkedTicket| {
@@ -44,13 +59,7 @@ impl TriggerBook {
             }
         }
         let most = causes.into_iter().find(|(_, count)| count * 2 > all);
-        let known = self.newest(&opening.kqi, &opening.group_label);
-        let known = known.filter(|trigger| trigger.state.is_unanswered());
-        let cause = match most {
-            Some((cause, _)) => cause,
-            None => &known?.cause.cause,
-        };
-        now.book.knowledge.iter().find(|entry| entry.id == cause)
+        most.map(|(cause, _)| cause)
     }
 
     /// The trigger that complaints raised around a ticket, at work and counting tickets of its time; the narrowest place
