@@ -120,6 +120,15 @@ fn every_type_of_the_wire_table_is_taken() {
 }
 
 #[test]
+fn a_base_of_rates_is_no_number_below_zero_and_other_gauges_may_be() {
+    let gauge =
+        |name: &str| format!(r#"{{"type":"gauge","ts":2,"name":"{name}","value":-5,"dims":{{}}}}"#);
+    assert_eq!(decode(&gauge("temperature")).refused, []);
+    let words = "field `value` is \"-5\", wanted a number from 0 to 9e12";
+    refused(&gauge("subscriber_base"), RefusalReason::BadValue, words);
+}
+
+#[test]
 fn unknown_fields_are_counted_by_name_and_the_line_is_taken() {
     let line = r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true,"colour":"red"}"#;
     let decoded = decode(&format!("{line}\n{line}"));

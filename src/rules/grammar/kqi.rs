@@ -112,7 +112,7 @@ pub(super) static KQI: Record = Record {
         may(
             "against",
             Shape::Duration,
-            "change: distance to the window compared with.",
+            "change: distance to the window compared with. Of a gauge the means are compared, of all else the counts.",
         ),
         may(
             "weeks",
