@@ -323,7 +323,7 @@ impl App {
         };
         tokio::spawn(troubles::watch(sources, stopping.clone()));
         if let Some(reserve) = reserve {
-            let reading = reserve.read(health.clone(), state.metrics.clone(), stopping.clone());
+            let reading = reserve.read(health.clone(), state.metrics.clone(), stopping);
             tokio::spawn(reading);
         }
         let (stop_http, http) = answering.hand_over(router);

@@ -119,10 +119,8 @@ impl pipeline::Outlet for EngineOutlet {
             }
             Lifecycle::Stopping => {}
         }
-        if !effects.is_empty() {
-            if tell_listeners(&self.effects, self.effects_max, effects) {
-                self.metrics.went_over(EdgeLimit::Effects);
-            }
+        if !effects.is_empty() && tell_listeners(&self.effects, self.effects_max, effects) {
+            self.metrics.went_over(EdgeLimit::Effects);
         }
     }
 

@@ -67,10 +67,6 @@ fn parts_equal_the_naive_recomputation_and_sum_to_the_whole() {
     assert_eq!(seen, wanted, "{:?}", coverage.0);
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one epoch of one journal, with all that it bears on"
-)]
 fn check(
     seed: u64,
     index: usize,
@@ -100,7 +96,8 @@ fn check(
         // Some objects have no window that is told.
         let told: BTreeMap<String, bool> = groups
             .keys()
-            .filter_map(|label| rng.chance(80).then(|| (label.clone(), rng.chance(50))))
+            .filter(|_| rng.chance(80))
+            .map(|label| (label.clone(), label.len() % 2 == 0))
             .collect();
         let span = |(label, group): (&String, &Arc<Group>)| {
             let span = told.get(label).map(|is_outside| Span {

@@ -92,7 +92,7 @@ pub(super) fn read(
             .push(escalation::read(item, departments, problems));
     }
     if node.get("hops_max").is_some() {
-        policy.hops_max = u32::try_from(natural(node, "hops_max")).unwrap_or(u32::MAX);
+        policy.hops_max = natural(node, "hops_max");
     }
     if let Some(ms) = duration_of(node, "remind_before") {
         policy.remind_before_ms = ms;
