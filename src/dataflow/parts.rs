@@ -56,6 +56,16 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// Leaves out values that came to nothing: of a message that changed, one worker has the fact and another has it
+    /// taken back.
+    pub(super) fn settle(&mut self) {
+        for values in self.by.values_mut() {
+            values.retain(|_, sums| *sums != Sums::default());
+        }
+    }
+}
+
 impl Router {
     /// What the windows of a KQI are made of, as far as this worker holds their tuples; with the version of the plan.
     pub(super) fn parts(&self, kqi: usize, spans: &Spans) -> (u64, Parts) {

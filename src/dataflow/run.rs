@@ -462,6 +462,7 @@ impl Queries {
             all.0 = version;
             all.1.merge(parts);
         }
+        all.1.settle();
         Some(all)
     }
 
