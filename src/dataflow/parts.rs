@@ -54,9 +54,7 @@ impl Parts {
             }
         }
     }
-}
 
-impl Parts {
     /// Leaves out values that came to nothing: of a message that changed, one worker has the fact and another has it
     /// taken back.
     pub(super) fn settle(&mut self) {
