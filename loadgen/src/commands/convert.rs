@@ -45,7 +45,7 @@ pub(crate) enum Arguments {
         #[arg(long)]
         city: Option<String>,
     },
-    /// The access log of an mbuni MMSC to messages that were submitted to handsets.
+    /// Records with tabs of an mbuni MMSC (not its access log with brackets) to messages that were submitted to handsets.
     MbuniLog {
         /// File of lines, plain or .gz.
         input: String,

@@ -1,4 +1,4 @@
-//! What message centres write: delivery receipts of SMPP 3.4 (appendix B) and the access log of an mbuni
+//! What message centres write: delivery receipts of SMPP 3.4 (appendix B) and the records with tabs of an mbuni
 //! MMSC, as messages with their reports.
 //!
 //! Times of both have no zone: they are the operator's. A receipt knows minutes, so a reply within 30 s
@@ -98,7 +98,7 @@ pub fn smpp(
     Ok(converted)
 }
 
-/// Converts an mbuni MMSC's access log, with a tab wherever an arrow stands here:
+/// Converts an mbuni MMSC's records (and not its access log with brackets), with a tab wherever an arrow stands here:
 ///
 /// ```text
 /// 2026-03-02 07:00:01 → MM7 → MM1 → 90210 → +8613900000000/TYPE=PLMN → id@mmsc → 10240

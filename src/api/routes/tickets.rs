@@ -166,7 +166,8 @@ pub(in crate::api) async fn confirm(
     check_not_stopping(&server)?;
     let ticket = ticket(&server, &caller, &serial).await?;
     check_counts(&ticket)?;
-    if ticket.state == TicketState::Closed {
+    // What the stream closed without a class has none to keep.
+    if ticket.state == TicketState::Closed && ticket.class.is_some() {
         let words = "the ticket is closed, in the one class that it was confirmed into";
         return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));
     }
