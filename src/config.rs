@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::api::HttpConfig;
-use crate::bounded::{DAY_MS, DAY_S, MOST, at_least, between};
+use crate::bounded::{DAY_S, MOST, at_least, between};
 use crate::journal::{Memory, Retention};
 use crate::notify::{HookConfig, MailConfig};
 use crate::probes::ProbeConfig;
@@ -102,8 +102,9 @@ pub struct JournalSettings {
     /// Size at which a segment is full, bytes.
     #[serde(deserialize_with = "at_least::<1_024, _, _>")]
     pub segment_bytes_max: u64,
-    /// Time that an epoch gathers, ms: shorter is fresher, longer combines better.
-    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
+    /// Time that an epoch gathers, ms: shorter is fresher, longer combines better. At most five seconds: a step of the clock
+    /// that is longer is taken for a stop, in which nobody could be heard.
+    #[serde(deserialize_with = "between::<1, 5_000, _, _>")]
     pub epoch_interval_ms: u64,
     /// Largest record, bytes: a batch unpacked, or a rule book. At least 64 KiB, at most 64 MiB.
     #[serde(deserialize_with = "between::<RECORD_BYTES_MIN, MOST, _, _>")]

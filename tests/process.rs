@@ -184,7 +184,7 @@ fn heads_that_drip_are_cut_off_and_others_get_in() {
         assert!(began.elapsed() < Duration::from_secs(30), "never ready");
         std::thread::sleep(Duration::from_millis(20));
     }
-    // More than there are places: the rest wait in the system's queue.
+    // More than there are places, and more than one address gets: the others are told so, as is who asks from there.
     let mut slow: Vec<TcpStream> = (0..9)
         .map(|_| {
             let mut stream = TcpStream::connect(address).unwrap();
@@ -205,9 +205,13 @@ fn heads_that_drip_are_cut_off_and_others_get_in() {
         slow
     });
     let began = Instant::now();
-    let metrics = ask("/metrics").unwrap();
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    let metrics = loop {
+        if let Some(page) = ask("/metrics") {
+            break page;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "kept out");
+        std::thread::sleep(Duration::from_millis(50));
+    };
     assert!(
         metrics.contains("\nchrysalis_limit_max{limit=\"http.connections_max\"} 6\n"),
         "{metrics}"

@@ -10,6 +10,7 @@ mod interpret;
 mod ledgers;
 mod links;
 mod listen;
+mod loading;
 mod mails;
 mod outlet;
 mod peers;
@@ -39,13 +40,12 @@ use crate::api::{
     Answers, Health, HealthNow, Lifecycle, ReadAccess, Reload, ReloadProblems, ReloadReport,
     ServerState, open,
 };
-use crate::checkpoint::Folder;
 use crate::config::Config;
 use crate::dataflow::{Dataflow, DataflowConfig};
 use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer, WriterConfig};
-use crate::journal::{Journal, JournalConfig, RealDisk, ReplayNow};
+use crate::journal::{RealDisk, ReplayNow};
 use crate::notify::{Composer, Hooks, Mailer, Notifier, NotifyError};
 use crate::probes::Probes;
 use crate::rules::Plan;
@@ -53,12 +53,12 @@ use crate::store::History;
 use crate::time::{begin_at, now_ms};
 
 use csv_sink::CsvSink;
-use foreign::{history_ahead, recorded_upto, unreadable_journal};
+use foreign::{history_ahead, recorded_upto};
+use loading::Loaded;
 use outlet::EngineOutlet;
 use recording::{Recorder, Recording};
 use reloading::{apply_after_replay, plan_to_begin_with, reload_failure, reload_of};
 use report_files::ReportFiles;
-use reserve::Reserve;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
@@ -124,20 +124,16 @@ impl App {
             address,
             answering,
         } = place;
-        let settings = JournalConfig {
-            segment_bytes_max: config.journal.segment_bytes_max,
-            record_bytes_max: config.journal.record_bytes_max,
-            memory: config.journal.memory(),
-        };
         let journal_dir = place::journal_of(&config);
-        let folder = Folder::open(Arc::new(RealDisk), &config.data.join("checkpoints"))?;
-        let (beginning, aside) = begin(&folder, &RealDisk, &journal_dir, config.replay_everything)?;
-        let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
-        let replay_from = resume.as_ref().map(|resume| resume.next);
-        let disk = Arc::new(RealDisk);
-        let opened = Journal::resume_under(lock, disk, &journal_dir, settings, resume);
-        let (journal, recovery) =
-            opened.map_err(|error| unreadable_journal(&config.data, error))?;
+        let Loaded {
+            folder,
+            beginning,
+            aside,
+            journal,
+            recovery,
+        } = loading::load(&config, lock).await?;
+        let resume = beginning.as_ref().map(|beginning| &beginning.resume);
+        let replay_from = resume.map(|resume| resume.next);
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
@@ -164,7 +160,8 @@ impl App {
         let ledger = ledgers::open(&config, &known).await?;
         // Nothing refuses the start any more: whoever is refused finds everything as it was.
         set_aside(&folder, &aside)?;
-        let reserve = Reserve::look(&folder, &journal_dir, beginning.as_ref(), aside.len())?;
+        let looked = loading::look_at_reserve(&config, folder, beginning, aside.len()).await;
+        let (folder, beginning, reserve) = looked?;
         let writer_config = WriterConfig {
             epoch_interval_ms: config.journal.epoch_interval_ms,
             queue_requests_max: config.journal.queue_requests_max,
@@ -184,7 +181,7 @@ impl App {
             Mailer::Outbox(path) => Some(path.clone()),
             _ => None,
         };
-        let access = access::access_of(&config)?;
+        let access = answering.access.clone();
         let links = links::links_of(&config)?;
         let composer = Composer::new(&config.mail)?.with_links(links.clone());
         let hooks = Hooks::open(&config.webhooks)?;

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::access::access_of;
 use super::foreign::{refuse_lost_journal, refuse_unfinished};
 use super::listen::Listening;
-use crate::api::{Stage, waiting};
+use crate::api::{Access, Stage, waiting};
 use crate::config::Config;
 use crate::journal::{JournalError, Lock, RealDisk};
 use crate::metrics::Metrics;
@@ -108,6 +108,8 @@ pub(super) fn journal_of(config: &Config) -> PathBuf {
 /// What answers on the address: for whoever waits, and then for the engine. Dropping it ends that.
 pub(super) struct Answering {
     stage: watch::Sender<Stage>,
+    /// Who may do what, as of the start.
+    pub(super) access: Access,
     pub(super) metrics: Arc<Metrics>,
     /// Connections that are open.
     pub(super) connections: Arc<AtomicU64>,
@@ -122,13 +124,15 @@ impl Answering {
         let connections: Arc<AtomicU64> = Arc::default();
         let (stage, at) = watch::channel(stage);
         let wait_max = config.http.request_timeout();
-        let router = waiting(access_of(config)?, Arc::clone(&metrics), at, wait_max);
+        let access = access_of(config)?;
+        let router = waiting(access.clone(), Arc::clone(&metrics), at, wait_max);
         let open_now = Arc::clone(&connections);
         let listening = Listening::new(listener, router, config, open_now, metrics.clone())?;
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listening.serve(stopping));
         Ok(Answering {
             stage,
+            access,
             metrics,
             connections,
             stop,

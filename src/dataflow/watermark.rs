@@ -117,8 +117,8 @@ pub struct Watermarks {
     streams: [i64; Stream::ALL.len()],
     now_ms: i64,
     /// How far the clock may have been set ahead, ms: by so much it stepped, less what sources have told of since. After
-    /// a time in which the engine was down the first of them tells that it was not; where all are idle, or nobody has
-    /// spoken for a while, the clock is believed.
+    /// a time in which the engine was down the first of them tells that it was not; where there is none, or none has spoken
+    /// for a while, the clock is believed.
     ahead_ms: i64,
     /// How long the engine has listened since a source spoke, ms.
     unheard_ms: i64,
@@ -255,10 +255,7 @@ impl Watermarks {
                 least[stream] = least[stream].min(state.ts_ms_max.min(known_ms));
             }
         }
-        let mut sources = self.sources.iter();
-        let is_asked =
-            sources.any(|(id, state)| !state.idle && book.streams.contains_key(&id.stream));
-        if !is_asked || self.unheard_ms > BELIEVED_AFTER_MS {
+        if self.sources.is_empty() || self.unheard_ms > BELIEVED_AFTER_MS {
             self.ahead_ms = 0;
         }
         for stream in Stream::ALL {

@@ -93,15 +93,11 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
     }
 }
 
-/// The simulation's book, and a KQI of BOSS calls.
+/// The simulation's book, and a KQI of how fast BOSS replies.
 fn book() -> Record {
     let files = story::files(80)
         .into_iter()
         .map(|(name, text)| {
-            let text = text.replace(
-                "streams:\n",
-                "streams:\n  boss_call: {allowed_lateness: 20s, idle_timeout: 5m, retention: 2h}\n",
-            );
             let text = text.replace(
                 "kqis:\n",
                 "kqis:\n  - {id: replies, name: Replies, layer: platform, stream: boss_call, aggregate: p95, group_by: [host], window: 5m, unit: ms, department: NET, interval: {max: 5000}}\n",

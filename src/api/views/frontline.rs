@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::api::iso;
 use crate::api::views::TextView;
 use crate::engine::Snapshot;
-use crate::triggers::{Outcome, Place, Trigger, by_urgency};
+use crate::triggers::{Explanation, Outcome, Place, Trigger, TriggerState, by_urgency};
 
 /// Explanations in one answer; a pop-up shows a few.
 const SAID_MAX: usize = 20;
@@ -55,6 +55,17 @@ pub struct SayView {
     pub due_ms: Option<i64>,
 }
 
+/// What is said of a trigger. That it is mended is not said as long as it fails: until its alert ends, or its trigger is
+/// opened again, what was said before.
+fn said_of(trigger: &Trigger) -> Option<&Explanation> {
+    let is_early = trigger.alert_firing && matches!(trigger.outcome, Some(Outcome::Mended));
+    let mut before = trigger.explanations.iter().rev();
+    let before = before.find(|said| said.state != TriggerState::FeedbackGiven);
+    before
+        .filter(|_| is_early && trigger.state == TriggerState::FeedbackGiven)
+        .or_else(|| trigger.explanation())
+}
+
 impl FrontlineView {
     /// What is to be said to a customer of a service, of a city, of one ticket. `is_masked`: without the numbers of
     /// subscribers that somebody wrote into a reason.
@@ -93,7 +104,9 @@ impl FrontlineView {
         let all = || snapshot.triggers.iter().map(|trigger| &**trigger);
         let impaired = all().any(|of| is_felt(of) && is_here(of) && speaks(of));
         let is_alike = |a: &Trigger, b: &Trigger| {
+            let (one, other) = (&a.cause.place, &b.cause.place);
             (&a.cause.service, &a.cause.cause) == (&b.cause.service, &b.cause.cause)
+                && (one == other || one.covers(other, places) || other.covers(one, places))
         };
         // What is worked on again is said instead of what became of it before.
         let is_replaced = |old: &Trigger| {
@@ -126,7 +139,7 @@ impl FrontlineView {
         });
         let zone = &snapshot.plan.zone;
         let said = found.iter().filter_map(|trigger| {
-            let said = trigger.explanation()?;
+            let said = said_of(trigger)?;
             Some(SayView {
                 trigger: trigger.id.clone(),
                 title: (&trigger.title).into(),
