@@ -136,12 +136,30 @@ triggers: {province_wide: {cities: 3, share: 0.5}}
 
     /// Whether it is impaired, and what is said, by trigger.
     fn view(&self, city: &str, ticket: Option<&str>) -> (bool, Vec<String>) {
+        let view = self.answer(Some(city), ticket);
+        let said = view.explanations.into_iter().map(|said| said.trigger);
+        (view.impaired, said.collect())
+    }
+
+    fn answer(&self, city: Option<&str>, ticket: Option<&str>) -> FrontlineView {
         let mut snapshot = Engine::new(self.plan.clone()).snapshot().clone();
         snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
         snapshot.now_ms = self.now_ms;
-        let view = FrontlineView::of(&snapshot, "news", Some(city), ticket, true);
-        let said = view.explanations.into_iter().map(|said| said.trigger);
-        (view.impaired, said.collect())
+        FrontlineView::of(&snapshot, "news", city, ticket, true)
+    }
+
+    fn hear(&mut self, serial: &str, city: &str) {
+        let news = TicketNews {
+            serial: serial.to_owned(),
+            filed_at_ms: self.now_ms,
+            service: "news".to_owned(),
+            city: city.to_owned(),
+            leaf: "打不开".to_owned(),
+            counts: true,
+            owner: 0,
+        };
+        let plan = self.plan.clone();
+        self.triggers.hear_ticket(&news, now(&plan, self.now_ms));
     }
 }
 
@@ -162,17 +180,7 @@ fn a_city_that_is_well_is_told_of_no_trouble_of_its_province() {
     assert_eq!(scene.view("c1", None), (true, vec![wide.clone()]));
     assert_eq!(scene.view("c4", None), (false, Vec::new()));
     // Who complained there is told what became of it all the same.
-    let news = TicketNews {
-        serial: "C-1".to_owned(),
-        filed_at_ms: scene.now_ms,
-        service: "news".to_owned(),
-        city: "c4".to_owned(),
-        leaf: "打不开".to_owned(),
-        counts: true,
-        owner: 0,
-    };
-    let plan = scene.plan.clone();
-    scene.triggers.hear_ticket(&news, now(&plan, scene.now_ms));
+    scene.hear("C-1", "c4");
     assert_eq!(scene.view("c4", Some("C-1")), (false, vec![wide]));
 }
 
@@ -222,4 +230,35 @@ fn what_is_worked_on_again_is_said_instead_of_what_was_refused_and_no_past_date_
     let (impaired, said) = scene.view("c1", None);
     assert!(impaired && said.contains(&third), "{said:?}");
     assert_eq!(said.len(), 2);
+}
+
+#[test]
+fn a_ticket_has_the_answer_of_its_own_place_and_what_still_fails_is_not_called_mended() {
+    let mut scene = Scene::new();
+    let refused = scene.fire("news_success", "c1").unwrap();
+    scene.hear("C-1", "c1");
+    scene.go(&refused, &[TriggerState::NotOptimised]);
+    let other = scene.fire("news_success", "c2").unwrap();
+    let said = |view: FrontlineView| {
+        let said = view.explanations.into_iter();
+        said.map(|said| (said.trigger, said.text.zh))
+            .collect::<Vec<_>>()
+    };
+    // By the ticket alone, as where nobody says which city the customer is in.
+    let own = said(scene.answer(None, Some("C-1")));
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!(own[0].0, refused);
+    let states = [TriggerState::Accepted, TriggerState::InProgress];
+    scene.go(&other, &states);
+    let before = said(scene.answer(Some("c2"), None));
+    scene.go(&other, &[TriggerState::Mended]);
+    assert_eq!(
+        said(scene.answer(Some("c2"), None)),
+        before,
+        "its alert fires"
+    );
+    assert!(before[0].1.contains("正在处理"), "{before:?}");
+    scene.end("news_success", "c2");
+    let after = said(scene.answer(Some("c2"), None));
+    assert!(after[0].1.contains("处理完毕"), "{after:?}");
 }
