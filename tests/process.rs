@@ -4,8 +4,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -227,6 +228,90 @@ fn heads_that_drip_are_cut_off_and_others_get_in() {
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
         }
     }
+    let (status, _) = terminate(child);
+    assert!(status.success(), "{status}");
+}
+
+/// What a server answers, within some seconds.
+fn answer(address: SocketAddr, request: &str, patience: Duration) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// A checkpoint that takes long to read, for it is a pipe into which nobody writes: the process is answered for, and who
+/// comes early is taken when the engine is there.
+#[test]
+fn while_a_checkpoint_is_loaded_the_address_answers_and_batches_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "checkpoint: {interval_ms: 100}\n").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+        command.args(["serve", "--workers", "1", "--listen", &address.to_string()]);
+        command.arg("--data").arg(folder.path().join("data"));
+        command.arg("--config").arg(&config);
+        command.stderr(Stdio::null()).spawn().unwrap()
+    };
+    let checkpoints = || {
+        let files = std::fs::read_dir(folder.path().join("data/checkpoints"));
+        let files = files.into_iter().flatten().flatten();
+        let mut paths: Vec<_> = files.map(|file| file.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "chk"));
+        paths.sort();
+        paths
+    };
+    let began = Instant::now();
+    let child = start();
+    while checkpoints().len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(30), "no checkpoints");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (status, _) = terminate(child);
+    assert!(status.success(), "{status}");
+    let pipe = checkpoints().pop().unwrap();
+    std::fs::remove_file(&pipe).unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+
+    let child = start();
+    let get = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        answer(address, &request, Duration::from_secs(2))
+    };
+    let began = Instant::now();
+    while get("/healthz").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody answers");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(get("/ready").unwrap().starts_with("HTTP/1.1 503 "));
+    let status = get("/v1/status").unwrap();
+    assert!(status.contains("\"state\":\"starting\""), "{status}");
+    let line = r#"{"type":"gauge","ts":1764000000000,"name":"g","value":1}"#;
+    let request = format!(
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{line}",
+        line.len()
+    );
+    let early =
+        std::thread::spawn(move || answer(address, &request, Duration::from_secs(25)).unwrap());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!early.is_finished(), "there is no engine yet");
+    // It was no checkpoint, as every reader finds that comes from now on; the one before it is whole.
+    std::thread::spawn(move || {
+        while let Ok(mut file) = OpenOptions::new().write(true).open(&pipe) {
+            let _ = file.write_all(b"no checkpoint");
+        }
+    });
+    let told = early.join().unwrap();
+    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    assert!(told.contains("\"accepted\":1"), "{told}");
+    assert!(get("/v1/rules").unwrap().starts_with("HTTP/1.1 200 "));
     let (status, _) = terminate(child);
     assert!(status.success(), "{status}");
 }
