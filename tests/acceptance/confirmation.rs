@@ -338,6 +338,7 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
     (filed["state"], filed["version"]) = ("filed".into(), 0.into());
     (closed["state"], closed["version"]) = ("closed".into(), 1.into());
     engine.tell(&[filed, closed]).await;
+    engine.pass(NOON + 61 * HOUR).await;
     let path = "/v1/complaints/tickets/no%20class";
     engine
         .until(path, |ticket| ticket["state"] == "closed")
