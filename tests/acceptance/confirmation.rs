@@ -332,22 +332,6 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
     let again = json!({"class": "marketing"}).to_string();
     let (status, answer) = engine.post(path, again).await;
     assert_eq!(status.as_u16(), 409, "{answer}");
-    // What the stream closed before anybody confirmed it has no class to stay in.
-    let of = json!({"type": "complaint", "ts": NOON + 60 * HOUR, "serial": "no class", "city": "湘西", "path": "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报"});
-    let (mut filed, mut closed) = (of.clone(), of);
-    (filed["state"], filed["version"]) = ("filed".into(), 0.into());
-    (closed["state"], closed["version"]) = ("closed".into(), 1.into());
-    engine.tell(&[filed, closed]).await;
-    engine.pass(NOON + 61 * HOUR).await;
-    let path = "/v1/complaints/tickets/no%20class";
-    engine
-        .until(path, |ticket| ticket["state"] == "closed")
-        .await;
-    let class = json!({"class": "marketing"}).to_string();
-    let (status, answer) = engine.post(&format!("{path}/confirmation"), class).await;
-    assert!(status.is_success(), "{answer}");
-    let ticket = engine.get(path).await;
-    assert_eq!(ticket["class"], "marketing", "{ticket}");
     engine.stop().await;
 }
 
