@@ -107,13 +107,14 @@ pub struct SharesView {
     /// End of it, ms; of several, of the last.
     pub to_ms: Option<i64>,
     /// Of all objects together.
+    #[schema(value_type = f64)]
     pub total: AmountView,
     /// Its dimensions.
     pub dimensions: Vec<DimensionSharesView>,
 }
 
-/// How much of it: facts are whole numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+/// How much of it: facts are whole numbers. One number to a reader of the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum AmountView {
     /// Facts.
@@ -150,6 +151,7 @@ pub struct ShareView {
     /// Value.
     pub value: String,
     /// What is counted of it: those of a dimension's values sum to the total.
+    #[schema(value_type = f64)]
     pub count: AmountView,
     /// Its share of what makes the whole worse, at most 1; below 0 where it makes it better, as what stays within a mean's
     /// limit does.
