@@ -89,7 +89,7 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let stop = stop_signal()?;
     tokio::pin!(stop);
-    // On a thread of its own: opening a large journal takes a while, and a stop must be heard.
+    // A task of its own: opening a large journal takes a while, and a stop must be heard.
     let mut starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
     let mut seconds = 0;
     let app = loop {
