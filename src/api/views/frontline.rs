@@ -1,5 +1,7 @@
 //! What agents tell customers, on the wire.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -108,14 +110,25 @@ impl FrontlineView {
             (&a.cause.service, &a.cause.cause) == (&b.cause.service, &b.cause.cause)
                 && (one == other || one.covers(other, places) || other.covers(one, places))
         };
+        // Looked up once: for each trigger a look at all the others would be too long for a pop-up.
+        let mut open: BTreeMap<(&str, &str), Vec<&Trigger>> = BTreeMap::new();
+        for of in all().filter(|of| !of.state.is_final() && is_here(of)) {
+            open.entry((&of.cause.service, &of.cause.cause))
+                .or_default()
+                .push(of);
+        }
+        let answered: Vec<&Trigger> = all()
+            .filter(|old| old.state.is_final() && has_ticket(old))
+            .collect();
         // What is worked on again is said instead of what became of it before.
         let is_replaced = |old: &Trigger| {
-            let mut open = all().filter(|of| !of.state.is_final());
-            old.state.is_final() && open.any(|of| is_alike(old, of) && is_here(of))
+            let open = open.get(&(old.cause.service.as_str(), old.cause.cause.as_str()));
+            let mut open = open.into_iter().flatten();
+            old.state.is_final() && open.any(|of| is_alike(old, of))
         };
         let is_asked_for = |trigger: &Trigger| {
-            let mut old = all().filter(|old| old.state.is_final() && is_alike(old, trigger));
-            ticket.is_none() || has_ticket(trigger) || old.any(has_ticket)
+            let mut answered = answered.iter();
+            ticket.is_none() || has_ticket(trigger) || answered.any(|old| is_alike(old, trigger))
         };
         let is_still_true = |trigger: &Trigger| match (&trigger.outcome, trigger.explanation()) {
             (_, None) => false,
