@@ -5,6 +5,7 @@
 
 mod bounded;
 pub mod event;
+pub mod handover;
 pub mod masking;
 pub mod measure;
 pub mod rules;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use chrysalis::config::NewLedger;
+use chrysalis::demo::DemoOptions;
 use chrysalis::replay::ReplayOptions;
 use chrysalis::time::now_ms;
 
@@ -78,9 +79,12 @@ enum Command {
     Backup {
         /// Where to, a folder that is empty or not there.
         to: PathBuf,
-        /// Data folder of the engine.
-        #[arg(long, default_value = "chrysalis-data")]
-        data: PathBuf,
+        /// Configuration of the engine: its data folder, and what stays free for it (`journal.disk_free_bytes_min`).
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Data folder of the engine; comes before that of the configuration.
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
     /// Put a backup into an empty data folder.
     Restore {
@@ -98,6 +102,9 @@ enum Command {
         /// Data folder; a fresh one in the temporary folder without it.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// URL of a database for the history, `postgres://user@host/name`; a SQLite file in the data folder without it.
+        #[arg(long)]
+        history: Option<String>,
         /// End when the stories are told; exit 1 unless everything in them was resolved.
         #[arg(long)]
         exit: bool,
@@ -123,10 +130,10 @@ enum Command {
         /// Worker threads.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
         workers: u16,
-        /// Folder for windows.csv and alerts.csv.
+        /// Folder for windows.csv, alerts.csv, and kqis.csv with what their values are held against.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Write alerts.csv only.
+        /// Do not write windows.csv.
         #[arg(long)]
         alerts_only: bool,
         /// Present of the replay, RFC 3339 or milliseconds: lines more than ten minutes later are
@@ -168,10 +175,19 @@ fn main() -> ExitCode {
         Command::Demo {
             listen,
             data,
+            history,
             exit,
             seed,
-        } => serve::demo(listen, data, exit, seed),
-        Command::Backup { to, data } => commands::backup::take(&data, &to),
+        } => serve::demo(DemoOptions {
+            listen,
+            data,
+            history,
+            exit,
+            seed,
+        }),
+        Command::Backup { to, config, data } => {
+            commands::backup::take(config.as_deref(), data, &to)
+        }
         Command::Restore { from, data } => commands::backup::put_back(&from, &data),
         Command::Check { rules } => commands::check(&rules),
         Command::Test { rules } => commands::test(&rules),

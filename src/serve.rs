@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
-use chrysalis::api::{Lifecycle, ReloadProblems};
+use chrysalis::api::{Lifecycle, Loading, ReloadProblems};
 use chrysalis::app::{App, Place, RuleSource, first_plan};
 use chrysalis::config::{Config, NewLedger};
 use chrysalis::demo::{self, DemoOptions};
@@ -53,20 +53,10 @@ pub(crate) fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// `chrysalis demo`.
-pub(crate) fn demo(
-    listen: String,
-    data: Option<PathBuf>,
-    exit: bool,
-    seed: u64,
-) -> anyhow::Result<ExitCode> {
+pub(crate) fn demo(options: DemoOptions) -> anyhow::Result<ExitCode> {
     start_log("warn");
     abort_on_panic();
-    let options = DemoOptions {
-        listen,
-        data,
-        exit,
-        seed,
-    };
+    let exit = options.exit;
     let results = runtime()?.block_on(async {
         let stop = stop_signal()?;
         let stop = async {
@@ -90,13 +80,15 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
     // A task of its own: opening a large journal takes a while, and a stop must be heard.
-    let mut starting = tokio::spawn(start(config, rules, standby.then(|| supervisor.clone())));
+    let loading = Arc::new(Loading::new(Instant::now()));
+    let waiting = standby.then(|| supervisor.clone());
+    let mut starting = tokio::spawn(start(config, rules, waiting, loading.clone()));
     let mut seconds = 0;
     let app = loop {
         tokio::select! {
             _ = &mut stop => {
                 tracing::info!("stopped before the start was over");
-                // Nothing has been acknowledged yet, and the journal is safe at any moment.
+                // What was acknowledged is durable, at any moment.
                 std::process::exit(0);
             }
             started = &mut starting => break started.context("the start ended badly")??,
@@ -104,9 +96,10 @@ async fn run(config: Config, standby: bool) -> anyhow::Result<ExitCode> {
             () = tokio::time::sleep(LOOK_EVERY), if !standby => {
                 seconds += 1;
                 supervisor.extend_start(LOOK_EVERY * 10);
-                supervisor.status("loading");
-                if seconds % 10 == 0 {
-                    tracing::info!("loading checkpoint, journal and ledger, {seconds} s so far");
+                let words = loading.now(Instant::now()).words();
+                supervisor.status(&words);
+                if seconds % TELL_EVERY_S == 0 {
+                    tracing::info!("{words}; {seconds} s so far");
                 }
             }
         }
@@ -144,9 +137,10 @@ async fn start(
     config: Config,
     rules: RuleSource,
     waiting: Option<Arc<Supervisor>>,
+    loading: Arc<Loading>,
 ) -> anyhow::Result<App> {
     let Some(supervisor) = waiting else {
-        return App::start(config, rules).await;
+        return App::start_told(config, rules, loading).await;
     };
     // Now and not at the take-over: what is wrong with them must be mended while somebody else serves.
     let first_plan = first_plan(&rules)?;
@@ -157,7 +151,7 @@ async fn start(
     tracing::info!(data = %config.data.display(), "standing by for the data folder");
     let every = supervisor.alive_every().unwrap_or(LOOK_EVERY);
     let taking = async {
-        let place = Place::wait_for(&config).await?;
+        let place = Place::wait_for(&config, loading).await?;
         tracing::info!("the data folder is free: taking over");
         supervisor.status("taking over");
         App::start_in(place, config.clone(), rules, first_plan).await
@@ -173,6 +167,9 @@ async fn start(
 
 /// How often the engine is looked at where nobody asks for it oftener.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the log says how far loading is, seconds. Judgement: who watches a start sees that it moves, and the log of one
+/// that takes minutes stays short.
+const TELL_EVERY_S: u64 = 5;
 
 /// Tells the supervisor what it sees the engine do.
 struct Watch<'a> {

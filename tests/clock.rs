@@ -11,14 +11,17 @@
 
 #[path = "crash/server.rs"]
 mod server;
+#[path = "crash/shim.rs"]
+mod shim;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use server::Server;
+use shim::shim;
 
 /// Midnight in Shanghai, ms.
 const T0: i64 = 1_764_000_000_000;
@@ -67,20 +70,6 @@ int clock_gettime(clockid_t id, struct timespec *at) {
 fn set_up(folder: &Path) {
     std::fs::write(folder.join("rules.yaml"), RULES).unwrap();
     std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
-}
-
-fn shim(folder: &Path) -> PathBuf {
-    let (source, library) = (folder.join("shim.c"), folder.join("shim.so"));
-    std::fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .arg("-ldl")
-        .output()
-        .unwrap_or_else(|error| panic!("this test needs a C compiler: {error}"));
-    let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{said}");
-    library
 }
 
 async fn send(server: &Server, minutes: std::ops::Range<i64>) {
@@ -155,7 +144,7 @@ async fn a_clock_that_jumps_changes_nothing_in_event_time_and_ticks_do_not_go_ba
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     set_up(folder);
-    let (library, offset) = (shim(folder), folder.join("offset"));
+    let (library, offset) = (shim(folder, SHIM), folder.join("offset"));
     let variables = [
         ("LD_PRELOAD", library.to_str().unwrap()),
         ("CLOCK_OFFSET_FILE", offset.to_str().unwrap()),
@@ -194,7 +183,7 @@ async fn a_clock_that_is_set_back_refuses_no_true_event_and_time_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     set_up(folder);
-    let (library, offset) = (shim(folder), folder.join("offset"));
+    let (library, offset) = (shim(folder, SHIM), folder.join("offset"));
     let variables = [
         ("LD_PRELOAD", library.to_str().unwrap()),
         ("CLOCK_OFFSET_FILE", offset.to_str().unwrap()),
@@ -236,4 +225,91 @@ async fn a_clock_that_is_set_back_refuses_no_true_event_and_time_goes_on() {
     assert!(moved.iter().all(|ms| *ms < 60_000), "{moved:?}");
     // Time went on, at half its pace, before and after the second start.
     assert!(ticks.last().unwrap() - ticks[0] >= 1_500, "{ticks:?}");
+}
+
+/// An exporter that answers every question alike, as long as the test runs.
+fn exporter() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 4_096];
+            let _ = std::io::Read::read(&mut stream, &mut head);
+            let body = "probe_success 1\nprobe_duration_seconds 0.1\n";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_engine_stamps_itself_does_not_follow_a_clock_that_was_set_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    set_up(folder);
+    let probe = format!(
+        "blackbox: [{{name: p, url: 'http://127.0.0.1:{}/probe', service: s, city: c, interval_s: 1}}]\n",
+        exporter()
+    );
+    std::fs::write(folder.join("config.yaml"), format!("{CONFIG}{probe}")).unwrap();
+    let (library, offset) = (shim(folder, SHIM), folder.join("offset"));
+    let variables = [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("CLOCK_OFFSET_FILE", offset.to_str().unwrap()),
+    ];
+    let wrong_by_s = |seconds: i64| std::fs::write(&offset, seconds.to_string()).unwrap();
+    wrong_by_s(0);
+    let server = Server::start_with(folder, 1, &variables).await;
+    // A producer whose clock is right, and what the probe's newest test is ahead of it by; so many stamps were held.
+    let look = async || {
+        let ts = chrysalis::time::now_ms();
+        let line = format!(
+            "{{\"type\":\"dial_test\",\"ts\":{ts},\"source\":\"true\",\"service\":\"s\",\"city\":\"c\",\"ok\":true}}\n"
+        );
+        let sent = Client::new().post(format!("{}/v1/events", server.url));
+        assert_eq!(
+            sent.body(line).send().await.unwrap().status(),
+            StatusCode::OK
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let status = server.json("/v1/status").await;
+        let sources = status["sources"].as_array().unwrap();
+        let newest = |name: &str| {
+            let mut of = sources.iter().filter(|source| source["source"] == name);
+            of.next()?["newest_event_ms"].as_i64()
+        };
+        let ahead = newest("blackbox").zip(newest("true"));
+        let held = status["stamps"]["held_total"].as_u64().unwrap();
+        let events = sources.iter().find(|of| of["source"] == "blackbox");
+        let events = events.map_or(0, |of| of["events"].as_u64().unwrap());
+        (
+            ahead.map_or(0, |(own, other)| own - other),
+            held,
+            events,
+            status,
+        )
+    };
+    let begun = Instant::now();
+    while look().await.2 < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no probe");
+    }
+    wrong_by_s(18_000);
+    let before = look().await.2;
+    let begun = Instant::now();
+    loop {
+        let (ahead_ms, held, events, status) = look().await;
+        assert!(ahead_ms < 10_000, "it follows the clock: {status}");
+        if events >= before + 3 && held >= 3 {
+            let by_ms = status["stamps"]["held_by_ms"].as_i64().unwrap();
+            assert!((17_990_000..18_010_000).contains(&by_ms), "{status}");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{status}");
+    }
+    assert_eq!(server.stop(), Some(0));
 }

@@ -1,13 +1,10 @@
 //! Kill -9 in the middle of ingest and of starts, again and again: every acknowledged event is counted once, and no
-//! mail exists twice; another process that stands by takes over (`crash/standby.rs`); at a real mail server (feature `real-parts`) every mail that was decided has arrived.
+//! mail exists twice; the history has every row (`crash/history.rs`); another process that stands by takes over (`crash/standby.rs`); at a real mail server (`-- --include-ignored`) every mail that was decided has arrived.
 //!
 //! `CRASH_KILLS=200 ./check crash` is the long form: so many kills, shared out to 1, 2 and 4 workers.
 
-#![cfg_attr(
-    feature = "real-parts",
-    expect(clippy::panic, reason = "a mail server that does not start says why")
-)]
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test may fail loudly, and says what it did"
@@ -15,12 +12,12 @@
 
 #[path = "crash/decided.rs"]
 mod decided;
+#[path = "crash/history.rs"]
+mod history;
 #[path = "crash/server.rs"]
 mod server;
-#[cfg(feature = "real-parts")]
 #[path = "mail/servers.rs"]
 mod servers;
-#[cfg(feature = "real-parts")]
 #[path = "crash/smtp.rs"]
 mod smtp;
 #[path = "crash/standby.rs"]

@@ -1,7 +1,7 @@
 //! Mails through real servers: Postfix with STARTTLS and AUTH, read back over IMAP from Dovecot by
 //! Python's parser, and `smtp-sink` for faults.
 //!
-//! `cargo test --features real-parts --test mail`, after `tests/mail/install.sh`; as root, for Postfix.
+//! `cargo test --test mail -- --include-ignored`, after `tests/mail/install.sh`; as root, for Postfix.
 
 #![allow(
     clippy::unwrap_used,
@@ -107,6 +107,7 @@ async fn until(ledger: &Ledger, state: DeliveryState, count: usize, hint: impl F
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn a_real_server_takes_them_and_another_program_reads_them() {
     let server = MailServer::start(&[CHINESE, ENGLISH]);
     let config = config(protected(&server, ACCOUNT.1));
@@ -202,6 +203,7 @@ async fn a_real_server_takes_them_and_another_program_reads_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn a_real_server_refuses_and_we_know_what_that_means() {
     let server = MailServer::start(&[CHINESE]);
     let good = protected(&server, ACCOUNT.1);
@@ -298,6 +300,7 @@ fn taken(dump: &Path) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn what_fails_for_a_while_is_delivered_exactly_once() {
     require_parts();
     for faults in [
@@ -342,6 +345,7 @@ async fn what_fails_for_a_while_is_delivered_exactly_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn what_is_refused_for_good_is_a_dead_letter() {
     require_parts();
     let (port, dump) = (free_port(), dump_folder());
@@ -383,6 +387,7 @@ fn standing_clock() -> (Arc<AtomicI64>, Clock) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn a_real_server_gets_one_digest_for_a_flood_also_over_a_restart() {
     let server = MailServer::start(&[CHINESE, ENGLISH]);
     let config = MailConfig {

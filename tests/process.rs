@@ -11,10 +11,22 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection, SqliteConnection};
+
+#[path = "history/place.rs"]
+mod place;
+
+/// Starts the engine with the configuration of its folder, where there is one.
 fn serve(folder: &Path, listen: &str, rules: Option<&Path>) -> Child {
+    let config = folder.join("config.yaml");
+    if !config.exists() {
+        std::fs::write(&config, "").unwrap();
+    }
+    place::place_history(folder);
     let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
     command.args(["serve", "--workers", "1", "--listen", listen]);
     command.arg("--data").arg(folder.join("data"));
+    command.arg("--config").arg(config);
     if let Some(rules) = rules {
         command.arg("--rules").arg(rules);
     }
@@ -167,11 +179,7 @@ fn heads_that_drip_are_cut_off_and_others_get_in() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
-    command.args(["serve", "--workers", "1", "--listen", &address.to_string()]);
-    command.arg("--data").arg(folder.path().join("data"));
-    command.arg("--config").arg(&config);
-    let child = command.stderr(Stdio::null()).spawn().unwrap();
+    let child = serve(folder.path(), &address.to_string(), None);
     let ask = |path: &str| {
         let mut stream = TcpStream::connect(address).ok()?;
         let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -242,23 +250,17 @@ fn answer(address: SocketAddr, request: &str, patience: Duration) -> Option<Stri
     Some(answer)
 }
 
-/// A checkpoint that takes long to read, for it is a pipe into which nobody writes: the process is answered for, and who
-/// comes early is taken when the engine is there.
+/// A checkpoint that takes long to read, for it is a pipe into which nobody writes: the process is answered for and says
+/// what it is at, and who comes early is told at once to come back.
 #[test]
-fn while_a_checkpoint_is_loaded_the_address_answers_and_batches_wait() {
+fn while_a_checkpoint_is_loaded_the_address_answers_and_batches_are_told_to_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yaml");
     std::fs::write(&config, "checkpoint: {interval_ms: 100}\n").unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let start = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
-        command.args(["serve", "--workers", "1", "--listen", &address.to_string()]);
-        command.arg("--data").arg(folder.path().join("data"));
-        command.arg("--config").arg(&config);
-        command.stderr(Stdio::null()).spawn().unwrap()
-    };
+    let start = || serve(folder.path(), &address.to_string(), None);
     let checkpoints = || {
         let files = std::fs::read_dir(folder.path().join("data/checkpoints"));
         let files = files.into_iter().flatten().flatten();
@@ -292,28 +294,155 @@ fn while_a_checkpoint_is_loaded_the_address_answers_and_batches_wait() {
     }
     assert!(get("/ready").unwrap().starts_with("HTTP/1.1 503 "));
     let status = get("/v1/status").unwrap();
-    assert!(status.contains("\"state\":\"starting\""), "{status}");
+    for part in [
+        "\"state\":\"starting\"",
+        "\"starting_step\":\"checkpoint\"",
+        // How long a pipe is nobody knows.
+        "\"starting_percent\":null",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let page = get("/").unwrap();
+    assert!(page.contains("starting: loading, checkpoint"), "{page}");
     let line = r#"{"type":"gauge","ts":1764000000000,"name":"g","value":1}"#;
     let request = format!(
         "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{line}",
         line.len()
     );
-    let early =
-        std::thread::spawn(move || answer(address, &request, Duration::from_secs(25)).unwrap());
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(!early.is_finished(), "there is no engine yet");
+    let asked = Instant::now();
+    let early = answer(address, &request, Duration::from_secs(25)).unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(2), "it was kept");
+    assert!(early.starts_with("HTTP/1.1 503 "), "{early}");
+    for part in ["\r\nretry-after: 1\r\n", "\"code\":\"starting\""] {
+        assert!(early.contains(part), "{part}: {early}");
+    }
     // It was no checkpoint, as every reader finds that comes from now on; the one before it is whole.
     std::thread::spawn(move || {
         while let Ok(mut file) = OpenOptions::new().write(true).open(&pipe) {
             let _ = file.write_all(b"no checkpoint");
         }
     });
-    let told = early.join().unwrap();
-    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    // Taken as soon as it can be, also if there is no engine yet.
+    let told = loop {
+        let told = answer(address, &request, Duration::from_secs(25)).unwrap();
+        if told.starts_with("HTTP/1.1 200 ") {
+            break told;
+        }
+        assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{told}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
     assert!(told.contains("\"accepted\":1"), "{told}");
-    // By the engine itself, and no longer for it.
-    let status = get("/v1/status").unwrap();
-    assert!(status.contains("\"rule_book\":"), "{status}");
+    // By the engine itself soon, and no longer for it.
+    while !get("/v1/status").unwrap().contains("\"rule_book\":") {
+        assert!(began.elapsed() < Duration::from_secs(20), "no engine");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (status, _) = terminate(child);
+    assert!(status.success(), "{status}");
+}
+
+/// Midnight in Shanghai, ms.
+const T0: i64 = 1_764_000_000_000;
+const TESTS: &str = "
+book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {dial_test: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}
+kqis:
+  - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 5}}
+alert_policies:
+  default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
+";
+
+/// What becomes of a batch of one dial test.
+fn post(address: SocketAddr, sequence: u64) -> Option<String> {
+    let ts = T0 + sequence as i64;
+    let line = format!(
+        "{{\"type\":\"dial_test\",\"ts\":{ts},\"service\":\"s\",\"city\":\"c\",\"ok\":true}}"
+    );
+    let request = format!(
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nchrysalis-producer: p\r\n\
+         chrysalis-sequence: {sequence}\r\ncontent-length: {}\r\n\r\n{line}",
+        line.len()
+    );
+    answer(address, &request, Duration::from_secs(5))
+}
+
+/// A start that cannot go on, for somebody else writes the ledger: batches are acknowledged all the same, a death in the
+/// middle of it loses none of them, and none counts twice.
+#[test]
+fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    std::fs::write(&rules, TESTS).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let start = || serve(folder.path(), &address.to_string(), Some(&rules));
+    let get = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        answer(address, &request, Duration::from_secs(2)).unwrap_or_default()
+    };
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(30), "never {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let is_ready = || get("/ready").starts_with("HTTP/1.1 200 ");
+    let windows = || {
+        get(&format!(
+            "/v1/kqis/tests/windows?from={T0}&to={}",
+            T0 + 60_000
+        ))
+    };
+    let is_counted = |events: u64| windows().contains(&format!("\"count\":{events},"));
+    let taken = |sequence, part: &str| {
+        post(address, sequence)
+            .is_some_and(|told| told.starts_with("HTTP/1.1 200 ") && told.contains(part))
+    };
+    let child = start();
+    until("ready", &is_ready);
+    assert!(taken(1, "\"accepted\":1"));
+    until("counted", &|| is_counted(1));
+    let (status, _) = terminate(child);
+    assert!(status.success(), "{status}");
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ledger = folder.path().join("data/ledger.sqlite");
+    let lock = runtime.block_on(async {
+        let url = format!("sqlite://{}", ledger.display());
+        let mut lock = SqliteConnection::connect(&url).await.unwrap();
+        let begin = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock).await;
+        begin.unwrap();
+        lock
+    });
+    let mut child = start();
+    until("taken", &|| taken(2, "\"accepted\":1"));
+    assert!(taken(3, "\"accepted\":1"));
+    // What is known since before the checkpoint is a repeat, and so is what came just now.
+    for sequence in [1, 2] {
+        assert!(taken(sequence, "\"duplicate\":true"), "{sequence}");
+    }
+    let status = get("/v1/status");
+    for part in ["\"state\":\"starting\"", "\"starting_takes_events\":true"] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    for path in ["/ready", "/v1/alerts", "/v1/complaints/forms"] {
+        assert!(get(path).starts_with("HTTP/1.1 503 "), "{path}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    runtime.block_on(lock.close()).unwrap();
+
+    let child = start();
+    until("ready", &is_ready);
+    until("counted", &|| is_counted(3));
+    for sequence in [1, 2, 3] {
+        assert!(taken(sequence, "\"duplicate\":true"), "{sequence}");
+    }
+    assert!(taken(4, "\"accepted\":1"));
+    until("counted", &|| is_counted(4));
     let (status, _) = terminate(child);
     assert!(status.success(), "{status}");
 }

@@ -137,9 +137,14 @@ def first_lines(events, count):
     return path, count
 
 
+def ratios(pairs, what):
+    """How many times faster replay was, turn by turn."""
+    return [theirs[what] / ours[what] for ours, theirs in pairs]
+
+
 def ratio(pairs, what):
-    """How many times faster replay was: median and range of the turns."""
-    values = [theirs[what] / ours[what] for ours, theirs in pairs]
+    """Median and range of the turns."""
+    values = ratios(pairs, what)
     return f"{statistics.median(values):.3g} ({min(values):.3g} – {max(values):.3g})"
 
 
@@ -179,6 +184,7 @@ def measure(name, peer, options):
         # Without the start of Flink's cluster, which its own clock leaves out; the CPU time has it.
         warm = [(ours, theirs["told"]["rounds"][-1]) for ours, theirs in pairs]
         warm = [(ours, {"wall": theirs["job"], "cpu": theirs["cpu"]}) for ours, theirs in warm]
+        TOLD[name] = {"version": version, "events": events, "first": ratios(first, "wall"), "warm": ratios(warm, "wall")}
         yield line(f"{name}, job {len(rounds)} in the same JVM", version, events, warm, mib, p95, differs)
     if events == options.events:
         OWN.extend(ours for ours, _ in pairs)
@@ -186,6 +192,8 @@ def measure(name, peer, options):
 
 # Replay's runs with all of the events.
 OWN = []
+# For `./bench`: by peer that does more than one job, how many times faster replay was, on the wall.
+TOLD = {}
 
 
 def main():
@@ -193,6 +201,7 @@ def main():
     parser.add_argument("--bin", type=Path, required=True)
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="where the turns of Flink's ratios are written, for ./bench")
     parser.add_argument("peers", nargs="+", choices=PEERS)
     options = parser.parse_args()
     began, before = time.monotonic(), os.getloadavg()[0]
@@ -201,6 +210,8 @@ def main():
         for row in measure(name, PEERS[name], options):
             lines.append(row)
             print(f"[{time.monotonic() - began:4.0f} s] {row}", file=sys.stderr, flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(TOLD))
     commit = subprocess.run(["git", "log", "-1", "--format=%h"], cwd=TOP, capture_output=True, text=True).stdout.strip()
     model = next((text.split(":")[1].strip() for text in open("/proc/cpuinfo") if text.startswith("model name")), "?")
     if options.bin.resolve() != TOP / "target/release":

@@ -5,7 +5,7 @@
 #
 # Prints one table; benches/README.md says how it is measured. Made for a clean Debian 12 machine with Rust
 # and Python 3.11, as root. BIN is a folder with chrysalis and loadgen; they are built when it is not given.
-# RUNS is how often each peer and replay take turns.
+# RUNS is how often each peer and replay take turns, JSON a file for the ratios of each turn (Flink's, for ./bench).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -62,4 +62,4 @@ if [ -z "${BIN:-}" ]; then
   BIN=target/release
 fi
 benches/events.sh "$BIN/loadgen" "$EVENTS" "$WORK/kqi-1.ndjson"
-exec python3 -B benches/peers/run.py --bin "$BIN" --events "$EVENTS" --runs "${RUNS:-3}" "${PEERS[@]}"
+exec python3 -B benches/peers/run.py --bin "$BIN" --events "$EVENTS" --runs "${RUNS:-3}" ${JSON:+--json "$JSON"} "${PEERS[@]}"

@@ -16,6 +16,7 @@ mod pace;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -73,7 +74,7 @@ pub async fn send(
     let (give_back, mut free_lanes) = mpsc::channel(options.in_flight.max(1));
     for lane in http::lanes(options)? {
         // The channel has room for every lane, so this never waits.
-        let _ = give_back.send(lane).await;
+        let _ = give_back.send((lane, Vec::new())).await;
     }
 
     let begun = Instant::now();
@@ -97,7 +98,7 @@ pub async fn send(
             break;
         }
         let send_at = batch.due.map(|due| begun + due);
-        let lane: Option<Lane> = tokio::select! {
+        let free: Option<(Lane, Vec<u8>)> = tokio::select! {
             biased;
             () = &mut stop => break,
             lane = async {
@@ -107,12 +108,14 @@ pub async fn send(
                 free_lanes.recv().await
             } => lane,
         };
-        let Some(mut lane) = lane else { break };
+        let Some((mut lane, room)) = free else { break };
+        batcher.give_back(room);
         let scheduled = send_at.unwrap_or_else(Instant::now);
         let (tally, progress, give_back) =
             (Arc::clone(&tally), Arc::clone(&progress), give_back.clone());
         requests.spawn(async move {
-            let outcome = lane.deliver(&batch.body, batch.lines).await;
+            let body = Bytes::from(batch.body);
+            let outcome = lane.deliver(&body, batch.lines).await;
             record(
                 &tally,
                 &outcome,
@@ -120,7 +123,7 @@ pub async fn send(
                 scheduled.elapsed(),
                 progress.as_ref(),
             );
-            let _ = give_back.send(lane).await;
+            let _ = give_back.send((lane, room_of(body))).await;
         });
         // Finished requests are swept up as we go, so the set stays small.
         while requests.try_join_next().is_some() {}
@@ -134,6 +137,14 @@ pub async fn send(
         Some(error) => Err(error.into()),
         None => Ok(tally),
     }
+}
+
+/// The room of a body, unless somebody still holds on to it.
+fn room_of(body: Bytes) -> Vec<u8> {
+    let mut room = body.try_into_mut().unwrap_or_default();
+    // Else what is in it is copied.
+    room.clear();
+    room.into()
 }
 
 fn record(

@@ -165,6 +165,18 @@ pub struct Alert {
     /// Who holds what the alert is about, or held it: the longest hold of its time.
     #[serde(default)]
     pub holder: Option<Holder>,
+    /// What the KQIs of the same service and place say, where it is about complaints that they do not explain.
+    #[serde(default)]
+    pub beside: Option<Beside>,
+}
+
+/// What KQIs say of a service and place where people complain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// How many were judged since then, and normal.
+    pub normal: u64,
+    /// Those that could not be judged: without data, or of too few samples.
+    pub unjudged: Vec<Text>,
 }
 
 /// Who holds a BOSS connection, or held it (domain fact H21).
@@ -229,6 +241,7 @@ impl Alert {
             window_ms: (at_ms, at_ms),
             trigger: None,
             holder: None,
+            beside: None,
         }
     }
 }

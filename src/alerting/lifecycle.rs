@@ -31,8 +31,16 @@ pub enum Mark {
 impl Mark {
     /// The mark of a verdict under a rule.
     pub fn of(verdict: Verdict, rule: &AlertRule) -> Mark {
+        match (Mark::plain(verdict), rule.severity) {
+            (Mark::Breach(_), Some(severity)) => Mark::Breach(severity),
+            (mark, _) => mark,
+        }
+    }
+
+    /// The mark of a verdict that no rule reads.
+    pub fn plain(verdict: Verdict) -> Mark {
         match verdict {
-            Verdict::Abnormal(severity) => Mark::Breach(rule.severity.unwrap_or(severity)),
+            Verdict::Abnormal(severity) => Mark::Breach(severity),
             Verdict::Normal => Mark::Clear,
             Verdict::Suppressed => Mark::Suppressed,
             Verdict::Insufficient | Verdict::NoTraffic | Verdict::SourceSilent => Mark::Missing,

@@ -15,7 +15,7 @@ mod feedback;
 mod notice;
 mod trouble;
 
-pub use alert::{Alert, AlertState, Holder, Transition, TransitionReason};
+pub use alert::{Alert, AlertState, Beside, Holder, Transition, TransitionReason};
 pub use change::{Change, Episode};
 pub use feedback::Feedback;
 pub use lifecycle::{Lifecycle, Mark, Phase, Step};

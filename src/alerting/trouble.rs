@@ -24,7 +24,7 @@ pub enum Trouble {
     TriggersFull,
     /// Notices that waited were given up, for too many wait.
     NoticesShed,
-    /// Rows are left out of the history, or go from it.
+    /// Rows are left out of the history, go from it, or wait for it for so long that checkpoints do.
     HistoryShort,
     /// Checkpoints cannot be written: starts take longer and longer, and the journal is not cut.
     CheckpointFails,
@@ -40,11 +40,14 @@ pub enum Trouble {
     FilesDamaged,
     /// Connections are turned away, or wait, for most of those that there may be are open.
     ConnectionsFull,
+    /// Records of messages and deliveries are refused, and those of tickets and connections forgotten, for there is no room
+    /// for more of them.
+    RecordsFull,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Trouble; 14] = [
+    pub const ALL: [Trouble; 15] = [
         Trouble::DiskLow,
         Trouble::ProducersFull,
         Trouble::EntitiesFull,
@@ -59,6 +62,7 @@ impl Trouble {
         Trouble::LedgerFails,
         Trouble::FilesDamaged,
         Trouble::ConnectionsFull,
+        Trouble::RecordsFull,
     ];
 
     /// The name of its alert.
@@ -78,6 +82,7 @@ impl Trouble {
             Trouble::LedgerFails => "ledger_fails",
             Trouble::FilesDamaged => "files_damaged",
             Trouble::ConnectionsFull => "connections_full",
+            Trouble::RecordsFull => "records_full",
         }
     }
 
@@ -105,6 +110,7 @@ impl Trouble {
             Trouble::LedgerFails => "ledger",
             Trouble::FilesDamaged => "files",
             Trouble::ConnectionsFull => "http.connections_max",
+            Trouble::RecordsFull => "limits.records_max",
         }
     }
 
@@ -151,6 +157,10 @@ impl Trouble {
                 "Checkpoints or journal segments are damaged",
             ),
             Trouble::ConnectionsFull => ("连接数已满", "Too many connections"),
+            Trouble::RecordsFull => (
+                "消息、工单、连接的记录总数已满",
+                "Too many records of messages, tickets or connections",
+            ),
         };
         text(zh, en)
     }
@@ -159,8 +169,8 @@ impl Trouble {
     pub fn meaning(self) -> Text {
         let (zh, en) = match self {
             Trouble::DiskLow => (
-                "日志所在磁盘的剩余空间低于下限：新的数据批次被拒收（507），查询、命令和通知照常。请清理磁盘，或调低 journal.retention_h。",
-                "The disk of the journal has less free than its limit: new batches are refused (507); reads, commands and notices go on. Make room on the disk, or lower journal.retention_h.",
+                "日志所在磁盘的剩余空间低于下限：新的数据批次被拒收（507）；低于下限的一倍半时，先拒收占用最多的生产者。查询、命令和通知照常。请清理磁盘，或调低 journal.retention_h。",
+                "The disk of the journal has less free than its limit: new batches are refused (507), and from one and a half times the limit on those of whoever filled most of it; reads, commands and notices go on. Make room on the disk, or lower journal.retention_h.",
             ),
             Trouble::ProducersFull => (
                 "已记住的生产者达到上限：新名称的批次被拒收（429），已知的照常。请检查是否有人不断更换名称，或调高 journal.producers_max。",
@@ -183,8 +193,8 @@ impl Trouble {
                 "More notices wait than may: the oldest are dead letters and can be sent again (POST /v1/notices/resend). Look at the mail server.",
             ),
             Trouble::HistoryShort => (
-                "历史数据库跟不上或已达到大小上限：部分记录没有写入，或最早的已删除。请检查 history.url 或调高 history.bytes_max。",
-                "The history does not keep up, or is as large as it may be: rows were left out, or the oldest are gone. Look at its database, or raise history.bytes_max.",
+                "历史数据库跟不上或已达到大小上限：部分记录尚未写入（检查点因此推迟，重启会重新写入）或没有写入，或最早的已删除。/v1/status 的 checkpoint 与引擎日志说明是哪一种。请检查 history.url 或调高 history.bytes_max。",
+                "The history does not keep up, or is as large as it may be: rows wait for it (checkpoints wait with them, and a start records them again), were left out, or the oldest are gone. /v1/status (checkpoint) and the log say which. Look at its database, or raise history.bytes_max.",
             ),
             Trouble::CheckpointFails => (
                 "检查点无法写入：日志不再裁剪，重启需要重放更久，数据不会丢失。原因见引擎日志，通常是磁盘空间或权限。",
@@ -213,6 +223,10 @@ impl Trouble {
             Trouble::ConnectionsFull => (
                 "打开的连接接近上限：占用过多的地址被拒（429），其余照常。请检查是否有程序不断打开连接，或调高 http.connections_max。",
                 "Most of the connections that there may be are open: addresses that have more than their share are turned away (429), the others go on. Look for a program that opens connections and keeps them, or raise http.connections_max.",
+            ),
+            Trouble::RecordsFull => (
+                "消息、工单、连接的记录总数达到上限：消息的新提交和新报告不再计入，工单和连接只保留最近的变化。请检查是否有消息的收件人过多，或缩短 retention、调高 limits.records_max。",
+                "As many records of messages, tickets and connections are held as may be: further submissions and reports are not counted, and of tickets and connections only the newest changes are kept. Look for messages with very many recipients, shorten the retention, or raise limits.records_max.",
             ),
         };
         text(zh, en)

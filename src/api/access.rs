@@ -17,7 +17,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::api::error::ApiError;
-use crate::api::router::Server;
+use crate::api::router::Edge;
 use crate::event::CITY;
 
 /// Shortest token, characters: 16 of 64 kinds are 96 bits.
@@ -152,6 +152,39 @@ impl Caller {
             .is_some_and(|grant| !grant.cities.is_empty())
     }
 
+    /// The cities that the caller sees; none who sees the whole.
+    pub(crate) fn cities(&self) -> Option<&[String]> {
+        let grant = self.0.as_ref().filter(|_| self.is_of_cities())?;
+        Some(&grant.cities)
+    }
+
+    /// Refuses a city that is not the caller's: to show nothing of it would read as if there were nothing.
+    pub(crate) fn check_city(&self, city: Option<&str>) -> Result<(), ApiError> {
+        if city.is_none_or(|city| self.sees(Some(city))) {
+            return Ok(());
+        }
+        Err(self.of_others())
+    }
+
+    /// The city that is asked for, where one question is of one city: who sees one means that one.
+    pub(crate) fn city(&self, asked: Option<String>) -> Result<Option<String>, ApiError> {
+        self.check_city(asked.as_deref())?;
+        match (asked, self.cities()) {
+            (Some(city), _) => Ok(Some(city)),
+            (None, None) => Ok(None),
+            (None, Some([one])) => Ok(Some(one.clone())),
+            (None, Some(_)) => Err(self.of_others()),
+        }
+    }
+
+    fn of_others(&self) -> ApiError {
+        let cities = self.cities().unwrap_or_default().join(", ");
+        let name = self.name();
+        forbidden(format!(
+            "the token of {name:?} is for {cities}: ask for one of these"
+        ))
+    }
+
     /// Whether the caller may see what is of this city; what is of none, or of many, is for those who see all.
     pub(crate) fn sees(&self, city: Option<&str>) -> bool {
         let Some(grant) = self.0.as_ref().filter(|_| self.is_of_cities()) else {
@@ -199,6 +232,9 @@ fn token_of(headers: &HeaderMap) -> Option<String> {
 
 /// The route of mails' links.
 const ACTIONS: &str = "/actions/{token}";
+/// Routes that refuse another city than the caller's.
+const COUNTS: &str = "/v1/complaints/trees/{id}/counts";
+const FRONTLINE: &str = "/v1/frontline/{service}";
 
 /// The role that a route needs; none for those that anybody may ask: supervisors, and links of mails.
 pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
@@ -217,7 +253,7 @@ pub(super) fn role_for(method: &Method, path: &str) -> Option<Role> {
 }
 
 /// Routes that show a caller of some cities no more than theirs; all others are for those who see the whole.
-const OF_CITIES: [&str; 17] = [
+const OF_CITIES: [&str; 21] = [
     "/v1/events",
     "/v1/kqis",
     "/v1/kqis/{id}/windows",
@@ -229,6 +265,10 @@ const OF_CITIES: [&str; 17] = [
     "/v1/complaints",
     "/v1/complaints/forms",
     "/v1/complaints/forms/{id}",
+    "/v1/complaints/trees",
+    "/v1/complaints/trees/{id}",
+    COUNTS,
+    FRONTLINE,
     "/v1/complaints/tickets/{id}",
     "/v1/complaints/tickets/{id}/confirmation",
     "/v1/complaints/tickets/{id}/closing",
@@ -289,7 +329,7 @@ impl Asked {
     }
 
     /// Whoever was refused is in the log and in the metrics; many within a minute are alerted (domain fact X4).
-    fn record(&self, server: &Server, caller: &str, why: Refused) {
+    fn record(&self, edge: &impl Edge, caller: &str, why: Refused) {
         let peer = self.peer.map(|peer| peer.to_string());
         tracing::warn!(
             peer = peer.as_deref().unwrap_or("unknown"),
@@ -299,18 +339,18 @@ impl Asked {
             reason = why.name(),
             "access refused"
         );
-        server.state.metrics.access_refused(why.name(), self.peer);
+        edge.metrics().access_refused(why.name(), self.peer);
     }
 }
 
 /// Lets a request on with its caller, or sends it away.
-pub(super) async fn guard(
-    State(server): State<Arc<Server>>,
+pub(super) async fn guard<E: Edge>(
+    State(edge): State<Arc<E>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let asked = Asked::of(&request);
-    let caller = match caller_of(&server, &asked, request.headers()) {
+    let caller = match caller_of(&*edge, &asked, request.headers()) {
         Ok(caller) => caller,
         Err(refused) => return *refused,
     };
@@ -319,25 +359,30 @@ pub(super) async fn guard(
     if response.status() == StatusCode::FORBIDDEN {
         let why = match asked.path() {
             ACTIONS => Refused::ForgedLink,
+            COUNTS | FRONTLINE => Refused::City,
             _ => Refused::Department,
         };
-        asked.record(&server, caller.name(), why);
+        asked.record(&*edge, caller.name(), why);
     }
     response
 }
 
 /// Who asks, if that one may; or the answer that sends him away, which is recorded.
-fn caller_of(server: &Server, asked: &Asked, headers: &HeaderMap) -> Result<Caller, Box<Response>> {
+fn caller_of(
+    edge: &impl Edge,
+    asked: &Asked,
+    headers: &HeaderMap,
+) -> Result<Caller, Box<Response>> {
     let path = asked.path();
     let Some(role) = role_for(&asked.method, path) else {
         return Ok(Caller::default());
     };
-    let Some(caller) = server.state.access.load().caller(headers) else {
+    let Some(caller) = edge.access().caller(headers) else {
         let why = match headers.get(AUTHORIZATION) {
             Some(_) => Refused::UnknownToken,
             None => Refused::NoToken,
         };
-        asked.record(server, "", why);
+        asked.record(edge, "", why);
         return Err(Box::new(unauthorized()));
     };
     let (why, words) = if caller.is_of_cities() && !OF_CITIES.contains(&path) {
@@ -356,7 +401,7 @@ fn caller_of(server: &Server, asked: &Asked, headers: &HeaderMap) -> Result<Call
     } else {
         return Ok(caller);
     };
-    asked.record(server, caller.name(), why);
+    asked.record(edge, caller.name(), why);
     Err(Box::new(forbidden(words).into_response()))
 }
 
@@ -375,85 +420,4 @@ pub(super) fn unauthorized() -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn access() -> Access {
-        Access::of(vec![Grant {
-            name: "王工".to_owned(),
-            sha256: sha256("secret-of-sixteen"),
-            roles: vec![Role::Operator],
-            departments: vec!["NET".to_owned()],
-            cities: Vec::new(),
-        }])
-    }
-
-    fn caller(value: &str) -> Option<Caller> {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, value.parse().unwrap());
-        access().caller(&headers)
-    }
-
-    #[test]
-    fn a_token_comes_as_bearer_or_as_a_password() {
-        let basic = format!("Basic {}", STANDARD.encode("anybody:secret-of-sixteen"));
-        for good in [
-            "Bearer secret-of-sixteen",
-            "bearer  secret-of-sixteen ",
-            &basic,
-        ] {
-            assert_eq!(caller(good).unwrap().name(), "王工", "{good}");
-        }
-        for bad in [
-            "Bearer secret",
-            "secret-of-sixteen",
-            "Basic ???",
-            "Digest x",
-            "Bearer ",
-        ] {
-            assert!(caller(bad).is_none(), "{bad}");
-        }
-        assert!(access().caller(&HeaderMap::new()).is_none());
-    }
-
-    #[test]
-    fn roles_allow_what_they_name_and_reading() {
-        let caller = caller("Bearer secret-of-sixteen").unwrap();
-        assert!(caller.has(Role::Reader) && caller.has(Role::Operator));
-        assert!(!caller.has(Role::Producer) && !caller.has(Role::Subscribers));
-        assert!(caller.check_department("NET").is_ok());
-        assert!(caller.check_department("BSC").is_err());
-        assert_eq!(caller.actor(None).unwrap().unwrap(), "王工");
-        assert!(caller.actor(Some("李")).is_err());
-        // An open server lets everybody do everything but see numbers.
-        let anybody = Caller::default();
-        assert!(anybody.has(Role::Administrator) && !anybody.has(Role::Subscribers));
-    }
-
-    #[test]
-    fn an_administrator_does_not_see_numbers_by_that() {
-        let admin = Caller(Some(Arc::new(Grant {
-            name: "a".to_owned(),
-            sha256: [0; 32],
-            roles: vec![Role::Administrator],
-            departments: Vec::new(),
-            cities: Vec::new(),
-        })));
-        assert!(admin.has(Role::Producer) && admin.has(Role::Operator));
-        assert!(!admin.has(Role::Subscribers));
-    }
-
-    #[test]
-    fn what_changes_anything_needs_more_than_reading() {
-        let table = crate::api::router::table().into_iter();
-        for (path, _) in table.filter(|(path, _)| !path.starts_with("/v1/subscribers/")) {
-            let needed = role_for(&Method::POST, path);
-            assert_ne!(needed, Some(Role::Reader), "{path}");
-        }
-        assert_eq!(
-            role_for(&Method::POST, "/v1/rules/reload"),
-            Some(Role::Administrator)
-        );
-        assert_eq!(role_for(&Method::GET, "/ready"), None);
-    }
-}
+mod tests;

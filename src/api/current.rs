@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::alerting::AlertState;
 use crate::api::error::ApiError;
-use crate::dataflow::{Group, Queries, Standing, Watermarks};
+use crate::dataflow::{Cell, Group, Queries, Standing, Watermarks, WindowUpdate};
 use crate::engine::Snapshot;
 use crate::rules::{Kqi, Plan, Verdict};
 use crate::scores::Measured;
@@ -37,6 +37,21 @@ pub struct WindowNow {
     pub score: Option<f64>,
     /// Verdict of the window.
     pub verdict: Verdict,
+}
+
+impl WindowNow {
+    /// One cell of a window.
+    pub(super) fn of(window: &WindowUpdate, cell: &Cell) -> WindowNow {
+        WindowNow {
+            start_ms: window.start_ms,
+            end_ms: window.end_ms,
+            samples: cell.samples,
+            good: window.good,
+            value: cell.value,
+            score: cell.score,
+            verdict: cell.verdict,
+        }
+    }
 }
 
 /// One object: a KQI in one group.
@@ -213,15 +228,7 @@ pub(super) fn groups_of(
         let Some(cell) = window.cells.iter().find(|cell| cell.kqi == index) else {
             continue;
         };
-        let now = WindowNow {
-            start_ms: window.start_ms,
-            end_ms: window.end_ms,
-            samples: cell.samples,
-            good: window.good,
-            value: cell.value,
-            score: cell.score,
-            verdict: cell.verdict,
-        };
+        let now = WindowNow::of(window, cell);
         let (sealed, filling) = by_label.entry(Arc::clone(&window.group)).or_default();
         let place = match window.standing {
             Standing::Provisional => filling,
@@ -268,7 +275,7 @@ fn verdict_now(
 }
 
 /// End of the newest window that the watermark has passed.
-fn newest_end(kqi: &Kqi, watermark_ms: i64) -> Option<i64> {
+pub(super) fn newest_end(kqi: &Kqi, watermark_ms: i64) -> Option<i64> {
     if watermark_ms == i64::MIN || watermark_ms == i64::MAX {
         return None;
     }

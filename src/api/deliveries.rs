@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::{DeadLetters, Ledger, LedgerError, Resent};
+use crate::store::{DeadLetters, Ledger, LedgerError, Resent, ResentAll};
 
 /// All that the routes need of the mail room.
 #[derive(Clone)]
@@ -34,8 +34,7 @@ impl Deliveries {
         Ok(resent)
     }
 
-    /// Sends the oldest dead letters that a filter lets through again; answers how many mails that are, and
-    /// how many it still lets through.
+    /// Sends the oldest dead letters that a filter lets through again.
     ///
     /// # Errors
     /// The ledger failed: nothing was changed.
@@ -44,12 +43,19 @@ impl Deliveries {
         wanted: &DeadLetters,
         actor: &str,
         why: Option<&str>,
-    ) -> Result<(u64, u64), LedgerError> {
+    ) -> Result<ResentAll, LedgerError> {
         let now_ms = crate::time::now_ms();
         let resent = self.ledger.resend_all(wanted, actor, why, now_ms).await;
-        let (resent, left) = resent.inspect_err(|failure| (self.failed)(failure))?;
-        tracing::info!(resent, left, actor, why, "resend of dead letters asked for");
+        let resent = resent.inspect_err(|failure| (self.failed)(failure))?;
+        tracing::info!(
+            resent = resent.dead_letters,
+            mails = resent.mails,
+            left = resent.left,
+            actor,
+            why,
+            "resend of dead letters asked for"
+        );
         (self.wake)();
-        Ok((resent, left))
+        Ok(resent)
     }
 }

@@ -167,6 +167,9 @@ impl From<SubmitError> for ApiError {
             SubmitError::Low { .. } => {
                 ApiError::retry_later(StatusCode::INSUFFICIENT_STORAGE, "disk_low", message)
             }
+            SubmitError::DiskShare { .. } => {
+                ApiError::retry_later(StatusCode::INSUFFICIENT_STORAGE, "disk_share", message)
+            }
             SubmitError::TooLarge(_) => {
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             }
@@ -202,6 +205,9 @@ impl From<MoveError> for ApiError {
                 ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
             }
             MoveError::LinkOver { .. } => ApiError::new(StatusCode::CONFLICT, "link_over", message),
+            MoveError::HistoryFull { .. } => {
+                ApiError::new(StatusCode::CONFLICT, "history_full", message)
+            }
             MoveError::NotAtWork { .. } => {
                 ApiError::new(StatusCode::CONFLICT, "illegal_move", message)
             }

@@ -46,6 +46,9 @@ pub struct HealthNow {
     pub replay: ReplayNow,
     /// The newest epoch that the engine acted on.
     pub epoch: Option<Epoch>,
+    /// The present as far as sources tell of it, ms: what cannot be undone goes by it, for a clock may be wrong. 0 before
+    /// the first epoch.
+    pub believed_ms: i64,
     /// What the dataflow has counted.
     pub counts: Counts,
     /// When the server started, wall clock, ms.
@@ -54,6 +57,15 @@ pub struct HealthNow {
     pub checkpoint: Option<CheckpointNow>,
     /// Checkpoints that could not be written since the start.
     pub checkpoint_failures: u64,
+    /// Checkpoints that were not written since the start, because the history had not taken what they cover.
+    pub checkpoints_held: u64,
+    /// Checkpoints that were written since the start although the history had not, after
+    /// `history.hold_epochs_max` epochs without one.
+    pub checkpoints_without_history: u64,
+    /// Epochs since the newest checkpoint, where the history holds the next one back; else 0.
+    pub epochs_held: u64,
+    /// Epochs before the checkpoint that this process began from of which the history did not know.
+    pub history_misses: u64,
     /// Problems of the rule book on disk, as it was last read; while there are any, another is in force.
     pub rule_problems: usize,
     /// Reports whose files could not be written since the start.
@@ -116,10 +128,15 @@ impl Health {
                 lifecycle: Lifecycle::Starting { percent: 0 },
                 replay: ReplayNow::default(),
                 epoch: None,
+                believed_ms: 0,
                 counts: Counts::default(),
                 started_at_ms,
                 checkpoint: None,
                 checkpoint_failures: 0,
+                checkpoints_held: 0,
+                checkpoints_without_history: 0,
+                epochs_held: 0,
+                history_misses: 0,
                 rule_problems: 0,
                 report_failures: 0,
                 segments_cut: 0,
@@ -155,10 +172,11 @@ impl Health {
         });
     }
 
-    /// The engine acted on an epoch (the journal's number for it).
-    pub fn note_epoch(&self, epoch: Epoch, counts: Counts) {
+    /// The engine acted on an epoch (the journal's number for it); how far its clock is believed, ms.
+    pub fn note_epoch(&self, epoch: Epoch, believed_ms: i64, counts: Counts) {
         self.now.rcu(|now| HealthNow {
             epoch: Some(epoch),
+            believed_ms,
             counts,
             ..**now
         });
@@ -168,6 +186,7 @@ impl Health {
     pub fn note_checkpoint(&self, checkpoint: CheckpointNow, segments_cut: u64) {
         self.now.rcu(|now| HealthNow {
             checkpoint: Some(checkpoint),
+            epochs_held: 0,
             segments_cut: now.segments_cut + segments_cut,
             ..**now
         });
@@ -177,6 +196,25 @@ impl Health {
     pub fn note_checkpoint_failure(&self) {
         self.now.rcu(|now| HealthNow {
             checkpoint_failures: now.checkpoint_failures + 1,
+            ..**now
+        });
+    }
+
+    /// The history has not taken what a checkpoint covers, so many epochs since the one before; it is written all the
+    /// same, or not.
+    pub fn note_checkpoint_held(&self, epochs_held: u64, is_written: bool) {
+        self.now.rcu(|now| HealthNow {
+            checkpoints_held: now.checkpoints_held + u64::from(!is_written),
+            checkpoints_without_history: now.checkpoints_without_history + u64::from(is_written),
+            epochs_held,
+            ..**now
+        });
+    }
+
+    /// The history does not know of so many epochs before the checkpoint that was begun from.
+    pub fn note_history_misses(&self, history_misses: u64) {
+        self.now.rcu(|now| HealthNow {
+            history_misses,
             ..**now
         });
     }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::api::ServerState;
-use crate::api::access::guard;
+use crate::api::access::{Access, guard};
 use crate::api::current::{Current, CurrentCache};
 use crate::api::error::ApiError;
 use crate::api::routes::{
@@ -20,9 +20,12 @@ use crate::api::routes::{
     health, history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets,
     trees, triggers, windows,
 };
+use crate::api::stamps::Stamps;
 use crate::api::unread::Reading;
 use crate::engine::Snapshot;
+use crate::event::{SourceId, Stream};
 use crate::ingest::{Intake, Quarantine, Sender};
+use crate::metrics::{EdgeLimit, Metrics};
 use crate::{console, time};
 
 /// Largest JSON body of a command, bytes.
@@ -31,31 +34,65 @@ pub(super) const COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// The server's state with what only requests need.
 pub(crate) struct Server {
     pub(crate) state: Arc<ServerState>,
-    pub(crate) intake: Intake,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) quarantine: Arc<Quarantine>,
     current: CurrentCache,
+    stamps: Stamps,
 }
 
 impl Server {
     fn new(state: Arc<ServerState>) -> Server {
         let config = &state.config;
-        let quarantine = Arc::new(Quarantine::new(config.quarantined_lines_max));
+        let intake = Arc::clone(&state.intake);
         Server {
-            intake: Intake::new(
-                state.submitter.clone(),
-                Arc::clone(&state.snapshot),
-                Arc::clone(&state.metrics),
-                Arc::clone(&quarantine),
-                config.ingest_limits(),
-            ),
+            quarantine: Arc::clone(intake.quarantine()),
+            intake,
             current: CurrentCache::new(
                 state.queries.clone(),
                 Duration::from_millis(config.current_max_age_ms),
                 config.kqi_objects_max,
             ),
-            quarantine,
+            stamps: Stamps::new(
+                config.clock_ahead_ms_max,
+                config.stamped_sources_max,
+                now_ms(),
+                Instant::now(),
+            ),
             state,
         }
+    }
+
+    /// The time of a line that these sources do not stamp themselves, ms: the clock's, unless that was set ahead. A line of
+    /// which it is not is counted.
+    pub(in crate::api) fn stamp_ms(&self, own: &[SourceId]) -> i64 {
+        let (now_ms, held_by_ms) = self.held_by_ms(own);
+        if held_by_ms > 0 {
+            self.state.metrics.went_over(EdgeLimit::ClockAhead);
+        }
+        now_ms - held_by_ms
+    }
+
+    /// The time of a line about a ticket: those name no source.
+    pub(in crate::api) fn ticket_stamp_ms(&self) -> i64 {
+        let (stream, name) = (Stream::Complaint, None);
+        self.stamp_ms(&[SourceId { stream, name }])
+    }
+
+    /// How much earlier than the clock something would be stamped now, ms, and how many lines were so far.
+    pub(in crate::api) fn stamps(&self) -> (i64, u64) {
+        let (_, held_by_ms) = self.held_by_ms(&[]);
+        (held_by_ms, self.state.metrics.over(EdgeLimit::ClockAhead))
+    }
+
+    /// How many sources are known to be stamped here, how many may be, and how often there was another one.
+    pub(in crate::api) fn stamped_sources(&self) -> (u64, u64, u64) {
+        self.stamps.bound()
+    }
+
+    fn held_by_ms(&self, own: &[SourceId]) -> (i64, i64) {
+        let (now_ms, at) = (now_ms(), Instant::now());
+        let marks = &self.snapshot().watermarks;
+        (now_ms, self.stamps.held_by_ms(now_ms, at, marks, own))
     }
 
     /// The engine's state now.
@@ -97,6 +134,30 @@ impl Server {
             Ok(()) => self.current.get(snapshot).await.map(Some),
             Err(_) => Ok(None),
         }
+    }
+}
+
+/// What surrounds every request goes by this.
+pub(super) trait Edge: Send + Sync + 'static {
+    /// Who may do what now.
+    fn access(&self) -> Arc<Access>;
+    /// Where it is counted.
+    fn metrics(&self) -> &Arc<Metrics>;
+    /// How long a request may take.
+    fn patience(&self) -> Duration;
+}
+
+impl Edge for Server {
+    fn access(&self) -> Arc<Access> {
+        self.state.access.load_full()
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.state.metrics
+    }
+
+    fn patience(&self) -> Duration {
+        self.state.config.request_timeout()
     }
 }
 
@@ -166,6 +227,12 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
 pub struct Inlet(Arc<Server>);
 
 impl Inlet {
+    /// The time of a dial test of a source whose lines are stamped here, ms.
+    pub fn stamp_ms(&self, source: &str) -> i64 {
+        let (stream, name) = (Stream::DialTest, Some(source.into()));
+        self.0.stamp_ms(&[SourceId { stream, name }])
+    }
+
     /// Takes lines; true when all of them are durable.
     pub async fn take(&self, lines: String) -> bool {
         let headers = HeaderMap::new();
@@ -193,10 +260,16 @@ pub fn open(state: Arc<ServerState>) -> (Router, Inlet) {
     let router = router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&server), guard))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&server),
+            guard::<Server>,
+        ))
         // Events have limits of their own.
         .layer(DefaultBodyLimit::max(COMMAND_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(Arc::clone(&server), around))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&server),
+            around::<Server>,
+        ))
         .with_state(server);
     (router, inlet)
 }
@@ -216,15 +289,20 @@ async fn not_allowed(method: Method, uri: Uri) -> ApiError {
     )
 }
 
-async fn around(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+/// Answers in time, and measures how long that took.
+pub(super) async fn around<E: Edge>(
+    State(edge): State<Arc<E>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut measured = Measured {
-        state: Arc::clone(&server.state),
+        metrics: Arc::clone(edge.metrics()),
         route: request.extensions().get::<MatchedPath>().cloned(),
         method: known(request.method()),
         began: Instant::now(),
         status: None,
     };
-    let limit = server.state.config.request_timeout();
+    let limit = edge.patience();
     let (request, reading) = Reading::watch(request);
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
@@ -237,7 +315,7 @@ async fn around(State(server): State<Arc<Server>>, request: Request, next: Next)
 
 /// A request that counts when it is over, answered or not.
 struct Measured {
-    state: Arc<ServerState>,
+    metrics: Arc<Metrics>,
     route: Option<MatchedPath>,
     method: &'static str,
     began: Instant,
@@ -252,8 +330,7 @@ impl Drop for Measured {
     fn drop(&mut self) {
         let route = self.route.as_ref().map_or("other", MatchedPath::as_str);
         let status = self.status.as_ref().map_or(HUNG_UP, StatusCode::as_str);
-        self.state
-            .metrics
+        self.metrics
             .answered(route, self.method, status, self.began.elapsed());
     }
 }

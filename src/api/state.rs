@@ -14,7 +14,7 @@ use crate::bounded::{DAY_MS, at_least, between};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
 use crate::event::CLOCK_SKEW_MS_MAX;
-use crate::ingest::{Attachment, IngestLimits};
+use crate::ingest::{Attachment, IngestLimits, Intake, Quarantine};
 use crate::journal::writer::Submitter;
 use crate::links::Links;
 use crate::metrics::Metrics;
@@ -25,6 +25,8 @@ use crate::store::History;
 pub struct ServerState {
     /// The way into the journal.
     pub submitter: Submitter<Attachment>,
+    /// That of events ([`HttpConfig::intake`]): what came before there was an engine came by the same.
+    pub intake: Arc<Intake>,
     /// The engine's state: plan, event time, alerts, triggers.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Asks the workers about windows.
@@ -124,6 +126,13 @@ pub struct HttpConfig {
     /// How far an event's time may lie in the future, ms.
     #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub clock_skew_ms_max: i64,
+    /// How far the clock may be ahead of what live sources tell before what the engine stamps itself has their time,
+    /// ms; at most a day.
+    #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
+    pub clock_ahead_ms_max: i64,
+    /// Sources that are known to have their time from the engine, so that they do not vouch for it; more vouch as others do.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub stamped_sources_max: usize,
     /// How long the head of a request may take, and how long a connection may be idle, ms.
     #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub head_timeout_ms: u64,
@@ -138,6 +147,12 @@ pub struct HttpConfig {
     /// (`access_refused`, domain fact X4).
     #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub access_refused_minute_max: u64,
+    /// Addresses that are told apart among those of one second, to name the one of most; the others are counted.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub access_addresses_max: usize,
+    /// Names of unknown fields with a series of their own; more are counted as `other`.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub unknown_fields_max: usize,
     /// How long an answer may lie without 64 KiB of it being taken, ms; its connection is ended then.
     #[serde(deserialize_with = "between::<1, DAY_MS, _, _>")]
     pub write_timeout_ms: u64,
@@ -185,6 +200,10 @@ impl Default for HttpConfig {
             text_bytes_max: 512,
             lines_max: 500_000,
             clock_skew_ms_max: CLOCK_SKEW_MS_MAX,
+            // Judgement: probes speak each minute; a window that is stamped wrongly by less is the next one.
+            clock_ahead_ms_max: 60_000,
+            // Judgement: gateways of MM7, and two.
+            stamped_sources_max: 1_000,
             // Longer than between two scrapes, so that Prometheus keeps its connection.
             head_timeout_ms: 30_000,
             // Judgement: twice the bodies that may be under way.
@@ -194,6 +213,10 @@ impl Default for HttpConfig {
             // Judgement: who mistypes a password tries a few times; a collector with an old token, or somebody who
             // tries tokens, comes at least once in three seconds.
             access_refused_minute_max: 20,
+            // Judgement: who of so many in one second comes most is no one culprit.
+            access_addresses_max: 64,
+            // Judgement: more than all event types have fields.
+            unknown_fields_max: 100,
             write_timeout_ms: 30_000,
             body_timeout_ms: 10_000,
             // Judgement: a thousand collectors with two bodies under way each.
@@ -213,6 +236,20 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
+    /// The way of events into a journal. They are judged by the plan of `snapshot`, as it is then.
+    pub fn intake(
+        &self,
+        submitter: Submitter<Attachment>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Intake> {
+        let quarantine = Arc::new(Quarantine::new(self.quarantined_lines_max));
+        let limits = self.ingest_limits();
+        Arc::new(Intake::new(
+            submitter, snapshot, metrics, quarantine, limits,
+        ))
+    }
+
     /// The bounds on events.
     pub fn ingest_limits(&self) -> IngestLimits {
         IngestLimits {

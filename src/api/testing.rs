@@ -196,12 +196,15 @@ impl Harness {
         let stores_folder = tempfile::tempdir().unwrap();
         let (deliveries, history) = stores(&stores_folder);
         let known = access.clone();
+        let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
+        let metrics = Arc::new(Metrics::new().unwrap());
         let state = Arc::new(ServerState {
             submitter: writer.submitter(),
-            snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot().clone())),
+            intake: config.intake(writer.submitter(), snapshot.clone(), metrics.clone()),
+            snapshot,
             queries,
             answers: Arc::new(Answers::new(100)),
-            metrics: Arc::new(Metrics::new().unwrap()),
+            metrics,
             health,
             deliveries,
             history,
@@ -222,10 +225,12 @@ impl Harness {
         let feeding = {
             let gate = Arc::clone(&gate);
             std::thread::spawn(move || {
-                for epoch in epochs {
+                for epoch in epochs.iter() {
                     drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
                     let number = epoch.epoch;
-                    let Meaning { input, commands } = interpreter.read(epoch).unwrap();
+                    let Meaning {
+                        input, commands, ..
+                    } = interpreter.read(epoch).unwrap();
                     if !feed.submit(input, (Some(number), commands)) {
                         break;
                     }
@@ -392,7 +397,8 @@ impl Deciding {
             let effects = engine.step(&cut, &commands);
             self.snapshot.store(Arc::new(engine.snapshot().clone()));
             if let Some(epoch) = epoch {
-                self.health.note_epoch(epoch, cuts.counts());
+                let believed_ms = engine.snapshot().watermarks.believed_ms();
+                self.health.note_epoch(epoch, believed_ms, cuts.counts());
             }
             for effect in effects {
                 if let Effect::Answer { position, result } = effect {

@@ -15,15 +15,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::target::{Kept, Target, UNFINISHED};
 use crate::checkpoint::Folder;
 use crate::journal::{Audit, Position, Reader, RealDisk};
 use crate::store::{History, Ledger, LedgerCheck};
 
 const CHECKPOINTS: &str = "checkpoints";
 const JOURNAL: &str = "journal";
-/// Lies in a copy until all of it is there, whole and durable: a copy that somebody ended early may look
-/// whole, for a journal that ends sooner is a journal.
-pub(super) const UNFINISHED: &str = "UNFINISHED";
 
 /// What a backup or a restore copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,23 +37,42 @@ pub struct Copied {
 }
 
 /// Copies what the engine in `data` needs to start into `to`, which is empty or not there. The engine may
-/// run; nothing of it is changed.
+/// run; nothing of it is changed, and where both lie on one file system `kept_bytes` of that stay free for it
+/// (`journal.disk_free_bytes_min`).
 ///
 /// # Errors
-/// A file cannot be copied, by name, or the copy would not start: `to` is then of no use. Or something below the
-/// checkpoint is damaged, by name: `to` is then as good as `data`.
-pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
-    if !data.join(JOURNAL).is_dir() {
+/// There is too little room, and nothing was written. Or a file cannot be copied, by name, or the copy would not start:
+/// what was written is removed. Or something below the checkpoint is damaged, by name: `to` is then as good as `data`.
+pub async fn backup(data: &Path, to: &Path, kept_bytes: u64) -> anyhow::Result<Copied> {
+    let journal = data.join(JOURNAL);
+    if !journal.is_dir() {
         bail!("{} is no data folder: it has no journal", data.display());
     }
-    begin(to)?;
-    let mut copied = Copied::default();
+    let mut checkpoint = None;
     if data.join(CHECKPOINTS).is_dir() {
         let folder = Folder::open(Arc::new(RealDisk), &data.join(CHECKPOINTS))?;
-        if let Some(newest) = folder.newest()?.newest {
-            let name = newest.path.file_name().unwrap_or_default();
-            copied.bytes += copy(&newest.path, &to.join(CHECKPOINTS).join(name))?;
-        }
+        checkpoint = folder.newest()?.newest.map(|newest| newest.path);
+    }
+    let need = bytes_of(data, checkpoint.iter())?;
+    let kept = Kept {
+        beside: &journal,
+        bytes: kept_bytes,
+    };
+    let target = Target::begin(to, &[CHECKPOINTS, JOURNAL], need, Some(kept))?;
+    let copied = copy_all(data, to, checkpoint.as_deref(), &target).await;
+    told(to, &target, copied)
+}
+
+async fn copy_all(
+    data: &Path,
+    to: &Path,
+    checkpoint: Option<&Path>,
+    target: &Target,
+) -> anyhow::Result<(Copied, String)> {
+    let mut copied = Copied::default();
+    if let Some(newest) = checkpoint {
+        let name = newest.file_name().unwrap_or_default();
+        copied.bytes += copy(newest, &to.join(CHECKPOINTS).join(name))?;
     }
     let mut lost = None;
     if data.join(History::FILE).exists() {
@@ -77,14 +94,15 @@ pub async fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     copy_segments(&data.join(JOURNAL), &to.join(JOURNAL), &mut copied)?;
     let mut databases = Databases::of(to).await?;
     databases.damaged = lost.or(databases.damaged);
-    finish(to, copied, databases)
+    finish(to, target, copied, &databases)
 }
 
 /// Puts a backup into `data`, which is empty or not there.
 ///
 /// # Errors
-/// The backup would not start, and nothing was written; or a file cannot be copied, by name. Or something below the
-/// checkpoint is damaged, by name: an engine starts from `data` all the same.
+/// The backup would not start or there is too little room, and nothing was written; or a file cannot be copied, by name:
+/// what was written is removed. Or something below the checkpoint is damaged, by name: an engine starts from `data` all
+/// the same.
 pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
     if !from.join(JOURNAL).is_dir() {
         bail!("{} is no backup: it has no journal", from.display());
@@ -96,11 +114,23 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
         );
     }
     check(from, Copied::default(), &databases(from)?)?;
-    begin(data)?;
+    let checkpoints = files(&from.join(CHECKPOINTS))?;
+    let need = bytes_of(from, checkpoints.iter())?;
+    let target = Target::begin(data, &[CHECKPOINTS, JOURNAL], need, None)?;
+    let copied = put_back(from, data, &checkpoints, &target);
+    told(data, &target, copied)
+}
+
+fn put_back(
+    from: &Path,
+    data: &Path,
+    checkpoints: &[PathBuf],
+    target: &Target,
+) -> anyhow::Result<(Copied, String)> {
     let mut copied = Copied::default();
-    for path in files(&from.join(CHECKPOINTS))? {
+    for path in checkpoints {
         let name = path.file_name().unwrap_or_default();
-        copied.bytes += copy(&path, &data.join(CHECKPOINTS).join(name))?;
+        copied.bytes += copy(path, &data.join(CHECKPOINTS).join(name))?;
     }
     for name in [Ledger::FILE, History::FILE] {
         if from.join(name).exists() {
@@ -108,7 +138,7 @@ pub fn restore(from: &Path, data: &Path) -> anyhow::Result<Copied> {
         }
     }
     copy_segments(&from.join(JOURNAL), &data.join(JOURNAL), &mut copied)?;
-    finish(data, copied, databases(data)?)
+    finish(data, target, copied, &databases(data)?)
 }
 
 /// What the databases of a copy hold, once every page of them was read.
@@ -149,20 +179,22 @@ fn databases(folder: &Path) -> anyhow::Result<Databases> {
     })
 }
 
-/// Makes the folders of a copy; a folder that holds something is left alone.
-fn begin(to: &Path) -> anyhow::Result<()> {
-    if to.exists() && fs::read_dir(to)?.next().is_some() {
-        bail!("{} is not empty: nothing was written", to.display());
-    }
-    for part in [CHECKPOINTS, JOURNAL] {
-        let path = to.join(part);
-        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    }
-    let mark = to.join(UNFINISHED);
-    fs::write(&mark, "Not all of it is here.\n")
-        .and_then(|()| File::open(&mark)?.sync_all())
-        .and_then(|()| File::open(to)?.sync_all())
-        .with_context(|| format!("cannot write {}", mark.display()))
+/// What a copy of a folder takes at most, with these checkpoints: a database may have pages in its log that the file has
+/// not yet.
+fn bytes_of<'a>(
+    folder: &Path,
+    checkpoints: impl Iterator<Item = &'a PathBuf>,
+) -> anyhow::Result<u64> {
+    let databases = [Ledger::FILE, History::FILE]
+        .into_iter()
+        .flat_map(|name| [folder.join(name), folder.join(format!("{name}-wal"))]);
+    let mut all: Vec<PathBuf> = checkpoints.cloned().chain(databases).collect();
+    all.extend(files(&folder.join(JOURNAL))?);
+    // What is not there, or not any more, takes no room.
+    let bytes = all
+        .iter()
+        .filter_map(|path| Some(fs::metadata(path).ok()?.len()));
+    Ok(bytes.sum())
 }
 
 /// The newest last: what a running engine appends meanwhile is copied in part at most, and a part of a
@@ -197,22 +229,34 @@ fn is_gone(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn finish(to: &Path, copied: Copied, databases: Databases) -> anyhow::Result<Copied> {
+/// Reads the copy through; what is damaged of it and no start reads, a line each.
+fn finish(
+    to: &Path,
+    target: &Target,
+    copied: Copied,
+    databases: &Databases,
+) -> anyhow::Result<(Copied, String)> {
     for folder in [to.join(CHECKPOINTS), to.join(JOURNAL), to.to_owned()] {
         File::open(&folder)?.sync_all()?;
     }
-    let (copied, damaged) = check(to, copied, &databases)?;
+    let (copied, damaged) = check(to, copied, databases)?;
     // Also where something is damaged: all that there was is here.
-    let mark = to.join(UNFINISHED);
-    fs::remove_file(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
-    File::open(to)?.sync_all()?;
+    target.finish()?;
     let all = damaged.iter().chain(&databases.damaged);
-    let all: String = all.map(|error| format!("\n  {error:#}")).collect();
-    if all.is_empty() {
+    Ok((copied, all.map(|error| format!("\n  {error:#}")).collect()))
+}
+
+fn told(
+    to: &Path,
+    target: &Target,
+    copied: anyhow::Result<(Copied, String)>,
+) -> anyhow::Result<Copied> {
+    let (copied, damaged) = copied.map_err(|error| target.take_back(error))?;
+    if damaged.is_empty() {
         return Ok(copied);
     }
     Err(anyhow!(
-        "the copy is not whole, for what was copied is not:{all}\nIt is kept: an engine starts from {}, for what is \
+        "the copy is not whole, for what was copied is not:{damaged}\nIt is kept: an engine starts from {}, for what is \
          damaged is nothing that a start reads. Put the named files in place from an older copy",
         to.display()
     ))
@@ -336,4 +380,34 @@ fn settle(path: &Path) -> anyhow::Result<u64> {
     file.sync_all()
         .with_context(|| format!("cannot sync {}", path.display()))?;
     Ok(file.metadata()?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, JournalConfig};
+
+    #[tokio::test]
+    async fn a_backup_beside_its_data_leaves_the_journal_its_room_and_none_that_fails_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, to) = (folder.path().join("data"), folder.path().join("backup"));
+        let journal = data.join(JOURNAL);
+        let config = JournalConfig::default();
+        drop(Journal::open_on(Arc::new(RealDisk), &journal, config).unwrap());
+        let refused = backup(&data, &to, u64::MAX).await.unwrap_err().to_string();
+        assert!(refused.contains("journal.disk_free_bytes_min"), "{refused}");
+        assert!(!to.exists(), "nothing was written");
+        fs::write(data.join(Ledger::FILE), "this is no database, it is a text").unwrap();
+        let failed = backup(&data, &to, 0).await.unwrap_err();
+        let words = format!("{failed:#}");
+        assert!(
+            words.contains("what was written there is removed"),
+            "{words}"
+        );
+        assert!(!to.exists());
+        fs::remove_file(data.join(Ledger::FILE)).unwrap();
+        // What was in the way is gone: the same place takes the next.
+        backup(&data, &to, 0).await.unwrap();
+        assert!(to.join(JOURNAL).is_dir() && !to.join(UNFINISHED).exists());
+    }
 }

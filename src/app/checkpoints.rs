@@ -3,6 +3,9 @@
 //! * The feed marks an epoch; the dataflow hands its state over with that epoch's cut, by sharing; the
 //!   engine adds its own, likewise; a thread of its own encodes and writes. Nothing waits for the disk.
 //! * One is under way at a time. One that fails is counted and told, and the next is due as ever.
+//! * One is written when the CSV sink and the history have all that it covers, for what a start does not decide again is not
+//!   recorded again either. A history that does not take it in time costs that checkpoint; the next is due as ever, the journal
+//!   stays, and a start replays more of it. Beyond `history.hold_epochs_max` epochs one is written all the same, counted and alarmed.
 //! * What a start does not need any more is cut off the journal after a checkpoint, never before.
 
 use std::fs::File;
@@ -14,34 +17,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 
-use crate::api::{CheckpointNow, Health};
-use crate::app::rulebook::{RuleFiles, plan_after};
-use crate::checkpoint::{CheckpointError, Folder, Head, Opened, Section};
-use crate::dataflow::{DataflowState, RestoredState};
-use crate::engine::{Engine, EngineState, SaveError};
+use crate::api::{CheckpointNow, Health, Lifecycle};
+use crate::app::beginning::Opening;
+use crate::app::recording::{Backlog, Mark};
+use crate::app::rulebook::RuleFiles;
+use crate::checkpoint::{CheckpointError, Folder, Head, Section};
+use crate::dataflow::DataflowState;
+use crate::engine::{EngineState, SaveError};
 use crate::ingest::Attachment;
 use crate::journal::writer::Submitter;
-use crate::journal::{Disk, Position, Producers, RealDisk, Resume, Retention, cut, oldest};
+use crate::journal::{Disk, Position, Producers, RealDisk, Retention, cut, oldest};
 use crate::rules::Plan;
 use crate::time::now_ms;
 
-/// Where a start begins.
-pub struct Beginning {
-    /// The plan in force.
-    pub plan: Arc<Plan>,
-    /// Its texts.
-    pub files: RuleFiles,
-    /// The engine as of the checkpoint.
-    pub engine: Engine,
-    /// The dataflow as of the checkpoint.
-    pub dataflow: RestoredState,
-    /// Where the journal goes on.
-    pub resume: Resume,
-    /// The next epoch.
-    pub epoch: u64,
-    /// The newest epoch that the ledger must know.
-    pub told_upto: Option<u64>,
-}
+/// How long a checkpoint waits for the history; one of an engine that stops, until the history is given up. Judgement: much longer
+/// than a database that works takes for what was decided meanwhile, and its state is held, and cloned where it is touched, for
+/// no longer.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says when a checkpoint is due.
 pub(super) struct Due {
@@ -55,8 +47,23 @@ struct Job {
     head: Head,
     engine: EngineState,
     dataflow: DataflowState,
-    /// What must be durable before; or why it cannot be.
-    exported: anyhow::Result<Option<File>>,
+    before: Before,
+}
+
+/// What must be durable before a checkpoint.
+pub(super) struct Before {
+    /// What the history was handed.
+    pub(super) recorded: Mark,
+    /// The file of the CSV sink; or why it cannot be.
+    pub(super) exported: anyhow::Result<Option<File>>,
+}
+
+/// What checkpoints wait for: a history that works its backlog off, but for no more than so many epochs.
+pub(super) struct Hold {
+    pub(super) backlog: Backlog,
+    pub(super) epochs_max: u64,
+    /// Epochs that the checkpoint which was begun from covers.
+    pub(super) covered: u64,
 }
 
 /// Takes what is to be written.
@@ -73,6 +80,7 @@ pub(super) struct Scribe {
     retention: Retention,
     submitter: Submitter<Attachment>,
     health: Arc<Health>,
+    hold: Hold,
 }
 
 /// The three ends of keeping checkpoints of the engine whose journal is in `journal`.
@@ -81,9 +89,10 @@ pub(super) fn keeping(
     journal: &Path,
     interval: Duration,
     retention: Retention,
-    submitter: Submitter<Attachment>,
-    health: Arc<Health>,
+    edges: (Submitter<Attachment>, Arc<Health>),
+    hold: Hold,
 ) -> (Due, Keeper, Scribe) {
+    let (submitter, health) = edges;
     let under_way = Arc::new(AtomicBool::new(false));
     let (jobs_in, jobs) = sync_channel(1);
     let due = Due {
@@ -100,6 +109,7 @@ pub(super) fn keeping(
         retention,
         submitter,
         health,
+        hold,
     };
     (due, keeper, scribe)
 }
@@ -125,13 +135,13 @@ impl Keeper {
         head: Head,
         engine: EngineState,
         dataflow: DataflowState,
-        exported: anyhow::Result<Option<File>>,
+        before: Before,
     ) {
         let job = Job {
             head,
             engine,
             dataflow,
-            exported,
+            before,
         };
         if self.jobs.send(job).is_err() {
             tracing::error!("nobody writes checkpoints any more");
@@ -141,12 +151,17 @@ impl Keeper {
 
 impl Scribe {
     /// Writes until nobody hands over anything more.
-    pub(super) fn run(self) {
-        for job in &self.jobs {
+    pub(super) fn run(mut self) {
+        while let Ok(job) = self.jobs.recv() {
+            if !self.may_write(&job) {
+                self.under_way.store(false, Ordering::Release);
+                continue;
+            }
             let began = Instant::now();
             let (epoch, keys) = (job.head.epoch, job.dataflow.keys());
             match self.write(job) {
                 Ok((bytes, cut_segments)) => {
+                    self.hold.covered = epoch + 1;
                     let took = began.elapsed();
                     tracing::debug!(epoch, keys, bytes, cut_segments, ?took, "checkpoint");
                     let written = CheckpointNow {
@@ -170,14 +185,48 @@ impl Scribe {
         }
     }
 
+    /// Whether the history has what a checkpoint covers, for which it waits, or holds checkpoints back for too long.
+    fn may_write(&self, job: &Job) -> bool {
+        let stops = || self.health.now().lifecycle == Lifecycle::Stopping;
+        let Hold {
+            backlog,
+            epochs_max,
+            covered,
+        } = &self.hold;
+        if backlog.has_taken(job.before.recorded, HISTORY_PATIENCE, stops) {
+            return true;
+        }
+        let epoch = job.head.epoch;
+        let held = (epoch + 1).saturating_sub(*covered);
+        let is_too_much = held >= *epochs_max;
+        if is_too_much {
+            tracing::error!(
+                epoch,
+                held,
+                epochs_max,
+                "a checkpoint is written without the history, which has held them back for too long: what waits for it is not \
+                 recorded any more where the process ends first"
+            );
+        } else {
+            tracing::warn!(
+                epoch,
+                held,
+                "no checkpoint: the history has not taken what it would cover; the one before stays, the journal is not \
+                 cut, and a start decides and records what follows again"
+            );
+        }
+        self.health.note_checkpoint_held(held, is_too_much);
+        is_too_much
+    }
+
     fn write(&self, job: Job) -> anyhow::Result<(u64, u64)> {
         let Job {
             head,
             engine,
             dataflow,
-            exported,
+            before,
         } = job;
-        if let Some(file) = exported? {
+        if let Some(file) = before.exported? {
             let synced = file.sync_data();
             synced.context("the CSV sink cannot be made durable")?;
         }
@@ -188,7 +237,9 @@ impl Scribe {
         let Some((below, _)) = self.folder.oldest()? else {
             return Ok((bytes, 0));
         };
-        let cut = cut(&RealDisk, &self.journal, below, self.retention, now_ms())?;
+        // A clock that is wrong for a moment must not end the time for which segments are kept.
+        let believed_ms = self.health.now().believed_ms;
+        let cut = cut(&RealDisk, &self.journal, below, self.retention, believed_ms)?;
         if cut.segments > 0 {
             tracing::info!(
                 segments = cut.segments,
@@ -249,7 +300,8 @@ pub fn head_of(epoch: u64, epoch_ms: i64, next: Position, rules: RuleFiles, plan
 
 /// Finds where to begin: the newest checkpoint that can be read, or, where none was ever written or
 /// `replay_everything` asks for it, the journal's beginning. With it what is not begun from although it is newer: it goes
-/// aside in its folder ([`set_aside`]) once nothing refuses the start any more.
+/// aside in its folder ([`set_aside`]) once nothing refuses the start any more. Of the checkpoint every byte was looked at,
+/// and no more was taken from it than the journal needs to go on.
 ///
 /// # Errors
 /// There are checkpoints and none can be read, or the journal alone is not enough, or the newest is of
@@ -259,7 +311,7 @@ pub fn begin(
     disk: &dyn Disk,
     journal: &Path,
     replay_everything: bool,
-) -> anyhow::Result<(Option<Beginning>, Vec<PathBuf>)> {
+) -> anyhow::Result<(Option<Opening>, Vec<PathBuf>)> {
     let first = oldest(disk, journal)?;
     if replay_everything {
         return begin_anew(folder, journal, first);
@@ -287,18 +339,17 @@ pub fn begin(
         };
     };
     let path = opened.path.clone();
-    let beginning =
-        read(opened).with_context(|| format!("cannot begin from {}", path.display()))?;
+    let opening = Opening::of(opened)?;
     for (_, error) in &found.passed_over {
         tracing::error!("{error}: passed over, more is replayed");
     }
     tracing::info!(
-        epoch = beginning.epoch - 1,
+        epoch = opening.epoch - 1,
         "beginning from checkpoint {}, record {} of the journal",
         path.display(),
-        beginning.resume.next.0
+        opening.resume.next.0
     );
-    Ok((Some(beginning), damaged))
+    Ok((Some(opening), damaged))
 }
 
 /// Gives what a start does not begin from another name, under which it is no checkpoint.
@@ -321,7 +372,7 @@ fn begin_anew(
     folder: &Folder,
     journal: &Path,
     first: Option<Position>,
-) -> anyhow::Result<(Option<Beginning>, Vec<PathBuf>)> {
+) -> anyhow::Result<(Option<Opening>, Vec<PathBuf>)> {
     let epochs = folder.epochs()?;
     match first {
         Some(Position(0)) => {}
@@ -381,36 +432,4 @@ fn nothing_readable(
         journal.display(),
         folder.display()
     )
-}
-
-fn read(mut opened: Opened) -> anyhow::Result<Beginning> {
-    let head = opened.head.clone();
-    let plan = plan_after(&head.rules, &head.lineage)
-        .map_err(|error| anyhow!("its rule book is not accepted by this version: {error}"))?;
-    let mut dataflow = RestoredState::new(head.epoch, plan.clone());
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    let mut producers: Option<Producers> = None;
-    while let Some((section, bytes)) = opened.next()? {
-        match section {
-            Section::Producers => producers = Some(postcard::from_bytes(&bytes)?),
-            Section::Engine => pieces.push(bytes),
-            Section::Dataflow => dataflow.take(&bytes)?,
-            Section::Head | Section::End => {}
-        }
-    }
-    let engine = Engine::restored(plan.clone(), pieces.iter().map(Vec::as_slice))?;
-    let producers = producers
-        .ok_or_else(|| CheckpointError::content("the journal's producers", "they are not there"))?;
-    Ok(Beginning {
-        plan,
-        files: head.rules,
-        engine,
-        dataflow,
-        resume: Resume {
-            next: head.next,
-            producers,
-        },
-        epoch: head.epoch + 1,
-        told_upto: head.told_upto,
-    })
 }

@@ -5,9 +5,10 @@
 //!   the last one: what is decided again after a crash is not written again.
 //! * A checkpoint is written when the rows that it covers are durable, and not before: what a death of the machine took
 //!   is decided again. Nothing else waits for the disk.
-//! * Rows that cannot be written wait and are tried again; beyond [`WAITING_MAX`] they are left out and counted.
+//! * Rows that cannot be written wait and are tried again; beyond `waiting_rows_max` they are left out and counted.
 //! * The oldest files go beyond `keep_days` and `bytes_max`, counted; what is written to stays.
-//! * A file has the columns that its header names: one with fewer is kept as it is, and the next row begins another.
+//! * A file has the columns that its header names: one with fewer is kept as it is, and the next row begins another. So is
+//!   one whose ids are of the form before (`398.10`, which reads as a number that is 398.1).
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -24,10 +25,8 @@ use crate::config::CsvSinkSettings;
 use crate::engine::{Effect, Snapshot};
 use crate::metrics::{CsvSinkCounts, CsvSinkSource};
 use crate::reports::csv_row;
-use crate::rules::{Kqi, RuleBook};
+use crate::rules::Kqi;
 
-/// Rows that may wait for a disk that fails. Judgement: an hour of a storm of alerts, some 20 MiB.
-const WAITING_MAX: usize = 65_536;
 /// A file of this size is followed by the next part of its day, bytes.
 const PART_BYTES: u64 = 64 << 20;
 const HEADER: [&str; 14] = [
@@ -49,6 +48,10 @@ const HEADER: [&str; 14] = [
 ];
 /// Columns that files had before limits and their source stood in them.
 const COLUMNS_BEFORE: usize = 9;
+
+/// Between epoch and number of an id; and before, which made it read as a number with decimals.
+const ID_JOIN: char = '-';
+const ID_JOIN_BEFORE: char = '.';
 
 /// Where a row stands among all: epoch, and number in it.
 type RowId = (u64, u64);
@@ -76,7 +79,7 @@ struct Part {
     file: File,
     name: Name,
     bytes: u64,
-    /// Its columns are today's, so that rows may follow.
+    /// Its columns and ids are today's, so that rows may follow.
     is_current: bool,
 }
 
@@ -95,6 +98,7 @@ struct Name {
 #[derive(Debug, Default)]
 struct Counters {
     rows: AtomicU64,
+    waiting: AtomicU64,
     left_out: AtomicU64,
     failures: AtomicU64,
     bytes: AtomicU64,
@@ -164,14 +168,14 @@ impl CsvSink {
                 continue;
             }
             open.last = Some(id);
-            if open.waiting.len() >= WAITING_MAX {
+            if open.waiting.len() >= open.settings.waiting_rows_max {
                 self.counters.left_out.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             let at = iso(transition.at_ms, zone);
             open.waiting.push_back(Row {
                 day: decided_at.chars().take(10).collect(),
-                line: line(id, &decided_at, &at, transition, &snapshot.plan.book),
+                line: line(id, &decided_at, &at, transition, snapshot),
             });
         }
         open.write(&self.counters);
@@ -208,6 +212,7 @@ impl CsvSink {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Some(Box::new(move || CsvSinkCounts {
             rows: of(&counters.rows),
+            waiting: of(&counters.waiting),
             left_out: of(&counters.left_out),
             failures: of(&counters.failures),
             bytes: of(&counters.bytes),
@@ -219,6 +224,12 @@ impl CsvSink {
 impl Open {
     /// Writes what waits, as far as that goes.
     fn write(&mut self, counters: &Counters) {
+        self.write_all(counters);
+        let waiting = self.waiting.len() as u64;
+        counters.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    fn write_all(&mut self, counters: &Counters) {
         while let Some(row) = self.waiting.front() {
             let day = row.day.clone();
             let of_day = self.waiting.iter().take_while(|row| row.day == day);
@@ -395,7 +406,7 @@ struct Rows {
     end: u64,
     /// The last of them.
     last: Option<RowId>,
-    /// They have today's columns.
+    /// They have today's columns, and ids of today's form.
     is_current: bool,
 }
 
@@ -408,8 +419,11 @@ fn read(path: &Path) -> io::Result<Rows> {
         let bytes = reader.read_until(b'\n', &mut line)? as u64;
         let text = std::str::from_utf8(&line).unwrap_or_default();
         let follows = |id: &RowId| text.ends_with('\n') && rows.last.is_none_or(|last| last < *id);
-        match id_of(text).filter(follows) {
-            Some(id) if rows.end > 0 => rows.last = Some(id),
+        match id_of(text).filter(|(id, _)| follows(id)) {
+            Some((id, is_current)) if rows.end > 0 => {
+                rows.last = Some(id);
+                rows.is_current &= is_current;
+            }
             _ if rows.end == 0 && text == current => rows.is_current = true,
             _ if rows.end == 0 && text == before => {}
             _ => return Ok(rows),
@@ -418,9 +432,13 @@ fn read(path: &Path) -> io::Result<Rows> {
     }
 }
 
-fn id_of(line: &str) -> Option<RowId> {
-    let (epoch, number) = line.split(',').next()?.split_once('.')?;
-    Some((epoch.parse().ok()?, number.parse().ok()?))
+/// The id of a row, and whether it has today's form.
+fn id_of(line: &str) -> Option<(RowId, bool)> {
+    let id = line.split(',').next()?;
+    let now = id.split_once(ID_JOIN).map(|parts| (parts, true));
+    let before = || id.split_once(ID_JOIN_BEFORE).map(|parts| (parts, false));
+    let ((epoch, number), is_current) = now.or_else(before)?;
+    Some(((epoch.parse().ok()?, number.parse().ok()?), is_current))
 }
 
 fn line(
@@ -428,15 +446,26 @@ fn line(
     decided_at: &str,
     at: &str,
     transition: &Transition,
-    book: &RuleBook,
+    snapshot: &Snapshot,
 ) -> String {
-    let id = format!("{epoch}.{number}");
+    let book = &snapshot.plan.book;
+    let id = format!("{epoch}{ID_JOIN}{number}");
     let text = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     // A row is a line, whatever names say.
     let one_line = |text: &str| text.replace(['\r', '\n'], " ");
-    // The engine's own alerts have no rule in the book, and no limit.
+    // The engine's own alerts have no rule in the book. Most have no limit either; a blind spot has that of the KQI whose
+    // numbers it tells.
     let rule = book.alerts.iter().find(|rule| rule.id == transition.alert);
-    let kqi = rule.and_then(|rule| book.kqis.iter().find(|kqi| kqi.id == rule.kqi));
+    let own = || {
+        let mut alerts = snapshot.alerts.iter();
+        let alert = alerts.find(|alert| {
+            (&alert.alert, &alert.group_label, alert.state)
+                == (&transition.alert, &transition.group, transition.state)
+        });
+        alert.and_then(|alert| alert.kqi.as_deref())
+    };
+    let kqi = rule.map(|rule| rule.kqi.as_str()).or_else(own);
+    let kqi = kqi.and_then(|id| book.kqis.iter().find(|kqi| kqi.id == id));
     let source = kqi.and_then(Kqi::limit_source);
     csv_row(&[
         &id,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::backup::UNFINISHED;
+use super::target::UNFINISHED;
 use crate::config::Config;
 use crate::journal::{JournalError, Lock};
 use crate::store::{History, HistoryError, Ledger};
@@ -68,20 +68,20 @@ pub(super) fn unreadable_journal(data: &Path, error: JournalError) -> anyhow::Er
     )
 }
 
-/// The newest epoch in the history, and the newest of which a notice is in it; none when it has none, and when
-/// it does not answer: it is tried again beside the running engine, which does not wait for it.
-pub(super) async fn recorded_upto(history: &History) -> (Option<u64>, Option<u64>) {
+/// The newest epoch in the history, and the newest of which a notice is in it; nothing when it does not answer: it is tried
+/// again beside the running engine, which does not wait for it.
+pub(super) async fn recorded_upto(history: &History) -> Option<(Option<u64>, Option<u64>)> {
     let asked = async {
         history.prepare().await?;
         Ok::<_, HistoryError>((history.recorded_upto().await?, history.told_upto().await?))
     };
     match tokio::time::timeout(HISTORY_PATIENCE, asked).await {
-        Ok(Ok(known)) => known,
+        Ok(Ok(known)) => Some(known),
         Ok(Err(error @ HistoryError::Newer { .. })) => {
             tracing::error!(
                 "{error}. The engine goes on: rows wait, and what has no room is left out and alarmed"
             );
-            (None, None)
+            None
         }
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
@@ -89,11 +89,11 @@ pub(super) async fn recorded_upto(history: &History) -> (Option<u64>, Option<u64
                 error,
                 "the history does not open; it is tried again meanwhile"
             );
-            (None, None)
+            None
         }
         Err(_) => {
             tracing::error!("the history does not answer; it is tried again meanwhile");
-            (None, None)
+            None
         }
     }
 }

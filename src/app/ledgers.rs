@@ -2,8 +2,11 @@
 //!
 //! * A ledger that is missing beside a journal, that misses what is known to have been told, or that has a damaged
 //!   page, ends the start: without it nobody can say what was mailed.
-//! * Every page is looked at before anything is written. That is one reading of a file that `mail.ledger_bytes_max`
+//! * Every page is looked at before anything is written to it. That is one reading of a file that `mail.ledger_bytes_max`
 //!   bounds; a damaged page that is met later would leave an engine that mails nothing.
+//! * That reading takes as long as the file is large, and what is acknowledged meanwhile is in the journal whatever comes of it:
+//!   a ledger of which a few pages say that it is the journal's ([`fits`]) does not keep batches waiting for the rest. One
+//!   that is ahead of its journal does: with each refused start the journal's time would go on, and in the end pass it.
 //! * What is known to have been told is in the heads of checkpoints, also of those set aside, and in the history.
 
 use std::path::Path;
@@ -13,7 +16,7 @@ use anyhow::{Context, anyhow};
 use super::settle::settle;
 use crate::config::{Config, NewLedger};
 use crate::journal::RealDisk;
-use crate::store::{Fault, Ledger, LedgerError};
+use crate::store::{Fault, Ledger, LedgerError, LedgerReach};
 use crate::time::now_ms;
 
 const WAYS_OUT: &str = "Put the right one back, or `chrysalis restore` a backup into an empty data folder. Or begin \
@@ -52,22 +55,42 @@ pub(super) async fn open(config: &Config, known: &Known) -> anyhow::Result<Ledge
     Ok(ledger)
 }
 
+/// Whether the ledger is the journal's as far as a few of its pages say, so that batches may be taken before [`open`] has
+/// read it through. Not where it is lost, cannot be read, or is to be begun anew: [`open`] says what is to be said of it.
+pub(super) async fn fits(config: &Config, known: &Known) -> bool {
+    let data = &config.data;
+    if config.new_ledger.is_some() || settle(&RealDisk, &data.join(Ledger::FILE)).is_err() {
+        return false;
+    }
+    match Ledger::reach(data).await {
+        Ok(Some(reach)) => refusal(data, &reach, known).is_none(),
+        Ok(None) | Err(_) => false,
+    }
+}
+
 /// The ledger must know what was told, and nothing that the journal does not have.
 ///
 /// # Errors
 /// It does not, with what an operator can do about it; nothing was changed.
 pub async fn check_ledger(data: &Path, ledger: &Ledger, known: &Known) -> anyhow::Result<()> {
     let unusable = |error| unusable(data, error);
-    let upto = ledger.decided_upto().await.map_err(unusable)?;
+    let reach = LedgerReach {
+        decided_upto: ledger.decided_upto().await.map_err(unusable)?,
+        begun_at: ledger.begun_at().await.map_err(unusable)?,
+    };
+    refusal(data, &reach, known).map_or(Ok(()), Err)
+}
+
+/// Why a ledger that knows of so much is not the journal's.
+fn refusal(data: &Path, reach: &LedgerReach, known: &Known) -> Option<anyhow::Error> {
+    let upto = reach.decided_upto;
     if let Some(upto) = upto.filter(|upto| *upto >= known.epochs) {
-        return Err(ahead(data, upto, known.epochs));
+        return Some(ahead(data, upto, known.epochs));
     }
     // Before it was begun there was another, and an operator decided what became of that.
-    let begun_at = ledger.begun_at().await.map_err(unusable)?.unwrap_or(0);
-    match known.told_upto.filter(|told| *told >= begun_at) {
-        Some(told) if upto < Some(told) => Err(behind(data, upto, told)),
-        _ => Ok(()),
-    }
+    let begun_at = reach.begun_at.unwrap_or(0);
+    let told = known.told_upto.filter(|told| *told >= begun_at)?;
+    (upto < Some(told)).then(|| behind(data, upto, told))
 }
 
 /// What was decided before the checkpoint is not decided again, so it counts as told in any case.
@@ -194,6 +217,7 @@ mod tests {
                 message_id: format!("n{n}@example.com"),
                 notice: vec![7; 2_000],
                 decided_at_ms: n,
+                digest: None,
             })
             .collect();
         ledger.record(8, &entries).await.unwrap();
@@ -205,6 +229,36 @@ mod tests {
         let after = std::fs::read(folder.path().join(Ledger::FILE)).unwrap();
         assert!(before == after, "the file was changed");
         format!("{refused:#}")
+    }
+
+    #[tokio::test]
+    async fn batches_wait_for_a_ledger_that_is_not_known_to_be_the_journals() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            data: folder.path().to_owned(),
+            ..Config::default()
+        };
+        assert!(!fits(&config, &KNOWN).await, "there is none");
+        let ledger = Ledger::open(folder.path()).await.unwrap();
+        assert!(fits(&config, &KNOWN).await, "nothing was told");
+        ledger.record(8, &[]).await.unwrap();
+        // Also beside who writes it, in whose log the newest still is.
+        assert!(fits(&config, &KNOWN).await);
+        let told = |epoch| Known {
+            told_upto: Some(epoch),
+            ..KNOWN
+        };
+        assert!(fits(&config, &told(8)).await);
+        assert!(!fits(&config, &told(9)).await, "it is older");
+        let epochs = 8;
+        assert!(!fits(&config, &Known { epochs, ..KNOWN }).await, "ahead");
+        ledger.close().await;
+        assert!(fits(&config, &KNOWN).await);
+        config.new_ledger = Some(NewLedger::Told);
+        assert!(!fits(&config, &KNOWN).await, "another comes in its place");
+        config.new_ledger = None;
+        std::fs::write(folder.path().join(Ledger::FILE), vec![b'x'; 8_192]).unwrap();
+        assert!(!fits(&config, &KNOWN).await, "it is none");
     }
 
     #[tokio::test]

@@ -26,11 +26,12 @@ pub(super) fn counts(notifier: &Arc<Notifier>) -> NotifySource {
         NotifyCounts {
             queued: counts.waiting,
             dead_letters: counts.dead_letters,
-            sent: single + counts.digests + counts.reports,
+            sent: single + counts.digests + counts.groups + counts.reports,
             failed: counts.failed,
             dead: counts.dead + counts.refused,
             shed: counts.shed,
             digests: counts.digests,
+            groups: counts.groups,
             folded: counts.folded,
             held: counts.held,
             exhausted: counts.exhausted,

@@ -3,8 +3,12 @@
 
 mod access;
 mod backup;
+mod beginning;
 mod checkpoints;
+mod counted;
 mod csv_sink;
+mod digests;
+mod early;
 mod foreign;
 mod interpret;
 mod ledgers;
@@ -24,6 +28,8 @@ mod rulebook;
 mod running;
 mod settle;
 mod stalls;
+mod stopping;
+mod target;
 mod troubles;
 
 use std::net::SocketAddr;
@@ -31,49 +37,48 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
 use crate::api::{
-    Answers, Health, HealthNow, Lifecycle, ReadAccess, Reload, ReloadProblems, ReloadReport,
-    ServerState, open,
+    Answers, Health, HealthNow, Loading, ReadAccess, Reload, ReloadProblems, ReloadReport,
+    ServerState, Step, open,
 };
 use crate::config::Config;
 use crate::dataflow::{Dataflow, DataflowConfig};
 use crate::engine::{Effect, Engine, Snapshot};
 use crate::ingest::Attachment;
-use crate::journal::writer::{Submitter, Writer, WriterConfig};
+use crate::journal::writer::{Submitter, Writer};
 use crate::journal::{RealDisk, ReplayNow};
-use crate::notify::{Composer, Hooks, Mailer, Notifier, NotifyError};
-use crate::probes::Probes;
+use crate::notify::{Clocks, Composer, Hooks, Mailer, Notifier, NotifyError};
+use crate::probes::{Probes, SOURCE};
 use crate::rules::Plan;
 use crate::store::History;
 use crate::time::{begin_at, now_ms};
 
+use checkpoints::Hold;
 use csv_sink::CsvSink;
 use foreign::{history_ahead, recorded_upto};
 use loading::Loaded;
 use outlet::EngineOutlet;
-use recording::{Recorder, Recording};
+use recording::{Found, Recorder, Recording};
 use reloading::{apply_after_replay, plan_to_begin_with, reload_failure, reload_of};
 use report_files::ReportFiles;
 use running::Running;
 
 pub use backup::{Copied, backup, restore};
-pub use checkpoints::{Beginning, begin, head_of, keep, set_aside};
-pub use interpret::{Interpreter, Meaning, UnreadableBatch};
+pub use beginning::{Beginning, Opening};
+pub use checkpoints::{begin, head_of, keep, set_aside};
+pub use digests::{DigestDesk, DigestRule, DigestWriter, digesting};
+pub use interpret::{Interpreter, Meaning, Unreadable, UnreadableBatch};
 pub use ledgers::{Known, check_ledger};
 pub use pipeline::{Actor, EpochTag, Feeder, Outlet};
 pub use place::Place;
 pub use reloading::first_plan;
 pub use rulebook::{RuleBookError, RuleFiles, RuleSource, book_of, plan_of};
 pub use settle::settle;
-
-/// How long a shutdown waits for requests under way: a batch needs one sync of the disk. Who is still
-/// sending a body sends it again to the next engine.
-const REQUESTS_GRACE: Duration = Duration::from_secs(2);
 
 /// A running engine.
 pub struct App {
@@ -103,8 +108,20 @@ impl App {
     /// # Errors
     /// Something that cannot be opened, with its name; nothing is left running.
     pub async fn start(config: Config, rules: RuleSource) -> anyhow::Result<App> {
+        App::start_told(config, rules, Arc::new(Loading::new(Instant::now()))).await
+    }
+
+    /// [`App::start`], which tells `loading` how far it is.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_told(
+        config: Config,
+        rules: RuleSource,
+        loading: Arc<Loading>,
+    ) -> anyhow::Result<App> {
         let first_plan = plan_to_begin_with(&rules, &config)?;
-        let place = Place::take(&config).await?;
+        let place = Place::take(&config, loading).await?;
         App::start_in(place, config, rules, first_plan).await
     }
 
@@ -127,13 +144,13 @@ impl App {
         let journal_dir = place::journal_of(&config);
         let Loaded {
             folder,
-            beginning,
+            opening,
             aside,
             journal,
             recovery,
-        } = loading::load(&config, lock).await?;
-        let resume = beginning.as_ref().map(|beginning| &beginning.resume);
-        let replay_from = resume.map(|resume| resume.next);
+        } = loading::load(&config, lock, RealDisk, answering.loading.clone()).await?;
+        answering.loading.begin(Step::Ledger, None, Instant::now());
+        let replay_from = opening.as_ref().map(|opening| opening.resume.next);
         let epochs_recovered = recovery.epochs_total;
         begin_at(recovery.tick_ms);
         let own = || History::url_in(&config.data);
@@ -141,7 +158,8 @@ impl App {
         settle(&RealDisk, &file)
             .with_context(|| format!("cannot settle {}-wal", file.display()))?;
         let history = History::lazy(&config.history.url.clone().unwrap_or_else(own))?;
-        let (recorded_upto, told_in_history) = recorded_upto(&history).await;
+        let recorded = recorded_upto(&history).await;
+        let (recorded_upto, told_in_history) = recorded.unwrap_or_default();
         if let Some(upto) = recorded_upto.filter(|upto| *upto >= epochs_recovered) {
             return Err(history_ahead(&config, upto, epochs_recovered));
         }
@@ -151,45 +169,62 @@ impl App {
         let told_upto = folder.told_upto()?.max(told_in_history);
         let known = Known {
             epochs: epochs_recovered,
-            covered_upto: beginning
+            covered_upto: opening
                 .as_ref()
                 .and_then(|begun| begun.epoch.checked_sub(1)),
             told_upto,
         };
-        // Before the first tick of this start: from then on a ledger must be there.
-        let ledger = ledgers::open(&config, &known).await?;
-        // Nothing refuses the start any more: whoever is refused finds everything as it was.
-        set_aside(&folder, &aside)?;
-        let looked = loading::look_at_reserve(&config, folder, beginning, aside.len()).await;
-        let (folder, beginning, reserve) = looked?;
-        let writer_config = WriterConfig {
-            epoch_interval_ms: config.journal.epoch_interval_ms,
-            queue_requests_max: config.journal.queue_requests_max,
-            queue_bytes_max: config.journal.queue_bytes_max,
-            replay_from,
-            disk_free_bytes_min: config.journal.disk_free_bytes_min,
-            ..WriterConfig::default()
+        // Before the first tick of this start: from then on a ledger must be there, and nothing may be ahead of the journal.
+        let opened = match ledgers::fits(&config, &known).await {
+            true => None,
+            false => Some(ledgers::open(&config, &known).await?),
         };
-        let (writer, epochs) = Writer::start(journal, recovery, writer_config, Arc::new(now_ms))?;
-        let submitter = writer.submitter();
-        let mut running = Running::new(writer);
-        // Bound again, so that a start that fails here drops it before it waits for the writer.
-        let epochs = epochs;
-
+        // What an operator set is looked at before anything is taken: it refuses a start often enough.
         let mailer = Mailer::open(&config.mail, &config.data)?;
         let outbox = match &mailer {
             Mailer::Outbox(path) => Some(path.clone()),
             _ => None,
         };
-        let access = answering.access.clone();
         let links = links::links_of(&config)?;
         let composer = Composer::new(&config.mail)?.with_links(links.clone());
         let hooks = Hooks::open(&config.webhooks)?;
         let probes = Probes::open(&config.blackbox)?;
+        let settings = early::writer_config(&config, replay_from);
+        let (writer, epochs) = Writer::start(journal, recovery, settings, Arc::new(now_ms))?;
+        let submitter = writer.submitter();
+        let mut running = Running::new(writer);
+        // Bound again, so that a start that fails here drops it before it waits for the writer.
+        let epochs = epochs;
+
+        // A journal that is begun has its rule book before all else.
+        let plan = opening.as_ref().map(|opening| &opening.plan);
+        let plan = plan.unwrap_or(&first_plan).clone();
+        let (intake, snapshot) = match epochs_recovered {
+            0 => early::way_in(&answering, &config, submitter.clone(), plan),
+            _ => early::take_batches(&answering, &config, submitter.clone(), plan),
+        };
+        // What takes long comes behind this, and what comes in meanwhile is in the journal: whatever refuses the start from
+        // here on leaves it there for the next.
+        let ledger = match opened {
+            Some(ledger) => ledger,
+            None => ledgers::open(&config, &known).await?,
+        };
+        let beginning = loading::read(opening, answering.loading.clone()).await?;
+        // No file refuses the start any more: whoever is refused finds checkpoints and ledger as they were.
+        set_aside(&folder, &aside)?;
+        let looked = loading::look_at_reserve(&config, folder, beginning, aside.len()).await;
+        let (folder, beginning, reserve) = looked?;
+
+        let access = answering.access.clone();
         let mail = config.mail.clone();
-        let clock = Arc::new(now_ms);
+        let health = Arc::new(Health::new(now_ms()));
+        let believed = health.clone();
+        let clocks = Clocks {
+            now: Arc::new(now_ms),
+            believed: Arc::new(move || believed.now().believed_ms),
+        };
         let notifier =
-            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clock).await;
+            Notifier::start_with(composer, hooks, ledger.clone(), mailer, mail, clocks).await;
         let notifier = notifier.map_err(|error| match error {
             NotifyError::Ledger(error) => ledgers::unusable(&config.data, error),
             error => error.into(),
@@ -213,8 +248,7 @@ impl App {
         };
         engine.set_limits(config.limits.engine());
         let dataflow = Dataflow::resume(dataflow_config, restored)?;
-        let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
-        let health = Arc::new(Health::new(now_ms()));
+        snapshot.store(Arc::new(engine.snapshot().clone()));
         // Before anybody can ask: while there is something to read back, the workers are asked nothing. Ready is who
         // has acted on an epoch.
         let replay = ReplayNow {
@@ -223,17 +257,33 @@ impl App {
         };
         health.note_replay(replay, epochs_before);
         let answers = Arc::new(Answers::new(config.http.answers_max));
+        let mut in_history = engine.snapshot().triggers.clone();
         if let Some(gap) = epochs_before
             .checked_sub(recorded_upto.map_or(0, |upto| upto + 1))
             .filter(|gap| *gap > 0)
         {
-            tracing::warn!(
-                epochs = gap,
-                "the history misses epochs before the checkpoint: what was decided in them is not recorded"
-            );
+            if recorded.is_some() {
+                health.note_history_misses(gap);
+                tracing::error!(
+                    epochs = gap,
+                    "the history does not know of the last epochs before the checkpoint: what was decided in them, if \
+                     anything, is not recorded"
+                );
+            }
+            // Triggers come whole, with all that there may be missing of them.
+            in_history = Arc::default();
         }
-        let (recorder, recording) =
-            Recorder::start(history.clone(), recorded_upto, &config.history);
+        let found = Found {
+            recorded_upto,
+            triggers: in_history,
+            epochs: epochs_recovered,
+        };
+        let (recorder, recording) = Recorder::start(history.clone(), found, &config.history);
+        let hold = Hold {
+            backlog: recorder.backlog(),
+            epochs_max: config.history.hold_epochs_max,
+            covered: epochs_before,
+        };
         let effects_max = config.limits.effects_max.next_power_of_two();
         let (effects, _) = broadcast::channel(effects_max);
         let (fail, failed) = watch::channel(None);
@@ -248,8 +298,8 @@ impl App {
             &journal_dir,
             Duration::from_millis(config.checkpoint.interval_ms),
             config.journal.retention(),
-            submitter.clone(),
-            health.clone(),
+            (submitter.clone(), health.clone()),
+            hold,
         );
         let mut outlet = EngineOutlet {
             runtime: Handle::current(),
@@ -266,11 +316,20 @@ impl App {
             fail,
             keeper,
         };
-        let feeder = Feeder::new(feed, interpreter, applied.clone());
+        let digest_rule = DigestRule {
+            free_bytes_min: config.journal.disk_free_bytes_min,
+            waiting_max: config.journal.digests_waiting_max,
+            ..DigestRule::default()
+        };
+        let (digests, digest_writer) = digesting(Arc::new(RealDisk), &journal_dir, digest_rule);
+        let digest_counts = digests.counts();
+        running.spawn("digest", move || digest_writer.run())?;
+        let feeder = Feeder::new(feed, interpreter, applied.clone(), digests);
+        running.hand_over();
         running.spawn("feed", move || pipeline::feed(&epochs, feeder, due))?;
         let actor = Actor::new(cuts, engine, snapshot.clone(), told_upto);
         running.spawn("engine", move || pipeline::act(actor, &mut outlet))?;
-        running.spawn("checkpoint", move || scribe.run())?;
+        running.spawn_last("checkpoint", move || scribe.run())?;
 
         let reload = reload_of(rules, submitter.clone(), applied, health.clone());
         if epochs_recovered == 0 {
@@ -279,12 +338,14 @@ impl App {
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
+        metrics.set_digest_source(Box::new(move || digest_counts.now()));
         if let Some(counts) = csv_counts {
             metrics.set_csv_sink_source(counts);
         }
         metrics.set_limit_sizes(config.bounds());
         let state = Arc::new(ServerState {
             submitter,
+            intake,
             snapshot: snapshot.clone(),
             queries,
             answers,
@@ -303,10 +364,10 @@ impl App {
         let submitter = state.submitter.clone();
         let stopping = answering.stop.subscribe();
         let (router, inlet) = open(state.clone());
-        let (tell, count) = (inlet, state.metrics.clone());
+        let (tell, count) = (inlet.clone(), state.metrics.clone());
         probes.run(
             &stopping,
-            now_ms,
+            move || inlet.stamp_ms(SOURCE),
             move |line| {
                 let tell = tell.clone();
                 async move { tell.take(line).await }
@@ -374,68 +435,6 @@ impl App {
     /// The book has errors, and the one before stays in force.
     pub async fn reload(&self) -> Result<ReloadReport, ReloadProblems> {
         (self.reload)().await
-    }
-
-    /// Waits for a failure that the engine cannot survive, and tells it.
-    pub async fn failure(&self) -> String {
-        let mut failed = self.failed.clone();
-        loop {
-            if self.running.has_failed() {
-                return "the journal has failed".to_owned();
-            }
-            if let Some(reason) = self.notifier.counts().ledger_end {
-                return format!("mails cannot be sent: {reason}");
-            }
-            // A closed channel means the engine thread is gone, which the journal will show.
-            let told = tokio::time::timeout(Duration::from_secs(1), failed.changed()).await;
-            if let Some(reason) = failed.borrow().clone() {
-                return reason;
-            }
-            if matches!(told, Ok(Err(_))) {
-                return "the engine has stopped by itself".to_owned();
-            }
-        }
-    }
-
-    /// Stops in reverse order: no new requests, then the journal to its end, then what has been
-    /// decided, the history and the mails, within one deadline.
-    ///
-    /// # Errors
-    /// The journal could not be closed in order, what was decided last could not be recorded, or the last checkpoint
-    /// not be written; what was acknowledged is safe all the same, and the next start goes on from there.
-    pub async fn shutdown(self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + self.shutdown_deadline;
-        let has_failed = self.failed.borrow().is_some();
-        let failures = self.health().checkpoint_failures;
-        self.health.set_lifecycle(Lifecycle::Stopping);
-        let _ = self.stop_http.send(true);
-        let grace = REQUESTS_GRACE.min(self.shutdown_deadline);
-        if tokio::time::timeout(grace, self.http).await.is_err() {
-            tracing::warn!("some requests did not end in time and are cut off");
-        }
-        let running = self.running;
-        let closed = tokio::task::spawn_blocking(move || running.stop()).await?;
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let recorded = self.recording.stop(patience);
-        let ((), left) = tokio::join!(recorded, self.notifier.shutdown(patience));
-        let left = left?;
-        if left.queued > 0 {
-            tracing::warn!(
-                waiting = left.queued,
-                "notices wait in the ledger for the next start"
-            );
-        }
-        closed.context("the journal did not close in order")?;
-        let reason = self.failed.borrow().clone();
-        if let Some(reason) = reason.filter(|_| !has_failed) {
-            return Err(anyhow!("{reason}: the next start decides it again"));
-        }
-        if self.health.now().checkpoint_failures > failures {
-            return Err(anyhow!(
-                "the last checkpoint could not be written: the next start goes on from the one before"
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
-use super::checkpoints::Keeper;
+use super::checkpoints::{Before, Keeper};
 use super::csv_sink::CsvSink;
 use super::pipeline;
 use super::recording::Recorder;
@@ -98,13 +98,16 @@ impl pipeline::Outlet for EngineOutlet {
     }
 
     fn record(&mut self, commands: &[JournaledCommand], effects: &[Effect], snapshot: &Snapshot) {
-        self.recorder.take(commands, effects, snapshot);
+        // Nobody waits for an engine that reads the journal back, and what it leaves out then is never decided again.
+        let lifecycle = || self.health.now().lifecycle;
+        self.recorder.take(commands, effects, snapshot, lifecycle);
         self.csv_sink.take(effects, snapshot);
     }
 
     fn done(&mut self, snapshot: &Snapshot, effects: Vec<Effect>, counts: Counts) {
         let epoch = snapshot.epoch.unwrap_or_default();
-        self.health.note_epoch(epoch, counts);
+        let believed_ms = snapshot.watermarks.believed_ms();
+        self.health.note_epoch(epoch, believed_ms, counts);
         let done = epoch + 1;
         match self.health.now().lifecycle {
             Lifecycle::Ready => {
@@ -125,9 +128,11 @@ impl pipeline::Outlet for EngineOutlet {
     }
 
     fn keep(&mut self, head: Head, engine: EngineState, dataflow: DataflowState) {
-        self.recorder.mark(head.epoch);
-        let exported = self.csv_sink.unsynced();
-        self.keeper.keep(head, engine, dataflow, exported);
+        let before = Before {
+            recorded: self.recorder.mark(head.epoch),
+            exported: self.csv_sink.unsynced(),
+        };
+        self.keeper.keep(head, engine, dataflow, before);
     }
 }
 

@@ -6,16 +6,17 @@
 //! simulation takes the same steps as the threads do.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::app::checkpoints::{Due, head_of};
+use crate::app::digests::DigestDesk;
 use crate::app::interpret::{Interpreter, Meaning};
 use crate::app::rulebook::RuleFiles;
 use crate::checkpoint::Head;
 use crate::dataflow::{Counts, Cuts, DataflowState, Feed};
 use crate::engine::{CommandResult, Effect, Engine, EngineState, JournaledCommand, Snapshot};
+use crate::handover::Taker;
 use crate::ingest::Attachment;
 use crate::journal::Epoch;
 use crate::notify::Told;
@@ -51,19 +52,23 @@ pub struct Feeder {
     interpreter: Interpreter,
     /// Always the texts of the book in force.
     applied: Arc<ArcSwapOption<RuleFiles>>,
+    digests: DigestDesk,
 }
 
 impl Feeder {
     /// Goes on where `interpreter` and the dataflow behind `feed` are.
     pub fn new(
         feed: Feed<EpochTag>,
-        interpreter: Interpreter,
+        mut interpreter: Interpreter,
         applied: Arc<ArcSwapOption<RuleFiles>>,
+        digests: DigestDesk,
     ) -> Feeder {
+        interpreter.count_digests(digests.counts());
         Feeder {
             feed,
             interpreter,
             applied,
+            digests,
         }
     }
 
@@ -84,9 +89,11 @@ impl Feeder {
             return false;
         }
         let (number, now_ms, next) = (epoch.epoch, epoch.now_ms, epoch.next);
+        let is_followed = epoch.is_followed;
         let Meaning {
             mut input,
             commands,
+            undigested,
         } = match self.interpreter.read(epoch) {
             Ok(meaning) => meaning,
             Err(error) => {
@@ -96,6 +103,9 @@ impl Feeder {
             }
         };
         let in_force = self.interpreter.in_force();
+        if let (Some(of), Some((plan, _))) = (undigested, in_force) {
+            self.digests.offer(of, plan, &input.work);
+        }
         if let (Some(_), Some((_, files))) = (&input.plan, in_force) {
             self.applied.store(Some(files.clone()));
         }
@@ -103,6 +113,7 @@ impl Feeder {
             .filter(|_| is_due())
             .map(|(plan, files)| head_of(number, now_ms, next, files.as_ref().clone(), plan));
         input.checkpoint = checkpoint.is_some();
+        input.holds_back = is_followed && checkpoint.is_none();
         let tag = EpochTag {
             commands,
             checkpoint,
@@ -205,8 +216,8 @@ impl Actor {
 }
 
 /// Feeds journaled epochs to the dataflow until the journal closes.
-pub(super) fn feed(epochs: &Receiver<Epoch<Attachment>>, mut feeder: Feeder, mut due: Due) {
-    while let Ok(epoch) = epochs.recv() {
+pub(super) fn feed(epochs: &Taker<Epoch<Attachment>>, mut feeder: Feeder, mut due: Due) {
+    while let Some(epoch) = epochs.take() {
         let last = epoch.last;
         if !feeder.take(epoch, || due.now(last)) {
             return;

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::access::access_of;
 use super::foreign::{refuse_lost_journal, refuse_unfinished};
 use super::listen::Listening;
-use crate::api::{Access, Stage, waiting};
+use crate::api::{Access, Loading, Stage, waiting};
 use crate::config::Config;
 use crate::journal::{JournalError, Lock, RealDisk};
 use crate::metrics::Metrics;
@@ -38,17 +38,17 @@ pub struct Place {
 }
 
 impl Place {
-    /// Takes the folder and binds the address.
+    /// Takes the folder and binds the address, where it is told from `loading` how far the start is.
     ///
     /// # Errors
     /// Another process has either, or the folder cannot be begun on.
-    pub async fn take(config: &Config) -> anyhow::Result<Place> {
+    pub async fn take(config: &Config, loading: Arc<Loading>) -> anyhow::Result<Place> {
         let listener = bind(config).await?;
         let lock = lock(config)?;
         Ok(Place {
             lock,
             address: listener.local_addr()?,
-            answering: Answering::begin(config, listener, Stage::Loading)?,
+            answering: Answering::begin(config, listener, Stage::Loading, loading)?,
         })
     }
 
@@ -56,10 +56,10 @@ impl Place {
     ///
     /// # Errors
     /// The address is taken, a token cannot be read, or the folder cannot be begun on.
-    pub async fn wait_for(config: &Config) -> anyhow::Result<Place> {
+    pub async fn wait_for(config: &Config, loading: Arc<Loading>) -> anyhow::Result<Place> {
         let listener = bind(config).await?;
         let address = listener.local_addr()?;
-        let answering = Answering::begin(config, listener, Stage::Standby)?;
+        let answering = Answering::begin(config, listener, Stage::Standby, loading)?;
         let lock = loop {
             match lock(config) {
                 Ok(lock) => break lock,
@@ -108,6 +108,8 @@ pub(super) fn journal_of(config: &Config) -> PathBuf {
 /// What answers on the address: for whoever waits, and then for the engine. Dropping it ends that.
 pub(super) struct Answering {
     stage: watch::Sender<Stage>,
+    /// How far the start is.
+    pub(super) loading: Arc<Loading>,
     /// Who may do what, as of the start.
     pub(super) access: Access,
     pub(super) metrics: Arc<Metrics>,
@@ -119,19 +121,29 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    fn begin(config: &Config, listener: TcpListener, stage: Stage) -> anyhow::Result<Answering> {
+    fn begin(
+        config: &Config,
+        listener: TcpListener,
+        stage: Stage,
+        loading: Arc<Loading>,
+    ) -> anyhow::Result<Answering> {
         let metrics = Arc::new(Metrics::new()?);
         let connections: Arc<AtomicU64> = Arc::default();
         let (stage, at) = watch::channel(stage);
-        let wait_max = config.http.request_timeout();
         let access = access_of(config)?;
-        let router = waiting(access.clone(), Arc::clone(&metrics), at, wait_max);
+        let router = waiting(
+            access.clone(),
+            Arc::clone(&metrics),
+            at,
+            Arc::clone(&loading),
+        );
         let open_now = Arc::clone(&connections);
         let listening = Listening::new(listener, router, config, open_now, metrics.clone())?;
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listening.serve(stopping));
         Ok(Answering {
             stage,
+            loading,
             access,
             metrics,
             connections,
@@ -140,7 +152,12 @@ impl Answering {
         })
     }
 
-    /// The engine is there: who waited for it is answered by it, and so is whoever comes. Gives what ends that, and what
+    /// The journal is open, and may be written: batches are taken by this.
+    pub(super) fn take_batches(&self, early: Router) {
+        self.stage.send_replace(Stage::Taking(early));
+    }
+
+    /// The engine is there: whoever comes is answered by it. Gives what ends that, and what
     /// tells that it has ended.
     pub(super) fn hand_over(self, engine: Router) -> (watch::Sender<bool>, JoinHandle<()>) {
         self.stage.send_replace(Stage::Serving(engine));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
 
 use crate::api::{Health, Lifecycle, Reload, ReloadProblems, ReloadReport};
 use crate::app::place;
@@ -28,14 +29,19 @@ pub(super) fn reload_of(
     applied: Arc<ArcSwapOption<RuleFiles>>,
     health: Arc<Health>,
 ) -> Reload {
+    // The newest book that was journaled by this; it may not be in force yet.
+    let journaled: Arc<Mutex<Option<RuleFiles>>> = Arc::default();
     Arc::new(move || {
         let (rules, submitter, applied) = (rules.clone(), submitter.clone(), applied.clone());
+        let journaled = journaled.clone();
         let health = health.clone();
         Box::pin(async move {
             let refused = |error: RuleBookError| {
                 health.set_rule_problems(error.problems.len().max(1));
                 ReloadProblems::Rules(error.problems)
             };
+            // One after the other: what is read later is in force later.
+            let mut journaled = journaled.lock().await;
             let files = rules.read().map_err(refused)?;
             let book = book_of(&files).map_err(refused)?;
             health.set_rule_problems(0);
@@ -47,12 +53,15 @@ pub(super) fn reload_of(
                 warnings: Vec::new(),
             };
             let in_force = applied.load();
-            if in_force.as_ref().is_some_and(|applied| **applied == files) {
+            let is_in_force =
+                |files: &RuleFiles| in_force.as_ref().is_some_and(|of| **of == *files);
+            // Another one that is on its way would come into force after this answer.
+            if is_in_force(&files) && journaled.as_ref().is_none_or(is_in_force) {
                 return Ok(report);
             }
             let record = Record::RuleBook {
                 at_ms: now_ms(),
-                files,
+                files: files.clone(),
             };
             let submitted = submitter
                 .submit(Submit {
@@ -61,6 +70,7 @@ pub(super) fn reload_of(
                 })
                 .await;
             submitted.map_err(|error| ReloadProblems::Failed(not_taken(&error)))?;
+            *journaled = Some(files);
             Ok(report)
         })
     })

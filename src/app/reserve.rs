@@ -3,9 +3,11 @@
 //!
 //! * Damage there is no reason to refuse a start, and would be met on the day that the newest checkpoint is damaged too:
 //!   it is looked for, said by name, and counted (`chrysalis_damaged_files`).
-//! * Older checkpoints are read through at the start: two files, once. The journal is read behind the engine's back once
-//!   it is ready, for half of the time at most; all of it where it is small, else from the oldest kept checkpoint on.
-//!   `chrysalis journal verify` reads all of it in any case.
+//! * Nothing of it holds up the start: it is read behind the engine's back once that is ready, for half of the time at
+//!   most. Of the older checkpoints two files, once; of the journal all where it is small, else from the oldest kept
+//!   checkpoint on. `chrysalis journal verify` reads all of it in any case.
+//! * Older checkpoints are opened at the start: what the engine removes meanwhile is still read, and its room is given
+//!   back after that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::checkpoints::Beginning;
+use super::beginning::Beginning;
 use crate::api::{Health, Lifecycle};
-use crate::checkpoint::Folder;
+use crate::checkpoint::{CheckpointError, Folder, Opened};
 use crate::journal::{JournalError, Position, Reader};
 use crate::metrics::Metrics;
 
@@ -28,20 +30,21 @@ const RECORDS_AT_ONCE: u32 = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What is to be read behind the engine's back.
-#[derive(Debug)]
 pub(super) struct Reserve {
+    /// Checkpoints below the one that was begun from.
+    older: Vec<Opened>,
     journal: PathBuf,
     /// The first record; none for the oldest that is kept.
     from: Option<Position>,
     /// Where this start went on: from there on all was read.
     upto: Position,
-    /// Checkpoints that cannot be read: older ones, and those that were passed over.
+    /// Checkpoints that cannot be opened: older ones, and those that were passed over.
     damaged: u64,
 }
 
 impl Reserve {
-    /// Reads the checkpoints through that are older than the one that was begun from; none without one. So many newer
-    /// ones were damaged and passed over.
+    /// Opens the checkpoints that are older than the one that was begun from; none without one. So many newer ones were
+    /// damaged and passed over.
     ///
     /// # Errors
     /// The folder of checkpoints cannot be read.
@@ -55,15 +58,17 @@ impl Reserve {
             return Ok(None);
         };
         let mut damaged = passed_over as u64;
+        let mut older = Vec::new();
         for epoch in folder.epochs()? {
             if epoch + 1 >= beginning.epoch {
                 continue;
             }
-            if let Err(error) = folder.check(&folder.path_of(epoch)) {
-                damaged += 1;
-                tracing::warn!(
-                    "{error}: an older checkpoint that this start does not need is of no use when a newer one is damaged"
-                );
+            match folder.open_unread(&folder.path_of(epoch)) {
+                Ok(opened) => older.push(opened),
+                Err(error) => {
+                    damaged += 1;
+                    tell_older(&error);
+                }
             }
         }
         let from = match bytes_of(journal) <= ALL_BYTES_MAX {
@@ -71,38 +76,48 @@ impl Reserve {
             false => folder.oldest()?.map(|(position, _)| position),
         };
         Ok(Some(Reserve {
+            older,
             journal: journal.to_owned(),
             from,
-            upto: beginning.resume.next,
+            upto: beginning.next,
             damaged,
         }))
     }
 
-    /// Reads the journal below the checkpoint once the engine is ready, and says what is wrong with it.
+    /// Reads all of it once the engine is ready, and says what is wrong with it.
     pub(super) async fn read(
-        self,
+        mut self,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let damaged = self.damaged;
-        metrics.note_damaged_files(damaged);
+        metrics.note_damaged_files(self.damaged);
         while health.now().lifecycle != Lifecycle::Ready {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
-        let reading = tokio::task::spawn_blocking(move || self.damage(&stop));
-        let Ok(Some(error)) = reading.await else {
-            return;
-        };
-        metrics.note_damaged_files(damaged + 1);
-        tracing::warn!(
-            "{:#}: it lies below the checkpoint that was begun from, so nothing is missing now; a start from an older \
-             checkpoint would be refused. `chrysalis journal verify` names all that is damaged: put it back from a copy",
-            anyhow::Error::from(error)
-        );
+        let reading = tokio::task::spawn_blocking(move || {
+            for opened in std::mem::take(&mut self.older) {
+                if let Err(error) = read_through(opened, &stop) {
+                    self.damaged += 1;
+                    tell_older(&error);
+                }
+            }
+            metrics.note_damaged_files(self.damaged);
+            let Some(error) = self.damage(&stop) else {
+                return;
+            };
+            metrics.note_damaged_files(self.damaged + 1);
+            tracing::warn!(
+                "{:#}: it lies below the checkpoint that was begun from, so nothing is missing now; a start from an older \
+                 checkpoint would be refused. `chrysalis journal verify` names all that is damaged: put it back from a copy",
+                anyhow::Error::from(error)
+            );
+        });
+        // One that ended badly has said so, and ended the process.
+        let _ = reading.await;
     }
 
     /// The first damage below the checkpoint. What is cut away meanwhile is none.
@@ -113,7 +128,7 @@ impl Reserve {
         };
         let (mut began, mut since_rest) = (Instant::now(), 0);
         for read in records {
-            if stop.has_changed().is_err() || *stop.borrow() {
+            if is_ending(stop) {
                 return None;
             }
             match read {
@@ -129,6 +144,26 @@ impl Reserve {
         }
         None
     }
+}
+
+/// Reads a checkpoint to its end, unless the engine ends before.
+fn read_through(mut opened: Opened, stop: &watch::Receiver<bool>) -> Result<(), CheckpointError> {
+    let mut began = Instant::now();
+    while !is_ending(stop) && opened.next()?.is_some() {
+        std::thread::sleep(began.elapsed());
+        began = Instant::now();
+    }
+    Ok(())
+}
+
+fn is_ending(stop: &watch::Receiver<bool>) -> bool {
+    stop.has_changed().is_err() || *stop.borrow()
+}
+
+fn tell_older(error: &CheckpointError) {
+    tracing::warn!(
+        "{error}: an older checkpoint that this start does not need is of no use when a newer one is damaged"
+    );
 }
 
 fn is_cut(error: &JournalError) -> bool {

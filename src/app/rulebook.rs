@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::rules::{Lineage, Plan, Problem, ProblemSeverity, RuleBook, parse, read_files};
 
 /// The shipped book, for a binary that stands alone.
-const SHIPPED: [(&str, &str); 38] = [
+const SHIPPED: [(&str, &str); 40] = [
     (
         "rules/alerting.yaml",
         include_str!("../../rules/alerting.yaml"),
@@ -49,6 +49,10 @@ const SHIPPED: [(&str, &str); 38] = [
         include_str!("../../rules/leaves_charges.yaml"),
     ),
     (
+        "rules/leaves_halls.yaml",
+        include_str!("../../rules/leaves_halls.yaml"),
+    ),
+    (
         "rules/leaves_mail.yaml",
         include_str!("../../rules/leaves_mail.yaml"),
     ),
@@ -58,6 +62,10 @@ const SHIPPED: [(&str, &str); 38] = [
     ),
     ("rules/mms.yaml", include_str!("../../rules/mms.yaml")),
     ("rules/places.yaml", include_str!("../../rules/places.yaml")),
+    (
+        "rules/sources.yaml",
+        include_str!("../../rules/sources.yaml"),
+    ),
     ("rules/codes.yaml", include_str!("../../rules/codes.yaml")),
     ("rules/health.yaml", include_str!("../../rules/health.yaml")),
     (

@@ -185,8 +185,10 @@ const NO_POLICY: [&str; 3] = [
     "mail.backoff_ms_min",
 ];
 /// Limits of one thing: nothing of it fills up.
-const OF_ONE: [&str; 22] = [
+const OF_ONE: [&str; 32] = [
+    "http.access_addresses_max",
     "http.body_bytes_max",
+    "http.clock_ahead_ms_max",
     "http.clock_skew_ms_max",
     "http.connections_per_peer_max",
     "http.line_bytes_max",
@@ -195,10 +197,13 @@ const OF_ONE: [&str; 22] = [
     "http.text_bytes_max",
     "http.window_rows_max",
     "journal.record_bytes_max",
+    "journal.sequences_max",
     "limits.base_readings_max",
+    "limits.blind_sources_max",
     "limits.connection_changes_max",
     "limits.crossing_named_max",
     "limits.delivery_parts_max",
+    "limits.effect_kqis_max",
     "limits.effects_max",
     "limits.message_receipts_max",
     "limits.message_records_max",
@@ -206,6 +211,11 @@ const OF_ONE: [&str; 22] = [
     "limits.report_periods_max",
     "limits.report_rows_max",
     "limits.ticket_versions_max",
+    "limits.trigger_moves_max",
+    "limits.trigger_sources_max",
+    "limits.trigger_tickets_max",
+    "limits.trigger_told_max",
+    "limits.trigger_windows_max",
     "limits.withdrawn_episodes_max",
     "mail.attempts_max",
 ];

@@ -127,7 +127,7 @@ pub(super) async fn watch(sources: Sources, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
+fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 15] {
     let journal = sources.state.submitter.stats();
     let health = sources.state.health.now();
     let counts = health.counts;
@@ -149,7 +149,7 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
             Finding::Short {
                 held: journal.space.free_bytes.unwrap_or_default(),
                 // Not only when it is full: then not even this could be written down and mailed.
-                is_short: journal.space.is_low(),
+                is_short: journal.space.is_low() || journal.disk_share_refuses,
             },
         ),
         (
@@ -164,6 +164,13 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
             ),
         ),
         (
+            Trouble::RecordsFull,
+            refused(
+                counts.records,
+                counts.records_refused + counts.records_over_share,
+            ),
+        ),
+        (
             Trouble::TuplesFull,
             refused(
                 counts.tuples,
@@ -174,7 +181,14 @@ fn look(sources: &Sources, snapshot: &Snapshot) -> [(Trouble, Finding); 14] {
         (Trouble::NoticesShed, refused(mails.queued, mails.shed)),
         (
             Trouble::HistoryShort,
-            refused(history.bytes, history.left_out + history.forgotten),
+            refused(
+                history.bytes,
+                history.left_out
+                    + history.forgotten
+                    + health.checkpoints_held
+                    + health.checkpoints_without_history
+                    + health.history_misses,
+            ),
         ),
         (
             Trouble::CheckpointFails,

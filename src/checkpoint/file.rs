@@ -18,7 +18,7 @@ use crate::rules::Lineage;
 
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
-pub(super) const FORMAT_VERSION: u32 = 9;
+pub(super) const FORMAT_VERSION: u32 = 11;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. The dataflow cuts its pieces far below; what the engine holds beside its objects is one
@@ -192,6 +192,11 @@ impl FileReader {
                 Err(CheckpointError::damaged(path, 8, what))
             }
         }
+    }
+
+    /// Size of the file; none where the file system does not say.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.file.bytes().ok()
     }
 
     /// The next section; `None` after the last.

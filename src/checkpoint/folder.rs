@@ -8,7 +8,7 @@ use crate::checkpoint::file::{FileReader, FileWriter};
 use crate::checkpoint::{CheckpointError, Head, Section};
 use crate::journal::{Disk, Position};
 
-/// Checkpoints that are kept.
+/// Checkpoints that are kept: what is promised of a damaged one counts on them, so it is no choice.
 pub const KEPT: usize = 3;
 
 const PREFIX: &str = "checkpoint-";
@@ -169,7 +169,7 @@ impl Folder {
         let epochs = self.epochs()?;
         let readable = epochs
             .iter()
-            .filter_map(|epoch| self.open_file(&self.path_of(*epoch)).ok());
+            .filter_map(|epoch| self.open_unread(&self.path_of(*epoch)).ok());
         let positions = readable.map(|opened| opened.head.next);
         Ok(positions.min().map(|position| (position, epochs.len())))
     }
@@ -182,7 +182,7 @@ impl Folder {
     pub fn told_upto(&self) -> Result<Option<u64>, CheckpointError> {
         let names = self.names()?.into_iter();
         let files = names.filter(|name| name.starts_with(PREFIX));
-        let heads = files.filter_map(|name| self.open_file(&self.dir.join(name)).ok());
+        let heads = files.filter_map(|name| self.open_unread(&self.dir.join(name)).ok());
         Ok(heads.filter_map(|opened| opened.head.told_upto).max())
     }
 
@@ -218,12 +218,16 @@ impl Folder {
     /// # Errors
     /// The file is damaged, of a newer format, or cannot be read.
     pub fn check(&self, path: &Path) -> Result<Opened, CheckpointError> {
-        let mut opened = self.open_file(path)?;
+        let mut opened = self.open_unread(path)?;
         while opened.next()?.is_some() {}
-        self.open_file(path)
+        self.open_unread(path)
     }
 
-    fn open_file(&self, path: &Path) -> Result<Opened, CheckpointError> {
+    /// Opens a checkpoint whose head is one; what comes behind it may be damaged.
+    ///
+    /// # Errors
+    /// The head is damaged or of a newer format, or the file cannot be read.
+    pub fn open_unread(&self, path: &Path) -> Result<Opened, CheckpointError> {
         let file = self
             .disk
             .open(path, false)
@@ -254,6 +258,11 @@ impl Folder {
 }
 
 impl Opened {
+    /// Size of its file; none where that cannot be told.
+    pub fn bytes(&self) -> Option<u64> {
+        self.reader.bytes()
+    }
+
     /// The next section; `None` after the last.
     ///
     /// # Errors

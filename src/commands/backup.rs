@@ -1,14 +1,25 @@
 //! `chrysalis backup` and `chrysalis restore`: a copy of everything that a start needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chrysalis::app::{Copied, backup, restore};
+use chrysalis::config::Config;
 
 /// `chrysalis backup`.
-pub(crate) fn take(data: &Path, to: &Path) -> anyhow::Result<ExitCode> {
-    let copied = crate::serve::runtime()?.block_on(backup(data, to))?;
-    say("backed up", data, to, copied);
+pub(crate) fn take(
+    config: Option<&Path>,
+    data: Option<PathBuf>,
+    to: &Path,
+) -> anyhow::Result<ExitCode> {
+    let config = match config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    let data = data.unwrap_or(config.data);
+    let kept_bytes = config.journal.disk_free_bytes_min;
+    let copied = crate::serve::runtime()?.block_on(backup(&data, to, kept_bytes))?;
+    say("backed up", &data, to, copied);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,10 +14,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::dataflow::TicketDetail;
 use crate::rules::{Answer, Form, Leaf, Question, QuestionRole, Suspicion};
 
-pub use confirm::{Ended, Evidence, Unclear, find};
-pub use full_file::{Difference, Reconciled, reconcile, withdrawal};
+pub use confirm::{Ended, Evidence, Neighbours, Unclear, find};
+pub use full_file::{Apart, Difference, Reconciled, Scope, reconcile, withdrawal};
 pub use period::period;
 
 /// Longest text of an element, characters.
@@ -150,11 +151,30 @@ pub struct Word {
     pub class: Option<&'static str>,
     /// Path that it is filed again under.
     pub path: Option<String>,
+    /// Code of the node that it is filed again at, where that is known.
+    pub node: Option<String>,
     /// What was found.
     pub cause: Option<String>,
 }
 
 impl Word {
+    /// Puts it after the newest version of the ticket that it is said of, so that it is what counts. What the ticket says
+    /// already is no news, and may have its moment.
+    pub fn follow(&mut self, ticket: &TicketDetail) {
+        let has_class = self.class.is_none() || ticket.class.as_deref() == self.class;
+        let is_news = ticket.state.name() != self.state || !has_class;
+        let least_ms = ticket.ts_ms.saturating_add(i64::from(is_news));
+        self.ts_ms = self.ts_ms.max(least_ms);
+        self.version = ticket.version.map(|version| version.saturating_add(1));
+    }
+
+    /// Whether a ticket has it on record: its newest version is this word, or came after it and kept what it says.
+    pub fn is_on_record(&self, ticket: &TicketDetail) -> bool {
+        let (said, newest) = ((self.version, self.ts_ms), (ticket.version, ticket.ts_ms));
+        let is_kept = self.class.is_none() || ticket.class.as_deref() == self.class;
+        is_kept && (newest > said || newest == said && ticket.state.name() == self.state)
+    }
+
     /// Its `complaint` line.
     pub fn line(&self) -> String {
         let mut line = Map::new();
@@ -166,6 +186,7 @@ impl Word {
         let optional = [
             ("class", self.class),
             ("path", self.path.as_deref()),
+            ("node", self.node.as_deref()),
             ("cause", self.cause.as_deref()),
         ];
         for (name, value) in optional {
@@ -232,6 +253,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::event::TicketState;
     use crate::rules::testing::book;
 
     fn leaf() -> Leaf {
@@ -280,6 +302,68 @@ leaves:
             "service": "news", "node": "O010104", "answers": {"new": "yes", "coverage": "no"},
         });
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), want);
+    }
+
+    /// A ticket of this state, as of an instant.
+    pub(super) fn ticket(state: TicketState, ts_ms: i64, version: Option<i64>) -> TicketDetail {
+        TicketDetail {
+            serial: "S".into(),
+            version,
+            ts_ms,
+            filed_ms: Some(0),
+            state,
+            path: None,
+            service: None,
+            city: None,
+            channel: None,
+            number: None,
+            class: None,
+            cause: None,
+            answers: Box::default(),
+            began_ms: None,
+            ended_ms: None,
+        }
+    }
+
+    fn word(state: &'static str, class: Option<&'static str>) -> Word {
+        Word {
+            serial: "S".to_owned(),
+            ts_ms: 100,
+            state,
+            class,
+            ..Word::default()
+        }
+    }
+
+    #[test]
+    fn a_word_comes_after_what_it_is_said_of_however_far_ahead_that_is() {
+        for (ts_ms, want_ms) in [(50, 100), (100, 101), (300_100, 300_101)] {
+            let mut word = word("confirmed", Some("usage"));
+            word.follow(&ticket(TicketState::Closed, ts_ms, Some(3)));
+            assert_eq!((word.ts_ms, word.version), (want_ms, Some(4)));
+        }
+        // Said again at the same moment it is the same.
+        let mut known = ticket(TicketState::Confirmed, 100, None);
+        known.class = Some("usage".into());
+        let mut word = word("confirmed", Some("usage"));
+        word.follow(&known);
+        assert_eq!((word.ts_ms, word.version), (100, None));
+    }
+
+    #[test]
+    fn a_word_is_on_record_when_the_ticket_has_come_to_it_and_kept_its_class() {
+        let mut known = ticket(TicketState::Filed, 100, None);
+        known.class = Some("usage".into());
+        let confirmed = word("confirmed", Some("usage"));
+        assert!(!confirmed.is_on_record(&known), "filed in that class");
+        known.state = TicketState::Confirmed;
+        assert!(confirmed.is_on_record(&known));
+        assert!(!word("confirmed", Some("billing")).is_on_record(&known));
+        known.ts_ms = 99;
+        assert!(!confirmed.is_on_record(&known), "an earlier word");
+        (known.ts_ms, known.state) = (101, TicketState::Closed);
+        assert!(confirmed.is_on_record(&known), "closed since");
+        assert!(!word("closed", None).is_on_record(&ticket(TicketState::Filed, 100, None)));
     }
 
     #[test]

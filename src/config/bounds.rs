@@ -19,7 +19,11 @@ impl Config {
                 }
             }
         }
-        for of_a_worker in ["limits.entities_max", "limits.tuples_max"] {
+        for of_a_worker in [
+            "limits.entities_max",
+            "limits.records_max",
+            "limits.tuples_max",
+        ] {
             if let Some(bound) = bounds.get_mut(of_a_worker) {
                 *bound = bound.saturating_mul(self.workers() as u64);
             }
@@ -83,6 +87,7 @@ mod tests {
         assert_eq!(bounds["journal.queue_requests_max"], 1_024);
         assert_eq!(bounds["journal.disk_free_bytes_min"], 1 << 30);
         assert_eq!(bounds["limits.entities_max"], 3 * 8_000_000);
+        assert_eq!(bounds["limits.records_max"], 3 * 24_000_000);
         assert_eq!(bounds["limits.groups_max"], 1_000_000);
         assert!(!bounds.contains_key("http.request_timeout_ms"));
         // A secret is in no form of the configuration but the file.

@@ -19,6 +19,9 @@ pub struct CsvSinkSettings {
     /// Size of all files, bytes: beyond it the oldest go, whole.
     #[serde(deserialize_with = "at_least::<1_048_576, _, _>")]
     pub bytes_max: u64,
+    /// Rows that may wait for a disk that fails; more are left out and counted.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub waiting_rows_max: usize,
 }
 
 impl Default for CsvSinkSettings {
@@ -28,6 +31,8 @@ impl Default for CsvSinkSettings {
             folder: None,
             keep_days: 400,
             bytes_max: 1 << 30,
+            // Judgement: an hour of a storm of alerts, some 20 MiB.
+            waiting_rows_max: 65_536,
         }
     }
 }

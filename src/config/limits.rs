@@ -67,6 +67,7 @@ macro_rules! limit_settings {
 limit_settings! {
     dataflow {
         entities_max: usize, "at_least::<1, _, _>";
+        records_max: usize, "at_least::<1, _, _>";
         tuples_max: usize, "at_least::<1, _, _>";
         groups_max: usize, "at_least::<1, _, _>";
         heard_hours: usize, "at_least::<1, _, _>";
@@ -107,6 +108,14 @@ limit_settings! {
         withdrawn_episodes_max: usize, "at_least::<1, _, _>";
         crossing_named_max: usize, "at_least::<1, _, _>";
         report_rows_max: usize, "at_least::<1, _, _>";
+        trigger_tickets_max: usize, "at_least::<1, _, _>";
+        // The first, both ends of one KQI, and its newest.
+        trigger_windows_max: usize, "at_least::<4, _, _>";
+        trigger_sources_max: usize, "at_least::<1, _, _>";
+        trigger_told_max: usize, "at_least::<1, _, _>";
+        trigger_moves_max: usize, "at_least::<1, _, _>";
+        effect_kqis_max: usize, "at_least::<1, _, _>";
+        blind_sources_max: usize, "at_least::<1, _, _>";
     }
     app {
         /// Periods of one report whose files stay; the oldest go. Judgement: a year of a daily report, and a month to look

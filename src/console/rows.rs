@@ -91,6 +91,8 @@ pub(super) struct AlertRow {
 pub(super) struct SourceRow {
     pub(super) stream: &'static str,
     pub(super) source: String,
+    /// Whether outsiders tell it.
+    pub(super) is_external: bool,
     pub(super) state: Chip,
     pub(super) newest: String,
     pub(super) behind: String,
@@ -187,6 +189,7 @@ fn sources(snapshot: &Snapshot, now_ms: i64) -> Vec<SourceRow> {
             SourceRow {
                 stream: id.stream.name(),
                 source: id.name.as_deref().unwrap_or_default().to_owned(),
+                is_external: !(snapshot.plan.book).is_internal(id.stream, id.name.as_deref()),
                 state: if state.idle {
                     chip("silent", "静默", "silent")
                 } else if state.lagging {
@@ -386,6 +389,7 @@ fn facts(
             "last checkpoint",
             match (health.checkpoint, health.checkpoint_failures) {
                 (_, 1..) => format!("{} 次失败 failed", health.checkpoint_failures),
+                (_, 0) if health.epochs_held > 0 => "等待历史库 waits for the history".to_owned(),
                 (Some(checkpoint), 0) => ago(now_ms - checkpoint.at_ms),
                 (None, 0) => "—".to_owned(),
             },

@@ -413,7 +413,7 @@ fn effect_chip(verdict: EffectVerdict) -> Chip {
         EffectVerdict::Effective => "ok",
         EffectVerdict::Worse => "critical",
         EffectVerdict::NoEffect => "major",
-        EffectVerdict::NotProven | EffectVerdict::TooEarly => "blind",
+        EffectVerdict::NotProven | EffectVerdict::TooEarly | EffectVerdict::Unprovable => "blind",
     };
     let (zh, en) = verdict_text(verdict.name()).unwrap_or((verdict.name(), verdict.name()));
     chip(class, zh, en)

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::dataflow::panes::Panes;
+use crate::measure::Measure;
 
 /// Keys that are read together. Judgement: a processor waits for some ten lines of memory at a time, and what is read
 /// stays in a near cache until it is used.
@@ -12,6 +13,12 @@ pub(super) const TOGETHER: usize = 64;
 /// A table of fewer keys lies in a near cache, and reading ahead would be work for nothing. Judgement: half a KiB a key,
 /// two MiB.
 pub(super) const FAR_KEYS: usize = 1 << 12;
+/// The same of keys with their panes, of which each has some that fill. Judgement: four KiB a key.
+pub(super) const FAR_PANES: usize = 1 << 9;
+/// A line of memory, bytes.
+const LINE_BYTES: usize = 64;
+/// Buckets of a histogram in it.
+const LINE_BUCKETS: usize = LINE_BYTES / size_of::<(i32, i32)>();
 
 /// Reads the newest panes of at most [`TOGETHER`] keys: by `hash` what they are looked up by, and then what is held.
 /// Each step reads of all of them what the next must wait for.
@@ -26,11 +33,22 @@ pub(super) fn read_ahead<'a, K>(
     for (known, key) in known.iter_mut().zip(keys) {
         *known = held(key);
     }
-    let newest = known.map(|panes| panes.and_then(Panes::newest));
-    let measures = || newest.iter().flatten();
-    let seen = measures().fold(0, |seen, measure| seen ^ measure.count);
+    let newest = known.map(|panes| panes.and_then(|panes| panes.filling().next()));
+    read_measures(newest.into_iter().flatten());
+}
+
+/// Reads those panes of keys that have been looked up which fill, and the newest that are packed: all of the memory that summing them meets.
+pub(super) fn read_filling<'a>(known: impl Iterator<Item = &'a Panes> + Clone) {
+    read_measures(known.clone().flat_map(Panes::filling));
+    let packed = known.flat_map(|panes| panes.newest_packed().iter().step_by(LINE_BYTES));
+    std::hint::black_box(packed.fold(0, |seen, byte| seen ^ byte));
+}
+
+/// Reads measures with their buckets.
+pub(super) fn read_measures<'a>(measures: impl Iterator<Item = &'a Measure> + Clone) {
+    let seen = measures.clone().fold(0, |seen, of| seen ^ of.count);
     std::hint::black_box(seen);
-    let buckets = measures().filter_map(|measure| measure.histogram.counts().first());
+    let buckets = measures.flat_map(|of| of.histogram.counts().iter().step_by(LINE_BUCKETS));
     std::hint::black_box(buckets.fold(0, |seen, (bucket, _)| seen ^ bucket));
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::Limits;
 use crate::dataflow::Owner;
 use crate::dataflow::Watermarks;
+use crate::dataflow::pane_of;
 use crate::event::{Annotation, Reading, SourceId, SourceProgress, Stream};
 use crate::rules::Plan;
 
@@ -24,6 +25,8 @@ pub(super) enum Control {
     End,
     /// Hand over the state as of the end of this epoch.
     Checkpoint,
+    /// Nobody looks at open windows before the next epoch, which brings no plan.
+    HoldBack,
     /// Something decoded from data on one worker and broadcast to all.
     Shared(Shared),
 }
@@ -61,6 +64,8 @@ pub(super) struct Changes {
     pub readings: Vec<Reading>,
     /// Hours in which streams were heard.
     pub heard: Vec<(Stream, i64)>,
+    /// What shows only in open windows may wait.
+    pub holds_back: bool,
 }
 
 impl Clockwork {
@@ -79,8 +84,13 @@ impl Clockwork {
         for control in controls {
             match control {
                 Control::Tick { now_ms: tick } => now_ms = Some(tick),
-                Control::Plan(plan) => changes.replaced = Some(self.plan.replace(plan)),
+                Control::Plan(plan) => {
+                    // Of several in an epoch nobody has seen but the last: what stands is of the plan before them all.
+                    let before = self.plan.replace(plan);
+                    changes.replaced.get_or_insert(before);
+                }
                 Control::End => ended = true,
+                Control::HoldBack => changes.holds_back = true,
                 // The graph sees to it, when the operators are done with the epoch.
                 Control::Checkpoint => {}
                 Control::Shared(Shared::Source(id, progress, owner)) => {
@@ -108,5 +118,44 @@ impl Clockwork {
             self.watermarks.end();
         }
         changes
+    }
+}
+
+/// Panes of a stream that start before this are full: the watermark has passed their end, ms.
+pub(super) fn full_before(watermarks: &Watermarks, stream: Stream, plan: &Plan) -> i64 {
+    match watermarks.of(stream) {
+        // Before the first event, and after the last one of a replay.
+        i64::MIN | i64::MAX => i64::MIN,
+        watermark_ms => pane_of(watermark_ms, plan.book.pane_ms),
+    }
+}
+
+/// Start of the oldest pane that is kept of a stream.
+pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
+    let retention_ms = plan
+        .book
+        .streams
+        .get(&stream)
+        .map_or(0, |rule| rule.retention_ms);
+    match clock.watermarks.horizon(stream, retention_ms) {
+        i64::MIN => i64::MIN,
+        horizon_ms => pane_of(horizon_ms, plan.book.pane_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{MINIMAL, plan};
+
+    #[test]
+    fn of_several_plans_in_an_epoch_the_one_before_them_all_is_replaced() {
+        let mut clock = Clockwork::default();
+        let plans = [plan(MINIMAL), plan(MINIMAL), plan(MINIMAL)];
+        let [first, second, third] = plans.each_ref().map(|plan| Control::Plan(plan.clone()));
+        assert!(matches!(clock.advance(vec![first]).replaced, Some(None)));
+        let replaced = clock.advance(vec![second, third]).replaced.flatten();
+        assert!(replaced.is_some_and(|was| Arc::ptr_eq(&was, &plans[0])));
+        assert!(clock.plan.is_some_and(|is| Arc::ptr_eq(&is, &plans[2])));
     }
 }

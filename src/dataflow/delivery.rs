@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::Counters;
 use crate::dataflow::entity::{EntityFact, Room, View};
 use crate::event::{DialPart, Stream};
 
@@ -39,8 +38,8 @@ impl Delivery {
         let Err(at) = self.parts.binary_search(&part) else {
             return true;
         };
-        if self.parts.len() >= room.limits.delivery_parts_max {
-            Counters::add(&room.counters.parts_refused, 1);
+        if !room.stock.has_room() || self.parts.len() >= room.limits.delivery_parts_max {
+            room.refuse(&room.counters.parts_refused);
             return false;
         }
         self.parts.reserve_exact(1);
@@ -59,7 +58,6 @@ impl Delivery {
     }
 
     /// How many records are kept.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.parts.len()
     }

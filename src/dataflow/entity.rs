@@ -3,6 +3,7 @@
 //! An entity keeps the records themselves (bounded) and derives its facts from them as a pure
 //! function, so the order of arrival cannot show and a correction is a difference of two answers.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::connection::Holding;
 use crate::dataflow::delivery::Delivery;
 use crate::dataflow::message::{self, Message};
-use crate::dataflow::number;
 use crate::dataflow::pool::Pool;
+use crate::dataflow::records::Stock;
 use crate::dataflow::ticket::Ticket;
 use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
@@ -74,6 +75,17 @@ pub(super) struct EntityFact {
     pub counts: Alike,
 }
 
+/// What a look at parts of an entity changes.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// What stood of the parts that were looked at, in no order.
+    pub before: Vec<EntityFact>,
+    /// What they state now, in no order.
+    pub after: Vec<EntityFact>,
+    /// Reports of all parts that are earlier than what they report on.
+    pub early: u64,
+}
+
 /// The state of one key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Entity {
@@ -104,6 +116,17 @@ pub(super) struct Room<'a> {
     pub limits: &'a Limits,
     /// Counters.
     pub counters: &'a Counters,
+    /// Whether there is room for a record more among those of all keys.
+    pub stock: Stock,
+}
+
+impl Room<'_> {
+    /// Counts that there is none for a record: by the bound on all keys, or else by its own key's.
+    pub(super) fn refuse(&self, of_key: &Cell<u64>) {
+        if !self.stock.count(self.counters) {
+            Counters::add(of_key, 1);
+        }
+    }
 }
 
 impl Entity {
@@ -149,46 +172,76 @@ impl Entity {
     }
 
     /// The marks of the numbers whose messages it belongs to, each once or more often.
-    pub(super) fn number_marks(&self) -> impl Iterator<Item = u64> {
-        let message = match self {
-            Entity::Message(message) => Some(message),
-            Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => None,
-        };
-        let numbers = message.into_iter().flat_map(Message::numbers);
-        numbers.filter_map(|number| number::mark_of(Some(number)))
+    pub(super) fn number_marks(&self) -> Vec<u64> {
+        match self {
+            Entity::Message(message) => message.number_marks(),
+            Entity::Connection(_) | Entity::Ticket(_) | Entity::Delivery(_) => Vec::new(),
+        }
+    }
+
+    /// How many records are kept.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Entity::Message(message) => message.len(),
+            Entity::Connection(holding) => holding.len(),
+            Entity::Ticket(ticket) => ticket.len(),
+            Entity::Delivery(delivery) => delivery.len(),
+        }
+    }
+
+    /// What its parts state, sorted, where each keeps it; nothing of an entity that is looked at as a whole, nor of a
+    /// connection, where it follows from the changes.
+    pub(super) fn stated_by_parts(&self) -> Vec<&EntityFact> {
+        match self {
+            Entity::Message(Message::Many(many)) => many.stated(),
+            _ => Vec::new(),
+        }
     }
 
     /// Holds the texts that many entities have in common once.
     pub(super) fn share(&mut self, texts: &mut Pool<str>) {
         match self {
-            Entity::Message(message) => message.common_texts().for_each(|text| texts.share(text)),
+            Entity::Message(message) => message.share(texts),
             Entity::Connection(_) => {}
             Entity::Ticket(ticket) => ticket.common_texts().for_each(|text| texts.share(text)),
             Entity::Delivery(of) => of.common_texts().for_each(|text| texts.share(text)),
         }
     }
 
-    /// The facts that follow from everything known, sorted, and how many reports are earlier than what they
-    /// report on.
+    /// Looks at those parts of it whose facts may differ from what stands, where it has parts; nothing of what is looked at as
+    /// a whole. `was` is the plan of the last look, where another has come since.
+    pub(super) fn look_at_parts(
+        &mut self,
+        view: View<'_>,
+        was: Option<&Plan>,
+        mut share: impl FnMut(&mut Arc<Tuple>),
+    ) -> Option<Look> {
+        match self {
+            Entity::Message(Message::Many(many)) => Some(many.look(view, was.is_some(), share)),
+            Entity::Connection(holding) => {
+                let mut look = holding.look(view, was);
+                let facts = look.before.iter_mut().chain(&mut look.after);
+                facts.for_each(|fact| share(&mut fact.at.0));
+                Some(look)
+            }
+            Entity::Message(Message::Few(_)) | Entity::Ticket(_) | Entity::Delivery(_) => None,
+        }
+    }
+
+    /// The facts that follow from everything known of what is looked at as a whole, sorted, and how many reports are
+    /// earlier than what they report on.
     pub(super) fn facts(&self, view: View<'_>) -> (Vec<EntityFact>, u64) {
         let mut facts = Vec::new();
         let mut early = 0;
         match self {
             Entity::Message(message) => early = message.facts(view, &mut facts),
-            Entity::Connection(holding) => holding.facts(view, &mut facts),
+            // By its panes.
+            Entity::Connection(_) => {}
             Entity::Ticket(ticket) => ticket.facts(view, &mut facts),
             Entity::Delivery(delivery) => delivery.facts(view, &mut facts),
         }
         facts.sort();
         (facts, early)
-    }
-
-    /// What it stated in panes before this stands, whatever it states now, ms.
-    pub(super) fn stands_before(&self, view: View<'_>) -> i64 {
-        match self {
-            Entity::Connection(holding) => holding.stands_before(view),
-            Entity::Message(_) | Entity::Ticket(_) | Entity::Delivery(_) => i64::MIN,
-        }
     }
 
     /// Who holds what, where it is worth a name.
@@ -217,8 +270,22 @@ impl Entity {
             Entity::Ticket(ticket) => ticket.ts_ms_max(),
             Entity::Delivery(delivery) => delivery.ts_ms_max(),
         };
+        self.kept_until(ts_ms, view)
+    }
+
+    /// Until when one is kept that was last told of at a time, ms.
+    fn kept_until(&self, ts_ms: i64, view: View<'_>) -> i64 {
         let rule = view.plan.book.streams.get(&self.stream());
         ts_ms.saturating_add(rule.map_or(0, |rule| rule.retention_ms))
+    }
+
+    /// Whether it is a ticket that came on record so long ago that it may have been known and forgotten.
+    pub(super) fn came_too_late(&self, view: View<'_>) -> bool {
+        let Entity::Ticket(ticket) = self else {
+            return false;
+        };
+        let since_ms = ticket.on_record_ms();
+        since_ms.is_some_and(|since_ms| self.kept_until(since_ms, view) <= self.clock_ms(view))
     }
 
     /// How far event time has come for this kind of entity, ms.
@@ -259,6 +326,8 @@ impl View<'_> {
         value: Option<f64>,
         value_of: impl Fn(&str) -> Borrowed<'v>,
     ) -> EntityFact {
+        #[cfg(test)]
+        crate::dataflow::steps::step();
         let layout = self.plan.layout.of(stream);
         let dimensions = layout.dimensions.iter();
         let values = dimensions.map(|name| DimensionValue::from(value_of(name)));

@@ -48,12 +48,17 @@ where
         name,
         move |_capability, _info| {
             let mut results: Vec<B> = Vec::new();
+            let mut items_before = 0;
             move |(data, data_frontier), (controls, control_frontier), output| {
                 data.for_each_stamp(|capability, batches| {
                     let Some(capability) = capability.retain_least(0) else {
                         return;
                     };
                     let epoch = wait_for(&mut waiting, capability);
+                    if epoch.data.is_empty() {
+                        // Epochs that wait are much alike; to grow is to copy.
+                        epoch.data.reserve(items_before);
+                    }
                     batches.for_each(|batch| epoch.data.append(batch));
                 });
                 controls.for_each_stamp(|capability, batches| {
@@ -73,6 +78,7 @@ where
                         data,
                         controls,
                     } = first.remove();
+                    items_before = data.len();
                     logic(epoch, data, controls, &mut results);
                     if !results.is_empty() {
                         output.session(&capability).give_iterator(results.drain(..));

@@ -4,22 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::base::{self, Dimensions, Series};
 use crate::dataflow::baseline::Seasonal;
 use crate::dataflow::key::Group;
 use crate::dataflow::update::Cell;
 use crate::dataflow::{Counters, Limits};
-use crate::event::{Annotation, CITY, DERIVED, Reading};
+use crate::event::{Annotation, Reading};
 use crate::measure::{Total, bucket_of};
 use crate::rules::{Aggregate, Kqi, Places, RuleBook, Verdict, WindowSpec, concerns, judge};
-
-/// Readings of one gauge with one set of dimensions, by time, ms.
-type Series = BTreeMap<i64, f64>;
 
 /// Gauges that rates divide by, and explanations that suppress.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Surroundings {
     /// By gauge, then by dimensions, then by time.
-    readings: BTreeMap<String, BTreeMap<BTreeMap<String, String>, Series>>,
+    readings: BTreeMap<String, BTreeMap<Dimensions, Series>>,
     annotations: Vec<Annotation>,
     /// Readings that were left out since the start.
     #[serde(skip)]
@@ -80,8 +78,7 @@ impl Surroundings {
         counters.annotations_gone.set(self.gone);
     }
 
-    /// The base of a rate: the gauge's latest reading before `end_ms` (or its first, before that),
-    /// summed over the dimensions that neither the group nor the KQI's service fixes.
+    /// The base of a rate.
     fn base(
         &self,
         gauge: &str,
@@ -90,32 +87,13 @@ impl Surroundings {
         end_ms: i64,
         places: &Places,
     ) -> Option<f64> {
-        let fits = |dimensions: &BTreeMap<String, String>| {
-            let own = dimensions.iter().all(|(name, value)| {
-                let fixed = known(group, kqi, places, name);
-                fixed.is_none_or(|fixed| fixed == value)
-            });
-            // A province's base is the sum of those of its cities.
-            let place = DERIVED.iter().all(|name| {
-                let wanted = group.get(name);
-                let city = dimensions.get(CITY);
-                let there = city.map(|city| places.derive(name, city));
-                wanted.is_none() || there.is_none_or(|there| there == wanted)
-            });
-            own && place
-        };
         let series = self.readings.get(gauge)?;
-        let values = series
-            .iter()
-            .filter(|(dimensions, _)| fits(dimensions))
-            .filter_map(|(_, times)| {
-                let before = times.range(..end_ms).next_back();
-                before
-                    .or_else(|| times.first_key_value())
-                    .map(|(_, value)| *value)
-            });
-        let base: f64 = values.sum();
-        (base > 0.0).then_some(base)
+        base::of(
+            series,
+            |name| known(group, kqi, places, name),
+            end_ms,
+            places,
+        )
     }
 
     /// Whether planned work or the like covers part of the window for this group.
@@ -159,6 +137,8 @@ pub(super) struct Summed<'a> {
     pub total: &'a Total,
     /// Sum of the panes of the window compared with, where one is wanted.
     pub earlier: Option<&'a Total>,
+    /// Whether the stream was heard through that window, and through this one if it is over.
+    pub is_heard: bool,
     /// What the weeks before say, where that is asked for.
     pub seasonal: Option<Seasonal>,
 }
@@ -179,7 +159,8 @@ pub(super) fn evaluate(
         | Aggregate::Min
         | Aggregate::Max
         | Aggregate::Quantile(_)
-        | Aggregate::Dispersion => window.total.valued,
+        | Aggregate::Dispersion
+        | Aggregate::Latest => window.total.valued,
         Aggregate::Change { .. } if kqi.compares_means() => window.total.valued,
         Aggregate::Change { .. } => counted.max(earlier),
         Aggregate::Surge { .. } => counted,
@@ -228,6 +209,7 @@ fn value(
             let value = kqi.timeout.filter(is_lost).or(value);
             value.map(|value| kqi.in_unit(value))
         }
+        Aggregate::Latest => total.latest().map(|value| kqi.in_unit(value)),
         Aggregate::Dispersion => dispersion(total).map(|value| kqi.in_unit(value)),
         Aggregate::RatePer10k { base, per_ms } => {
             let base = surroundings.base(base, kqi, window.group, window.end_ms, places)?;
@@ -240,8 +222,11 @@ fn value(
             let more = |(now, before): (f64, f64)| kqi.in_unit((now - before) / before.abs());
             total.mean().zip(before).map(more)
         }
+        // What was missed of the window before would read as growth, and what was missed of this one as fewer. A mean
+        // (above) is one of whatever was heard.
         Aggregate::Change { .. } => {
-            (earlier > 0).then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))
+            let is_known = window.is_heard && earlier > 0;
+            is_known.then(|| kqi.in_unit((counted - earlier) as f64 / earlier as f64))
         }
         Aggregate::Surge { min_weeks, .. } => {
             let known = window.seasonal.filter(|known| known.weeks >= *min_weeks);

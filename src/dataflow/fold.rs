@@ -4,7 +4,9 @@
 //! * the facts that stand for a key are exactly those its entity states now, and those that it has outlived;
 //! * what an entity stated is retracted with the very measure it was stated with;
 //! * keys are bounded: at the limit new ones are refused and counted, and before it those of a producer that has its
-//!   share (`owner`).
+//!   share (`owner`); so are their records, all together (`records`);
+//! * a record costs a look at what it speaks of: of a message to thousands, at one recipient; of a connection, at the panes
+//!   from there on. A pane's end costs a connection that is held the pane that ended.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,6 +22,7 @@ use crate::dataflow::entity::{Entity, EntityFact, EntityKey, Room, View};
 use crate::dataflow::number;
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::pool::Pool;
+use crate::dataflow::records::Records;
 use crate::dataflow::subscriber::{Found, Inquiry, Subscribers};
 use crate::dataflow::update::HoldTold;
 use crate::dataflow::{Counters, Limits, TuplePane};
@@ -32,6 +35,7 @@ use crate::rules::Plan;
 pub(super) struct Slot {
     pub(super) key: Arc<EntityKey>,
     pub(super) entity: Entity,
+    /// What stands of it; of a message that is looked at by its parts, only until the first such look. Of a connection nothing.
     pub(super) stated: Box<[EntityFact]>,
     /// When it must be looked at although nothing came, ms; [`Slot::NEVER`].
     pub(super) wakes_at_ms: i64,
@@ -61,6 +65,32 @@ impl Slot {
         }
     }
 
+    /// States anew what follows now, of all that may have changed; pushes the differences. How many of its reports are
+    /// early. `was` is the plan of the last look, where another has come since.
+    fn look(
+        &mut self,
+        view: View<'_>,
+        was: Option<&Plan>,
+        tuples: &mut Pool<Tuple>,
+        push: impl FnMut(TuplePane, Measure),
+    ) -> u64 {
+        let share = |tuple: &mut Arc<Tuple>| tuples.share(tuple);
+        if let Some(mut look) = self.entity.look_at_parts(view, was, share) {
+            look.before.extend(std::mem::take(&mut self.stated));
+            look.before.sort_unstable();
+            look.after.sort_unstable();
+            difference(&look.before, &look.after, push);
+            return look.early;
+        }
+        let (mut facts, early) = self.entity.facts(view);
+        facts
+            .iter_mut()
+            .for_each(|fact| tuples.share(&mut fact.at.0));
+        difference(&self.stated, &facts, push);
+        self.stated = facts.into_boxed_slice();
+        early
+    }
+
     /// The event time at which it must be looked at again, ms.
     fn alarm_ms(&self) -> i64 {
         self.wakes_at_ms.min(self.expires_at_ms)
@@ -83,9 +113,11 @@ pub(super) struct Fold {
     subscribers: Subscribers,
     /// Who holds how many of the slots.
     holdings: Holdings,
+    /// How many records the slots have, and whose.
+    records: Records,
     /// Holds that the epoch changed, until they are taken.
     holds: Vec<HoldTold>,
-    /// Serials that were on record before the epoch and were spoken of in it, until they are taken.
+    /// Serials that were spoken of in the epoch and were on record before it, or are too old to tell, until they are taken.
     on_record: Vec<String>,
     limits: Limits,
     counters: Rc<Counters>,
@@ -101,6 +133,7 @@ impl Fold {
             tuples: Pool::new(),
             subscribers: Subscribers::default(),
             holdings: Holdings::default(),
+            records: Records::default(),
             holds: Vec::new(),
             on_record: Vec::new(),
             limits,
@@ -124,6 +157,7 @@ impl Fold {
                 self.subscribers.found(&slot.key, mark);
             }
             self.holdings.take(slot.owner);
+            self.records.changed(slot.owner, 0, slot.entity.len());
             Counters::add(
                 &self.counters.receipts_waiting,
                 slot.entity.receipts_waiting(),
@@ -149,7 +183,7 @@ impl Fold {
         std::mem::take(&mut self.holds)
     }
 
-    /// Serials of which the last epoch spoke that were on record before it, once.
+    /// Serials of which the last epoch spoke that were on record before it, or are too old to tell, once.
     pub(super) fn take_on_record(&mut self) -> Vec<String> {
         std::mem::take(&mut self.on_record)
     }
@@ -166,19 +200,26 @@ impl Fold {
         controls: Vec<Control>,
         output: &mut Vec<(TuplePane, Measure, Owner)>,
     ) {
-        let replaced = self.clock.advance(controls).replaced.is_some();
+        let replaced = self.clock.advance(controls).replaced;
         let Some(plan) = self.clock.plan.clone() else {
             return;
         };
         // Whether the alarm that a key had set is still to come.
         let mut touched: FxHashMap<Arc<EntityKey>, bool> = FxHashMap::default();
-        if self.slots.len() + records.len() > self.limits.entities_max / 2 {
+        let mut new_tickets: Vec<Arc<EntityKey>> = Vec::new();
+        let many_keys = self.slots.len() + records.len() > self.limits.entities_max / 2;
+        if many_keys || self.records.held() + records.len() > self.limits.records_max / 2 {
             // Who is refused must not depend on which worker was faster.
-            records.sort_by(|(a, of_a, _), (b, of_b, _)| (a, of_a).cmp(&(b, of_b)));
+            records.sort_unstable_by(|(a, of_a, one), (b, of_b, other)| {
+                (a, of_a, one).cmp(&(b, of_b, other))
+            });
         }
         for (key, owner, mut record) in records {
             record.common_texts(&mut |text| self.texts.share(text));
-            let known = self.slots.get_key_value(&key).map(|(key, _)| key.clone());
+            let known = self.slots.get_key_value(&key);
+            let charged = known.map_or(owner, |(_, slot)| owner.min(slot.owner));
+            let stock = self.records.stock(charged, self.limits.records_max);
+            let known = known.map(|(key, _)| key.clone());
             if known.is_none() {
                 let (held, max) = (self.slots.len(), self.limits.entities_max);
                 if held >= max {
@@ -189,9 +230,16 @@ impl Fold {
                     Counters::add(&self.counters.entities_over_share, 1);
                     continue;
                 }
+                if stock.count(&self.counters) {
+                    continue;
+                }
                 self.holdings.take(owner);
             }
+            let is_new = known.is_none();
             let key = known.unwrap_or_else(|| Arc::new(key));
+            if is_new && matches!(*key, EntityKey::Ticket(_)) {
+                new_tickets.push(key.clone());
+            }
             let slot = self
                 .slots
                 .entry(key.clone())
@@ -200,23 +248,26 @@ impl Fold {
             if owner < slot.owner {
                 self.holdings.give_back(slot.owner);
                 self.holdings.take(owner);
+                self.records.moved(slot.owner, owner, slot.entity.len());
                 slot.owner = owner;
             }
             let mark = number::mark_of(record.recipient());
             if let (EntityKey::Ticket(serial), Entity::Ticket(ticket)) = (&*key, &slot.entity)
                 && !touched.contains_key(&key)
-                && ticket.is_on_record()
+                && ticket.on_record_ms().is_some()
             {
                 self.on_record.push(serial.to_string());
             }
-            let waited = slot.entity.receipts_waiting();
+            let (waited, held) = (slot.entity.receipts_waiting(), slot.entity.len());
             let room = Room {
+                stock,
                 limits: &self.limits,
                 counters: &self.counters,
             };
             let is_taken = slot.entity.absorb(record, room);
             let waiting = &self.counters.receipts_waiting;
             waiting.set(waiting.get() + slot.entity.receipts_waiting() - waited);
+            self.records.changed(slot.owner, held, slot.entity.len());
             if !is_taken {
                 continue;
             }
@@ -225,40 +276,41 @@ impl Fold {
             }
             touched.insert(key, true);
         }
-        if replaced {
+        if replaced.is_some() {
             // Other dimensions or receipt words: every entity is asked again.
             touched.extend(self.slots.keys().map(|key| (key.clone(), true)));
         }
+        let was = replaced.flatten();
         self.collect_due(&plan, &mut touched);
         let view = View {
             plan: &plan,
             watermarks: &self.clock.watermarks,
         };
+        // By all that the epoch says of them, in whatever order.
+        for key in &new_tickets {
+            let slot = self.slots.get(key);
+            if let EntityKey::Ticket(serial) = &**key
+                && slot.is_some_and(|slot| slot.entity.came_too_late(view))
+            {
+                self.on_record.push(serial.to_string());
+                Counters::add(&self.counters.tickets_too_late, 1);
+            }
+        }
         for (key, is_set) in touched {
             let Some(slot) = self.slots.get_mut(&key) else {
                 continue;
             };
             let slot = Arc::make_mut(slot);
-            let (mut facts, early) = slot.entity.facts(view);
+            let owner = slot.owner;
+            let early = slot.look(view, was.as_deref(), &mut self.tuples, |at, measure| {
+                output.push((at, measure, owner));
+            });
             let early = early.min(u64::from(Slot::UNKNOWN - 1)) as u32;
             let newly = match std::mem::replace(&mut slot.early, early) {
                 Slot::UNKNOWN => 0,
                 before => early.saturating_sub(before),
             };
             Counters::add(&self.counters.reports_early, u64::from(newly));
-            facts
-                .iter_mut()
-                .for_each(|fact| self.tuples.share(&mut fact.at.0));
-            // What is not said any more because it has grown old was not wrong.
-            let stands_before_ms = slot.entity.stands_before(view);
-            let is_open = |fact: &EntityFact| fact.at.1 >= stands_before_ms;
-            let mut stated = std::mem::take(&mut slot.stated).into_vec();
-            stated.retain(is_open);
-            facts.retain(is_open);
-            difference(&stated, &facts, |at, measure| {
-                output.push((at, measure, slot.owner));
-            });
-            slot.stated = facts.into_boxed_slice();
             self.holds.extend(slot.entity.hold(view));
             let set_ms = slot.alarm_ms();
             slot.expires_at_ms = slot.entity.expires_at(view);
@@ -271,6 +323,7 @@ impl Fold {
                 waiting.set(waiting.get() - unclaimed);
                 Counters::add(&self.counters.receipts_unclaimed, unclaimed);
                 self.holdings.give_back(slot.owner);
+                self.records.changed(slot.owner, slot.entity.len(), 0);
                 self.slots.remove(&key);
                 continue;
             }
@@ -281,6 +334,7 @@ impl Fold {
             }
         }
         self.counters.entities.set(self.slots.len() as u64);
+        self.counters.records.set(self.records.held() as u64);
     }
 
     /// Adds the keys whose time has come to those that are looked at.

@@ -20,6 +20,7 @@ use crate::dataflow::epochs::{Epoch, Flow, by_epoch};
 use crate::dataflow::fold::Fold;
 use crate::dataflow::route::Router;
 use crate::dataflow::state::{WorkerShare, WorkerState};
+use crate::dataflow::waits::Stated;
 use crate::dataflow::windows::Windows;
 use crate::dataflow::worker::{Notes, Report};
 use crate::dataflow::{Counters, DataflowConfig, GroupPane, Owner, TuplePane, WindowUpdate};
@@ -61,7 +62,13 @@ pub(super) fn build(
     let overflow = Overflow::default();
     let notes: Rc<RefCell<BTreeMap<Epoch, Notes>>> = Rc::default();
     let mut fold = Fold::new(config.limits, counters.clone());
-    let mut router = Router::new(config.keeps_history, config.limits, counters.clone());
+    let stated = Stated::default();
+    let mut router = Router::new(
+        config.keeps_history,
+        config.limits,
+        counters.clone(),
+        stated.clone(),
+    );
     let first_epoch = restored.as_ref().map_or(0, |share| share.next_epoch);
     if let Some(mut share) = restored {
         let clock = &mut share.shared.clock;
@@ -95,6 +102,11 @@ pub(super) fn build(
                 let wanted = is_checkpoint(&controls);
                 let mut fold = fold.borrow_mut();
                 fold.epoch(records, controls, output);
+                let mut of_streams = stated.get();
+                for ((tuple, _), ..) in &*output {
+                    of_streams[tuple.stream.index()] = true;
+                }
+                stated.set(of_streams);
                 let (holds, on_record) = (fold.take_holds(), fold.take_on_record());
                 if !holds.is_empty() || !on_record.is_empty() {
                     let mut notes = notes.borrow_mut();

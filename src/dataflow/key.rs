@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Tuple;
@@ -81,6 +81,34 @@ impl Hash for Group {
     }
 }
 
+/// Groups that are held somewhere, each once: equal ones are told apart from others by where they lie, and nobody need read
+/// their labels.
+#[derive(Default)]
+pub(super) struct Groups {
+    known: FxHashSet<Arc<Group>>,
+    /// With so many more it is looked who holds none of them any more.
+    room: usize,
+}
+
+impl Groups {
+    /// Judgement: below it there is nothing to be gained by looking.
+    const ROOM_MIN: usize = 1 << 10;
+
+    /// The one that is held, or this one from now on.
+    pub(super) fn share(&mut self, group: Group) -> Arc<Group> {
+        if let Some(known) = self.known.get(&group) {
+            return known.clone();
+        }
+        if self.known.len() >= self.room {
+            self.known.retain(|known| Arc::strong_count(known) > 1);
+            self.room = (2 * self.known.len()).max(Groups::ROOM_MIN);
+        }
+        let group = Arc::new(group);
+        self.known.insert(group.clone());
+        group
+    }
+}
+
 /// Facts of one tuple in one pane: where every fact enters.
 pub type TuplePane = (Arc<Tuple>, i64);
 
@@ -134,6 +162,25 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(two.label, "a=x;b=y");
         assert_eq!(two.get("b"), Some("y"));
+    }
+
+    #[test]
+    fn equal_groups_are_one_for_as_long_as_somebody_holds_them() {
+        let mut groups = Groups::default();
+        let mut share = |number: usize| {
+            let group = Group::new(vec![("a".into(), number.to_string())]);
+            (groups.share(group), groups.known.len())
+        };
+        let (first, _) = share(0);
+        let most = (1..4 * Groups::ROOM_MIN).map(|number| share(number).1);
+        assert_eq!(most.max(), Some(Groups::ROOM_MIN));
+        let (again, _) = share(0);
+        assert!(Arc::ptr_eq(&first, &again));
+        let held: Vec<_> = (0..3 * Groups::ROOM_MIN).map(share).collect();
+        assert_eq!(
+            held.last().map(|(_, known)| *known >= held.len()),
+            Some(true)
+        );
     }
 
     #[test]

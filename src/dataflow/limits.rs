@@ -14,14 +14,18 @@ pub struct Limits {
     /// Messages, tickets and connections; at the limit new ones are refused and counted, and once more than half is
     /// used those of a producer that holds more than eight times what is left.
     pub entities_max: usize,
+    /// Records of all of them together: submissions and reports, versions, changes of hand, parts. At the limit, and once more
+    /// than half is used for a producer that holds more than eight times what is left, more of a message or a delivery are
+    /// refused and counted, and tickets and connections keep two each, as at their own bounds.
+    pub records_max: usize,
     /// Distinct dimension tuples; at the limit facts of new ones are refused and counted, and before it those of who
     /// holds its share, as above.
     pub tuples_max: usize,
     /// Groups of one KQI, over all workers; beyond it new ones are folded into one whose every dimension
     /// is `__other__`, counted and alarmed. A change applies from the restart on.
     pub groups_max: usize,
-    /// Hours in which a stream was heard that are remembered of each; the oldest go. A week of a baseline whose hours are
-    /// not remembered reads as not known.
+    /// Hours in which a stream was heard that are remembered of each; the oldest go. A week of a baseline, and a window that
+    /// a change is compared with, whose hours are not remembered read as not known.
     pub heard_hours: usize,
     /// Questions of readers that may wait for the workers, all together; more are not asked.
     pub questions_max: usize,
@@ -41,7 +45,7 @@ pub struct Limits {
     pub delivery_parts_max: usize,
     /// Versions of one ticket; of more the oldest but the first is folded into its successor.
     pub ticket_versions_max: usize,
-    /// Changes of one connection; of more the oldest go, and their facts stand.
+    /// Changes of one connection; of more the oldest go, and their facts stand. What is older than those is not taken.
     pub connection_changes_max: usize,
     /// Readings of one series that rates divide by; the oldest go.
     pub base_readings_max: usize,
@@ -54,6 +58,9 @@ impl Default for Limits {
         // Judgement: 24 GiB hold some 8 million messages of a few hundred bytes beside the panes.
         Limits {
             entities_max: 8_000_000,
+            // Judgement: three of each of them, a submission, an interim report and a final one; some ten GiB with the index of
+            // numbers, of the same 24.
+            records_max: 24_000_000,
             tuples_max: 4_000_000,
             groups_max: 1_000_000,
             // A quarter for the longest baseline, and half a year for what is corrected.
@@ -78,8 +85,9 @@ impl Default for Limits {
             connection_changes_max: 4_096,
             // Judgement: two months of a daily reading, of which rates need the newest.
             base_readings_max: 64,
-            // One being fed, one in the graph, one being reported.
-            epochs_in_flight_max: 3,
+            // One being fed, one in the graph, one being reported; and as many again, so that who is held up for a moment
+            // holds up nobody: a start reads back a fifth faster than with three, and hardly faster with sixteen.
+            epochs_in_flight_max: 6,
         }
     }
 }
@@ -89,6 +97,8 @@ impl Default for Limits {
 pub struct Counters {
     /// Facts older than the retention of their stream.
     pub facts_too_late: Cell<u64>,
+    /// Tickets that were told, or told again, when they would have been forgotten: old versions, and no records of today.
+    pub tickets_too_late: Cell<u64>,
     /// Facts of new tuples beyond the limit.
     pub facts_over_limit: Cell<u64>,
     /// Facts of new tuples of producers that hold their share of the limit.
@@ -101,6 +111,10 @@ pub struct Counters {
     pub entities_refused: Cell<u64>,
     /// Records of new entities of producers that hold their share of the limit.
     pub entities_over_share: Cell<u64>,
+    /// Records beyond the limit on all of them together.
+    pub records_refused: Cell<u64>,
+    /// Records of producers that hold their share of that limit.
+    pub records_over_share: Cell<u64>,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: Cell<u64>,
     /// Delivery reports held whose submission nobody told, and that say no service: they count in no window.
@@ -111,6 +125,8 @@ pub struct Counters {
     pub predicate_errors: Cell<u64>,
     /// Entities held.
     pub entities: Cell<u64>,
+    /// Records of entities held.
+    pub records: Cell<u64>,
     /// Tuples held.
     pub tuples: Cell<u64>,
     /// Tuple panes held.
@@ -135,7 +151,7 @@ pub struct Counters {
     pub parts_refused: Cell<u64>,
     /// Versions that were folded into their successors, of tickets with too many.
     pub versions_folded: Cell<u64>,
-    /// Changes that had to go, of connections with too many.
+    /// Changes that had to go, or were older than those that had, of connections with too many.
     pub changes_gone: Cell<u64>,
     /// Readings that had to go, of series with too many.
     pub readings_gone: Cell<u64>,
@@ -147,6 +163,8 @@ pub struct Counters {
 pub struct Counts {
     /// See [`Counters::facts_too_late`].
     pub facts_too_late: u64,
+    /// See [`Counters::tickets_too_late`].
+    pub tickets_too_late: u64,
     /// See [`Counters::facts_over_limit`].
     pub facts_over_limit: u64,
     /// See [`Counters::facts_over_share`].
@@ -161,6 +179,12 @@ pub struct Counts {
     pub entities_over_share: u64,
     /// See [`Counters::reports_early`].
     pub reports_early: u64,
+    /// See [`Counters::records_refused`].
+    pub records_refused: u64,
+    /// See [`Counters::records_over_share`].
+    pub records_over_share: u64,
+    /// See [`Counters::records`].
+    pub records: u64,
     /// See [`Counters::receipts_waiting`].
     pub receipts_waiting: u64,
     /// See [`Counters::receipts_unclaimed`].
@@ -209,12 +233,16 @@ impl Counters {
     pub(super) fn read(&self) -> Counts {
         Counts {
             facts_too_late: self.facts_too_late.get(),
+            tickets_too_late: self.tickets_too_late.get(),
             facts_over_limit: self.facts_over_limit.get(),
             facts_over_share: self.facts_over_share.get(),
             facts_folded: self.facts_folded.get(),
             groups_folded: self.groups_folded.get(),
             entities_refused: self.entities_refused.get(),
             entities_over_share: self.entities_over_share.get(),
+            records_refused: self.records_refused.get(),
+            records_over_share: self.records_over_share.get(),
+            records: self.records.get(),
             reports_early: self.reports_early.get(),
             receipts_waiting: self.receipts_waiting.get(),
             receipts_unclaimed: self.receipts_unclaimed.get(),
@@ -241,12 +269,16 @@ impl Counters {
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.facts_too_late += other.facts_too_late;
+        self.tickets_too_late += other.tickets_too_late;
         self.facts_over_limit += other.facts_over_limit;
         self.facts_over_share += other.facts_over_share;
         self.facts_folded += other.facts_folded;
         self.groups_folded += other.groups_folded;
         self.entities_refused += other.entities_refused;
         self.entities_over_share += other.entities_over_share;
+        self.records_refused += other.records_refused;
+        self.records_over_share += other.records_over_share;
+        self.records += other.records;
         self.reports_early += other.reports_early;
         self.receipts_waiting += other.receipts_waiting;
         self.receipts_unclaimed += other.receipts_unclaimed;

@@ -16,19 +16,25 @@
 mod admit;
 mod ahead;
 mod asked;
+mod base;
 mod baseline;
+#[cfg(test)]
+mod bench;
+mod chunk;
 mod combine;
 mod connection;
 mod control;
 mod delivery;
+mod digest;
 mod entity;
 mod epochs;
 mod evaluate;
-mod flight;
 mod fold;
 mod graph;
+mod heard;
 mod key;
 mod limits;
+mod lists;
 mod message;
 mod number;
 mod owner;
@@ -37,14 +43,19 @@ mod parts;
 mod pile;
 mod pool;
 mod questions;
+mod records;
 mod retell;
 mod route;
 mod run;
+mod seal;
 mod state;
+#[cfg(test)]
+mod steps;
 mod subscriber;
 mod ticket;
 mod update;
 mod waiting;
+mod waits;
 mod watermark;
 mod windows;
 mod work;
@@ -52,7 +63,9 @@ mod worker;
 
 pub use admit::OTHER;
 pub(crate) use ahead::share_all;
+pub use digest::{Digester, is_digest_under};
 pub use epochs::Epoch;
+pub use heard::{hour_of, unheard_ms};
 pub use key::{Group, GroupPane, TuplePane, pane_of};
 pub use limits::{Counters, Counts, Limits};
 pub use owner::Owner;
@@ -62,8 +75,8 @@ pub use run::{Cuts, Dataflow, DataflowConfig, DataflowError, Feed, Queries};
 pub use state::{DataflowState, RestoredState, StateError};
 pub use subscriber::{
     AFFECTED_MAX, FILED_MAX, Found, HOLDS_MAX, HoldDetail, Inquiry, MESSAGES_MAX, MessageDetail,
-    SAMPLE_MAX, TicketDetail,
+    SAMPLE_MAX, SERIALS_MAX, TicketDetail,
 };
 pub use update::{Cell, Cut, HoldTold, Standing, TicketHeard, WindowUpdate};
 pub use watermark::{SourceState, Watermarks};
-pub use work::{EpochInput, Origin, Work};
+pub use work::{Batches, Digested, EpochInput, Origin, Work};

@@ -13,6 +13,8 @@ pub(super) fn mark_of(number: Option<&Arc<str>>) -> Option<u64> {
 
 /// A number as it is compared: its digits, without the country's code (86, 0086) before a mobile one.
 pub(super) fn digits(number: &str) -> String {
+    #[cfg(test)]
+    crate::dataflow::steps::step();
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let own = |code: &str| digits.strip_prefix(code).filter(|own| own.len() == 11);
     match own("86").or_else(|| own("0086")) {

@@ -39,6 +39,11 @@ impl Owner {
         Owner(((mark ^ (mark >> 32)) as u32).min(u32::MAX - 1))
     }
 
+    /// Who has a mark.
+    pub(super) fn of_mark(mark: u32) -> Owner {
+        Owner(mark)
+    }
+
     /// The mark itself, for rooms that know of no owners.
     pub fn mark(self) -> u32 {
         self.0
@@ -62,13 +67,25 @@ impl Holdings {
 
     /// Takes one more.
     pub(super) fn take(&mut self, owner: Owner) {
-        *self.0.entry(owner).or_default() += 1;
+        self.take_many(owner, 1);
+    }
+
+    /// Takes so many more.
+    pub(super) fn take_many(&mut self, owner: Owner, count: usize) {
+        if count > 0 {
+            *self.0.entry(owner).or_default() += count;
+        }
     }
 
     /// Gives one back.
     pub(super) fn give_back(&mut self, owner: Owner) {
+        self.give_back_many(owner, 1);
+    }
+
+    /// Gives so many back.
+    pub(super) fn give_back_many(&mut self, owner: Owner, count: usize) {
         if let Some(held) = self.0.get_mut(&owner) {
-            *held -= 1;
+            *held = held.saturating_sub(count);
             if *held == 0 {
                 self.0.remove(&owner);
             }

@@ -162,7 +162,7 @@ fn is_changed(plan: &Plan, old: Option<&Plan>, number: u32, window: &FamilyWindo
     let quiet_of = |plan: &Plan| {
         let stream = plan.families.get(&number)?.stream;
         let rule = plan.book.streams.get(&stream);
-        rule.map(|rule| rule.quiet_max_ms)
+        rule.map(|rule| (rule.quiet_max_ms, rule.unheard_percent_max))
     };
     let same_surroundings = same_surroundings && quiet_of(old) == quiet_of(plan);
     let was = |index: &usize| {

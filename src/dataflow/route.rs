@@ -6,7 +6,6 @@
 //! Invariant: what has been sent to a family is the sum of the kept panes over its routes, plus what
 //! has been retired.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,13 +13,15 @@ use rustc_hash::FxHashMap;
 
 use differential_dataflow::difference::Abelian;
 
-use crate::dataflow::ahead::{FAR_KEYS, TOGETHER, read_ahead, share_all};
-use crate::dataflow::control::{Clockwork, Control};
-use crate::dataflow::key::{Group, GroupPane, TuplePane};
+use crate::dataflow::ahead::{FAR_PANES, TOGETHER, read_ahead, share_all};
+use crate::dataflow::control::{Clockwork, Control, full_before, horizon};
+use crate::dataflow::key::{Group, GroupPane, Groups, TuplePane};
+use crate::dataflow::lists::Lists;
 use crate::dataflow::owner::{Holdings, Owner};
 use crate::dataflow::panes::Panes;
-use crate::dataflow::{Counters, Limits, Watermarks, pane_of};
-use crate::event::{Bound, CODE, DimensionValue, NODE, Stream, Tuple};
+use crate::dataflow::waits::{Added, Fate, Since, Stated, Waits};
+use crate::dataflow::{Counters, Limits};
+use crate::event::{Bound, CODE, DimensionValue, INTERNAL, NODE, SOURCE, Stream, Tuple};
 use crate::measure::{Measure, Parts};
 use crate::rules::{Family, Plan, Predicate};
 
@@ -44,6 +45,10 @@ pub(super) struct TupleState {
     pub(super) owner: Owner,
     /// Follows from the plan and the tuple.
     pub(super) routes: Vec<Route>,
+    /// Panes from there on have not gone on.
+    waits: Since,
+    /// Where [`Lists`] have it by its oldest pane, ms.
+    pub(super) listed_ms: i64,
 }
 
 impl Route {
@@ -65,7 +70,29 @@ impl TupleState {
             panes,
             owner,
             routes: Vec::new(),
+            waits: Since::NONE,
+            listed_ms: i64::MAX,
         }
+    }
+
+    /// Sends all of a pane that has waited.
+    fn send_pane(&mut self, pane_ms: i64, output: &mut Vec<(GroupPane, Measure, Owner)>) {
+        self.waits = Since::behind(pane_ms, self.panes.last_ms());
+        let (routes, owner) = (&self.routes, self.owner);
+        self.panes.each_within(pane_ms..pane_ms + 1, |measure| {
+            send_all(routes, (pane_ms, measure.clone()), owner, output);
+        });
+    }
+
+    /// Sends all that waits.
+    fn send_rest(&mut self, output: &mut Vec<(GroupPane, Measure, Owner)>) {
+        let waiting: Vec<i64> = self.panes.starts().collect();
+        for pane_ms in waiting {
+            if self.waits.has(pane_ms) {
+                self.send_pane(pane_ms, output);
+            }
+        }
+        self.waits = Since::NONE;
     }
 }
 
@@ -73,26 +100,36 @@ impl TupleState {
 pub(super) struct Router {
     pub(super) clock: Clockwork,
     pub(super) tuples: FxHashMap<Arc<Tuple>, Arc<TupleState>>,
-    by_pane: BTreeMap<(Stream, i64), Vec<Arc<Tuple>>>,
+    lists: Lists,
     /// By stream, panes that start before this have been packed, ms.
     packed: [i64; Stream::ALL.len()],
     /// Keep tuple panes for later rule books; a replay under one book need not.
     keeps_history: bool,
     /// Who holds how many of the tuples.
     holdings: Holdings,
+    /// Where routes lead.
+    groups: Groups,
+    waits: Waits,
     limits: Limits,
     counters: Rc<Counters>,
 }
 
 impl Router {
-    pub(super) fn new(keeps_history: bool, limits: Limits, counters: Rc<Counters>) -> Router {
+    pub(super) fn new(
+        keeps_history: bool,
+        limits: Limits,
+        counters: Rc<Counters>,
+        stated: Stated,
+    ) -> Router {
         Router {
             clock: Clockwork::new(&limits),
             tuples: FxHashMap::default(),
-            by_pane: BTreeMap::new(),
+            lists: Lists::default(),
             packed: [i64::MIN; Stream::ALL.len()],
             keeps_history,
             holdings: Holdings::default(),
+            groups: Groups::default(),
+            waits: Waits::new(stated),
             limits,
             counters,
         }
@@ -100,21 +137,17 @@ impl Router {
 
     /// The operator as a checkpoint had it.
     pub(super) fn restore(&mut self, clock: Clockwork, tuples: Vec<TupleState>) {
-        for mut state in tuples {
-            let stream = state.tuple.stream;
-            for pane_ms in state.panes.starts() {
-                let of_pane = self.by_pane.entry((stream, pane_ms)).or_default();
-                of_pane.push(state.tuple.clone());
-            }
-            if let Some(plan) = &clock.plan {
-                state.routes = routes_of(plan, &state.tuple, &self.counters);
-            }
-            self.holdings.take(state.owner);
-            self.tuples.insert(state.tuple.clone(), Arc::new(state));
-        }
         if let Some(plan) = &clock.plan {
             // Panes come packed from a checkpoint.
             self.packed = Stream::ALL.map(|stream| full_before(&clock.watermarks, stream, plan));
+        }
+        for mut state in tuples {
+            self.lists.restore(&mut state);
+            if let Some(plan) = &clock.plan {
+                state.routes = routes_of(plan, &state.tuple, &mut self.groups, &self.counters);
+            }
+            self.holdings.take(state.owner);
+            self.tuples.insert(state.tuple.clone(), Arc::new(state));
         }
         self.clock = clock;
     }
@@ -135,21 +168,26 @@ impl Router {
         output: &mut Vec<(GroupPane, Measure, Owner)>,
     ) {
         let horizons = self.horizons();
-        let replaced = self.clock.advance(controls).replaced.is_some();
+        let changes = self.clock.advance(controls);
+        let replaced = changes.replaced.is_some();
         let Some(plan) = self.clock.plan.clone() else {
             return;
         };
         if replaced {
             self.reroute(&plan, output);
         }
+        // A replay under one book has no panes here that could wait.
+        let may_wait = changes.holds_back && self.keeps_history && !replaced;
+        self.waits.epoch(may_wait, &plan, &self.clock.watermarks);
+        let mut new = Vec::new();
         let mut facts = facts.into_iter();
         for number in 0.. {
-            if number % TOGETHER == 0 && self.tuples.len() > FAR_KEYS {
+            if number % TOGETHER == 0 && self.tuples.len() > FAR_PANES {
                 let tuples = facts.as_slice().iter().map(|((tuple, _), ..)| tuple);
                 let held = |tuple| Some(&self.tuples.get::<Arc<Tuple>>(tuple)?.panes);
                 read_ahead(tuples, |tuple| tuple.fingerprint(), held);
             }
-            let Some(((tuple, pane_ms), measure, owner)) = facts.next() else {
+            let Some(((tuple, pane_ms), mut measure, owner)) = facts.next() else {
                 break;
             };
             if pane_ms < horizons[tuple.stream.index()] {
@@ -171,41 +209,88 @@ impl Router {
                     }
                     self.holdings.take(owner);
                     let mut state = TupleState::new(tuple.clone(), Panes::default(), owner);
-                    state.routes = routes_of(&plan, &tuple, &self.counters);
+                    state.routes = routes_of(&plan, &tuple, &mut self.groups, &self.counters);
+                    if self.waits.is_wanted {
+                        state.waits = Since::NEW;
+                        new.push(tuple.clone());
+                    }
                     self.tuples.entry(tuple.clone()).or_insert(Arc::new(state))
                 }
             };
-            let (last, others) = match state.routes.split_last() {
-                Some((last, others)) if !self.keeps_history => (Some(last), others),
-                _ => (None, state.routes.as_slice()),
-            };
-            for route in others {
-                send(route, (pane_ms, measure.clone()), false, owner, output);
-            }
-            if let Some(last) = last {
-                send(last, (pane_ms, measure), false, owner, output);
-            } else if self.keeps_history {
-                let panes = &mut Arc::make_mut(state).panes;
-                if panes.add(pane_ms, measure) {
-                    let of_pane = self.by_pane.entry((tuple.stream, pane_ms));
-                    of_pane.or_default().push(tuple.clone());
-                }
+            if self.keeps_history {
+                let state = Arc::make_mut(state);
+                let last_ms = state.panes.last_ms();
+                let count = measure.count;
+                let change = if self.waits.is_wanted {
+                    // What waits is wanted nowhere else.
+                    state.panes.add_as(pane_ms, &mut measure, std::mem::take)
+                } else {
+                    state.panes.add_as(pane_ms, &measure, Measure::clone)
+                };
+                self.lists.add(state, pane_ms, change);
+                // Here they are at hand: to look for them when their minute is over is to wait for memory once more.
                 let packed_ms = self.packed[tuple.stream.index()];
-                if pane_ms < packed_ms && panes.is_unpacked(packed_ms) {
-                    // They come late, and no later pane of the tuple will take them along.
-                    panes.pack(packed_ms);
+                if state.panes.is_unpacked(packed_ms) {
+                    state.panes.pack(packed_ms);
                 }
+                let added = Added {
+                    pane_ms,
+                    is_new: change.is_new,
+                    last_ms,
+                    count,
+                };
+                match self.waits.fate(tuple.stream, &mut state.waits, added) {
+                    Fate::Waits => {
+                        if change.is_new {
+                            self.lists.wait(pane_ms, tuple);
+                        }
+                        continue;
+                    }
+                    Fate::Goes if change.is_new && self.waits.is_wanted => {
+                        let span = pane_ms..pane_ms + 1;
+                        let panes = &state.panes;
+                        panes.each_within(span, |of| measure = of.clone());
+                    }
+                    Fate::Goes => {}
+                    Fate::AllGo => {
+                        state.send_rest(output);
+                        continue;
+                    }
+                }
+            }
+            send_all(&state.routes, (pane_ms, measure), owner, output);
+        }
+        for tuple in new {
+            if let Some(state) = self.tuples.get_mut(&tuple) {
+                Arc::make_mut(state).waits = Since::NONE;
             }
         }
+        self.send_full(output);
         self.retire();
         self.pack(&plan);
         self.counters.tuples.set(self.tuples.len() as u64);
-        self.counters.tuple_panes.set(
-            self.by_pane
-                .values()
-                .map(|tuples| tuples.len() as u64)
-                .sum(),
-        );
+        self.counters.tuple_panes.set(self.lists.panes());
+    }
+
+    /// Sends the panes that have waited and are full.
+    fn send_full(&mut self, output: &mut Vec<(GroupPane, Measure, Owner)>) {
+        for stream in Stream::ALL {
+            let Some(due) = self.waits.due(stream) else {
+                continue;
+            };
+            for (pane_ms, tuples) in self.lists.full(stream, due.end) {
+                for (number, tuple) in tuples.iter().enumerate() {
+                    if number % TOGETHER == 0 && self.tuples.len() > FAR_PANES {
+                        let held = |tuple| Some(&self.tuples.get::<Arc<Tuple>>(tuple)?.panes);
+                        read_ahead(tuples[number..].iter(), |of| of.fingerprint(), held);
+                    }
+                    let state = self.tuples.get_mut(tuple);
+                    if let Some(state) = state.filter(|state| state.waits.has(pane_ms)) {
+                        Arc::make_mut(state).send_pane(pane_ms, output);
+                    }
+                }
+            }
+        }
     }
 
     /// Oldest pane that is still taken, by stream.
@@ -222,7 +307,7 @@ impl Router {
         let nobody = Owner::default();
         for (tuple, state) in &mut self.tuples {
             let state = Arc::make_mut(state);
-            let routes = routes_of(plan, tuple, &self.counters);
+            let routes = routes_of(plan, tuple, &mut self.groups, &self.counters);
             state.panes.for_each(|pane_ms, measure| {
                 for gone in state.routes.iter().filter(|route| !routes.contains(route)) {
                     send(gone, (pane_ms, measure.clone()), true, nobody, output);
@@ -235,68 +320,49 @@ impl Router {
         }
     }
 
-    /// Packs the panes that the watermark has passed.
+    /// Lets the panes be packed that the watermark has passed: those of a tuple with the next fact of it.
     fn pack(&mut self, plan: &Plan) {
         for stream in Stream::ALL {
             let before_ms = full_before(&self.clock.watermarks, stream, plan);
             let packed_ms = &mut self.packed[stream.index()];
-            if before_ms <= *packed_ms {
-                continue;
-            }
-            let full = (stream, *packed_ms)..(stream, before_ms);
-            for (_, tuples) in self.by_pane.range_mut(full) {
-                tuples.shrink_to_fit();
-                for tuple in tuples {
-                    let held = self.tuples.get_mut(tuple);
-                    if let Some(held) = held.filter(|held| held.panes.is_unpacked(before_ms)) {
-                        Arc::make_mut(held).panes.pack(before_ms);
-                    }
-                }
-            }
-            *packed_ms = before_ms;
+            *packed_ms = before_ms.max(*packed_ms);
         }
     }
 
     fn retire(&mut self) {
         let horizons = self.horizons();
         for stream in Stream::ALL {
-            let range = (stream, i64::MIN)..(stream, horizons[stream.index()]);
-            let old: Vec<(Stream, i64)> = self.by_pane.range(range).map(|(key, _)| *key).collect();
-            for key in old {
-                for tuple in self.by_pane.remove(&key).unwrap_or_default() {
-                    if let Some(state) = self.tuples.get_mut(&tuple) {
-                        let state = Arc::make_mut(state);
-                        state.panes.retire(horizons[stream.index()]);
-                        if state.panes.is_empty() {
-                            self.holdings.give_back(state.owner);
-                            self.tuples.remove(&tuple);
-                        }
-                    }
+            let horizon_ms = horizons[stream.index()];
+            for (listed_ms, tuple) in self.lists.due(stream, horizon_ms) {
+                let Some(state) = self.tuples.get_mut(&tuple) else {
+                    continue;
+                };
+                if state.listed_ms != listed_ms {
+                    continue;
+                }
+                let state = Arc::make_mut(state);
+                self.lists.retire(state, horizon_ms);
+                if state.panes.is_empty() {
+                    self.holdings.give_back(state.owner);
+                    self.tuples.remove(&tuple);
                 }
             }
         }
     }
 }
 
-/// Panes of a stream that start before this are full: the watermark has passed their end, ms.
-pub(super) fn full_before(watermarks: &Watermarks, stream: Stream, plan: &Plan) -> i64 {
-    match watermarks.of(stream) {
-        // Before the first event, and after the last one of a replay.
-        i64::MIN | i64::MAX => i64::MIN,
-        watermark_ms => pane_of(watermark_ms, plan.book.pane_ms),
-    }
-}
-
-/// Start of the oldest pane that is kept of a stream.
-pub(super) fn horizon(clock: &Clockwork, plan: &Plan, stream: Stream) -> i64 {
-    let retention_ms = plan
-        .book
-        .streams
-        .get(&stream)
-        .map_or(0, |rule| rule.retention_ms);
-    match clock.watermarks.horizon(stream, retention_ms) {
-        i64::MIN => i64::MIN,
-        horizon_ms => pane_of(horizon_ms, plan.book.pane_ms),
+/// Sends what was added to a tuple's pane wherever it belongs.
+fn send_all(
+    routes: &[Route],
+    (pane_ms, measure): (i64, Measure),
+    owner: Owner,
+    output: &mut Vec<(GroupPane, Measure, Owner)>,
+) {
+    if let Some((last, others)) = routes.split_last() {
+        for route in others {
+            send(route, (pane_ms, measure.clone()), false, owner, output);
+        }
+        send(last, (pane_ms, measure), false, owner, output);
     }
 }
 
@@ -319,17 +385,32 @@ fn send(
     output.push((key, measure, owner));
 }
 
-fn routes_of(plan: &Plan, tuple: &Tuple, counters: &Counters) -> Vec<Route> {
+/// The hash that the facts of a tuple mostly go by: their group's, in the first family that takes them. Its own, if none
+/// does.
+pub(super) fn home_of(plan: &Plan, tuple: &Tuple) -> u64 {
+    // Whatever goes wrong here is counted where the tuple is routed.
+    let routes = routes_of(plan, tuple, &mut Groups::default(), &Counters::default());
+    let first = routes.first();
+    first.map_or_else(|| tuple.fingerprint(), |route| route.group.hash)
+}
+
+fn routes_of(plan: &Plan, tuple: &Tuple, groups: &mut Groups, counters: &Counters) -> Vec<Route> {
     let of_stream = plan
         .families
         .values()
         .filter(|family| family.stream == tuple.stream);
     of_stream
-        .filter_map(|family| route_of(plan, family, tuple, counters))
+        .filter_map(|family| route_of(plan, family, tuple, groups, counters))
         .collect()
 }
 
-fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) -> Option<Route> {
+fn route_of(
+    plan: &Plan,
+    family: &Family,
+    tuple: &Tuple,
+    groups: &mut Groups,
+    counters: &Counters,
+) -> Option<Route> {
     if !holds(family.filter.as_ref(), plan, tuple, counters) {
         return None;
     }
@@ -340,7 +421,7 @@ fn route_of(plan: &Plan, family: &Family, tuple: &Tuple, counters: &Counters) ->
     let is_late = |after: f64| !tuple.bound.is_within(after);
     let good = good || family.counted_after.is_some_and(is_late);
     let value = |name: &String| (name.clone(), value_of(plan, tuple, name).to_string());
-    let group = Arc::new(Group::new(family.group_by.iter().map(value).collect()));
+    let group = groups.share(Group::new(family.group_by.iter().map(value).collect()));
     // A lost answer took as long as anybody would have waited (ETSI TS 102 250-2: beyond the time-out an
     // attempt has failed). One that came late has its own, longer time.
     let is_lost = !good || tuple.bound == Bound::NO_VALUE;
@@ -366,7 +447,7 @@ fn holds(predicate: Option<&Predicate>, plan: &Plan, tuple: &Tuple, counters: &C
         })
 }
 
-/// A dimension's value: the tuple's own, or what follows from its city.
+/// A dimension's value: the tuple's own, or what follows from its city, its source or its node.
 pub(super) fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue {
     let dimensions = &plan.layout.of(tuple.stream).dimensions;
     let own = |name: &str| {
@@ -378,6 +459,9 @@ pub(super) fn value_of(plan: &Plan, tuple: &Tuple, name: &str) -> DimensionValue
         _ => None,
     };
     match own(name) {
+        None if name == INTERNAL => {
+            DimensionValue::Flag(plan.book.is_internal(tuple.stream, text(SOURCE)))
+        }
         Some(DimensionValue::Null) | None => match (name, tuple.stream) {
             (CODE, Stream::Complaint) => text(NODE).and_then(|node| plan.book.codes.of(node)),
             _ => plan.book.places.find(name, text),

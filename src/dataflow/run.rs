@@ -4,7 +4,7 @@
 //! back-pressure that reaches the producers in the end.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 use std::time::Duration;
@@ -12,7 +12,6 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::dataflow::asked::Asked;
-use crate::dataflow::flight::Flight;
 use crate::dataflow::parts::{Parts, Spans};
 use crate::dataflow::pile::{Ahead, Newest, Pile};
 use crate::dataflow::state::{DataflowState, RestoredState, StateError, WorkerShare};
@@ -21,6 +20,7 @@ use crate::dataflow::update::{Cut, WindowUpdate, count_once};
 use crate::dataflow::work::EpochInput;
 use crate::dataflow::worker::{self, Mail, Report, Share};
 use crate::dataflow::{Counts, Epoch, Limits};
+use crate::handover::{self, Giver, Taker, handover};
 use crate::rules::Plan;
 
 /// How long a question waits for a busy worker.
@@ -106,8 +106,7 @@ pub struct Dataflow<T> {
 /// Takes epochs, in order.
 pub struct Feed<T> {
     desks: Vec<Desk>,
-    in_flight: SyncSender<InFlight<T>>,
-    flight: Flight,
+    in_flight: Giver<InFlight<T>>,
     next_epoch: Epoch,
     newest: Newest,
 }
@@ -115,8 +114,7 @@ pub struct Feed<T> {
 /// Gives cuts, in order.
 pub struct Cuts<T> {
     reports: Receiver<Report>,
-    in_flight: Receiver<InFlight<T>>,
-    flight: Flight,
+    in_flight: Taker<InFlight<T>>,
     early: BTreeMap<Epoch, Vec<Report>>,
     counts: Vec<Counts>,
     unknown_fields: BTreeMap<String, u64>,
@@ -130,7 +128,7 @@ pub struct Cuts<T> {
 pub struct Queries {
     desks: Vec<Desk>,
     asked: Asked,
-    flight: Flight,
+    in_flight: handover::Counts,
 }
 
 impl<T: Send + 'static> Dataflow<T> {
@@ -188,25 +186,22 @@ impl<T: Send + 'static> Dataflow<T> {
             .zip(handles.into_iter().flatten())
             .map(|(mail, thread)| Desk { mail, thread })
             .collect();
-        let flight = Flight::new(config.limits.epochs_in_flight_max);
-        let (in_flight_in, in_flight) = sync_channel(config.limits.epochs_in_flight_max);
+        let (in_flight_in, in_flight) = handover(config.limits.epochs_in_flight_max);
         Ok(Dataflow {
             queries: Queries {
                 desks: desks.clone(),
                 asked: Asked::new(config.limits.questions_max),
-                flight: flight.clone(),
+                in_flight: in_flight_in.counts().clone(),
             },
             feed: Feed {
                 desks,
                 in_flight: in_flight_in,
-                flight: flight.clone(),
                 next_epoch,
                 newest: Newest::default(),
             },
             cuts: Cuts {
                 reports,
                 in_flight,
-                flight,
                 early: BTreeMap::new(),
                 counts: vec![Counts::default(); workers],
                 unknown_fields: BTreeMap::new(),
@@ -244,40 +239,23 @@ impl<T> Feed<T> {
     /// there is no room `ahead`.
     ///
     /// `None` means that the cuts are no longer taken.
-    pub fn begin(&mut self, input: EpochInput, ahead: &Ahead, tag: T) -> Option<Pile> {
+    pub fn begin(&mut self, mut input: EpochInput, ahead: &Ahead, tag: T) -> Option<Pile> {
         let epoch = self.next_epoch;
-        let EpochInput {
-            now_ms,
-            plan,
-            work,
-            end,
-            checkpoint,
-        } = input;
+        let work = std::mem::take(&mut input.work);
         let (pile, supply) = Pile::new(ahead.clone());
-        self.flight.begins();
-        let under_way = self.in_flight.try_send(InFlight {
+        let under_way = self.in_flight.give(InFlight {
             epoch,
-            now_ms,
-            plan: plan.clone(),
+            now_ms: input.now_ms,
+            plan: input.plan.clone(),
             tag,
         });
-        match under_way {
-            Ok(()) => {}
-            Err(TrySendError::Full(waiting)) => {
-                self.flight.waits();
-                self.in_flight.send(waiting).ok()?;
-            }
-            Err(TrySendError::Disconnected(_)) => return None,
-        }
+        under_way.ok()?;
         self.next_epoch += 1;
         for desk in &self.desks {
             let share = Share {
                 epoch,
-                now_ms,
-                plan: plan.clone(),
+                input: input.clone(),
                 work: supply.clone(),
-                end,
-                checkpoint,
             };
             // A worker's mailbox closes only when its thread is gone, and that aborts the process.
             let _ = desk.mail.send(Mail::Epoch(share));
@@ -310,8 +288,7 @@ impl<T> Cuts<T> {
             now_ms,
             plan,
             tag,
-        } = self.in_flight.recv().ok()?;
-        self.flight.ends();
+        } = self.in_flight.take()?;
         let mut of_epoch = self.early.remove(&epoch).unwrap_or_default();
         while of_epoch.len() < self.counts.len() {
             let report = self.reports.recv().ok()?;
@@ -422,20 +399,13 @@ impl Queries {
 
     /// What is known of single subscribers; none as in [`Queries::between`].
     pub fn subscribers(&self, inquiry: Inquiry) -> Option<Found> {
-        let (reply, answers) = channel();
-        let (inquiry, place) = (Arc::new(inquiry), self.asked.place()?);
-        for desk in &self.desks {
-            let (inquiry, reply) = (inquiry.clone(), reply.clone());
-            let _ = desk.mail.send(Mail::Ask(
-                Question::Subscribers { inquiry, reply },
-                place.clone(),
-            ));
-            desk.thread.unpark();
-        }
-        drop((reply, place));
+        let inquiry = Arc::new(inquiry);
+        let found = self.ask_all(|reply| Question::Subscribers {
+            inquiry: inquiry.clone(),
+            reply,
+        })?;
         let mut all = Found::default();
-        for _ in &self.desks {
-            let found = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+        for found in found {
             all.merge(found, inquiry.messages_max());
         }
         all.callers.sort_unstable();
@@ -447,18 +417,14 @@ impl Queries {
 
     /// What windows of a KQI are made of, with the version of the plan that answered; none as in [`Queries::between`].
     pub fn parts(&self, kqi: usize, spans: Spans) -> Option<(u64, Parts)> {
-        let (reply, answers) = channel();
-        let (spans, place) = (Arc::new(spans), self.asked.place()?);
-        for desk in &self.desks {
-            let (spans, reply) = (spans.clone(), reply.clone());
-            let question = Question::Parts { kqi, spans, reply };
-            let _ = desk.mail.send(Mail::Ask(question, place.clone()));
-            desk.thread.unpark();
-        }
-        drop((reply, place));
+        let spans = Arc::new(spans);
+        let answers = self.ask_all(|reply| Question::Parts {
+            kqi,
+            spans: spans.clone(),
+            reply,
+        })?;
         let mut all = (0, Parts::default());
-        for _ in &self.desks {
-            let (version, parts) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+        for (version, parts) in answers {
             all.0 = version;
             all.1.merge(parts);
         }
@@ -473,26 +439,35 @@ impl Queries {
 
     /// How many epochs are under way, may be, and had to wait for room.
     pub fn epochs_bound(&self) -> (u64, u64, u64) {
-        self.flight.bound()
+        self.in_flight.bound()
     }
 
     fn ask(&self, question: impl Fn(Reply) -> Question) -> Option<(u64, Vec<WindowUpdate>)> {
-        let (reply, answers) = channel();
-        let place = self.asked.place()?;
-        for desk in &self.desks {
-            let asked = Mail::Ask(question(reply.clone()), place.clone());
-            let _ = desk.mail.send(asked);
-            desk.thread.unpark();
-        }
-        drop((reply, place));
         let mut all = (0, Vec::new());
-        for _ in &self.desks {
-            let (version, rows) = answers.recv_timeout(ANSWER_TIMEOUT).ok()?;
+        for (version, rows) in self.ask_all(question)? {
             all.0 = version;
             all.1.extend(rows);
         }
         all.1
             .sort_by(|a: &WindowUpdate, b: &WindowUpdate| a.order().cmp(&b.order()));
         Some(all)
+    }
+
+    /// Asks every worker, and gives what each of them says, as it comes. None if there is no place for one more question, or
+    /// a worker does not answer in time.
+    fn ask_all<A>(&self, question: impl Fn(Sender<A>) -> Question) -> Option<Vec<A>> {
+        let (reply, answers) = channel();
+        let place = self.asked.place()?;
+        for desk in &self.desks {
+            let asked = Mail::Ask(question(reply.clone()), place.clone());
+            // A worker's mailbox closes only when its thread is gone, and that aborts the process.
+            let _ = desk.mail.send(asked);
+            desk.thread.unpark();
+        }
+        drop((reply, place));
+        let heard = self.desks.iter();
+        heard
+            .map(|_| answers.recv_timeout(ANSWER_TIMEOUT).ok())
+            .collect()
     }
 }

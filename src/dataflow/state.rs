@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::dataflow::admit::{Door, Met, SavedKey, door_hash, doors_of};
-use crate::dataflow::baseline::Heard;
 use crate::dataflow::control::Clockwork;
 use crate::dataflow::entity::{Entity, EntityFact, EntityKey};
 use crate::dataflow::evaluate::Surroundings;
 use crate::dataflow::fold::Slot;
 use crate::dataflow::graph::hash_of;
+use crate::dataflow::heard::Heard;
 use crate::dataflow::key::Group as Key;
 use crate::dataflow::owner::Owner;
 use crate::dataflow::panes::Panes;
@@ -221,8 +221,9 @@ fn entities(slots: &[Arc<Slot>]) -> LentPiece<'_> {
     let mut numbers: FxHashMap<&Arc<Tuple>, u32> = FxHashMap::default();
     let mut saved = Vec::with_capacity(slots.len());
     for slot in slots {
-        let mut stated = Vec::with_capacity(slot.stated.len());
-        for fact in &slot.stated {
+        let by_parts = slot.entity.stated_by_parts();
+        let mut stated = Vec::with_capacity(slot.stated.len() + by_parts.len());
+        for fact in slot.stated.iter().chain(by_parts) {
             let number = *numbers.entry(&fact.at.0).or_insert_with(|| {
                 tuples.push(fact.at.0.clone());
                 tuples.len() as u32 - 1

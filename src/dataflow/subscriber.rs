@@ -23,6 +23,8 @@ pub const AFFECTED_MAX: usize = 10_000;
 pub const HOLDS_MAX: usize = 100;
 /// Tickets of a day in one answer; more are counted.
 pub const FILED_MAX: usize = 100_000;
+/// Serials in one question. Judgement: some ten milliseconds of a worker's time, which events wait for.
+pub const SERIALS_MAX: usize = 10_000;
 /// Tickets in a sample.
 pub const SAMPLE_MAX: usize = 1_000;
 
@@ -55,10 +57,10 @@ pub enum Inquiry {
         /// Serial numbers.
         serials: Vec<String>,
     },
-    /// One ticket.
-    Ticket {
-        /// Serial number.
-        serial: String,
+    /// These tickets, whatever became of them.
+    Tickets {
+        /// Serial numbers, at most [`SERIALS_MAX`]: each is looked up by each worker between two steps.
+        serials: Vec<String>,
     },
     /// The tickets that were filed in `[from_ms, to_ms)` and count, or were taken back by a full file. Looks at every
     /// ticket.
@@ -231,6 +233,13 @@ impl Found {
 }
 
 impl Inquiry {
+    /// One ticket.
+    pub fn ticket(serial: &str) -> Inquiry {
+        Inquiry::Tickets {
+            serials: vec![serial.to_owned()],
+        }
+    }
+
     /// Messages in an answer.
     pub(super) fn messages_max(&self) -> usize {
         match self {
@@ -277,7 +286,8 @@ impl Subscribers {
                 let of_number = self.by_number.range(first..);
                 let of_number = of_number.take_while(|(known, _)| *known == mark);
                 for (_, key) in of_number {
-                    let details = slots.get(key).map(|slot| details_of(key, slot, view));
+                    let slot = slots.get(key);
+                    let details = slot.map(|slot| details_of(key, slot, Some(&wanted), view));
                     let is_own = |detail: &MessageDetail| {
                         detail.number.as_deref().map(digits).as_deref() == Some(&*wanted)
                     };
@@ -301,7 +311,7 @@ impl Subscribers {
                     city.is_some_and(|city| cities.iter().any(|known| known == city))
                 };
                 let details = slots.iter();
-                for detail in details.flat_map(|(key, slot)| details_of(key, slot, view)) {
+                for detail in details.flat_map(|(key, slot)| details_of(key, slot, None, view)) {
                     let ended_ms = detail.decided_ms.unwrap_or(i64::MIN);
                     let is_missed = detail.is_failed() || detail.on_time == Some(false);
                     let is_then = (*from_ms..*to_ms).contains(&ended_ms);
@@ -325,12 +335,15 @@ impl Subscribers {
                         .extend(number.map(|number| (Arc::from(serial.as_str()), number)));
                 }
             }
-            Inquiry::Ticket { serial } => {
-                let key = EntityKey::Ticket(serial.as_str().into());
-                if let Some(Entity::Ticket(ticket)) = slots.get(&key).map(|slot| &slot.entity) {
-                    let detail = ticket.detail(view);
-                    found.tickets.extend(detail.map(|detail| (0, detail)));
+            Inquiry::Tickets { serials } => {
+                for serial in serials.iter().take(SERIALS_MAX) {
+                    let key = EntityKey::Ticket(serial.as_str().into());
+                    if let Some(Entity::Ticket(ticket)) = slots.get(&key).map(|slot| &slot.entity) {
+                        let detail = ticket.detail(view);
+                        found.tickets.extend(detail.map(|detail| (0, detail)));
+                    }
                 }
+                found.beyond += serials.len().saturating_sub(SERIALS_MAX) as u64;
             }
             Inquiry::Filed {
                 city,
@@ -412,6 +425,11 @@ impl MessageDetail {
         &*self.status == crate::dataflow::message::RETRIEVED
     }
 
+    /// Whether a report says that it expired.
+    pub fn is_expired(&self) -> bool {
+        self.is_reported && &*self.status == crate::dataflow::message::EXPIRED
+    }
+
     /// Whether it has ended, and not with the subscriber.
     pub fn is_failed(&self) -> bool {
         use crate::dataflow::message::{PENDING, RETRIEVED};
@@ -419,9 +437,15 @@ impl MessageDetail {
     }
 }
 
-fn details_of(key: &EntityKey, slot: &Slot, view: View<'_>) -> Vec<MessageDetail> {
+/// The message of an entity, as all have it, or at least the recipient with these digits.
+fn details_of(
+    key: &EntityKey,
+    slot: &Slot,
+    digits: Option<&str>,
+    view: View<'_>,
+) -> Vec<MessageDetail> {
     match (key, &slot.entity) {
-        (EntityKey::Message(id), Entity::Message(message)) => message.details(id, view),
+        (EntityKey::Message(id), Entity::Message(message)) => message.details(id, digits, view),
         _ => Vec::new(),
     }
 }
@@ -439,47 +463,4 @@ fn draw(seed: u64, serial: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entity_is_listed_under_each_of_its_numbers_until_it_is_forgotten() {
-        let mut subscribers = Subscribers::default();
-        let key = Arc::new(EntityKey::Message("m".into()));
-        for mark in [1, 2, 1] {
-            subscribers.found(&key, mark);
-        }
-        assert_eq!(subscribers.by_number.len(), 2);
-        for mark in [1, 2, 1] {
-            subscribers.forgotten(&key, mark);
-        }
-        assert!(subscribers.by_number.is_empty());
-    }
-
-    #[test]
-    fn the_newest_are_told_and_the_rest_is_counted() {
-        let detail = |ts_ms| MessageDetail {
-            ts_ms,
-            message_id: "m".into(),
-            number: None,
-            service: None,
-            city: None,
-            edition: None,
-            submitted_ms: None,
-            status: "Expired".into(),
-            decided_ms: None,
-            is_reported: true,
-            is_early: false,
-            on_time: None,
-            delay_ms: None,
-        };
-        let part = |times: std::ops::Range<i64>| Found {
-            messages: times.map(detail).collect(),
-            ..Found::default()
-        };
-        let mut found = part(0..3);
-        found.merge(part(10..13), 4);
-        let times: Vec<i64> = found.messages.iter().map(|detail| detail.ts_ms).collect();
-        assert_eq!((times, found.beyond), (vec![12, 11, 10, 2], 2));
-    }
-}
+mod tests;

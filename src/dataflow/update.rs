@@ -89,7 +89,7 @@ pub struct TicketHeard {
     /// Whether it still is a complaint: not excluded, not withdrawn.
     pub counts: bool,
     /// Whether it is a contact on record, and not a later word on one nor a record that was known: a serial counts once
-    /// for as long as its ticket is kept.
+    /// for as long as its ticket is kept, and what was filed before that is none of now.
     pub is_record: bool,
     /// Service; empty where this version does not say.
     pub service: String,

@@ -101,6 +101,15 @@ impl SourceState {
             (self.kept_up && is_late(now_ms.saturating_sub(ahead_ms))) || is_late(furthest_ms);
         self.behind_ms = match self.behind_ms {
             _ if self.idle || (spoke && !is_behind) => None,
+            // What has never kept up, and begins far behind others who do, is not waited for: under ever new names it
+            // would hold the stream for ever.
+            None if spoke
+                && !self.kept_up
+                && is_late(furthest_ms)
+                && now_ms.saturating_sub(furthest_ms) <= fresh_ms =>
+            {
+                Some(rule.idle_timeout_ms + 1)
+            }
             None if spoke => Some(0),
             since => since.map(|ms| ms.saturating_add(heard_ms)),
         };
@@ -325,6 +334,11 @@ impl Watermarks {
     /// The last tick, ms.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
+    }
+
+    /// What the clock may have been set ahead by, ms: no source tells of that time yet.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms
     }
 
     /// The last tick less what the clock may have been set ahead by, ms: what must not be decided too early, for it cannot be

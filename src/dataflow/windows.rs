@@ -17,20 +17,20 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::admit::consolidated;
-use crate::dataflow::ahead::{FAR_KEYS, TOGETHER, read_ahead, share_all};
-use crate::dataflow::baseline::{Heard, Tallies};
-use crate::dataflow::control::{Clockwork, Control};
-use crate::dataflow::evaluate::{Summed, Surroundings, evaluate};
+use crate::dataflow::ahead::{FAR_PANES, TOGETHER, read_ahead, share_all};
+use crate::dataflow::baseline::Tallies;
+use crate::dataflow::control::{Clockwork, Control, full_before, horizon};
+use crate::dataflow::evaluate::Surroundings;
+use crate::dataflow::heard::Heard;
 use crate::dataflow::key::{Group, GroupPane};
 use crate::dataflow::panes::Panes;
-use crate::dataflow::route::{full_before, horizon};
 use crate::dataflow::state::SharedState;
-use crate::dataflow::update::{Cell, Standing, WindowUpdate};
+use crate::dataflow::update::{Standing, WindowUpdate};
 use crate::dataflow::waiting::{affected_ends, open};
 use crate::dataflow::{Counters, Limits, Watermarks};
 use crate::event::Stream;
 use crate::measure::{Measure, Total};
-use crate::rules::{Aggregate, Family, Plan};
+use crate::rules::{Family, Plan};
 
 /// Panes of one group of one family. Shared with a checkpoint while that is being written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -269,8 +269,8 @@ impl Windows {
                 .or_default()
                 .push(group.clone());
         }
-        if pane_ms < state.packed_ms && panes.is_unpacked(state.packed_ms) {
-            // They come late, and no later pane of the group will take them along.
+        // Here they are at hand: to look for them when their minute is over is to wait for memory once more.
+        if panes.is_unpacked(state.packed_ms) {
             panes.pack(state.packed_ms);
         }
         for (shape, window) in family.windows.iter().enumerate() {
@@ -284,114 +284,9 @@ impl Windows {
         }
     }
 
-    /// Tells every window whose end the watermark has passed for the first time.
-    pub(super) fn seal(&mut self, plan: &Plan, output: &mut Vec<WindowUpdate>) {
-        for (number, family) in &plan.families {
-            let watermark_ms = self.clock.watermarks.of(family.stream);
-            for shape in 0..family.windows.len() {
-                let Some(state) = self.families.get_mut(number) else {
-                    continue;
-                };
-                let waiting = &mut state.waiting[shape];
-                let due = match watermark_ms.checked_add(1) {
-                    Some(after_ms) => {
-                        let later = waiting.split_off(&after_ms);
-                        std::mem::replace(waiting, later)
-                    }
-                    None => std::mem::take(waiting),
-                };
-                for (end_ms, mut groups) in due {
-                    groups.sort_unstable();
-                    groups.dedup();
-                    let mut groups = groups.into_iter();
-                    for number in 0.. {
-                        if number % TOGETHER == 0 {
-                            let some = groups.as_slice().iter();
-                            self.read_ahead(some.map(|group| (family.number, group)));
-                        }
-                        let Some(group) = groups.next() else { break };
-                        let update =
-                            self.tell(plan, family, shape, end_ms, group, Standing::Sealed);
-                        if update.standing != Standing::Removed {
-                            output.push(update);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The values of one window now.
-    pub(super) fn tell(
-        &mut self,
-        plan: &Plan,
-        family: &Family,
-        shape: usize,
-        end_ms: i64,
-        group: Arc<Group>,
-        standing: Standing,
-    ) -> WindowUpdate {
-        let window = &family.windows[shape];
-        let start_ms = end_ms - window.spec.size_ms;
-        let (mut total, mut earlier) = std::mem::take(&mut self.scratch);
-        total.clear();
-        earlier.clear();
-        let panes = self
-            .families
-            .get(&family.number)
-            .and_then(|state| state.groups.get(&group));
-        let held = panes.map(|held| &**held);
-        if let Some(GroupState { panes, .. }) = held {
-            panes.sum(start_ms..end_ms, &mut total);
-            if let Some(against_ms) = window.against_ms {
-                let span = start_ms - against_ms..end_ms - against_ms;
-                panes.sum(span, &mut earlier);
-            }
-        }
-        let summed = Summed {
-            group: &group,
-            start_ms,
-            end_ms,
-            total: &total,
-            earlier: window.against_ms.is_some().then_some(&earlier),
-            seasonal: None,
-        };
-        let cells = window.kqis.iter().filter_map(|index| {
-            let kqi = plan.book.kqis.get(*index)?;
-            // A window without facts says something only where it is compared with an earlier one.
-            let is_change = matches!(kqi.aggregate, Aggregate::Change { .. });
-            let compares = is_change && !kqi.compares_means() && earlier.count > 0;
-            Some(if total.count > 0 || compares {
-                let seasonal = self.seasonal(plan, family, kqi, held, (start_ms, end_ms));
-                let summed = Summed { seasonal, ..summed };
-                evaluate(*index, kqi, summed, &self.surroundings, &plan.book)
-            } else {
-                Cell::absent(*index)
-            })
-        });
-        let cells: Vec<Cell> = cells.collect();
-        let standing = if cells.iter().all(Cell::is_absent) {
-            Standing::Removed
-        } else {
-            standing
-        };
-        let (count, good) = (total.count, total.good);
-        // Their memory is used again.
-        self.scratch = (total, earlier);
-        WindowUpdate {
-            group,
-            start_ms,
-            end_ms,
-            count,
-            good,
-            standing,
-            cells,
-        }
-    }
-
     /// Reads the panes of the next of these groups, where there are many.
     fn read_ahead<'a>(&self, groups: impl Iterator<Item = (u32, &'a Arc<Group>)> + Clone) {
-        if self.counters.groups.get() > FAR_KEYS as u64 {
+        if self.counters.groups.get() > FAR_PANES as u64 {
             let held = |(family, group)| {
                 let held = self
                     .families
@@ -404,7 +299,7 @@ impl Windows {
         }
     }
 
-    /// Packs the panes that the watermark has passed.
+    /// Lets the panes be packed that the watermark has passed: those of a group with the next that is added to it.
     fn pack(&mut self, plan: &Plan) {
         for (number, state) in &mut self.families {
             let Some(family) = plan.families.get(number) else {
@@ -416,12 +311,6 @@ impl Windows {
             }
             for (_, groups) in state.by_pane.range_mut(state.packed_ms..before_ms) {
                 groups.shrink_to_fit();
-                for group in groups {
-                    let held = state.groups.get_mut(group);
-                    if let Some(held) = held.filter(|held| held.panes.is_unpacked(before_ms)) {
-                        Arc::make_mut(held).panes.pack(before_ms);
-                    }
-                }
             }
             state.packed_ms = before_ms;
         }

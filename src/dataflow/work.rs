@@ -18,6 +18,24 @@ pub trait Origin: fmt::Debug + Send + Sync {
     fn lines(&self) -> Result<Bytes, String>;
 }
 
+/// Where the work is whose digest cannot be read.
+pub trait Batches: fmt::Debug + Send + Sync {
+    /// All of it.
+    ///
+    /// # Errors
+    /// It cannot be had either, in words.
+    fn work(&self) -> Result<Vec<Work>, String>;
+}
+
+/// What [`crate::dataflow::Digester`] made of work, in its place.
+#[derive(Clone, Debug)]
+pub struct Digested {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What stands behind them.
+    pub batches: Arc<dyn Batches>,
+}
+
 /// Something to be counted.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -50,6 +68,16 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// Events in it, where somebody has decoded it.
+    pub fn events(&self) -> u64 {
+        match self {
+            Work::Decoded { batch, .. } => batch.events,
+            Work::Lines { .. } | Work::Packed { .. } => 0,
+        }
+    }
+}
+
 /// One epoch for the dataflow.
 #[derive(Clone, Debug, Default)]
 pub struct EpochInput {
@@ -59,10 +87,15 @@ pub struct EpochInput {
     pub plan: Option<Arc<Plan>>,
     /// What happened.
     pub work: Vec<Work>,
+    /// More of that, as digested under the plan in force.
+    pub digest: Option<Digested>,
     /// Event time ends here: seal everything.
     pub end: bool,
     /// Hand the state over as of the end of this epoch, with its cut ([`super::Cuts::take_state`]).
     pub checkpoint: bool,
+    /// Nobody looks at windows between this epoch and the next, which brings no plan: what shows only in windows that are
+    /// still open may wait.
+    pub holds_back: bool,
 }
 
 #[cfg(test)]

@@ -9,23 +9,32 @@ use std::time::Duration;
 use timely::worker::Worker;
 
 use crate::dataflow::asked::Waiting;
-use crate::dataflow::baseline::Hearing;
 use crate::dataflow::combine::{Combiner, Table};
 use crate::dataflow::control::{Control, Shared};
+use crate::dataflow::digest::{self, Reader};
 use crate::dataflow::entity::EntityKey;
 use crate::dataflow::graph::{Graph, build};
+use crate::dataflow::heard::Hearing;
 use crate::dataflow::pile::{Next, Supply};
 use crate::dataflow::run::Question;
 use crate::dataflow::state::{WorkerShare, WorkerState};
 use crate::dataflow::{
-    Counts, DataflowConfig, Epoch, HoldTold, Inquiry, Owner, TicketHeard, Watermarks, WindowUpdate,
-    Work,
+    Counts, DataflowConfig, Digested, Epoch, EpochInput, HoldTold, Inquiry, Owner, TicketHeard,
+    TuplePane, Watermarks, WindowUpdate, Work,
 };
 use crate::event::{Annotation, Batch, DecodeLimits, Decoder, Record, Refusal, Unpacker};
+use crate::measure::Measure;
 use crate::rules::Plan;
 
 /// How long an idle worker sleeps when nobody wakes it.
 const PARK_MAX: Duration = Duration::from_millis(500);
+
+/// What the journal holds has been judged before.
+const UNBOUNDED: DecodeLimits = DecodeLimits {
+    line_bytes_max: usize::MAX,
+    text_bytes_max: usize::MAX,
+    ts_ms_max: None,
+};
 
 /// How long a worker sleeps that waits for the rest of an epoch's work.
 const STARVED_PARK: Duration = Duration::from_millis(1);
@@ -46,12 +55,9 @@ pub(super) enum Mail {
 /// A worker's share of an epoch.
 pub(super) struct Share {
     pub(super) epoch: Epoch,
-    pub(super) now_ms: i64,
-    pub(super) plan: Option<Arc<Plan>>,
+    /// Without its work.
+    pub(super) input: EpochInput,
     pub(super) work: Supply,
-    pub(super) end: bool,
-    /// The state is wanted as of the end of this epoch.
-    pub(super) checkpoint: bool,
 }
 
 /// What a worker notes about an epoch outside the graph.
@@ -162,14 +168,16 @@ struct Desk {
 
 impl Desk {
     fn feed(&mut self, share: Share, graph: &mut Graph, worker: &mut Worker) {
-        let Share {
-            epoch,
+        let Share { epoch, input, work } = share;
+        let EpochInput {
             now_ms,
             plan,
-            work,
+            digest,
             end,
             checkpoint,
-        } = share;
+            holds_back,
+            ..
+        } = input;
         if let Some(plan) = plan {
             self.plan = Some(plan.clone());
             graph.controls.send(Control::Plan(plan));
@@ -181,9 +189,21 @@ impl Desk {
         if checkpoint {
             graph.controls.send(Control::Checkpoint);
         }
+        if holds_back {
+            graph.controls.send(Control::HoldBack);
+        }
         let mut notes = Notes::default();
         if let Some(plan) = self.plan.clone() {
-            let mut stepped = 0;
+            if let Some(digest) = digest {
+                let (worker, workers) = (worker.index(), worker.peers());
+                let reader = Reader {
+                    worker,
+                    workers,
+                    epoch,
+                };
+                self.take_digest(&digest, &plan, reader, graph, &mut notes);
+            }
+            let mut stepped = notes.events;
             loop {
                 match work.next(worker.index()) {
                     Next::Piece(piece) => {
@@ -215,6 +235,66 @@ impl Desk {
         graph.records.advance_to(next);
         graph.shared.advance_to(next);
         graph.controls.advance_to(next);
+    }
+
+    /// Takes its shares of a digest.
+    fn take_digest(
+        &mut self,
+        digest: &Digested,
+        plan: &Plan,
+        reader: Reader,
+        graph: &mut Graph,
+        notes: &mut Notes,
+    ) {
+        let mut facts = Vec::new();
+        let unpacker = &mut self.unpacker;
+        match digest::read(&digest.bytes, plan, unpacker, reader, &mut facts) {
+            Some(rests) => {
+                for (rest, owner) in &rests {
+                    note(rest, *owner, &mut self.heard, graph, notes);
+                }
+            }
+            None => {
+                facts.clear();
+                match digest.batches.work() {
+                    Ok(work) => self.take_shares(work, plan, reader, &mut facts, graph, notes),
+                    Err(reason) => notes.unreadable = Some(reason),
+                }
+            }
+        }
+        for ((tuple, pane_ms), ..) in &facts {
+            self.heard.hear(tuple.stream, *pane_ms);
+        }
+        graph.facts.send_batch(&mut facts);
+    }
+
+    /// Takes of whole batches what is in its shares of their digest: others may have read theirs.
+    fn take_shares(
+        &mut self,
+        work: Vec<Work>,
+        plan: &Plan,
+        reader: Reader,
+        facts: &mut Vec<(TuplePane, Measure, Owner)>,
+        graph: &mut Graph,
+        notes: &mut Notes,
+    ) {
+        let mut combiner = Combiner::default();
+        for work in work {
+            match whole(work, plan, &mut self.unpacker) {
+                Ok((batch, owner)) => {
+                    combiner.add(&batch, owner, plan);
+                    if reader.has_rest() {
+                        note(&batch, owner, &mut self.heard, graph, notes);
+                    }
+                }
+                Err(reason) => notes.unreadable = Some(reason),
+            }
+        }
+        combiner.drain(|at, measure, owner| {
+            if reader.has_tuple(plan, &at.0) {
+                facts.push((at, measure, owner));
+            }
+        });
     }
 
     fn take(&mut self, work: Work, plan: &Plan, graph: &mut Graph, notes: &mut Notes) {
@@ -257,11 +337,7 @@ impl Desk {
                 limits,
                 owner,
             } => {
-                let limits = limits.unwrap_or(DecodeLimits {
-                    line_bytes_max: usize::MAX,
-                    text_bytes_max: usize::MAX,
-                    ts_ms_max: None,
-                });
+                let limits = limits.unwrap_or(UNBOUNDED);
                 let decoder = match &mut self.decoder {
                     Some(decoder) if decoder.is_for(&plan.layout, limits) => decoder,
                     other => {
@@ -288,6 +364,24 @@ impl Desk {
             }
         }
     }
+}
+
+/// A piece of work of the journal as a batch.
+fn whole(work: Work, plan: &Plan, unpacker: &mut Unpacker) -> Result<(Arc<Batch>, Owner), String> {
+    let (lines, owner) = match work {
+        Work::Decoded { batch, owner } => return Ok((batch, owner)),
+        Work::Packed {
+            packed,
+            origin,
+            owner,
+        } => match unpacker.unpack(&packed, plan.layout.version) {
+            Some(batch) => return Ok((Arc::new(batch.whole()), owner)),
+            None => (origin.lines()?, owner),
+        },
+        Work::Lines { lines, owner, .. } => (lines, owner),
+    };
+    let mut decoder = Decoder::new(plan.layout.clone(), UNBOUNDED);
+    Ok((Arc::new(decoder.decode(&lines).batch), owner))
 }
 
 /// Takes in all of a batch but its facts.

@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow};
 use loadgen::{GenerateOptions, Generator, Scenario, Size};
 
 use crate::app::{App, RuleSource};
-use crate::config::{Config, JournalSettings, ServerSettings};
+use crate::config::{Config, HistorySettings, JournalSettings, ServerSettings};
 use crate::notify::MailConfig;
 use crate::time::now_ms;
 
@@ -42,6 +42,8 @@ pub struct DemoOptions {
     pub listen: String,
     /// Data folder; a fresh one in the system's temporary folder without it.
     pub data: Option<PathBuf>,
+    /// URL of a database for the history; a SQLite file in the data folder without it.
+    pub history: Option<String>,
     /// Return when the stories are told, instead of leaving the server up.
     pub exit: bool,
     /// Seed of the stories.
@@ -118,6 +120,10 @@ pub async fn run(
         journal: JournalSettings {
             epoch_interval_ms: EPOCH_MS,
             ..JournalSettings::default()
+        },
+        history: HistorySettings {
+            url: options.history.clone(),
+            ..HistorySettings::default()
         },
         mail: MailConfig {
             per_recipient_minute_max: MAILS_MAX,

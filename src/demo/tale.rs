@@ -23,7 +23,7 @@ pub struct StoryResult {
     pub alerts: usize,
     /// Incidents that are not over.
     pub open: usize,
-    /// Mails decided.
+    /// Notices to be mailed; one mail may tell several.
     pub mails: usize,
     /// Triggers opened, without those that became part of another.
     pub triggers: usize,
@@ -52,7 +52,7 @@ impl StoryResult {
         let all = triggers + absorbed;
         format!(
             "  ─ {accepted} events taken, {refused} refused; {alerts} alerts, {open} still open; \
-             {mails} e-mails; {all} triggers: {absorbed} part of another, {proven} closed with a proven effect, \
+             {mails} notices by e-mail; {all} triggers: {absorbed} part of another, {proven} closed with a proven effect, \
              {waiting} not closed"
         )
     }

@@ -20,11 +20,13 @@
 //! 6. [`judge`]: one verdict, over all indicators of a trigger: every KQI that spoke for it, and the complaints.
 //! 7. Where the interval holds nothing as well as a large effect, the data have not decided: the mend is looked at again
 //!    with the same hours of one more week, each look with a part of the error that is left ([`EffectRules::spent`]).
+//! 8. What cannot be proven, or hardly, is known when the work is done, and told then ([`doubt`]).
 
 mod compare;
 mod matching;
 mod pairs;
 mod periods;
+mod prospect;
 mod report;
 mod series;
 mod spread;
@@ -37,7 +39,8 @@ pub use compare::{Estimate, Incomparable, compare};
 pub use matching::Matching;
 pub use pairs::{Course, Pair, Pairs, pairs};
 pub use periods::{Mend, Periods};
+pub use prospect::{Doubt, doubt};
 pub use report::{Block, Compared, EffectReport, Indicator};
 pub use series::{Point, Series, Totals};
 pub use verdict::{Better, EffectRules, EffectVerdict, judge, read};
-pub use words::{awaited, looks_again, nothing_kept, sentence, sentences};
+pub use words::{Judged, awaited, looks_again, nothing_kept, sentence, sentences};

@@ -186,6 +186,21 @@ impl Compared<'_> {
         periods.coarser().find(has_both).unwrap_or(periods)
     }
 
+    /// The part of an error that an estimate over these periods may spend: of a few hours their dependence can hardly be
+    /// seen, and half of it is kept back for that.
+    pub(super) fn error_of(&self, periods: &Periods, error: f64) -> f64 {
+        let is_short = periods.length_ms < DAY_MS && periods.are_weeks_apart();
+        if is_short { error / 2.0 } else { error }
+    }
+
+    /// An estimate whose shares are of what was missing, where the KQI has a ceiling.
+    pub(super) fn with_base(&self, found: Estimate) -> Estimate {
+        Estimate {
+            base: self.ceiling.map_or(found.base, |most| most - found.before),
+            ..found
+        }
+    }
+
     fn indicator(
         &self,
         periods: Periods,
@@ -205,14 +220,9 @@ impl Compared<'_> {
                 let known = known.filter(|(_, of)| knows(&treated.now, &of.now, self.is_count));
                 counted.extend(known.map(|(name, _)| (*name).to_owned()));
                 let controls: Vec<Course> = controls.into_iter().map(|(_, of)| of).collect();
-                // Of a few hours their dependence can hardly be seen: half of the error is kept back for it.
-                let is_short = periods.length_ms < DAY_MS && periods.are_weeks_apart();
-                let error = if is_short { error / 2.0 } else { error };
+                let error = self.error_of(&periods, error);
                 let found = compare(&treated, &controls, self.is_count, error, rules);
-                found.map(|found| Estimate {
-                    base: self.ceiling.map_or(found.base, |most| most - found.before),
-                    ..found
-                })
+                found.map(|found| self.with_base(found))
             }
             None => Err(Incomparable::Hours),
         };

@@ -72,9 +72,16 @@ pub enum EffectVerdict {
     /// The data allow for no effect as for a large one. Of a mend: until the last day on which they could have
     /// decided.
     NotProven,
+    /// The period after the work is not over, and what will be known by then cannot prove anything.
+    Unprovable,
 }
 
 impl EffectVerdict {
+    /// Whether it is none yet: the data are still to be looked at.
+    pub const fn is_awaited(self) -> bool {
+        matches!(self, EffectVerdict::TooEarly | EffectVerdict::Unprovable)
+    }
+
     /// The name in the API and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,6 +90,7 @@ impl EffectVerdict {
             EffectVerdict::NoEffect => "no_effect",
             EffectVerdict::Worse => "worse",
             EffectVerdict::NotProven => "not_proven",
+            EffectVerdict::Unprovable => "unprovable",
         }
     }
 }
@@ -108,7 +116,7 @@ pub fn read(estimate: &Estimate, better: Better, rules: &EffectRules) -> EffectV
 /// without effect while one of them may still show a large one.
 pub fn judge(verdicts: impl IntoIterator<Item = EffectVerdict>) -> EffectVerdict {
     let rank = |verdict: EffectVerdict| match verdict {
-        EffectVerdict::TooEarly => 0,
+        EffectVerdict::TooEarly | EffectVerdict::Unprovable => 0,
         EffectVerdict::NoEffect => 1,
         EffectVerdict::NotProven => 2,
         EffectVerdict::Effective => 3,

@@ -1,7 +1,7 @@
 //! An effect as people read it.
 
-use crate::effect::{EffectReport, Estimate, Incomparable, Indicator, Matching};
-use crate::rules::Text;
+use crate::effect::{Doubt, EffectReport, Estimate, Incomparable, Indicator, Matching};
+use crate::rules::{Text, show_duration};
 
 /// What a report says, in one sentence an indicator. `name` gives the display name of a KQI and the unit
 /// of its values.
@@ -138,11 +138,144 @@ fn signed(value: f64) -> String {
     }
 }
 
-/// Why a verdict is still out.
-pub fn awaited(until: &str) -> Text {
+/// By what a mend will be judged, as far as is known when it is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judged {
+    /// By what spoke for its trigger.
+    Well,
+    /// Hardly, or not at all, and why: the KQI's name.
+    Hardly(Doubt, Text),
+    /// By complaints alone: what spoke for its trigger cannot be compared, by its own doubt.
+    ByComplaints(Doubt, Text),
+    /// By nothing: no past is kept.
+    Nothing,
+}
+
+impl Judged {
+    /// Whether no proof can come.
+    pub fn is_hopeless(&self) -> bool {
+        match self {
+            Judged::Hardly(doubt, _) => doubt.is_final(),
+            Judged::Nothing => true,
+            Judged::Well | Judged::ByComplaints(..) => false,
+        }
+    }
+}
+
+/// Why a verdict is still out, and what is to be expected of it.
+pub fn awaited(until: &str, judged: &Judged) -> Text {
+    match judged {
+        Judged::Well => Text {
+            zh: format!("{until} 之后评估效果"),
+            en: format!("the effect is measured after {until}"),
+        },
+        Judged::Hardly(doubt, name) if doubt.is_final() => {
+            let why = why_hardly(doubt, name);
+            hopeless(
+                until,
+                (
+                    &format!(
+                        "{}；需要窗口更短的指标，或同一业务、同一地点足够的投诉数据",
+                        why.zh
+                    ),
+                    &format!(
+                        "{}; it would take a KQI with shorter windows, or enough complaints about the same service there",
+                        why.en
+                    ),
+                ),
+            )
+        }
+        Judged::Nothing => {
+            let why = nothing_kept();
+            hopeless(until, (&why.zh, &why.en))
+        }
+        Judged::Hardly(doubt, name) => {
+            let why = why_hardly(doubt, name);
+            let (zh, en) = match doubt {
+                Doubt::Small { .. } => ("较小的改善难以证明", "a small one is hardly proven"),
+                _ => ("预计难以证明", "it will hardly be proven"),
+            };
+            Text {
+                zh: format!("{until} 之后评估效果；{zh}：{}", why.zh),
+                en: format!("the effect is measured after {until}; {en}: {}", why.en),
+            }
+        }
+        Judged::ByComplaints(doubt, name) => {
+            let why = why_hardly(doubt, name);
+            Text {
+                zh: format!("{until} 之后仅按投诉评估效果：{}", why.zh),
+                en: format!(
+                    "the effect is measured after {until}, by complaints alone: {}",
+                    why.en
+                ),
+            }
+        }
+    }
+}
+
+fn hopeless(until: &str, (zh, en): (&str, &str)) -> Text {
     Text {
-        zh: format!("{until} 之后评估效果"),
-        en: format!("the effect is measured after {until}"),
+        zh: format!("数据无法证明：{zh}。{until} 之后如无告警，按「未能证实」关闭"),
+        en: format!(
+            "not provable by data: {en}. After {until} it is closed as not proven, if it is well by then"
+        ),
+    }
+}
+
+fn why_hardly(doubt: &Doubt, name: &Text) -> Text {
+    let (zh, en) = match *doubt {
+        Doubt::Windows {
+            found,
+            wanted,
+            window_ms,
+        } => {
+            let window = show_duration(window_ms);
+            (
+                format!(
+                    "整改前可对比的时段只有 {found} 个窗口（每个 {window}），至少需要 {wanted} 个"
+                ),
+                format!(
+                    "the time before the work that can be compared has {found} of its windows ({window} each), and {wanted} are needed"
+                ),
+            )
+        }
+        Doubt::Count { found, wanted } => (
+            format!(
+                "整改前只计到 {}，前后合计需要 {}",
+                number(found),
+                number(wanted)
+            ),
+            format!(
+                "{} counted before the work; {} are needed, before and after together",
+                number(found),
+                number(wanted)
+            ),
+        ),
+        Doubt::Spread { blocks } => (
+            format!("整改前 {blocks} 个时段之间相差太大，即使问题完全消除，也难与偶然区分"),
+            format!(
+                "the {blocks} periods before the work differ so much that even the end of all trouble would not be told from chance"
+            ),
+        ),
+        Doubt::Small {
+            share,
+            blocks,
+            controls,
+        } => {
+            let share = number(share * 100.0);
+            (
+                format!(
+                    "整改前 {blocks} 个时段、{controls} 个对照地市，改善不到 {share} % 则难与偶然区分"
+                ),
+                format!(
+                    "with {blocks} periods before the work and {controls} places that nobody touched, less than {share} % better would not be told from chance"
+                ),
+            )
+        }
+    };
+    Text {
+        zh: format!("{}：{zh}", name.zh),
+        en: format!("{}: {en}", name.en),
     }
 }
 

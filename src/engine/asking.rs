@@ -11,7 +11,7 @@ use crate::engine::course::{Course, alert_of, show_deciding};
 use crate::engine::effects::grounds;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::links::ACKNOWLEDGE;
-use crate::rules::{Contact, Desk, Kqi, Owner, RuleBook, Text};
+use crate::rules::{Contact, Desk, Kqi, Owner, OwnerBy, RuleBook, Text};
 use crate::triggers::{
     Deadline, ENGINE, News, NewsReason, Now, Outcome, Said, TicketNews, Trigger, TriggerMove,
     TriggerState, Wanted, Worked,
@@ -108,16 +108,14 @@ impl Engine {
                 "" => by_code.unwrap_or_default(),
                 path => path,
             };
-            let service = match news.service.as_str() {
-                "" => book.trees.service_of(path).unwrap_or_default(),
-                service => service,
-            };
+            let by_tree = book.trees.service_of(path).unwrap_or_default();
             let news = TicketNews {
                 serial: news.serial.clone(),
                 filed_at_ms: news.ts_ms,
-                service: service.to_owned(),
+                service: news.service.clone(),
+                by_tree: by_tree.to_owned(),
                 city: news.city.clone(),
-                leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
+                path: path.to_owned(),
                 counts: news.counts,
                 owner: news.owner.mark(),
             };
@@ -133,7 +131,7 @@ impl Engine {
             book,
             at_ms: cut.now_ms,
         };
-        self.triggers_changed |= self.triggers.tick(now);
+        self.triggers_changed |= self.triggers.tick(now, cut.watermarks.ahead_ms());
         for news in self.triggers.take_news() {
             self.triggers_changed = true;
             self.tell_demand(&news, book, effects);
@@ -297,7 +295,8 @@ impl Engine {
                 _ => None,
             },
             parts: trigger.absorbed.clone(),
-            is_passed_around: (1..=trigger.hops).contains(&book.triggers.hops_max),
+            is_passed_around: trigger.owner.by == OwnerBy::HandOver
+                && (1..=trigger.hops).contains(&book.triggers.hops_max),
             verdict: trigger
                 .measured
                 .as_ref()

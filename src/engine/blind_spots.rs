@@ -10,6 +10,7 @@ use crate::alerting::{
     Alert, AlertState, Correction, NoticeReason, Phase, Statement, Transition, TransitionReason,
     Truth,
 };
+use crate::dataflow::Cell;
 use crate::engine::crossing::{BLIND_SPOT, Crossed, Seen};
 use crate::engine::instance::incident_of;
 use crate::engine::silence::transition;
@@ -62,6 +63,7 @@ impl Engine {
             let told = self.crossings.said.remove(&key);
             alert.state = AlertState::Resolved;
             alert.resolved_at_ms = Some(alert.window_ms.1.max(alert.active_since_ms));
+            self.show_newest(plan, &mut alert);
             alert.reason = reason;
             let mut why = NoticeReason::Resolved;
             let correction = told.filter(|_| never_was).map(|told| {
@@ -97,10 +99,39 @@ impl Engine {
             changes.push((transition(&alert, now_ms), alert, NoticeReason::First, None));
         }
         for (transition, alert, reason, correction) in changes {
-            effects.push(Effect::Transition(transition));
+            let value = alert.value;
+            effects.push(Effect::Transition(Transition {
+                value,
+                ..transition
+            }));
             self.notify_own(plan, alert, (reason, correction), turn.cut, effects);
             self.alerts_changed = true;
         }
+    }
+
+    /// Gives an alert that is over the numbers of its object's newest window: those that it had may be taken back.
+    fn show_newest(&self, plan: &Plan, alert: &mut Alert) {
+        let mut rules = plan.book.alerts.iter().enumerate();
+        let newest = rules.find_map(|(rule, of)| {
+            let is_own = Some(&of.kqi) == alert.kqi.as_ref();
+            let instances = self.instances.get(rule).filter(|_| is_own)?;
+            let instance = instances.get(alert.group_label.as_str())?;
+            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == of.kqi)?;
+            let last = instance.timeline.episodes().last();
+            Some(match last.and_then(|episode| episode.resolved_at_ms) {
+                // What ended it may be a window in which there was nothing to count.
+                Some(end_ms) => instance.values.newest_by(kqi, end_ms),
+                None => instance.values.newest(),
+            })
+        });
+        // Nothing is left of an object that is forgotten.
+        let (start_ms, end_ms, cell) = newest.unwrap_or_else(|| {
+            let (start_ms, end_ms) = alert.window_ms;
+            (start_ms, end_ms, Cell::absent(0))
+        });
+        (alert.value, alert.verdict) = (cell.value, Some(cell.verdict));
+        (alert.expected, alert.score) = (cell.expected, cell.score);
+        (alert.samples, alert.window_ms) = (cell.samples, (start_ms, end_ms));
     }
 
     /// Whether an alert of a KQI fires on an object.

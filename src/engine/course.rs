@@ -183,5 +183,6 @@ pub(super) fn alert_of(trigger: &Trigger, news: &News) -> Alert {
         }),
         trigger: Some(trigger.id.clone()),
         holder: None,
+        beside: None,
     }
 }

@@ -4,7 +4,7 @@
 //! Invariants:
 //! * a crossing is a function of the timelines and of event time as of the cut, so late data correct it;
 //! * one side without data gives none: a blind spot needs a KQI that was judged normal while people
-//!   complained, a silent degradation needs a complaints' stream that was heard and in which nobody complained of it,
+//!   complained, and none that was not, be it without an alert (`unalerted.rs`); a silent degradation needs a complaints' stream that was heard and in which nobody complained of it,
 //!   not even as few as alert nobody: some complaints beside a red KQI are neither silence nor confirmation;
 //! * an episode is when facts made windows abnormal, and not how far back these windows reach: of a day that slides by
 //!   the hour, the hour by which it moved on begins it, and what leaves it a day later ends nothing then;
@@ -15,17 +15,22 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alerting::{Alert, AlertState, Phase, Statement, TransitionReason};
+use crate::alerting::{Alert, Phase, Statement};
 use crate::engine::episodes::Episodes;
 use crate::engine::instance::Instance;
+use crate::engine::red::{Red, finest, meets};
 use crate::engine::step::{Effect, Engine, Turn};
+use crate::engine::unalerted::{self, Unalerted};
 use crate::engine::watchlist::{Watch, Watchlist};
-use crate::event::{CITY, Stream};
-use crate::rules::{CrossingRule, RuleBook, Severity, Text};
+use crate::event::Stream;
+use crate::rules::{Kqi, RuleBook};
 use crate::triggers::{Crossing, Now, Place};
 
 /// Event time is looked at by this, ms: nothing crosses by the second.
 const LOOK_MS: i64 = 60_000;
+
+/// The engine's own alert on blind spots.
+pub(super) const BLIND_SPOT: &str = "blind_spot";
 
 /// Which side of a crossing a rule's objects are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +42,13 @@ pub(super) enum Side {
 impl Side {
     /// The side of a rule; none for those that take no part: of no service, or too long to say when.
     pub(super) fn of(watch: Watch<'_>) -> Option<Side> {
-        let kqi = watch.kqi;
+        Side::of_kqi(watch.kqi, watch.book)
+    }
+
+    /// The side of a KQI, be it with an alert or without.
+    pub(super) fn of_kqi(kqi: &Kqi, book: &RuleBook) -> Option<Side> {
         let has_service = kqi.service.is_some() || kqi.group_by.iter().any(|by| by == "service");
-        let rule = &watch.book.triggers.crossing;
+        let rule = &book.triggers.crossing;
         let takes_part = has_service && kqi.window.size_ms <= rule.window_ms_max;
         takes_part.then_some(match kqi.stream {
             Stream::Complaint => Side::Complaints,
@@ -80,6 +89,7 @@ pub(super) struct Crossings {
     /// What was mailed of them.
     pub(super) said: BTreeMap<(String, String), Statement>,
     pub(super) episodes: Episodes<(String, String)>,
+    pub(super) unalerted: Unalerted,
     /// Crossings that began, by [`Crossing::ALL`].
     began_total: [u64; 3],
     /// Objects that were not named, counted at each look, since the start.
@@ -94,25 +104,6 @@ pub(super) struct Seen {
     pub(super) episodes: BTreeMap<(String, String), Vec<(i64, i64)>>,
     /// Complaints that a KQI confirms which was red before a blind spot would have been told.
     pub(super) confirmed_in_time: BTreeSet<(String, String)>,
-}
-
-/// An episode of an object, in time and place.
-struct Red<'a> {
-    rule: usize,
-    label: &'a Arc<str>,
-    instance: &'a Instance,
-    watch: Watch<'a>,
-    side: Side,
-    service: &'a str,
-    place: Place,
-    /// Since when facts made its windows abnormal, ms: the first abnormal one lacked what came before its last hop.
-    from_ms: i64,
-    /// When its alert ended, ms; none while it goes on.
-    to_ms: Option<i64>,
-    /// Until when facts made its windows abnormal, ms; none while its alert goes on.
-    until_ms: Option<i64>,
-    fired_at_ms: i64,
-    severity: Severity,
 }
 
 impl Crossings {
@@ -193,7 +184,10 @@ impl Engine {
                 };
                 if crossing == Crossing::BlindSpot {
                     let key = ((*service).to_owned(), red.label.to_string());
-                    blind.entry(key).or_insert_with(|| red.alert(book));
+                    blind.entry(key).or_insert_with(|| Alert {
+                        beside: Some(self.said_beside(red.complained(), watchlist)),
+                        ..red.alert(book)
+                    });
                 }
                 let named = |red: &&Red<'_>| (red.watch.kqi.id.clone(), red.label.to_string());
                 let mut against: Vec<(String, String)> = against.iter().map(named).collect();
@@ -271,45 +265,6 @@ impl Engine {
         });
     }
 
-    /// Episodes of an object that something may cross.
-    fn reds_of<'a>(
-        &'a self,
-        watchlist: &'a Watchlist,
-        rule: usize,
-        label: &'a Arc<str>,
-    ) -> Vec<Red<'a>> {
-        let instance = self.instances.get(rule).and_then(|of| of.get(label));
-        let Some((watch, instance)) = watchlist.watch(rule).zip(instance) else {
-            return Vec::new();
-        };
-        let service = watch.kqi.service.as_deref();
-        let service = service.or_else(|| instance.group.get("service"));
-        let Some((side, service)) = Side::of(watch).zip(service) else {
-            return Vec::new();
-        };
-        let episodes = instance.timeline.episodes().iter();
-        episodes
-            .map(|episode| Red {
-                until_ms: episode.resolved_at_ms.map(|ms| {
-                    // What the window that ends it has lost lies as far back as it is long.
-                    let overlap_ms = watch.kqi.window.size_ms - watch.kqi.window.hop_ms;
-                    (ms - overlap_ms).max(episode.since_ms)
-                }),
-                rule,
-                label,
-                instance,
-                watch,
-                side,
-                service,
-                place: Place::of(&instance.group.values),
-                from_ms: episode.since_ms - watch.kqi.window.hop_ms,
-                to_ms: episode.resolved_at_ms,
-                fired_at_ms: episode.fired_at_ms,
-                severity: episode.severity,
-            })
-            .collect()
-    }
-
     /// What a red object comes to when the other side is not red.
     fn crossing_alone(&self, red: &Red<'_>, watchlist: &Watchlist) -> Option<Crossing> {
         let rule = &red.watch.book.triggers.crossing;
@@ -383,6 +338,18 @@ impl Engine {
                 is_normal = true;
             }
         }
+        for (kqi, timeline) in self.unalerted(red.complained(), watchlist) {
+            if timeline.was_breached_after(red.from_ms) {
+                // It is seen, though nobody is alerted by it.
+                return None;
+            }
+            if timeline.was_clear_after(&unalerted::reading(kqi), red.from_ms) {
+                if !passed(kqi.stream, red.fired_at_ms.saturating_add(rule.lead_ms)) {
+                    return None;
+                }
+                is_normal = true;
+            }
+        }
         is_normal.then_some(Crossing::BlindSpot)
     }
 
@@ -401,63 +368,4 @@ impl Engine {
             .cross(|kqi, label| by_object.get(&(kqi, label)).copied(), now);
         self.triggers_changed |= changed;
     }
-}
-
-/// The engine's own alert on blind spots.
-pub(super) const BLIND_SPOT: &str = "blind_spot";
-
-impl Red<'_> {
-    fn alert(&self, book: &RuleBook) -> Alert {
-        let episode = self.instance.timeline.episodes().last().copied();
-        let alert = self
-            .instance
-            .alert(self.watch, episode, TransitionReason::BlindSpot, None);
-        let named = &self.watch.kqi.name;
-        let rule: &CrossingRule = &book.triggers.crossing;
-        let department = rule.department.as_deref();
-        Alert {
-            alert: BLIND_SPOT.to_owned(),
-            name: Text {
-                zh: format!("盲点（投诉上升，指标正常）：{}", named.zh),
-                en: format!("Blind spot (complaints up, KQIs normal): {}", named.en),
-            },
-            department: department
-                .or_else(|| book.coordinating_department())
-                .map(str::to_owned),
-            service: Some(self.service.to_owned()),
-            severity: self.severity,
-            state: AlertState::Firing,
-            ..alert
-        }
-    }
-}
-
-/// The shortest windows, ms, of a KQI that counts every complaint of a service city by city; none where nothing does.
-fn finest<'a>(complaints: impl Iterator<Item = Watch<'a>>) -> Option<i64> {
-    let whole = complaints.filter(|watch| {
-        watch.kqi.filter.is_none() && watch.kqi.group_by.iter().any(|by| by == CITY)
-    });
-    whole.map(|watch| watch.kqi.window.size_ms).min()
-}
-
-/// Whether two episodes are of both sides, one place and one time.
-fn meets(red: &Red<'_>, other: &Red<'_>, book: &RuleBook) -> bool {
-    if red.side == other.side || red.rule == other.rule {
-        return false;
-    }
-    let (complaints, kqi) = match red.side {
-        Side::Complaints => (red, other),
-        Side::Kqis => (other, red),
-    };
-    let places = &book.places;
-    let rule = &book.triggers.crossing;
-    let end = |of: &Red<'_>, more_ms: i64| {
-        of.until_ms
-            .map_or(i64::MAX, |ms| ms.saturating_add(more_ms))
-    };
-    let one_place =
-        complaints.place.joins(&kqi.place, places) || kqi.place.joins(&complaints.place, places);
-    one_place
-        && kqi.from_ms < end(complaints, rule.lead_ms)
-        && complaints.from_ms < end(kqi, rule.lag_ms)
 }

@@ -9,7 +9,7 @@ use crate::engine::watchlist::{Object, Watch};
 use crate::engine::withdraw::Gone;
 use crate::event::Stream;
 use crate::rules::{Aggregate, Kqi, Text, Verdict};
-use crate::triggers::{EVIDENCE_MAX, Evidence, Now, Opening};
+use crate::triggers::{Evidence, Now, Opening};
 
 impl Engine {
     /// An alert fires, or fires again after all: its trigger opens or is joined.
@@ -57,7 +57,9 @@ impl Engine {
             book: watch.book,
             at_ms: now_ms,
         };
-        self.triggers.demand(opening, now);
+        let effects = &self.effects;
+        let mended_ms = |id: &str| effects.mended_ms(id);
+        self.triggers.demand_beside(opening, mended_ms, now);
         self.triggers_changed = true;
     }
 
@@ -102,7 +104,7 @@ impl Engine {
             .support_open(evidence, severity, complaints, now);
         let refused = self.triggers.newest(&watch.kqi.id, label);
         if refused.is_some_and(|refused| refused.rests(now.at_ms)) {
-            let windows = evidence_of(instance, watch, *episode);
+            let windows = evidence_of(instance, watch, *episode, self.triggers.windows_max());
             self.triggers.weigh_refusal(watch.kqi, &windows, now);
         }
         self.triggers_changed = true;
@@ -186,7 +188,7 @@ impl Engine {
         let Some(instance) = self.instances[rule].get(label) else {
             return;
         };
-        let windows = evidence_of(instance, watch, episode);
+        let windows = evidence_of(instance, watch, episode, self.triggers.windows_max());
         let why = match reason {
             _ if !is_back => "another incident of the same object",
             TransitionReason::RuleChanged => "under the changed rule the alert was after all",
@@ -209,7 +211,7 @@ impl Engine {
             book: watch.book,
             at_ms: self.snapshot.now_ms,
         };
-        for window in evidence_of(instance, watch, episode) {
+        for window in evidence_of(instance, watch, episode, self.triggers.windows_max()) {
             let complaints = complaints.clone();
             self.triggers
                 .support_open(window, episode.severity, complaints, now);
@@ -246,6 +248,27 @@ impl Engine {
     }
 }
 
+/// The complaints beside an alert's window. Where it counts complaints itself, its own number is that of this window: by
+/// now a newer one may have passed, in the same cut.
+pub(super) fn beside_window(
+    mut complaints: Vec<(Text, i64)>,
+    kqi: &Kqi,
+    samples: i64,
+) -> Vec<(Text, i64)> {
+    let counts = matches!(
+        kqi.aggregate,
+        Aggregate::Count | Aggregate::RatePer10k { .. } | Aggregate::Surge { .. }
+    );
+    if kqi.stream != Stream::Complaint || !counts {
+        return complaints;
+    }
+    complaints.retain(|(name, _)| *name != kqi.name);
+    if samples > 0 {
+        complaints.push((kqi.name.clone(), samples));
+    }
+    complaints
+}
+
 /// The complaints beside a KQI. A surge of them is what it is about itself: those of its own window are among them, however
 /// few the newest window has by now.
 fn with_own(mut complaints: Vec<(Text, i64)>, kqi: &Kqi, samples: i64) -> Vec<(Text, i64)> {
@@ -260,7 +283,12 @@ fn with_own(mut complaints: Vec<(Text, i64)>, kqi: &Kqi, samples: i64) -> Vec<(T
 }
 
 /// The newest abnormal windows of an episode.
-fn evidence_of(instance: &Instance, watch: Watch<'_>, episode: Episode) -> Vec<Evidence> {
+fn evidence_of(
+    instance: &Instance,
+    watch: Watch<'_>,
+    episode: Episode,
+    windows_max: usize,
+) -> Vec<Evidence> {
     let incident = instance.incident(&watch.rule.id, episode.number);
     let until_ms = episode.resolved_at_ms.unwrap_or(i64::MAX);
     let windows = instance.values.abnormal(episode.since_ms, until_ms);
@@ -275,5 +303,34 @@ fn evidence_of(instance: &Instance, watch: Watch<'_>, episode: Episode) -> Vec<E
         score: cell.score,
         samples: cell.samples,
     };
-    windows.rev().take(EVIDENCE_MAX).map(evidence).collect()
+    windows.rev().take(windows_max).map(evidence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::book;
+
+    #[test]
+    fn a_mail_counts_the_complaints_of_the_window_that_it_is_about() {
+        let text = "
+book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+kqis:
+  - {id: k, name: 投诉, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1h, unit: count}
+";
+        let mut kqi = book(text).kqis[0].clone();
+        let other = || Text {
+            zh: "别的".to_owned(),
+            en: "other".to_owned(),
+        };
+        // Of the newest window, which closed in the same cut: one, and of that before it 31.
+        let newest = || vec![(kqi.name.clone(), 1), (other(), 4)];
+        let own = (kqi.name.clone(), 31);
+        assert_eq!(beside_window(newest(), &kqi, 31), [(other(), 4), own]);
+        assert_eq!(beside_window(newest(), &kqi, 0), [(other(), 4)]);
+        // Samples of a share or a change are no number of complaints of one window.
+        let all = newest();
+        kqi.aggregate = Aggregate::Ratio;
+        assert_eq!(beside_window(all.clone(), &kqi, 31), all);
+    }
 }

@@ -3,7 +3,7 @@
 //! A mend is dated in event time: when its department says so, it is the clock of its KQIs' streams that
 //! counts, so that a replay at any speed compares the same windows. Invariants:
 //! * the verdict comes once the period after the work is over for every KQI that spoke for the trigger; until then
-//!   it is "too early", and the trigger says when it will come;
+//!   it is "too early", and the trigger says when it will come, or that it cannot (`appointments.rs`);
 //! * where the data do not decide, the same hours of the next week are waited for, and of the one after it, until
 //!   the rule book's last day: then it is "not proven". Every measured mend comes to one of these ends;
 //! * it is looked at again whenever late data change what was compared, as long as that can happen.
@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Standing;
 use crate::effect::{
-    Compared, EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, awaited, looks_again,
-    nothing_kept, sentence, sentences,
+    EffectReport, EffectRules, EffectVerdict, Incomparable, Mend, looks_again, nothing_kept,
+    sentence, sentences,
 };
+use crate::engine::appointments::speaks;
 use crate::engine::course::counted_name;
+use crate::engine::indicators::Indicators;
 use crate::engine::instance::unit_text;
 use crate::engine::limits::EngineLimits;
 use crate::engine::past::is_counted;
@@ -68,9 +70,32 @@ impl Effects {
         })
     }
 
+    /// When the work on a trigger was done, in event time, ms.
+    pub(super) fn mended_ms(&self, id: &str) -> Option<i64> {
+        self.mends.get(id)?.mended_ms
+    }
+
     /// How many mends there are, may be, and how many went.
     pub(super) fn bound(&self) -> (usize, usize, u64) {
         (self.mends.len(), self.mends_max, self.gone_total)
+    }
+
+    pub(super) fn mending(&self, id: &str) -> Option<&Mending> {
+        self.mends.get(id)
+    }
+
+    pub(super) fn mending_mut(&mut self, id: &str) -> Option<&mut Mending> {
+        self.mends.get_mut(id)
+    }
+
+    /// Triggers that do not yet say when their effect is looked at, and that instant, ms.
+    pub(super) fn unsaid(&self) -> Vec<(String, i64)> {
+        let unsaid = self.mends.iter().filter(|(_, mending)| !mending.is_said);
+        let unsaid = unsaid.filter_map(|(id, mending)| {
+            let due_ms = mending.due.iter().map(|(_, at_ms)| *at_ms).max()?;
+            Some((id.clone(), due_ms))
+        });
+        unsaid.collect()
     }
 
     fn forget(&mut self) {
@@ -91,13 +116,13 @@ pub(super) struct Mending {
     /// When that was said, by the journal's clock, ms: it goes on where every stream is silent.
     pub(super) answered_at_ms: Option<i64>,
     /// KQIs for which the same hours of a later week are waited for.
-    waits_week: BTreeSet<String>,
+    pub(super) waits_week: BTreeSet<String>,
     /// Looks that decided nothing.
     looks: u32,
     /// What must be over before the next look: streams and instants, ms; empty once the verdict has come.
-    due: Vec<(Stream, i64)>,
+    pub(super) due: Vec<(Stream, i64)>,
     /// Whether its trigger says so.
-    is_said: bool,
+    pub(super) is_said: bool,
     report: Option<EffectReport>,
 }
 
@@ -144,54 +169,6 @@ impl Engine {
             self.appoint(id, turn);
         }
         self.effects.forget();
-    }
-
-    /// Finds the KQIs of a mend that was just done for which nothing but the same hours of a later week could tell an
-    /// effect from the time of day.
-    fn note_matching(&mut self, id: &str, turn: &Turn<'_>) {
-        let Some((trigger, mending)) = self.triggers.get(id).zip(self.effects.mends.get(id)) else {
-            return;
-        };
-        let rules = EffectRules::default();
-        let compared = self.indicators(trigger, mending, &turn.watchlist.plan);
-        let waits = compared.iter().filter(|of| {
-            // Whole weeks apart by waiting is what could be matched always.
-            let periods = of.periods(&rules);
-            !of.can_match(&periods)
-        });
-        let waits: BTreeSet<String> = waits.map(|of| of.kqi.to_owned()).collect();
-        if let Some(mending) = self.effects.mends.get_mut(id) {
-            mending.waits_week.extend(waits);
-        }
-    }
-
-    /// Says when a mend can be looked at (next): after as long again as the trouble was known, for every KQI that
-    /// spoke for it. Where none of them can ever be compared, on the last day.
-    fn appoint(&mut self, id: &str, turn: &Turn<'_>) {
-        let Some((trigger, mending)) = self.triggers.get(id).zip(self.effects.mends.get(id)) else {
-            return;
-        };
-        let rules = EffectRules::default();
-        let plan = &turn.watchlist.plan;
-        let indicators = self.indicators(trigger, mending, plan);
-        let speaks = |of: &&Compared<'_>| trigger.sources.iter().any(|source| source.kqi == of.kqi);
-        let ends = indicators.iter().filter(speaks).filter_map(|of| {
-            let periods = of.periods(&rules);
-            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == of.kqi)?;
-            periods.has_enough().then(|| (kqi.stream, periods.end_ms()))
-        });
-        let mut due: Vec<(Stream, i64)> = ends.collect();
-        if due.is_empty() {
-            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == trigger.kqi);
-            due.extend(
-                kqi.zip(mending.last_ms(&plan.book))
-                    .map(|(kqi, last_ms)| (kqi.stream, last_ms)),
-            );
-        }
-        if let Some(mending) = self.effects.mends.get_mut(id) {
-            mending.due = due;
-            mending.is_said = false;
-        }
     }
 
     /// Measures what can be measured now, and what late data changed.
@@ -257,15 +234,27 @@ impl Engine {
         };
         let plan = &turn.watchlist.plan;
         let rules = EffectRules::default();
-        let mut indicators = self.indicators(&trigger, &mending, plan);
-        let speaks = |of: &Compared<'_>| trigger.sources.iter().any(|source| source.kqi == of.kqi);
-        let ends = indicators.iter().filter(|of| speaks(of));
-        let end_ms = ends.map(|of| of.periods(&rules).end_ms()).max();
-        // Complaints that nobody waits for take part where they are known.
+        let Indicators {
+            all: mut indicators,
+            left_out,
+        } = self.indicators(&trigger, &mending, plan);
+        let ends = indicators.iter().filter(|of| speaks(&trigger, of.kqi));
+        let ends = ends.map(|of| of.periods(&rules).end_ms());
+        let end_ms = ends
+            .chain(mending.due.iter().map(|(_, at_ms)| *at_ms))
+            .max();
+        let took_part = |kqi: &str| {
+            let report = mending.report.as_ref();
+            report.is_some_and(|report| report.indicators.iter().any(|of| of.kqi == kqi))
+        };
+        // Complaints that nobody waits for take part where they are known, and whatever did once.
         indicators.retain(|of| {
-            speaks(of) || end_ms.is_some_and(|end_ms| of.periods(&rules).end_ms() <= end_ms)
+            let is_over = end_ms.is_some_and(|end_ms| of.periods(&rules).end_ms() <= end_ms);
+            speaks(&trigger, of.kqi) || is_over || took_part(of.kqi)
         });
         let report = EffectReport::of(mend, &indicators, &rules, turn.cut.now_ms);
+        let report = only_by_its_own(report, &trigger);
+        self.effect_kqis_left_out += left_out;
         let is_decided = !matches!(
             report.verdict,
             EffectVerdict::TooEarly | EffectVerdict::NotProven
@@ -365,35 +354,6 @@ impl Engine {
         }
         self.triggers_changed = true;
     }
-
-    /// Lets triggers that wait for a verdict say when it comes.
-    fn say_when(&mut self, turn: &Turn<'_>) {
-        let zone = &turn.watchlist.plan.zone;
-        let waiting = self.effects.mends.iter().filter_map(|(id, mending)| {
-            let trigger = self.triggers.get(id)?;
-            let waits = trigger.state == TriggerState::FeedbackGiven && !mending.is_said;
-            let due_ms = mending.due.iter().map(|(_, at_ms)| *at_ms).max();
-            Some((id.clone(), due_ms.filter(|_| waits)?))
-        });
-        for (id, due_ms) in waiting.collect::<Vec<_>>() {
-            if let Some(mending) = self.effects.mends.get_mut(&id) {
-                mending.is_said = true;
-            }
-            let at_ms = turn.cut.now_ms;
-            let measured = Measured {
-                verdict: EffectVerdict::TooEarly,
-                text: awaited(&local(due_ms, zone)),
-                report: None,
-                at_ms,
-            };
-            let book = &*turn.watchlist.plan.book;
-            // It waits, as was just seen.
-            let _ = self
-                .triggers
-                .effect_measured(&id, measured, Now { book, at_ms });
-            self.triggers_changed = true;
-        }
-    }
 }
 
 impl Mending {
@@ -410,7 +370,7 @@ impl Mending {
     }
 
     /// The last day on which the data may decide, ms.
-    fn last_ms(&self, book: &RuleBook) -> Option<i64> {
+    pub(super) fn last_ms(&self, book: &RuleBook) -> Option<i64> {
         Some(
             self.mended_ms?
                 .saturating_add(book.triggers.effect_within_ms),
@@ -436,6 +396,18 @@ impl Mending {
     }
 }
 
+/// That there is no effect is said by what spoke for the trigger alone: complaints that were never up cannot come down.
+fn only_by_its_own(report: EffectReport, trigger: &Trigger) -> EffectReport {
+    let mut indicators = report.indicators.iter();
+    let is_own =
+        indicators.any(|of| of.verdict == EffectVerdict::NoEffect && speaks(trigger, &of.kqi));
+    let verdict = match report.verdict {
+        EffectVerdict::NoEffect if !is_own => EffectVerdict::NotProven,
+        verdict => verdict,
+    };
+    EffectReport { verdict, ..report }
+}
+
 /// How far event time has come for a trigger: the furthest clock of the streams whose KQIs speak for it, because one
 /// in which little comes lags behind.
 fn clock_of(trigger: &Trigger, turn: &Turn<'_>) -> Option<i64> {
@@ -447,7 +419,7 @@ fn clock_of(trigger: &Trigger, turn: &Turn<'_>) -> Option<i64> {
     clocks.max().filter(|clock_ms| *clock_ms > i64::MIN)
 }
 
-fn local(at_ms: i64, zone: &jiff::tz::TimeZone) -> String {
+pub(super) fn local(at_ms: i64, zone: &jiff::tz::TimeZone) -> String {
     let at = jiff::Timestamp::from_millisecond(at_ms);
     at.map(|time| {
         time.to_zoned(zone.clone())
@@ -462,7 +434,7 @@ pub(super) fn grounds(report: &EffectReport, book: &RuleBook) -> Vec<Text> {
     sentences(report, |id| named(book, id))
 }
 
-fn named(book: &RuleBook, id: &str) -> (Text, String) {
+pub(super) fn named(book: &RuleBook, id: &str) -> (Text, String) {
     let empty = Text {
         zh: id.to_owned(),
         en: id.to_owned(),

@@ -34,6 +34,11 @@ impl<S: Ord> Default for Episodes<S> {
 }
 
 impl<S: Ord + Clone> Episodes<S> {
+    /// Bounds in force.
+    pub(super) fn limits(&self) -> EngineLimits {
+        self.limits
+    }
+
     /// Puts bounds in force; those beyond them stay until somebody comes new.
     pub(super) fn set_limits(&mut self, limits: EngineLimits) {
         self.limits = limits;

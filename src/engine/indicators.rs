@@ -17,24 +17,28 @@ use crate::event::{CITY, Stream};
 use crate::rules::{Kqi, Places, Plan, Unit};
 use crate::triggers::{Place, Trigger};
 
-/// Most KQIs that one mend is measured by; the trigger's own comes first. Judgement: the error is shared among them.
-const INDICATORS_MAX: usize = 12;
-
 /// An object and its past.
 type Object<'a> = (&'a Arc<str>, &'a Kept);
+
+/// What a mend is measured by, and how many KQIs it is not measured by because they are too many.
+pub(super) struct Indicators<'a> {
+    pub(super) all: Vec<Compared<'a>>,
+    pub(super) left_out: u64,
+}
 
 /// Where a demand is, and the cities that it names.
 type Beside<'a> = (&'a Place, Vec<&'a str>);
 
 impl Engine {
     /// Everything that can be set before and after: the trigger's own KQI first, then the others that spoke for it, in
-    /// the order in which they did, then complaints.
+    /// the order in which they did, then complaints; no more than
+    /// [`EngineLimits::effect_kqis_max`](crate::engine::EngineLimits).
     pub(super) fn indicators<'a>(
         &'a self,
         trigger: &Trigger,
         mending: &Mending,
         plan: &'a Plan,
-    ) -> Vec<Compared<'a>> {
+    ) -> Indicators<'a> {
         let book = &*plan.book;
         let mut ids: Vec<&str> = vec![&trigger.kqi];
         for source in &trigger.sources {
@@ -59,9 +63,16 @@ impl Engine {
             is_other.then(|| (kqi, self.complained(trigger, kqi, plan)))
         });
         let named = trigger.cities();
-        let compared = spoke.chain(complaints).filter_map(|(kqi, objects)| {
+        let known = spoke.chain(complaints).filter_map(|(kqi, objects)| {
             let mend = mending.mend(&kqi.id)?;
             let first = objects.first()?.1;
+            Some((kqi, objects, mend, first))
+        });
+        let mut known: Vec<_> = known.collect();
+        let kqis_max = self.limits.effect_kqis_max;
+        let left_out = known.len().saturating_sub(kqis_max) as u64;
+        known.truncate(kqis_max);
+        let compared = known.into_iter().map(|(kqi, objects, mend, first)| {
             let treated = match objects.as_slice() {
                 [(_, one)] => Cow::Borrowed(&one.series),
                 all => Cow::Owned(Series::together(all.iter().map(|(_, kept)| &kept.series))),
@@ -96,9 +107,12 @@ impl Engine {
                 .filter_map(|(_, kept)| Some((kept.group.get(CITY)?, &kept.series)))
                 .filter(|(city, _)| is_untouched(city, &named, &beside, &book.places))
                 .collect();
-            Some(compared)
+            compared
         });
-        compared.take(INDICATORS_MAX).collect()
+        Indicators {
+            all: compared.collect(),
+            left_out,
+        }
     }
 
     /// Complaints of a KQI about the trigger's service, where the trouble was.

@@ -173,6 +173,7 @@ impl Instance {
             window_ms: (start_ms, end_ms),
             trigger,
             holder: None,
+            beside: None,
         }
     }
 }

@@ -53,6 +53,28 @@ pub struct EngineLimits {
     pub crossing_named_max: usize,
     /// Rows of one table of a report; more are counted.
     pub report_rows_max: usize,
+    /// Complaint tickets linked to one trigger; more are counted. In no checkpoint, as the next.
+    #[serde(skip)]
+    pub trigger_tickets_max: usize,
+    /// Windows that speak for one trigger; the first, of each KQI those that lie furthest out and the newest stay.
+    #[serde(skip)]
+    pub trigger_windows_max: usize,
+    /// Objects named as sources of one trigger; more speak for it and are not named.
+    #[serde(skip)]
+    pub trigger_sources_max: usize,
+    /// People remembered as told of one trigger; more are told once, and hear nothing of what becomes of it but in their role.
+    #[serde(skip)]
+    pub trigger_told_max: usize,
+    /// Steps in the history of one trigger: beyond it moves alone are added. New acknowledgements are refused, and remarks on
+    /// what late data say are left out.
+    #[serde(skip)]
+    pub trigger_moves_max: usize,
+    /// KQIs that one mend is measured by, its own first, then those that spoke for it, then complaints; more are left out.
+    #[serde(skip)]
+    pub effect_kqis_max: usize,
+    /// Blind sources of one stream that have an alert each; more share one.
+    #[serde(skip)]
+    pub blind_sources_max: usize,
 }
 
 impl Default for EngineLimits {
@@ -86,6 +108,15 @@ impl Default for EngineLimits {
             crossing_named_max: 20,
             // Judgement: what a person still sorts in a spreadsheet.
             report_rows_max: 500,
+            trigger_tickets_max: triggers.tickets_max,
+            trigger_windows_max: triggers.windows_max,
+            trigger_sources_max: triggers.sources_max,
+            trigger_told_max: triggers.told_max,
+            trigger_moves_max: triggers.moves_max,
+            // Judgement: the error is shared among them, so each more makes all of them harder to prove.
+            effect_kqis_max: 12,
+            // Judgement: a person can act on twenty names in a mailbox, and a dead gateway silences thousands.
+            blind_sources_max: 20,
         }
     }
 }
@@ -105,7 +136,7 @@ pub struct Bound {
 
 impl Bound {
     /// How many things are bounded.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 23;
 
     /// Of an engine that has not looked yet.
     pub(super) const NONE: Bound = Bound {
@@ -125,6 +156,11 @@ impl Engine {
             waiting_max: limits.waiting_tickets_max,
             linked_max: limits.linked_tickets_max,
             samples_max: limits.process_samples_max,
+            tickets_max: limits.trigger_tickets_max,
+            windows_max: limits.trigger_windows_max,
+            sources_max: limits.trigger_sources_max,
+            told_max: limits.trigger_told_max,
+            moves_max: limits.trigger_moves_max,
         });
         Arc::make_mut(&mut self.snapshot.annotations).set_limits(limits);
         self.holders.set_limits(limits);
@@ -159,6 +195,7 @@ impl Engine {
         let most = subjects.iter().map(|(known, _)| *known).max().unwrap_or(0);
         let forgotten = subjects.iter().map(|(_, gone)| *gone).sum();
         let [waiting, linked, samples] = triggers.bounds();
+        let [tickets_of_one, windows_of_one, sources, told, moves] = triggers.bounds_of_one();
         let bound = |name, held: usize, max: usize, over_total| Bound {
             name,
             held: Some(held as u64),
@@ -191,6 +228,29 @@ impl Engine {
                 "limits.report_rows_max",
                 self.limits.report_rows_max,
                 self.report_rows_left_out,
+            ),
+            of_one(
+                "limits.trigger_tickets_max",
+                tickets_of_one.0,
+                tickets_of_one.1,
+            ),
+            of_one(
+                "limits.trigger_windows_max",
+                windows_of_one.0,
+                windows_of_one.1,
+            ),
+            of_one("limits.trigger_sources_max", sources.0, sources.1),
+            of_one("limits.trigger_told_max", told.0, told.1),
+            of_one("limits.trigger_moves_max", moves.0, moves.1),
+            of_one(
+                "limits.effect_kqis_max",
+                self.limits.effect_kqis_max,
+                self.effect_kqis_left_out,
+            ),
+            of_one(
+                "limits.blind_sources_max",
+                self.limits.blind_sources_max,
+                self.silences.unnamed_total(),
             ),
             bound(
                 "limits.open_triggers_max",

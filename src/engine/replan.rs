@@ -93,6 +93,8 @@ impl Engine {
             .collect();
         self.complaints.retain(|id| alike.contains(id));
         self.past.retain(|id| old.measures_alike_in(&new, id));
+        let unalerted = &mut self.crossings.unalerted;
+        unalerted.retain(|id| old.has_same_windows_unalerted_in(&new, id));
         self.alerts_changed = true;
         Replanned { changed, new_rules }
     }

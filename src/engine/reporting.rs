@@ -8,14 +8,14 @@
 //! * of periods that became due while nobody ticked, the newest is told; the others are counted, and the
 //!   next issue says so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Cut, TicketHeard};
+use crate::dataflow::{Cut, TicketHeard, hour_of, unheard_ms};
 use crate::engine::limits::EngineLimits;
 use crate::engine::past::is_counted;
 use crate::engine::step::{Effect, Engine};
@@ -25,9 +25,12 @@ use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
 
 /// Windows up to this length give counts of a day that is not over in event time, ms.
 const HOUR_MS: i64 = 3_600_000;
-/// Days whose complaint records are counted: a month, the one before, and a week.
+/// Days whose complaint records are counted: a month, the one before, and a week. What reports are made of, and no bound: it
+/// grows with nothing that is sent.
 const DAYS_MAX: usize = 70;
-/// Due times that are looked at to count those that were missed.
+/// The longest that is heard of a day.
+const HOURS_A_DAY: usize = 24;
+/// Due times that are looked at to count those that were missed. Of one step, and nothing is kept of them.
 const MISSED_MAX: u64 = 1_000;
 
 /// Reports that were told, for readers.
@@ -49,6 +52,8 @@ pub(super) struct Reporting {
     told: Arc<Reports>,
     /// Complaint records by local day of the journal's clock, as 2026-03-02.
     records: BTreeMap<String, Records>,
+    /// Hours in which complaints were heard, by their starts in event time, ms: of as many days.
+    heard_hours: BTreeSet<i64>,
     #[serde(skip)]
     limits: EngineLimits,
 }
@@ -75,8 +80,14 @@ impl Reporting {
         self.told.clone()
     }
 
-    /// Counts complaint records.
+    /// Counts complaint records, and notes when complaints were heard.
     fn hear(&mut self, tickets: &[TicketHeard], now_ms: i64, zone: &TimeZone) {
+        for ticket in tickets {
+            self.heard_hours.insert(hour_of(ticket.ts_ms));
+            if self.heard_hours.len() > DAYS_MAX * HOURS_A_DAY {
+                self.heard_hours.pop_first();
+            }
+        }
         let mut filed = tickets.iter().filter(|ticket| ticket.is_record).peekable();
         if filed.peek().is_none() {
             return;
@@ -89,6 +100,16 @@ impl Reporting {
         if self.records.len() > DAYS_MAX {
             self.records.pop_first();
         }
+    }
+
+    /// Whether complaints were heard through `[from_ms, to_ms)`, but for so little that a change is told of it all the same.
+    fn knows(&self, from_ms: i64, to_ms: i64, book: &RuleBook) -> bool {
+        let Some(rule) = book.streams.get(&Stream::Complaint) else {
+            return false;
+        };
+        let unheard_ms = unheard_ms(&self.heard_hours, from_ms, to_ms, rule.quiet_max_ms);
+        let bearable = i128::from(to_ms - from_ms) * i128::from(rule.unheard_percent_max);
+        i128::from(unheard_ms) * 100 <= bearable
     }
 
     fn records_in(&self, period: &Period, zone: &TimeZone) -> Records {
@@ -228,6 +249,9 @@ impl Engine {
             objects: objects.collect(),
             process: self.triggers.process(),
             complaints_upto_ms: clock(Stream::Complaint),
+            is_before_heard: self
+                .reporting
+                .knows(period.before_ms, period.from_ms, &plan.book),
             records: self.reporting.records_in(period, &plan.zone),
             skipped,
         })

@@ -39,6 +39,7 @@ impl Engine {
         }
         if std::mem::take(&mut self.triggers_changed) {
             self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+            self.snapshot.effects_due = Arc::new(self.effects.due());
             self.snapshot.process = Arc::new(self.triggers.process().clone());
         }
     }
@@ -57,6 +58,7 @@ impl Engine {
         self.snapshot.triggers_refused_total = self.triggers.refused_total();
         self.snapshot.alerts = Arc::new(self.shown_alerts());
         self.snapshot.triggers = Arc::new(self.triggers.triggers().cloned().collect());
+        self.snapshot.effects_due = Arc::new(self.effects.due());
         self.snapshot.process = Arc::new(self.triggers.process().clone());
         self.snapshot.process_values = Arc::new(self.process.values().to_vec());
     }
@@ -111,6 +113,12 @@ impl Engine {
             let horizon_ms = cut.watermarks.horizon(kqi.stream, rule.retention_ms);
             let phase_ms = -plan.standard_offset_ms();
             (horizon_ms != i64::MIN).then_some((horizon_ms, phase_ms))
+        });
+        self.crossings.unalerted.forget(|id| {
+            let kqi = plan.book.kqis.iter().find(|kqi| kqi.id == id)?;
+            let rule = plan.book.streams.get(&kqi.stream)?;
+            let horizon_ms = cut.watermarks.horizon(kqi.stream, rule.retention_ms);
+            (horizon_ms != i64::MIN).then_some((kqi, horizon_ms))
         });
         for (rule, instances) in self.instances.iter_mut().enumerate() {
             let Some(watch) = self.watchlist.watch(rule) else {

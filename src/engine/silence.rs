@@ -16,11 +16,6 @@ use crate::engine::limits::EngineLimits;
 use crate::event::{SourceId, Stream};
 use crate::rules::{Plan, Text};
 
-/// Blind sources of one stream that have an alert each; more share one.
-///
-/// Judgement: a person can act on twenty names in a mailbox, and a dead gateway silences thousands.
-const BLIND_NAMED_MAX: usize = 20;
-
 /// What is wrong with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Blindness {
@@ -45,6 +40,9 @@ pub(super) struct Silences {
     /// An alert that goes on speaks of another number of sources than it was shown with.
     #[serde(skip)]
     recounted: bool,
+    /// Sources that came to share an alert since the start, because their stream has too many.
+    #[serde(skip)]
+    unnamed_total: u64,
 }
 
 impl Silences {
@@ -87,6 +85,10 @@ impl Silences {
             .into_iter()
             .map(|(subject, since_ms)| (subject, 1, since_ms));
         for (subject, count, since_ms) in named.chain(others) {
+            if matches!(subject, Subject::Others(_)) {
+                let before = self.firing.get(&subject).map_or(0, |alert| alert.samples);
+                self.unnamed_total += u64::try_from(count - before).unwrap_or_default();
+            }
             if let Some(alert) = self.firing.get_mut(&subject) {
                 self.recounted |= alert.samples != count;
                 alert.samples = count;
@@ -120,6 +122,11 @@ impl Silences {
         self.episodes.bound()
     }
 
+    /// Sources that came to share an alert since the start.
+    pub(super) fn unnamed_total(&self) -> u64 {
+        self.unnamed_total
+    }
+
     /// Alerts that fire.
     pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.firing.values()
@@ -151,6 +158,7 @@ impl Silences {
             })
             .collect();
         let (mut named, mut others) = (BTreeMap::new(), BTreeMap::new());
+        let named_max = self.episodes.limits().blind_sources_max;
         let mut taken: BTreeMap<Stream, usize> = BTreeMap::new();
         // Who has an alert keeps it.
         let (known, new): (Vec<_>, Vec<_>) = subjects
@@ -161,7 +169,7 @@ impl Silences {
                 continue;
             };
             let taken = taken.entry(*stream).or_default();
-            if *taken < BLIND_NAMED_MAX {
+            if *taken < named_max {
                 *taken += 1;
                 named.insert(subject, since_ms);
             } else {
@@ -246,6 +254,8 @@ mod tests {
     use crate::event::SourceProgress;
     use crate::rules::testing::plan;
 
+    const BLIND_NAMED_MAX: usize = 20;
+
     const BOOK: &str = "
 book: {name: test, version: '1', time_zone: Asia/Shanghai, any_service: true}
 streams: {dial_test: {allowed_lateness: 1s, idle_timeout: 5m, retention: 1h}}
@@ -293,6 +303,7 @@ kqis:
         let others = told.last().unwrap();
         assert_eq!(others.group_label, "stream=dial_test;source=*");
         assert_eq!(others.samples, 1_000 - BLIND_NAMED_MAX as i64);
+        assert_eq!(silences.unnamed_total(), 1_000 - BLIND_NAMED_MAX as u64);
         // They come back: as many ends as beginnings.
         for number in 0..1_000 {
             let name = Some(format!("probe-{number}").as_str().into());

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub alerts: Arc<Vec<Arc<Alert>>>,
     /// Triggers, oldest first.
     pub triggers: Arc<Vec<Arc<Trigger>>>,
+    /// When the effect of each mend that waits for it is looked at (next), event time, ms.
+    pub effects_due: Arc<BTreeMap<String, i64>>,
     /// Triggers that were not opened because too many were open.
     pub triggers_refused_total: u64,
     /// Windows whose past is not kept for measuring effects because too many objects have one.

@@ -80,6 +80,8 @@ pub struct Engine {
     pub(super) withdrawn_room: WithdrawnRoom,
     /// Rows that reports left out, since the start.
     pub(super) report_rows_left_out: u64,
+    /// KQIs that mends were not measured by, at each look, since the start.
+    pub(super) effect_kqis_left_out: u64,
 }
 
 /// The objects of one rule, by label.
@@ -123,6 +125,7 @@ impl Engine {
             watermarks: Arc::default(),
             alerts: Arc::default(),
             triggers: Arc::default(),
+            effects_due: Arc::default(),
             triggers_refused_total: 0,
             past_refused_total: 0,
             folded: Arc::default(),
@@ -160,6 +163,7 @@ impl Engine {
             limits: EngineLimits::default(),
             withdrawn_room: WithdrawnRoom::default(),
             report_rows_left_out: 0,
+            effect_kqis_left_out: 0,
         }
     }
 
@@ -185,6 +189,7 @@ impl Engine {
         self.note_holders(cut);
         self.count(&turn);
         self.remember(&turn);
+        self.note_unalerted(&turn);
         // Whoever complained is known before it is asked what most people complain of.
         self.hear_tickets(&turn);
         self.gather(&turn, &mut corrections);

@@ -12,10 +12,11 @@ use crate::alerting::{
 };
 use crate::dataflow::Cut;
 use crate::engine::annotations::line;
+use crate::engine::demand::beside_window;
 use crate::engine::instance::Told;
 use crate::engine::step::{Effect, Engine, Turn};
 use crate::engine::watchlist::Object;
-use crate::rules::{Contact, Plan, RuleBook, Text};
+use crate::rules::{Contact, Kqi, Plan, RuleBook, Text};
 
 /// One revision of an incident, before it is known who is told.
 pub(super) struct Story {
@@ -42,6 +43,7 @@ impl Engine {
         let trigger = self.triggers.newest(&watch.kqi.id, label);
         let brief = trigger.map(|trigger| self.brief(trigger, watch.book));
         let complaints = self.complaints_for(object);
+        let complaints = beside_window(complaints, watch.kqi, story.alert.samples);
         let instance = self.instances[rule].get_mut(label);
         let Some(instance) = instance.map(Arc::make_mut) else {
             return;
@@ -121,6 +123,10 @@ impl Engine {
     ) {
         let (role, contacts) = addressees(&plan.book, alert.department.as_deref());
         let revision = if reason == NoticeReason::First { 1 } else { 2 };
+        // A blind spot has the numbers of a KQI.
+        let mut kqis = plan.book.kqis.iter();
+        let kqi = kqis.find(|kqi| Some(&kqi.id) == alert.kqi.as_ref());
+        let provenance = kqi.and_then(Kqi::limit_source);
         for recipient in contacts {
             effects.push(Effect::Notice(Box::new(Notice {
                 id: format!("{}.{revision}.{}", alert.incident, recipient.email),
@@ -137,7 +143,7 @@ impl Engine {
                 trigger: None,
                 demand: None,
                 annotations: Vec::new(),
-                provenance: None,
+                provenance: provenance.clone(),
                 time_zone: plan.book.time_zone.clone(),
                 rule_version: plan.book.version.clone(),
             })));

@@ -8,7 +8,7 @@ use crate::alerting::ChartPoint;
 use crate::dataflow::{Cell, WindowUpdate};
 use crate::rules::{Aggregate, Interval, Kqi, Verdict};
 
-/// Windows kept for the chart of a notice.
+/// Windows kept for the chart of a notice. Its form, of each object that an alert watches: `limits.groups_max` bounds them.
 const CHART_WINDOWS_MAX: usize = 60;
 
 /// Values under one definition of the KQI; with another, they begin anew.
@@ -29,9 +29,14 @@ impl Values {
             .value
             .filter(|_| cell.verdict.is_judged() || cell.verdict == Verdict::Suppressed);
         let point = ChartPoint { end_ms, value };
-        match self.recent.binary_search_by_key(&end_ms, |p| p.end_ms) {
-            Ok(at) => self.recent[at] = point,
-            Err(at) => self.recent.insert(at, point),
+        // Mostly it is newer than all of them, which lie in several lines of memory.
+        if self.recent.back().is_none_or(|last| last.end_ms < end_ms) {
+            self.recent.push_back(point);
+        } else {
+            match self.recent.binary_search_by_key(&end_ms, |p| p.end_ms) {
+                Ok(at) => self.recent[at] = point,
+                Err(at) => self.recent.insert(at, point),
+            }
         }
         if self.recent.len() > CHART_WINDOWS_MAX {
             self.recent.pop_front();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::alerting::{Lifecycle, Limit, Mark, Reading};
+use crate::engine::crossing::Side;
 use crate::engine::instance::unit_text;
+use crate::engine::unalerted::has_limit;
 use crate::rules::{Aggregate, AlertRule, Kqi, Plan, RuleBook};
 
 /// The plan in force, with an index from rules to KQIs and back.
@@ -15,6 +17,8 @@ pub(super) struct Watchlist {
     kqis: Vec<Option<usize>>,
     /// For each KQI of the book, the numbers of the rules that watch it.
     watchers: Vec<Vec<usize>>,
+    /// For each KQI of the book, whether its windows are asked for beside complaints, though it has no alert.
+    beside: Vec<bool>,
 }
 
 /// A rule with everything that reading its windows needs.
@@ -53,10 +57,22 @@ impl Watchlist {
             }
             kqis.push(kqi);
         }
+        let side = |number: &usize| Side::of_kqi(&book.kqis[*number], book);
+        // Blind spots are told of complaints that alert: without such an alert nobody asks.
+        let mut watched = kqis.iter().flatten();
+        let is_asked = watched.any(|number| side(number) == Some(Side::Complaints));
+        let unwatched = watchers.iter().map(Vec::is_empty).enumerate();
+        let beside = unwatched
+            .map(|(number, is_unwatched)| {
+                let has_limit = has_limit(&book.kqis[number]);
+                is_asked && is_unwatched && has_limit && side(&number) == Some(Side::Kqis)
+            })
+            .collect();
         Watchlist {
             plan,
             kqis,
             watchers,
+            beside,
         }
     }
 
@@ -68,6 +84,11 @@ impl Watchlist {
     /// Numbers of the rules that watch a KQI.
     pub(super) fn watchers(&self, kqi: usize) -> &[usize] {
         self.watchers.get(kqi).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a KQI's windows are asked for beside complaints, though it has no alert.
+    pub(super) fn is_beside(&self, kqi: usize) -> bool {
+        self.beside.get(kqi).is_some_and(|is_beside| *is_beside)
     }
 
     /// Whether a KQI's windows have the same values in another book.
@@ -82,6 +103,19 @@ impl Watchlist {
             }
             _ => false,
         }
+    }
+
+    /// Whether a KQI has the same windows of the same objects in another book, and they are asked for there without an alert.
+    pub(super) fn has_same_windows_unalerted_in(&self, new: &Watchlist, kqi: &str) -> bool {
+        let find = |of: &Watchlist| {
+            let kqis = &of.plan.book.kqis;
+            kqis.iter().position(|known| known.id == kqi)
+        };
+        let Some((old, at)) = find(self).zip(find(new)) else {
+            return false;
+        };
+        let (before, after) = (&self.plan.book.kqis[old], &new.plan.book.kqis[at]);
+        new.is_beside(at) && has_same_windows(before, after)
     }
 
     /// The rule of that number, with its KQI.
@@ -122,10 +156,7 @@ impl Watch<'_> {
 
     /// Whether it is about the same windows of the same objects, so that a timeline can go on.
     pub(super) fn reads_alike(&self, new: &Watch<'_>) -> bool {
-        self.kqi.window == new.kqi.window
-            && self.kqi.group_by == new.kqi.group_by
-            && self.kqi.stream == new.kqi.stream
-            && self.rule.kqi == new.rule.kqi
+        has_same_windows(self.kqi, new.kqi) && self.rule.kqi == new.rule.kqi
     }
 
     /// Whether its windows have the same values: everything but what only people read is the same.
@@ -141,6 +172,11 @@ impl Watch<'_> {
             && self.book.suppressing_annotations == new.book.suppressing_annotations
             && self.book.places == new.book.places
     }
+}
+
+/// Whether two definitions have the same windows of the same objects, whatever is in them.
+fn has_same_windows(old: &Kqi, new: &Kqi) -> bool {
+    old.window == new.window && old.group_by == new.group_by && old.stream == new.stream
 }
 
 /// Whether two definitions give windows the same values.

@@ -11,14 +11,14 @@ use crate::event::decode::field::{
 };
 use crate::event::table::{Borrowed, TupleTable};
 use crate::event::{
-    Annotation, BossConnection, ConnectionState, Layout, MmsReceipt, MmsSubmit, Reading, Record,
-    Refusal, RefusalReason, Stream, wire,
+    BossConnection, ConnectionState, Layout, MmsReceipt, MmsSubmit, Record, Refusal, RefusalReason,
+    Stream, wire,
 };
-use crate::measure::VALUE_MAX;
 
 pub use limits::{CLOCK_SKEW_MS_MAX, DecodeLimits};
 
-/// Distinct unknown field names that a batch reports; more are only counted together.
+/// Distinct unknown field names that a batch reports; more are only counted together. Of one answer: what is kept of names has
+/// `http.unknown_fields_max`.
 const UNKNOWN_NAMES_MAX: usize = 64;
 
 /// What came of a piece of input.
@@ -227,54 +227,6 @@ impl Decoder {
         Ok(())
     }
 
-    fn gauge(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Gauge<'_> = parse(line, self.parser)?;
-        self.within_bounds(line, || event.longest())?;
-        let ts_ms = self.time("ts", event.ts)?;
-        let name = required("name", text(&event.name))?;
-        // What rates divide by is a number of subscribers.
-        let is_base = self.layout.references.contains(name);
-        let least = if is_base { 0.0 } else { -VALUE_MAX };
-        let value = measured("value", required("value", event.value)?, least)?;
-        let none = wire::Texts::default();
-        let mut dimensions = event.dims.as_ref().unwrap_or(&none).0.clone();
-        for (name, value) in &mut dimensions {
-            if name == "service"
-                && let Some(service) = self.layout.service_of(Some(value.as_str()))
-            {
-                *value = service.to_string();
-            }
-        }
-        let dimensions = &dimensions;
-        if is_base {
-            decoded.batch.readings.push(Reading {
-                ts_ms,
-                name: name.into(),
-                dimensions: dimensions.iter().cloned().collect(),
-                value,
-            });
-        }
-        let source = text(&event.source);
-        self.fact(
-            Stream::Gauge,
-            ts_ms,
-            Some(value),
-            source,
-            decoded,
-            |wanted| match wanted {
-                "name" => Borrowed::Text(name),
-                _ => dimensions
-                    .iter()
-                    .rev()
-                    .find(|(key, _)| key == wanted)
-                    .map(|(_, value)| value.as_str())
-                    .into(),
-            },
-        );
-        note_unknown(&event.unknown, decoded);
-        Ok(())
-    }
-
     fn mms_submit(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
         let event: wire::MmsSubmit<'_> = parse(line, self.parser)?;
         self.within_bounds(line, || event.longest())?;
@@ -292,6 +244,7 @@ impl Decoder {
             edition: shared(&event.edition),
             campaign: shared(&event.campaign),
             valid_until_ms: in_range("valid_until", event.valid_until)?,
+            source: shared(&event.source),
         };
         decoded
             .batch
@@ -317,6 +270,7 @@ impl Decoder {
             service,
             city: shared(&event.city),
             submitted_at_ms: in_range("submitted_at", event.submitted_at)?,
+            source: shared(&event.source),
         };
         if !self.layout.knows_status(&record.status) {
             // Kept raw and mapped to Indeterminate; a word that is mapped later counts then.
@@ -356,6 +310,7 @@ impl Decoder {
             connection: required("connection", shared(&event.connection))?,
             client: shared(&event.client),
             state,
+            source: shared(&event.source),
         };
         decoded
             .batch
@@ -365,34 +320,6 @@ impl Decoder {
             .batch
             .follow(Stream::BossOccupancy, text(&event.source), ts_ms);
         decoded.batch.records.push(Record::Connection(record));
-        note_unknown(&event.unknown, decoded);
-        Ok(())
-    }
-
-    fn annotation(&mut self, line: &str, decoded: &mut Decoded) -> Result<(), Reject> {
-        let event: wire::Annotation<'_> = parse(line, self.parser)?;
-        self.within_bounds(line, || event.longest())?;
-        // An annotation may speak of the future: planned work is announced.
-        let start_ms = required("start", in_range("start", event.start)?)?;
-        let end_ms = required("end", in_range("end", event.end)?)?;
-        if end_ms <= start_ms {
-            return Err(bad_value(
-                "end",
-                &end_ms.to_string(),
-                "a time after `start`",
-            ));
-        }
-        decoded.batch.annotations.push(Annotation {
-            start_ms,
-            end_ms,
-            kind: required("kind", shared(&event.kind))?,
-            text: shared(&event.text).unwrap_or_default(),
-            scope: event
-                .scope
-                .map(|scope| scope.0.into_iter().collect())
-                .unwrap_or_default(),
-        });
-        decoded.batch.events += 1;
         note_unknown(&event.unknown, decoded);
         Ok(())
     }
@@ -473,6 +400,7 @@ mod dial;
 mod field;
 mod limits;
 mod scan;
+mod scoped;
 #[cfg(test)]
 mod tests;
 mod ticket;

@@ -26,7 +26,8 @@ pub use record::{
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use stream::{
-    CITY, CODE, DERIVED, DimensionKind, DimensionSpec, GROUP, LEVELS, NODE, PROVINCE, Stream,
+    CITY, CODE, DERIVED, DimensionKind, DimensionSpec, GROUP, INTERNAL, LEVELS, NODE, PROVINCE,
+    SOURCE, Stream,
 };
 pub use table::{Borrowed, TupleTable};
 pub use value::{Bound, DimensionValue, Layout, StreamLayout, Tuple};

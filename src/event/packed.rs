@@ -18,7 +18,7 @@ use crate::event::{Annotation, Bound, DimensionValue, Reading, Record, Stream, T
 use crate::measure::{Packed, put, put_signed};
 
 /// Raised whenever the same lines are decoded to another batch, or a batch is packed otherwise.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A batch as it is written.
 #[derive(Serialize)]
@@ -258,6 +258,11 @@ impl<'a> Unpacked<'a> {
     /// All of the batch but tuples and facts, of which it has none.
     pub fn rest(&self) -> &Batch {
         &self.rest
+    }
+
+    /// The same, to keep.
+    pub fn into_rest(self) -> Batch {
+        self.rest
     }
 
     /// The batch as it was packed.

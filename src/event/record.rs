@@ -144,12 +144,19 @@ pub struct MmsSubmit {
     pub campaign: Option<Arc<str>>,
     /// Time after which the MMSC gives up, ms.
     pub valid_until_ms: Option<i64>,
+    /// Who tells it, where that is said.
+    pub source: Option<Arc<str>>,
 }
 
 impl MmsSubmit {
     /// Texts that many messages have in common.
     pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
-        let optional = [&mut self.city, &mut self.edition, &mut self.campaign];
+        let optional = [
+            &mut self.city,
+            &mut self.edition,
+            &mut self.campaign,
+            &mut self.source,
+        ];
         std::iter::once(&mut self.service).chain(optional.into_iter().flatten())
     }
 }
@@ -173,12 +180,19 @@ pub struct MmsReceipt {
     pub city: Option<Arc<str>>,
     /// Time of submission, when the receipt stands alone, ms.
     pub submitted_at_ms: Option<i64>,
+    /// Who tells it, where that is said.
+    pub source: Option<Arc<str>>,
 }
 
 impl MmsReceipt {
     /// Texts that many reports have in common.
     pub fn common_texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
-        let optional = [&mut self.status_text, &mut self.service, &mut self.city];
+        let optional = [
+            &mut self.status_text,
+            &mut self.service,
+            &mut self.city,
+            &mut self.source,
+        ];
         std::iter::once(&mut self.status).chain(optional.into_iter().flatten())
     }
 }
@@ -198,6 +212,8 @@ pub struct BossConnection {
     pub client: Option<Arc<str>>,
     /// What happened.
     pub state: ConnectionState,
+    /// Who tells it, where that is said.
+    pub source: Option<Arc<str>>,
 }
 
 /// What happened to a connection; ordered as it happens within one millisecond.
@@ -246,6 +262,8 @@ pub struct Complaint {
     pub began_ms: Option<i64>,
     /// Until when, ms.
     pub ended_ms: Option<i64>,
+    /// Who tells it, where that is said.
+    pub source: Option<Arc<str>>,
 }
 
 /// The nine classes that a complaint is confirmed into, as they stand on the wire (domain fact H8).
@@ -272,6 +290,7 @@ impl Complaint {
             &mut self.channel,
             &mut self.cause,
             &mut self.class,
+            &mut self.source,
         ];
         let questions = self.answers.iter_mut().map(|(question, _)| question);
         texts.into_iter().flatten().chain(questions)

@@ -14,6 +14,11 @@ pub const GROUP: &str = "group";
 /// Dimensions that no event has to say: they follow from its city by the rule book's places.
 pub const DERIVED: [&str; 2] = [PROVINCE, GROUP];
 
+/// What an event says of where it comes from.
+pub const SOURCE: &str = "source";
+/// Whether that is the operator's own (`true`), or an outsider; follows from the source by the rule book.
+pub const INTERNAL: &str = "internal";
+
 /// A complaint's node as it is coded now; follows from the node that was filed.
 pub const CODE: &str = "code";
 /// The node code that a complaint was filed under.
@@ -175,6 +180,7 @@ impl Stream {
                         text("cause"),
                         flag("on_time"),
                         flag("early"),
+                        text("source"),
                     ]
                 }
             }
@@ -199,6 +205,7 @@ impl Stream {
                         text("connection"),
                         text("client"),
                         text("state"),
+                        text("source"),
                     ]
                 }
             }
@@ -223,6 +230,7 @@ impl Stream {
                         text("state"),
                         text("class"),
                         text("tree"),
+                        text("source"),
                     ]
                 }
             }
@@ -233,6 +241,7 @@ impl Stream {
                         text("interface"),
                         text("connection"),
                         text("client"),
+                        text("source"),
                     ]
                 }
             }
@@ -240,14 +249,16 @@ impl Stream {
         }
     }
 
-    /// The dimensions that follow from others: all of [`DERIVED`] where there is a city, and [`CODE`].
+    /// The dimensions that follow from others: all of [`DERIVED`] where there is a city, [`INTERNAL`] from the source,
+    /// which every stream has, and [`CODE`].
     pub fn derived_dimensions(self) -> &'static [&'static str] {
-        if self == Stream::Complaint {
-            return &[PROVINCE, GROUP, CODE];
-        }
         let has_city =
             self.has_open_dimensions() || self.dimensions().iter().any(|known| known.name == CITY);
-        if has_city { &DERIVED } else { &[] }
+        match has_city {
+            _ if self == Stream::Complaint => &[PROVINCE, GROUP, INTERNAL, CODE],
+            true => &[PROVINCE, GROUP, INTERNAL],
+            false => &[INTERNAL],
+        }
     }
 
     /// Whether the stream accepts dimensions that are not listed in [`Stream::dimensions`].

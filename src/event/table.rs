@@ -8,7 +8,8 @@ use rustc_hash::{FxHashSet, FxHasher};
 use crate::event::batch::Fact;
 use crate::event::{Bound, DimensionValue, Stream, Tuple};
 
-/// Tuples that a table remembers from batch to batch; beyond it, it begins anew after the batch.
+/// Tuples that a table remembers from batch to batch; beyond it, it begins anew after the batch. The size of a cache: nothing is
+/// refused or lost by it, and the state has `limits.tuples_max`.
 ///
 /// Judgement: three times the tuples of 100,000 keys, and some tens of megabytes.
 pub(super) const REMEMBERED_MAX: usize = 1 << 18;
@@ -63,6 +64,9 @@ struct Entry {
     at: u32,
     key_bytes: u32,
 }
+
+/// A line of memory, bytes.
+const LINE_BYTES: usize = 64;
 
 /// Bytes of an [`Entry`].
 const ENTRY_BYTES: usize = 16;
@@ -175,16 +179,19 @@ impl TupleTable {
     /// another are under way together.
     fn fetch_ahead(&self) {
         let mask = self.slots.len() - 1;
-        let mut entries = [usize::MAX; TOGETHER];
-        for (entry, (hash, _)) in entries.iter_mut().zip(&self.waiting) {
+        // Of each where its entry begins, and the key's length.
+        let mut entries = [(usize::MAX, 0); TOGETHER];
+        let mut begin = 0;
+        for (entry, (hash, end)) in entries.iter_mut().zip(&self.waiting) {
             let slot = self.slots[*hash as usize & mask];
             if slot != 0 {
-                *entry = place_of(slot);
+                *entry = (place_of(slot), end - begin);
             }
+            begin = *end;
         }
         let mut known = [u32::MAX; TOGETHER];
         let mut seen = 0;
-        for (known, entry) in known.iter_mut().zip(entries) {
+        for (known, (entry, key_bytes)) in known.iter_mut().zip(entries) {
             let Some(bytes) = self.entries.get(entry..) else {
                 continue;
             };
@@ -192,8 +199,11 @@ impl TupleTable {
             if read.batch != self.batch {
                 *known = read.at;
             }
-            // A key reaches into the line behind.
-            seen ^= bytes.get(64).copied().unwrap_or_default();
+            // A long key reaches into the line behind.
+            seen ^= bytes
+                .get(ENTRY_BYTES + key_bytes)
+                .copied()
+                .unwrap_or_default();
         }
         // The tuple itself is counted once more when it is new in the batch.
         let tuples = known.map(|at| self.remembered.get(at as usize));
@@ -213,7 +223,7 @@ impl TupleTable {
         let (begin, mut entry) = loop {
             let word = self.slots[slot];
             if word == 0 {
-                break (self.entries.len(), self.remember(slot, hash, key));
+                break self.remember(slot, hash, key);
             }
             if (word >> 32) as u32 == hash {
                 let begin = place_of(word);
@@ -239,8 +249,8 @@ impl TupleTable {
         entry.number
     }
 
-    /// Makes the tuple of a key and puts it into a free slot.
-    fn remember(&mut self, slot: usize, hash: u32, key: &[u8]) -> Entry {
+    /// Makes the tuple of a key and puts it into a free slot; tells its entry, and where that begins.
+    fn remember(&mut self, slot: usize, hash: u32, key: &[u8]) -> (usize, Entry) {
         let entry = Entry {
             // Not of this one yet.
             batch: self.batch.wrapping_sub(1),
@@ -248,6 +258,12 @@ impl TupleTable {
             at: self.remembered.len() as u32,
             key_bytes: key.len() as u32,
         };
+        // What fits into a line of memory lies in one, as far as lines can be told here.
+        let (into, bytes) = (self.entries.len() % LINE_BYTES, ENTRY_BYTES + key.len());
+        if bytes <= LINE_BYTES && into + bytes > LINE_BYTES {
+            self.entries
+                .resize(self.entries.len().next_multiple_of(LINE_BYTES), 0);
+        }
         let begin = self.entries.len();
         self.entries.extend(entry.bytes());
         self.entries.extend_from_slice(key);
@@ -256,7 +272,7 @@ impl TupleTable {
         self.slots[slot] = u64::from(hash) << 32 | (begin as u64 / 8 + 1);
         let tuple = tuple_of(key, &mut self.texts);
         self.remembered.push(Arc::new(tuple));
-        entry
+        (begin, entry)
     }
 
     /// Doubles the slots.

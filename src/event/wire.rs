@@ -24,7 +24,8 @@ pub(super) struct Path<'a>(pub(super) Cow<'a, str>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answers(pub(super) Vec<(String, bool)>);
 
-/// Answers that are kept of a ticket; a form has fewer.
+/// Answers that are kept of a ticket; a form has fewer. Of one line, which `http.line_bytes_max` bounds: what follows is passed over
+/// as an answer to a question that no form asks.
 const ANSWERS_MAX: usize = 64;
 
 /// An object of texts: gauge dimensions, annotation scopes.
@@ -356,7 +357,10 @@ wire! {
 
 wire! {
     /// `gauge`.
-    Gauge { ts: Time, name: Text<'a>, value: f64, dims: Texts, source: Text<'a> } ~ []
+    Gauge {
+        ts: Time, name: Text<'a>, value: f64, service: Text<'a>, city: Text<'a>, dims: Texts,
+        source: Text<'a>,
+    } ~ []
 }
 
 wire! {
@@ -397,8 +401,8 @@ wire! {
 wire! {
     /// `annotation`.
     Annotation {
-        ts: Time, start: Time, end: Time, kind: Text<'a>, text: Text<'a>, scope: Texts,
-        source: Text<'a>,
+        ts: Time, start: Time, end: Time, kind: Text<'a>, text: Text<'a>, service: Text<'a>,
+        city: Text<'a>, scope: Texts, source: Text<'a>,
     } ~ []
 }
 

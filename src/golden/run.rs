@@ -67,8 +67,10 @@ pub fn run(plan: &Arc<Plan>, case: &Case) -> Result<Observed, DataflowError> {
             now_ms: 0,
             plan: (index == 0).then(|| plan.clone()),
             work: vec![lines_of(events)],
+            digest: None,
             end: index == last,
             checkpoint: false,
+            holds_back: false,
         };
         if !dataflow.feed.submit(input, first_event) {
             break;

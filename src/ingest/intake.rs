@@ -137,6 +137,11 @@ impl Intake {
         }
     }
 
+    /// Where refused lines are kept.
+    pub fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
+    }
+
     /// Bodies under way.
     pub fn in_flight(&self) -> Amount {
         self.budget.used()
@@ -272,7 +277,7 @@ impl Work {
             limits.plain_bytes_max,
             &mut self.lease,
         )?;
-        let lines = 1 + plain.iter().filter(|byte| **byte == b'\n').count();
+        let lines = 1 + memchr::memchr_iter(b'\n', &plain).count();
         if lines > limits.lines_max {
             return Err(IngestError::TooManyLines {
                 lines,

@@ -16,6 +16,8 @@ use super::segment::{self, HEADER_BYTES, Tally};
 
 /// Read at once. Larger only for a record that is.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Read at once of a place that was gone to: a tick, mostly, and then another place.
+const SOUGHT_BYTES: usize = 4 << 10;
 
 /// Bytes at the end of the last segment that are no whole record. A crash leaves that behind, and then none of
 /// them had been acknowledged; damage to the last record looks the same, and nothing in the file tells them apart.
@@ -41,6 +43,8 @@ pub(super) struct Cursor {
     /// Bytes of the file from `offset - start` on. Records that were read share it.
     buffer: Bytes,
     start: usize,
+    /// Read at once the next time.
+    chunk_bytes: usize,
     /// The current frame: its `durable_below` and its bytes, 0 before the first.
     durable_below: Position,
     frame_bytes: usize,
@@ -95,6 +99,7 @@ impl Cursor {
             end,
             buffer: Bytes::new(),
             start: 0,
+            chunk_bytes: CHUNK_BYTES,
             durable_below: Position(0),
             frame_bytes: 0,
             next: tally.next,
@@ -147,6 +152,19 @@ impl Cursor {
         self.buffer.slice_ref(self.frame().body)
     }
 
+    /// The checksum of that frame; 0 before the first.
+    pub(super) fn checksum(&self) -> u32 {
+        frame::checksum_of(&self.buffer[self.start..self.start + self.frame_bytes])
+    }
+
+    /// Goes to where a frame begins, further on: the next that is shown is this one.
+    pub(super) fn seek(&mut self, offset: u64, position: Position) {
+        let passed = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        self.start = self.start.saturating_add(passed).min(self.buffer.len());
+        (self.offset, self.next, self.frame_bytes) = (offset, position, 0);
+        self.chunk_bytes = SOUGHT_BYTES;
+    }
+
     /// The segment's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -189,7 +207,8 @@ impl Cursor {
             return Ok(());
         }
         let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
-        let wanted = bytes.max(CHUNK_BYTES).min(left).max(have);
+        let chunk_bytes = std::mem::replace(&mut self.chunk_bytes, CHUNK_BYTES);
+        let wanted = bytes.max(chunk_bytes).min(left).max(have);
         let mut buffer = match std::mem::take(&mut self.buffer).try_into_mut() {
             // What a large record took is not kept for the rest of the segment.
             Ok(mut own) if own.len() <= CHUNK_BYTES => {

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::Answer;
+use super::digests::{Digest, Seal};
 use super::error::JournalError;
 use super::log::Journal;
 use super::peers::Peers;
@@ -48,6 +49,12 @@ pub struct Epoch<A> {
     pub next: Position,
     /// The journal closes with it: the writer was told to end.
     pub last: bool,
+    /// What its records come to, by their checksums.
+    pub seal: Seal,
+    /// In place of its records, where it was read back: they are batches, all of them, and this is what they came to.
+    pub digest: Option<Digest>,
+    /// The next epoch was read back as well, on opening, and brings no rule book: nobody looks at windows between them.
+    pub is_followed: bool,
 }
 
 /// How epochs close.
@@ -113,11 +120,12 @@ pub(super) struct Open<A> {
     records: Vec<(Position, Arc<Record>, A)>,
     events: u64,
     bytes: usize,
+    seal: Seal,
 }
 
 /// One appended record of a group that is not committed yet.
 enum Staged<A> {
-    Record(Position, Arc<Record>, A),
+    Record(Position, u32, Arc<Record>, A),
     Tick {
         epoch: u64,
         now_ms: i64,
@@ -229,12 +237,17 @@ impl<A: Default> Epochs<A> {
                 let in_group = in_group.map(|(newest, _)| *newest);
                 let newest = in_group.or_else(|| self.remembered().newest(name));
                 if let Some(newest) = newest.filter(|newest| *sequence <= newest.sequence) {
-                    answers.push(if newest.has(*sequence) {
+                    let sequences_max = self.remembered().sequences_max();
+                    answers.push(if newest.has(*sequence, sequences_max) {
                         duplicates += 1;
                         Answer::Duplicate(newest.position, in_group.is_some())
                     } else {
                         let (sequence, newest) = (*sequence, newest.sequence);
-                        let error = JournalError::SequenceBack { sequence, newest };
+                        let error = JournalError::SequenceBack {
+                            sequence,
+                            newest,
+                            before: sequences_max - 1,
+                        };
                         Answer::Back(error, in_group.is_some())
                     });
                     continue;
@@ -248,8 +261,8 @@ impl<A: Default> Epochs<A> {
                 }
                 self.peers.note(name, &holder);
             }
-            let position = match self.journal.append_encoded(&prepared.encoded) {
-                Ok(position) => position,
+            let (position, checksum) = match self.journal.append_sealed(&prepared.encoded) {
+                Ok(appended) => appended,
                 Err(error) => {
                     answers.push(Answer::Refused(error));
                     continue;
@@ -272,6 +285,7 @@ impl<A: Default> Epochs<A> {
             answers.push(Answer::Appended(position));
             staged.push(Staged::Record(
                 position,
+                checksum,
                 prepared.record,
                 prepared.attachment,
             ));
@@ -397,7 +411,7 @@ impl<A: Default> Epochs<A> {
         let mut epochs = Vec::new();
         for staged in staged {
             match staged {
-                Staged::Record(position, record, attachment) => {
+                Staged::Record(position, checksum, record, attachment) => {
                     if let Record::Batch {
                         producer: Some((name, sequence)),
                         sender,
@@ -410,7 +424,7 @@ impl<A: Default> Epochs<A> {
                     if self.replaying {
                         self.open.count(&record);
                     } else {
-                        self.open.add(position, record, attachment);
+                        self.open.add(position, checksum, record, attachment);
                     }
                 }
                 Staged::Tick {
@@ -433,12 +447,25 @@ impl<A> Open<A> {
             records: Vec::new(),
             events: 0,
             bytes: 0,
+            seal: Seal::default(),
         }
     }
 
-    pub(super) fn add(&mut self, position: Position, record: Arc<Record>, attachment: A) {
+    pub(super) fn add(
+        &mut self,
+        position: Position,
+        checksum: u32,
+        record: Arc<Record>,
+        attachment: A,
+    ) {
         self.count(&record);
+        self.seal.add(checksum);
         self.records.push((position, record, attachment));
+    }
+
+    /// No record is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
     /// Counts a record that is not held.
@@ -455,6 +482,9 @@ impl<A> Open<A> {
             records: open.records,
             next,
             last: false,
+            seal: open.seal,
+            digest: None,
+            is_followed: false,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::cursor::TornTail;
 use super::lines::LinesError;
-use super::producers::REMEMBERED;
 use super::record::Position;
 
 /// Why the journal could not be opened, read or written.
@@ -78,7 +77,7 @@ pub enum JournalError {
     /// appended.
     #[error(
         "sequence {sequence} is below {newest}, the newest of this producer, and not among the \
-         {REMEMBERED} before it that are remembered: nothing was kept; number batches upwards, or \
+         {before} before it that are remembered: nothing was kept; number batches upwards, or \
          begin again under another name"
     )]
     SequenceBack {
@@ -86,6 +85,8 @@ pub enum JournalError {
         sequence: u64,
         /// The newest that was appended.
         newest: u64,
+        /// How many before it are remembered.
+        before: u64,
     },
     /// The producer's name is another token's. Nothing was appended.
     #[error(
@@ -219,6 +220,15 @@ impl JournalError {
                 | Self::ProducerTaken { .. }
                 | Self::ProducersFull { .. }
         )
+    }
+
+    /// What it means that the journal ended with this.
+    pub(super) fn meaning_at_the_end(&self) -> &'static str {
+        if matches!(self, Self::Full { .. }) {
+            return "the journal ends on a full disk: all that was acknowledged is in it, and its last epoch, which did \
+                    not fit, is closed by the next start; make room before";
+        }
+        "the journal has failed: what it holds is not certain until it is opened again, so the engine ends"
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {

@@ -48,8 +48,8 @@ pub(super) enum Parsed<'a> {
     Broken(Damage),
 }
 
-/// Appends a frame to `out`.
-pub(super) fn push(out: &mut Vec<u8>, frame: Frame<'_>) {
+/// Appends a frame to `out`; tells its checksum.
+pub(super) fn push(out: &mut Vec<u8>, frame: Frame<'_>) -> u32 {
     // Records are limited far below 4 GiB by `record::encode`.
     let length = (PREFIX_BYTES + frame.body.len()) as u32;
     let start = out.len();
@@ -60,6 +60,7 @@ pub(super) fn push(out: &mut Vec<u8>, frame: Frame<'_>) {
     out.extend_from_slice(frame.body);
     let crc = checksum(length, &out[start + HEAD_BYTES..]);
     out[start + 4..start + HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
+    crc
 }
 
 /// How many bytes [`parse`] must see to judge the frame that starts at the first of `bytes`.
@@ -100,6 +101,11 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
 /// The body of the whole frame in `bytes`; empty if there is none.
 pub(super) fn body(bytes: &[u8]) -> &[u8] {
     bytes.get(HEAD_BYTES + PREFIX_BYTES..).unwrap_or_default()
+}
+
+/// The checksum of the frame in `bytes`; 0 if there is none.
+pub(super) fn checksum_of(bytes: &[u8]) -> u32 {
+    u32_at(bytes, 4).unwrap_or_default()
 }
 
 /// Looks in `tail`, which starts with the broken frame of record `broken`, for proof that this

@@ -7,12 +7,12 @@
 //!   returns the same error until the process starts again and looks.
 //! * One `Journal` at a time holds a directory.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::cursor::TornTail;
+use super::digests::{Digests, Matching};
 use super::disk::{Disk, DiskFile, RealDisk};
 use super::error::{self, JournalError};
 use super::frame::{self, Frame};
@@ -20,8 +20,10 @@ use super::lock::Lock;
 use super::producers::{Memory, Producers};
 use super::read::Reader;
 use super::record::{self, Encoded, Position, RECORD_BYTES_MAX, Record};
-use super::scan::Scan;
+use super::scan;
 use super::segment::{self, HEADER_BYTES, Tally};
+use super::sweep::sweep;
+use super::unsure::Unsure;
 
 /// Settings of the journal.
 #[derive(Debug, Clone)]
@@ -77,45 +79,6 @@ pub struct Resume {
     pub producers: Producers,
 }
 
-/// Where the frames of the last segment begin that nothing says are on stable storage.
-///
-/// The process before may have died of a failed sync. The system then has dropped the error, and
-/// perhaps the bytes, and still shows them in its cache: a sync now would succeed and prove nothing.
-/// So what is not known to be durable is written again before it is synced.
-#[derive(Default)]
-struct Unsure {
-    /// The last segment met.
-    path: PathBuf,
-    /// Positions and offsets of its frames, oldest first.
-    frames: VecDeque<(Position, u64)>,
-}
-
-impl Unsure {
-    fn note(&mut self, path: &Path, offset: u64, frame: &Frame<'_>) {
-        if path != self.path {
-            // The segment before was synced before this one was made.
-            path.clone_into(&mut self.path);
-            self.frames.clear();
-        }
-        self.frames.push_back((frame.position, offset));
-        let sure = |(position, _): &(Position, u64)| *position < frame.durable_below;
-        while self.frames.front().is_some_and(sure) {
-            self.frames.pop_front();
-        }
-    }
-
-    /// Where they begin in the last segment. Without a frame that is durable its header need not be.
-    fn from(&self, path: &Path) -> u64 {
-        let first = self.frames.front().filter(|_| path == self.path);
-        let offset = first.map_or(0, |(_, offset)| *offset);
-        if offset <= HEADER_BYTES as u64 {
-            0
-        } else {
-            offset
-        }
-    }
-}
-
 /// Counts of one `Journal`, since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogStats {
@@ -147,6 +110,8 @@ pub struct Journal {
     buffer: Vec<u8>,
     appended: Tally,
     failed: Option<JournalError>,
+    /// Of the epochs that were found on opening.
+    digests: Arc<Digests>,
     stats: LogStats,
     // Last, so that the lock outlives the file.
     _lock: Lock,
@@ -216,47 +181,45 @@ impl Journal {
             || Producers::new(config.memory),
             |from| from.producers.under(config.memory),
         );
-        let mut scan = Scan::new(Arc::clone(&disk), dir, asked)?;
+        let segments = scan::segments_from(&*disk, dir, asked)?;
         let mut unsure = Unsure::default();
+        let mut digests = Matching::of(&*disk, dir);
         let mut ahead_bytes = 0;
-        while scan.advance()? {
-            let Some(frame) = scan.frame() else { break };
-            if asked.is_none_or(|asked| frame.position >= asked) {
-                ahead_bytes += frame.bytes() as u64;
+        let swept = sweep(&disk, &segments, |noted| {
+            if asked.is_none_or(|asked| noted.position() >= asked) {
+                ahead_bytes += noted.bytes;
             }
-            if let Some((path, offset)) = scan.end() {
-                unsure.note(path, offset, &frame);
+            unsure.note(&noted);
+            digests.note(&noted);
+            if let Some((name, sequence)) = &noted.producer {
+                let sender = noted.sender.as_deref();
+                producers.note(name, sender, *sequence, noted.position());
             }
-            // The scan has peeked already and would have refused a body that cannot be.
-            if let Ok(peeked) = record::peek(frame.body) {
-                if let Some((name, sequence)) = peeked.producer {
-                    producers.note(name, peeked.sender, sequence, frame.position);
-                }
-                if let Some((_, now_ms)) = peeked.summary.tick {
-                    producers.tick(now_ms);
-                }
+            if let Some((_, now_ms)) = noted.summary.tick {
+                producers.tick(now_ms);
             }
+        })?;
+        let torn_tail = swept.unborn.as_ref().or(swept.torn.as_ref()).cloned();
+        if let Some(unborn) = &swept.unborn {
+            segment::give_up_unborn(&*disk, dir, unborn, swept.tally)?;
         }
-        let torn_tail = scan.unborn().or(scan.torn()).cloned();
-        if let Some(unborn) = scan.unborn() {
-            segment::give_up_unborn(&*disk, dir, unborn, scan.tally())?;
-        }
-        let tally = scan.tally().unwrap_or(Tally::START);
+        let tally = swept.tally.unwrap_or(Tally::START);
         if let Some(asked) = asked.filter(|asked| *asked > tally.next) {
             return Err(JournalError::Short {
                 dir: dir.to_owned(),
                 asked,
                 next: tally.next,
-                torn: scan.torn().cloned(),
+                torn: swept.torn,
             });
         }
-        let (path, file, written_bytes) = match scan.end() {
+        let (path, file, written_bytes) = match swept.end {
             Some((path, end)) => {
-                let file = segment::reopen(&*disk, path, unsure.from(path)..end, scan.torn())?;
+                let sure = unsure.from(&path);
+                let file = segment::reopen(&*disk, &path, sure..end, swept.torn.as_ref())?;
                 // The process before may have died between making a segment and syncing its name.
                 disk.sync_dir(dir)
                     .map_err(|e| JournalError::io("sync", dir, e))?;
-                (path.to_owned(), file, end)
+                (path, file, end)
             }
             None => {
                 let (path, file) = segment::create(&*disk, dir, tally)?;
@@ -273,6 +236,7 @@ impl Journal {
             );
         }
         let segments = segment::list(&*disk, dir)?.len();
+        let digests = digests.found(Arc::clone(&disk), dir);
         let recovery = Recovery {
             first,
             next: tally.next,
@@ -296,6 +260,7 @@ impl Journal {
             buffer: Vec::new(),
             appended: tally,
             failed: None,
+            digests: Arc::new(digests),
             stats: LogStats {
                 segments: segments as u64,
                 ..LogStats::default()
@@ -320,6 +285,14 @@ impl Journal {
     /// # Errors
     /// The error that the journal has failed with.
     pub fn append_encoded(&mut self, encoded: &Encoded) -> Result<Position, JournalError> {
+        self.append_sealed(encoded).map(|(position, _)| position)
+    }
+
+    /// [`Journal::append_encoded`], with the checksum of the record's frame.
+    pub(super) fn append_sealed(
+        &mut self,
+        encoded: &Encoded,
+    ) -> Result<(Position, u32), JournalError> {
         self.usable()?;
         let position = self.appended.next;
         let frame = Frame {
@@ -327,9 +300,9 @@ impl Journal {
             durable_below: self.durable_below,
             body: &encoded.body,
         };
-        frame::push(&mut self.buffer, frame);
+        let checksum = frame::push(&mut self.buffer, frame);
         self.appended.add(encoded.summary);
-        Ok(position)
+        Ok((position, checksum))
     }
 
     /// Writes the group and makes it durable; returns the position below which everything is.
@@ -411,6 +384,11 @@ impl Journal {
     /// The disk and the folder on it.
     pub(super) fn place(&self) -> (Arc<dyn Disk>, PathBuf) {
         (Arc::clone(&self.disk), self.dir.clone())
+    }
+
+    /// The digests of epochs that were found on opening.
+    pub(super) fn digests(&self) -> Arc<Digests> {
+        Arc::clone(&self.digests)
     }
 
     /// What everything appended adds up to.

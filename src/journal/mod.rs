@@ -17,6 +17,7 @@ mod fake_disk;
 
 mod cursor;
 mod scan;
+mod sweep;
 
 mod read;
 
@@ -30,14 +31,17 @@ mod lock;
 mod log;
 
 mod answer;
+mod digests;
 mod epochs;
 mod peers;
 mod prepared;
 mod queue;
 mod replay;
+mod settings;
 mod shares;
 mod space;
 mod submit;
+mod unsure;
 pub mod writer;
 
 #[cfg(test)]
@@ -45,6 +49,7 @@ mod tests;
 
 pub use audit::{Audit, Contents, ProducerAudit, SegmentAudit};
 pub use cursor::TornTail;
+pub use digests::{Digest, DigestFiles, Seal, Undigested};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use epochs::{Ack, Committed, Epoch, EpochConfig, Epochs};
 pub use error::{Damage, JournalError};
@@ -58,5 +63,6 @@ pub use read::Reader;
 pub use record::{Encoded, LineFormat, Position, RECORD_BYTES_MAX, Record, encode};
 pub use replay::{Replay, ReplayNow};
 pub use retention::{Cut, Retention, cut, oldest};
+pub use scan::ahead_bytes;
 pub use shares::{Amount, Holder, NoMore, Shares, network_of};
 pub use space::SpaceNow;

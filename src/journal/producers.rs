@@ -1,9 +1,9 @@
 //! Remembers the newest sequence numbers of each producer, so that a retried batch counts once.
 //! Not journaled by itself: rebuilt from the batches in the journal.
 //!
-//! * Of each producer the newest sequence is known, and which of the [`REMEMBERED`] below it were
-//!   appended: a repeat of one of them is a repeat, and anything else that goes back is not, so it
-//!   must not be answered as if it had been kept.
+//! * Of each producer the newest sequence is known, and which of the [`REMEMBERED`] below it, or of fewer where
+//!   `sequences_max` says so, were appended: a repeat of one of them is a repeat, and anything else that goes back is
+//!   not, so it must not be answered as if it had been kept.
 //!
 //! * Who was heard within the memory's time, on the journal's clock, is never forgotten: what it repeats
 //!   is known for a repeat. Beyond `producers_max` of them no new name is admitted.
@@ -20,8 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Position;
 
-/// Sequences below the newest that are remembered one by one: far more than a producer that keeps to
-/// one batch in flight can need, and eight bytes.
+/// Sequences below the newest that can be remembered one by one: eight bytes, in the form of checkpoints.
 pub const REMEMBERED: u64 = u64::BITS as u64;
 
 /// The newest batch of a producer, and what came shortly before.
@@ -62,23 +61,30 @@ impl Newest {
         }
     }
 
-    /// Whether a sequence is known to have been appended.
-    pub fn has(&self, sequence: u64) -> bool {
+    /// Whether a sequence is among the newest `sequences_max` numbers and known to have been appended.
+    pub fn has(&self, sequence: u64, sequences_max: u64) -> bool {
         match self.sequence.checked_sub(sequence) {
             Some(0) => true,
-            Some(back @ 1..=REMEMBERED) => self.before >> (back - 1) & 1 == 1,
+            Some(back @ 1..=REMEMBERED) if back < sequences_max => {
+                self.before >> (back - 1) & 1 == 1
+            }
             _ => false,
         }
     }
 }
 
-/// How many producers are remembered, and for how long.
+/// How many producers are remembered, how much of each, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
     /// Producers that may be remembered; taken for at least one.
     pub producers_max: usize,
     /// How long a producer is remembered for certain after its last batch, by the journal's ticks, ms.
     pub keep_ms: i64,
+    /// Numbers of a producer, the newest with those below it, of which a repeat is known for one; at most [`REMEMBERED`]
+    /// and one. A setting of the process, and in no checkpoint: those hold all that can be remembered.
+    #[serde(skip)]
+    pub sequences_max: u64,
 }
 
 impl Default for Memory {
@@ -88,6 +94,8 @@ impl Default for Memory {
         Memory {
             producers_max: 50_000,
             keep_ms: 24 * 3_600_000,
+            // Judgement: far more than a producer that keeps to one batch in flight can need.
+            sequences_max: REMEMBERED + 1,
         }
     }
 }
@@ -235,6 +243,11 @@ impl Producers {
         self.memory.producers_max.max(1)
     }
 
+    /// Numbers of a producer, the newest with those below it, of which a repeat is known for one.
+    pub fn sequences_max(&self) -> u64 {
+        self.memory.sequences_max.clamp(1, REMEMBERED + 1)
+    }
+
     /// How many were forgotten since the journal began, as far as it was kept.
     pub fn forgotten_total(&self) -> u64 {
         self.forgotten_total
@@ -254,6 +267,7 @@ mod tests {
         Memory {
             producers_max,
             keep_ms,
+            ..Memory::default()
         }
     }
 
@@ -295,10 +309,13 @@ mod tests {
             appended.push(sequence);
             for back in 0..200 {
                 let asked = sequence.saturating_sub(back);
-                let known = back <= REMEMBERED && appended.contains(&asked);
-                assert_eq!(newest.has(asked), known, "{step} {back}");
+                for sequences_max in [1, 2, 10, REMEMBERED + 1, u64::MAX] {
+                    let known = back <= REMEMBERED && back < sequences_max;
+                    let known = known && appended.contains(&asked);
+                    assert_eq!(newest.has(asked, sequences_max), known, "{step} {back}");
+                }
             }
-            assert!(!newest.has(sequence + 1));
+            assert!(!newest.has(sequence + 1, u64::MAX));
         }
     }
 

@@ -9,7 +9,8 @@ use super::disk::{Disk, RealDisk};
 use super::error::JournalError;
 use super::lines::Whence;
 use super::record::{self, Position, Record};
-use super::scan::Scan;
+use super::scan::{Place, Scan};
+use super::segment::Tally;
 
 /// An iterator over the records from a position to the end of the journal as it was on opening.
 ///
@@ -62,6 +63,29 @@ impl Reader {
             apart: Some(disk),
             ..reader
         })
+    }
+
+    /// [`Reader::apart_on`] that begins where a frame does.
+    pub(super) fn at(disk: Arc<dyn Disk>, dir: &Path, place: &Place) -> Result<Self, JournalError> {
+        let mut reader = Self::apart_on(disk, dir, Some(place.tally.next))?;
+        reader.scan.jump(place)?;
+        Ok(reader)
+    }
+
+    /// Goes on at a place that lies ahead.
+    pub(super) fn jump(&mut self, to: &Place) -> Result<(), JournalError> {
+        self.scan.jump(to)
+    }
+
+    /// What the journal comes to before the next record; `None` before the first, or while those are passed over that
+    /// come before what was asked for.
+    pub(super) fn tally(&self) -> Option<Tally> {
+        self.scan.tally().filter(|tally| tally.next >= self.from)
+    }
+
+    /// The checksum of the record yielded last.
+    pub(super) fn checksum(&self) -> u32 {
+        self.scan.checksum()
     }
 
     /// Once the iterator has ended: bytes of the last segment that are no whole record. A running

@@ -399,6 +399,8 @@ pub(super) struct Peeked<'a> {
     pub(super) producer: Option<(&'a str, u64)>,
     /// The token's name, when it is a batch that came under one.
     pub(super) sender: Option<&'a str>,
+    /// It is a rule book.
+    pub(super) is_book: bool,
 }
 
 /// Decodes the counts and the producer of a record without unpacking its lines.
@@ -408,6 +410,7 @@ pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
         Head::SentBatch(sender, ..) => Some(sender),
         _ => None,
     };
+    let is_book = matches!(head, Head::RuleBook { .. });
     let (events, tick, producer) = match head {
         Head::Batch(head) | Head::DecodedBatch(head, _) | Head::SentBatch(_, head, _) => {
             (head.events, None, head.producer)
@@ -419,6 +422,7 @@ pub(super) fn peek(body: &[u8]) -> Result<Peeked<'_>, String> {
         summary: Summary { events, tick },
         producer,
         sender,
+        is_book,
     })
 }
 

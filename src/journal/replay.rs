@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::digests::{Digest, Digests};
 use super::epochs::{Epoch, Open};
 use super::error::JournalError;
 use super::log::Journal;
@@ -21,6 +22,8 @@ pub struct Replay<A> {
     is_through: bool,
     open: Open<A>,
     read_bytes: u64,
+    /// What lies in place of the records of the epochs that were found on opening.
+    digests: Arc<Digests>,
 }
 
 impl<A: Default> Replay<A> {
@@ -32,6 +35,7 @@ impl<A: Default> Replay<A> {
             is_through: false,
             open: Open::new(),
             read_bytes: 0,
+            digests: journal.digests(),
         })
     }
 
@@ -40,6 +44,7 @@ impl<A: Default> Replay<A> {
     /// # Errors
     /// What reading says.
     pub fn next_epoch(&mut self) -> Result<Option<Epoch<A>>, JournalError> {
+        let mut digest = self.pass_over()?;
         while let Some(read) = self.reader.next() {
             let (position, record) = read?;
             if position >= self.until {
@@ -47,12 +52,34 @@ impl<A: Default> Replay<A> {
             }
             self.read_bytes += self.reader.record_bytes();
             if let Record::Tick { epoch, now_ms } = record {
-                return Ok(Some(self.open.close(epoch, now_ms, position.next())));
+                let mut closed = self.open.close(epoch, now_ms, position.next());
+                closed.is_followed = self.digests.is_followed(epoch);
+                if let Some(digest) = digest.take() {
+                    closed.seal = digest.seal();
+                    closed.digest = Some(digest);
+                }
+                return Ok(Some(closed));
             }
-            self.open.add(position, Arc::new(record), A::default());
+            let checksum = self.reader.checksum();
+            let record = Arc::new(record);
+            self.open.add(position, checksum, record, A::default());
         }
         self.is_through = true;
         Ok(None)
+    }
+
+    /// Goes to the tick of the next epoch, if there is a digest of it.
+    fn pass_over(&mut self) -> Result<Option<Digest>, JournalError> {
+        if !self.open.is_empty() {
+            return Ok(None);
+        }
+        let next = self.reader.tally();
+        let Some((digest, tick, bytes)) = next.and_then(|next| self.digests.read(&next)) else {
+            return Ok(None);
+        };
+        self.reader.jump(&tick)?;
+        self.read_bytes += bytes;
+        Ok(Some(digest))
     }
 
     /// Whether there is more to read, for instance because it was committed since the last look: it comes next.

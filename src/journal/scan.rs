@@ -16,6 +16,14 @@ use super::frame::Frame;
 use super::record::{self, Position};
 use super::segment::{self, Tally};
 
+/// Where a frame begins, and what the journal comes to before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) path: Arc<Path>,
+    pub(super) offset: u64,
+    pub(super) tally: Tally,
+}
+
 /// A walk from the start of a segment to the end of the journal.
 pub(super) struct Scan {
     disk: Arc<dyn Disk>,
@@ -36,17 +44,7 @@ impl Scan {
         dir: &Path,
         from: Option<Position>,
     ) -> Result<Self, JournalError> {
-        let mut ahead: VecDeque<_> = segment::list(&*disk, dir)?.into();
-        if let (Some(asked), Some(&(first, _))) = (from, ahead.front()) {
-            if asked < first {
-                return Err(JournalError::Gone { asked, first });
-            }
-            let holding = ahead
-                .iter()
-                .rposition(|(first, _)| *first < asked)
-                .unwrap_or(0);
-            ahead.drain(..holding);
-        }
+        let ahead = segments_from(&*disk, dir, from)?.into();
         Ok(Self {
             disk,
             ahead,
@@ -101,6 +99,34 @@ impl Scan {
         self.cursor.as_ref().map(|cursor| cursor.body())
     }
 
+    /// Its checksum.
+    pub(super) fn checksum(&self) -> u32 {
+        self.cursor.as_ref().map_or(0, |cursor| cursor.checksum())
+    }
+
+    /// Goes to a place further on, as an earlier walk over the same journal has found it: its frame is the next.
+    pub(super) fn jump(&mut self, to: &Place) -> Result<(), JournalError> {
+        let is_here = |cursor: &Cursor| cursor.path() == &*to.path;
+        if !self.cursor.as_deref().is_some_and(is_here) {
+            let gone = || JournalError::damaged(&to.path, 0, Damage::Header);
+            let at = self.ahead.iter().position(|(_, path)| **path == *to.path);
+            let (first, path) = self
+                .ahead
+                .drain(..=at.ok_or_else(gone)?)
+                .next_back()
+                .ok_or_else(gone)?;
+            match Cursor::open(&*self.disk, &path, first, self.ahead.is_empty())? {
+                Opened::Segment(cursor, _) => self.cursor = Some(cursor),
+                Opened::Unborn(_) => return Err(gone()),
+            }
+        }
+        if let Some(cursor) = &mut self.cursor {
+            cursor.seek(to.offset, to.tally.next);
+        }
+        self.tally = Some(to.tally);
+        Ok(())
+    }
+
     /// An error about the current frame's body.
     pub(super) fn damaged(&self, reason: String) -> Option<JournalError> {
         self.cursor
@@ -131,6 +157,44 @@ impl Scan {
     }
 }
 
-fn damaged_body(cursor: &Cursor, reason: String) -> JournalError {
+/// The segments from the one on that holds the record before `from`, or all, oldest first.
+///
+/// # Errors
+/// [`JournalError::Gone`]; the directory cannot be read.
+pub(super) fn segments_from(
+    disk: &dyn Disk,
+    dir: &Path,
+    from: Option<Position>,
+) -> Result<Vec<(Position, PathBuf)>, JournalError> {
+    let mut segments = segment::list(disk, dir)?;
+    if let (Some(asked), Some(&(first, _))) = (from, segments.first()) {
+        if asked < first {
+            return Err(JournalError::Gone { asked, first });
+        }
+        let holding = segments.iter().rposition(|(first, _)| *first < asked);
+        segments.drain(..holding.unwrap_or(0));
+    }
+    Ok(segments)
+}
+
+/// Bytes of the files that opening a journal from `from` on, or from its beginning, reads through.
+///
+/// # Errors
+/// As [`Journal::resume_on`](super::Journal::resume_on): records before what is kept, or a folder that cannot be read.
+pub fn ahead_bytes(
+    disk: &dyn Disk,
+    dir: &Path,
+    from: Option<Position>,
+) -> Result<u64, JournalError> {
+    let mut bytes = 0;
+    for (_, path) in segments_from(disk, dir, from)? {
+        let file = disk.open(&path, false);
+        let length = file.and_then(|file| file.bytes());
+        bytes += length.map_err(|error| JournalError::io("measure", &path, error))?;
+    }
+    Ok(bytes)
+}
+
+pub(super) fn damaged_body(cursor: &Cursor, reason: String) -> JournalError {
     JournalError::damaged(cursor.path(), cursor.offset(), Damage::Body { reason })
 }

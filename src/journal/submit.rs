@@ -2,9 +2,12 @@
 //! for the disk except who asks to.
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+
+use crate::handover;
 
 use super::epochs::Ack;
 use super::error::JournalError;
@@ -15,7 +18,7 @@ use super::queue::{Queue, Refusal};
 use super::record::{Position, Record};
 use super::replay::ReplayNow;
 use super::shares::{Amount, Holder};
-use super::space::SpaceNow;
+use super::space::{Filling, SpaceNow};
 
 /// Why a submission was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,6 +55,19 @@ pub enum SubmitError {
         free_bytes: u64,
         /// Bytes that are kept free.
         free_bytes_min: u64,
+    },
+    /// The file system has little more room than is kept free, and whoever sent this has filled its share of it. Nothing was
+    /// kept: try again when there is more.
+    #[error(
+        "the journal's disk runs low, and this producer's fair share of what is left is used up: it has written \
+         {written_bytes} bytes since, and {share_bytes} is what each may have: nothing was kept, try again when there \
+         is room"
+    )]
+    DiskShare {
+        /// What it has written since there was room, bytes.
+        written_bytes: u64,
+        /// What each may have now, bytes.
+        share_bytes: u64,
     },
     /// The record is over the limit and always will be.
     #[error(transparent)]
@@ -116,6 +132,11 @@ pub struct WriterStats {
     pub refused_names_total: u64,
     /// Batches refused since the start because their producer's name is another token's.
     pub refused_taken_total: u64,
+    /// Batches refused since the start because their sequence goes back to one that is not known to have been appended.
+    pub refused_back_total: u64,
+    /// Who is told apart by what it has written since room on the disk ran out, and batches since the start of those who are
+    /// not.
+    pub disk_holders: (u64, u64),
     /// Submissions refused since the start because the disk was full.
     pub refused_full_total: u64,
     /// The last group failed for lack of space.
@@ -124,6 +145,10 @@ pub struct WriterStats {
     pub space: SpaceNow,
     /// Batches refused since the start because the room was low.
     pub refused_low_total: u64,
+    /// Batches refused since the start because the room came near that and their producer had its share of it.
+    pub refused_disk_share_total: u64,
+    /// Some are refused for that now.
+    pub disk_share_refuses: bool,
     /// Submissions refused since the start because the queue was full, of requests or of bytes.
     pub refused_busy_total: u64,
     /// Submissions refused since the start for the number of requests, by the limit or a share of it.
@@ -136,6 +161,8 @@ pub struct WriterStats {
     pub queue_requests: usize,
     /// Weight of the records not handed over yet.
     pub queue_bytes: usize,
+    /// Closed epochs that wait for the next stage, may wait, and found no room since the start.
+    pub epochs_ahead: (u64, u64, u64),
 }
 
 /// A submission on its way to the thread.
@@ -143,8 +170,20 @@ pub(super) struct Job<A> {
     pub(super) holder: Holder,
     /// What it counts for.
     pub(super) bytes: usize,
+    /// Bytes of its record as it is written.
+    pub(super) written_bytes: u64,
     pub(super) prepared: Prepared<A>,
-    pub(super) reply: oneshot::Sender<Result<Ack, SubmitError>>,
+    pub(super) reply: Reply,
+}
+
+pub(super) type Reply = oneshot::Sender<Result<Ack, SubmitError>>;
+
+impl<A> Job<A> {
+    /// What is committed; and whose it is, what it counts for and what it takes, and who waits for it.
+    pub(super) fn parts(self) -> (Prepared<A>, (Holder, usize, u64, Reply)) {
+        let of = (self.holder, self.bytes, self.written_bytes, self.reply);
+        (self.prepared, of)
+    }
 }
 
 /// What the submitting side and the thread have in common.
@@ -152,7 +191,13 @@ pub(super) struct Shared<A> {
     pub(super) producers: Arc<Mutex<Producers>>,
     pub(super) queue: Queue<Job<A>>,
     pub(super) stats: Mutex<WriterStats>,
+    /// Never locked together with `stats`.
+    pub(super) filling: Mutex<Filling>,
     pub(super) record_bytes_max: usize,
+    /// Nothing is handed over yet.
+    pub(super) is_held: AtomicBool,
+    /// Of the way to the next stage.
+    pub(super) ahead: handover::Counts,
 }
 
 impl<A> Shared<A> {
@@ -160,15 +205,30 @@ impl<A> Shared<A> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How much room there is now.
+    pub(super) fn note_space(&self, space: SpaceNow) {
+        let refuses = self.filling().look(space);
+        let mut stats = self.stats();
+        stats.space = space;
+        stats.disk_share_refuses = refuses;
+    }
+
+    pub(super) fn filling(&self) -> MutexGuard<'_, Filling> {
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn snapshot(&self) -> WriterStats {
         let depth = self.queue.depth();
+        let disk_holders = self.filling().holders();
         WriterStats {
+            disk_holders,
             queue_requests: depth.requests,
             queue_bytes: depth.bytes,
             refused_busy_total: depth.refused_busy_total,
             refused_share_total: depth.refused_share_total,
             over_requests_total: depth.over_requests_total,
             over_bytes_total: depth.over_bytes_total,
+            epochs_ahead: self.ahead.bound(),
             ..*self.stats()
         }
     }
@@ -203,8 +263,8 @@ impl<A: Send + Default + 'static> Submitter<A> {
     /// is dropped, the writer died.
     ///
     /// # Errors
-    /// [`SubmitError::Busy`], [`SubmitError::Share`], [`SubmitError::Low`], [`SubmitError::TooLarge`],
-    /// [`SubmitError::Tick`], [`SubmitError::Closed`].
+    /// [`SubmitError::Busy`], [`SubmitError::Share`], [`SubmitError::Low`], [`SubmitError::DiskShare`],
+    /// [`SubmitError::TooLarge`], [`SubmitError::Tick`], [`SubmitError::Closed`].
     pub fn try_submit_for(
         &self,
         holder: Holder,
@@ -229,7 +289,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
         }
         // What remains is for what cannot wait: commands are few and small.
         if matches!(submit.record, Record::Batch { .. }) {
-            self.room()?;
+            self.room(&holder)?;
         }
         let queue = &self.shared.queue;
         let bytes = submit.record.weight_bytes();
@@ -245,6 +305,7 @@ impl<A: Send + Default + 'static> Submitter<A> {
         let job = Job {
             holder: holder.clone(),
             bytes,
+            written_bytes: prepared.encoded.body.len() as u64,
             prepared,
             reply,
         };
@@ -279,15 +340,24 @@ impl<A: Send + Default + 'static> Submitter<A> {
         self.shared.snapshot()
     }
 
-    /// Whether there is room for batches, as far as the journal's thread knows.
-    fn room(&self) -> Result<(), SubmitError> {
+    /// Whether there is room for batches of this holder, as far as the journal's thread knows.
+    fn room(&self, holder: &Holder) -> Result<(), SubmitError> {
+        let over = self.shared.filling().over(holder);
         let mut stats = self.shared.stats();
         let SpaceNow {
             free_bytes,
             free_bytes_min,
         } = stats.space;
         if !stats.space.is_low() {
-            return Ok(());
+            let Some((written_bytes, share_bytes)) = over else {
+                return Ok(());
+            };
+            stats.refused_disk_share_total += 1;
+            stats.disk_share_refuses = true;
+            return Err(SubmitError::DiskShare {
+                written_bytes,
+                share_bytes,
+            });
         }
         stats.refused_low_total += 1;
         Err(SubmitError::Low {

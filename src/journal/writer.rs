@@ -5,70 +5,36 @@
 //! * Epochs are handed over in order; when the next stage is behind, the thread waits for it, the
 //!   queue fills and producers are told to come back: nothing is dropped and memory stays bounded by
 //!   `queue_bytes_max` and the `epochs_ahead_max` epochs under way.
-//! * While a start reads the journal back, what comes in is durable and answered as ever, its epochs close as ever,
-//!   and it waits on the disk and not in memory: it is read back in its turn. It takes room until it is durable only.
+//! * While a start reads the journal back, or loads what goes on with it (`held`), what comes in is durable and answered as
+//!   ever, its epochs close as ever, and it waits on the disk and not in memory: it is read back in its turn. It takes room
+//!   until it is durable only.
 //! * Waiting is measured on the machine's steady clock and ticks are stamped by the wall clock, so a
 //!   jump of the wall clock neither stops nor hurries the epochs.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::epochs::{Epoch, EpochConfig, Epochs};
+use crate::handover::{Giver, Gone, Taker, handover};
+
+use super::epochs::{Epoch, Epochs};
 use super::error::JournalError;
 use super::log::{Journal, Recovery};
 use super::queue::Queue;
 use super::record::Position;
 use super::replay::{Replay, meanwhile_bytes_max};
+pub use super::settings::WriterConfig;
+use super::settings::check;
 use super::shares::{Amount, Holder};
-use super::space::Space;
+use super::space::{Filling, Space};
 use super::submit::{Job, Shared};
 pub use super::submit::{SubmitError, Submitter, WriterStats};
 
 /// The wall clock: epoch milliseconds. It may jump.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// Settings of the writer.
-#[derive(Debug, Clone)]
-pub struct WriterConfig {
-    /// Epochs with records close this far apart.
-    pub epoch_interval_ms: u64,
-    /// Epochs without records close this far apart.
-    pub idle_tick_ms: u64,
-    /// How epochs close by size.
-    pub epoch: EpochConfig,
-    /// Submissions that may wait for their answer. More are refused as busy.
-    pub queue_requests_max: usize,
-    /// Weight of the records that have not been handed over yet. More are refused as busy.
-    pub queue_bytes_max: usize,
-    /// Weight of the records that are committed at once.
-    pub group_bytes_max: usize,
-    /// Closed epochs that may wait for the next stage.
-    pub epochs_ahead_max: usize,
-    /// Batches are refused while the file system has fewer bytes free than this; 0 never does.
-    pub disk_free_bytes_min: u64,
-    /// Where to begin handing over: where an epoch begins, or `None` for the oldest record kept.
-    pub replay_from: Option<Position>,
-}
-
-impl Default for WriterConfig {
-    fn default() -> Self {
-        Self {
-            epoch_interval_ms: 200,
-            idle_tick_ms: 1000,
-            epoch: EpochConfig::default(),
-            queue_requests_max: 10_000,
-            queue_bytes_max: 128 << 20,
-            group_bytes_max: 16 << 20,
-            epochs_ahead_max: 4,
-            disk_free_bytes_min: 0,
-            replay_from: None,
-        }
-    }
-}
 
 /// Why the writer ended.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -78,7 +44,7 @@ pub enum WriterError {
     Journal(#[from] JournalError),
     /// Nobody takes the epochs any more.
     #[error("nobody takes the journal's epochs any more")]
-    ConsumerGone,
+    ConsumerGone(#[from] Gone),
     /// The thread could not be started.
     #[error("cannot start the journal's thread: {0}")]
     Thread(String),
@@ -105,10 +71,10 @@ impl<A: Send + Default + 'static> Writer<A> {
         recovery: Recovery,
         config: WriterConfig,
         clock: Clock,
-    ) -> Result<(Self, Receiver<Epoch<A>>), WriterError> {
+    ) -> Result<(Self, Taker<Epoch<A>>), WriterError> {
         let record_bytes_max = journal.config().record_bytes_max;
         check(&config, record_bytes_max)?;
-        let (out, epochs_in) = sync_channel(config.epochs_ahead_max);
+        let (out, epochs_in) = handover(config.epochs_ahead_max);
         let (disk, dir) = journal.place();
         let space = Space::new(disk, dir, config.disk_free_bytes_min);
         let epochs = Epochs::new(journal, recovery.producers, config.epoch);
@@ -116,6 +82,9 @@ impl<A: Send + Default + 'static> Writer<A> {
             producers: epochs.producers(),
             queue: Queue::new(config.queue_requests_max, config.queue_bytes_max),
             stats: Mutex::new(WriterStats::default()),
+            filling: Mutex::new(Filling::new(config.disk_holders_max)),
+            is_held: AtomicBool::new(config.held),
+            ahead: out.counts().clone(),
             record_bytes_max,
         });
         let mut serving = Serving {
@@ -149,6 +118,11 @@ impl<A: Send + Default + 'static> Writer<A> {
         Submitter {
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Lets epochs go to the next stage, which is there now; only needed where [`WriterConfig::held`] says that they wait.
+    pub fn hand_over(&self) {
+        self.shared.is_held.store(false, Ordering::Release);
     }
 
     /// True once the thread has ended, which it does by itself only when it failed.
@@ -193,7 +167,7 @@ struct Serving<A> {
     waiting: VecDeque<(Position, Holder, usize)>,
     config: WriterConfig,
     clock: Clock,
-    out: SyncSender<Epoch<A>>,
+    out: Giver<Epoch<A>>,
 }
 
 impl<A: Send + Default + 'static> Serving<A> {
@@ -202,13 +176,9 @@ impl<A: Send + Default + 'static> Serving<A> {
             ControlFlow::Continue(()) => self.serve(),
             ControlFlow::Break(()) => Ok(()),
         });
-        if let Err(error @ WriterError::Journal(_)) = &ended {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(
-                error,
-                "the journal has failed: what it holds is not certain until it is opened again, so \
-                 the engine ends"
-            );
+        if let Err(WriterError::Journal(failure)) = &ended {
+            let error = failure as &dyn std::error::Error;
+            tracing::error!(error, "{}", failure.meaning_at_the_end());
         }
         // However it ended, nobody is left waiting.
         self.shared.queue.close();
@@ -232,23 +202,29 @@ impl<A: Send + Default + 'static> Serving<A> {
     fn replay(&mut self) -> Result<ControlFlow<()>, WriterError> {
         let mut replay = self.epochs.begin_replay(self.config.replay_from)?;
         let mut ticked = Instant::now();
+        while self.is_held() {
+            // Asked once more, for both may have come since: then there is somebody who waits for the last epoch.
+            if self.shared.queue.is_closed() && self.is_held() {
+                return Ok(ControlFlow::Break(()));
+            }
+            ticked = self.keep_meanwhile(WAIT_FOR_CONSUMER, ticked)?;
+        }
         loop {
             while let Some(mut epoch) = replay.next_epoch()? {
                 let next = epoch.next;
+                let mut waits = false;
                 loop {
                     if self.shared.queue.is_closed() {
                         epoch.last = true;
-                        let sent = self.out.send(epoch);
-                        return sent
-                            .map(ControlFlow::Break)
-                            .map_err(|_| WriterError::ConsumerGone);
+                        return Ok(ControlFlow::Break(self.out.give(epoch)?));
                     }
-                    match self.out.try_send(epoch) {
-                        Ok(()) => break,
-                        Err(TrySendError::Full(back)) => epoch = back,
-                        Err(TrySendError::Disconnected(_)) => {
-                            return Err(WriterError::ConsumerGone);
-                        }
+                    match self.out.offer(epoch)? {
+                        None => break,
+                        Some(back) => epoch = back,
+                    }
+                    if !waits {
+                        waits = true;
+                        self.out.counts().waits();
                     }
                     ticked = self.keep_meanwhile(WAIT_FOR_CONSUMER, ticked)?;
                 }
@@ -272,6 +248,11 @@ impl<A: Send + Default + 'static> Serving<A> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Nobody takes epochs yet.
+    fn is_held(&self) -> bool {
+        self.shared.is_held.load(Ordering::Acquire)
+    }
+
     /// Makes what comes in during a replay durable and answers it, and ticks as [`Serving::serve`] does. `ticked` is
     /// when that was done last; returns when it is now.
     fn keep_meanwhile(&mut self, wait: Duration, ticked: Instant) -> Result<Instant, WriterError> {
@@ -286,7 +267,8 @@ impl<A: Send + Default + 'static> Serving<A> {
         };
         let now = Instant::now();
         let holds = self.epochs.has_open() || !jobs.is_empty();
-        let due = now >= ticked + self.pause(holds);
+        // A start that took nothing, and fails before there is a next stage, leaves the journal as it was.
+        let due = now >= ticked + self.pause(holds) && (holds || !self.is_held());
         if jobs.is_empty() && !due {
             return Ok(ticked);
         }
@@ -312,8 +294,7 @@ impl<A: Send + Default + 'static> Serving<A> {
                 .queue
                 .take(ticked + wait, self.config.group_bytes_max);
             let now = Instant::now();
-            let space = self.space.look(now);
-            self.shared.stats().space = space;
+            self.shared.note_space(self.space.look(now));
             // After a lull the first group closes its epoch at once: one sync, and no delay.
             let holds = self.epochs.has_open() || !taken.items.is_empty();
             let due = now >= ticked + self.pause(holds);
@@ -340,35 +321,38 @@ impl<A: Send + Default + 'static> Serving<A> {
         ending: bool,
     ) -> Result<GroupDone, WriterError> {
         let requests = jobs.len();
-        let (prepared, rest): (Vec<_>, Vec<_>) = jobs
-            .into_iter()
-            .map(|job| (job.prepared, (job.holder, job.bytes, job.reply)))
-            .unzip();
+        let (prepared, rest): (Vec<_>, Vec<_>) = jobs.into_iter().map(Job::parts).unzip();
         let is_read_back = self.epochs.is_replaying();
         let mut done = self.epochs.commit(prepared, close, (self.clock)());
-        let is_full = |answer: &&_| matches!(answer, Err(JournalError::ProducersFull { .. }));
-        let is_taken = |answer: &&_| matches!(answer, Err(JournalError::ProducerTaken { .. }));
-        let (full, taken) = (
-            done.answers.iter().filter(is_full).count(),
-            done.answers.iter().filter(is_taken).count(),
-        );
+        let refused = |why: fn(&JournalError) -> bool| {
+            let answers = done.answers.iter();
+            answers.filter(|a| a.as_ref().is_err_and(why)).count() as u64
+        };
         self.note_group(requests, done.failure.as_ref());
         let mut stats = self.shared.stats();
-        stats.refused_names_total += full as u64;
-        stats.refused_taken_total += taken as u64;
+        stats.refused_names_total += refused(|e| matches!(e, JournalError::ProducersFull { .. }));
+        stats.refused_taken_total += refused(|e| matches!(e, JournalError::ProducerTaken { .. }));
+        stats.refused_back_total += refused(|e| matches!(e, JournalError::SequenceBack { .. }));
         drop(stats);
         // Before the answers too: who has one, and sends more, is judged by what it left.
+        let mut filling = self.shared.filling();
+        for ((holder, _, written_bytes, _), answer) in rest.iter().zip(&done.answers) {
+            if answer.as_ref().is_ok_and(|ack| !ack.duplicate) {
+                filling.note(holder, *written_bytes);
+            }
+        }
+        drop(filling);
         self.note_space();
         // Repeats, refused records and what is read back later are held no longer. Before the answers, so that
         // who has one finds the room given back.
         let answers = rest.iter().zip(&done.answers);
         self.shared
             .queue
-            .release(answers.map(|((holder, bytes, _), answer)| match answer {
+            .release(answers.map(|((holder, bytes, ..), answer)| match answer {
                 Ok(ack) if !ack.duplicate && !is_read_back => (holder, Amount::request(0)),
                 _ => (holder, Amount::request(*bytes)),
             }));
-        for ((holder, bytes, reply), answer) in rest.into_iter().zip(done.answers) {
+        for ((holder, bytes, _, reply), answer) in rest.into_iter().zip(done.answers) {
             let kept = answer.as_ref().ok().filter(|ack| !ack.duplicate);
             if let Some(ack) = kept.filter(|_| !is_read_back) {
                 self.waiting.push_back((ack.position, holder, bytes));
@@ -385,9 +369,7 @@ impl<A: Send + Default + 'static> Serving<A> {
         }
         for epoch in done.epochs {
             let next = epoch.next;
-            self.out
-                .send(epoch)
-                .map_err(|_| WriterError::ConsumerGone)?;
+            self.out.give(epoch)?;
             let gone = self.waiting.partition_point(|(at, ..)| *at < next);
             let gone: Vec<_> = self.waiting.drain(..gone).collect();
             let amounts = gone
@@ -425,7 +407,7 @@ impl<A: Send + Default + 'static> Serving<A> {
     /// Here and not where batches come in: this thread waits for that file system anyway.
     fn note_space(&mut self) {
         let space = self.space.look_again(Instant::now());
-        self.shared.stats().space = space;
+        self.shared.note_space(space);
     }
 
     /// An epoch that was read back is handed over.
@@ -466,34 +448,4 @@ struct GroupDone {
     ticked: bool,
     /// Not fatal: the disk was full.
     failure: Option<JournalError>,
-}
-
-fn check(config: &WriterConfig, record_bytes_max: usize) -> Result<(), JournalError> {
-    // Otherwise the largest record would find the queue busy for ever. Twice, because a record's
-    // weight is a little more than its text.
-    let queue_bytes_min = record_bytes_max.saturating_mul(2);
-    let wrong = |name, value: u64, rule: &str| JournalError::Setting {
-        name,
-        value,
-        rule: rule.to_owned(),
-    };
-    if config.queue_bytes_max < queue_bytes_min {
-        let rule = format!("at least twice record_bytes_max, {queue_bytes_min}");
-        return Err(wrong(
-            "queue_bytes_max",
-            config.queue_bytes_max as u64,
-            &rule,
-        ));
-    }
-    for (name, value) in [
-        ("epoch_interval_ms", config.epoch_interval_ms),
-        ("idle_tick_ms", config.idle_tick_ms),
-        ("queue_requests_max", config.queue_requests_max as u64),
-        ("epoch_events_max", config.epoch.epoch_events_max),
-    ] {
-        if value == 0 {
-            return Err(wrong(name, value, "more than 0"));
-        }
-    }
-    Ok(())
 }

@@ -115,10 +115,15 @@ impl Histogram {
         }
     }
 
-    /// Becomes the histogram of these buckets, which come sorted; its memory is used again.
-    pub(super) fn refill(&mut self, counts: impl Iterator<Item = (i32, i32)>) {
+    /// Forgets all buckets and makes room for as many others; its memory is used again.
+    pub(super) fn reserve(&mut self, buckets: usize) {
         self.0.clear();
-        self.0.extend(counts);
+        self.0.reserve_exact(buckets);
+    }
+
+    /// Appends a bucket, which is above all others.
+    pub(super) fn push(&mut self, bucket: i32, count: i32) {
+        self.0.push((bucket, count));
     }
 
     /// Turns every count around.

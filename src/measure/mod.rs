@@ -20,7 +20,7 @@ pub use gathered::Gathered;
 pub use histogram::{Histogram, bucket_of, bucket_value};
 pub use packed::{Packed, put, put_signed};
 pub use sums::Sums;
-pub use total::Total;
+pub use total::{Newest, Total};
 
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Semigroup};
 use serde::{Deserialize, Serialize};
@@ -291,6 +291,29 @@ mod tests {
             }
             assert_eq!((used.count, used.least()), (new.count, new.least()));
         }
+    }
+
+    #[test]
+    fn the_latest_value_is_of_the_newest_pane_that_has_one() {
+        let pane = |values: &[Option<f64>]| {
+            let mut pane = Measure::zero();
+            let facts = values.iter();
+            facts.for_each(|value| pane.plus_equals(&Measure::of(*value, 1, Parts::default())));
+            pane
+        };
+        let mut packed = Vec::new();
+        pane(&[Some(85.0)]).pack(&mut packed);
+        let mut total = Total::default();
+        total.add_packed(Packed(&packed));
+        assert_eq!(total.latest(), Some(85.0));
+        total.add(&pane(&[Some(70.0), Some(80.0)]));
+        total.add(&pane(&[None]));
+        assert_eq!((total.latest(), total.count), (Some(75.0), 4));
+        // A zero is a value, too.
+        total.add(&pane(&[Some(0.0)]));
+        assert_eq!(total.latest(), Some(0.0));
+        total.clear();
+        assert_eq!(total.latest(), None);
     }
 
     #[test]

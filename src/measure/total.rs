@@ -5,6 +5,13 @@
 
 use crate::measure::{Measure, Packed, SUM_SCALE, bucket_value};
 
+/// Values of the newest pane that has any, and their sum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Newest {
+    valued: i64,
+    sum: i128,
+}
+
 /// Sum of measures.
 #[derive(Clone, Debug, Default)]
 pub struct Total {
@@ -20,6 +27,7 @@ pub struct Total {
     low: i32,
     least: Option<i64>,
     greatest: Option<i64>,
+    newest: Newest,
 }
 
 impl Total {
@@ -33,12 +41,18 @@ impl Total {
         };
     }
 
-    /// Adds a pane.
+    /// Adds a pane; the oldest comes first.
     pub fn add(&mut self, pane: &Measure) {
         self.count += pane.count;
         self.good += pane.good;
         self.valued += pane.valued;
         self.sum += pane.sum;
+        if pane.valued > 0 {
+            self.newest = Newest {
+                valued: pane.valued,
+                sum: pane.sum,
+            };
+        }
         let counts = pane.histogram.counts();
         if let (Some((first, _)), Some((last, _))) = (counts.first(), counts.last()) {
             self.cover(*first, *last);
@@ -61,13 +75,13 @@ impl Total {
         self.good += sums.good;
         self.valued += sums.valued;
         self.sum += sums.sum;
-        let mut bucket = 0_i64;
-        for _ in 0..from.number() {
-            if from.is_empty() {
-                return;
-            }
-            bucket = bucket.wrapping_add(from.signed());
-            let (bucket, count) = (bucket as i32, from.signed() as i32);
+        if sums.valued > 0 {
+            self.newest = Newest {
+                valued: sums.valued,
+                sum: sums.sum,
+            };
+        }
+        from.each_bucket(sums.buckets, |bucket, count| {
             // Below `low` it is far beyond the end.
             let at = bucket.wrapping_sub(self.low) as u32 as usize;
             if at >= self.counts.len() {
@@ -77,15 +91,18 @@ impl Total {
             if let Some(sum) = self.counts.get_mut(at) {
                 *sum += i64::from(count);
             }
+        });
+        if !sums.has_extremes {
+            return;
         }
         let mut value = 0_i64;
-        for number in 1..from.number() {
+        for number in 0..from.number() {
             if from.is_empty() {
                 return;
             }
             value = value.wrapping_add(from.signed());
             from.signed();
-            if number == 1 {
+            if number == 0 {
                 self.least = Some(self.least.map_or(value, |least| least.min(value)));
             }
             self.greatest = Some(self.greatest.map_or(value, |most| most.max(value)));
@@ -97,6 +114,24 @@ impl Total {
     /// One division of two numbers that are exact below 2^53, so it equals the textbook mean.
     pub fn mean(&self) -> Option<f64> {
         (self.valued > 0).then(|| self.sum as f64 / (SUM_SCALE * self.valued as f64))
+    }
+
+    /// The newest of what was added so far.
+    pub fn newest(&self) -> Newest {
+        self.newest
+    }
+
+    /// What had been added before the last panes is newer than they are.
+    pub fn stays_newest(&mut self, newest: Newest) {
+        if newest.valued > 0 {
+            self.newest = newest;
+        }
+    }
+
+    /// Arithmetic mean of the values of the newest pane that has any.
+    pub fn latest(&self) -> Option<f64> {
+        let Newest { valued, sum } = self.newest;
+        (valued > 0).then(|| sum as f64 / (SUM_SCALE * valued as f64))
     }
 
     /// Sum of the measured values.

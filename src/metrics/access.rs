@@ -12,11 +12,10 @@ use crate::journal::network_of;
 
 /// How far back is looked.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Addresses told apart within a second.
-const ADDRESSES_MAX: usize = 64;
-
 /// The limit that these counts are set against.
 pub(super) const LIMIT: &str = "http.access_refused_minute_max";
+/// The limit of addresses told apart within a second.
+pub(super) const ADDRESSES: &str = "http.access_addresses_max";
 
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub struct AccessRefused {
     pub minute: u64,
     /// Refusals since the start that were beyond the limit of their minute.
     pub over_total: u64,
+    /// Refusals since the start whose address was not told apart, for there were too many within their second.
+    pub untold_total: u64,
     /// The address most of the minute's came from, if it is known.
     pub most: Option<IpAddr>,
 }
@@ -36,6 +37,7 @@ pub(super) struct Refusals(Mutex<Counts>);
 struct Counts {
     seconds: VecDeque<Second>,
     over_total: u64,
+    untold_total: u64,
 }
 
 #[derive(Debug)]
@@ -45,8 +47,15 @@ struct Second {
 }
 
 impl Refusals {
-    /// Somebody was sent away; more than `minute_max` within a minute are over the limit.
-    pub(super) fn note(&self, peer: Option<IpAddr>, minute_max: u64, now: Instant) {
+    /// Somebody was sent away; more than `minute_max` within a minute are over the limit, and of more than `addresses_max`
+    /// addresses within a second it is not known which they are.
+    pub(super) fn note(
+        &self,
+        peer: Option<IpAddr>,
+        minute_max: u64,
+        addresses_max: u64,
+        now: Instant,
+    ) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.forget(now);
         let of_now = counts.seconds.back();
@@ -56,10 +65,11 @@ impl Refusals {
                 counts: BTreeMap::new(),
             });
         }
-        if let Some(Second { counts, .. }) = counts.seconds.back_mut() {
-            let peer = peer.map(network_of);
-            let is_told = counts.len() < ADDRESSES_MAX || counts.contains_key(&peer);
-            *counts.entry(peer.filter(|_| is_told)).or_default() += 1;
+        if let Some(second) = counts.seconds.back_mut() {
+            let (peer, by_peer) = (peer.map(network_of), &mut second.counts);
+            let is_told = (by_peer.len() as u64) < addresses_max || by_peer.contains_key(&peer);
+            *by_peer.entry(peer.filter(|_| is_told)).or_default() += 1;
+            counts.untold_total += u64::from(!is_told);
         }
         if counts.minute() > minute_max {
             counts.over_total += 1;
@@ -80,6 +90,7 @@ impl Refusals {
         AccessRefused {
             minute: counts.minute(),
             over_total: counts.over_total,
+            untold_total: counts.untold_total,
             most: most.map(|(peer, _)| peer),
         }
     }
@@ -115,16 +126,16 @@ mod tests {
         let (refusals, began) = (Refusals::default(), Instant::now());
         let at = |seconds| began + Duration::from_secs(seconds);
         for second in 0..50 {
-            refusals.note(peer(1), 20, at(second));
+            refusals.note(peer(1), 20, 64, at(second));
         }
-        refusals.note(peer(2), 20, at(50));
-        refusals.note(None, 20, at(50));
+        refusals.note(peer(2), 20, 64, at(50));
+        refusals.note(None, 20, 64, at(50));
         let seen = refusals.seen(at(50));
         assert_eq!((seen.minute, seen.over_total, seen.most), (52, 32, peer(1)));
         // One every third second is less than twenty-one a minute, and nothing more is over.
         let (slow, began) = (Refusals::default(), Instant::now());
         for second in (0..600).step_by(3) {
-            slow.note(peer(1), 20, began + Duration::from_secs(second));
+            slow.note(peer(1), 20, 64, began + Duration::from_secs(second));
         }
         assert_eq!(slow.seen(began + Duration::from_secs(600)).over_total, 0);
         let seen = refusals.seen(at(111));
@@ -135,10 +146,11 @@ mod tests {
     fn addresses_without_end_cost_no_memory() {
         let (refusals, now) = (Refusals::default(), Instant::now());
         for n in 0..10_000 {
-            refusals.note(peer(n), 20, now);
+            refusals.note(peer(n), 20, 64, now);
         }
         assert_eq!(refusals.seen(now).minute, 10_000);
         let held = refusals.0.lock().unwrap();
-        assert!(held.seconds[0].counts.len() <= ADDRESSES_MAX + 1);
+        assert_eq!(held.seconds[0].counts.len(), 64 + 1);
+        assert_eq!(held.untold_total, 10_000 - 64);
     }
 }

@@ -15,6 +15,16 @@ pub(super) fn checkpoint(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             health.checkpoint_failures,
         ),
         (
+            "checkpoints_held_for_history_total",
+            "Checkpoints that were not written since the start because the history had not taken what they cover.",
+            health.checkpoints_held,
+        ),
+        (
+            "checkpoints_without_history_total",
+            "Checkpoints that were written since the start although the history had not taken what they cover, after history.hold_epochs_max epochs.",
+            health.checkpoints_without_history,
+        ),
+        (
             "journal_segments_cut_total",
             "Journal segments that no start needs any more, cut off since the start.",
             health.segments_cut,
@@ -25,6 +35,10 @@ pub(super) fn checkpoint(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             .with(value as f64)
             .finish(page);
     }
+    let help = "Epochs before the checkpoint of this start of which the history did not know.";
+    Family::gauge("history_misses_epochs", help, &[])
+        .with(health.history_misses as f64)
+        .finish(page);
     let Some(newest) = health.checkpoint else {
         return;
     };

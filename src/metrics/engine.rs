@@ -16,7 +16,8 @@ use crate::triggers::{Process, TriggerState};
 /// Alert, service, severity, state.
 pub(super) type AlertLabels = (String, String, &'static str, &'static str);
 
-/// Label sets of alert counts that are remembered; beyond it, those that are zero go away.
+/// Label sets of alert counts that are remembered; beyond it, those that are zero go away. A size of the page, as the next two:
+/// what it shows is bounded where it is kept.
 const ALERTS_SEEN_MAX: usize = 5_000;
 /// Sources with series of their own; the rest are left out and counted.
 const SOURCES_MAX: usize = 1_000;
@@ -167,6 +168,11 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             counts.facts_too_late,
         ),
         (
+            "dataflow_tickets_too_late_total",
+            "Tickets told as filed before the retention: old versions, in no report's records.",
+            counts.tickets_too_late,
+        ),
+        (
             "dataflow_facts_over_limit_total",
             "Facts of new tuples beyond the limit: they are not counted.",
             counts.facts_over_limit,
@@ -190,6 +196,16 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             "dataflow_entities_over_share_total",
             "Records of new messages, tickets or connections of a producer that holds its share of the limit.",
             counts.entities_over_share,
+        ),
+        (
+            "dataflow_records_refused_total",
+            "Records of messages, tickets, connections or deliveries beyond the limit on all of them together.",
+            counts.records_refused,
+        ),
+        (
+            "dataflow_records_over_share_total",
+            "Records of messages, tickets, connections or deliveries of a producer that holds its share of that limit.",
+            counts.records_over_share,
         ),
         (
             "mms_reports_early_total",
@@ -226,6 +242,7 @@ pub(super) fn dataflow(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
     );
     for (kind, value) in [
         ("entities", counts.entities),
+        ("records", counts.records),
         ("tuples", counts.tuples),
         ("tuple_panes", counts.tuple_panes),
         ("groups", counts.groups),

@@ -2,8 +2,8 @@
 
 use prometheus::proto::MetricFamily;
 
-use crate::metrics::Scrape;
 use crate::metrics::family::Family;
+use crate::metrics::{DigestsNow, Scrape};
 
 /// The journal.
 pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
@@ -58,6 +58,11 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             "journal_refused_low_total",
             "Batches refused because the disk had less room than is kept free.",
             stats.refused_low_total,
+        ),
+        (
+            "journal_refused_disk_share_total",
+            "Batches refused because the disk came near that and their producer had its share of what was left.",
+            stats.refused_disk_share_total,
         ),
         (
             "journal_producers_forgotten_total",
@@ -124,4 +129,26 @@ pub(super) fn journal(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             .with(free_bytes as f64)
             .finish(page);
     }
+}
+
+/// What became of epochs that were to have a digest.
+pub(super) fn digests(counts: DigestsNow, page: &mut Vec<MetricFamily>) {
+    let mut family = Family::counter(
+        "journal_digests_total",
+        "Epochs that were to have a digest, from which the next start is quicker, and digests found that are of no use (foreign, unreadable), by what became of them.",
+        &["outcome"],
+    );
+    let outcomes = [
+        ("written", counts.written),
+        ("busy", counts.busy),
+        ("useless", counts.useless),
+        ("short", counts.short),
+        ("failed", counts.failed),
+        ("foreign", counts.foreign),
+        ("unreadable", counts.unreadable),
+    ];
+    for (outcome, count) in outcomes {
+        family.add([outcome], count as f64);
+    }
+    family.finish(page);
 }

@@ -67,9 +67,18 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
 
     let mut info = Family::gauge(
         "kqi_info",
-        "1 for every KQI of the book in force, with what belongs to it.",
-        &["kqi", "service", "unit", "layer", "department"],
+        "1 for every KQI of the book in force, with what belongs to it: where its limits come from, and the book's name and version.",
+        &[
+            "kqi",
+            "service",
+            "unit",
+            "layer",
+            "department",
+            "limit_source",
+            "rules",
+        ],
     );
+    let rules = format!("{} {}", book.name, book.version);
     for kqi in &book.kqis {
         let labels = [
             kqi.id.as_str(),
@@ -77,6 +86,8 @@ pub(super) fn catalogue(scrape: &Scrape<'_>, page: &mut Vec<MetricFamily>) {
             unit_text(&kqi.unit),
             layer_name(kqi.layer),
             kqi.department.as_deref().unwrap_or_default(),
+            &kqi.limit_source().unwrap_or_default(),
+            &rules,
         ];
         info.add(labels, 1.0);
     }

@@ -13,7 +13,9 @@ use prometheus::proto::MetricFamily;
 use crate::api::Current;
 use crate::event::RefusalReason;
 use crate::metrics::family::Family;
-use crate::metrics::{HistoryCounts, Metrics, NotifyCounts, Scrape, access};
+use crate::metrics::{
+    CsvSinkCounts, HistoryCounts, Metrics, NotifyCounts, Scrape, access, unknown,
+};
 
 /// What there may be of each, by the limit's name in the configuration.
 pub type LimitSizes = BTreeMap<String, u64>;
@@ -43,6 +45,8 @@ pub enum EdgeLimit {
     WindowRows,
     /// `journal.record_bytes_max`
     RecordBytes,
+    /// `http.clock_ahead_ms_max`
+    ClockAhead,
     /// `limits.report_periods_max`
     ReportPeriods,
     /// `limits.effects_max`
@@ -64,6 +68,11 @@ impl EdgeCounts {
 }
 
 impl Metrics {
+    /// What there may be of something, by the limit's name; nothing before it is known.
+    pub(super) fn limit(&self, name: &str) -> Option<u64> {
+        self.limits.get()?.get(name).copied()
+    }
+
     /// The policy of a limit acted: something was refused, cut, or had to wait.
     pub fn went_over(&self, limit: EdgeLimit) {
         self.went_over_by(limit, 1);
@@ -135,14 +144,20 @@ pub(super) fn limits(
             Row::stock(
                 "history.queue_epochs_max",
                 history.waiting_epochs,
-                history.left_out,
+                history.left_out - history.left_out_by_rows.min(history.left_out),
+            ),
+            Row::stock(
+                "history.queue_rows_max",
+                history.waiting,
+                history.left_out_by_rows,
+            ),
+            Row::stock(
+                "history.hold_epochs_max",
+                scrape.health.epochs_held,
+                scrape.health.checkpoints_without_history,
             ),
         ])
-        .chain(
-            metrics
-                .csv_sink_counts()
-                .map(|counts| Row::stock("csv_sink.bytes_max", counts.bytes, counts.forgotten)),
-        );
+        .chain(metrics.csv_sink_counts().into_iter().flat_map(csv_sink));
     for row in rows {
         if let Some(is) = row.held {
             held.add([row.name], is as f64);
@@ -186,6 +201,11 @@ fn dataflow(scrape: &Scrape<'_>) -> Vec<Row<'static>> {
             counts.entities_refused + counts.entities_over_share,
         ),
         Row::stock(
+            "limits.records_max",
+            counts.records,
+            counts.records_refused + counts.records_over_share,
+        ),
+        Row::stock(
             "limits.tuples_max",
             counts.tuples,
             counts.facts_over_limit + counts.facts_over_share,
@@ -206,9 +226,13 @@ fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let free = Row {
         name: "journal.disk_free_bytes_min",
         held: stats.space.free_bytes,
-        over: stats.refused_low_total,
+        over: stats.refused_low_total + stats.refused_disk_share_total,
     };
+    let (ahead, _, waited) = stats.epochs_ahead;
+    let (holders, of_others) = stats.disk_holders;
+    let digests = metrics.digest_counts();
     vec![
+        Row::stock("journal.epochs_ahead_max", ahead, waited),
         Row::stock(
             "journal.queue_requests_max",
             stats.queue_requests as u64,
@@ -225,6 +249,9 @@ fn journal(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
             stats.refused_names_total,
         ),
         free,
+        Row::stock("journal.disk_holders_max", holders, of_others),
+        Row::stock("journal.digests_waiting_max", digests.waiting, digests.busy),
+        Row::of_one("journal.sequences_max", stats.refused_back_total),
         Row::of_one(
             "journal.record_bytes_max",
             metrics.edges.of(EdgeLimit::RecordBytes),
@@ -244,6 +271,7 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
     let (objects, left_out_total) = scrape.current.map(of_current).unwrap_or_default();
     let under_way = scrape.in_flight;
     let refused = metrics.refused_now();
+    let (unknown_names, unknown_lines) = metrics.unknown_names.bound();
     vec![
         Row::of_one("http.body_bytes_max", over(EdgeLimit::BodyBytes)),
         Row::of_one("http.plain_bytes_max", over(EdgeLimit::PlainBytes)),
@@ -257,6 +285,7 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
             "http.clock_skew_ms_max",
             metrics.refused.with_label_values(&[future]).get(),
         ),
+        Row::of_one("http.clock_ahead_ms_max", over(EdgeLimit::ClockAhead)),
         Row::stock(
             "http.in_flight_requests_max",
             under_way.requests as u64,
@@ -278,6 +307,8 @@ fn http(scrape: &Scrape<'_>, metrics: &Metrics) -> Vec<Row<'static>> {
         ),
         Row::of_one("http.write_timeout_ms", over(EdgeLimit::WriteTimeout)),
         Row::stock(access::LIMIT, refused.minute, refused.over_total),
+        Row::of_one(access::ADDRESSES, refused.untold_total),
+        Row::stock(unknown::LIMIT, unknown_names, unknown_lines),
         Row::stock("http.kqi_objects_max", objects, left_out_total),
         Row::of_one("http.window_rows_max", over(EdgeLimit::WindowRows)),
     ]
@@ -289,6 +320,13 @@ fn files(metrics: &Metrics) -> [Row<'static>; 2] {
     [
         Row::of_one("limits.report_periods_max", over(EdgeLimit::ReportPeriods)),
         Row::of_one("limits.effects_max", over(EdgeLimit::Effects)),
+    ]
+}
+
+fn csv_sink(counts: CsvSinkCounts) -> [Row<'static>; 2] {
+    [
+        Row::stock("csv_sink.bytes_max", counts.bytes, counts.forgotten),
+        Row::stock("csv_sink.waiting_rows_max", counts.waiting, counts.left_out),
     ]
 }
 

@@ -18,10 +18,11 @@ mod limits;
 mod notify;
 mod page;
 mod reports;
+mod unknown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
@@ -36,10 +37,6 @@ pub use access::AccessRefused;
 pub use limits::{EdgeLimit, LimitSizes};
 pub use page::Scrape;
 
-/// Names of unknown fields that are told apart; more are counted as `other`.
-const UNKNOWN_FIELDS_MAX: usize = 100;
-/// Longest field name that becomes a label, bytes.
-const FIELD_BYTES_MAX: usize = 64;
 /// Upper bounds of the latency histogram, seconds: an acknowledgement waits for one disk sync.
 const LATENCY_BOUNDS_S: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
@@ -67,6 +64,8 @@ pub struct NotifyCounts {
     pub shed: u64,
     /// Digests among the mails delivered.
     pub digests: u64,
+    /// Mails sent that tell several triggers.
+    pub groups: u64,
     /// Notices that are told by a digest.
     pub folded: u64,
     /// Times that a notice had to wait for its recipient's next minute.
@@ -99,6 +98,8 @@ pub struct HistoryCounts {
     pub recorded: u64,
     /// Rows left out since the start because it did not keep up.
     pub left_out: u64,
+    /// Those among them that met `history.queue_rows_max`, and not `history.queue_epochs_max`.
+    pub left_out_by_rows: u64,
     /// Attempts that failed since the start.
     pub failures: u64,
     /// Rows that wait now.
@@ -121,7 +122,9 @@ pub type HistorySource = Box<dyn Fn() -> HistoryCounts + Send + Sync>;
 pub struct CsvSinkCounts {
     /// Rows written since the start.
     pub rows: u64,
-    /// Rows left out since the start because too many waited for a disk that fails.
+    /// Rows that wait for a disk that fails.
+    pub waiting: u64,
+    /// Rows left out since the start because too many waited.
     pub left_out: u64,
     /// Attempts to write that failed since the start.
     pub failures: u64,
@@ -134,6 +137,30 @@ pub struct CsvSinkCounts {
 /// Where the CSV sink's counts are read.
 pub type CsvSinkSource = Box<dyn Fn() -> CsvSinkCounts + Send + Sync>;
 
+/// What became, since the start, of epochs that were to have a digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DigestsNow {
+    /// Digests written.
+    pub written: u64,
+    /// Epochs that wait for theirs.
+    pub waiting: u64,
+    /// Epochs without one, because those before waited for theirs.
+    pub busy: u64,
+    /// Epochs without one, because their batches were decoded under another layout.
+    pub useless: u64,
+    /// Epochs without one, because the disk is short of room.
+    pub short: u64,
+    /// Epochs without one, because it could not be written.
+    pub failed: u64,
+    /// Digests that a start found, of another version, layout or width of panes: their epochs were read.
+    pub foreign: u64,
+    /// Digests that a start found, and that are not what their first bytes say: their epochs were read.
+    pub unreadable: u64,
+}
+
+/// Where the counts of digests are read.
+pub type DigestSource = Box<dyn Fn() -> DigestsNow + Send + Sync>;
+
 /// The counters of the edges.
 pub struct Metrics {
     registry: Registry,
@@ -144,7 +171,7 @@ pub struct Metrics {
     unknown_statuses: IntCounter,
     unknown_failures: IntCounter,
     remarks_cut: IntCounter,
-    unknown_names: Mutex<BTreeSet<String>>,
+    unknown_names: unknown::Names,
     http: HistogramVec,
     action_links: IntCounterVec,
     access_refused: IntCounterVec,
@@ -155,6 +182,7 @@ pub struct Metrics {
     notify: OnceLock<NotifySource>,
     history: OnceLock<HistorySource>,
     csv_sink: OnceLock<CsvSinkSource>,
+    digests: OnceLock<DigestSource>,
     limits: OnceLock<LimitSizes>,
     edges: limits::EdgeCounts,
     /// Label sets of alert counts that were shown once; they go to zero instead of away.
@@ -274,7 +302,7 @@ impl Metrics {
             unknown_statuses,
             unknown_failures,
             remarks_cut,
-            unknown_names: Mutex::default(),
+            unknown_names: unknown::Names::default(),
             http,
             action_links,
             access_refused,
@@ -285,6 +313,7 @@ impl Metrics {
             notify: OnceLock::new(),
             history: OnceLock::new(),
             csv_sink: OnceLock::new(),
+            digests: OnceLock::new(),
             limits: OnceLock::new(),
             edges: limits::EdgeCounts::default(),
             alerts_seen: Mutex::default(),
@@ -324,6 +353,11 @@ impl Metrics {
         let _ = self.csv_sink.set(source);
     }
 
+    /// Lets the page show what became of digests; the first source stays.
+    pub fn set_digest_source(&self, source: DigestSource) {
+        let _ = self.digests.set(source);
+    }
+
     /// Lets the page show the limits of the configuration; the first ones stay.
     pub fn set_limit_sizes(&self, sizes: LimitSizes) {
         // They change with a restart only.
@@ -358,28 +392,6 @@ impl Metrics {
         self.duplicates.inc();
     }
 
-    /// Lines had fields that nobody knows.
-    pub(crate) fn unknown_fields(&self, fields: &BTreeMap<String, u64>) {
-        if fields.is_empty() {
-            return;
-        }
-        let mut names = self
-            .unknown_names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (name, lines) in fields {
-            let fits = name.len() <= FIELD_BYTES_MAX && name != "…";
-            let known = fits && (names.len() < UNKNOWN_FIELDS_MAX || names.contains(name));
-            if known && !names.contains(name) {
-                names.insert(name.clone());
-            }
-            let label = if known { name.as_str() } else { "other" };
-            self.unknown_fields
-                .with_label_values(&[label])
-                .inc_by(*lines);
-        }
-    }
-
     /// Lines were taken although a word in them, a receipt's status or a test's failure, is mapped by no rule, or a remark
     /// is too long.
     pub(crate) fn doubtful(&self, lines: &[Refusal]) {
@@ -395,10 +407,10 @@ impl Metrics {
     /// Somebody at this address was sent away.
     pub(crate) fn access_refused(&self, reason: &str, peer: Option<IpAddr>) {
         self.access_refused.with_label_values(&[reason]).inc();
-        let sizes = self.limits.get();
-        let minute_max = sizes.and_then(|sizes| sizes.get(access::LIMIT));
-        let minute_max = minute_max.copied().unwrap_or(u64::MAX);
-        self.refusals.note(peer, minute_max, Instant::now());
+        let minute_max = self.limit(access::LIMIT).unwrap_or(u64::MAX);
+        let addresses_max = self.limit(access::ADDRESSES).unwrap_or(1);
+        self.refusals
+            .note(peer, minute_max, addresses_max, Instant::now());
     }
 
     /// Who was sent away within the last minute.
@@ -429,6 +441,11 @@ impl Metrics {
     }
 
     /// What the CSV sink tells; nothing where there is none.
+    fn digest_counts(&self) -> DigestsNow {
+        let source = self.digests.get();
+        source.map(|source| source()).unwrap_or_default()
+    }
+
     fn csv_sink_counts(&self) -> Option<CsvSinkCounts> {
         self.csv_sink.get().map(|source| source())
     }

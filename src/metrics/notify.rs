@@ -62,6 +62,11 @@ pub(super) fn notify(counts: &NotifyCounts, page: &mut Vec<MetricFamily>) {
             counts.digests,
         ),
         (
+            "notices_groups_total",
+            "Mails among those sent that tell several triggers of one decision.",
+            counts.groups,
+        ),
+        (
             "notices_folded_total",
             "Notices beyond a recipient's cap a minute: told by a digest and not by a mail of their own.",
             counts.folded,

@@ -61,6 +61,7 @@ impl Metrics {
         if let Some(counts) = recorded {
             history::history(counts, &mut families);
         }
+        journal::digests(self.digest_counts(), &mut families);
         if let Some(counts) = self.csv_sink_counts() {
             csv_sink::csv_sink(counts, &mut families);
         }

@@ -17,6 +17,7 @@ pub fn line(
     rule: &MmsRule,
     zone: &TimeZone,
     now_ms: i64,
+    stamp_ms: impl FnOnce() -> i64,
     clock_skew_ms_max: i64,
     text_bytes_max: usize,
 ) -> Result<String, (Status, String)> {
@@ -41,8 +42,8 @@ pub fn line(
     });
     let date_ms = date_ms.transpose()?;
     let (ts_ms, submitted_ms) = match habits.date {
-        DateMeaning::Handling => (date_ms.unwrap_or(now_ms), None),
-        DateMeaning::Submission => (now_ms, date_ms),
+        DateMeaning::Handling => (date_ms.unwrap_or_else(stamp_ms), None),
+        DateMeaning::Submission => (stamp_ms(), date_ms),
     };
     // Where the habit says Sender, Recipient is the service: a report without one is of nobody by name.
     let recipient = match habits.recipient {

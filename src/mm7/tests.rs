@@ -65,7 +65,7 @@ fn line_of(message: &[u8], gateways: &str) -> Result<Value, (Status, String)> {
     let zone = TimeZone::get(&book.time_zone).unwrap();
     let report = read(message).report?;
     let now_ms = ms("2026-03-02T09:00:00+08:00");
-    let line = line(&report, &book.mms, &zone, now_ms, 600_000, 512)?;
+    let line = line(&report, &book.mms, &zone, now_ms, || now_ms, 600_000, 512)?;
     Ok(serde_json::from_str(&line).unwrap())
 }
 

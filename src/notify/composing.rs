@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counters::{Counters, add};
 use super::email::{Composer, Message};
-use crate::store::{DIGEST, Due, Ledger, LedgerError, Members, REPORT, WEBHOOK};
+use crate::store::{DEMANDS, DIGEST, Due, Ledger, LedgerError, Members, REPORT, WEBHOOK};
 
 /// Notices that a digest lists; it says how many more it tells. Judgement: what a person still reads, and
 /// well under the 100 KB at which mail programs cut.
@@ -49,6 +49,7 @@ pub(super) async fn compose(
                         eml: body,
                     }),
                     What::Digest(members) => composer.compose_digest(&message_id, &members),
+                    What::Demands(members) => composer.compose_demands(&message_id, &members),
                 }))
             }
         };
@@ -82,13 +83,16 @@ enum What {
     Report(Vec<u8>),
     Hook(Vec<u8>),
     Digest(Members),
+    Demands(Members),
 }
 
 async fn what_to_compose(ledger: &Ledger, due: &mut Due) -> Result<What, LedgerError> {
-    if due.reason == DIGEST {
-        return Ok(What::Digest(
-            ledger.members(&due.id, DIGEST_ROWS_MAX).await?,
-        ));
+    if [DIGEST, DEMANDS].contains(&due.reason.as_str()) {
+        let members = ledger.members(&due.id, DIGEST_ROWS_MAX).await?;
+        return Ok(match due.reason == DIGEST {
+            true => What::Digest(members),
+            false => What::Demands(members),
+        });
     }
     let stored = std::mem::take(&mut due.notice);
     Ok(match due.reason.as_str() {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounded::{DAY_S, WEEK_MS, at_least, between};
 
@@ -24,6 +25,10 @@ pub struct MailConfig {
     /// critical; what is beyond is told by one digest when the minute is over.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub per_recipient_minute_max: u32,
+    /// From so many triggers on, the news that one decision has of them for one recipient are one mail, with the sections and
+    /// the links of each; 0 is never.
+    #[serde(deserialize_with = "none_or_several")]
+    pub group_from: u32,
     /// Attempts after which a passing failure is given up: a dead letter. With the longest wait between two,
     /// `backoff_ms_max`, it says for how long a server may be away.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
@@ -58,6 +63,8 @@ impl Default for MailConfig {
             outbox: None,
             // Judgement: one every two seconds is more than anybody reads one by one.
             per_recipient_minute_max: 30,
+            // Judgement: of two, each is found sooner by its own subject; three at one moment are a list.
+            group_from: 3,
             // Five days at a quarter of an hour each: RFC 5321, 4.5.4.1, wants four or five at least.
             attempts_max: 480,
             backoff_ms_min: 5_000,
@@ -113,6 +120,14 @@ pub enum Security {
     Tls,
 }
 
+/// None, or more than one: one trigger alone is no group.
+fn none_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        1 => Err(D::Error::custom("this is 0, or at least 2, and not 1")),
+        number => Ok(number),
+    }
+}
+
 const fn timeout_s() -> u64 {
     30
 }
@@ -133,6 +148,10 @@ mod tests {
             (Security::Starttls, 30, None)
         );
         assert_eq!(config.attempts_max, 480);
+        let from = |text: &str| serde_json::from_str::<MailConfig>(text);
+        assert_eq!(from(r#"{"group_from":0}"#).unwrap().group_from, 0);
+        let error = from(r#"{"group_from":1}"#).unwrap_err().to_string();
+        assert!(error.contains("0, or at least 2"), "{error}");
         let error = serde_json::from_str::<MailConfig>(r#"{"smtp":{"host":"m","pasword":"x"}}"#);
         assert!(
             error

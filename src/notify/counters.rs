@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::backend::Failure;
 use crate::alerting::NoticeReason;
-use crate::store::{DIGEST, Fault, LedgerError, REPORT, WEBHOOK};
+use crate::store::{DEMANDS, DIGEST, Fault, LedgerError, REPORT, WEBHOOK};
 
 /// Counts since the start of the process; each but `waiting`, `dead_letters`,
 /// `in_flight`, `minute_most` and `ledger_bytes` only grows.
@@ -37,6 +37,8 @@ pub struct NotifyCounts {
     pub minute_most: u64,
     /// Digests sent.
     pub digests: u64,
+    /// Mails sent that tell several triggers.
+    pub groups: u64,
     /// Reports sent.
     pub reports: u64,
     /// Deliveries to webhooks.
@@ -77,6 +79,7 @@ pub(super) struct Counters {
     pub(super) rounds_full: AtomicU64,
     pub(super) minute_most: AtomicU64,
     digests: AtomicU64,
+    groups: AtomicU64,
     reports: AtomicU64,
     webhooks: AtomicU64,
     pub(super) folded: AtomicU64,
@@ -98,6 +101,7 @@ impl Counters {
     pub(super) fn sent(&self, reason: &str) {
         match reason {
             DIGEST => add(&self.digests, 1),
+            DEMANDS => add(&self.groups, 1),
             REPORT => add(&self.reports, 1),
             WEBHOOK => add(&self.webhooks, 1),
             _ => {}
@@ -155,6 +159,7 @@ impl Counters {
             rounds_full: get(&self.rounds_full),
             minute_most: get(&self.minute_most),
             digests: get(&self.digests),
+            groups: get(&self.groups),
             reports: get(&self.reports),
             webhooks: get(&self.webhooks),
             folded: get(&self.folded),

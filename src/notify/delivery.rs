@@ -6,7 +6,7 @@
 //! * every attempt for a notice sends the bytes of the first;
 //! * a mail leaves the queue only as sent or as a dead letter with a reason;
 //! * no recipient is sent more than the cap within one minute of the clock (by one process; `minute`);
-//! * what is beyond the cap waits for the end of the minute, and is told by one digest then;
+//! * what is beyond the cap waits for the end of the minute, and is told by one digest then, a group's notices one by one;
 //! * a webhook that hangs holds up its own lane only;
 //! * a ledger that fails is tried again, and one that is damaged ends the loop, and by it the process: it would find
 //!   the same for ever, and nobody would be told anything.
@@ -60,6 +60,8 @@ pub(super) struct Delivery {
     pub(super) config: MailConfig,
     pub(super) from: Address,
     pub(super) clock: Clock,
+    /// What of it is believed.
+    pub(super) believed: Clock,
     pub(super) counters: Arc<Counters>,
     /// Something new is in the ledger.
     pub(super) wake: Arc<Notify>,
@@ -365,7 +367,9 @@ impl Delivery {
         }
         if now_ms - self.forgot_at_ms >= FORGET_EVERY_MS {
             self.forgot_at_ms = now_ms;
-            let before_ms = now_ms - i64::from(self.config.keep_days) * DAY_MS;
+            // A clock that is wrong for a moment must not take away dead letters that nobody has seen.
+            let before_ms =
+                (self.believed)().min(now_ms) - i64::from(self.config.keep_days) * DAY_MS;
             self.ledger.forget(before_ms).await?;
             if let Err(error) = self.mailer.forget(before_ms).await {
                 warn!(%error, "cannot clear the outbox of old mails");

@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! * Message-ID, MIME boundaries, Content-ID and Date come from the notice, never from chance or a clock;
-//! * every message after an incident's first refers to that first one, so that clients thread them.
+//! * every message after an incident's first refers to that first one, so that clients thread them;
+//! * one that tells several triggers refers to the first of each, and belongs to each of their threads.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,13 +15,14 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use thiserror::Error;
 
 use super::config::MailConfig;
+use super::grouping::{groups, rank};
 use super::identity;
 use super::render::{RenderError, Rendered, Renderer};
 use crate::alerting::Notice;
 use crate::links::Links;
 use crate::reports::{Reader, ReportNotice, csv};
 use crate::rules::{Contact, Severity};
-use crate::store::{DIGEST, Entry, Members, REPORT};
+use crate::store::{DEMANDS, DIGEST, Entry, Members, REPORT};
 
 /// Why a notice cannot become a message.
 #[derive(Debug, Error)]
@@ -70,6 +72,7 @@ pub struct Composer {
     reply_to: Option<Mailbox>,
     domain: String,
     links: Option<Links>,
+    group_from: u32,
 }
 
 impl Composer {
@@ -93,6 +96,7 @@ impl Composer {
             reply_to,
             domain,
             links: None,
+            group_from: config.group_from,
         })
     }
 
@@ -104,6 +108,35 @@ impl Composer {
     /// The sender's address, for the envelope.
     pub fn sender(&self) -> &Mailbox {
         &self.from
+    }
+
+    /// What an epoch tells as the ledger keeps it: its notices, and before them the mails that tell several of them.
+    pub fn entries(&self, notices: &[Notice]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = notices.iter().map(|notice| self.entry(notice)).collect();
+        let mut heads = Vec::new();
+        for group in groups(notices, self.group_from) {
+            let told: Vec<&Entry> = group.iter().filter_map(|at| entries.get(*at)).collect();
+            // The most urgent leads.
+            let Some(first) = told.first() else { continue };
+            let message_ids: Vec<&str> = told.iter().map(|entry| &*entry.message_id).collect();
+            let (id, message_id) = identity::group(&message_ids, &self.domain);
+            heads.push(Entry {
+                id: id.clone(),
+                incident: id.clone(),
+                revision: 1,
+                reason: DEMANDS.to_owned(),
+                message_id,
+                notice: Vec::new(),
+                ..(*first).clone()
+            });
+            for at in group {
+                if let Some(entry) = entries.get_mut(at) {
+                    entry.digest = Some(id.clone());
+                }
+            }
+        }
+        heads.append(&mut entries);
+        heads
     }
 
     /// A notice as the ledger keeps it. Cheap: nothing is rendered or checked.
@@ -120,6 +153,7 @@ impl Composer {
             // with a reason, and the others of the epoch are recorded.
             notice: serde_json::to_vec(notice).unwrap_or_default(),
             decided_at_ms: notice.decided_at_ms,
+            digest: None,
         }
     }
 
@@ -135,6 +169,7 @@ impl Composer {
             message_id: identity::report_id(notice, &self.domain),
             notice: serde_json::to_vec(notice).unwrap_or_default(),
             decided_at_ms: notice.report.decided_at_ms,
+            digest: None,
         }
     }
 
@@ -151,8 +186,7 @@ impl Composer {
         message_id: &str,
         members: &Members,
     ) -> Result<Message, EmailError> {
-        let read = |stored: &Vec<u8>| serde_json::from_slice(stored).map_err(EmailError::Stored);
-        let notices: Vec<Notice> = members.notices.iter().map(read).collect::<Result<_, _>>()?;
+        let notices = read(members)?;
         let first = notices.first().ok_or(EmailError::Nothing)?;
         let rendered = self
             .renderer
@@ -168,6 +202,46 @@ impl Composer {
             .raw_header(header("X-Chrysalis-Reason", DIGEST.to_owned()))
             .raw_header(header("X-Chrysalis-Notices", members.total.to_string()));
         finish(message, rendered, message_id, "", Vec::new())
+    }
+
+    /// Makes the message of a group, by its Message-ID and the notices that it tells: one reader's, of one decision.
+    pub fn compose_demands(
+        &self,
+        message_id: &str,
+        members: &Members,
+    ) -> Result<Message, EmailError> {
+        let mut notices = read(members)?;
+        notices.sort_by_cached_key(rank);
+        let first = notices.first().ok_or(EmailError::Nothing)?;
+        let content_id = format!("chart.{message_id}");
+        let rendered = self
+            .renderer
+            .demands(&notices, &content_id, self.links.as_ref())?;
+        let rendered = rendered.ok_or(EmailError::Nothing)?;
+        let domain = self.domain_of(message_id);
+        let root_ids = notices.iter();
+        let root_ids: Vec<String> = root_ids
+            .map(|notice| format!("<{}>", identity::root_id(notice, domain)))
+            .collect();
+        let incidents: Vec<&str> = notices.iter().map(|one| &*one.alert.incident).collect();
+        let mut message = self.addressed(
+            message_id,
+            &first.recipient,
+            &rendered.subject,
+            members.newest_at_ms,
+        )?;
+        if let Some(root_id) = root_ids.first() {
+            message = message.in_reply_to(root_id.clone());
+        }
+        let message = message
+            .references(root_ids.join(" "))
+            .raw_header(header(
+                "X-Chrysalis-Incident",
+                one_line(&incidents.join(", ")),
+            ))
+            .raw_header(header("X-Chrysalis-Reason", DEMANDS.to_owned()))
+            .raw_header(header("X-Chrysalis-Notices", members.total.to_string()));
+        finish(message, rendered, message_id, &content_id, Vec::new())
     }
 
     /// Makes the message of a report: texts, and each table as CSV.
@@ -199,11 +273,7 @@ impl Composer {
     }
 
     fn message(&self, message_id: &str, notice: &Notice) -> Result<Message, EmailError> {
-        // A thread keeps the domain that its notices were decided under.
-        let domain = message_id
-            .rsplit_once('@')
-            .map_or(self.domain.as_str(), |(_, domain)| domain);
-        let root_id = identity::root_id(notice, domain);
+        let root_id = identity::root_id(notice, self.domain_of(message_id));
         let content_id = format!("chart.{message_id}");
         let rendered = self
             .renderer
@@ -227,6 +297,13 @@ impl Composer {
             message = message.raw_header(header(name, value));
         }
         finish(message, rendered, message_id, &content_id, Vec::new())
+    }
+
+    /// A thread keeps the domain that its notices were decided under.
+    fn domain_of<'a>(&'a self, message_id: &'a str) -> &'a str {
+        message_id
+            .rsplit_once('@')
+            .map_or(self.domain.as_str(), |(_, domain)| domain)
     }
 
     /// The headers that every message has.
@@ -268,6 +345,12 @@ impl Composer {
         }
         Ok(message)
     }
+}
+
+/// The notices that a digest or a group tells.
+fn read(members: &Members) -> Result<Vec<Notice>, EmailError> {
+    let read = |stored: &Vec<u8>| serde_json::from_slice(stored).map_err(EmailError::Stored);
+    members.notices.iter().map(read).collect()
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {

@@ -74,6 +74,15 @@ pub(super) fn digest(recipient: &str, first_id: &str, domain: &str) -> (String, 
     (id, message_id)
 }
 
+/// Identity and Message-ID (without angle brackets) of the group that tells notices of these Message-IDs, which say by
+/// themselves whose they are and when they were decided.
+pub(super) fn group(message_ids: &[&str], domain: &str) -> (String, String) {
+    let parts: Vec<&str> = ["demands"].iter().chain(message_ids).copied().collect();
+    let id = format!("demands.{:016x}", hash(&parts));
+    let message_id = format!("{id}@{domain}");
+    (id, message_id)
+}
+
 /// Message-ID of a report, without angle brackets: `report.<id>.<period>.<hash>@<domain>`.
 pub(super) fn report_id(notice: &ReportNotice, domain: &str) -> String {
     let recipient = notice.recipient.email.to_ascii_lowercase();
@@ -101,7 +110,7 @@ pub(super) fn hash(parts: &[&str]) -> u64 {
 mod tests {
     use super::*;
     use crate::alerting::NoticeReason;
-    use crate::notify::testing::{later, notice};
+    use crate::notify::testing::{demands, later, notice};
     use crate::rules::Language;
 
     #[test]
@@ -125,6 +134,28 @@ mod tests {
         let mut other = notice();
         other.recipient.email = "other@example.com".to_owned();
         assert_ne!(root_id(&other, "d"), root_id(&first, "d"));
+    }
+
+    #[test]
+    fn a_group_is_named_by_what_it_tells_and_to_whom() {
+        let told = |notices: &[Notice]| {
+            let ids: Vec<String> = notices.iter().map(|one| message_id(one, "d")).collect();
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            group(&ids, "d")
+        };
+        let three = demands(3, Language::En);
+        assert_eq!(told(&three), told(&three.clone()));
+        let (id, message_id) = told(&three);
+        assert_eq!(message_id, format!("{id}@d"));
+        assert_ne!(told(&three[..2]).0, id);
+        let mut other = three.clone();
+        for notice in &mut other {
+            notice.recipient.email = "other@example.com".to_owned();
+        }
+        assert_ne!(told(&other).0, id);
+        let mut other = three;
+        other[1].decided_at_ms += 1;
+        assert_ne!(told(&other).0, id);
     }
 
     #[test]

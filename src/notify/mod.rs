@@ -7,6 +7,7 @@
 
 mod config;
 mod counters;
+mod grouping;
 mod identity;
 
 mod email;
@@ -30,4 +31,4 @@ pub use config::{MailConfig, Security, SmtpConfig};
 pub use counters::NotifyCounts;
 pub use email::{Composer, EmailError, Message};
 pub use hooks::{HookConfig, HookEvent, Hooks, HooksError};
-pub use service::{Clock, Notifier, NotifyError, Told};
+pub use service::{Clock, Clocks, Notifier, NotifyError, Told};

@@ -1,11 +1,13 @@
-//! A notice as texts and a picture; many of them as a table. No headers, no MIME, no sending.
+//! A notice as texts and a picture; several as a table with a section each; many of them as a table. No headers, no MIME, no sending.
 
 mod acts;
+mod asked;
 mod chart;
 mod correction;
 mod demand;
 mod digest;
 mod digits;
+mod group;
 mod lists;
 mod marks;
 mod number;
@@ -23,6 +25,7 @@ use crate::alerting::Notice;
 use crate::links::Links;
 use crate::reports::{Reader, Report};
 use digest::DigestView;
+use group::GroupView;
 use report::ReportView;
 use view::View;
 
@@ -67,6 +70,8 @@ impl Renderer {
         templates.add_template("mail.html", include_str!("templates/mail.html"))?;
         templates.add_template("digest.txt", include_str!("templates/digest.txt"))?;
         templates.add_template("digest.html", include_str!("templates/digest.html"))?;
+        templates.add_template("group.txt", include_str!("templates/group.txt"))?;
+        templates.add_template("group.html", include_str!("templates/group.html"))?;
         templates.add_template("report.txt", include_str!("templates/report.txt"))?;
         templates.add_template("report.html", include_str!("templates/report.html"))?;
         Ok(Renderer { templates })
@@ -80,19 +85,7 @@ impl Renderer {
         content_id: &str,
         links: Option<&Links>,
     ) -> Result<Rendered, RenderError> {
-        let clock = number::Clock::of(&notice.time_zone);
-        let chart = chart::draw(
-            &notice.chart,
-            &notice.alert,
-            &marks::Marks::of(notice),
-            &clock,
-        );
-        let mut view = View::of(notice);
-        if chart.is_none() {
-            view.chart = None;
-        }
-        view.acts = links.and_then(|links| acts::offered(notice, links));
-        view.page = links.and_then(|links| acts::page(notice, links));
+        let (view, chart) = viewed(notice, links);
         let view = context! { cid => content_id, ..Value::from(Serde(&view)) };
         Ok(Rendered {
             subject: view::subject(notice),
@@ -100,6 +93,26 @@ impl Renderer {
             html: self.templates.get_template("mail.html")?.render(&view)?,
             chart,
         })
+    }
+
+    /// Renders notices about triggers of one recipient, the most urgent first, each with a section and its links; the
+    /// chart of the first that has one will be the MIME part `content_id`. None of no notice.
+    pub(super) fn demands(
+        &self,
+        notices: &[Notice],
+        content_id: &str,
+        links: Option<&Links>,
+    ) -> Result<Option<Rendered>, RenderError> {
+        let Some((view, chart)) = GroupView::of(notices, links) else {
+            return Ok(None);
+        };
+        let values = context! { cid => content_id, ..Value::from(Serde(&view)) };
+        Ok(Some(Rendered {
+            text: self.templates.get_template("group.txt")?.render(&values)?,
+            html: self.templates.get_template("group.html")?.render(&values)?,
+            subject: view.subject,
+            chart,
+        }))
     }
 
     /// Renders a report for one reader. Its chart is part of the page: bars with words beside them, which
@@ -140,4 +153,18 @@ impl Renderer {
             chart: None,
         }))
     }
+}
+
+/// What a mail says of a notice, with what its reader may do, and its chart.
+fn viewed(notice: &Notice, links: Option<&Links>) -> (View, Option<Vec<u8>>) {
+    let clock = number::Clock::of(&notice.time_zone);
+    let marks = marks::Marks::of(notice);
+    let chart = chart::draw(&notice.chart, &notice.alert, &marks, &clock);
+    let mut view = View::of(notice);
+    if chart.is_none() {
+        view.chart = None;
+    }
+    view.acts = links.and_then(|links| acts::offered(notice, links));
+    view.page = links.and_then(|links| acts::page(notice, links));
+    (view, chart)
 }

@@ -27,6 +27,25 @@ use crate::store::{Counts, Entry, Lane, Ledger, LedgerError, Recorded};
 /// Reads the wall clock, ms.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// The present.
+#[derive(Clone)]
+pub struct Clocks {
+    /// As the clock has it.
+    pub now: Clock,
+    /// As far as it is believed: what cannot be undone goes by this.
+    pub believed: Clock,
+}
+
+impl Clocks {
+    /// A clock that is believed.
+    pub fn one(clock: Clock) -> Clocks {
+        Clocks {
+            now: clock.clone(),
+            believed: clock,
+        }
+    }
+}
+
 /// An epoch without notices is recorded only after this time: it saves a disk flush each epoch, and
 /// costs a replay no more than looking at ids.
 const EMPTY_EPOCH_EVERY_MS: i64 = 1_000;
@@ -98,7 +117,8 @@ impl Notifier {
         clock: Clock,
     ) -> Result<Notifier, NotifyError> {
         let composer = Composer::new(&config)?;
-        Notifier::start_with(composer, Hooks::default(), ledger, mailer, config, clock).await
+        let clocks = Clocks::one(clock);
+        Notifier::start_with(composer, Hooks::default(), ledger, mailer, config, clocks).await
     }
 
     /// [`Notifier::start`] with webhooks, and a composer of one's own that was made of the same configuration.
@@ -108,7 +128,7 @@ impl Notifier {
         ledger: Ledger,
         mailer: Mailer,
         config: MailConfig,
-        clock: Clock,
+        clocks: Clocks,
     ) -> Result<Notifier, NotifyError> {
         let composer = Arc::new(composer);
         let counters = Arc::new(Counters::default());
@@ -136,7 +156,8 @@ impl Notifier {
                 composer: Arc::clone(&composer),
                 from: composer.sender().email.clone(),
                 config: config.clone(),
-                clock: Arc::clone(&clock),
+                clock: Arc::clone(&clocks.now),
+                believed: Arc::clone(&clocks.believed),
                 counters: Arc::clone(&counters),
                 wake: Arc::clone(&woken),
                 stop: stopping.clone(),
@@ -154,7 +175,7 @@ impl Notifier {
             ledger,
             composer,
             hooks,
-            clock,
+            clock: clocks.now,
             counters,
             wake,
             stop,
@@ -206,11 +227,10 @@ impl Notifier {
             }
         } else {
             let hooked = self.hooks.entries(notices, feedback);
-            let notices = notices.iter();
-            let notices = notices.map(|notice| self.composer.entry(notice));
+            let mut entries: Vec<Entry> = self.composer.entries(notices);
             let reports = reports.iter();
-            let reports = reports.map(|report| self.composer.entry_of_report(report));
-            let entries: Vec<Entry> = notices.chain(reports).chain(hooked).collect();
+            entries.extend(reports.map(|report| self.composer.entry_of_report(report)));
+            entries.extend(hooked);
             self.ledger.record(epoch, &entries).await?
         };
         *recorded_at_ms = now_ms;

@@ -70,6 +70,7 @@ pub(crate) fn notice() -> Notice {
             window_ms: (START_MS + 14 * MINUTE_MS, START_MS + 19 * MINUTE_MS),
             trigger: Some("T-000017".to_owned()),
             holder: None,
+            beside: None,
         },
         correction: None,
         limit_before: None,
@@ -181,6 +182,31 @@ pub(crate) fn later(reason: NoticeReason, language: Language) -> Notice {
     notice.id = format!("n-{}", notice.revision);
     notice.decided_at_ms += i64::from(notice.revision) * 5 * MINUTE_MS;
     notice
+}
+
+/// What one decision asks of one reader: so many triggers, from T-000001 on, each of a city of its own.
+pub(crate) fn demands(count: usize, language: Language) -> Vec<Notice> {
+    let cities = ["长沙", "湘潭", "株洲", "永州", "常德"];
+    let numbered = |n: usize| {
+        let mut notice = later(NoticeReason::Assigned, language);
+        let id = format!("T-{:06}", n + 1);
+        let city = cities[n % cities.len()];
+        notice.id = format!("{id}.1.{}", notice.recipient.email);
+        notice.revision = 1;
+        notice.alert.group_label = format!("service=experience_card;city={city}");
+        notice.alert.incident.clone_from(&id);
+        if let Some(trigger) = &mut notice.trigger {
+            trigger.id = id;
+        }
+        if let Some(demand) = &mut notice.demand {
+            city.clone_into(&mut demand.place);
+            demand.cities = vec![city.to_owned()];
+            demand.due_ms = Some(START_MS + (120 + n as i64) * MINUTE_MS);
+            demand.acts = vec!["accepted".to_owned(), "not_optimised".to_owned()];
+        }
+        notice
+    };
+    (0..count).map(numbered).collect()
 }
 
 /// The notice made into one about its trigger.

@@ -3,6 +3,7 @@
 mod delivering;
 mod demands;
 mod digests;
+mod groups;
 mod hooks;
 mod hooks_tls;
 mod links;

@@ -11,4 +11,4 @@ mod scrape;
 
 pub use config::{ProbeConfig, ProbeConfigError};
 pub use exposition::{Probed, read};
-pub use scrape::{Outcome, Probe, Probes};
+pub use scrape::{Outcome, Probe, Probes, SOURCE};

@@ -18,6 +18,8 @@ use tokio::time::MissedTickBehavior;
 use super::config::{ProbeConfig, ProbeConfigError, check};
 use super::exposition::{Probed, read};
 
+/// `source` of what probes find.
+pub const SOURCE: &str = "blackbox";
 /// Bytes of an answer that are read; a probe's has some thousands.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
@@ -78,12 +80,12 @@ impl Probes {
             .map(Probes)
     }
 
-    /// Asks each at its interval until it is told to stop. `tell` takes a line in and says whether it was taken;
+    /// Asks each at its interval until it is told to stop. `stamp_ms` gives the time of a question; `tell` takes a line in and says whether it was taken;
     /// `count` hears how each question ended.
     pub fn run<T, F>(
         self,
         stop: &watch::Receiver<bool>,
-        now_ms: fn() -> i64,
+        stamp_ms: impl Fn() -> i64 + Clone + Send + 'static,
         tell: T,
         count: impl Fn(&str, Outcome) + Clone + Send + 'static,
     ) where
@@ -92,7 +94,8 @@ impl Probes {
     {
         let client: Web = Client::builder(TokioExecutor::new()).build_http();
         for probe in self.0 {
-            let (client, tell, count) = (client.clone(), tell.clone(), count.clone());
+            let (client, stamp_ms) = (client.clone(), stamp_ms.clone());
+            let (tell, count) = (tell.clone(), count.clone());
             let mut stop = stop.clone();
             tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(Duration::from_secs(probe.config.interval_s));
@@ -103,7 +106,7 @@ impl Probes {
                         _ = ticks.tick() => {}
                         _ = stop.wait_for(|stop| *stop) => return,
                     }
-                    let asked_at_ms = now_ms();
+                    let asked_at_ms = stamp_ms();
                     let outcome = match probe.ask(&client).await {
                         Err(error) => {
                             tracing::debug!(probe = probe.config.name, %error, "an exporter gives no answer");
@@ -146,7 +149,7 @@ impl Probe {
         put("ts", ts_ms.into());
         put("service", config.service.as_str().into());
         put("probe", config.name.as_str().into());
-        put("source", "blackbox".into());
+        put("source", SOURCE.into());
         put("ok", probed.success.into());
         let optional = [
             ("step", &config.step),

@@ -22,11 +22,11 @@ use crate::dataflow::{
 };
 use crate::engine::{Effect, Engine};
 use crate::event::{CLOCK_SKEW_MS_MAX, DecodeLimits, Refusal};
-use crate::rules::Plan;
+use crate::rules::{Plan, RuleBook};
 
 pub use input::InputError;
 use input::{Chunk, Input, Places};
-use output::{TransitionFile, WindowFile};
+use output::{OutputFile, TransitionFile, WindowFile, kqi_file};
 
 /// Refusals that a summary quotes.
 const REFUSALS_SHOWN_MAX: usize = 10;
@@ -42,7 +42,8 @@ const EPOCHS_AHEAD_MAX: usize = 3;
 pub struct ReplayOptions {
     /// Worker threads.
     pub workers: usize,
-    /// Folder for `windows.csv` and `alerts.csv`; nothing is written without it.
+    /// Folder for `windows.csv`, `alerts.csv`, and `kqis.csv` with what their values are held against; nothing is written
+    /// without it.
     pub out: Option<PathBuf>,
     /// Leave `windows.csv` out.
     pub alerts_only: bool,
@@ -107,7 +108,7 @@ pub enum ReplayError {
 pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary, ReplayError> {
     let started = Instant::now();
     // Before the workers start: a folder that cannot be written must not leave them running.
-    let (windows, transitions) = open_outputs(options)?;
+    let outputs = open_outputs(options, &plan.book)?;
     let config = DataflowConfig {
         workers: options.workers,
         keeps_history: false,
@@ -125,8 +126,7 @@ pub fn replay(plan: &Arc<Plan>, options: &ReplayOptions) -> Result<ReplaySummary
         plan,
         places: input.places(),
         engine: Engine::new(plan.clone()),
-        windows,
-        transitions,
+        outputs,
         summary: ReplaySummary::default(),
     };
     let limits = DecodeLimits {
@@ -203,13 +203,19 @@ fn feed_all(
     Ok(())
 }
 
+/// The files of a replay.
+struct Outputs {
+    kqis: Option<OutputFile>,
+    windows: Option<WindowFile>,
+    transitions: TransitionFile,
+}
+
 /// What becomes of cuts.
 struct Taking<'a> {
     plan: &'a Plan,
     places: Places,
     engine: Engine,
-    windows: Option<WindowFile>,
-    transitions: TransitionFile,
+    outputs: Outputs,
     summary: ReplaySummary,
 }
 
@@ -224,24 +230,24 @@ impl Taking<'_> {
         }
         for effect in self.engine.step(&cut, &[]) {
             if let Effect::Transition(transition) = effect {
-                self.transitions.add(transition);
+                self.outputs.transitions.add(transition);
             }
         }
-        match &mut self.windows {
+        match &mut self.outputs.windows {
             Some(windows) => windows.take(self.plan, cut),
             None => Ok(()),
         }
     }
 
-    /// Both files get their names only when both are complete.
+    /// The files get their names only when all are complete.
     fn finish(mut self) -> Result<ReplaySummary, ReplayError> {
-        let mut complete = Vec::new();
-        if let Some(windows) = self.windows {
+        let mut complete: Vec<_> = self.outputs.kqis.into_iter().collect();
+        if let Some(windows) = self.outputs.windows {
             let (rows, file) = windows.finish(self.plan)?;
             self.summary.windows = rows;
             complete.push(file);
         }
-        let (rows, file) = self.transitions.finish()?;
+        let (rows, file) = self.outputs.transitions.finish()?;
         self.summary.transitions = rows;
         complete.extend(file);
         if self.summary.events == 0 && self.summary.refused > 0 {
@@ -254,11 +260,13 @@ impl Taking<'_> {
     }
 }
 
-fn open_outputs(
-    options: &ReplayOptions,
-) -> Result<(Option<WindowFile>, TransitionFile), ReplayError> {
+fn open_outputs(options: &ReplayOptions, book: &RuleBook) -> Result<Outputs, ReplayError> {
     let Some(folder) = &options.out else {
-        return Ok((None, TransitionFile::discard()));
+        return Ok(Outputs {
+            kqis: None,
+            windows: None,
+            transitions: TransitionFile::discard(),
+        });
     };
     std::fs::create_dir_all(folder).map_err(|source| ReplayError::Output {
         path: folder.clone(),
@@ -269,7 +277,11 @@ fn open_outputs(
         true => None,
         false => Some(WindowFile::create(path("windows.csv"))?),
     };
-    Ok((windows, TransitionFile::create(path("alerts.csv"))?))
+    Ok(Outputs {
+        kqis: Some(kqi_file(path("kqis.csv"), book)?),
+        windows,
+        transitions: TransitionFile::create(path("alerts.csv"))?,
+    })
 }
 
 #[cfg(test)]

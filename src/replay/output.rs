@@ -1,4 +1,5 @@
-//! `windows.csv` and `alerts.csv`, in an order that contents alone decide.
+//! `windows.csv` and `alerts.csv`, in an order that contents alone decide, and `kqis.csv`, which says what their numbers are held
+//! against.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::alerting::Transition;
 use crate::dataflow::{Cut, Standing, WindowUpdate};
 use crate::replay::ReplayError;
-use crate::rules::Plan;
+use crate::rules::{Plan, RuleBook};
 
 /// Final values of windows, one row a window and KQI, by end, start, KQI and group.
 ///
@@ -99,6 +100,27 @@ impl WindowFile {
         }
         self.file.write(&text)
     }
+}
+
+/// Writes what the values are held against: a KQI's unit, its reasonable interval, where that comes from, and the rule book. It is
+/// said once for each KQI and not in ten million rows.
+pub(super) fn kqi_file(path: PathBuf, book: &RuleBook) -> Result<OutputFile, ReplayError> {
+    let mut file = OutputFile::create(path)?;
+    let rules = format!("{} {}", book.name, book.version);
+    let mut text = String::from("kqi,service,unit,limit_min,limit_max,limit_source,rules\n");
+    for kqi in &book.kqis {
+        let service = kqi.service.as_deref().unwrap_or_default();
+        let _ = write!(text, "{},{},", kqi.id, csv_field(service));
+        let _ = write!(text, "{},", csv_field(kqi.unit.text()));
+        push_number(&mut text, kqi.interval.min);
+        text.push(',');
+        push_number(&mut text, kqi.interval.max);
+        let source = kqi.limit_source().unwrap_or_default();
+        let _ = writeln!(text, ",{},{}", csv_field(&source), csv_field(&rules));
+    }
+    file.write(&text)?;
+    file.flush()?;
+    Ok(file)
 }
 
 /// Every transition of every alert, by time, alert and group.

@@ -25,6 +25,8 @@ services:
         group_by: [city]
         window: 1m
         min_samples: 1
+        interval: {max: 2000}
+        provenance: [{of: limit, kind: standard, reference: 'a norm, 2009'}]
 ";
 
 fn options(folder: &Path, inputs: Vec<PathBuf>) -> ReplayOptions {
@@ -129,9 +131,18 @@ fn a_complete_replay_replaces_the_files_of_the_one_before() {
     std::fs::create_dir(folder.path().join("out")).unwrap();
     std::fs::write(folder.path().join("out/windows.csv"), "of before").unwrap();
     replay(&plan(BOOK), &options(folder.path(), vec![input])).unwrap();
-    assert_eq!(outputs(folder.path()), ["alerts.csv", "windows.csv"]);
-    let windows = std::fs::read_to_string(folder.path().join("out/windows.csv")).unwrap();
+    assert_eq!(
+        outputs(folder.path()),
+        ["alerts.csv", "kqis.csv", "windows.csv"]
+    );
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("out").join(name)).unwrap();
+    let windows = read("windows.csv");
     assert!(windows.starts_with("kqi,group,"), "{windows}");
+    assert_eq!(
+        read("kqis.csv"),
+        "kqi,service,unit,limit_min,limit_max,limit_source,rules\n\
+         news_latency,news,ms,,2000,\"standard: a norm, 2009\",test 1\n"
+    );
 }
 
 #[test]
@@ -186,5 +197,8 @@ fn a_replay_that_took_no_line_leaves_nothing_that_looks_like_a_result() {
     // Without any line there is nothing to say, and that is the result.
     std::fs::write(&input, "").unwrap();
     replay(&plan(BOOK), &options).unwrap();
-    assert_eq!(outputs(folder.path()), ["alerts.csv", "windows.csv"]);
+    assert_eq!(
+        outputs(folder.path()),
+        ["alerts.csv", "kqis.csv", "windows.csv"]
+    );
 }

@@ -118,6 +118,10 @@ fn statement(
             ),
         );
     }
+    let one = match found {
+        1 => "suggestion",
+        _ => "suggestions",
+    };
     let (or_mended_zh, or_mended_en) = match settled {
         0 => ("", ""),
         _ => ("，或已处理并证实有效", ", or were mended and proven"),
@@ -127,7 +131,7 @@ fn statement(
             "数据只支持 {found} 条优化建议，少于要求的 {wanted} 条：同一业务的同一原因只算一条；已评 {of} 个对象，未列入的得分不低于 {below} 且无告警{or_mended_zh}；另有 {insufficient} 个对象样本不足，无法判断。不以无据之言凑数。{beside_zh}"
         ),
         format!(
-            "The data support only {found} suggestions, fewer than the {wanted} wanted, one a service and cause: {of} objects were judged, and those that belong to none of them score {below} or better without an alert{or_mended_en}; {insufficient} more had too few samples. None is made up to fill the list.{beside_en}"
+            "The data support only {found} {one}, fewer than the {wanted} wanted, one a service and cause: {of} objects were judged, and those that belong to none of them score {below} or better without an alert{or_mended_en}; {insufficient} more had too few samples. None is made up to fill the list.{beside_en}"
         ),
     )
 }

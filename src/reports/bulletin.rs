@@ -6,7 +6,7 @@ use crate::alerting::{Alert, AlertState};
 use crate::event::Stream;
 use crate::reports::demands::figure;
 use crate::reports::facts::{
-    Facts, Judged, Object, dimension, limit, measured, percent, place, text, unit,
+    Facts, Judged, Object, dimension, limit, limit_source, measured, percent, place, text, unit,
 };
 use crate::reports::report::{Bar, Chart, Report, Shown, Table, Tone, Value};
 use crate::reports::words::{severity_text, state_text, words};
@@ -32,6 +32,12 @@ const WORST: &[(&str, &str, &str, Shown)] = &[
     ("value", "值", "Value", Shown::Everywhere),
     ("unit", "单位", "Unit", Shown::Files),
     ("limit", "合理区间", "Limit", Shown::Beneath),
+    (
+        "limit_source",
+        "限值出处",
+        "Source of the limit",
+        Shown::Noted,
+    ),
     ("samples", "样本", "Samples", Shown::Everywhere),
     ("kqi", "指标编号", "KQI id", Shown::Files),
 ];
@@ -46,6 +52,12 @@ const ALERTS: &[(&str, &str, &str, Shown)] = &[
     ("worst", "最差值", "Worst", Shown::Everywhere),
     ("unit", "单位", "Unit", Shown::Files),
     ("limit", "合理区间", "Limit", Shown::Beneath),
+    (
+        "limit_source",
+        "限值出处",
+        "Source of the limit",
+        Shown::Noted,
+    ),
     ("trigger", "触发单", "Trigger", Shown::Everywhere),
     ("incident", "事件编号", "Incident", Shown::Files),
 ];
@@ -209,6 +221,8 @@ fn worst(facts: &Facts<'_>, report: &mut Report) {
     for (index, (score, object)) in scored.iter().take(WORST_MAX).enumerate() {
         let kqi = object.kqi;
         let change = object.score_before.map(|before| score - before);
+        let limit = limit(kqi.interval.min, kqi.interval.max, &unit(kqi));
+        let limit_source = limit_source(Some(kqi), &limit);
         table.push([
             Value::count(index + 1),
             kqi.name.clone().into(),
@@ -218,7 +232,8 @@ fn worst(facts: &Facts<'_>, report: &mut Report) {
             change.map_or(Value::Empty, |change| Value::change(change, 2, "")),
             object.shown(),
             Value::name(unit(kqi)),
-            limit(kqi.interval.min, kqi.interval.max, &unit(kqi)),
+            limit,
+            limit_source,
             Value::number(object.samples as f64, 0, ""),
             Value::name(&kqi.id),
         ]);
@@ -228,6 +243,10 @@ fn worst(facts: &Facts<'_>, report: &mut Report) {
 
 fn push_alert(table: &mut Table, alert: &Alert, facts: &Facts<'_>) {
     let service = alert.service_name.clone().map(Value::from);
+    let limit = limit(alert.limit_min, alert.limit_max, &alert.unit);
+    let mut kqis = facts.book.kqis.iter();
+    let kqi = kqis.find(|kqi| Some(&kqi.id) == alert.kqi.as_ref());
+    let limit_source = limit_source(kqi, &limit);
     table.push([
         words(Some(severity_text(alert.severity)), "").into(),
         alert.name.clone().into(),
@@ -239,13 +258,15 @@ fn push_alert(table: &mut Table, alert: &Alert, facts: &Facts<'_>) {
             .worst_value
             .map_or(Value::Empty, |value| measured(value, &alert.unit)),
         Value::name(&alert.unit),
-        limit(alert.limit_min, alert.limit_max, &alert.unit),
+        limit,
+        limit_source,
         Value::name(alert.trigger.as_deref().unwrap_or_default()),
         Value::name(&alert.incident),
     ]);
 }
 
-/// Complaints counted by their filing, the most first: of KQIs whose windows add up to exactly the period.
+/// Complaints counted by their filing, the most first: of KQIs whose windows add up to exactly the period. Nothing stands
+/// beside them where nobody heard the period before.
 fn complaints(facts: &Facts<'_>, report: &mut Report) {
     let sum = |totals: Option<crate::effect::Totals>| totals.map_or(0.0, |totals| totals.sum);
     let (mut counted, others): (Vec<&Object<'_>>, Vec<&Object<'_>>) = facts
@@ -267,6 +288,13 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
             "The windows of the complaint KQIs do not add up to this period: no counts are given, for they would be of other days as well.",
         ));
     }
+    let (hears, is_told) = (facts.is_before_heard, !counted.is_empty());
+    if !hears && is_told {
+        report.remarks.push(text(
+            "前期的投诉数据没有收全，不与前期比较：没有数据不等于没有投诉。",
+            "Complaints of the period before were not heard: nothing is compared with it, for no data is not no complaints.",
+        ));
+    }
     counted.sort_by(|a, b| {
         let key = |object: &Object<'_>| (object.kqi.id.clone(), place(object.dimensions));
         sum(b.now)
@@ -276,14 +304,16 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
     let mut table = Table::new("complaints", text("投诉", "Complaints"), COMPLAINTS);
     for object in counted {
         let (now, before) = (sum(object.now), sum(object.before));
-        let change = percent(now as u64, before as u64).map(|share| share - 100.0);
+        let before = hears.then_some(before);
+        let change = before.and_then(|before| percent(now as u64, before as u64));
+        let change = change.map(|share| share - 100.0);
         let service = object.kqi.service.as_deref();
         table.push([
             object.kqi.name.clone().into(),
             facts.service_name(service.or_else(|| dimension(object.dimensions, "service"))),
             Value::name(place(object.dimensions)),
             Value::number(now, 0, ""),
-            Value::number(before, 0, ""),
+            before.map_or(Value::Empty, |before| Value::number(before, 0, "")),
             change.map_or(Value::Empty, |change| Value::change(change, 1, "%")),
         ]);
     }

@@ -89,6 +89,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
     let mut remedies: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
     let mut departments: BTreeMap<&str, (Text, Tally)> = BTreeMap::new();
     for (trigger, verdict) in &mends {
+        // What cannot be proven is counted with what is still awaited, and named one by one.
         let at = VERDICTS
             .iter()
             .position(|known| known == verdict)
@@ -177,12 +178,13 @@ pub(super) fn stages(received: u64, valid: u64, demands: u64, executed: u64) -> 
 /// What is to be said of a mend in the period.
 fn verdict_in(trigger: &Trigger, facts: &Facts<'_>) -> Option<EffectVerdict> {
     let measured = trigger.measured.as_ref();
-    let decided = measured.filter(|measured| measured.verdict != EffectVerdict::TooEarly);
+    let decided = measured.filter(|measured| !measured.verdict.is_awaited());
     if let Some(decided) = decided.filter(|decided| facts.is_within(decided.at_ms)) {
         return Some(decided.verdict);
     }
     let mended_at_ms = entered(trigger, TriggerState::Mended)?;
-    (decided.is_none() && facts.is_within(mended_at_ms)).then_some(EffectVerdict::TooEarly)
+    let awaited = measured.map_or(EffectVerdict::TooEarly, |measured| measured.verdict);
+    (decided.is_none() && facts.is_within(mended_at_ms)).then_some(awaited)
 }
 
 /// When a trigger last came into a state, ms.
@@ -267,7 +269,9 @@ fn chart(all: &Tally) -> Option<Chart> {
                 EffectVerdict::Effective => Tone::Good,
                 EffectVerdict::NoEffect => Tone::Fair,
                 EffectVerdict::Worse => Tone::Bad,
-                EffectVerdict::NotProven | EffectVerdict::TooEarly => Tone::Plain,
+                EffectVerdict::NotProven | EffectVerdict::TooEarly | EffectVerdict::Unprovable => {
+                    Tone::Plain
+                }
             },
         });
     Some(Chart {

@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub process: &'a Process,
     /// Up to when complaints are known in full, event time, ms.
     pub complaints_upto_ms: i64,
+    /// Whether complaints were heard through the period before, but for so little that a change is told of it.
+    pub is_before_heard: bool,
     /// Complaint records of the period.
     pub records: Records,
     /// Periods of this report since the one before that nobody was told.
@@ -225,6 +227,15 @@ pub(super) fn limit(min: Option<f64>, max: Option<f64>, unit: &str) -> Value {
         (Some(min), Some(max)) => format!("{min} – {max}"),
     };
     Value::name(format!("{text} {unit}").trim_end())
+}
+
+/// Where a reasonable interval that is shown comes from; nothing where none is.
+pub(super) fn limit_source(kqi: Option<&Kqi>, limit: &Value) -> Value {
+    if *limit == Value::Empty {
+        return Value::Empty;
+    }
+    let source = kqi.and_then(Kqi::limit_source);
+    source.map_or(Value::Empty, Value::name)
 }
 
 /// Arithmetic mean; none of nothing.

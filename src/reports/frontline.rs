@@ -70,8 +70,17 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
                 *services.entry(trigger.service.as_deref()).or_default() += 1;
                 services
             });
+    // What waits for its cause and has recovered meanwhile is explained, and not impaired.
+    let impaired = now.iter().filter(|(trigger, _)| trigger.alert_firing);
+    let impaired = impaired.count();
     report.figures = vec![
-        figure("impaired", "异常中", "Impaired now", now.len() as u64),
+        figure("to_say", "待解释", "To be explained", now.len() as u64),
+        figure(
+            "impaired",
+            "其中异常中",
+            "Of these impaired now",
+            impaired as u64,
+        ),
         figure("services", "涉及业务", "Services", services.len() as u64),
         figure("changed", "口径变化", "Changed", changed.len() as u64),
         figure("answered", "已答复", "Answered", answered.len() as u64),

@@ -70,6 +70,7 @@ const OF_ENGINE: &[(&str, &str)] = &[
     ("worse: {}", "评估：恶化"),
     ("too_early: {}", "评估：尚早"),
     ("not_proven: {}", "评估：未能证实"),
+    ("unprovable: {}", "评估：数据无法证明"),
     ("measured again, effective: {}", "再次评估：有效"),
     ("measured again, no_effect: {}", "再次评估：无效"),
     ("measured again, worse: {}", "再次评估：恶化"),

@@ -121,6 +121,8 @@ pub enum Shown {
     Beneath,
     /// In files and the API.
     Files,
+    /// Everywhere; in mails once under the table, with its number at the rows that it is of.
+    Noted,
 }
 
 /// A value of a table.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::CITY;
-use crate::reports::facts::{Facts, Judged, dimension, limit, place, text, unit};
+use crate::reports::facts::{Facts, Judged, dimension, limit, limit_source, place, text, unit};
 use crate::reports::held::{Demands, Key, standing};
 use crate::reports::report::{Shown, Table, Value};
 use crate::rules::{KnowledgeEntry, Subject, Text};
@@ -33,6 +33,12 @@ const COLUMNS: &[(&str, &str, &str, Shown)] = &[
     ("value", "值", "Value", Shown::Everywhere),
     ("unit", "单位", "Unit", Shown::Files),
     ("limit", "合理区间", "Limit", Shown::Beneath),
+    (
+        "limit_source",
+        "限值出处",
+        "Source of the limit",
+        Shown::Noted,
+    ),
     ("place", "得分地点", "Place of the score", Shown::Beneath),
     ("alerts", "告警", "Alerts", Shown::Everywhere),
     (
@@ -215,6 +221,8 @@ fn push(
         department: kqi.department.as_deref(),
     };
     let owner = facts.book.owner(subject, facts.now_ms);
+    let limit = limit(kqi.interval.min, kqi.interval.max, &unit(kqi));
+    let limit_source = limit_source(Some(kqi), &limit);
     table.push([
         Value::count(rank),
         entry.map_or(&kqi.name, |entry| &entry.title).clone().into(),
@@ -234,7 +242,8 @@ fn push(
         .into(),
         worst.shown(),
         Value::name(unit(kqi)),
-        limit(kqi.interval.min, kqi.interval.max, &unit(kqi)),
+        limit,
+        limit_source,
         Value::name(place(worst.dimensions)),
         Value::number(f64::from(suggestion.alerts), 0, ""),
         owner.map(|owner| owner.department_name).into(),

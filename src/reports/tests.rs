@@ -98,6 +98,7 @@ fn told(
         objects: objects.collect(),
         process: &Process::default(),
         complaints_upto_ms: 8,
+        is_before_heard: true,
         records: Records::default(),
         skipped: 0,
     })

@@ -33,6 +33,7 @@ pub fn verdict_text(verdict: &str) -> Option<(&'static str, &'static str)> {
         "worse" => ("恶化", "worse"),
         "too_early" => ("尚早", "too early"),
         "not_proven" => ("未能证实", "not proven"),
+        "unprovable" => ("数据无法证明", "not provable by data"),
         _ => return None,
     })
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{FailureClasses, Stream};
 use crate::rules::{
     ComplaintTrees, HealthWeights, KnowledgeEntry, Leaf, MmsRule, NodeCodes, Outlet, Places,
-    Predicate, ReportRule, TriggerPolicy,
+    Predicate, Provenance, ReportRule, Sources, TriggerPolicy,
 };
 
 /// A name in the two languages that people read here.
@@ -56,6 +56,8 @@ pub struct RuleBook {
     pub departments: Vec<Department>,
     /// Provinces and groups that cities are in.
     pub places: Places,
+    /// Sources of events that are registered.
+    pub sources: Sources,
     /// Last-level nodes of the complaint tree that have a form.
     pub leaves: Vec<Leaf>,
     /// Complaint trees.
@@ -90,11 +92,14 @@ pub struct StreamRule {
     /// How long panes are kept, and so corrected, behind the watermark, in milliseconds.
     pub retention_ms: i64,
     /// The longest silence of the whole stream in which nothing is taken for nothing having happened, in
-    /// milliseconds; time without an event for longer is not known, and no part of a baseline.
+    /// milliseconds; time without an event for longer is not known, no part of a baseline, and nothing is compared with it.
     pub quiet_max_ms: i64,
+    /// How many percent of a window may be such time, and a change is compared with it all the same.
+    pub unheard_percent_max: u32,
     /// Dimensions kept beside those that rules name, so that later rules can use them on history.
     pub dimensions: Vec<String>,
-    /// True for the operator's own data, false for what outsiders tell (domain fact H5).
+    /// True for the operator's own data, false for what outsiders tell (domain fact H5); of sources that
+    /// [`RuleBook::sources`] says nothing else of.
     pub internal: bool,
 }
 
@@ -217,27 +222,6 @@ impl Kqi {
     pub fn counted_after(&self) -> Option<f64> {
         self.timeout.filter(|_| self.aggregate == Aggregate::Ratio)
     }
-
-    /// Where its limit comes from, as people read it: the kind of the source, and the source.
-    pub fn limit_source(&self) -> Option<String> {
-        let source = self.limit_provenance()?;
-        Some(format!("{}: {}", source.kind.name(), source.reference))
-    }
-
-    /// Where its limit comes from: its own word on that, or else its anchor set's. The third anchor is the limit
-    /// unless the rule says otherwise.
-    pub fn limit_provenance(&self) -> Option<&Provenance> {
-        let (of_set, own) = self.provenance.split_at_checked(self.provenance_of_set)?;
-        let about = |known: &'_ [Provenance], of: &str| known.iter().position(|one| one.of == of);
-        let first = |known: &[Provenance]| {
-            ["limit", "interval", "b3", "anchors"]
-                .iter()
-                .find_map(|of| about(known, of))
-        };
-        first(own)
-            .map(|at| &own[at])
-            .or_else(|| first(of_set).map(|at| &of_set[at]))
-    }
 }
 
 /// How the facts of a window become one value.
@@ -260,6 +244,9 @@ pub enum Aggregate {
     /// How far measured values lie apart: the quartile coefficient of dispersion, (Q3 − Q1) / (Q3 + Q1),
     /// a share of one from the same buckets as quantiles. What is as steady as can be has zero.
     Dispersion,
+    /// The newest measured value by event time. Time goes by panes: of several values in the newest pane that
+    /// has any none is newer than the others, and it is their arithmetic mean, in whatever order they came.
+    Latest,
     /// Facts (good ones, where a good-condition is given) per 10,000 of a reference gauge,
     /// brought to `per_ms` of time.
     RatePer10k {
@@ -357,40 +344,6 @@ pub struct Interval {
     pub min: Option<f64>,
     /// Largest reasonable value.
     pub max: Option<f64>,
-}
-
-/// Where a judged number comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// What it is about: `anchors`, `limit`, `min_samples`, `window`, …
-    pub of: String,
-    /// Kind of source.
-    pub kind: ProvenanceKind,
-    /// The source itself, for example `MIIT 3G service norm, 2009`.
-    pub reference: String,
-}
-
-/// Kind of source of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProvenanceKind {
-    /// An operator's document.
-    Document,
-    /// A standard or regulation.
-    Standard,
-    /// Our judgement: to be tuned.
-    Judgement,
-}
-
-impl ProvenanceKind {
-    /// The name in files and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            ProvenanceKind::Document => "document",
-            ProvenanceKind::Standard => "standard",
-            ProvenanceKind::Judgement => "judgement",
-        }
-    }
 }
 
 /// Perceived severity (ITU-T X.733).

@@ -12,6 +12,7 @@ mod kqi;
 mod leaf;
 mod mms;
 mod reports;
+mod source;
 mod team;
 mod tree;
 
@@ -22,6 +23,7 @@ use crate::rules::grammar::kqi::{KQI, SERVICE};
 use crate::rules::grammar::leaf::LEAF;
 use crate::rules::grammar::mms::MMS;
 use crate::rules::grammar::reports::REPORT;
+use crate::rules::grammar::source::SOURCE;
 use crate::rules::grammar::team::{KNOWLEDGE, OUTLETS, TRIGGERS};
 use crate::rules::grammar::tree::TREE;
 use crate::rules::shape::{Field, Record, Shape};
@@ -100,6 +102,11 @@ pub(crate) static BOOK: Record = Record {
             "places",
             Shape::List(&Shape::Record(&PLACE)),
             "Provinces with their cities, for roll-ups.",
+        ),
+        may(
+            "sources",
+            Shape::List(&Shape::Record(&SOURCE)),
+            "Sources of events, and whose they are.",
         ),
         may(
             "leaves",
@@ -263,7 +270,12 @@ static STREAM: Record = Record {
         may(
             "quiet_max",
             Shape::Duration,
-            "Longest silence of the whole stream that counts as nothing having happened (1d); what lasts longer is not known, and no part of a baseline.",
+            "Longest silence of the whole stream that counts as nothing having happened (1d); what lasts longer is not known, no part of a baseline, and nothing is compared with it.",
+        ),
+        may(
+            "unheard_percent_max",
+            Shape::Natural,
+            "How many percent of a window that is over, or of the earlier one that it is compared with, may not be known and a change is told all the same (5); with more it has no value. 100 compares whatever there is.",
         ),
         may(
             "dimensions",

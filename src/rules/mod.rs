@@ -21,10 +21,12 @@ mod places;
 mod plan;
 mod predicate;
 mod problem;
+mod provenance;
 mod reports;
 mod schema;
 mod score;
 mod shape;
+mod sources;
 mod syntax;
 mod team;
 #[cfg(test)]
@@ -52,9 +54,11 @@ pub use places::{Place, Places};
 pub use plan::{Family, FamilyBaseline, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
 pub use problem::{Problem, ProblemSeverity};
+pub use provenance::{Provenance, ProvenanceKind};
 pub use reports::{Every, Period, ReportKind, ReportRule};
 pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
+pub use sources::{Source, Sources};
 pub use team::{
     Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
     ProcessKqi, ProcessMeasure, ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy,

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CITY, CODE, FailureClasses, Layout, NODE, Stream, StreamLayout};
+use crate::event::{
+    CITY, CODE, FailureClasses, INTERNAL, Layout, NODE, SOURCE, Stream, StreamLayout,
+};
 use crate::measure::Parts;
 use crate::rules::{Aggregate, Kqi, Predicate, RuleBook, WEEK_MS, WindowSpec};
 
@@ -409,13 +411,18 @@ fn fingerprint(
     hasher.finish()
 }
 
-/// Keeps a dimension, and the city for those that follow from it.
+/// Keeps a dimension, and for those that follow from another that one.
 fn keep(stream: Stream, layout: &mut StreamLayout, name: String) {
     let derived = stream.derived_dimensions().contains(&name.as_str());
-    let base = if name == CODE { NODE } else { CITY };
+    let base = match name.as_str() {
+        CODE => NODE,
+        INTERNAL => SOURCE,
+        _ => CITY,
+    };
     let base = derived.then(|| base.to_owned());
-    // A gauge may say its province itself.
-    let own = (!derived || stream.has_open_dimensions()).then_some(name);
+    // A gauge may say its province itself; nobody says of himself whose he is.
+    let is_said = stream.has_open_dimensions() && name != INTERNAL;
+    let own = (!derived || is_said).then_some(name);
     for name in base.into_iter().chain(own) {
         if !layout.dimensions.contains(&name) {
             layout.dimensions.push(name);

@@ -21,7 +21,7 @@ pub enum Verdict {
     Normal,
     /// Measured, and outside it.
     Abnormal(Severity),
-    /// Too few facts to say.
+    /// Too few facts to say, or nothing known that they could be compared with.
     Insufficient,
     /// The source is alive, but there was nothing for this key.
     NoTraffic,
@@ -135,6 +135,7 @@ impl Kqi {
                 | Aggregate::Mean
                 | Aggregate::Min
                 | Aggregate::Max
+                | Aggregate::Latest
                 | Aggregate::Quantile(_),
                 Unit::Seconds,
             ) if self.stream != Stream::Gauge => raw / 1_000.0,

@@ -29,6 +29,7 @@ pub(crate) fn book_with_stream(stream: Stream, lateness_ms: i64, idle_ms: i64) -
             idle_timeout_ms: idle_ms,
             retention_ms: 86_400_000,
             quiet_max_ms: 86_400_000,
+            unheard_percent_max: 5,
             dimensions: Vec::new(),
             internal: true,
         },

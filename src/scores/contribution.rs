@@ -129,6 +129,8 @@ impl Part<'_> {
             (Aggregate::Dispersion, _) => ("facts_outside", None),
             (Aggregate::Mean, Some(limit)) => ("excess", Some(limit)),
             (Aggregate::Mean | Aggregate::Sum, _) => ("sum", None),
+            // The readings before the newest have no part in the value: how many there are of each is told.
+            (Aggregate::Latest, _) => ("facts", None),
         };
         // What one raw unit is in the KQI's: the scale is linear.
         let raw = |limit: f64| (limit / kqi.in_unit(1.0) * SUM_SCALE).round() as i128;
@@ -171,6 +173,7 @@ impl Part<'_> {
                 sign * sums.sum.saturating_sub(at_limit)
             }
             Aggregate::Sum => sums.sum,
+            Aggregate::Latest => sums.valued.into(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::copy::read_through;
+use super::copy::{read_only, read_through};
 use super::entry::LedgerError;
 use super::ledger::{Ledger, cause, fault_of, statement, unsigned};
 
@@ -19,7 +19,43 @@ pub struct LedgerCheck {
     pub waiting: u64,
 }
 
+/// Which epochs a ledger knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerReach {
+    /// The newest epoch whose notices are recorded.
+    pub decided_upto: Option<u64>,
+    /// Epochs that there were when it was begun in another's place.
+    pub begun_at: Option<u64>,
+}
+
 impl Ledger {
+    /// Which epochs the ledger in `data_dir` knows of, by a few of its pages; the others may be damaged. None where there
+    /// is no file.
+    ///
+    /// # Errors
+    /// It cannot be opened or read.
+    pub async fn reach(data_dir: &Path) -> Result<Option<LedgerReach>, LedgerError> {
+        let path = data_dir.join(Ledger::FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let opened = read_only(&path).await;
+        let mut connection = opened.map_err(|error| unopened(&path, &error))?;
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT name, value FROM meta")
+            .fetch_all(&mut connection)
+            .await
+            .map_err(statement("read what it knows of"))?;
+        connection.close().await.map_err(statement("be closed"))?;
+        let known = |wanted: &str| {
+            let row = rows.iter().find(|(name, _)| name == wanted);
+            row.map(|(_, value)| unsigned("epoch", *value)).transpose()
+        };
+        Ok(Some(LedgerReach {
+            decided_upto: known("decided_upto")?,
+            begun_at: known("begun_at")?,
+        }))
+    }
+
     /// Reads the ledger in `data_dir` through; none where there is no file.
     ///
     /// # Errors
@@ -58,11 +94,15 @@ async fn sound(path: &Path) -> Result<SqliteConnection, LedgerError> {
             path: path.to_owned(),
             what,
         }),
-        Err(error) => Err(LedgerError::Open {
-            path: path.to_owned(),
-            fault: fault_of(&error),
-            source: cause(&error),
-        }),
+        Err(error) => Err(unopened(path, &error)),
+    }
+}
+
+fn unopened(path: &Path, error: &sqlx::Error) -> LedgerError {
+    LedgerError::Open {
+        path: path.to_owned(),
+        fault: fault_of(error),
+        source: cause(error),
     }
 }
 

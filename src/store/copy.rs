@@ -22,10 +22,8 @@ pub(super) async fn copy_database(from: &Path, to: &Path) -> Result<(), sqlx::Er
     connection.close().await
 }
 
-/// Opens a database only to read it, and reads every page of it (`quick_check`); what is wrong with it, if anything.
-pub(super) async fn read_through(
-    path: &Path,
-) -> Result<(SqliteConnection, Option<String>), sqlx::Error> {
+/// Opens a database only to read it.
+pub(super) async fn read_only(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     // SQLite keeps the log beside the file that a link points to.
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut log = real.clone().into_os_string();
@@ -36,7 +34,14 @@ pub(super) async fn read_through(
         .read_only(true)
         .immutable(!Path::new(&log).exists())
         .busy_timeout(BUSY_TIMEOUT);
-    let mut connection = options.connect().await?;
+    options.connect().await
+}
+
+/// [`read_only`], and reads every page of it (`quick_check`); what is wrong with it, if anything.
+pub(super) async fn read_through(
+    path: &Path,
+) -> Result<(SqliteConnection, Option<String>), sqlx::Error> {
+    let mut connection = read_only(path).await?;
     let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_all(&mut connection)
         .await?;

@@ -8,6 +8,10 @@ use thiserror::Error;
 /// The reason of a row that is a digest: one mail that tells many notices of one recipient.
 pub const DIGEST: &str = "digest";
 
+/// The reason of a row that is a group: one mail that tells one reader what one decision made of several triggers. It is
+/// recorded with its notices, before them.
+pub const DEMANDS: &str = "demands";
+
 /// The reason of a row that is a report, and no notice: it is told by a mail of its own, whatever else waits.
 pub const REPORT: &str = "report";
 
@@ -35,6 +39,8 @@ pub struct Entry {
     pub notice: Vec<u8>,
     /// When it was decided, by the journal's clock, ms.
     pub decided_at_ms: i64,
+    /// See [`Entry::id`]: of the group that tells it, if it is decided to have no mail of its own.
+    pub digest: Option<String>,
 }
 
 /// How far a delivery has come.
@@ -102,7 +108,7 @@ pub struct Due {
     pub urgency: u8,
     /// See [`Entry::message_id`].
     pub message_id: String,
-    /// See [`Entry::notice`]; empty for a digest.
+    /// See [`Entry::notice`]; empty for a digest and for a group.
     pub notice: Vec<u8>,
     /// The message as it goes on the wire, once an attempt was made.
     pub eml: Option<Vec<u8>>,
@@ -137,7 +143,7 @@ pub struct Fold<'a> {
     pub until_ms: i64,
 }
 
-/// The notices that a digest tells.
+/// The notices that a digest or a group tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members {
     /// See [`Entry::notice`], the most urgent first, up to a limit.
@@ -184,7 +190,7 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// What that means, by its name in metrics: `transient`, `setup` or `permanent`.
     pub failure: Option<String>,
-    /// The digest that tells it, if not a mail of its own.
+    /// The digest or group that tells it, if not a mail of its own.
     pub digest: Option<String>,
     /// Who had it sent again last, and when, ms.
     pub resent: Option<(String, i64)>,
@@ -201,7 +207,7 @@ pub struct Wanted {
     pub state: Option<DeliveryState>,
     /// Of this incident.
     pub incident: Option<String>,
-    /// Told by this digest.
+    /// Told by this digest or group.
     pub digest: Option<String>,
     /// Most rows.
     pub limit: u32,
@@ -218,8 +224,20 @@ pub struct DeadLetters {
     pub recipient: Option<String>,
     /// That failed so: `transient`, `setup` or `permanent`.
     pub failure: Option<String>,
-    /// Most of them, the oldest first.
+    /// Most mails that they make, the oldest first.
     pub limit: u32,
+}
+
+/// What became of a wish to send dead letters again. What is dead is counted as [`Counts::dead`] counts it: a digest is
+/// one, and each notice that it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResentAll {
+    /// Dead letters that wait for their attempts now.
+    pub dead_letters: u64,
+    /// The mails that they make: a digest goes as one, with all that it tells.
+    pub mails: u64,
+    /// Dead letters that the filter still lets through.
+    pub left: u64,
 }
 
 /// Rows by state.

@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     /// The recipient for whom most waits that a digest could tell, and the oldest notice of that; none while no
-    /// more than `queued_max` wait in all.
+    /// more than `queued_max` wait in all. A group is one that waits.
     pub async fn crowd(&self, queued_max: u64) -> Result<Option<(String, String)>, LedgerError> {
         let row = sqlx::query(
             "SELECT recipient, min(sequence), id FROM notices

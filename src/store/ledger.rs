@@ -22,7 +22,8 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row, Sqlite, Transaction};
 
 use super::copy::{BUSY_TIMEOUT, copy_database};
-use super::entry::{Attempt, DeliveryState, Entry, Fault, LedgerError, Recorded};
+use super::digest::Groups;
+use super::entry::{Attempt, DEMANDS, DeliveryState, Entry, Fault, LedgerError, Recorded};
 
 /// Connections to the file: one writes, the others let operators read meanwhile.
 const CONNECTIONS_MAX: u32 = 4;
@@ -118,10 +119,12 @@ impl Ledger {
     }
 
     /// Records an epoch's notices, durably when it returns. An epoch that was recorded before is
-    /// skipped whole; a notice that was is left as it is.
+    /// skipped whole; a notice that was is left as it is. A group is there for those of its notices that are new.
     pub async fn record(&self, epoch: u64, entries: &[Entry]) -> Result<Recorded, LedgerError> {
         let value = signed("epoch", epoch)?;
         let failed = statement("record notices");
+        let notices = entries.iter().filter(|entry| entry.reason != DEMANDS);
+        let notices = notices.count() as u64;
         let mut tx = self.begin().await?;
         let upto: Option<i64> =
             sqlx::query_scalar("SELECT value FROM meta WHERE name = 'decided_upto'")
@@ -131,13 +134,17 @@ impl Ledger {
         if upto.is_some_and(|upto| upto >= value) {
             return Ok(Recorded {
                 new: 0,
-                known: entries.len() as u64,
+                known: notices,
             });
         }
         let mut new = 0;
+        let mut groups = Groups::default();
         for entry in entries {
-            new += insert(&mut tx, entry).await.map_err(&failed)?;
+            let digest = groups.of(entry);
+            let inserted = insert(&mut tx, entry, digest).await.map_err(&failed)?;
+            new += groups.count(entry, inserted);
         }
+        groups.drop_empty(&mut tx).await.map_err(&failed)?;
         sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES ('decided_upto', ?)")
             .bind(value)
             .execute(&mut *tx)
@@ -146,7 +153,7 @@ impl Ledger {
         tx.commit().await.map_err(&failed)?;
         Ok(Recorded {
             new,
-            known: entries.len() as u64 - new,
+            known: notices - new,
         })
     }
 
@@ -211,17 +218,22 @@ impl Ledger {
     /// many they are, they are one mail.
     pub async fn shed(&self, queued_max: u64, now_ms: i64) -> Result<u64, LedgerError> {
         let queued_max = signed("queue limit", queued_max)?;
+        // What a group tells goes with it.
         let done = sqlx::query(
-            "UPDATE notices SET state = 'dead', settled_at_ms = ?,
-                    last_error = 'the delivery queue was over its limit of ' || ?
-             WHERE sequence IN (
-                 SELECT sequence FROM notices
+            "WITH shed AS (
+                 SELECT sequence, id FROM notices
                  WHERE state = 'queued' AND digest IS NULL AND reason <> 'digest'
-                 ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
+                 ORDER BY sequence DESC LIMIT -1 OFFSET ?1)
+             UPDATE notices SET state = 'dead', settled_at_ms = ?2,
+                    last_error = 'the delivery queue was over its limit of ' || ?1
+             WHERE sequence IN (
+                 SELECT sequence FROM shed
+                 UNION ALL
+                 SELECT told.sequence FROM shed CROSS JOIN notices AS told
+                 WHERE told.digest = shed.id AND told.state = 'queued')",
         )
+        .bind(queued_max)
         .bind(now_ms)
-        .bind(queued_max)
-        .bind(queued_max)
         .execute(&self.pool)
         .await
         .map_err(statement("shed waiting notices"))?;
@@ -295,11 +307,15 @@ pub(super) async fn forget_resends(tx: &mut Transaction<'static, Sqlite>) -> sql
 
 // One row a statement: the connection keeps it prepared, so a thousand rows are a thousand steps of
 // the same program inside one transaction.
-async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<u64, sqlx::Error> {
+async fn insert(
+    tx: &mut Transaction<'static, Sqlite>,
+    entry: &Entry,
+    digest: Option<&str>,
+) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
         "INSERT INTO notices (id, incident, revision, reason, recipient, urgency, message_id,
-                              notice, state, decided_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)
+                              notice, state, decided_at_ms, digest)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -311,6 +327,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> Result<
     .bind(&entry.message_id)
     .bind(&entry.notice)
     .bind(entry.decided_at_ms)
+    .bind(digest)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected())

@@ -17,10 +17,10 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub use check::LedgerCheck;
+pub use check::{LedgerCheck, LedgerReach};
 pub use entry::{
-    Attempt, Counts, DIGEST, DeadLetters, Delivery, DeliveryState, Due, Entry, Failed, Fault, Fold,
-    LedgerError, Members, REPORT, Recorded, Resent, WEBHOOK, Wanted,
+    Attempt, Counts, DEMANDS, DIGEST, DeadLetters, Delivery, DeliveryState, Due, Entry, Failed,
+    Fault, Fold, LedgerError, Members, REPORT, Recorded, Resent, ResentAll, WEBHOOK, Wanted,
 };
 pub use history::{
     ALERT_TRANSITIONS, AUDIT, Column, ColumnKind, EFFECTS, FEEDBACK, Filter, History, HistoryError,

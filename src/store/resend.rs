@@ -2,23 +2,37 @@
 
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::entry::{DeadLetters, DeliveryState, LedgerError, Resent};
+use super::entry::{DeadLetters, DeliveryState, LedgerError, Resent, ResentAll};
 use super::ledger::{Ledger, state_named, statement, unsigned};
 
-/// Dead letters that are no part of a digest that is dead as well: the digest goes, and they with it.
-macro_rules! heads {
-    ($what:literal) => {
+/// The dead letters, by this name, that the filter lets through.
+macro_rules! wanted {
+    ($name:literal) => {
         concat!(
-            "SELECT ",
-            $what,
-            " FROM notices AS n
-             WHERE state = 'dead'
-               AND NOT EXISTS (SELECT 1 FROM notices AS d WHERE d.id = n.digest AND d.state = 'dead')
-               AND (?1 IS NULL OR incident = ?1) AND (?2 IS NULL OR recipient = ?2 COLLATE NOCASE)
-               AND (?3 IS NULL OR failure = ?3)"
+            $name,
+            ".state = 'dead' AND (?1 IS NULL OR ",
+            $name,
+            ".incident = ?1)
+             AND (?2 IS NULL OR ",
+            $name,
+            ".recipient = ?2 COLLATE NOCASE)
+             AND (?3 IS NULL OR ",
+            $name,
+            ".failure = ?3)"
         )
     };
 }
+
+/// What is sent again for them. Where a digest is wanted as well it goes, and its notices with it. A digest is of no
+/// incident: who asks for one incident gets its notice by itself, and not all that others were told with it.
+const HEADS: &str = concat!(
+    "SELECT id FROM notices AS n WHERE ",
+    wanted!("n"),
+    " AND NOT EXISTS (SELECT 1 FROM notices AS d WHERE d.id = n.digest AND ",
+    wanted!("d"),
+    ") ORDER BY sequence LIMIT ?4"
+);
+const LEFT: &str = concat!("SELECT count(*) FROM notices AS n WHERE ", wanted!("n"));
 
 impl Ledger {
     /// Gives a dead letter its attempts back, and keeps who wished that and why. One that never became a
@@ -56,32 +70,31 @@ impl Ledger {
         Ok(Resent::Queued)
     }
 
-    /// [`Ledger::resend`] of the oldest dead letters that a filter lets through, all in one transaction. Answers
-    /// how many mails that are, and how many dead letters it still lets through.
+    /// [`Ledger::resend`] of the oldest dead letters that a filter lets through, all in one transaction.
     pub async fn resend_all(
         &self,
         wanted: &DeadLetters,
         actor: &str,
         why: Option<&str>,
         now_ms: i64,
-    ) -> Result<(u64, u64), LedgerError> {
+    ) -> Result<ResentAll, LedgerError> {
         let failed = statement("resend notices");
         let mut tx = self.begin().await?;
-        let ids: Vec<String> =
-            sqlx::query_scalar(concat!(heads!("id"), " ORDER BY sequence LIMIT ?4"))
-                .bind(&wanted.incident)
-                .bind(&wanted.recipient)
-                .bind(&wanted.failure)
-                .bind(wanted.limit)
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(&failed)?;
+        let ids: Vec<String> = sqlx::query_scalar(HEADS)
+            .bind(&wanted.incident)
+            .bind(&wanted.recipient)
+            .bind(&wanted.failure)
+            .bind(wanted.limit)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(&failed)?;
+        let mut dead_letters = 0;
         for id in &ids {
-            queue_again(&mut tx, id, actor, why, now_ms)
+            dead_letters += queue_again(&mut tx, id, actor, why, now_ms)
                 .await
                 .map_err(&failed)?;
         }
-        let left: i64 = sqlx::query_scalar(heads!("count(*)"))
+        let left: i64 = sqlx::query_scalar(LEFT)
             .bind(&wanted.incident)
             .bind(&wanted.recipient)
             .bind(&wanted.failure)
@@ -89,18 +102,23 @@ impl Ledger {
             .await
             .map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
-        Ok((ids.len() as u64, unsigned("count", left)?))
+        Ok(ResentAll {
+            dead_letters,
+            mails: ids.len() as u64,
+            left: unsigned("count", left)?,
+        })
     }
 }
 
+/// Says how many dead letters are none now.
 async fn queue_again(
     tx: &mut Transaction<'static, Sqlite>,
     id: &str,
     actor: &str,
     why: Option<&str>,
     now_ms: i64,
-) -> sqlx::Result<()> {
-    sqlx::query(
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
         "UPDATE notices SET state = 'queued', next_attempt_at_ms = 0, settled_at_ms = NULL,
                 attempts = CASE WHEN id = ?1 THEN 0 ELSE attempts END,
                 digest = CASE WHEN id = ?1 THEN NULL ELSE digest END
@@ -116,5 +134,5 @@ async fn queue_again(
         .bind(why)
         .execute(&mut **tx)
         .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }

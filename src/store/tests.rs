@@ -13,6 +13,7 @@ fn entry(id: &str, incident: &str, revision: u32) -> Entry {
         message_id: format!("{id}@example.com"),
         notice: format!("notice {id}").into_bytes(),
         decided_at_ms: 1_000,
+        digest: None,
     }
 }
 
@@ -361,34 +362,37 @@ async fn all_dead_letters_of_a_filter_are_resent_in_order_and_the_others_stay() 
         failure: Some("transient".to_owned()),
         ..wanted(10)
     };
-    assert_eq!(ledger.resend_all(&one, "w", None, 9).await.unwrap(), (1, 0));
+    assert_eq!(resent(&ledger, &one).await, (1, 1, 0));
     let one = DeadLetters {
         incident: Some("i1".to_owned()),
         ..wanted(1)
     };
     // The oldest first, and how many are left.
-    assert_eq!(ledger.resend_all(&one, "w", None, 9).await.unwrap(), (1, 1));
+    assert_eq!(resent(&ledger, &one).await, (1, 1, 1));
     assert_eq!(ledger.delivery("n1").await.unwrap().unwrap().attempts, 0);
-    let all = ledger
-        .resend_all(&wanted(10), "w", Some("why"), 9)
-        .await
-        .unwrap();
-    assert_eq!(all, (3, 0));
-    assert_eq!(
-        ledger.resend_all(&wanted(10), "w", None, 9).await.unwrap(),
-        (0, 0)
-    );
+    assert_eq!(resent(&ledger, &wanted(10)).await, (3, 3, 0));
+    assert_eq!(resent(&ledger, &wanted(10)).await, (0, 0, 0));
     let counts = ledger.counts().await.unwrap();
     assert_eq!((counts.queued, counts.dead), (6, 0));
     let row = ledger.delivery("n3").await.unwrap().unwrap();
     assert_eq!(row.resent, Some(("w".to_owned(), 9)));
 }
 
+/// How many dead letters, in how many mails, and how many are left.
+async fn resent(ledger: &Ledger, wanted: &DeadLetters) -> (u64, u64, u64) {
+    let all = ledger.resend_all(wanted, "w", Some("why"), 9).await;
+    let all = all.unwrap();
+    (all.dead_letters, all.mails, all.left)
+}
+
 #[tokio::test]
-async fn a_dead_digest_is_resent_once_with_all_that_it_tells() {
+async fn a_dead_digest_is_resent_once_with_all_that_it_tells_and_an_incident_by_itself() {
     let ledger = Ledger::in_memory().await.unwrap();
     ledger
-        .record(1, &[entry("a", "i", 1), entry("b", "j", 1)])
+        .record(
+            1,
+            &["a", "b", "c"].map(|id| entry(id, &format!("of {id}"), 1)),
+        )
         .await
         .unwrap();
     let fold = Fold {
@@ -399,21 +403,23 @@ async fn a_dead_digest_is_resent_once_with_all_that_it_tells() {
         now_ms: 1,
         until_ms: 2,
     };
-    assert_eq!(ledger.fold(&fold).await.unwrap(), Some(2));
+    assert_eq!(ledger.fold(&fold).await.unwrap(), Some(3));
     sending(&ledger, "digest").await;
     ledger
         .mark_failed("digest", Failed::Dead(5), "x", "transient")
         .await
         .unwrap();
-    assert_eq!(ledger.counts().await.unwrap().dead, 3);
-    let wanted = DeadLetters {
+    assert_eq!(ledger.counts().await.unwrap().dead, 4);
+    let wanted = |incident: Option<&str>| DeadLetters {
+        incident: incident.map(str::to_owned),
+        failure: Some("transient".to_owned()),
         limit: 10,
         ..DeadLetters::default()
     };
-    assert_eq!(
-        ledger.resend_all(&wanted, "w", None, 9).await.unwrap(),
-        (1, 0)
-    );
+    assert_eq!(resent(&ledger, &wanted(Some("of b"))).await, (1, 1, 0));
+    assert_eq!(due_ids(&ledger, 9).await, ["b"]);
+    assert!(sending(&ledger, "b").await && ledger.mark_sent("b", 9).await.unwrap());
+    assert_eq!(resent(&ledger, &wanted(None)).await, (3, 1, 0));
     assert_eq!(due_ids(&ledger, 9).await, ["digest"]);
 }
 

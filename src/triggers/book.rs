@@ -14,48 +14,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Contact, RuleBook, Text};
-use crate::triggers::open::SOURCES_MAX;
+use crate::triggers::limits::{OverOne, TriggerLimits};
 use crate::triggers::process::Process;
 use crate::triggers::samples::Samples;
-use crate::triggers::tickets::Held;
 use crate::triggers::tickets::Tickets;
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Cause, Trigger, TriggerState};
 
 /// Actor of moves that the engine makes itself.
 pub const ENGINE: &str = "engine";
-
-/// People who are remembered as told of one trigger; the first ones stay.
-const TOLD_MAX: usize = 100;
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerLimits {
-    /// Closed triggers kept for reading; the oldest go first.
-    pub final_max: usize,
-    /// Triggers that are not closed; beyond it none is opened.
-    pub open_max: usize,
-    /// Tickets that wait for a trigger; beyond it the oldest of whoever has most go.
-    pub waiting_max: usize,
-    /// Tickets linked to all triggers together; more are counted.
-    pub linked_max: usize,
-    /// What KQIs of the process average; the oldest go first.
-    pub samples_max: usize,
-}
-
-impl Default for TriggerLimits {
-    fn default() -> Self {
-        TriggerLimits {
-            final_max: 10_000,
-            open_max: 20_000,
-            // Judgement: a day of complaints of a large province, and ten of them.
-            waiting_max: 20_000,
-            linked_max: 100_000,
-            // Judgement: a thousand demands of a dozen moves.
-            samples_max: 20_000,
-        }
-    }
-}
 
 /// When something happens, and under which rules.
 #[derive(Clone, Copy, Debug)]
@@ -132,8 +99,9 @@ pub struct TriggerBook {
     pub(super) open: BTreeMap<Cause, String>,
     /// The newest that is closed, by its cause.
     pub(super) closed: BTreeMap<Cause, String>,
-    /// The newest trigger that an object speaks for: KQI and label.
-    pub(super) objects: BTreeMap<(String, String), String>,
+    /// Triggers that an object speaks for, by KQI and label: the newest last, and before it those that were open when it went
+    /// on to the next one. They are forgotten with their triggers.
+    pub(super) objects: BTreeMap<(String, String), Vec<String>>,
     /// What is looked at next, by its time.
     pub(super) alarms: BTreeSet<(i64, String)>,
     pub(super) tickets: Tickets,
@@ -142,6 +110,13 @@ pub struct TriggerBook {
     refused_total: u64,
     /// Final triggers that went because there were too many.
     forgotten_total: u64,
+    /// What bounds of one trigger did since the start.
+    #[serde(skip)]
+    pub(super) over_one: OverOne,
+    /// Triggers that objects speak for which are not among their sources: all objects are looked through when one is forgotten.
+    /// A start finds them anew.
+    #[serde(skip)]
+    pub(super) unnamed: BTreeSet<String>,
     /// News of the step under way.
     #[serde(skip)]
     pub(super) news: Vec<News>,
@@ -188,14 +163,6 @@ impl TriggerBook {
         (self.limits.open_max, self.limits.final_max)
     }
 
-    /// Puts other limits in force; final triggers and waiting tickets beyond go.
-    pub fn set_limits(&mut self, limits: TriggerLimits) {
-        self.limits = limits;
-        self.tickets.waiting.bound(limits.waiting_max);
-        self.samples.set_limits(limits);
-        self.forget();
-    }
-
     /// The trigger that one is a part of by now: what absorbed it may have been absorbed itself.
     pub fn now_within<'a>(&'a self, id: &'a str) -> &'a str {
         let mut id = id;
@@ -209,15 +176,9 @@ impl TriggerBook {
         id
     }
 
-    /// Tickets that wait for a trigger, tickets that are linked to one, and samples of the process.
-    pub fn bounds(&self) -> [Held; 3] {
-        let [waiting, linked] = self.tickets.held(&self.limits);
-        let samples = (
-            self.samples.len(),
-            self.limits.samples_max,
-            self.samples.gone_total(),
-        );
-        [waiting, linked, samples]
+    /// Windows of evidence that a trigger may have.
+    pub fn windows_max(&self) -> usize {
+        self.limits.windows_max
     }
 
     /// What KQIs of the process average.
@@ -237,10 +198,10 @@ impl TriggerBook {
 
     /// The newest trigger that an object speaks for, closed or not.
     pub fn newest(&self, kqi: &str, group_label: &str) -> Option<&Arc<Trigger>> {
-        let id = self
+        let holders = self
             .objects
             .get(&(kqi.to_owned(), group_label.to_owned()))?;
-        self.triggers.get(id)
+        self.triggers.get(holders.last()?)
     }
 
     /// What agents tell customers since this was asked last.
@@ -248,24 +209,54 @@ impl TriggerBook {
         std::mem::take(&mut self.said)
     }
 
-    /// The alert of an object is over; the trigger stays with its department.
+    /// The alert of an object is over, for every trigger that it spoke for; they stay with their departments.
     /// Agents hear that it is over, and that its cause is still looked into.
     pub fn alert_ended(&mut self, kqi: &str, group_label: &str, now: Now<'_>) {
         let key = (kqi.to_owned(), group_label.to_owned());
-        let Some(id) = self.objects.get(&key).cloned() else {
+        for id in self.objects.get(&key).cloned().unwrap_or_default() {
+            let fired = self.get(&id).is_some_and(|trigger| trigger.alert_firing);
+            self.quiet(&id, kqi, group_label);
+            self.explain_firing(&id, fired, now);
+        }
+    }
+
+    /// An object's alert fires no more for a trigger.
+    fn quiet(&mut self, id: &str, kqi: &str, group_label: &str) {
+        let Some(trigger) = self.edit(id) else {
             return;
         };
-        let Some(trigger) = self.edit(&id) else {
-            return;
-        };
-        let fired = trigger.alert_firing;
         for source in &mut trigger.sources {
             if source.kqi == kqi && source.group_label == group_label {
                 source.firing = false;
             }
         }
         trigger.alert_firing = trigger.sources.iter().any(|source| source.firing);
-        self.explain_firing(&id, fired, now);
+    }
+
+    /// An object speaks for a trigger from now on: it fires no more for one that is over.
+    pub(super) fn hold(&mut self, kqi: &str, group_label: &str, id: &str) {
+        let key = (kqi.to_owned(), group_label.to_owned());
+        let mut holders = self.objects.remove(&key).unwrap_or_default();
+        holders.retain(|known| known != id);
+        let is_open = |of: &String| self.get(of).is_some_and(|of| !of.state.is_final());
+        let (mut open, over): (Vec<String>, Vec<String>) = holders.into_iter().partition(is_open);
+        for of in over {
+            self.quiet(&of, kqi, group_label);
+        }
+        open.push(id.to_owned());
+        self.objects.insert(key, open);
+    }
+
+    /// A trigger is forgotten, or an object never spoke for it.
+    pub(super) fn let_go(&mut self, kqi: &str, group_label: &str, id: &str) {
+        let key = (kqi.to_owned(), group_label.to_owned());
+        let Some(holders) = self.objects.get_mut(&key) else {
+            return;
+        };
+        holders.retain(|known| known != id);
+        if holders.is_empty() {
+            self.objects.remove(&key);
+        }
     }
 
     /// Says to agents that an unanswered trigger's alert fires, or does so no more, if that is news.
@@ -285,8 +276,7 @@ impl TriggerBook {
 
     /// The trigger that an object speaks for, while it is not closed.
     pub(super) fn open_mut(&mut self, kqi: &str, group_label: &str) -> Option<&mut Trigger> {
-        let key = (kqi.to_owned(), group_label.to_owned());
-        let id = self.objects.get(&key)?.clone();
+        let id = self.newest(kqi, group_label)?.id.clone();
         self.edit(&id).filter(|trigger| !trigger.state.is_final())
     }
 
@@ -330,17 +320,24 @@ impl TriggerBook {
                 once.push((who, role));
             }
         }
+        let (told_max, mut untold) = (self.limits.told_max, 0);
         let Some(trigger) = self.edit(id).filter(|_| !once.is_empty()) else {
             return;
         };
         trigger.revision += 1;
         for (who, _) in &once {
             let known = trigger.told.iter().any(|told| told.email == who.email);
-            if !known && trigger.told.len() < TOLD_MAX {
+            if known {
+                continue;
+            }
+            if trigger.told.len() < told_max {
                 trigger.told.push(who.clone());
+            } else {
+                untold += 1;
             }
         }
         let revision = trigger.revision;
+        self.over_one.told += untold;
         if let Some(trigger) = self.triggers.get(id).cloned() {
             self.news.push(News {
                 trigger,
@@ -365,7 +362,7 @@ impl TriggerBook {
     }
 
     /// Keeps the number of closed triggers within bounds.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         let excess = (self.triggers.len() - self.open.len()).saturating_sub(self.limits.final_max);
         if excess == 0 {
             return;
@@ -387,15 +384,14 @@ impl TriggerBook {
             if self.closed.get(&trigger.cause) == Some(&id) {
                 self.closed.remove(&trigger.cause);
             }
-            if trigger.sources.len() >= SOURCES_MAX {
-                // Some of its objects are not among its sources.
-                self.objects.retain(|_, of| *of != id);
+            if self.unnamed.remove(&id) {
+                self.objects.retain(|_, of| {
+                    of.retain(|known| *known != id);
+                    !of.is_empty()
+                });
             }
             for source in &trigger.sources {
-                let key = (source.kqi.clone(), source.group_label.clone());
-                if self.objects.get(&key) == Some(&id) {
-                    self.objects.remove(&key);
-                }
+                self.let_go(&source.kqi, &source.group_label, &id);
             }
         }
     }

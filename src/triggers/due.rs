@@ -8,20 +8,23 @@ use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 impl TriggerBook {
     /// Lets the clock pass: reminders go out, and what is overdue climbs. True if anything happened.
-    pub fn tick(&mut self, now: Now<'_>) -> bool {
+    ///
+    /// What the clock may be ahead by, ms, has not passed for anybody: a reminder that went out cannot be taken back.
+    pub fn tick(&mut self, now: Now<'_>, ahead_ms: i64) -> bool {
+        let passed_ms = now.at_ms.saturating_sub(ahead_ms);
         let mut happened = false;
         while let Some((at_ms, id)) = self.alarms.first().cloned() {
-            if at_ms > now.at_ms {
+            if at_ms > passed_ms {
                 break;
             }
             self.alarms.pop_first();
             happened = true;
-            self.look_at(&id, now);
+            self.look_at(&id, passed_ms, now);
         }
         happened
     }
 
-    fn look_at(&mut self, id: &str, now: Now<'_>) {
+    fn look_at(&mut self, id: &str, passed_ms: i64, now: Now<'_>) {
         let Some(trigger) = self.triggers.get(id).cloned() else {
             return;
         };
@@ -34,7 +37,7 @@ impl TriggerBook {
         };
         if let Some(until_ms) = trigger
             .ack_until_ms
-            .filter(|until_ms| *until_ms > now.at_ms)
+            .filter(|until_ms| *until_ms > passed_ms)
         {
             let later = Deadline {
                 next_ms: until_ms,
@@ -46,11 +49,24 @@ impl TriggerBook {
             return;
         }
         let policy = &now.book.triggers;
+        let next = Deadline {
+            step: deadline.step + 1,
+            ..deadline
+        };
         if deadline.step == 0 {
-            self.process.reminders_total += 1;
-            self.remark(id, "reminded: its due time comes near".to_owned(), now);
+            // What was held back is told as it is by now: overdue, and by its first step of escalation where that has come.
+            let is_over = deadline.due_ms <= passed_ms;
+            let climbs = next_alarm(next, now).is_some_and(|at_ms| at_ms <= passed_ms);
             let recipients = self.asked_of(id, now).into_iter().collect();
-            self.tell(id, NewsReason::Reminder, recipients, now);
+            if !is_over {
+                self.process.reminders_total += 1;
+                self.remark(id, "reminded: its due time comes near".to_owned(), now);
+                self.tell(id, NewsReason::Reminder, recipients, now);
+            } else if !climbs {
+                self.remark(id, "overdue".to_owned(), now);
+                self.tell(id, NewsReason::Overdue, recipients, now);
+                self.explain(id, now);
+            }
         } else {
             let climbed = usize::from(deadline.step) - 1;
             let step = policy.escalation.get(climbed);
@@ -68,10 +84,6 @@ impl TriggerBook {
             self.tell(id, NewsReason::Overdue, recipients, now);
             self.explain(id, now);
         }
-        let next = Deadline {
-            step: deadline.step + 1,
-            ..deadline
-        };
         let next_ms = next_alarm(next, now);
         self.wind(id, next_ms.map(|next_ms| Deadline { next_ms, ..next }));
         if next_ms.is_none()
@@ -122,8 +134,8 @@ impl TriggerBook {
         self.explain(id, now);
     }
 
-    /// Weighs a trigger that has gained evidence: a severity that rose brings more copies, and a due time
-    /// that is counted from when it came into its state.
+    /// Weighs a trigger that has gained evidence: a severity that rose brings more copies, and a due time that is counted
+    /// from when it came into its state. Whoever was reminded already, or has acknowledged it, hears of it as well.
     pub(super) fn weigh(&mut self, id: &str, before: Severity, now: Now<'_>) {
         let Some(trigger) = self.edit(id) else {
             return;
@@ -135,28 +147,18 @@ impl TriggerBook {
         let severity = trigger.severity.name();
         trigger.remark(ENGINE, format!("severity raised to {severity}"), now.at_ms);
         trigger.weigh_anew(now);
-        let Some(deadline) = trigger.deadline.filter(|deadline| deadline.step == 0) else {
+        // Of what is just opening nobody has heard: who is asked by the next step hears of it as it is.
+        let Some(deadline) = trigger.deadline else {
             return;
         };
-        // What came before, its acceptance among it, is spent.
-        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
-        let Some(trigger) = self.triggers.get(id) else {
-            return;
-        };
-        let Some(allowed_ms) = self.left_ms(trigger, task_of(trigger.state), now) else {
-            return;
-        };
-        let calendar = &now.book.triggers.calendar;
-        let remind_ms = (allowed_ms - now.book.triggers.remind_before_ms).max(0);
-        let sooner = Deadline {
-            due_ms: calendar.after(since_ms, allowed_ms).min(deadline.due_ms),
-            next_ms: calendar.after(since_ms, remind_ms).min(deadline.next_ms),
-            ..deadline
-        };
-        self.wind(id, Some(sooner));
+        // It was another demand that somebody had seen.
+        let acknowledged = trigger.ack_until_ms.take();
+        let acknowledged = acknowledged.filter(|until_ms| *until_ms > now.at_ms);
+        let is_sooner = self.hasten(id, deadline, now);
+        self.release(id, acknowledged, now);
         self.explain(id, now);
-        let is_sooner = sooner.due_ms < deadline.due_ms;
-        let owner = self.asked_of(id, now).into_iter().filter(|_| is_sooner);
+        let is_owners = is_sooner || deadline.step > 0 || acknowledged.is_some();
+        let owner = self.asked_of(id, now).into_iter().filter(|_| is_owners);
         let copies = self.copies_of(id, now).into_iter().filter(|(who, _)| {
             let told = self.triggers.get(id).map(|trigger| trigger.told.iter());
             let mut told = told.into_iter().flatten();
@@ -164,6 +166,44 @@ impl TriggerBook {
         });
         let recipients = owner.chain(copies).collect();
         self.tell(id, NewsReason::Raised, recipients, now);
+    }
+
+    /// What an acknowledgement that is over had held back is looked at now.
+    fn release(&mut self, id: &str, acknowledged_until_ms: Option<i64>, now: Now<'_>) {
+        let deadline = self.triggers.get(id).and_then(|trigger| trigger.deadline);
+        let held = deadline.filter(|deadline| Some(deadline.next_ms) == acknowledged_until_ms);
+        if let Some(held) = held {
+            let next_ms = now.at_ms;
+            self.wind(id, Some(Deadline { next_ms, ..held }));
+        }
+    }
+
+    /// Counts the due time of a graver demand from when it came into its state, unless it is due sooner already. True if it
+    /// is due sooner by that.
+    fn hasten(&mut self, id: &str, before: Deadline, now: Now<'_>) -> bool {
+        let Some(trigger) = self.triggers.get(id) else {
+            return false;
+        };
+        // What came before, its acceptance among it, is spent.
+        let since_ms = trigger.entered_at_ms().max(trigger.owned_since_ms);
+        let Some(allowed_ms) = self.left_ms(trigger, task_of(trigger.state), now) else {
+            return false;
+        };
+        let calendar = &now.book.triggers.calendar;
+        let due_ms = calendar.after(since_ms, allowed_ms);
+        if before.due_ms <= due_ms {
+            return false;
+        }
+        let due = Deadline { due_ms, ..before };
+        let remind_ms = (allowed_ms - now.book.triggers.remind_before_ms).max(0);
+        let next_ms = match before.step {
+            0 => calendar.after(since_ms, remind_ms).min(before.next_ms),
+            // Who was reminded of the later due time needs no reminder of this one beside the news of it.
+            1 => next_alarm(due, now).unwrap_or(due_ms),
+            _ => before.next_ms,
+        };
+        self.wind(id, Some(Deadline { next_ms, ..due }));
+        true
     }
 
     /// Open time that is left for what a trigger waits for in a state, ms: what its department has had of it before, on all

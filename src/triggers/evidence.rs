@@ -5,11 +5,9 @@
 use std::cmp::Ordering;
 
 use crate::rules::{Severity, Text};
-use crate::triggers::book::{ENGINE, Now};
+use crate::triggers::TriggerLimits;
+use crate::triggers::book::Now;
 use crate::triggers::{Crossing, Evidence, Trigger, TriggerBook, Urgency};
-
-/// Windows of evidence kept with a trigger: the first one, of each KQI those that lie furthest out, and the newest.
-pub const EVIDENCE_MAX: usize = 50;
 
 /// Newest windows of each KQI that stay while others can go, first of all and where that is not enough. Judgement: three in
 /// a row say that it lasts; a KQI of long windows is not to vanish behind one of short ones.
@@ -24,11 +22,13 @@ impl TriggerBook {
         complaints: Vec<(Text, i64)>,
         now: Now<'_>,
     ) {
+        let windows_max = self.limits.windows_max;
         let Some(trigger) = self.open_mut(&evidence.kqi, &evidence.group_label) else {
             return;
         };
         let (id, before) = (trigger.id.clone(), trigger.severity);
-        trigger.support(Some(evidence), severity, complaints);
+        let gone = trigger.support(Some(evidence), severity, complaints, windows_max);
+        self.over_one.windows += gone;
         self.weigh(&id, before, now);
     }
 
@@ -97,6 +97,7 @@ impl TriggerBook {
         why: &str,
         now_ms: i64,
     ) {
+        let moves_max = self.limits.moves_max;
         let Some(trigger) = self.open_mut(kqi, group_label) else {
             return;
         };
@@ -106,7 +107,8 @@ impl TriggerBook {
             return;
         }
         trigger.say_of(kqi, group_label, true);
-        trigger.remark(ENGINE, format!("cause withdrawn: {why}"), now_ms);
+        let why = format!("cause withdrawn: {why}");
+        self.over_one.moves += trigger.remark_within(moves_max, why, now_ms);
     }
 
     /// An incident of the object fires, or was after all: where the engine's last word on this cause is
@@ -119,16 +121,24 @@ impl TriggerBook {
         why: &str,
         now_ms: i64,
     ) {
+        let TriggerLimits {
+            windows_max,
+            moves_max,
+            ..
+        } = self.limits;
         let Some(trigger) = self.open_mut(kqi, group_label) else {
             return;
         };
         if !trigger.say_of(kqi, group_label, false) {
             return;
         }
-        evidence
-            .into_iter()
-            .for_each(|window| trigger.take_in(window));
-        trigger.remark(ENGINE, format!("cause confirmed again: {why}"), now_ms);
+        let taken = evidence.into_iter();
+        let gone: u64 = taken
+            .map(|window| trigger.take_in(window, windows_max))
+            .sum();
+        let why = format!("cause confirmed again: {why}");
+        self.over_one.moves += trigger.remark_within(moves_max, why, now_ms);
+        self.over_one.windows += gone;
     }
 
     /// An incident turned out to be a part of another one.
@@ -170,18 +180,18 @@ impl TriggerBook {
 }
 
 impl Trigger {
+    /// What an alert says for it. Returns how many windows went because there are more than `windows_max`.
     pub(super) fn support(
         &mut self,
         evidence: Option<Evidence>,
         severity: Severity,
         complaints: Vec<(Text, i64)>,
-    ) {
+        windows_max: usize,
+    ) -> u64 {
         self.alert_firing = true;
         self.severity = self.severity.max(severity);
         self.hear(complaints);
-        if let Some(evidence) = evidence {
-            self.take_in(evidence);
-        }
+        evidence.map_or(0, |evidence| self.take_in(evidence, windows_max))
     }
 
     /// Counts of complaints: the greatest of each since it opened. The last window's is that of an evening on which hardly
@@ -195,18 +205,26 @@ impl Trigger {
         }
     }
 
-    pub(super) fn take_in(&mut self, evidence: Evidence) {
+    /// A window speaks for it, in place of the one that says least where there are `windows_max`. Returns how many went for
+    /// that. What is kept under a larger bound stays.
+    pub(super) fn take_in(&mut self, evidence: Evidence, windows_max: usize) -> u64 {
         let place = self
             .evidence
             .binary_search_by(|known| order(known, &evidence));
-        match place {
-            Ok(at) => self.evidence[at] = evidence,
-            Err(at) => self.evidence.insert(at, evidence),
+        let at = match place {
+            Ok(at) => {
+                self.evidence[at] = evidence;
+                return 0;
+            }
+            Err(at) => at,
+        };
+        self.evidence.insert(at, evidence);
+        if self.evidence.len() <= windows_max {
+            return 0;
         }
-        while self.evidence.len() > EVIDENCE_MAX {
-            let at = self.spare();
-            self.evidence.remove(at);
-        }
+        let at = self.spare();
+        self.evidence.remove(at);
+        1
     }
 
     /// The window that says least: the oldest one that is neither the first, nor the furthest out of its KQI, nor among

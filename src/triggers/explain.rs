@@ -14,7 +14,13 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
     let moment = |at_ms: i64| {
         let zone = now.book.triggers.calendar.zone.clone();
         let at = Timestamp::from_millisecond(at_ms).ok()?;
-        Some(at.to_zoned(zone).strftime("%m-%d %H:%M").to_string())
+        let today = Timestamp::from_millisecond(now.at_ms).ok()?;
+        let at = at.to_zoned(zone.clone());
+        let format = match at.year() == today.to_zoned(zone).year() {
+            true => "%m-%d %H:%M",
+            false => "%Y-%m-%d %H:%M",
+        };
+        Some(at.strftime(format).to_string())
     };
     let due_ms = trigger.deadline.map(|deadline| deadline.due_ms);
     let due = due_ms.and_then(moment);
@@ -99,17 +105,19 @@ pub(super) fn explain(trigger: &Trigger, now: Now<'_>) -> Option<Text> {
             format!("is part of {into}, which is of a wider place: say what that says."),
         ),
         (TriggerState::Closed, Some(Outcome::Mended)) => {
-            let proven = trigger.measured.as_ref();
-            let proven =
-                proven.is_some_and(|measured| measured.verdict == EffectVerdict::Effective);
-            if proven {
-                (
-                    "已处理完毕，数据显示已恢复。".to_owned(),
-                    "was mended, and the data show that it helped.".to_owned(),
-                )
-            } else {
-                ("已处理完毕。".to_owned(), "was mended.".to_owned())
-            }
+            let (zh, en) = match trigger.measured.as_ref().map(|measured| measured.verdict) {
+                Some(EffectVerdict::Effective) => (
+                    "已处理完毕，数据显示已恢复。",
+                    "was mended, and the data show that it helped.",
+                ),
+                // Data that came later say so of what could not be reopened any more.
+                Some(EffectVerdict::NoEffect | EffectVerdict::Worse) => (
+                    "曾处理，但后来的数据没有显示好转；如仍异常，请重新受理。",
+                    "was worked on, but later data do not show that it helped. File anew what still fails.",
+                ),
+                _ => ("已处理完毕。", "was mended."),
+            };
+            (zh.to_owned(), en.to_owned())
         }
         (TriggerState::Reopened, _) => (
             "再次出现异常，已重新分析处理。请致歉并说明正在处理。".to_owned(),

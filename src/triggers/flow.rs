@@ -261,6 +261,17 @@ pub enum MoveError {
         /// Its state.
         state: String,
     },
+    /// What it would add to the history is no move, and that is long enough.
+    #[error(
+        "trigger {id} has {steps} steps in its history, which is enough (limits.trigger_moves_max): it is moved and handed over as \
+         before, and who has acknowledged it may do so again, but it takes no acknowledgement of anybody else"
+    )]
+    HistoryFull {
+        /// The trigger.
+        id: String,
+        /// What its history has.
+        steps: usize,
+    },
     /// Something is asked of a trigger that no department works on.
     #[error("trigger {id} is {state}: {wanted}")]
     NotAtWork {

@@ -10,7 +10,7 @@ use crate::triggers::{Trigger, TriggerBook, TriggerState};
 impl TriggerBook {
     /// The data have spoken about a mended trigger. `effective` closes it; `no_effect` and `worse`
     /// reopen it, as `not_proven` does while its alerts fire; without them it closes what cannot be proven.
-    /// `too_early` leaves it as it is. The same verdict twice changes nothing.
+    /// `too_early` and `unprovable` leave it as it is. The same verdict twice changes nothing.
     ///
     /// # Errors
     /// There is no such trigger, or it does not wait for its effect.
@@ -65,13 +65,15 @@ impl TriggerBook {
         let before = trigger.measured.as_ref();
         let is_news = before.is_none_or(|before| before.text != measured.text);
         let why = format!("{}: {}", verdict.name(), measured.text.en);
+        let (moves_max, mut left_out) = (self.limits.moves_max, 0);
         if let Some(trigger) = self.edit(id).filter(|_| is_news) {
             trigger.measured = Some(measured);
-            if verdict == EffectVerdict::TooEarly {
-                trigger.remark(ENGINE, why.clone(), now.at_ms);
+            if verdict.is_awaited() {
+                left_out = trigger.remark_within(moves_max, why.clone(), now.at_ms);
             }
         }
-        if verdict != EffectVerdict::TooEarly {
+        self.over_one.moves += left_out;
+        if !verdict.is_awaited() {
             if let Some(trigger) = self.triggers.get(id).cloned() {
                 self.process.measured(&trigger, verdict);
             }
@@ -127,35 +129,41 @@ impl TriggerBook {
             self.process
                 .measured_again(trigger, verdict_before, measured.verdict);
         }
+        let (moves_max, mut left_out) = (self.limits.moves_max, 0);
         if let Some(trigger) = self.edit(id) {
             trigger.measured = Some(measured);
             if is_news && !reopens {
-                trigger.remark(ENGINE, why.clone(), now.at_ms);
+                left_out = trigger.remark_within(moves_max, why.clone(), now.at_ms);
             }
         }
+        self.over_one.moves += left_out;
         if reopens {
             self.take_back(id);
             self.reopen(id, ENGINE, &why, now);
         } else if is_news {
-            let recipients = self
-                .owner_of(id, now)
-                .into_iter()
-                .chain(self.copies_of(id, now));
-            let recipients = recipients.collect();
+            // Whoever heard that it helped hears that the data say otherwise, agents and their customers too.
+            self.explain(id, now);
+            let frontline = self.frontline(now);
+            let recipients = self.told(id, now).into_iter().chain(frontline).collect();
             self.tell(id, NewsReason::Measured, recipients, now);
         }
         self.shown(id)
     }
 
     /// Whether a closed trigger can be opened again: it was mended, not long ago, and is still the last word on its
-    /// cause.
+    /// cause and on every object that spoke for it.
     fn may_reopen(&self, trigger: &Trigger, now: Now<'_>) -> bool {
+        let is_elsewhere = trigger.sources.iter().any(|source| {
+            let newest = self.newest(&source.kqi, &source.group_label);
+            newest.is_some_and(|of| of.id != trigger.id && !of.state.is_final())
+        });
         let closed_for_ms = now.at_ms - trigger.entered_at_ms();
         trigger.state.is_final()
             && trigger.outcome == Some(Outcome::Mended)
             && closed_for_ms <= now.book.triggers.review_after_ms
             && self.closed.get(&trigger.cause) == Some(&trigger.id)
             && self.open_for(&trigger.cause, now).is_none()
+            && !is_elsewhere
             && self.open.len() < self.limits.open_max
     }
 

@@ -2,7 +2,8 @@
 //! line knows what to say, and in the end the data say whether it helped.
 //!
 //! Pure: commands, alerts, tickets and ticks in, changed triggers and news out. `flow` is the table of
-//! moves, `open` how alerts become triggers, `moves` what people command, `due` what the clock does.
+//! moves, `open` how alerts become triggers, `moves` what people command, `hand_over` who has it then, `due` what
+//! the clock does.
 
 mod asked;
 mod book;
@@ -12,6 +13,8 @@ mod due;
 mod evidence;
 mod explain;
 mod flow;
+mod hand_over;
+mod limits;
 mod link;
 mod measured;
 mod moves;
@@ -22,6 +25,7 @@ mod raised;
 mod reroute;
 mod review;
 mod samples;
+mod standing;
 mod tickets;
 mod trigger;
 mod urgency;
@@ -31,11 +35,11 @@ mod widen;
 #[cfg(test)]
 mod tests;
 
-pub use book::{ENGINE, News, NewsReason, Now, Said, TriggerBook, TriggerLimits};
+pub use book::{ENGINE, News, NewsReason, Now, Said, TriggerBook};
 pub use cause::{Cause, Place};
 pub use crossing::Crossing;
-pub use evidence::EVIDENCE_MAX;
 pub use flow::{MoveError, Refusal, TriggerState};
+pub use limits::TriggerLimits;
 pub use moves::{REVIEW_WITHIN_MS, Wanted};
 pub use open::Opening;
 pub use process::{Process, Stays, Worked};

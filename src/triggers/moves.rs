@@ -1,17 +1,18 @@
 //! Commands of people, and what the engine does at once because of them.
 
-use crate::effect::EffectVerdict;
-use crate::rules::{Desk, Owner, OwnerBy};
+use crate::rules::Desk;
 use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
-use crate::triggers::flow::{By, MoveError, Refusal};
-use crate::triggers::news::Reader;
+use crate::triggers::flow::{MoveError, Refusal};
 use crate::triggers::trigger::{Explanation, Measured, Outcome};
 use crate::triggers::{Trigger, TriggerBook, TriggerState, Urgency};
 
 /// The furthest review date that can be given, ms from now. Judgement: what rests for more than two years is not
 /// reviewed but forgotten.
 pub const REVIEW_WITHIN_MS: i64 = 2 * 366 * 86_400_000;
+
+/// What an acknowledgement leaves in the history.
+const ACKNOWLEDGED: &str = "acknowledged";
 
 /// A move that somebody asks for.
 #[derive(Clone, Copy, Debug)]
@@ -123,164 +124,12 @@ impl TriggerBook {
         self.shown(id)
     }
 
-    /// Hands a trigger over to another desk. Between departments that is a hop, and the new one must
-    /// accept it anew.
+    /// Somebody has seen it: reminders and escalation are held back for a while. Who says so again, in the same state and
+    /// before it was another demand, holds them back anew and adds nothing to the history.
     ///
     /// # Errors
-    /// There is no such trigger or desk, no reason is given, or nobody works on it any more.
-    pub fn hand_over(
-        &mut self,
-        id: &str,
-        desk: &Desk,
-        actor: &str,
-        reason: Option<&str>,
-        now: Now<'_>,
-    ) -> Result<&Trigger, MoveError> {
-        let trigger = self.triggers.get(id).cloned().ok_or_else(|| unknown(id))?;
-        if !trigger.state.is_unanswered() {
-            return Err(MoveError::NotAtWork {
-                id: id.to_owned(),
-                state: trigger.state.name().to_owned(),
-                wanted: "only what no department has answered can be handed over".to_owned(),
-            });
-        }
-        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-        let Some(reason) = reason else {
-            return Err(MoveError::ReasonMissing {
-                id: id.to_owned(),
-                to: "handed over".to_owned(),
-            });
-        };
-        let owner = now.book.at_desk(desk, OwnerBy::HandOver, now.at_ms);
-        let owner = owner.ok_or_else(|| MoveError::UnknownDesk {
-            department: desk.department.clone(),
-            role: desk.role.clone(),
-        })?;
-        let before = &trigger.owner;
-        let is_there = (&before.department, &before.role) == (&owner.department, &owner.role);
-        // Who has to find an owner may take it on; whoever was asked already would only gain time.
-        if is_there
-            && !matches!(
-                trigger.state,
-                TriggerState::Detected | TriggerState::Classified
-            )
-        {
-            return Err(MoveError::NotAtWork {
-                id: id.to_owned(),
-                state: trigger.state.name().to_owned(),
-                wanted: format!("it is with {} ({}) already", before.department, before.role),
-            });
-        }
-        let why = format!(
-            "handed over from {} ({}) to {} ({}): {reason}",
-            before.department, before.role, owner.department, owner.role
-        );
-        self.pass_on(id, owner, false, (actor, why), now);
-        self.shown(id)
-    }
-
-    /// Gives a trigger to another owner, whoever decided so, who must accept it anew unless it `goes_on` as it
-    /// was.
-    pub(super) fn pass_on(
-        &mut self,
-        id: &str,
-        owner: Owner,
-        goes_on: bool,
-        (actor, why): (&str, String),
-        now: Now<'_>,
-    ) {
-        let Some(trigger) = self.triggers.get(id).cloned() else {
-            return;
-        };
-        let before = &trigger.owner;
-        let is_hop = before.department != owner.department;
-        let review_required = now.book.needs_review(&owner.department, trigger.severity);
-        // A department that nobody may ask without the lead is not asked around the lead.
-        let anew = if review_required {
-            TriggerState::Analysed
-        } else {
-            TriggerState::Dispatched
-        };
-        let is_asked_anew = !goes_on && trigger.state.may_become(anew, By::HandOver);
-        if is_hop {
-            let hops = self
-                .process
-                .hops
-                .entry(before.department.clone())
-                .or_default();
-            *hops += 1;
-        }
-        let above = if is_hop {
-            self.hear_of_hop(&trigger, &owner, now)
-        } else {
-            Vec::new()
-        };
-        self.spend(id, now);
-        // Counted under the department that had it.
-        self.process.left(&trigger, now.at_ms);
-        let decider = trigger.decided_by(now.book).to_owned();
-        self.samples.left(&trigger, anew, &decider, now.at_ms);
-        let copies = now
-            .book
-            .copies(&owner.department, trigger.severity, now.at_ms);
-        let previous = (before.person.clone(), None);
-        let role = Some((owner.department_name.clone(), owner.role_name.clone()));
-        let recipients = vec![(owner.person.clone(), role), previous];
-        if let Some(trigger) = self.edit(id) {
-            trigger.hops += u32::from(is_hop);
-            trigger.owner = owner;
-            trigger.owned_since_ms = now.at_ms;
-            trigger.stands_since_revision = trigger.revision + 1;
-            trigger.copies = copies;
-            if !goes_on {
-                trigger.review_required = review_required;
-            }
-            if !is_asked_anew {
-                trigger.remark(actor, why.clone(), now.at_ms);
-            }
-        }
-        if is_asked_anew {
-            self.write(id, anew, actor, Some(&why), now);
-            self.set_deadline(id, now);
-        }
-        let copies = self.copies_of(id, now);
-        if !above.is_empty() {
-            let names: Vec<&str> = above.iter().map(|(who, _)| &*who.name).collect();
-            let why = format!("handed on too often: escalated to {}", names.join("、"));
-            if let Some(trigger) = self.edit(id) {
-                trigger.remark(ENGINE, why, now.at_ms);
-            }
-        }
-        let recipients = recipients.into_iter().chain(above).chain(copies).collect();
-        self.tell(id, NewsReason::HandedOver, recipients, now);
-        if (!is_asked_anew || review_required) && !goes_on {
-            self.go_on(id, now);
-        }
-    }
-
-    /// Who hears that a trigger was handed on once more, where that was often enough: no department takes it, and its due
-    /// times alone would not bring that to light.
-    fn hear_of_hop(&mut self, before: &Trigger, to: &Owner, now: Now<'_>) -> Vec<Reader> {
-        let policy = &now.book.triggers;
-        if policy.hops_max == 0 || before.hops + 1 < policy.hops_max {
-            return Vec::new();
-        }
-        self.process.escalations_total += 1;
-        let desks = policy.coordinator.iter().chain(&policy.reviewer);
-        let above = desks.filter_map(|desk| now.book.at_desk(desk, OwnerBy::Route, now.at_ms));
-        above
-            .filter(|above| above.person.email != to.person.email)
-            .map(|above| {
-                let role = (above.department_name, above.role_name);
-                (above.person, Some(role))
-            })
-            .collect()
-    }
-
-    /// Somebody has seen it: reminders and escalation are held back for a while.
-    ///
-    /// # Errors
-    /// There is no such trigger, or nobody waits for anything.
+    /// There is no such trigger, nobody waits for anything, or its history is so long that only moves lengthen it
+    /// ([`TriggerLimits::moves_max`](crate::triggers::TriggerLimits)).
     pub fn acknowledge(
         &mut self,
         id: &str,
@@ -295,12 +144,18 @@ impl TriggerBook {
                 wanted: "there is nothing to acknowledge".to_owned(),
             });
         }
+        let is_said = trigger.ack_until_ms.is_some() && has_acknowledged(trigger, actor);
+        if !is_said {
+            self.check_room(id)?;
+        }
         let policy = &now.book.triggers;
         let until_ms = policy.calendar.after(now.at_ms, policy.ack_ms);
         if let Some(trigger) = self.edit(id) {
             trigger.ack_until_ms = Some(until_ms);
             trigger.acknowledged_revision = trigger.revision;
-            trigger.remark(actor, "acknowledged".to_owned(), now.at_ms);
+            if !is_said {
+                trigger.remark(actor, ACKNOWLEDGED.to_owned(), now.at_ms);
+            }
         }
         self.shown(id)
     }
@@ -344,7 +199,7 @@ impl TriggerBook {
     }
 
     /// Writes a move down, with what agents say from now on.
-    fn write(
+    pub(super) fn write(
         &mut self,
         id: &str,
         to: TriggerState,
@@ -434,8 +289,8 @@ impl TriggerBook {
             trigger.outcome = None;
             // The work begins anew, with the time for it.
             trigger.spent.clear();
-            // That it is too early to tell is said of a mend that is none any more; what was found stays, for it is why.
-            let is_early = |measured: &mut Measured| measured.verdict == EffectVerdict::TooEarly;
+            // That nothing can be told yet is said of a mend that is none any more; what was found stays, for it is why.
+            let is_early = |measured: &mut Measured| measured.verdict.is_awaited();
             trigger.measured.take_if(is_early);
             if let Some(owner) = owner {
                 trigger.owner = owner;
@@ -457,6 +312,13 @@ impl TriggerBook {
             .map(|trigger| &**trigger)
             .ok_or_else(|| unknown(id))
     }
+}
+
+/// Whether somebody's acknowledgement is among the remarks since the trigger came into its state.
+fn has_acknowledged(trigger: &Trigger, actor: &str) -> bool {
+    let since = trigger.history.iter().rev();
+    let mut remarks = since.take_while(|step| step.from == Some(step.to));
+    remarks.any(|step| step.actor == actor && step.reason.as_deref() == Some(ACKNOWLEDGED))
 }
 
 fn check_remedy(trigger: &Trigger, remedy: &str, now: Now<'_>) -> Result<(), MoveError> {

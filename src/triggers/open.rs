@@ -2,7 +2,7 @@
 //!
 //! * A cause that was refused rests until its review date, or until it is clearly worse.
 //! * One that comes back after it was closed opens a new trigger that refers back; one that comes back
-//!   before its effect is known reopens its trigger.
+//!   before its effect is known reopens its trigger, unless its window began before the mend, which says nothing of it.
 //! * A wider place takes the unanswered triggers of what it covers, and many unanswered cities are their province. What
 //!   was mended waits for its own effect: it is no part of another trouble.
 
@@ -10,11 +10,9 @@ use std::sync::Arc;
 
 use crate::rules::{KnowledgeEntry, Layer, Severity, Subject, Text};
 use crate::triggers::book::{ENGINE, NewsReason, Now};
+use crate::triggers::raised::counts_all;
 use crate::triggers::trigger::{Source, TriggerMove};
 use crate::triggers::{Cause, Evidence, Place, Trigger, TriggerBook, TriggerState, Urgency};
-
-/// Objects remembered as sources of one trigger; more speak for it all the same.
-pub(super) const SOURCES_MAX: usize = 200;
 
 /// What a trigger is opened with.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +59,15 @@ impl Opening {
         }
     }
 
+    /// Whether what it tells began after an instant, in event time: by its window, and by the deciding one's end where the
+    /// newest does not speak for it.
+    fn is_after(&self, at_ms: i64) -> bool {
+        match &self.evidence {
+            Some(window) => window.start_ms >= at_ms,
+            None => self.since_ms > at_ms,
+        }
+    }
+
     fn entry<'a>(&self, now: Now<'a>) -> Option<&'a KnowledgeEntry> {
         let kqi = now.book.kqis.iter().find(|kqi| kqi.id == self.kqi)?;
         now.book
@@ -71,17 +78,29 @@ impl Opening {
 }
 
 impl TriggerBook {
+    /// The same where nothing is known of when mends were done.
+    #[cfg(test)]
+    pub fn demand(&mut self, opening: Opening, now: Now<'_>) -> Option<String> {
+        self.demand_beside(opening, |_| None, now)
+    }
+
     /// An alert fired: joins the open trigger of its cause, or opens one. Returns its identifier, or
     /// `None` while a decision not to optimise rests, when too many are open, and when nobody at all can
-    /// be named as its owner.
-    pub fn demand(&mut self, opening: Opening, now: Now<'_>) -> Option<String> {
+    /// be named as its owner. `mended_ms` says when the work on a trigger was done, in event time.
+    pub fn demand_beside(
+        &mut self,
+        opening: Opening,
+        mended_ms: impl Fn(&str) -> Option<i64>,
+        now: Now<'_>,
+    ) -> Option<String> {
+        if let Some((cause, id)) = self.holder(&opening, now) {
+            return Some(self.join_for(id, &cause, opening, mended_ms, now));
+        }
         let entry = self.complained_of(&opening, now);
         let entry = entry.or_else(|| opening.entry(now));
         let cause = opening.cause(entry);
         if let Some(id) = self.open_for(&cause, now) {
-            let is_back = self.join(&id, opening, now);
-            let grown = is_back.then(|| self.grow_to_province(&cause, now));
-            return grown.flatten().or(Some(id));
+            return Some(self.join_for(id, &cause, opening, mended_ms, now));
         }
         // Where several rest, each rests as gravely as it was refused.
         let refused = self
@@ -98,6 +117,44 @@ impl TriggerBook {
         let id = self.open(opening, cause.clone(), entry.is_some(), earlier, now)?;
         self.begin(&id, &cause, now);
         Some(self.grow_to_province(&cause, now).unwrap_or(id))
+    }
+
+    /// An alert is evidence for an open trigger, which may make that its province's.
+    fn join_for(
+        &mut self,
+        id: String,
+        cause: &Cause,
+        opening: Opening,
+        mended_ms: impl Fn(&str) -> Option<i64>,
+        now: Now<'_>,
+    ) -> String {
+        let is_after = mended_ms(&id).is_none_or(|mended_ms| opening.is_after(mended_ms));
+        let is_back = self.join(&id, opening, is_after, now);
+        let grown = is_back.then(|| self.grow_to_province(cause, now));
+        grown.flatten().unwrap_or(id)
+    }
+
+    /// The open trigger that an object speaks for keeps it, and so does its cause, whatever another book says that it is a sign
+    /// of: no other trigger would hear when its alert ends. One that waits for the effect of its mend leaves it to what is
+    /// worked on for the same cause around it; and what people complain of next may be another trouble than what was mended.
+    fn holder(&self, opening: &Opening, now: Now<'_>) -> Option<(Cause, String)> {
+        let key = (opening.kqi.clone(), opening.group_label.clone());
+        let holders = self.objects.get(&key)?.iter().rev();
+        let mut holders = holders.filter_map(|id| self.get(id));
+        let holder = holders.find(|holder| !holder.state.is_final())?;
+        let cause = Cause {
+            place: Place::of(&opening.group),
+            ..holder.cause.clone()
+        };
+        if holder.state.is_unanswered() {
+            return Some((cause, holder.id.clone()));
+        }
+        let mut kqis = now.book.kqis.iter();
+        if kqis.any(|kqi| kqi.id == opening.kqi && counts_all(kqi, now)) {
+            return None;
+        }
+        let around = self.open_for(&cause, now);
+        Some((cause, around.unwrap_or_else(|| holder.id.clone())))
     }
 
     /// What was refused for a cause is asked again: by the open trigger that it is evidence for, or by another.
@@ -121,94 +178,35 @@ impl TriggerBook {
         Some(id)
     }
 
-    /// The open trigger that a cause is evidence for: its own, or one of a wider place; one that waits for the effect of
-    /// its mend only where no other is worked on.
-    pub(super) fn open_for(&self, cause: &Cause, now: Now<'_>) -> Option<String> {
-        let own = self.open.get(cause);
-        if let Some(id) = own.filter(|id| self.is_unanswered(id)) {
-            return Some(id.clone());
-        }
-        let wider = self.wider(cause, now);
-        let worked_on = wider.iter().find(|id| self.is_unanswered(id));
-        let found = worked_on.or(own).or(wider.first());
-        found.cloned()
-    }
-
-    /// Open triggers of wider places that a cause is evidence for, in the order in which they opened.
-    pub(super) fn wider(&self, cause: &Cause, now: Now<'_>) -> Vec<String> {
-        let alike = self.alike(&cause.service, &cause.cause);
-        let wider = alike
-            .filter(|(open, _)| *open != cause && cause.place.joins(&open.place, &now.book.places));
-        let mut wider: Vec<String> = wider.map(|(_, id)| id.clone()).collect();
-        wider.sort_unstable();
-        wider
-    }
-
-    pub(super) fn is_unanswered(&self, id: &str) -> bool {
-        let trigger = self.triggers.get(id);
-        trigger.is_some_and(|trigger| trigger.state.is_unanswered())
-    }
-
-    /// Open triggers of one service and cause, wherever they are.
-    pub(super) fn alike<'a>(
-        &'a self,
-        service: &'a str,
-        cause: &'a str,
-    ) -> impl Iterator<Item = (&'a Cause, &'a String)> {
-        let first = Cause {
-            service: service.to_owned(),
-            cause: cause.to_owned(),
-            place: Place::Whole,
-        };
-        self.open
-            .range(first..)
-            .take_while(move |(open, _)| open.service == service && open.cause == cause)
-    }
-
-    /// The triggers by which it was decided not to optimise this, here or at a place that covers it, while that is
-    /// respected; the widest first.
-    pub(super) fn resting<'a>(
-        &'a self,
-        cause: &'a Cause,
-        now: Now<'a>,
-    ) -> impl Iterator<Item = &'a Trigger> {
-        let first = Cause {
-            place: Place::Whole,
-            ..cause.clone()
-        };
-        let alike = self.closed.range(first..);
-        let alike = alike.take_while(|(closed, _)| {
-            closed.service == cause.service && closed.cause == cause.cause
-        });
-        let here = alike.filter(move |(closed, _)| {
-            closed.place == cause.place || closed.place.covers(&cause.place, &now.book.places)
-        });
-        let triggers = here.filter_map(|(_, id)| self.triggers.get(id));
-        triggers
-            .map(|trigger| &**trigger)
-            .filter(move |trigger| trigger.rests(now.at_ms))
-    }
-
-    /// An alert is evidence for an open trigger. True if that is open again because of it.
-    fn join(&mut self, id: &str, opening: Opening, now: Now<'_>) -> bool {
+    /// An alert is evidence for an open trigger. True if that is open again because of it, for which its window has to be
+    /// after the mend: what it tells of the time before, the effect is measured against.
+    fn join(&mut self, id: &str, opening: Opening, is_after: bool, now: Now<'_>) -> bool {
         self.note_source(id, &opening, now);
+        let windows_max = self.limits.windows_max;
         let Some(trigger) = self.edit(id) else {
             return false;
         };
         let before = trigger.severity;
-        trigger.support(opening.evidence, opening.severity, opening.complaints);
-        let is_answered = trigger.state == TriggerState::FeedbackGiven;
+        let Opening {
+            evidence,
+            severity,
+            complaints,
+            ..
+        } = opening;
+        let gone = trigger.support(evidence, severity, complaints, windows_max);
+        let is_back = trigger.state == TriggerState::FeedbackGiven && is_after;
         let cities = trigger.cities().join("、");
+        self.over_one.windows += gone;
         let place = opening.group_label;
         self.weigh(id, before, now);
-        if is_answered {
+        if is_back {
             // Its effect need not be waited for: the data have spoken.
             let why = format!("fired again after it was mended: {place}");
             self.reopen(id, ENGINE, &why, now);
         } else if !cities.is_empty() {
             self.link_city_tickets(id, now);
         }
-        is_answered
+        is_back
     }
 
     fn note_source(&mut self, id: &str, opening: &Opening, now: Now<'_>) {
@@ -223,8 +221,8 @@ impl TriggerBook {
 
     /// Remembers that an object speaks for a trigger, and whether its alert fires.
     pub(super) fn take_source(&mut self, id: &str, source: Source, now: Now<'_>) {
-        let key = (source.kqi.clone(), source.group_label.clone());
-        self.objects.insert(key, id.to_owned());
+        self.hold(&source.kqi, &source.group_label, id);
+        let (sources_max, mut is_unnamed) = (self.limits.sources_max, false);
         let Some(trigger) = self.edit(id) else {
             return;
         };
@@ -235,8 +233,14 @@ impl TriggerBook {
             .find(|known| (&known.kqi, &known.group_label) == (&source.kqi, &source.group_label));
         if let Some(known) = known {
             known.firing |= source.firing;
-        } else if trigger.sources.len() < SOURCES_MAX {
+        } else if trigger.sources.len() < sources_max {
             trigger.sources.push(source);
+        } else {
+            is_unnamed = true;
+        }
+        if is_unnamed {
+            self.over_one.sources += 1;
+            self.unnamed.insert(id.to_owned());
         }
         self.explain_firing(id, fired, now);
     }

@@ -35,7 +35,7 @@ impl Worked {
             EffectVerdict::Effective => Some(&mut self.effective),
             EffectVerdict::NoEffect => Some(&mut self.no_effect),
             EffectVerdict::Worse => Some(&mut self.worse),
-            EffectVerdict::TooEarly | EffectVerdict::NotProven => None,
+            EffectVerdict::TooEarly | EffectVerdict::Unprovable | EffectVerdict::NotProven => None,
         }
     }
 

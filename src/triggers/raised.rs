@@ -14,8 +14,7 @@ use crate::triggers::{Opening, Place, Trigger, TriggerBook};
 impl TriggerBook {
     /// The cause that most of the tickets behind an alert on complaints are a sign of: more than half of those of its
     /// service and place within its window, waiting or linked to what is open there. None of an alert on anything else,
-    /// and none where no cause has so many. An object whose trigger is worked on keeps that one's cause, whatever the newest
-    /// tickets name: it is the same trouble, and no other trigger would hear when its alert ends.
+    /// and none where no cause has so many.
     pub(super) fn complained_of<'a>(
         &self,
         opening: &Opening,
@@ -24,11 +23,7 @@ impl TriggerBook {
         let service = opening.service.as_deref()?;
         let mut kqis = now.book.kqis.iter();
         let kqi = kqis.find(|kqi| kqi.id == opening.kqi && counts_all(kqi, now))?;
-        let known = self.newest(&opening.kqi, &opening.group_label);
-        let cause = match known.filter(|trigger| trigger.state.is_unanswered()) {
-            Some(known) => known.cause.cause.as_str(),
-            None => self.most_complained_of(service, opening, kqi, now)?,
-        };
+        let cause = self.most_complained_of(service, opening, kqi, now)?;
         now.book.knowledge.iter().find(|entry| entry.id == cause)
     }
 
@@ -97,7 +92,7 @@ pub(super) fn raised_since_ms(trigger: &Trigger, now: Now<'_>) -> Option<i64> {
 }
 
 /// Whether a KQI counts complaints of a service, whatever they are of: none that is a sign of one service's cause.
-fn counts_all(kqi: &Kqi, now: Now<'_>) -> bool {
+pub(super) fn counts_all(kqi: &Kqi, now: Now<'_>) -> bool {
     let mut entries = now.book.knowledge.iter();
     kqi.counts_complaints_of(kqi.service.as_deref())
         && !entries.any(|entry| entry.service.is_some() && entry.is_shown_by(kqi))

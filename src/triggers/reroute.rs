@@ -4,7 +4,7 @@
 //!   exists.
 //! * A person who still holds the desk keeps it, also while away: absences decide about what opens, not about
 //!   what is under way.
-//! * Each change is told once: under the same book nothing changes hands again.
+//! * Each change is told once: under the same book nothing changes hands again. It is no hop: no department handed it on.
 
 use crate::rules::{Desk, Owner, OwnerBy, Subject};
 use crate::triggers::book::{ENGINE, Now};

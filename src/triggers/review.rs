@@ -91,6 +91,10 @@ impl TriggerBook {
                 .retain(|of| (&of.kqi, &of.group_label) != (&asked.0, &asked.1));
         }
         trigger.remark(ENGINE, why.to_owned(), now.at_ms);
+        if is_over && !was_open {
+            // The object may speak for it again.
+            self.unnamed.insert(id);
+        }
     }
 
     /// A refusal is respected no longer, for its cause is asked for again: the objects whose alerts it held back speak

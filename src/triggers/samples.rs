@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{ProcessKqi, ProcessMeasure};
-use crate::triggers::book::TriggerLimits;
+use crate::triggers::limits::TriggerLimits;
 use crate::triggers::trigger::Outcome;
 use crate::triggers::{Trigger, TriggerState};
 

@@ -10,5 +10,7 @@ mod passed;
 mod raised;
 mod refused;
 mod reroute;
+mod room;
 mod table;
+mod tickets;
 mod walks;

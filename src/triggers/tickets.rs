@@ -4,21 +4,24 @@
 //! place. One whose leaf no entry of the knowledge base names belongs to what is open for its service and place and has
 //! no entry that names its leaves, the narrowest place and the oldest trigger first: who complains there is owed the
 //! answer, and not that of a cause that is known by other complaints. What complaints raised takes those of other leaves
-//! as well (`raised`), unless another open trigger, or a refusal that is respected, has their cause. Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most
-//! `LINKED_MAX` are linked to one trigger and `linked_max` to all, more are counted.
+//! as well (`raised`), unless another open trigger, or a refusal that is respected, has their cause.
+//!
+//! What is said again moves nothing: a ticket stays with the trigger that has it, answered or not, until it moves to another
+//! place or cause. It was filed when its first known version says.
+//!
+//! Invariant: at most `waiting_max` tickets wait without a trigger (`waiting`); at most `tickets_max` are linked to one trigger
+//! and `linked_max` to all, more are counted.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::triggers::book::{Now, TriggerLimits};
+use crate::triggers::book::Now;
+use crate::triggers::limits::TriggerLimits;
 use crate::triggers::raised::raised_since_ms;
 use crate::triggers::trigger::LinkedTicket;
 use crate::triggers::waiting::Waiting;
 use crate::triggers::{Cause, Place, Trigger, TriggerBook, Urgency};
-
-/// Tickets linked to one trigger.
-const LINKED_MAX: usize = 1_000;
 
 /// What is heard of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,10 +32,12 @@ pub struct TicketNews {
     pub filed_at_ms: i64,
     /// Service; empty where the version does not say.
     pub service: String,
+    /// Service of its path by the tree; empty where the version says no path, or the tree does not know.
+    pub by_tree: String,
     /// City; empty where the version does not say.
     pub city: String,
-    /// Last level of its path; empty where the version does not say.
-    pub leaf: String,
+    /// Its path; empty where the version does not say.
+    pub path: String,
     /// Whether it still is a complaint: not excluded, not withdrawn.
     pub counts: bool,
     /// Who brought it, by mark.
@@ -45,8 +50,11 @@ pub(super) struct Tickets {
     pub(super) waiting: Waiting,
     /// Triggers of those that are linked, by serial.
     linked: BTreeMap<String, String>,
-    /// Those that were only counted.
+    /// Those that were only counted, because too many are linked.
     beyond_total: u64,
+    /// Those that were only counted since the start, because their trigger has too many.
+    #[serde(skip)]
+    pub(super) beyond_one_total: u64,
 }
 
 /// How many there are of something, how many there may be, and how often one had to go or was left out.
@@ -96,10 +104,45 @@ pub(super) fn cause_of<'a>(service: &str, leaf: &str, now: Now<'a>) -> Option<&'
     Some(&entry.id)
 }
 
+/// From when on a ticket is of a trigger's trouble, ms.
+fn filed_since_ms(trigger: &Trigger, now: Now<'_>) -> i64 {
+    let back_ms = now.book.triggers.tickets_back_ms;
+    trigger.since_ms.saturating_sub(back_ms)
+}
+
 /// Whether the knowledge base names the complaints of a cause: others are no sign of it.
 fn names_leaves(cause: &str, now: Now<'_>) -> bool {
     let mut entries = now.book.knowledge.iter();
     entries.any(|entry| entry.id == cause && !entry.leaves.is_empty())
+}
+
+/// A ticket as its newest version leaves it, and its service: what that does not say is as it was known, and a closing is no
+/// filing.
+fn newest(known: Option<&(String, LinkedTicket)>, news: &TicketNews) -> (String, LinkedTicket) {
+    let or = |said: &String, known: Option<&String>| match said.is_empty() {
+        true => known.cloned().unwrap_or_default(),
+        false => said.clone(),
+    };
+    let before = known.map(|(_, ticket)| ticket);
+    let path = or(&news.path, before.map(|ticket| &ticket.path));
+    // What was said of another place does not hold of this one.
+    let stays = before.is_some_and(|ticket| ticket.path == path);
+    let said = [&news.service, &news.by_tree].into_iter();
+    let said = said.take(if stays { 1 } else { 2 });
+    let service = said.into_iter().find(|service| !service.is_empty());
+    let service = service.or(known.map(|(service, _)| service));
+    let service = service.cloned().unwrap_or_default();
+    let ticket = LinkedTicket {
+        serial: news.serial.clone(),
+        leaf: path.rsplit('/').next().unwrap_or_default().to_owned(),
+        path,
+        city: or(&news.city, before.map(|ticket| &ticket.city)),
+        filed_at_ms: before.map_or(news.filed_at_ms, |ticket| {
+            ticket.filed_at_ms.min(news.filed_at_ms)
+        }),
+        answered_at_ms: None,
+    };
+    (service, ticket)
 }
 
 impl TriggerBook {
@@ -108,28 +151,20 @@ impl TriggerBook {
         if !news.counts {
             return self.unlink(&news.serial);
         }
-        if news.leaf.is_empty() {
+        let known = self.known_ticket(&news.serial);
+        let (service, ticket) = newest(known.as_ref(), news);
+        if ticket.leaf.is_empty() {
             return false;
         }
-        // A later version says only what changed.
-        let known = self.known_ticket(&news.serial);
-        let (service, city) = match &known {
-            Some((service, city)) => (service.clone(), city.clone()),
-            None => (news.service.clone(), news.city.clone()),
-        };
-        let changed = known.is_some() && self.unlink(&news.serial);
-        let cause = cause_of(&service, &news.leaf, now);
+        let cause = cause_of(&service, &ticket.leaf, now);
+        if let Some(id) = self.stays_with(known.as_ref(), (&service, &ticket), now) {
+            return self.note_ticket(&id, &ticket);
+        }
+        let changed = known.is_some() && self.take_out(&news.serial);
         if cause.is_none() && service.is_empty() {
             return changed;
         }
-        let ticket = LinkedTicket {
-            serial: news.serial.clone(),
-            leaf: news.leaf.clone(),
-            city: city.clone(),
-            filed_at_ms: news.filed_at_ms,
-            answered_at_ms: None,
-        };
-        if let Some(id) = self.open_of(&service, cause, &city, now) {
+        if let Some(id) = self.open_of(&service, cause, &ticket, now) {
             return self.link(&id, ticket, now);
         }
         if self.answer_by_refusal(&service, cause, &ticket, now) {
@@ -141,6 +176,47 @@ impl TriggerBook {
         let max = self.limits.waiting_max;
         self.tickets.waiting.put(&service, ticket, news.owner, max);
         changed
+    }
+
+    /// The trigger that a linked ticket stays with: it is of the same place and cause as before, or what has answered it is
+    /// about the other ones as well.
+    fn stays_with(
+        &self,
+        known: Option<&(String, LinkedTicket)>,
+        (service, ticket): (&str, &LinkedTicket),
+        now: Now<'_>,
+    ) -> Option<String> {
+        let (service_before, before) = known?;
+        let id = self.tickets.linked.get(&ticket.serial)?;
+        let of = &self.triggers.get(id)?.cause;
+        if service != service_before {
+            return None;
+        }
+        let cause = cause_of(service, &ticket.leaf, now);
+        let is_same_cause = cause == cause_of(service, &before.leaf, now);
+        let is_same = is_same_cause && ticket.city == before.city;
+        let is_answered = before.answered_at_ms.is_some();
+        let is_of_cause = is_same_cause || cause == Some(&*of.cause);
+        let is_of_place = place_of(&ticket.city).joins(&of.place, &now.book.places);
+        (is_same || (is_answered && is_of_cause && is_of_place)).then(|| id.clone())
+    }
+
+    /// What is said of a ticket that stays where it is. True if it says anything else.
+    fn note_ticket(&mut self, id: &str, ticket: &LinkedTicket) -> bool {
+        let Some(trigger) = self.edit(id) else {
+            return false;
+        };
+        let mut linked = trigger.tickets.iter_mut();
+        let Some(known) = linked.find(|known| known.serial == ticket.serial) else {
+            return false;
+        };
+        let said = LinkedTicket {
+            answered_at_ms: known.answered_at_ms,
+            ..ticket.clone()
+        };
+        let is_news = *known != said;
+        *known = said;
+        is_news
     }
 
     /// A ticket of a cause that was refused here, while that is respected, is answered at once. True if it was.
@@ -171,36 +247,41 @@ impl TriggerBook {
         true
     }
 
-    /// Service and city of a ticket that waits, or is linked to an open trigger.
-    fn known_ticket(&self, serial: &str) -> Option<(String, String)> {
-        if let Some(place) = self.tickets.waiting.place_of(serial) {
-            return Some(place);
+    /// What is known of a ticket that waits, or is linked to a trigger: its service, and the rest.
+    fn known_ticket(&self, serial: &str) -> Option<(String, LinkedTicket)> {
+        if let Some((service, ticket)) = self.tickets.waiting.get(serial) {
+            return Some((service.to_owned(), ticket.clone()));
         }
         let trigger = self.triggers.get(self.tickets.linked.get(serial)?)?;
         let mut linked = trigger.tickets.iter();
         let ticket = linked.find(|ticket| ticket.serial == serial)?;
-        Some((trigger.cause.service.clone(), ticket.city.clone()))
+        Some((trigger.cause.service.clone(), ticket.clone()))
     }
 
-    /// The open trigger of a cause, or of any where none is known, at a city or around it.
+    /// The open trigger of a cause, or of any where none is known, at a ticket's city or around it, whose trouble the ticket
+    /// is not older than.
     fn open_of(
         &self,
         service: &str,
         cause: Option<&str>,
-        city: &str,
+        ticket: &LinkedTicket,
         now: Now<'_>,
     ) -> Option<String> {
-        let place = place_of(city);
-        let fits = |open: &Place| place.joins(open, &now.book.places);
+        let place = place_of(&ticket.city);
+        let fits = |open: &Place, id: &str| {
+            let trigger = self.get(id);
+            place.joins(open, &now.book.places)
+                && trigger.is_some_and(|of| ticket.filed_at_ms >= filed_since_ms(of, now))
+        };
         if let Some(cause) = cause {
             let mut open = self
                 .alike(service, cause)
-                .filter(|(open, _)| fits(&open.place));
+                .filter(|(open, id)| fits(&open.place, id));
             return open.next().map(|(_, id)| id.clone());
         }
         let open = self
             .of_service(service)
-            .filter(|(open, _)| fits(&open.place) && !names_leaves(&open.cause, now));
+            .filter(|(open, id)| fits(&open.place, id) && !names_leaves(&open.cause, now));
         let first = open.min_by_key(|(open, id)| (open.place != place, *id));
         first.map(|(_, id)| id.clone())
     }
@@ -232,9 +313,7 @@ impl TriggerBook {
             entry.is_some_and(|entry| entry.is_complained_of(&service, leaf))
                 || (takes_any && cause_of(&service, leaf, now).is_none())
         };
-        let first_ms = trigger
-            .since_ms
-            .saturating_sub(now.book.triggers.tickets_back_ms);
+        let first_ms = filed_since_ms(&trigger, now);
         let counted_ms = raised_since_ms(&trigger, now);
         let fitting = self.tickets.that_fit(&service, |ticket| {
             let is_counted = counted_ms.is_some_and(|from_ms| ticket.filed_at_ms >= from_ms);
@@ -258,12 +337,16 @@ impl TriggerBook {
             return false;
         }
         let is_full = self.tickets.linked.len() >= self.limits.linked_max;
+        let tickets_max = self.limits.tickets_max;
         let Some(trigger) = self.edit(id) else {
             return false;
         };
-        if is_full || trigger.tickets.len() >= LINKED_MAX {
+        if is_full || trigger.tickets.len() >= tickets_max {
             trigger.tickets_beyond += 1;
-            self.tickets.beyond_total += 1;
+            match is_full {
+                true => self.tickets.beyond_total += 1,
+                false => self.tickets.beyond_one_total += 1,
+            }
             return true;
         }
         let serial = ticket.serial.clone();
@@ -273,25 +356,34 @@ impl TriggerBook {
         true
     }
 
-    /// A ticket is no complaint any more.
+    /// A ticket is no complaint any more; that a trigger which is over had it stays as it was.
     fn unlink(&mut self, serial: &str) -> bool {
+        let of = self.tickets.linked.get(serial);
+        let trigger = of.and_then(|id| self.triggers.get(id));
+        if trigger.is_some_and(|trigger| trigger.state.is_final()) {
+            return false;
+        }
+        self.take_out(serial)
+    }
+
+    /// Takes a ticket out of where it is. True if a trigger had it.
+    fn take_out(&mut self, serial: &str) -> bool {
         let waiting = &mut self.tickets.waiting;
         if let Some(service) = waiting.service_of(serial).cloned() {
             waiting.take(&service, serial);
         }
-        let Some(id) = self.tickets.linked.get(serial).cloned() else {
+        let Some(id) = self.tickets.linked.remove(serial) else {
             return false;
         };
-        let Some(trigger) = self.edit(&id).filter(|trigger| !trigger.state.is_final()) else {
-            return false;
-        };
-        trigger.tickets.retain(|known| known.serial != serial);
-        self.tickets.linked.remove(serial);
+        if let Some(trigger) = self.edit(&id) {
+            trigger.tickets.retain(|known| known.serial != serial);
+        }
         true
     }
 
     /// Tickets of a trigger that is absorbed wait for the other one's answer.
     pub(super) fn hand_tickets_on(&mut self, from: &str, to: &str) {
+        let tickets_max = self.limits.tickets_max;
         let Some(trigger) = self.edit(from) else {
             return;
         };
@@ -303,7 +395,7 @@ impl TriggerBook {
         trigger.tickets_beyond += beyond;
         let mut linked = Vec::new();
         for ticket in tickets {
-            if trigger.tickets.len() < LINKED_MAX {
+            if trigger.tickets.len() < tickets_max {
                 linked.push((ticket.serial.clone(), Some(to.to_owned())));
                 trigger.tickets.push(ticket);
             } else {
@@ -314,7 +406,10 @@ impl TriggerBook {
         for (serial, to) in linked {
             match to {
                 Some(to) => self.tickets.linked.insert(serial, to),
-                None => self.tickets.linked.remove(&serial),
+                None => {
+                    self.tickets.beyond_one_total += 1;
+                    self.tickets.linked.remove(&serial)
+                }
             };
         }
     }

@@ -146,6 +146,8 @@ pub struct Explanation {
 pub struct LinkedTicket {
     /// Its serial number.
     pub serial: String,
+    /// Its path.
+    pub path: String,
     /// Last level of its path.
     pub leaf: String,
     /// City.

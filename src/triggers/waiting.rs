@@ -63,11 +63,11 @@ impl Waiting {
         Some(ticket)
     }
 
-    /// The service and the city of a ticket.
-    pub(super) fn place_of(&self, serial: &str) -> Option<(String, String)> {
+    /// A ticket, and its service.
+    pub(super) fn get(&self, serial: &str) -> Option<(&str, &LinkedTicket)> {
         let service = self.services.get(serial)?;
         let (ticket, _) = self.tickets.get(&(service.clone(), serial.to_owned()))?;
-        Some((service.clone(), ticket.city.clone()))
+        Some((service, ticket))
     }
 
     /// The service of a ticket.
@@ -114,6 +114,7 @@ mod tests {
     fn put(waiting: &mut Waiting, serial: &str, filed_at_ms: i64, owner: u32) {
         let ticket = LinkedTicket {
             serial: serial.to_owned(),
+            path: "p/l".to_owned(),
             leaf: "l".to_owned(),
             city: "cs".to_owned(),
             filed_at_ms,
@@ -146,11 +147,10 @@ mod tests {
         put(&mut waiting, "honest3", 4, 1);
         waiting.bound(2);
         assert_eq!(waiting.held().0, 2);
-        assert_eq!(
-            waiting.place_of("honest3"),
-            Some(("s".to_owned(), "cs".to_owned()))
-        );
-        assert_eq!(waiting.place_of("honest0"), None);
+        let known = waiting.get("honest3");
+        let known = known.map(|(service, ticket)| (service, &*ticket.city));
+        assert_eq!(known, Some(("s", "cs")));
+        assert_eq!(waiting.get("honest0"), None);
         for (_, serial) in waiting.tickets.clone().into_keys() {
             waiting.take("s", &serial);
         }

@@ -91,16 +91,18 @@ impl TriggerBook {
             self.take_source(into, source.clone(), now);
         }
         let before = self.triggers.get(into).map(|wider| wider.severity);
+        let (windows_max, mut gone) = (self.limits.windows_max, 0);
         if let Some(wider) = self.edit(into) {
             wider.absorbed.push(id.to_owned());
             wider.hops += trigger.hops;
             for evidence in &trigger.evidence {
-                wider.take_in(evidence.clone());
+                gone += wider.take_in(evidence.clone(), windows_max);
             }
             wider.hear(trigger.complaints.clone());
             wider.severity = wider.severity.max(trigger.severity);
             wider.since_ms = wider.since_ms.min(trigger.since_ms);
         }
+        self.over_one.windows += gone;
         if let Some(before) = before {
             self.weigh(into, before, now);
         }
@@ -220,7 +222,7 @@ impl TriggerBook {
             let label = trigger.group_label.clone();
             trigger.sources.clear();
             trigger.alert_firing = false;
-            self.objects.remove(&(first.kqi.clone(), label));
+            self.let_go(&first.kqi, &label, &id);
         }
         self.begin(&id, &wide, now);
         Some(id)

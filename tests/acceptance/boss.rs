@@ -147,7 +147,7 @@ async fn h22_who_waits_in_the_queue_how_much_is_held_and_by_whom() {
         EIGHT + MINUTE,
         0,
         1,
-        &change("c-18", "web_hall", "active"),
+        &json!({"type": "boss_connection", "host": HOLDER.0, "interface": HOLDER.1, "connection": "c-18", "state": "active"}),
     ));
     // Eight short ones a minute, given back in time.
     for (at, state) in [(SECOND, "acquired"), (3 * SECOND, "released")] {
@@ -198,6 +198,7 @@ async fn h22_who_waits_in_the_queue_how_much_is_held_and_by_whom() {
             (json!("c-18"), json!("web_hall"))
         ]
     );
+    // The second said who it is when it took the connection, and not again.
     assert_eq!(holds[0]["since_ms"], EIGHT);
     assert_eq!(holds[1]["since_ms"], EIGHT + MINUTE);
     let elsewhere = engine.get("/v1/connections?interface=ITF_CCHSVC").await;

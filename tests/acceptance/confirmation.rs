@@ -312,13 +312,26 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
         (&json!(day), &json!(day + 2 * DAY))
     );
     assert_eq!(decided["found"], "nothing_submitted", "{decided}");
-    let ticket = engine.get("/v1/complaints/tickets/S13900001006").await;
-    assert_eq!(ticket["began_ms"], day);
+    let of_1006 = engine.get("/v1/complaints/tickets/S13900001006").await;
+    assert_eq!(of_1006["began_ms"], day);
     // Who confirms need not be quick: two and a half days after the complaint the evidence is still there.
     file(&engine, "13900001007", "湘西", ordered.clone()).await;
+    file(&engine, "13900001008", "湘西", ordered).await;
     engine.pass(NOON + 60 * HOUR).await;
     let decided = confirm(&engine, "13900001007", none.clone()).await;
     assert_eq!(decided["found"], "nothing_submitted", "{decided}");
+    // What the stream closed before anybody confirmed it has no class to stay in.
+    let closed = json!({"type": "complaint", "ts": NOON + 60 * HOUR, "serial": "S13900001008", "state": "closed", "version": 9,
+        "city": "湘西", "path": "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报"});
+    engine.tell(&[closed]).await;
+    let is_closed = |ticket: &Value| ticket["state"] == "closed";
+    let seen = ticket(&engine, "13900001008", is_closed).await;
+    assert_eq!(seen["class"], Value::Null, "{seen}");
+    let late = json!({"class": "marketing"});
+    let decided = confirm(&engine, "13900001008", late).await;
+    assert_eq!(decided["confirmed"], true, "{decided}");
+    let is_classed = |ticket: &Value| ticket["class"] == "marketing";
+    ticket(&engine, "13900001008", is_classed).await;
     // What is closed stays in its class.
     let (status, answer) = engine
         .post(
@@ -332,6 +345,93 @@ async fn d_unclear_never_decides_and_what_nobody_heard_of_is_no_evidence() {
     let again = json!({"class": "marketing"}).to_string();
     let (status, answer) = engine.post(path, again).await;
     assert_eq!(status.as_u16(), 409, "{answer}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d_a_mass_failure_is_not_the_customers_handset_whatever_keeps_its_verdict_back() {
+    let engine = Engine::start().await;
+    // Under planned work in 岳阳, without it in 衡阳, too few to judge in 湘西; 株洲 is well but for one.
+    let work = json!({"type": "annotation", "start": MONDAY, "end": MONDAY + DAY, "kind": "cut_over", "text": "割接", "scope": {"city": "岳阳"}});
+    engine.tell(&[work]).await;
+    let cities = [
+        ("岳阳", 60, 50, "1360000"),
+        ("衡阳", 60, 50, "1370000"),
+        ("湘西", 12, 12, "1350000"),
+        ("株洲", 60, 1, "1380000"),
+    ];
+    for (city, sent, expired, prefix) in cities {
+        let number = format!("{prefix}{{n}}");
+        let mut events = series(SEVEN, SECOND, sent, &message(&number, city));
+        let ended = series(
+            SEVEN + 5 * MINUTE,
+            SECOND,
+            sent,
+            &receipt(&number, "Expired"),
+        );
+        events.extend(ended.into_iter().take(expired));
+        let came = series(
+            SEVEN + 5 * MINUTE,
+            SECOND,
+            sent,
+            &receipt(&number, "Retrieved"),
+        );
+        events.extend(came.into_iter().skip(expired));
+        engine.tell(&events).await;
+    }
+    engine.pass(NOON).await;
+    let mut windows = Vec::new();
+    for city in ["岳阳", "湘西"] {
+        let group = format!("service=mobile_newspaper;city={city}");
+        let row = engine
+            .window("mnews_expired_ratio", &group, SEVEN + HOUR)
+            .await;
+        windows.push(row["verdict"].clone());
+    }
+    assert_eq!(windows, ["suppressed", "insufficient"]);
+    for (number, city, found) in [
+        ("13600001", "岳阳", "expired_together"),
+        ("13700001", "衡阳", "expired_together"),
+        ("13500001", "湘西", "neighbours_unknown"),
+        ("13800001", "株洲", "expired_alone"),
+    ] {
+        file(&engine, number, city, json!({})).await;
+        let decided = confirm(&engine, number, json!({})).await;
+        let is_decided = found != "neighbours_unknown";
+        let said = if is_decided { "found" } else { "unclear" };
+        assert_eq!(decided[said], found, "{city}: {decided}");
+        assert_eq!(decided["confirmed"], is_decided, "{city}");
+        assert_eq!(decided["regional"], found == "expired_together", "{city}");
+        assert_eq!(
+            decided["unclear_words"].is_object(),
+            !is_decided,
+            "{decided}"
+        );
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_of_a_contact_whose_clock_is_ahead_is_on_record_when_it_is_answered() {
+    let engine = Engine::start().await;
+    let leaf = "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报";
+    let ahead = json!({"type": "complaint", "ts": NOON + 5 * MINUTE, "serial": "S13900002001", "path": leaf, "city": "长沙"});
+    engine.tell(&[ahead]).await;
+    let is_there = |ticket: &Value| ticket["state"] == "filed";
+    ticket(&engine, "13900002001", is_there).await;
+    // It is said four minutes before the contact's own time, and answered when it counts.
+    let decided = confirm(&engine, "13900002001", json!({"class": "usage"})).await;
+    assert_eq!(decided["confirmed"], true, "{decided}");
+    let path = "/v1/complaints/tickets/S13900002001";
+    let seen = engine.get(path).await;
+    assert_eq!(
+        (&seen["state"], &seen["class"]),
+        (&json!("confirmed"), &json!("usage"))
+    );
+    let body = json!({"ts": NOON + MINUTE}).to_string();
+    let (status, answer) = engine.post(&format!("{path}/closing"), body).await;
+    assert!(status.is_success(), "{answer}");
+    assert_eq!(engine.get(path).await["state"], "closed");
     engine.stop().await;
 }
 

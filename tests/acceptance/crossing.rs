@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+use crate::engine::{DAY, Engine, HOUR, MINUTE, MONDAY, SECOND, near, series, weather};
 
 const EIGHT: i64 = MONDAY + 8 * HOUR;
 const NOT_RECEIVED: &str = "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报";
@@ -94,8 +94,7 @@ async fn three_to_six_at_night_is_no_alert_and_300_to_420_at_noon_is() {
     assert_eq!(alerts.len(), 1, "{alerts:#?}");
     assert_eq!(alerts[0]["fired_at_ms"], fifth + 13 * HOUR);
     near(&alerts[0]["expected"], 300.0, 1e-9);
-    let mails = engine.mails("往周同时段平均", 1).await;
-    assert!(mails[0].contains("300"), "{}", mails[0]);
+    engine.mail(&["往周同时段平均", "300"]).await;
     // Of a week before nobody could say anything, which is neither good nor bad.
     let second = engine
         .window(
@@ -175,6 +174,59 @@ async fn ten_complaints_with_the_kqi_over_its_limit_are_one_trigger_with_ten_tic
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d_each_of_ten_newspaper_tickets_gets_feedback_when_its_trigger_is_mended_or_closed() {
+    let engine = Engine::start().await;
+    for city in ["长沙", "永州"] {
+        morning(&engine, city, 20).await;
+        ten_complain(&engine, city).await;
+    }
+    engine.pass(EIGHT + 2 * HOUR).await;
+    let answer = engine
+        .until("/v1/triggers?service=mobile_newspaper", |answer| {
+            let triggers = answer["triggers"].as_array().unwrap();
+            triggers.len() == 2 && triggers.iter().all(|of| of["tickets"] == 10)
+        })
+        .await;
+    let refusal =
+        json!({"to": "not_optimised", "actor": "李工", "reason": "r", "kind": "uneconomic"});
+    let step = |to: &str| json!({"to": to, "actor": "李工", "reason": "r"});
+    let mend = ["accepted", "in_progress", "mended"].map(step).to_vec();
+    for (city, moves, state, words) in [
+        ("长沙", mend, "feedback_given", ""),
+        ("永州", vec![refusal], "closed", "暂不优化"),
+    ] {
+        let mut triggers = answer["triggers"].as_array().unwrap().iter();
+        let trigger = triggers.find(|of| of["place"] == city).unwrap();
+        let path = format!("/v1/triggers/{}", trigger["id"].as_str().unwrap());
+        let of_trigger = format!("{path}/tickets");
+        let waiting = engine.get(&of_trigger).await;
+        let all = |answer: &Value| answer["tickets"].as_array().unwrap().clone();
+        assert!(all(&waiting).iter().all(|of| of["answer"].is_null()));
+        for body in moves {
+            let (status, text) = engine
+                .post(&format!("{path}/moves"), body.to_string())
+                .await;
+            assert!(status.is_success(), "{body}: {text}");
+        }
+        assert_eq!(engine.get(&path).await["state"], state, "{city}");
+        let answered = all(&engine.get(&of_trigger).await);
+        let mut serials: Vec<&str> = answered
+            .iter()
+            .map(|of| of["serial"].as_str().unwrap())
+            .collect();
+        serials.sort_unstable();
+        let mut wanted: Vec<String> = (1..=10).map(|n| format!("{city}-{n}")).collect();
+        wanted.sort_unstable();
+        assert_eq!(serials, wanted);
+        for ticket in &answered {
+            let said = ticket["answer"]["zh"].as_str().unwrap_or_default();
+            assert!(!said.is_empty() && said.contains(words), "{ticket}");
+        }
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them() {
     let engine = Engine::start().await;
     morning(&engine, "长沙", 0).await;
@@ -184,11 +236,9 @@ async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them
     assert_eq!(alerts.len(), 1, "{alerts:#?}");
     assert_eq!(alerts[0]["group"]["city"], "长沙");
     assert_eq!(alerts[0]["department"], "DATA");
-    let mails = engine.mails("盲点", 1).await;
-    assert!(
-        mails.iter().any(|mail| mail.contains("没有被监测到")),
-        "{mails:#?}"
-    );
+    let spot = engine.mail(&["盲点", "没有被监测到"]).await;
+    // Its value stands beside a limit, and that has a source.
+    assert!(spot.contains("limit_source = "), "{spot}");
     let crossings = engine.get("/v1/crossings?crossing=blind_spot").await;
     assert_eq!(
         crossings["crossings"][0]["kqi"],
@@ -204,11 +254,7 @@ async fn complaints_without_a_red_kqi_are_a_blind_spot_until_a_kqi_confirms_them
     let over = engine.alerts("blind_spot", "resolved").await;
     assert_eq!(over[0]["reason"], "confirmed");
     // It never was one: whoever was told hears that, with what had been said.
-    let corrected = engine.mails("当时不构成告警", 1).await;
-    assert!(
-        corrected.iter().any(|mail| mail.contains("盲点")),
-        "{corrected:#?}"
-    );
+    engine.mail(&["当时不构成告警", "盲点"]).await;
     let trigger = engine
         .until("/v1/triggers?service=mobile_newspaper", |answer| {
             answer["triggers"][0]["crossing"] == "confirmed"
@@ -300,7 +346,52 @@ async fn a_blind_spot_whose_complaints_are_taken_back_never_was_and_its_readers_
         (&over[0]["reason"], &over[0]["incident"]),
         (&json!("corrected"), &incident)
     );
-    let mails = engine.mails("当时不构成告警", 1).await;
-    assert!(mails.iter().any(|mail| mail.contains("盲点")), "{mails:#?}");
+    let mail = engine.mail(&["当时不构成告警", "盲点"]).await;
+    // Nobody complains any more, so nothing is over its limit now.
+    assert!(
+        mail.contains("无法判断") && !mail.contains("超出"),
+        "{mail}"
+    );
+    engine.stop().await;
+}
+
+/// KQIs of a service: one that alerts nobody, one that is always normal, and one that wants more probes than there are.
+const WEATHER: &str = "
+      - {id: weather_in_time, name: {zh: 点播及时率, en: Forecasts in time}, layer: experience, stream: dial_test, aggregate: ratio, good: ok, good_within: 30s, unit: percent, group_by: [service, city], window: {size: 15m, hop: 5m}, interval: {min: 95}, min_samples: 10, department: DATA, alert: none}
+      - {id: weather_reply_ratio, name: {zh: 点播返回率, en: Reply ratio}, layer: platform, stream: dial_test, aggregate: ratio, good: ok, unit: percent, group_by: [service, city], window: {size: 15m, hop: 5m}, interval: {min: 95}, min_samples: 10, department: DATA}
+      - {id: weather_reply_p95, name: {zh: 点播时延, en: Reply time}, layer: platform, stream: dial_test, aggregate: p95, unit: s, group_by: [service, city], window: {size: 5m, hop: 1m}, interval: {max: 30}, min_samples: 10, department: DATA}
+      - {id: weather_complaints, name: {zh: 天气投诉, en: Complaints of the weather}, layer: experience, stream: complaint, aggregate: count, unit: count, group_by: [service, city], window: {size: 1h, hop: 15m}, interval: {max: 5}, department: CS, alert: complaints}
+";
+
+/// What nobody is alerted by is seen all the same: beside a KQI at 0 % not all are normal.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_blind_spot_beside_a_kqi_that_is_abnormal_and_alerts_nobody() {
+    let engine = Engine::with_rules(&[("services/weather.yaml", &weather(WEATHER))]).await;
+    let probe = |city: &str, ms: i64| json!({"type": "dial_test", "service": "weather", "city": city, "step": "order", "ok": true, "latency_ms": ms});
+    let mut events = Vec::new();
+    for (city, ms) in [("娄底", 40_000), ("长沙", 9_000)] {
+        events.extend(series(EIGHT, MINUTE, 180, &probe(city, ms)));
+        let ticket = json!({"type": "complaint", "serial": format!("{city}-{{n}}"), "state": "filed", "service": "weather", "city": city, "path": "投诉/天气"});
+        events.extend(series(EIGHT + 30 * MINUTE, MINUTE, 10, &ticket));
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    engine.tell(&events).await;
+    engine.pass(EIGHT + 3 * HOUR).await;
+    let late = "service=weather;city=娄底";
+    let row = engine.window("weather_in_time", late, EIGHT + HOUR).await;
+    assert_eq!(
+        (&row["value"], &row["verdict"]),
+        (&json!(0.0), &json!("abnormal_major"))
+    );
+    let alerts = engine.alerts("blind_spot", "firing").await;
+    let cities: Vec<&Value> = alerts.iter().map(|alert| &alert["group"]["city"]).collect();
+    assert_eq!(cities, [&json!("长沙")]);
+    // Two KQIs could be judged where people complain without one: the third never had its samples.
+    for words in [
+        "能判断的指标（2 项）都正常",
+        "另有 1 项没有数据或样本不足，无法判断：点播时延。",
+    ] {
+        engine.mail(&["盲点", words]).await;
+    }
     engine.stop().await;
 }

@@ -34,18 +34,23 @@ fn all<'a>(answer: &'a Value, of: &str) -> &'a Vec<Value> {
     answer[of].as_array().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn h1_a_trigger_names_the_windows_that_caused_it_and_the_tickets_that_tell_of_it() {
-    let engine = Engine::start().await;
-    issue(&engine, "永州", EIGHT + MINUTE, 12).await;
-    ten_complain(&engine, "永州").await;
+/// The one trigger of an issue that did not arrive in 永州, once it has the ten tickets that tell of it.
+async fn of_ten_tickets(engine: &Engine) -> Value {
+    issue(engine, "永州", EIGHT + MINUTE, 12).await;
+    ten_complain(engine, "永州").await;
     engine.pass(EIGHT + 20 * HOUR).await;
-    let path = "/v1/triggers?service=mobile_newspaper";
     let one = |answer: &Value| {
         let triggers = all(answer, "triggers");
         triggers.len() == 1 && triggers[0]["tickets"] == 10
     };
-    let trigger = engine.until(path, one).await["triggers"][0].clone();
+    let path = "/v1/triggers?service=mobile_newspaper";
+    engine.until(path, one).await["triggers"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h1_a_trigger_names_the_windows_that_caused_it_and_the_tickets_that_tell_of_it() {
+    let engine = Engine::start().await;
+    let trigger = of_ten_tickets(&engine).await;
     let id = trigger["id"].as_str().unwrap();
     // Information, evaluation, trigger: each window of the evidence is one that the KQI has, with its numbers.
     let evidence = all(&trigger, "evidence");
@@ -271,15 +276,7 @@ async fn e6_eight_collection_sources_are_taken_and_each_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn x12_what_is_handed_over_keeps_its_history_and_its_tickets() {
     let engine = Engine::start().await;
-    issue(&engine, "永州", EIGHT + MINUTE, 12).await;
-    ten_complain(&engine, "永州").await;
-    engine.pass(EIGHT + 20 * HOUR).await;
-    let path = "/v1/triggers?service=mobile_newspaper";
-    let one = |answer: &Value| {
-        let triggers = all(answer, "triggers");
-        triggers.len() == 1 && triggers[0]["tickets"] == 10
-    };
-    let trigger = engine.until(path, one).await["triggers"][0].clone();
+    let trigger = of_ten_tickets(&engine).await;
     let path = format!("/v1/triggers/{}", trigger["id"].as_str().unwrap());
     for (department, actor, reason) in [
         ("BSC", "网络部张工", "平台问题"),

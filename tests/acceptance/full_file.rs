@@ -18,6 +18,7 @@ fn tickets(prefix: &str, city: &str, from: i64, to: i64) -> Vec<Value> {
     all.into_iter().skip(from as usize).collect()
 }
 
+const LOGIN: &str = "数据业务/手机邮箱/软件原因/全部品牌/无法登录";
 const LATE: &str = "投诉/数据业务/自有业务/飞信/使用/消息/消息延迟";
 
 fn ticket(serial: &str, path: &str, ts: i64, more: &Value) -> Value {
@@ -144,6 +145,119 @@ async fn an_export_that_failed_takes_no_day_back() {
     engine.stop().await;
 }
 
+/// A full file of any day, with what it does not name withdrawn.
+async fn of_day(engine: &Engine, day: &str, tickets: &[Value]) -> Value {
+    let body: Vec<String> = tickets.iter().map(ToString::to_string).collect();
+    let path = format!("/v1/complaints/full?day={day}&missing=withdraw");
+    let (status, answer) = engine.post(&path, body.join("\n")).await;
+    assert!(status.is_success(), "{answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g6_a_ticket_near_midnight_that_one_file_took_back_counts_again_with_the_next_days() {
+    let engine = Engine::with_rules(&[("count.yaml", COUNT)]).await;
+    let midnight = MONDAY + DAY;
+    let none = json!({});
+    let one = |ts: i64| ticket("mid", PATH, ts, &json!({"version": 1}));
+    let other = ticket("day", PATH, EIGHT, &none);
+    // The stream has it two seconds before midnight, the complaint system five after.
+    engine.tell(&[other.clone(), one(midnight - 2_000)]).await;
+    engine.pass(midnight + HOUR).await;
+    let state = async |serial: &str, state: &str| {
+        let path = format!("/v1/complaints/tickets/{serial}");
+        engine.until(&path, |of| of["state"] == state).await
+    };
+    state("mid", "filed").await;
+    let monday = [other.clone()];
+    let tuesday = [one(midnight + 5_000)];
+    let taken = of_day(&engine, "2026-03-02", &monday).await;
+    assert_eq!(
+        (&taken["withdrawn"], &taken["agrees"]),
+        (&json!(1), &json!(true)),
+        "{taken}"
+    );
+    state("mid", "withdrawn").await;
+    // Tuesday's file names it: it counts again, on Monday, and the answer says so.
+    let back = of_day(&engine, "2026-03-03", &tuesday).await;
+    assert_eq!(
+        (&back["returned"], &back["agrees"]),
+        (&json!(1), &json!(false)),
+        "{back}"
+    );
+    assert_eq!(
+        back["apart"],
+        json!([{"serial": "mid", "why": "another_day", "day": "2026-03-02"}])
+    );
+    state("mid", "reclassified").await;
+    // Whichever comes again, none takes it back: no file against file.
+    let kept = of_day(&engine, "2026-03-02", &monday).await;
+    assert_eq!(
+        ["withdrawn", "kept", "agrees"].map(|name| kept[name].clone()),
+        [json!(0), json!(1), json!(false)],
+        "{kept}"
+    );
+    assert_eq!(kept["only_on_record"], json!(["mid"]));
+    let again = of_day(&engine, "2026-03-03", &tuesday).await;
+    assert_eq!(again["returned"], 0, "{again}");
+    engine.pass(MONDAY + 2 * DAY).await;
+    let row = engine.window("filed", "city=长沙", midnight).await;
+    assert_eq!(row["count"], 2);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g6_what_was_excluded_or_closed_on_record_is_as_the_rule_says_and_the_answer_tells() {
+    let engine = Engine::with_rules(&[("count.yaml", COUNT)]).await;
+    let none = json!({});
+    engine
+        .tell(&[
+            ticket("same", PATH, EIGHT, &json!({"state": "excluded"})),
+            ticket("later", PATH, EIGHT + HOUR, &json!({"state": "excluded"})),
+            ticket("shut", PATH, EIGHT, &none),
+            json!({"type": "complaint", "ts": EIGHT + HOUR, "serial": "shut", "city": "长沙", "state": "closed", "class": "usage"}),
+        ])
+        .await;
+    engine.pass(MONDAY + 20 * HOUR).await;
+    let state = async |serial: &str, state: &str| {
+        let path = format!("/v1/complaints/tickets/{serial}");
+        engine.until(&path, |of| of["state"] == state).await
+    };
+    state("shut", "closed").await;
+    state("later", "excluded").await;
+    let file = [
+        ticket("same", PATH, EIGHT, &none),
+        ticket("later", PATH, EIGHT, &none),
+        ticket("shut", PATH, EIGHT, &json!({"version": 1})),
+    ];
+    let answer = full_file(&engine, "&missing=withdraw", &file).await;
+    assert_eq!(
+        answer["apart"],
+        json!([{"serial": "later", "why": "excluded", "day": "2026-03-02"}])
+    );
+    assert_eq!(
+        (&answer["whole"], &answer["agrees"]),
+        (&json!(true), &json!(false))
+    );
+    // Neither is newer: as the file says. Closed is closed.
+    state("same", "reclassified").await;
+    let again = full_file(&engine, "&missing=withdraw", &file).await;
+    assert_eq!(
+        (&again["on_record"], &again["withdrawn"]),
+        (&json!(2), &json!(0)),
+        "{again}"
+    );
+    let shut = engine.get("/v1/complaints/tickets/shut").await;
+    assert_eq!(
+        (&shut["state"], &shut["class"]),
+        (&json!("closed"), &json!("usage"))
+    );
+    engine.pass(MONDAY + DAY).await;
+    let row = engine.window("filed", "city=长沙", MONDAY + DAY).await;
+    assert_eq!(row["count"], 2);
+    engine.stop().await;
+}
+
 const BY_PATH: &str = "
 kqis:
   - {id: filed, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [path], window: 1d, unit: count}
@@ -207,5 +321,47 @@ async fn g6_what_both_sides_classify_differently_is_named_and_counts_as_the_newe
             .await;
         assert_eq!(row["count"], count, "{path}");
     }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g6_a_file_that_says_the_place_by_code_alone_moves_what_it_says_it_moves() {
+    let engine = Engine::with_rules(&[("count.yaml", BY_PATH)]).await;
+    let newer = |serial: &str, state: &str, node: &str| json!({"type": "complaint", "ts": EIGHT + HOUR, "serial": serial, "city": "长沙", "node": node, "state": state, "version": 2});
+    let odd = "投诉/数据业务/自有业务/飞信/使用/登录/别的";
+    engine
+        .tell(&[
+            ticket("n1", PATH, EIGHT, &json!({"version": 1})),
+            // Its writer has a word of his own for the leaf of that code.
+            ticket("n2", odd, EIGHT, &json!({"version": 1, "node": "O010104"})),
+            ticket("n3", PATH, EIGHT, &json!({"version": 1})),
+        ])
+        .await;
+    engine.pass(MONDAY + 20 * HOUR).await;
+    let count = |n: usize| move |answer: &Value| answer["tickets"].as_array().unwrap().len() == n;
+    engine.until("/v1/complaints/sample", count(3)).await;
+    let file = [
+        newer("n1", "reclassified", "O010104"),
+        newer("n2", "reclassified", "O010104"),
+        newer("n3", "excluded", "O010104"),
+    ];
+    let answer = full_file(&engine, "&city=长沙", &file).await;
+    let differing = answer["differing"].as_array().unwrap();
+    // The third is no complaint any more by the file, wherever it is.
+    assert_eq!(differing.len(), 2, "{answer}");
+    for of in differing {
+        assert_eq!(
+            (&of["file"], &of["counts"]),
+            (&json!(LOGIN), &json!("file")),
+            "{answer}"
+        );
+    }
+    engine.until("/v1/complaints/sample", count(2)).await;
+    engine.pass(MONDAY + DAY).await;
+    let group = format!("path={LOGIN}");
+    let row = engine.window("filed", &group, MONDAY + DAY).await;
+    assert_eq!(row["count"], 2);
+    let answer = full_file(&engine, "&city=长沙", &file).await;
+    assert_eq!(answer["differing_total"], 0, "{answer}");
     engine.stop().await;
 }

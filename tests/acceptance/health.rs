@@ -217,6 +217,9 @@ async fn a_change_of_the_whole_province_is_traced_to_the_city_that_made_it() {
         let ticket = json!({"type": "complaint", "serial": format!("{from} {city} {{n}}"), "state": "filed", "service": "mobile_mail", "city": city, "path": "投诉/数据业务/自有业务/手机邮箱/使用/登录/无法登录"});
         tickets.extend(series(from + 8 * HOUR, MINUTE / 2, count, &ticket));
     }
+    // Others complain of something else: the day a week before was heard.
+    let other = json!({"type": "complaint", "serial": "other {n}", "state": "filed", "service": "sms", "city": "株洲", "path": "投诉/数据业务"});
+    tickets.extend(series(MONDAY, 6 * HOUR, 32, &other));
     tickets.sort_by_key(|ticket| ticket["ts"].as_i64());
     engine.tell(&tickets).await;
     engine.pass(MONDAY + week + 24 * HOUR).await;
@@ -267,5 +270,66 @@ kqis:
         parts(&shares, "network"),
         wanted(&[("2G", 3_240.0), ("3G", 60.0)])
     );
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_down_adds_up_windows_of_one_time_and_names_who_was_last_seen_at_another() {
+    let rules = "
+alert_policies:
+  held: {for: 0s, missing: hold}
+kqis:
+  - {id: opened, name: {zh: 打开, en: Opened}, layer: network, stream: dial_test, filter: step == 'open', good: ok, aggregate: ratio, group_by: [city], window: 15m, unit: percent, interval: {min: 95}, min_samples: 10, department: NET, alert: held}
+";
+    let engine = Engine::with_rules(&[("opened.yaml", rules)]).await;
+    let noon = MONDAY + 12 * HOUR;
+    for (city, at, failed) in [("长沙", EIGHT, 20), ("株洲", noon, 5), ("永州", noon, 0)] {
+        for (ok, from, count) in [(false, at, failed), (true, at + 10 * MINUTE, 20 - failed)] {
+            let page = json!({"type": "dial_test", "service": "web_hall", "city": city, "step": "open", "ok": ok, "latency_ms": 900});
+            engine.tell(&series(from, SECOND, count, &page)).await;
+        }
+    }
+    // Event time is at the end of the noon's window: both alerts fire, and that of the morning is held.
+    engine.pass(noon - 5 * MINUTE).await;
+    let path = "/v1/kqis/opened/contributions";
+    let shares = engine.until(path, |answer| answer["total"] == 5).await;
+    let quarter = 15 * MINUTE;
+    assert_eq!(
+        (&shares["from_ms"], &shares["to_ms"]),
+        (&json!(noon), &json!(noon + quarter))
+    );
+    let of = |shares: &Value| parts(shares, "city");
+    let wanted = [("株洲".to_owned(), 5.0), ("永州".to_owned(), 0.0)];
+    assert_eq!(of(&shares), wanted, "{shares:#}");
+    let elsewhere = |city: &str, start: i64, verdict: &str| json!({"group": format!("city={city}"), "from_ms": start, "to_ms": start + quarter, "verdict": verdict});
+    let morning = elsewhere("长沙", EIGHT, "abnormal_major");
+    assert_eq!(
+        (&shares["left_out"], &shares["left_out_total"]),
+        (&json!([morning]), &json!(1))
+    );
+    // Asked for, it is told, and the others are not.
+    let then = format!("{path}?at={}", EIGHT + quarter + MINUTE);
+    // The workers may be an epoch ahead of the engine, whose watermark says what is over.
+    let shares = engine.until(&then, |answer| answer["total"] == 20).await;
+    assert_eq!(of(&shares), [("长沙".to_owned(), 20.0)]);
+    assert_eq!(
+        shares["left_out"],
+        json!([
+            elsewhere("株洲", noon, "abnormal_major"),
+            elsewhere("永州", noon, "normal")
+        ])
+    );
+    // Nobody was seen then.
+    let shares = engine.get(&format!("{path}?at={}", EIGHT + HOUR)).await;
+    assert_eq!(
+        (
+            &shares["total"],
+            &shares["to_ms"],
+            &shares["left_out_total"]
+        ),
+        (&json!(0), &Value::Null, &json!(3))
+    );
+    let (status, _) = engine.ask(&format!("{path}?at=yesterday")).await;
+    assert_eq!(status, 400);
     engine.stop().await;
 }

@@ -127,15 +127,13 @@ async fn g7_the_alerts_mail_and_the_assignments_mail_carry_the_knowledge_base() 
     let slow = json!({"type": "dial_test", "service": "experience_card", "city": "长沙", "step": "query", "ok": true, "latency_ms": 90_000});
     engine.tell(&series(EIGHT, 10 * SECOND, 400, &slow)).await;
     engine.pass(EIGHT + 30 * MINUTE).await;
-    let mails = engine.mails("业务支撑", 1).await;
-    let assigned = mails.iter().find(|mail| mail.contains("触发单 T-000001"));
-    let assigned = assigned.unwrap_or_else(|| panic!("{mails:#?}"));
+    let assigned = engine
+        .mail(&["已派单", "业务支撑", "触发单 T-000001"])
+        .await;
     for words in ["已派单", "释放被占用的接口连接", "客服解释口径", "到期"] {
         assert!(assigned.contains(words), "{words} in {assigned}");
     }
-    let mails = engine.mails("短信回复时延", 1).await;
-    let alert = mails.iter().find(|mail| mail.contains("[告警]"));
-    let alert = alert.unwrap_or_else(|| panic!("{mails:#?}"));
+    let alert = engine.mail(&["短信回复时延", "[告警]"]).await;
     assert!(alert.contains("释放被占用的接口连接"), "{alert}");
     engine.stop().await;
 }
@@ -151,7 +149,12 @@ async fn g7_every_service_has_its_likely_causes_and_words_for_agents() {
             "whall_login",
             "恢复认证服务和验证码下发",
         ),
-        ("sms_hall", "query", "shall_no_reply", "恢复平台进程和连接"),
+        (
+            "sms_hall",
+            "query",
+            "shall_slow",
+            "优化BOSS查询，释放被占用的接口",
+        ),
         ("mms", "send", "mms_send", "恢复彩信中心处理能力"),
         (
             "hotline",
@@ -181,6 +184,41 @@ async fn g7_every_service_has_its_likely_causes_and_words_for_agents() {
         let said = say["explanations"].to_string();
         assert!(said.contains(title), "{title} in {said}");
         engine.mails(remedy, 1).await;
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_or_silent_sms_hall_is_one_demand_and_not_one_for_each_number_that_says_so() {
+    let engine = Engine::start().await;
+    let query = |city: &str, ok: bool, code: &str| json!({"type": "dial_test", "service": "sms_hall", "city": city, "step": "query", "ok": ok, "code": code, "latency_ms": 4_000});
+    let mut events = Vec::new();
+    for (city, code) in [("湘潭", "busy"), ("永州", "no_reply")] {
+        events.extend(series(EIGHT, MINUTE, 390, &query(city, true, "ok")));
+        let bad = query(city, false, code);
+        events.extend(series(EIGHT + SECOND, 5 * MINUTE, 78, &bad));
+    }
+    for event in &mut events {
+        // What went well has no class of failure.
+        let fields = event.as_object_mut().unwrap();
+        fields.retain(|name, value| name != "code" || value != "ok");
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    engine.tell(&events).await;
+    engine.pass(EIGHT + 6 * HOUR + 5 * MINUTE).await;
+    for alert in [
+        "shall_busy_ratio",
+        "shall_reply_ratio",
+        "shall_reply_within_30s_ratio",
+    ] {
+        engine.alerts(alert, "firing").await;
+    }
+    let asked = engine.get("/v1/triggers?service=sms_hall").await;
+    let triggers = asked["triggers"].as_array().unwrap();
+    assert_eq!(triggers.len(), 2, "one a city: {asked:#}");
+    for city in ["湘潭", "永州"] {
+        let trigger = triggers.iter().find(|trigger| trigger["place"] == city);
+        assert_eq!(trigger.unwrap()["cause"], "shall_slow", "{city}");
     }
     engine.stop().await;
 }

@@ -10,9 +10,14 @@
     reason = "a test's helpers fail the test; clippy.toml allows that only inside #[test]"
 )]
 
+#[path = "../mail/servers.rs"]
+mod servers;
+
 mod action_links;
 mod blackbox;
 mod boss;
+mod catalogue;
+mod changes;
 mod complaints;
 mod confirmation;
 mod crossing;
@@ -24,6 +29,7 @@ mod engine;
 mod failures;
 mod full_file;
 mod funnel;
+mod grouped;
 mod health;
 mod known;
 mod leaf;
@@ -31,6 +37,7 @@ mod loops;
 mod mbuni;
 mod messages;
 mod places;
+mod prospects;
 mod receipts;
 mod reports;
 mod rights;

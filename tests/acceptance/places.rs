@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, near, series};
+use crate::engine::{Engine, HOUR, MINUTE, MONDAY, SECOND, near, series, weather};
 
 const EIGHT: i64 = MONDAY + 8 * HOUR;
 
@@ -117,12 +117,8 @@ async fn c12_a_provinces_rate_divides_by_the_users_of_all_its_cities() {
     engine.stop().await;
 }
 
-/// A seventeenth service, from the reserve of the catalogue.
+/// KQIs of a seventeenth service.
 const WEATHER: &str = "
-services:
-  - id: weather
-    name: {zh: 天气预报, en: Weather forecast}
-    kqis:
       - id: weather_response_ratio
         name: {zh: 点播返回率, en: Reply ratio}
         layer: platform
@@ -139,8 +135,9 @@ services:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g21_a_second_province_and_a_seventeenth_service_are_configuration_only() {
+    let weather = weather(WEATHER);
     let more = [
-        ("services/weather.yaml", WEATHER),
+        ("services/weather.yaml", &*weather),
         ("guangdong.yaml", GUANGDONG),
     ];
     let engine = Engine::with_rules(&more).await;

@@ -125,6 +125,43 @@ async fn b4_reports_whose_submission_nobody_told_are_counted_as_waiting_until_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b4_a_report_that_is_sent_again_moves_no_delivery() {
+    const TOOK: &str = "
+kqis:
+  - {id: took, service: mobile_newspaper, name: n, layer: network, stream: mms_submit, aggregate: mean, unit: s, group_by: [city], window: 1d, department: NET}
+";
+    let engine = Engine::with_rules(&[("took.yaml", TOOK)]).await;
+    let submit = json!({"type": "mms_submit", "message_id": "m{n}", "service": "mobile_newspaper", "city": "长沙"});
+    let receipt =
+        |status: &str| json!({"type": "mms_receipt", "message_id": "m{n}", "status": status});
+    let mut events = series(SEVEN, SECOND, 10, &submit);
+    events.extend(series(
+        SEVEN + 20 * SECOND,
+        SECOND,
+        10,
+        &receipt("Retrieved"),
+    ));
+    // Again, because its answer was lost; in the gateway's other word for it; with something else in between; and
+    // with an hour of the night, which says nothing of when.
+    events.extend(series(
+        SEVEN + 26 * SECOND,
+        SECOND,
+        10,
+        &receipt("Retrieved"),
+    ));
+    events.extend(series(SEVEN + HOUR, SECOND, 5, &receipt("Delivered")));
+    events.extend(series(SEVEN + MINUTE, SECOND, 3, &receipt("Expired")));
+    events.extend(series(SEVEN + 2 * MINUTE, SECOND, 3, &receipt("Retrieved")));
+    events.extend(series(SEVEN - 5 * HOUR, SECOND, 2, &receipt("Retrieved")));
+    engine.tell(&events).await;
+    engine.pass(MONDAY + DAY).await;
+    let row = engine.window("took", "city=长沙", MONDAY + DAY).await;
+    assert_eq!(row["count"], 10, "{row}");
+    near(&row["value"], 20.0, 1e-9);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn h19_recipients_of_one_message_id_are_counted_and_shown_each() {
     let engine = Engine::with_rules(&[("by.yaml", BY_STATUS)]).await;
     let number = |n: i64| format!("139{n:08}");

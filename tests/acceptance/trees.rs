@@ -272,6 +272,56 @@ async fn g3_a_ticket_filed_by_code_counts_at_its_node_and_for_its_service() {
     engine.stop().await;
 }
 
+/// A newer version says where a ticket is by code or by path, whichever its writer has, and it is there alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn g3_a_ticket_filed_again_by_code_or_by_path_moves_with_its_service() {
+    let engine = Engine::with_rules(&[("by_leaf.yaml", BY_LEAF)]).await;
+    let missing = "投诉/数据业务/自有业务/手机报/使用/接收异常/没有收到手机报";
+    let login = "数据业务/手机邮箱/软件原因/全部品牌/无法登录";
+    let filed = |serial: &str| json!({"type": "complaint", "serial": serial, "state": "filed", "path": missing, "service": "mobile_newspaper", "city": "永州"});
+    let again = |serial: &str, version: i64, more: Value| {
+        let mut line = json!({"type": "complaint", "serial": serial, "state": "reclassified", "version": version});
+        let more = more.as_object().unwrap().clone();
+        line.as_object_mut().unwrap().extend(more);
+        line
+    };
+    let by_code = json!({"node": "O500102"});
+    let by_path = json!({"path": login});
+    // What only says again where it is moves nothing, also of what was said beside it.
+    let repeated = json!({"path": login, "node": "O010104", "service": "mms"});
+    let half = json!({"node": "O010104"});
+    let events = [
+        series(NINE, MINUTE, 12, &filed("k{n}")),
+        series(NINE + HOUR, MINUTE, 1, &again("k{n}", 2, by_code)),
+        series(NINE, MINUTE, 5, &filed("p{n}")),
+        series(NINE + HOUR, MINUTE, 5, &again("p{n}", 2, by_path)),
+        series(NINE, MINUTE, 3, &filed("h{n}")),
+        series(NINE + HOUR, MINUTE, 3, &again("h{n}", 2, repeated)),
+        series(NINE + 2 * HOUR, MINUTE, 3, &again("h{n}", 3, half)),
+    ];
+    engine.tell(&events.concat()).await;
+    engine.pass(MONDAY + DAY).await;
+    let rows = [
+        ("by_leaf", "tree=seven_levels;leaf=没有收到手机报", 11),
+        ("by_leaf", "tree=seven_levels;leaf=接收时间不合理", 1),
+        ("by_leaf", "tree=five_levels;leaf=无法登录", 8),
+        ("by_service", "service=mobile_newspaper", 12),
+        ("by_service", "service=mobile_mail", 5),
+        ("by_service", "service=mms", 3),
+    ];
+    for (kqi, group, count) in rows {
+        let row = engine.window(kqi, group, MONDAY + DAY).await;
+        assert_eq!(row["count"], count, "{group}");
+    }
+    let ticket = engine.get("/v1/complaints/tickets/p1").await;
+    assert_eq!(
+        (&ticket["path"], &ticket["service"]),
+        (&json!(login), &json!("mobile_mail")),
+        "{ticket}"
+    );
+    engine.stop().await;
+}
+
 /// Too coarse, or under a leaf that nobody named: it is a complaint about the newspaper all the same. What is deeper than
 /// any tree is refused with its reason.
 #[tokio::test(flavor = "multi_thread")]

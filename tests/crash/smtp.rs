@@ -127,6 +127,7 @@ async fn survive(workers: usize, kills: u64, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts real servers, which tests/mail/install.sh installs"]
 async fn every_mail_that_was_decided_is_at_the_mail_server() {
     let kills = std::env::var("CRASH_KILLS")
         .ok()

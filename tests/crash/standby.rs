@@ -24,14 +24,20 @@ async fn status_at(server: &str, path: &str) -> Option<StatusCode> {
     answer.ok().map(|answer| answer.status())
 }
 
-/// Waits until `path` of the server is answered with this status.
-async fn until_answered(server: &str, path: &str, want: StatusCode) {
+/// Waits until `path` of the server is answered with this status; what it and the other one say is in the folder.
+async fn until_answered(folder: &Path, server: &str, path: &str, want: StatusCode) {
     let begun = Instant::now();
-    while status_at(server, path).await != Some(want) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "{server}{path} is not {want}"
-        );
+    loop {
+        let status = status_at(server, path).await;
+        if status == Some(want) {
+            return;
+        }
+        if begun.elapsed() >= Duration::from_secs(60) {
+            let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n");
+            panic!("{server}{path} is {status:?} and not {want}:\n{last}");
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -39,7 +45,7 @@ async fn until_answered(server: &str, path: &str, want: StatusCode) {
 /// A process that stands by, and says so.
 async fn standing_by(folder: &Path, workers: usize) -> Server {
     let server = Server::spawn(folder, workers, &["--standby"], &[]);
-    until_answered(&server.url, "/healthz", StatusCode::OK).await;
+    until_answered(folder, &server.url, "/healthz", StatusCode::OK).await;
     let status = server.json("/v1/status").await;
     assert_eq!(status["state"], "standby", "{status}");
     let ready = status_at(&server.url, "/ready").await;
@@ -111,7 +117,7 @@ async fn x3_who_stands_by_takes_over_and_nothing_is_lost_or_told_twice() {
         } else {
             holder.kill();
         }
-        until_answered(&waiting.url, "/ready", StatusCode::OK).await;
+        until_answered(folder.path(), &waiting.url, "/ready", StatusCode::OK).await;
         slowest = slowest.max(begun.elapsed());
         holder = waiting;
         waiting = standing_by(folder.path(), 1 + (turn % 3) as usize).await;
@@ -144,7 +150,7 @@ async fn x3_who_stands_by_takes_over_and_nothing_is_lost_or_told_twice() {
     assert!(exported(&data) == want_exported, "the CSV sink's rows");
     let (fired, ended) = told_of(&alerts, &rows, &have);
     // Only now: the last one must have been able to take over, too.
-    until_answered(&waiting.url, "/ready", StatusCode::OK).await;
+    until_answered(folder.path(), &waiting.url, "/ready", StatusCode::OK).await;
     println!(
         "{TURNS} take-overs, the slowest within {slowest:?}; {events} events counted once, {} mails of {fired} \
          alerts that fired and {ended} that ended",

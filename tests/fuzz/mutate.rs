@@ -101,6 +101,8 @@ const JSON: &[&str] = &[
     "\"value\":",
     "\"dims\":{\"a\":\"b\"},",
     "\"scope\":{",
+    "\"city\":\"长沙\",",
+    "\"service\":\"news\",",
     "\"path\":[\"a\",",
     "\"part\":1.0,",
     "\n",

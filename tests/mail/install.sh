@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what `cargo test --features real-parts --test mail` starts: a mail server, a mailbox, and a
+# Installs what `cargo test --test mail -- --include-ignored` starts: a mail server, a mailbox, and a
 # server that fails on request. Debian or Ubuntu, as root. The services stay off: the test starts its
 # own on loopback, in a temporary folder.
 set -eu

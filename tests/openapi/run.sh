@@ -2,7 +2,8 @@
 # Schemathesis, which is not ours, against everything that the OpenAPI document names: no answer 5xx but
 # those documented, none undocumented, none of another shape. The server has the demo's stories in it.
 #
-# CHRYSALIS names another binary than target/debug/chrysalis; EXAMPLES how many examples a route gets.
+# CHRYSALIS names another binary than target/debug/chrysalis; EXAMPLES how many examples a route gets; HISTORY the URL of a
+# database for the history instead of SQLite.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +22,7 @@ fi
 work=$(mktemp -d)
 port=$("$venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 url=http://127.0.0.1:$port
-"$chrysalis" demo --listen "127.0.0.1:$port" --data "$work/data" >"$work/demo.log" 2>&1 &
+"$chrysalis" demo --listen "127.0.0.1:$port" --data "$work/data" ${HISTORY:+--history "$HISTORY"} >"$work/demo.log" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$work"' EXIT
 

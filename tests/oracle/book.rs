@@ -91,8 +91,11 @@ pub(crate) const EDITS: &[Edit] = &[
         extra: "",
     },
     Edit {
-        name: "a city moves to another province",
-        replace: &[("cities: [cs, zz]}", "cities: [cs]}\n  - {province: q, group: g, cities: [zz]}")],
+        name: "a city moves to another province, and a source changes hands",
+        replace: &[
+            ("cities: [cs, zz]}", "cities: [cs]}\n  - {province: q, group: g, cities: [zz]}"),
+            ("{id: p2, name: n, internal: false}", "{id: p1, name: n, internal: false}"),
+        ],
         without: &[],
         extra: "",
     },
@@ -139,9 +142,9 @@ pub(crate) fn checked(text: &str) -> Arc<RuleBook> {
 const BOOK: &str = r#"
 book: {name: oracle, version: "1", time_zone: Asia/Shanghai, suppressing_annotations: [planned_work]}
 streams:
-  dial_test: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, channel, city, ok, step, source, content_ok, parts]}
-  mms_submit: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
-  mms_receipt: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time]}
+  dial_test: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, unheard_percent_max: 100, dimensions: [service, channel, city, ok, step, source, content_ok, parts]}
+  mms_submit: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [service, city, edition, status, cause, on_time, source]}
+  mms_receipt: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, unheard_percent_max: 100, dimensions: [service, city, edition, status, cause, on_time]}
   boss_call: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, client, tperrno]}
   boss_wait: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface]}
   boss_connection: {allowed_lateness: 1m, idle_timeout: 30s, retention: 30d, dimensions: [host, interface, state]}
@@ -157,6 +160,10 @@ triggers:
   crossing: {lead: 0s, lag: 1m}
 places:
   - {province: p, group: g, cities: [cs, zz]}
+sources:
+  - {id: p2, name: n, internal: false}
+trees:
+  - {id: t, name: t, levels: [x, y, z], nodes: [{path: a/b/没有收到, code: O010101, service: svc_b}, {path: a/c, code: O010102, service: svc_a}]}
 dial_tests:
   parts_wait: 1m
 mms:
@@ -219,5 +226,16 @@ kqis:
   - {id: dial_content, name: n, layer: platform, stream: dial_test, aggregate: ratio, filter: parts != null, good: content_ok == true, group_by: [city, parts], window: {size: 4m, hop: 2m}, unit: ratio, interval: {min: 0.9}, department: D, alert: quick}
   - {id: dial_delivered, name: n, layer: platform, stream: dial_test, aggregate: mean, filter: parts != null && content_ok == true, group_by: [source, ok], window: 3m, unit: ms}
   - {id: survey_change, name: n, layer: platform, stream: gauge, aggregate: change, against: 5m, filter: name == 'satisfaction', group_by: [name], window: 5m, unit: percent, interval: {max: 20}, department: D, alert: quick}
+  - {id: survey_newest, name: n, layer: platform, stream: gauge, aggregate: latest, filter: name == 'satisfaction', group_by: [city], window: {size: 10m, hop: 5m}, unit: points, interval: {min: 5}, department: D, alert: quick}
+  - {id: dial_newest, name: n, layer: platform, stream: dial_test, aggregate: latest, group_by: [city], window: {size: 5m, hop: 1m}, unit: s}
+  - {id: conn_newest, name: n, layer: platform, stream: boss_connection, aggregate: latest, filter: state == 'released', group_by: [host], window: {size: 4m, hop: 2m}, unit: ms}
   - {id: survey, name: n, layer: platform, stream: gauge, aggregate: mean, filter: name == 'satisfaction', group_by: [city], window: 5m, unit: points, interval: {min: 5}, department: D, alert: holding}
+  - {id: dial_whose, name: n, layer: platform, stream: dial_test, aggregate: ratio, good: ok, group_by: [internal, channel], window: {size: 5m, hop: 1m}, unit: percent}
+  - {id: dial_outside, name: n, layer: platform, stream: dial_test, aggregate: count, filter: "!internal", group_by: [city, source], window: 2m, unit: count}
+  - {id: mms_whose, name: n, layer: platform, stream: mms_receipt, aggregate: count, group_by: [internal, source, status], window: 5m, unit: count}
+  - {id: mms_sent_by, name: n, layer: platform, stream: mms_submit, aggregate: count, group_by: [source], window: 5m, unit: count}
+  - {id: complaint_whose, name: n, layer: platform, stream: complaint, aggregate: count, group_by: [internal, source], window: 5m, unit: count}
+  - {id: conn_whose, name: n, layer: platform, stream: boss_connection, aggregate: max, group_by: [internal, state], window: 5m, unit: ms}
+  - {id: conn_occupied_whose, name: n, layer: platform, stream: boss_occupancy, aggregate: mean, group_by: [source], window: {size: 4m, hop: 2m}, unit: percent}
+  - {id: survey_whose, name: n, layer: platform, stream: gauge, aggregate: mean, filter: name == 'satisfaction', group_by: [internal], window: 5m, unit: points}
 "#;

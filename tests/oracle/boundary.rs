@@ -18,9 +18,10 @@ use crate::windows::{Accumulated, Told, asked, difference};
 const MINUTE_MS: i64 = 60_000;
 const RETENTION_MS: i64 = 12 * MINUTE_MS;
 
+// Its story is shorter than the hours by which hearing is told (`heard.rs` has those): it compares with whatever there is.
 const SHORT: &str = "
 book: {name: short, version: '1', time_zone: Asia/Shanghai, any_service: true}
-streams: {dial_test: {allowed_lateness: 1m, idle_timeout: 1h, retention: 12m}}
+streams: {dial_test: {allowed_lateness: 1m, idle_timeout: 1h, retention: 12m, unheard_percent_max: 100}}
 kqis:
   - {id: one, name: n, layer: platform, stream: dial_test, aggregate: ratio, good: ok, group_by: [city], window: 1m, unit: ratio}
   - {id: sliding, name: n, layer: platform, stream: dial_test, aggregate: mean, group_by: [city], window: {size: 6m, hop: 2m}, unit: ms}
@@ -163,6 +164,57 @@ fn beyond_retention_facts_are_refused_and_windows_stand() {
         refused += standing.refused;
     }
     assert!(refused > 0, "nothing was too late");
+}
+
+const TICKETS: &str = "
+book: {name: tickets, version: '1', time_zone: Asia/Shanghai, any_service: true}
+streams: {complaint: {allowed_lateness: 1m, idle_timeout: 1h, retention: 12m}}
+kqis:
+  - {id: filed, name: n, layer: platform, stream: complaint, aggregate: count, group_by: [city], window: 1m, unit: count}
+";
+
+/// A file of two months ago is told again: its tickets were known, and are forgotten. They are no records of now.
+#[test]
+fn a_ticket_that_would_have_been_forgotten_is_no_new_record() {
+    let ticket = |serial: &str, state: &str, minute: i64| {
+        let mut line = event("complaint", BEGIN_MS + minute * MINUTE_MS);
+        line["serial"] = json!(serial);
+        line["state"] = json!(state);
+        line["city"] = json!("cs");
+        line["path"] = json!("a/b");
+        line
+    };
+    let filed = |serial: &str, minute: i64| ticket(serial, "filed", minute);
+    let mut epochs: Vec<Epoch> = [
+        vec![filed("old", 0)],
+        vec![filed("old", 0), ticket("old", "closed", 1)],
+        vec![filed("clock", 40)],
+        vec![filed("clock", 41)],
+        // What it is told with does not matter, nor in which order.
+        vec![
+            ticket("old", "reclassified", 41),
+            filed("old", 0),
+            filed("new", 41),
+        ],
+        // It is kept again, because something new was said of it.
+        vec![filed("old", 0)],
+        vec![ticket("never", "excluded", 2), filed("other", 42)],
+    ]
+    .map(epoch)
+    .into();
+    epochs[0].book = Some(checked(TICKETS));
+    let journal = Journal { epochs };
+    for workers in [1, 3] {
+        let outcome = run(&journal, workers, |_, _, _, _| {});
+        let records = outcome.cuts.iter().map(|cut| {
+            let records = cut.tickets.iter().filter(|ticket| ticket.is_record);
+            records.map(|ticket| ticket.serial.as_str()).collect()
+        });
+        let records: Vec<Vec<&str>> = records.collect();
+        let want: [&[&str]; 7] = [&["old"], &[], &["clock"], &[], &["new"], &[], &["other"]];
+        assert_eq!(records, want, "{workers} workers");
+        assert_eq!(outcome.counts.tickets_too_late, 2, "{workers} workers");
+    }
 }
 
 const KEPT_LITTLE: &str = "

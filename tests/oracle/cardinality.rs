@@ -12,7 +12,7 @@ use crate::book::checked;
 use crate::equivalence::{same, seeds};
 use crate::generate::{BEGIN_MS, Epoch, Handing, Journal, SPAN_MS, event};
 use crate::rng::Rng;
-use crate::run::{Bounds, Outcome, run_limited};
+use crate::run::{Bounds, Outcome, run_limited, run_unasked};
 use crate::windows::asked;
 
 const MINUTE_MS: i64 = 60_000;
@@ -309,6 +309,10 @@ fn who_is_folded_is_the_same_at_any_number_of_workers_and_over_restarts() {
             |_, _, _, _| {},
         );
         same(seed, "restarts", &one, &restarted);
+        let unasked = run_unasked(&journal, limits(), &mut workers, &mut |_| false);
+        same(seed, "nobody asks", &one, &unasked);
+        let unasked = run_unasked(&journal, limits(), &mut workers, &mut restart);
+        same(seed, "nobody asks, restarts", &one, &unasked);
         let own = one
             .transitions()
             .filter(|step| step.alert == "key_overflow");

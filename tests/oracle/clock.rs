@@ -11,6 +11,8 @@ use crate::story::time_of;
 
 /// A longer step of the clock than this was the engine's absence, ms.
 const STEP_MAX_MS: i64 = 5_000;
+/// A clock that went ahead by such a step is believed when nobody has spoken for longer than this, ms.
+const BELIEVED_AFTER_MS: i64 = 300_000;
 
 struct Source {
     ts_ms_max: i64,
@@ -20,6 +22,8 @@ struct Source {
     kept_up: bool,
     /// Index of the epoch from which on it has spoken of the past only.
     behind_since: Option<usize>,
+    /// It began so, never having been with the clock, where others were.
+    is_stranger: bool,
 }
 
 /// Where event time stands after some epochs.
@@ -42,6 +46,8 @@ impl Clocks {
         let (mut was_idle, mut was_ahead) = (false, false);
         // Time that the engine has listened, by the end of each epoch.
         let mut listened_ms: Vec<i64> = Vec::new();
+        // By how much the clock may be ahead of what anybody has told of, and since when nobody has spoken.
+        let (mut ahead_ms, mut unheard_ms) = (0, 0);
         for (index, epoch) in epochs.iter().enumerate() {
             let step_ms = index
                 .checked_sub(1)
@@ -71,10 +77,19 @@ impl Clocks {
                         spoke_in: index,
                         kept_up: false,
                         behind_since: None,
+                        is_stranger: false,
                     });
                     source.ts_ms_max = source.ts_ms_max.max(ts_ms);
                     source.spoke_in = index;
                 }
+            }
+            ahead_ms += step_ms - listened;
+            let spoke = sources.values().filter(|source| source.spoke_in == index);
+            if let Some(told_ms) = spoke.map(|source| source.ts_ms_max).max() {
+                ahead_ms = ahead_ms.min((epoch.now_ms - told_ms).max(0));
+                unheard_ms = 0;
+            } else {
+                unheard_ms += listened;
             }
             for stream in Stream::ALL {
                 let rule = &book.unwrap().streams[&stream];
@@ -92,15 +107,23 @@ impl Clocks {
                     was_idle |= is_idle;
                     let is_late = |than_ms: i64| than_ms - source.ts_ms_max > fresh_ms;
                     source.kept_up |= !is_late(epoch.now_ms);
-                    let is_behind =
-                        source.kept_up && is_late(epoch.now_ms) || furthest.is_some_and(is_late);
+                    let is_behind = source.kept_up && is_late(epoch.now_ms - ahead_ms)
+                        || furthest.is_some_and(is_late);
                     if is_idle || spoke && !is_behind {
                         source.behind_since = None;
+                        source.is_stranger = false;
                     } else if spoke {
+                        let is_live = furthest.is_some_and(|ts| epoch.now_ms - ts <= fresh_ms);
+                        source.is_stranger |= source.behind_since.is_none()
+                            && !source.kept_up
+                            && is_live
+                            && furthest.is_some_and(is_late);
                         source.behind_since = source.behind_since.or(Some(index));
                     }
                     let behind = source.behind_since;
-                    let is_lagging = behind.is_some_and(|from| since(from) > rule.idle_timeout_ms);
+                    let is_lagging = behind.is_some_and(|from| {
+                        source.is_stranger || since(from) > rule.idle_timeout_ms
+                    });
                     was_idle |= is_lagging;
                     if !is_idle && !is_lagging {
                         let ts_ms = source.ts_ms_max;
@@ -114,6 +137,9 @@ impl Clocks {
                     let stands = watermarks.entry(stream).or_insert(reached);
                     *stands = reached.max(*stands);
                 }
+            }
+            if sources.is_empty() || unheard_ms > BELIEVED_AFTER_MS {
+                ahead_ms = 0;
             }
         }
         let mut latest = BTreeMap::new();

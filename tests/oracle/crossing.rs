@@ -6,13 +6,13 @@ use chrysalis::alerting::AlertState;
 use chrysalis::dataflow::Watermarks;
 use chrysalis::engine::EngineLimits;
 use chrysalis::event::Stream;
-use chrysalis::rules::{Kqi, Verdict, judge};
+use chrysalis::rules::{Interval, Kqi, Verdict, judge};
 use chrysalis::triggers::Crossing;
 
 use crate::alerts::{Course, Object, courses};
 use crate::equivalence::{same, seeds};
 use crate::generate::{Journal, Manner, journal};
-use crate::naive::{Answers, Truth, truth};
+use crate::naive::{Answers, Row, Truth, truth};
 use crate::rng::Rng;
 use crate::run::{Bounds, Outcome, run, run_limited, run_restarting};
 
@@ -161,7 +161,21 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
         let crossing = if !against.is_empty() {
             Some(Crossing::Confirmed)
         } else if complains(kqi) {
-            blind(truth, &others, from_ms, fired_ms + rule.lead_ms, &passed)
+            let until_ms = fired_ms + rule.lead_ms;
+            let quiet = unalerted(truth, service, &object.1, from_ms);
+            let is_red = |(kqi, row): &(&Kqi, &Row)| {
+                let verdict = judge(kqi, row.samples as u64, row.value).1;
+                matches!(verdict, Verdict::Abnormal(_)) && !row.suppressible
+            };
+            let normal = quiet.iter().filter(|(kqi, row)| {
+                judge(kqi, row.samples as u64, row.value).1 == Verdict::Normal
+            });
+            let quiet_streams: Vec<Stream> = normal.map(|(kqi, _)| kqi.stream).collect();
+            if quiet.iter().any(is_red) {
+                None
+            } else {
+                blind(truth, &others, &quiet_streams, from_ms, until_ms, &passed)
+            }
         } else {
             let asked = book.alerts.iter().any(|alert| {
                 let other = book.kqis.iter().find(|kqi| kqi.id == alert.kqi).unwrap();
@@ -216,9 +230,31 @@ fn naive(truth: &Truth, watermarks: &Watermarks) -> BTreeSet<Word> {
 
 type Other<'a> = &'a (&'a Object, &'a Course, &'a Kqi, String);
 
+/// Windows of KQIs with a limit and no alert, of a service and at a place, since an instant.
+fn unalerted<'a>(
+    truth: &'a Truth,
+    service: &str,
+    label: &str,
+    from_ms: i64,
+) -> Vec<(&'a Kqi, &'a Row)> {
+    let book = &truth.book;
+    let rows = truth.rows.iter().filter_map(|((id, of, _), row)| {
+        let kqi = book.kqis.iter().find(|kqi| kqi.id == *id)?;
+        let is_asked = kqi.stream != Stream::Complaint
+            && kqi.interval != Interval::default()
+            && kqi.window.size_ms <= book.triggers.crossing.window_ms_max
+            && book.alerts.iter().all(|alert| alert.kqi != *id);
+        let is_there = service_of(kqi, of).as_deref() == Some(service)
+            && one_place(&where_is(label), &where_is(of));
+        (is_asked && is_there && row.sealed && row.end_ms > from_ms).then_some((kqi, row))
+    });
+    rows.collect()
+}
+
 fn blind(
     truth: &Truth,
     others: &[Other<'_>],
+    quiet_streams: &[Stream],
     from_ms: i64,
     until_ms: i64,
     passed: &dyn Fn(Stream, i64) -> bool,
@@ -239,10 +275,10 @@ fn blind(
         return None;
     }
     let seen: Vec<_> = others.iter().filter(|other| normal(other)).collect();
-    let decided = seen
-        .iter()
-        .all(|(_, _, kqi, _)| passed(kqi.stream, until_ms));
-    (decided && !seen.is_empty()).then_some(Crossing::BlindSpot)
+    let streams = seen.iter().map(|(_, _, kqi, _)| kqi.stream);
+    let mut streams = streams.chain(quiet_streams.iter().copied()).peekable();
+    let is_any = streams.peek().is_some();
+    (is_any && streams.all(|stream| passed(stream, until_ms))).then_some(Crossing::BlindSpot)
 }
 
 fn told(outcome: &Outcome) -> BTreeSet<Word> {

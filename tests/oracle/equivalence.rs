@@ -11,7 +11,7 @@ use crate::alerts::{
 use crate::generate::{Journal, Manner, arrivals, cut, journal, rearranged, redistributed};
 use crate::naive::{Answers, Truth, truth};
 use crate::rng::Rng;
-use crate::run::{Outcome, run, run_restarting};
+use crate::run::{Bounds, Outcome, run, run_restarting, run_unasked};
 use crate::windows::{Accumulated, asked, difference};
 
 /// Seeds to try: a base set, or as many as `ORACLE_SEEDS` says.
@@ -175,6 +175,12 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
             |_, _, _, _| {},
         );
         same(seed, "restarted from checkpoints", &one, &restarted);
+        let none = Bounds::default();
+        let unasked = run_unasked(&journal, none, &mut |_| 2, &mut |_| false);
+        same(seed, "nobody asks", &one, &unasked);
+        let workers = &mut |_: usize| rng.pick(&[1, 2, 3, 4]);
+        let unasked = run_unasked(&journal, none, workers, &mut |_| dice.chance(10));
+        same(seed, "nobody asks, restarted", &one, &unasked);
     }
     coverage.check();
 }

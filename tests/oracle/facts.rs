@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::clock::{Clocks, stream_of};
 use crate::story::time_of;
+use crate::tickets::ticket;
 
 const DAY_MS: i64 = 86_400_000;
 /// Shanghai has had no daylight saving since 1991.
@@ -83,13 +84,23 @@ pub(crate) fn of(lines: &[Value], book: &RuleBook, clocks: &Clocks) -> Vec<Fact>
     facts.extend(delivered.filter_map(|lines| delivery(lines, book, clocks)));
     tickets
         .values()
-        .for_each(|lines| facts.extend(ticket(lines)));
+        .for_each(|lines| facts.extend(ticket(lines, book)));
     facts.iter_mut().for_each(|fact| locate(fact, book));
     facts
 }
 
-/// Province and group of a fact, by its city and the book in force: looked up for every fact anew.
+/// Province and group of a fact, by its city and the book in force, and whose its source is: looked up for every fact
+/// anew.
 fn locate(fact: &mut Fact, book: &RuleBook) {
+    // Of every stream with a source; of the oracle's streams complaints alone are an outsider's by default.
+    let of_source = match fact.dimensions.get("source") {
+        Some(DimensionValue::Text(source)) => book.sources.get(&**source),
+        _ => None,
+    };
+    let internal = of_source.and_then(|source| source.internal);
+    let internal = internal.unwrap_or(fact.stream != Stream::Complaint);
+    let internal = DimensionValue::Flag(internal);
+    fact.dimensions.insert("internal".to_owned(), internal);
     let Some(DimensionValue::Text(city)) = fact.dimensions.get("city") else {
         return;
     };
@@ -125,7 +136,7 @@ fn dimension(value: &Value) -> DimensionValue {
     }
 }
 
-fn text(line: &Value, field: &str) -> Option<String> {
+pub(crate) fn text(line: &Value, field: &str) -> Option<String> {
     line[field].as_str().map(str::to_owned)
 }
 
@@ -133,7 +144,7 @@ fn time(line: &Value, field: &str) -> Option<i64> {
     (!line[field].is_null()).then(|| time_of(line, field))
 }
 
-fn dimensions(of: &[(&str, Option<String>)]) -> BTreeMap<String, DimensionValue> {
+pub(crate) fn dimensions(of: &[(&str, Option<String>)]) -> BTreeMap<String, DimensionValue> {
     let value = |text: &Option<String>| match text {
         Some(text) => DimensionValue::Text(text.as_str().into()),
         None => DimensionValue::Null,
@@ -176,6 +187,7 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
             text(line, "city"),
             text(line, "edition"),
             time(line, "valid_until"),
+            text(line, "source"),
         )
     };
     // Of one recipient's the earliest; one that names the recipient before one that does not.
@@ -184,7 +196,13 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
     let submit = submit.or_else(|| submits.iter().min_by_key(of_submit));
     receipts.sort_by_key(|line| {
         let texts = ["status", "status_text", "service", "city"].map(|field| text(line, field));
-        (time_of(line, "ts"), texts, time(line, "submitted_at"))
+        let source = text(line, "source");
+        (
+            time_of(line, "ts"),
+            texts,
+            time(line, "submitted_at"),
+            source,
+        )
     });
     let said = |field: &str| {
         let of_submit = submit.and_then(|line| text(line, field));
@@ -209,6 +227,16 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
     let is_known = |line: &&&Value| is_final(line) && word(line) != "Indeterminate";
     let deciding = receipts.iter().rfind(is_known);
     let deciding = deciding.or_else(|| receipts.iter().rfind(is_final));
+    let is_early = |ts_ms: i64| {
+        submitted_ms.is_some_and(|from_ms| ts_ms < from_ms - book.mms.early_tolerance_ms)
+    };
+    // It counts when that word was said first, by a clock that can be right.
+    let mut same: Vec<_> = receipts
+        .iter()
+        .filter(|line| deciding.is_some_and(|last| word(last) == word(line)))
+        .collect();
+    same.sort_by_key(|line| (is_early(time_of(line, "ts")), time_of(line, "ts")));
+    let deciding = same.first().copied();
     let valid_ms = submit.map(|line| {
         time(line, "valid_until").unwrap_or(time_of(line, "ts") + book.mms.validity_ms)
     });
@@ -235,9 +263,6 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
         (Some(to_ms), Some(from_ms)) if to_ms >= from_ms => Some((to_ms - from_ms) as f64),
         _ => None,
     };
-    let is_early = |ts_ms: i64| {
-        submitted_ms.is_some_and(|from_ms| ts_ms < from_ms - book.mms.early_tolerance_ms)
-    };
     let edition = submit.and_then(|line| text(line, "edition"));
     let deadline = book
         .mms
@@ -261,6 +286,7 @@ fn message(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Vec<F
         ("edition", edition),
         ("status", Some(status)),
         ("cause", cause),
+        ("source", said("source")),
     ]);
     if let Some(on_time) = on_time {
         dimensions.insert("on_time".to_owned(), DimensionValue::Flag(on_time));
@@ -295,6 +321,9 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
         .into_iter()
         .collect();
     let now_ms = clocks.clock(Stream::BossConnection);
+    let told = lines.iter().filter(|line| line["source"].is_string());
+    let told_by = told.max_by_key(|line| (time_of(line, "ts"), text(line, "source")));
+    let source = told_by.and_then(|line| text(line, "source"));
     let mut held: BTreeMap<i64, i64> = BTreeMap::new();
     let mut renewed: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for (at, (from_ms, state)) in changes.iter().enumerate() {
@@ -322,6 +351,7 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
                 ("host", text(lines[0], "host")),
                 ("interface", text(lines[0], "interface")),
                 ("connection", text(lines[0], "connection")),
+                ("source", source.clone()),
             ]);
             dimensions.insert("state".to_owned(), DimensionValue::Text(state.into()));
             let (stream, value) = (Stream::BossConnection, Some(hold_ms as f64));
@@ -347,6 +377,7 @@ fn connection(lines: &[&Value], book: &RuleBook, clocks: &Clocks, facts: &mut Ve
         ("host", text(lines[0], "host")),
         ("interface", text(lines[0], "interface")),
         ("connection", text(lines[0], "connection")),
+        ("source", source),
     ]);
     for (hold_ms, ts_ms) in renewed.into_values() {
         let mut dimensions = of.clone();
@@ -412,66 +443,4 @@ fn delivery(lines: &[&Value], book: &RuleBook, clocks: &Clocks) -> Option<Fact> 
     let wanted = DimensionValue::Integer(wanted);
     fact.dimensions.insert("parts".to_owned(), wanted);
     Some(fact)
-}
-
-fn ticket(lines: &[&Value]) -> Option<Fact> {
-    let states = [
-        "filed",
-        "reclassified",
-        "confirmed",
-        "closed",
-        "excluded",
-        "withdrawn",
-    ];
-    let mut versions = lines.to_vec();
-    versions.sort_by_key(|line| {
-        let state = states
-            .iter()
-            .position(|state| line["state"] == *state)
-            .unwrap();
-        let texts = ["service", "city"].map(|field| text(line, field));
-        let content = (state, path(line), texts, line["escalated"].as_bool());
-        (line["version"].as_i64(), time_of(line, "ts"), content)
-    });
-    let last =
-        |of: &dyn Fn(&Value) -> Option<String>| versions.iter().rev().find_map(|line| of(line));
-    let state = versions.last()?["state"].as_str()?;
-    if matches!(state, "excluded" | "withdrawn") {
-        return None;
-    }
-    let path = last(&path)?;
-    let mut dimensions = dimensions(&[
-        ("service", last(&|line| text(line, "service"))),
-        ("city", last(&|line| text(line, "city"))),
-        ("state", Some(state.to_owned())),
-        ("leaf", path.rsplit('/').next().map(str::to_owned)),
-        ("path", Some(path.clone())),
-    ]);
-    if let Some(escalated) = versions
-        .iter()
-        .rev()
-        .find_map(|line| line["escalated"].as_bool())
-    {
-        dimensions.insert("escalated".to_owned(), DimensionValue::Flag(escalated));
-    }
-    // It counts by its filing; without one it does not count.
-    let filings = versions.iter().filter(|line| line["state"] == "filed");
-    let ts_ms = filings.map(|line| time_of(line, "ts")).min()?;
-    Some(Fact {
-        stream: Stream::Complaint,
-        ts_ms,
-        value: None,
-        weight: 1,
-        dimensions,
-    })
-}
-
-fn path(line: &Value) -> Option<String> {
-    match &line["path"] {
-        Value::Array(levels) => {
-            let levels: Vec<&str> = levels.iter().filter_map(Value::as_str).collect();
-            Some(levels.join("/"))
-        }
-        other => other.as_str().map(str::to_owned),
-    }
 }

@@ -50,6 +50,43 @@ impl Epoch {
     }
 }
 
+/// Epochs of these lines, which come with their instants and in order: at most `most` in each, dealt out to two batches of
+/// which one comes decoded. The last has no lines and ends the input; the first gets the book.
+pub(crate) fn epochs_of(
+    rng: &mut Rng,
+    lines: &[(i64, Value)],
+    most: usize,
+    book: Arc<RuleBook>,
+) -> Vec<Epoch> {
+    let mut epochs = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let take = (1 + rng.below(most as i64) as usize).min(rest.len());
+        let (some, later) = rest.split_at(take);
+        rest = later;
+        let mut works = vec![(Handing::Lines, Vec::new()), (Handing::Decoded, Vec::new())];
+        for (_, line) in some {
+            works[rng.below(2) as usize].1.push(line.to_string());
+        }
+        epochs.push(Epoch {
+            now_ms: some.last().unwrap().0,
+            book: None,
+            works,
+            commands: Vec::new(),
+            end: false,
+        });
+    }
+    epochs.push(Epoch {
+        now_ms: lines.last().unwrap().0,
+        book: None,
+        works: Vec::new(),
+        commands: Vec::new(),
+        end: true,
+    });
+    epochs[0].book = Some(book);
+    epochs
+}
+
 /// Everything that one run is fed.
 #[derive(Clone)]
 pub(crate) struct Journal {

@@ -21,11 +21,14 @@ mod naive;
 mod rng;
 mod run;
 mod story;
+mod surroundings;
+mod tickets;
 mod windows;
 
 mod boundary;
 mod cardinality;
 mod equivalence;
+mod heard;
 mod noise;
 mod parts;
 mod replays;

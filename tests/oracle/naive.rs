@@ -13,6 +13,7 @@ use crate::clock::{Clocks, stream_of};
 use crate::facts::{self, Fact};
 use crate::generate::Epoch;
 use crate::story::time_of;
+use crate::surroundings::Surroundings;
 
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 168 * HOUR_MS;
@@ -74,10 +75,9 @@ pub(crate) fn truth(epochs: &[Epoch], answers: &mut Answers) -> Truth {
                     start_ms,
                     end_ms: start_ms + kqi.window.size_ms,
                 };
-                if let Some(mut row) =
-                    window.row(&of_group, &dimensions, &surroundings, &book, &heard)
-                {
-                    row.sealed = row.end_ms <= clocks.watermark(kqi.stream);
+                let sealed = window.end_ms <= clocks.watermark(kqi.stream);
+                let heard = (&heard, sealed);
+                if let Some(row) = window.row(&of_group, &dimensions, &surroundings, &book, heard) {
                     rows.insert((kqi.id.clone(), label.clone(), start_ms), row);
                 }
             }
@@ -200,7 +200,7 @@ impl Window<'_> {
         group: &BTreeMap<String, String>,
         surroundings: &Surroundings,
         book: &RuleBook,
-        heard: &BTreeSet<(Stream, i64)>,
+        (heard, sealed): (&BTreeSet<(Stream, i64)>, bool),
     ) -> Option<Row> {
         let Window {
             kqi,
@@ -254,6 +254,14 @@ impl Window<'_> {
                 let rank = (q * values.len() as f64).ceil() as usize;
                 values[rank.clamp(1, values.len()) - 1]
             }),
+            Aggregate::Latest => {
+                // Time goes by panes; what is of one pane is of one time.
+                let pane = |fact: &Fact| fact.ts_ms.div_euclid(book.pane_ms);
+                let newest = valued.clone().map(|(fact, _)| pane(fact)).max();
+                let of_newest = valued.filter(|(fact, _)| Some(pane(fact)) == newest);
+                let of_newest: Vec<f64> = of_newest.filter_map(|(fact, _)| fact.value).collect();
+                measured.then(|| of_newest.iter().sum::<f64>() / of_newest.len() as f64)
+            }
             Aggregate::Dispersion => measured.then(|| {
                 let of = |q: f64| values[((q * values.len() as f64).ceil() as usize).max(1) - 1];
                 let (low, high) = (of(0.25), of(0.75));
@@ -279,9 +287,17 @@ impl Window<'_> {
                     .map(|(now, before)| (now - before) / before.abs())
             }
             Aggregate::Change { against_ms } => {
-                let before = counted(start_ms - against_ms, end_ms - against_ms) as f64;
+                let (from_ms, to_ms) = (start_ms - against_ms, end_ms - against_ms);
+                let before = counted(from_ms, to_ms) as f64;
                 samples = shown.max(before) as i64;
-                (before > 0.0).then(|| (shown - before) / before)
+                let rule = &book.streams[&kqi.stream];
+                let bearable = (to_ms - from_ms) * i64::from(rule.unheard_percent_max);
+                let knows = |from_ms: i64, to_ms: i64| {
+                    missed(heard, kqi.stream, from_ms, to_ms, rule.quiet_max_ms) * 100 <= bearable
+                };
+                // Of a window that fills nobody knows yet how much of it will be heard.
+                let is_known = knows(from_ms, to_ms) && (!sealed || knows(start_ms, end_ms));
+                (is_known && before > 0.0).then(|| (shown - before) / before)
             }
             Aggregate::Surge { weeks, min_weeks } => {
                 samples = shown as i64;
@@ -316,7 +332,7 @@ impl Window<'_> {
             samples,
             value: value.map(|value| in_unit(kqi, value)),
             suppressible: surroundings.suppresses(book, kqi, group, start_ms, end_ms),
-            sealed: false,
+            sealed,
         })
     }
 }
@@ -369,106 +385,36 @@ fn was_heard(
     })
 }
 
-/// Readings of the base and annotations, as lines.
-struct Surroundings {
-    readings: BTreeMap<BTreeMap<String, String>, Vec<(i64, f64)>>,
-    annotations: Vec<Value>,
-}
-
-impl Surroundings {
-    fn of(lines: &[Value]) -> Surroundings {
-        let mut readings: BTreeMap<_, Vec<(i64, f64)>> = BTreeMap::new();
-        for line in lines
-            .iter()
-            .filter(|line| line["name"] == "subscriber_base")
-        {
-            let reading = (time_of(line, "ts"), line["value"].as_f64().unwrap());
-            readings
-                .entry(texts(&line["dims"]))
-                .or_default()
-                .push(reading);
+/// Time of a span in which nothing is known of a stream, ms: asked of every hour that it touches, one by one. An hour in
+/// which something was heard is known unless speech began somewhere within it; one in which nothing was is known where
+/// those before and after it that were heard are near each other.
+fn missed(
+    heard: &BTreeSet<(Stream, i64)>,
+    stream: Stream,
+    from_ms: i64,
+    to_ms: i64,
+    quiet_ms: i64,
+) -> i64 {
+    let hours: Vec<i64> = heard
+        .iter()
+        .filter(|(of, _)| *of == stream)
+        .map(|(_, hour_ms)| *hour_ms)
+        .collect();
+    let knows = |hour_ms: i64| {
+        let before = hours.iter().rev().find(|ms| **ms < hour_ms);
+        let then = hours.iter().find(|ms| **ms >= hour_ms);
+        let is_near = |(before, then): (&i64, &i64)| then - before <= quiet_ms;
+        before.zip(then).is_some_and(is_near)
+    };
+    let mut missed_ms = 0;
+    let mut hour_ms = from_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    while hour_ms < to_ms {
+        if !knows(hour_ms) {
+            missed_ms += to_ms.min(hour_ms + HOUR_MS) - from_ms.max(hour_ms);
         }
-        let annotations = lines.iter().filter(|line| line["type"] == "annotation");
-        Surroundings {
-            readings,
-            annotations: annotations.cloned().collect(),
-        }
+        hour_ms += HOUR_MS;
     }
-
-    /// Latest reading before the window's end, else the first; of several at a time the greatest.
-    fn base(
-        &self,
-        gauge: &str,
-        book: &RuleBook,
-        kqi: &Kqi,
-        group: &BTreeMap<String, String>,
-        end_ms: i64,
-    ) -> Option<f64> {
-        assert_eq!(
-            gauge, "subscriber_base",
-            "the only base in the oracle's books"
-        );
-        let mut sum = 0.0;
-        for (dimensions, readings) in &self.readings {
-            let fits = dimensions.iter().all(|(name, value)| {
-                let own = group
-                    .get(name)
-                    .or(kqi.service.as_ref().filter(|_| name == "service"));
-                own.is_none_or(|own| own == value)
-            });
-            let place = dimensions
-                .get("city")
-                .map(|city| book.places.cities.get(city));
-            // A reading of another province's city, or of a city of none, is no part of a province.
-            let there = place.is_none_or(|place| {
-                let province = place.map(|place| &place.province);
-                group
-                    .get("province")
-                    .is_none_or(|own| Some(own) == province)
-            });
-            if fits && there {
-                let mut times = readings.clone();
-                times.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-                let first_ms = times[0].0;
-                let before = times.iter().rev().find(|(ts_ms, _)| *ts_ms < end_ms);
-                let first = times.iter().rev().find(|(ts_ms, _)| *ts_ms == first_ms);
-                sum += before.or(first).unwrap().1;
-            }
-        }
-        (sum > 0.0).then_some(sum)
-    }
-
-    fn suppresses(
-        &self,
-        book: &RuleBook,
-        kqi: &Kqi,
-        group: &BTreeMap<String, String>,
-        start_ms: i64,
-        end_ms: i64,
-    ) -> bool {
-        self.annotations.iter().any(|note| {
-            let kind = note["kind"].as_str().unwrap();
-            book.suppressing_annotations
-                .iter()
-                .any(|known| known == kind)
-                && time_of(note, "start") < end_ms
-                && start_ms < time_of(note, "end")
-                && texts(&note["scope"])
-                    .iter()
-                    .all(|(name, value)| match name.as_str() {
-                        "kqi" => kqi.id == *value,
-                        "service" => group.get(name).or(kqi.service.as_ref()) == Some(value),
-                        _ => group.get(name) == Some(value),
-                    })
-        })
-    }
-}
-
-fn texts(value: &Value) -> BTreeMap<String, String> {
-    let entries = value.as_object().into_iter().flatten();
-    entries
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
-        .collect()
+    missed_ms
 }
 
 impl Fact {

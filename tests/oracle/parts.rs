@@ -137,7 +137,9 @@ fn check(
                 Amount::Facts(facts) => facts as f64,
                 Amount::Measured(value) => value,
             };
-            let slack = 1e-6 * (1.0 + most.abs());
+            // Each fact's value is kept with six decimals, and a hold is as many facts as milliseconds.
+            let facts: i64 = of.iter().map(|(fact, ..)| fact.weight).sum();
+            let slack = 1e-6 * (1.0 + most.abs()) + facts as f64 * in_unit(kqi, 0.5e-6).abs();
             assert!(
                 least - slack <= told && told <= most + slack,
                 "{at}, {what}: {told}, and not {least} to {most}"
@@ -261,6 +263,7 @@ fn amount(
             };
             sign * sum(&|_, good, mark| counted(good, mark))
         }
+        Aggregate::Latest => sum(&|fact, _, _| flag(fact.value.is_some())),
         Aggregate::Dispersion => sum(&|fact, _, mark| flag(mark > 0 && fact.value.is_some())),
         Aggregate::Mean if limit.is_some() => {
             let over = |value: f64| in_unit(kqi, value) - limit.unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrysalis::dataflow::{
-    Counts, Cut, Dataflow, DataflowConfig, EpochInput, Limits, Origin, Queries, RestoredState, Work,
+    Batches, Counts, Cut, Dataflow, DataflowConfig, Digested, Digester, EpochInput, Limits, Origin,
+    Queries, RestoredState, Work,
 };
 use chrysalis::engine::{Effect, Engine, EngineLimits, SaveError, Snapshot};
 use chrysalis::event::{DecodeLimits, Decoder, Unpacker, pack};
@@ -41,11 +42,24 @@ pub(crate) fn run_restarting(
     run_limited(journal, Bounds::default(), workers, restart, after)
 }
 
+/// [`run_restarting`] where nobody asks.
+pub(crate) fn run_unasked(
+    journal: &Journal,
+    mut limits: Bounds,
+    workers: &mut dyn FnMut(usize) -> usize,
+    restart: &mut dyn FnMut(usize) -> bool,
+) -> Outcome {
+    limits.unasked = true;
+    run_limited(journal, limits, workers, restart, |_, _, _, _| {})
+}
+
 /// Bounds of both, put in force at the beginning and after every restart.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Bounds {
     pub(crate) dataflow: Limits,
     pub(crate) engine: EngineLimits,
+    /// Nobody asks about windows between epochs, as while a start reads back: what shows only in open ones waits.
+    pub(crate) unasked: bool,
 }
 
 /// [`run_restarting`] under limits.
@@ -71,6 +85,7 @@ pub(crate) fn run_limited(
     let mut engine: Option<Engine> = None;
     let (mut told, mut effects) = (Vec::new(), Vec::new());
     let mut line = 1;
+    let mut digester = Digester::default();
     for (index, epoch) in journal.epochs.iter().enumerate() {
         let before = plan.clone();
         let replacing = epoch
@@ -80,12 +95,35 @@ pub(crate) fn run_limited(
         plan = replacing.clone().or(plan);
         let plan = plan.clone().unwrap();
         let before = before.unwrap_or_else(|| plan.clone());
+        let mut work = works(epoch, &plan, &before, &mut line);
+        let mut digest = None;
+        if index % 3 != 0 {
+            // Nor must it show whether what they came to stands in the place of batches.
+            let (batches, lines): (Vec<_>, Vec<_>) = work
+                .into_iter()
+                .partition(|work| !matches!(work, Work::Lines { .. }));
+            work = lines;
+            let mut bytes = digester.digest(&batches, &plan).unwrap();
+            if index % 5 == 0 {
+                // What cannot be read after all: its batches are.
+                bytes.truncate(bytes.len() - 1);
+            }
+            digest = Some(Digested {
+                bytes: bytes.into(),
+                batches: Arc::new(Kept(batches)),
+            });
+        }
+        let checkpoint = restart(index);
+        let next = journal.epochs.get(index + 1);
+        let is_followed = next.is_some_and(|next| next.book.is_none());
         let input = EpochInput {
             now_ms: epoch.now_ms,
             plan: replacing,
-            work: works(epoch, &plan, &before, &mut line),
+            work,
+            digest,
             end: epoch.end,
-            checkpoint: restart(index),
+            checkpoint,
+            holds_back: limits.unasked && is_followed && !checkpoint,
         };
         assert!(feed.submit(input, ()));
         let (cut, ()) = cuts.next_cut().unwrap();
@@ -128,6 +166,16 @@ pub(crate) fn run_limited(
         effects,
         snapshot: engine.unwrap().snapshot().clone(),
         counts: cuts.counts(),
+    }
+}
+
+/// Batches in memory.
+#[derive(Debug)]
+struct Kept(Vec<Work>);
+
+impl Batches for Kept {
+    fn work(&self) -> Result<Vec<Work>, String> {
+        Ok(self.0.clone())
     }
 }
 

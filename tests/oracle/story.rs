@@ -112,6 +112,11 @@ fn boss_call(rng: &mut Rng, ts_ms: i64, bad: bool) -> Value {
     line
 }
 
+/// Who tells a line that is told by two, or does not say who tells it; without a throw of dice.
+fn told_by(number: i64) -> Value {
+    [json!("p1"), json!("p2"), Value::Null][number.rem_euclid(3) as usize].clone()
+}
+
 fn connection(rng: &mut Rng, number: i64, lines: &mut Vec<Value>) {
     let (host, connection) = (rng.pick(&["h1", "h2"]), format!("c{number}"));
     let mut ts_ms = moment(rng);
@@ -121,6 +126,9 @@ fn connection(rng: &mut Rng, number: i64, lines: &mut Vec<Value>) {
         line["interface"] = json!("query");
         line["connection"] = json!(connection);
         line["state"] = json!(rng.pick(&["acquired", "active", "released"]));
+        // Mostly by one; now and then by another.
+        let other = i64::from(ts_ms.rem_euclid(5) == 0);
+        line["source"] = told_by(number + other);
         lines.push(line);
         let pause_ms = 1_000 + rng.below(240_000);
         ts_ms += rng.pick(&[0, 1, 60_000, pause_ms]);
@@ -152,6 +160,7 @@ fn message(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
     submit["message_id"] = json!(id);
     submit["service"] = json!(service);
     submit["city"] = json!(city);
+    submit["source"] = told_by(number);
     if rng.chance(50) {
         submit["edition"] = json!(rng.pick(&["morning", "morning", "unknown"]));
     }
@@ -187,6 +196,7 @@ fn message(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
         };
         let mut receipt = event("mms_receipt", submitted_ms + delay_ms);
         receipt["message_id"] = json!(id);
+        receipt["source"] = told_by(number + delay_ms);
         if recipients > 0 {
             receipt["recipient"] = json!(format!("1390000{:04}", rng.below(recipients)));
         }
@@ -203,6 +213,13 @@ fn message(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
             receipt["service"] = json!(service);
             receipt["city"] = json!(rng.pick(&["cs", "zz"]));
             receipt["submitted_at"] = json!(submitted_ms);
+        }
+        if wild && rng.chance(30) {
+            // Sent again, with a time of its own.
+            let mut again = receipt.clone();
+            let after_ms = rng.pick(&[-7_000, 1, 6_000, 400_000]);
+            again["ts"] = json!(submitted_ms + delay_ms + after_ms);
+            lines.push(again);
         }
         lines.push(receipt);
     }
@@ -236,11 +253,19 @@ fn ticket(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
             line["version"] = json!(version);
         }
         if version == 0 || rng.chance(50) {
-            line["path"] = match rng.below(3) {
-                0 => json!("a/b/没有收到"),
-                1 => json!(["a", "c"]),
-                _ => json!("d"),
+            let (path, node) = match rng.below(8) {
+                0 => (json!("a/b/没有收到"), Value::Null),
+                1 => (json!(["a", "c"]), Value::Null),
+                2 => (json!("d"), Value::Null),
+                // By code, by both, and by a code that no tree has.
+                3 => (Value::Null, json!("O010101")),
+                4 => (Value::Null, json!("O010102")),
+                5 => (json!("a/c"), json!("O010102")),
+                6 => (json!("d"), json!("O010101")),
+                _ => (Value::Null, json!("O010199")),
             };
+            line["path"] = path;
+            line["node"] = node;
         }
         if version == 0 || rng.chance(20) {
             line["service"] = json!(rng.pick(&["svc_a", "svc_a", "svc_b"]));
@@ -249,6 +274,7 @@ fn ticket(rng: &mut Rng, manner: Manner, number: i64, lines: &mut Vec<Value>) {
         if rng.chance(30) {
             line["escalated"] = json!(rng.chance(60));
         }
+        line["source"] = told_by(number + version);
         lines.push(line);
         ts_ms += rng.below(200_000);
     }
@@ -308,9 +334,11 @@ fn reading(rng: &mut Rng, manner: Manner) -> Value {
     let mut line = event("gauge", ts_ms);
     line["name"] = json!("subscriber_base");
     line["value"] = json!(1_000 * (1 + rng.below(5)));
-    line["dims"] = match rng.below(4) {
+    line["dims"] = match rng.below(6) {
         0 => json!({}),
         1 => json!({"city": rng.pick(&["cs", "zz"])}),
+        2 => json!({"service": rng.pick(&["svc_a", "svc_b"])}),
+        3 => json!({"province": "p"}),
         _ => json!({"city": rng.pick(&["cs", "zz"]), "service": rng.pick(&["svc_a", "svc_b"])}),
     };
     line

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::book::checked;
 use crate::equivalence::{same, seeds};
-use crate::generate::{Epoch, Handing, Journal, event};
+use crate::generate::{Journal, epochs_of, event};
 use crate::naive::{Answers, truth};
 use crate::rng::Rng;
-use crate::run::{run, run_restarting};
+use crate::run::{Bounds, run, run_restarting, run_unasked};
 use crate::windows::{Accumulated, difference};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -100,32 +100,7 @@ fn ticket(rng: &mut Rng, serial: i64, ts_ms: i64, outage: bool, lines: &mut Vec<
 fn journal(seed: u64) -> Journal {
     let mut rng = Rng::new(seed);
     let lines = story(&mut rng);
-    let mut epochs = Vec::new();
-    let mut rest = lines.as_slice();
-    while !rest.is_empty() {
-        let take = (1 + rng.below(40) as usize).min(rest.len());
-        let (some, later) = rest.split_at(take);
-        rest = later;
-        let mut works = vec![(Handing::Lines, Vec::new()), (Handing::Decoded, Vec::new())];
-        for (_, line) in some {
-            works[rng.below(2) as usize].1.push(line.to_string());
-        }
-        epochs.push(Epoch {
-            now_ms: some.last().unwrap().0,
-            book: None,
-            works,
-            commands: Vec::new(),
-            end: false,
-        });
-    }
-    epochs.push(Epoch {
-        now_ms: lines.last().unwrap().0,
-        book: None,
-        works: Vec::new(),
-        commands: Vec::new(),
-        end: true,
-    });
-    epochs[0].book = Some(checked(&format!("{BOOK}{PROBES}")));
+    let epochs = epochs_of(&mut rng, &lines, 40, checked(&format!("{BOOK}{PROBES}")));
     Journal { epochs }
 }
 
@@ -166,6 +141,12 @@ fn surges_equal_the_naive_recomputation_at_any_number_of_workers() {
             |_, _, _, _| {},
         );
         same(seed, "restarted from checkpoints", &one, &restarted);
+        let none = Bounds::default();
+        let unasked = run_unasked(&journal, none, &mut |_| 2, &mut |_| false);
+        same(seed, "nobody asks", &one, &unasked);
+        let workers = &mut |_: usize| rng.pick(&[1, 2, 3, 4]);
+        let unasked = run_unasked(&journal, none, workers, &mut |_| dice.chance(10));
+        same(seed, "nobody asks, restarted", &one, &unasked);
     }
     assert!(abnormal > 0 && insufficient > 0 && corrections > 0);
 }

@@ -29,10 +29,14 @@ pub(crate) struct Happened {
     pub(crate) ledger_syncs_failed: usize,
     pub(crate) ledger_starts_failed: usize,
     pub(crate) kept_meanwhile: usize,
+    pub(crate) digests_taken: usize,
+    pub(crate) digests_of_another_book: usize,
+    pub(crate) digests_of_no_use: usize,
+    pub(crate) digests_damaged: usize,
 }
 
 impl Happened {
-    fn counts(&mut self) -> [&mut usize; 26] {
+    fn counts(&mut self) -> [&mut usize; 30] {
         [
             &mut self.kills,
             &mut self.crashes,
@@ -60,6 +64,10 @@ impl Happened {
             &mut self.ledger_syncs_failed,
             &mut self.ledger_starts_failed,
             &mut self.kept_meanwhile,
+            &mut self.digests_taken,
+            &mut self.digests_of_another_book,
+            &mut self.digests_of_no_use,
+            &mut self.digests_damaged,
         ]
     }
 

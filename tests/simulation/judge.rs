@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrysalis::alerting::{Alert, AlertState, Notice, NoticeReason};
-use chrysalis::journal::{Epoch, Position, Record};
+use chrysalis::journal::{Epoch, Position, Record, Seal};
 
 use crate::machine::{Gathered, Mind};
+use crate::outside::composer;
 
 /// Batches by producer and sequence, with their lines.
 pub(crate) type Batches = BTreeMap<(String, u64), Bytes>;
@@ -77,9 +78,12 @@ pub(crate) fn endings<'a>(
     .count()
 }
 
-/// A run of the same journal that nothing disturbs, with its notices by id.
-pub(crate) fn undisturbed(history: &[Record]) -> (Mind, BTreeMap<String, Notice>) {
-    let mut mind = Mind::new(1);
+/// Each notice by its id, with the group that tells it, if any.
+pub(crate) type Decided = BTreeMap<String, (Notice, Option<String>)>;
+
+/// A run of the same journal that nothing disturbs, with its notices.
+pub(crate) fn undisturbed(history: &[Record]) -> (Mind, Decided) {
+    let (mut mind, composer) = (Mind::new(1), composer());
     let mut notices = BTreeMap::new();
     let mut records = Vec::new();
     for (at, record) in history.iter().enumerate() {
@@ -94,11 +98,21 @@ pub(crate) fn undisturbed(history: &[Record]) -> (Mind, BTreeMap<String, Notice>
             records: std::mem::take(&mut records),
             next: Position(at as u64 + 1),
             last: false,
+            seal: Seal::default(),
+            digest: None,
+            is_followed: false,
         };
         let mut gathered = Gathered::default();
         assert!(mind.think(epoch, false, &mut gathered));
+        let entries = composer.entries(&gathered.notices);
+        let mut groups: BTreeMap<String, Option<String>> = entries
+            .into_iter()
+            .map(|entry| (entry.id, entry.digest))
+            .collect();
         for notice in gathered.notices {
-            let earlier = notices.insert(notice.id.clone(), notice);
+            let id = notice.id.clone();
+            let group = groups.remove(&id).flatten();
+            let earlier = notices.insert(id, (notice, group));
             assert_eq!(earlier, None, "one notice decided twice");
         }
     }

@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrysalis::alerting::Notice;
-use chrysalis::app::{Actor, Feeder, Interpreter, Known, Outlet, begin, keep, plan_of, set_aside};
+use chrysalis::app::{
+    Actor, DigestDesk, DigestRule, DigestWriter, Feeder, Interpreter, Known, Opening, Outlet,
+    begin, digesting, keep, plan_of, set_aside,
+};
 use chrysalis::checkpoint::{CheckpointError, Folder, Head};
 use chrysalis::dataflow::{
     Counts, Dataflow, DataflowConfig, DataflowState, Limits, Queries, RestoredState,
@@ -59,6 +62,60 @@ pub(crate) struct Machine {
     pub(crate) cuts: u64,
     /// It began from a checkpoint.
     pub(crate) resumed: bool,
+    pub(crate) digests: Digests,
+}
+
+/// What writes digests, in its own time, and what became of them.
+pub(crate) struct Digests {
+    writer: DigestWriter,
+    chance: Chance,
+    /// Epochs in whose place this process read a digest.
+    pub(crate) taken: usize,
+    /// Digests that this process wrote as under another book, without their last byte, and of which it damaged a byte.
+    pub(crate) of_another_book: usize,
+    pub(crate) of_no_use: usize,
+    pub(crate) damaged: usize,
+}
+
+impl Digests {
+    /// Writes those that wait, now and then; some are lost, or are not what they should be.
+    fn write(&mut self, disk: &dyn Disk) {
+        if self.chance.percent(40) {
+            return;
+        }
+        while let Some((of, mut digest)) = self.writer.next_digest() {
+            match self.chance.below(20) {
+                0 => {
+                    // Within the layout.
+                    digest[4] ^= 1;
+                    self.of_another_book += 1;
+                }
+                1 => continue,
+                2 => {
+                    // Its checksum will be right.
+                    digest.truncate(digest.len() - 1);
+                    self.of_no_use += 1;
+                }
+                _ => {}
+            }
+            self.writer.write(&of, &digest);
+        }
+        if self.chance.percent(3) && self.damage(disk).is_some() {
+            self.damaged += 1;
+        }
+    }
+
+    fn damage(&mut self, disk: &dyn Disk) -> Option<()> {
+        let mut names = disk.list(Path::new(JOURNAL)).ok()?;
+        names.retain(|name| name.ends_with(".digests"));
+        names.sort();
+        let name = names.get(self.chance.below(names.len().max(1) as u64) as usize)?;
+        let mut file = disk.open(&Path::new(JOURNAL).join(name), true).ok()?;
+        let at = self.chance.below(file.bytes().ok()?.max(1));
+        let mut byte = [0];
+        file.read_at(&mut byte, at).ok()?;
+        file.write_at(&[!byte[0]], at).ok()
+    }
 }
 
 /// A checkpoint on its way to a slow disk: its state is shared with the operators, who go on meanwhile.
@@ -162,12 +219,14 @@ impl Mind {
             keeps_history: true,
             limits,
         };
-        Mind::with(config, Interpreter::default(), None, None, None)
+        let digests = DigestDesk::closed();
+        Mind::with(config, Interpreter::default(), digests, None, None, None)
     }
 
     fn with(
         config: DataflowConfig,
         interpreter: Interpreter,
+        digests: DigestDesk,
         engine: Option<Engine>,
         restored: Option<RestoredState>,
         told_upto: Option<u64>,
@@ -179,7 +238,7 @@ impl Mind {
         let snapshots = Arc::new(ArcSwap::from_pointee(engine.snapshot().clone()));
         let applied = Arc::new(ArcSwapOption::empty());
         Mind {
-            feeder: Feeder::new(dataflow.feed, interpreter, applied),
+            feeder: Feeder::new(dataflow.feed, interpreter, applied, digests),
             queries: dataflow.queries,
             actor: Actor::new(dataflow.cuts, engine, snapshots, told_upto),
         }
@@ -219,12 +278,13 @@ impl Machine {
     ) -> Result<(Machine, Answers), Died> {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let folder = Folder::open(disk.clone(), Path::new(CHECKPOINTS)).map_err(|_| Died)?;
-        let (beginning, aside) = match begin(&folder, &*disk, Path::new(JOURNAL), false) {
-            Ok(begun) => begun,
-            Err(error) if format!("{error:#}").contains("stands still") => return Err(Died),
-            Err(error) => panic!("a start is refused: {error:#}"),
+        let refused = |error: anyhow::Error| match format!("{error:#}") {
+            words if words.contains("stands still") => Died,
+            words => panic!("a start is refused: {words}"),
         };
-        let resume = beginning.as_ref().map(|beginning| beginning.resume.clone());
+        let begun = begin(&folder, &*disk, Path::new(JOURNAL), false);
+        let (opening, aside) = begun.map_err(refused)?;
+        let resume = opening.as_ref().map(|opening| opening.resume.clone());
         let config = JournalConfig {
             segment_bytes_max: 2_000,
             ..JournalConfig::default()
@@ -246,28 +306,47 @@ impl Machine {
         };
         let known = Known {
             epochs: recovery.epochs_total,
-            covered_upto: beginning
+            covered_upto: opening
                 .as_ref()
                 .and_then(|begun| begun.epoch.checked_sub(1)),
             told_upto: folder.told_upto().map_err(|_| Died)?,
         };
         outside.begin(chance, &known)?;
+        let beginning = opening.map(Opening::read).transpose().map_err(refused)?;
         set_aside(&folder, &aside).map_err(|_| Died)?;
         let epochs = Epochs::new(journal, recovery.producers, EpochConfig::default());
         let resumed = beginning.is_some();
+        let every = DigestRule {
+            events_min: 0,
+            read_back: true,
+            free_bytes_min: 0,
+            ..DigestRule::default()
+        };
+        let (desk, writer) = digesting(disk.clone(), Path::new(JOURNAL), every);
+        let digests = Digests {
+            writer,
+            // Of its own, so that digests change nothing else that a seed decides.
+            chance: Chance::new(recovery.next.0 ^ ((workers as u64) << 40)),
+            taken: 0,
+            of_another_book: 0,
+            of_no_use: 0,
+            damaged: 0,
+        };
+        let config = DataflowConfig {
+            workers,
+            keeps_history: true,
+            limits: Limits::default(),
+        };
         let mind = match beginning {
             Some(beginning) => Mind::with(
-                DataflowConfig {
-                    workers,
-                    keeps_history: true,
-                    limits: Limits::default(),
-                },
+                config,
                 Interpreter::with(beginning.plan, beginning.files),
+                desk,
                 Some(beginning.engine),
                 Some(beginning.dataflow),
                 known.told_upto,
             ),
-            None => Mind::new(workers),
+            None => Mind::with(config, Interpreter::default(), desk, None, None, None),
         };
         let mut machine = Machine {
             epochs,
@@ -280,12 +359,14 @@ impl Machine {
             checkpoints: 0,
             cuts: 0,
             resumed,
+            digests,
         };
         let from = resume.map(|resume| resume.next);
         let mut replay = machine.epochs.begin_replay(from).map_err(|_| Died)?;
         let (mut meanwhile, mut answers) = (Some(meanwhile), Vec::new());
         loop {
             while let Some(epoch) = replay.next_epoch().map_err(|_| Died)? {
+                machine.digests.taken += usize::from(epoch.digest.is_some());
                 machine.act(epoch, chance, outside)?;
                 if let Some(group) = meanwhile.take_if(|_| chance.percent(30)) {
                     let close = chance.percent(50);
@@ -370,6 +451,7 @@ impl Machine {
             });
         }
         self.write();
+        self.digests.write(&*self.disk);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! The ledger is the real one, on the disk that fails (`vfs`): what it says to have recorded must be there after any
 //! death. The steps are those of `notify`, one by one, so that the process can die between any two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,9 @@ use chrysalis::alerting::Notice;
 use chrysalis::app::{Known, check_ledger, settle};
 use chrysalis::journal::{Disk, FakeDisk};
 use chrysalis::notify::{Composer, MailConfig};
-use chrysalis::store::{Attempt, DeliveryState, Due, Entry, Failed, Lane, Ledger, LedgerError};
+use chrysalis::store::{
+    Attempt, DEMANDS, DeliveryState, Due, Entry, Failed, Lane, Ledger, LedgerError,
+};
 use tokio::runtime::Runtime;
 
 use crate::chance::Chance;
@@ -77,7 +79,7 @@ impl Outside {
             ledger: None,
             disk: disk.clone(),
             runtime,
-            composer: Composer::new(&MailConfig::default()).unwrap(),
+            composer: composer(),
             mailbox: Vec::new(),
             unmarked: BTreeMap::new(),
             unsure: BTreeMap::new(),
@@ -149,10 +151,7 @@ impl Outside {
         notices: &[Notice],
     ) -> Result<(), Died> {
         self.may_die(chance)?;
-        let entries: Vec<Entry> = notices
-            .iter()
-            .map(|notice| self.composer.entry(notice))
-            .collect();
+        let entries: Vec<Entry> = self.composer.entries(notices);
         loop {
             let recorded = self.ledger().record(epoch, &entries);
             match self.runtime.block_on(recorded) {
@@ -191,11 +190,18 @@ impl Outside {
             let due = ledger.due(now_ms, IN_FLIGHT_MAX, &all);
             self.runtime.block_on(due)
         });
-        let due = match due {
+        let mut due = match due {
             Ok(due) if due.is_empty() => return Ok(Round::Empty),
             Ok(due) => due,
             Err(error) => return failed(&error),
         };
+        for of in due.iter_mut().filter(|due| due.reason == DEMANDS) {
+            // A line for each notice, as it was decided.
+            match self.runtime.block_on(ledger.members(&of.id, ROWS_MAX)) {
+                Ok(members) => of.notice = members.notices.join(&b'\n'),
+                Err(error) => return failed(&error),
+            }
+        }
         self.may_die(chance)?;
         let attempts: Vec<Attempt<'_>> = due
             .iter()
@@ -258,18 +264,21 @@ impl Outside {
         ledger
     }
 
-    /// Identities of everything in the ledger, all of which must be sent.
-    pub(crate) fn told(&self) -> Vec<String> {
+    /// Identities of all notices in the ledger, each with the group that tells it, if any; everything must be sent.
+    pub(crate) fn told(&self) -> BTreeMap<String, Option<String>> {
         let rows = self.ledger().list(None, ROWS_MAX, 0);
         let rows = self.runtime.block_on(rows).unwrap();
-        let mut told: Vec<String> = rows
+        let (groups, notices): (Vec<_>, Vec<_>) = rows
             .into_iter()
-            .map(|row| {
-                assert_eq!(row.state, DeliveryState::Sent, "{row:?}");
-                row.id
-            })
+            .inspect(|row| assert_eq!(row.state, DeliveryState::Sent, "{row:?}"))
+            .partition(|row| row.reason == DEMANDS);
+        let told: BTreeMap<String, Option<String>> = notices
+            .into_iter()
+            .map(|row| (row.id, row.digest))
             .collect();
-        told.sort();
+        let named: BTreeSet<&String> = told.values().flatten().collect();
+        let there: BTreeSet<&String> = groups.iter().map(|row| &row.id).collect();
+        assert_eq!(named, there, "groups that tell something");
         told
     }
 
@@ -317,4 +326,13 @@ fn died(error: &LedgerError) -> Died {
 
 fn is_of_disk(words: &str) -> bool {
     DISK_ERRORS.iter().any(|known| words.contains(known))
+}
+
+/// Makes entries of notices: two triggers of one decision are one mail already, so that there are such mails.
+pub(crate) fn composer() -> Composer {
+    let config = MailConfig {
+        group_from: 2,
+        ..MailConfig::default()
+    };
+    Composer::new(&config).unwrap()
 }

@@ -1,6 +1,7 @@
 //! Thirty days of four streams in virtual time, with an incident every day and the ledger in the loop: what is
 //! held, what a checkpoint and the ledger weigh, and what an epoch costs must not grow after the first day.
-//! `SOAK_DAYS` makes it shorter or longer; the numbers of each day are printed.
+//! `SOAK_DAYS` makes it shorter or longer; the numbers of each day are printed. `SOAK_BOUNDS=shipped` runs it under the bounds and
+//! retentions that are shipped, which are full only after tickets' two months: a hundred days then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use chrysalis::dataflow::{Counts, Limits};
 use chrysalis::engine::EngineLimits;
-use chrysalis::journal::{Epoch, LineFormat, Position, Record};
+use chrysalis::journal::{Epoch, LineFormat, Position, Record, Seal};
 use chrysalis::notify::{MailConfig, Mailer, Notifier, Told};
 use chrysalis::store::Ledger;
 use serde_json::{Value, json};
@@ -21,9 +22,59 @@ use crate::story::{self, BEGIN_MS};
 
 const MINUTE_MS: i64 = 60_000;
 const MINUTES_A_DAY: i64 = 24 * 60;
-/// Days after which everything that is remembered for a while is full: streams are kept for hours, mails for a day, and
-/// a day brings more ended alerts and triggers than are kept.
-const FULL_AFTER_DAYS: usize = 1;
+/// What is remembered, and for how long.
+struct Bounds {
+    /// Days of the run.
+    days: i64,
+    /// Days after which everything that is remembered for a while is full.
+    full_after_days: usize,
+    engine: EngineLimits,
+    dataflow: Limits,
+    mails_keep_days: u32,
+    /// Of the streams, and of complaints, as the rule book says it.
+    retention: &'static str,
+    complaints_retention: &'static str,
+}
+
+/// Those under which a day shows everything, or those that are shipped (`rules/book.yaml`, and the defaults of the configuration).
+fn bounds() -> Bounds {
+    let shipped = match std::env::var("SOAK_BOUNDS").as_deref() {
+        Ok("shipped") => true,
+        Ok(other) => panic!("SOAK_BOUNDS={other}: there is only `shipped`"),
+        Err(_) => false,
+    };
+    let mut bounds = if shipped {
+        Bounds {
+            days: 100,
+            // Tickets are kept for 62 days, and weeks before for 42.
+            full_after_days: 65,
+            engine: EngineLimits::default(),
+            dataflow: Limits::default(),
+            mails_keep_days: MailConfig::default().keep_days,
+            retention: "26h",
+            complaints_retention: "62d",
+        }
+    } else {
+        // Streams are kept for hours, mails for a day, and a day brings more ended alerts and triggers than are kept.
+        Bounds {
+            days: 30,
+            full_after_days: 1,
+            engine: LIMITS,
+            dataflow: Limits {
+                heard_hours: 20,
+                ..Limits::default()
+            },
+            mails_keep_days: 1,
+            retention: "2h",
+            complaints_retention: "2h",
+        }
+    };
+    if let Ok(days) = std::env::var("SOAK_DAYS") {
+        bounds.days = days.parse().unwrap();
+    }
+    bounds
+}
+
 /// Bounds that a day's incident reaches, so that the days after show that they hold.
 const LIMITS: EngineLimits = EngineLimits {
     open_triggers_max: 1_000,
@@ -44,6 +95,13 @@ const LIMITS: EngineLimits = EngineLimits {
     withdrawn_episodes_max: 4,
     crossing_named_max: 2,
     report_rows_max: 5,
+    trigger_tickets_max: 10,
+    trigger_windows_max: 10,
+    trigger_sources_max: 2,
+    trigger_told_max: 10,
+    trigger_moves_max: 30,
+    effect_kqis_max: 3,
+    blind_sources_max: 2,
 };
 
 /// One minute of all streams: an incident of two hours every day.
@@ -94,13 +152,19 @@ fn minute(chance: &mut Chance, minute: i64) -> Record {
 }
 
 /// The simulation's book, and a KQI of how fast BOSS replies.
-fn book() -> Record {
+fn book(bounds: &Bounds) -> Record {
     let files = story::files(80)
         .into_iter()
         .map(|(name, text)| {
             let text = text.replace(
                 "kqis:\n",
                 "kqis:\n  - {id: replies, name: Replies, layer: platform, stream: boss_call, aggregate: p95, group_by: [host], window: 5m, unit: ms, department: NET, interval: {max: 5000}}\n",
+            );
+            let complaints = format!("idle_timeout: 1h, retention: {}", bounds.complaints_retention);
+            let text = text.replace("idle_timeout: 1h, retention: 2h", &complaints);
+            let text = text.replace(
+                "idle_timeout: 5m, retention: 2h",
+                &format!("idle_timeout: 5m, retention: {}", bounds.retention),
             );
             (name, text)
         })
@@ -167,11 +231,11 @@ fn bytes_of(folder: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_does_not_grow_after_the_first_day() {
     let _alone = crate::ALONE.lock().await;
-    let days = std::env::var("SOAK_DAYS").map_or(30, |days| days.parse().unwrap());
+    let bounds = bounds();
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).await.unwrap();
     let mails = MailConfig {
-        keep_days: 1,
+        keep_days: bounds.mails_keep_days,
         per_recipient_minute_max: 1_000_000,
         ..MailConfig::default()
     };
@@ -186,23 +250,17 @@ async fn what_is_held_does_not_grow_after_the_first_day() {
     .await
     .unwrap();
     let mut chance = Chance::new(7);
-    let mut mind = Mind::limited(
-        2,
-        Limits {
-            heard_hours: 20,
-            ..Limits::default()
-        },
-    );
-    mind.actor.engine_mut().set_limits(LIMITS);
+    let mut mind = Mind::limited(2, bounds.dataflow);
+    mind.actor.engine_mut().set_limits(bounds.engine);
     let mut all: Vec<Day> = Vec::new();
-    for day in 0..days {
+    for day in 0..bounds.days {
         let (mut notices, updates, cpu) = (0, mind.actor.updates_total(), cpu_ms());
         let (mut size, mut most) = (None, [0; 5]);
         for of_day in 0..MINUTES_A_DAY {
             let at = day * MINUTES_A_DAY + of_day;
             let mut records = vec![minute(&mut chance, at)];
             if at == 0 {
-                records.insert(0, book());
+                records.insert(0, book(&bounds));
             }
             let position = |record| (Position(at as u64), Arc::new(record), None);
             let epoch = Epoch {
@@ -211,6 +269,9 @@ async fn what_is_held_does_not_grow_after_the_first_day() {
                 records: records.into_iter().map(position).collect(),
                 next: Position(at as u64 + 1),
                 last: false,
+                seal: Seal::default(),
+                digest: None,
+                is_followed: false,
             };
             clock.store(epoch.now_ms, Ordering::SeqCst);
             let number = epoch.epoch;
@@ -276,12 +337,13 @@ async fn what_is_held_does_not_grow_after_the_first_day() {
         "a day without an incident that was told"
     );
     assert!(mind.engine().snapshot().triggers.len() < 1_000);
-    flat(&all, |line| println!("{line}"));
+    flat(&all, &bounds, |line| println!("{line}"));
 }
 
 /// The greatest of the last days is no more than that of the first full ones, and a tolerance.
-fn flat(all: &[Day], say: impl Fn(String)) {
-    if all.len() <= FULL_AFTER_DAYS + 3 {
+fn flat(all: &[Day], bounds: &Bounds, say: impl Fn(String)) {
+    let full_after = bounds.full_after_days;
+    if all.len() <= full_after + 3 {
         say(format!(
             "{} days are too few to tell what is flat",
             all.len()
@@ -290,10 +352,10 @@ fn flat(all: &[Day], say: impl Fn(String)) {
     }
     let check = |what: &str, of: &dyn Fn(&Day) -> u64, percent: u64, more: u64| {
         let most = |days: &[Day]| days.iter().map(of).max().unwrap_or(0);
-        let (first, rest) = all.split_at(FULL_AFTER_DAYS);
+        let (first, rest) = all.split_at(full_after);
         let (before, after) = (most(first), most(&rest[rest.len() / 2..]));
         say(format!(
-            "{what}: at most {before} in the first {FULL_AFTER_DAYS} days, {after} in the last {}",
+            "{what}: at most {before} in the first {full_after} days, {after} in the last {}",
             rest.len() - rest.len() / 2
         ));
         assert!(
@@ -317,10 +379,11 @@ fn flat(all: &[Day], say: impl Fn(String)) {
         check(what, &|day| day.held[at], percent, 0);
     }
     check("checkpoint bytes", &|day| day.checkpoint_bytes, 10, 0);
-    // A day of mails, and those of the day under way.
-    for (day, last) in all.windows(2).zip(2..) {
+    // The days' mails that are kept, and those of the day under way.
+    let mail_days = bounds.mails_keep_days as usize + 1;
+    for (day, last) in all.windows(mail_days).zip(mail_days..) {
         let mailed: u64 = day.iter().map(|day| day.notices).sum();
-        let rows = day[1].ledger_rows;
+        let rows = day[day.len() - 1].ledger_rows;
         assert!(
             rows <= mailed,
             "the ledger has {rows} rows on day {last}, of {mailed} mails"
@@ -332,9 +395,9 @@ fn flat(all: &[Day], say: impl Fn(String)) {
         let bytes = days.iter().map(|day| day.ledger_bytes).max().unwrap_or(0);
         bytes / rows.max(1)
     };
-    let (before, after) = (a_row(&all[..FULL_AFTER_DAYS]), a_row(all));
+    let (before, after) = (a_row(&all[..full_after]), a_row(all));
     say(format!(
-        "bytes of the ledger a row, of the most that it had: {before} after {FULL_AFTER_DAYS} days, {after} after all"
+        "bytes of the ledger a row, of the most that it had: {before} after {full_after} days, {after} after all"
     ));
     assert!(
         after <= before + before / 4,

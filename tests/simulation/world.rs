@@ -289,6 +289,11 @@ impl World {
             Ok(committed)
         });
         self.happened.checkpoints += std::mem::take(&mut machine.checkpoints);
+        let digests = &mut machine.digests;
+        self.happened.digests_taken += std::mem::take(&mut digests.taken);
+        self.happened.digests_of_another_book += std::mem::take(&mut digests.of_another_book);
+        self.happened.digests_of_no_use += std::mem::take(&mut digests.of_no_use);
+        self.happened.digests_damaged += std::mem::take(&mut digests.damaged);
         match done {
             Ok(committed) => {
                 self.machine = Some(machine);
@@ -417,7 +422,8 @@ impl World {
         assert_eq!(disturbed.triggers, wanted.triggers, "seed {seed}: triggers");
         assert_eq!(disturbed.watermarks, wanted.watermarks, "seed {seed}");
         let alerts = &disturbed.alerts;
-        self.happened.endings += judge::endings(notices.values(), alerts, seed);
+        self.happened.endings +=
+            judge::endings(notices.values().map(|(notice, _)| notice), alerts, seed);
         let plan = calm.plan().unwrap();
         for kqi in 0..plan.book.kqis.len() {
             let all = |mind: &Mind| {
@@ -428,18 +434,25 @@ impl World {
             };
             assert_eq!(all(mind), all(&calm), "seed {seed}: windows of KQI {kqi}");
         }
-        let decided: Vec<&String> = notices.keys().collect();
-        let told = self.outside.told();
-        assert_eq!(
-            told.iter().collect::<Vec<_>>(),
-            decided,
-            "seed {seed}: decisions"
-        );
-        for (id, notice) in &notices {
+        let decided = notices.iter();
+        let decided: BTreeMap<String, Option<String>> = decided
+            .map(|(id, (_, group))| (id.clone(), group.clone()))
+            .collect();
+        assert_eq!(self.outside.told(), decided, "seed {seed}: decisions");
+        for (notice_id, (notice, group)) in &notices {
             let wanted = serde_json::to_vec(notice).unwrap();
-            let mails = self.outside.mailbox.iter().filter(|(mail, _)| mail == id);
-            let bytes = mails.clone().all(|(_, bytes)| *bytes == wanted);
-            assert!(bytes, "seed {seed}: {id} was told otherwise");
+            // What a group tells is in its mail, and has none of its own.
+            let id = group.as_ref().unwrap_or(notice_id);
+            let mails = self.outside.mailbox.iter();
+            let alone = mails.clone().filter(|(mail, _)| mail == notice_id).count();
+            assert!(
+                group.is_none() || alone == 0,
+                "seed {seed}: {notice_id} twice"
+            );
+            let mails = mails.filter(|(mail, _)| mail == id);
+            let is_told = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').any(|of| of == wanted);
+            let told = mails.clone().all(|(_, bytes)| is_told(bytes));
+            assert!(told, "seed {seed}: {notice_id} was told otherwise");
             let unheard = self.outside.unmarked.get(id).copied().unwrap_or(0);
             let unsure = self.outside.unsure.get(id).copied().unwrap_or(0);
             let (count, least) = (mails.count(), 1 + unheard);

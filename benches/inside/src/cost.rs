@@ -31,8 +31,36 @@ pub(crate) enum Part {
     Windows,
 }
 
-/// Repeats a part; tells how many units of work one time is.
+/// Architecture, and what of it the libraries here choose their instructions by, as this process is shown it: by valgrind,
+/// if it runs under that.
+fn instruction_set() -> Vec<&'static str> {
+    let mut names = vec![std::env::consts::ARCH];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let known = [
+            ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+            ("bmi2", std::arch::is_x86_feature_detected!("bmi2")),
+            ("avx", std::arch::is_x86_feature_detected!("avx")),
+            ("sse4_2", std::arch::is_x86_feature_detected!("sse4.2")),
+            (
+                "pclmulqdq",
+                std::arch::is_x86_feature_detected!("pclmulqdq"),
+            ),
+        ];
+        let shown = known.iter().filter(|(_, is_there)| *is_there);
+        names.extend(shown.map(|(name, _)| *name));
+    }
+    names
+}
+
+/// Repeats a part; tells how many units of work one time is, and the instruction set.
 pub(crate) fn cost(part: Part, times: i64) -> Result<Value> {
+    let (units, unit) = repeat(part, times)?;
+    let instruction_set = instruction_set();
+    Ok(json!({"units_a_time": units, "unit": unit, "instruction_set": instruction_set}))
+}
+
+fn repeat(part: Part, times: i64) -> Result<(u64, &'static str)> {
     let per_key = match part {
         Part::Windows => 1,
         Part::Decode | Part::Combine => PER_KEY,
@@ -48,7 +76,7 @@ pub(crate) fn cost(part: Part, times: i64) -> Result<Value> {
             let decoded = decoder.decode(text.as_bytes());
             ensure!(decoded.batch.events == events, "lines are refused");
         }
-        return Ok(json!({"units_a_time": events, "unit": "line"}));
+        return Ok((events, "line"));
     }
     let batch = decoder.decode(text.as_bytes()).batch;
     let mut run = Run::start(book, 1)?;
@@ -72,9 +100,9 @@ pub(crate) fn cost(part: Part, times: i64) -> Result<Value> {
                 windows as i64 == (times - 1) * KEYS as i64,
                 "{windows} windows"
             );
-            json!({"units_a_time": KEYS, "unit": "window"})
+            (KEYS, "window")
         }
-        Part::Decode | Part::Combine => json!({"units_a_time": events, "unit": "event"}),
+        Part::Decode | Part::Combine => (events, "event"),
     })
 }
 

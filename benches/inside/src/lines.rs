@@ -54,6 +54,11 @@ pub(crate) fn dial_minute(
 /// One dial test.
 pub(crate) fn dial(text: &mut String, chance: &mut Chance, ts: i64, key: u64) {
     let ok = chance.below(50) != 0;
+    dial_with(text, chance, (ts, key), ok);
+}
+
+/// One dial test with this outcome.
+pub(crate) fn dial_with(text: &mut String, chance: &mut Chance, (ts, key): (i64, u64), ok: bool) {
     let latency = chance.latency_ms();
     // Writing to a string cannot fail.
     let _ = writeln!(

@@ -39,6 +39,8 @@ enum Row {
         keys: u64,
         #[arg(long)]
         minutes: i64,
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
     },
     /// How long workers and engine are held by a checkpoint.
     Checkpoint {
@@ -77,7 +79,11 @@ fn main() -> Result<()> {
     let told = match Row::parse() {
         Row::Cost { part, times } => cost::cost(part, times),
         Row::Keys { keys, minutes } => rows::keys(keys, minutes),
-        Row::Memory { keys, minutes } => rows::memory(keys, minutes),
+        Row::Memory {
+            keys,
+            minutes,
+            workers,
+        } => rows::memory(keys, minutes, workers),
         Row::Checkpoint { keys, workers } => rows::checkpoint(keys, workers),
         Row::Rules { rules, minutes } => rows::rules(rules, minutes),
         Row::State { keys, minutes } => rows::state(keys, minutes),

@@ -9,11 +9,13 @@ use chrysalis::dataflow::StateError;
 use chrysalis::engine::SaveError;
 use serde_json::{Value, json};
 
-use crate::lines::{Chance, MINUTE_MS, START_MS, dial, dial_minute, receipt, submit};
+use crate::lines::{Chance, MINUTE_MS, START_MS, dial, dial_minute, dial_with, receipt, submit};
 use crate::run::{Run, book, cpu_ns, resident_bytes};
 
 /// Events of one epoch: what `replay` takes at once.
 const EPOCH_EVENTS: u64 = 70_000;
+/// The same in bytes.
+const EPOCH_BYTES: usize = 240 * EPOCH_EVENTS as usize;
 /// Events of a key and minute.
 const PER_KEY: u64 = 10;
 
@@ -95,19 +97,32 @@ fn per(spent: u64, count: u64) -> f64 {
     spent as f64 / count.max(1) as f64
 }
 
-/// CPU per event with so many keys.
+/// CPU per event with so many keys, all of which have been met before with every outcome: what a key costs when it is new is
+/// no part of it, for few minutes of many keys would have a hundred times more of that than many minutes of few.
 pub(crate) fn keys(keys: u64, minutes: i64) -> Result<Value> {
     let mut run = Run::start(book(&one_family())?, 1)?;
     let mut chance = Chance::new(1);
     feed_minutes(&mut run, &mut chance, keys, 0..1)?;
+    let mut text = String::new();
+    for key in 0..keys {
+        dial_with(
+            &mut text,
+            &mut chance,
+            (START_MS + MINUTE_MS - 1, key),
+            false,
+        );
+        if text.len() > EPOCH_BYTES || key + 1 == keys {
+            run.epoch(std::mem::take(&mut text), false)?;
+        }
+    }
     let (spent, events) = feed_minutes(&mut run, &mut chance, keys, 1..1 + minutes)?;
     run.stop();
     Ok(json!({"keys": keys, "events": events, "ns_per_event": per(spent, events)}))
 }
 
 /// Memory per live key and minute.
-pub(crate) fn memory(keys: u64, minutes: i64) -> Result<Value> {
-    let mut run = Run::start(book(&one_family())?, 1)?;
+pub(crate) fn memory(keys: u64, minutes: i64, workers: usize) -> Result<Value> {
+    let mut run = Run::start(book(&one_family())?, workers)?;
     let mut chance = Chance::new(1);
     // Ten minutes first: what is there once, and buffers that are used again, are not the panes'.
     let first = 10;

@@ -13,8 +13,9 @@ use super::{now_ms, print, progress_bar};
 /// disorder of many seconds of event time.
 const ORDERED_ABOVE_SPEED: f64 = 10.0;
 
-/// Requests in flight when order does not matter.
-const IN_FLIGHT: usize = 8;
+/// Requests in flight when order does not matter. Judgement: while a target waits for its disk with some of them, it has
+/// others to decode; with eight, one whose disk is slow has nothing to do for a part of the time.
+const IN_FLIGHT: usize = 16;
 
 /// Longest that a line waits for its batch to fill.
 const LINGER: Duration = Duration::from_millis(50);
@@ -33,7 +34,7 @@ pub(crate) struct Sending {
     /// Most lines in one request.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// Most requests open at a time [default: 8; 1 above speed 10, so that batches keep their order].
+    /// Most requests open at a time [default: 16; 1 above speed 10, so that batches keep their order].
     #[arg(long)]
     in_flight: Option<usize>,
     /// Name of the producer, for safe retries. Under a name used before, the

@@ -73,7 +73,7 @@ pub(in crate::api) async fn hand_over(
         (status = 200, description = "acknowledged", body = TriggerView),
         (status = 400, description = "the body is wrong", body = ErrorBody),
         (status = 404, description = "there is no such trigger", body = ErrorBody),
-        (status = 409, description = "it waits for nobody", body = ErrorBody),
+        (status = 409, description = "it waits for nobody, or its history is so long that only moves lengthen it (`history_full`)", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),

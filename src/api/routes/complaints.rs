@@ -87,7 +87,7 @@ pub(in crate::api) async fn file(
     let leaf = form.leaf;
     let bad = |words: String| ApiError::bad_request("bad_answers", words);
     let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
-    let ts_ms = asked.ts.unwrap_or_else(now_ms);
+    let ts_ms = asked.ts.unwrap_or_else(|| server.ticket_stamp_ms());
     let element = leaf.confirm.as_ref().and_then(|rule| rule.period.as_ref());
     let said = element.and_then(|id| asked.answers.get(id)?.as_str());
     let contact = Contact {
@@ -99,9 +99,7 @@ pub(in crate::api) async fn file(
         channel: asked.channel,
         escalated: asked.escalated,
     };
-    let on_record = Inquiry::Ticket {
-        serial: contact.serial.clone(),
-    };
+    let on_record = Inquiry::ticket(&contact.serial);
     // A start that catches up takes contacts, as it takes events: whether the serial is closed it does not know yet.
     let on_record = match server.caught_up() {
         Ok(()) => inquire(&server, on_record).await?.tickets,

@@ -36,7 +36,7 @@ use crate::ingest::Sender;
     params(
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
         ("Chrysalis-Producer" = Option<String>, Header, description = "name of the producer, up to 128 bytes"),
-        ("Chrysalis-Sequence" = Option<u64>, Header, description = "the producer's own number for the batch, counting upwards, 0 to 9223372036854775807", minimum = 0, maximum = 9223372036854775807i64),
+        ("Chrysalis-Sequence" = Option<u64>, Header, description = "the producer's own number for the batch, counting upwards, 0 to 9223372036854775807; one that is known already is answered as a repeat, whatever is in the body", minimum = 0, maximum = 9223372036854775807i64),
     ),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
@@ -48,7 +48,7 @@ use crate::ingest::Sender;
         (status = 415, description = "the content coding is not known", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind, or much waits and this producer has its fair share of it; Retry-After says when to come back", body = ErrorBody),
         (status = 503, description = "stopping, or no answer in time", body = ErrorBody),
-        (status = 507, description = "the disk is full, or has less room than is kept free", body = ErrorBody),
+        (status = 507, description = "the disk is full (`disk_full`), or has less room than is kept free (`disk_low`), or comes near that and this producer has filled its fair share of what is left (`disk_share`)", body = ErrorBody),
     )
 )]
 pub(in crate::api) async fn post(

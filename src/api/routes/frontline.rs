@@ -17,7 +17,7 @@ use crate::engine::Snapshot;
 /// Of which city.
 #[derive(Debug, Deserialize, IntoParams)]
 pub(in crate::api) struct FrontlineQuery {
-    /// City of the customer; every place of the service without it.
+    /// City of the customer; every place of the service without it, and the token's own where that is for one.
     city: Option<String>,
     /// Serial number of the customer's ticket: only what that waits for.
     ticket: Option<String>,
@@ -34,6 +34,7 @@ pub(in crate::api) struct FrontlineQuery {
     ),
     responses(
         (status = 200, description = "what to tell customers; none when nothing is known to be wrong", body = FrontlineView),
+        (status = 403, description = "the token is for other cities, or for several and none is asked for", body = ErrorBody),
         (status = 404, description = "there is no such service, or no such city; the message names those that there are", body = ErrorBody),
         (status = 503, description = "the engine starts, and reads back what was (`starting`)", body = ErrorBody),
     )
@@ -54,12 +55,17 @@ pub(in crate::api) async fn explain(
             "there is no service {service:?}"
         )));
     }
-    let (city, ticket) = (query.city.as_deref(), query.ticket.as_deref());
+    let city = caller.city(query.city)?;
+    let (city, ticket) = (city.as_deref(), query.ticket.as_deref());
     if let Some(city) = city {
         check_city(&snapshot, city)?;
     }
     let is_masked = !caller.has(Role::Subscribers);
-    let view = FrontlineView::of(&snapshot, &service, city, ticket, is_masked);
+    let mut view = FrontlineView::of(&snapshot, &service, city, ticket, is_masked);
+    // Where else it was seen is for who sees the whole.
+    for said in &mut view.explanations {
+        said.cities.retain(|city| caller.sees(Some(city)));
+    }
     Ok(Json(view))
 }
 

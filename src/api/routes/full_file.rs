@@ -1,6 +1,7 @@
 //! The complaint system's full file of a day (日投诉全量信息; domain fact G6): set against what the stream told, so
 //! that both come to the same totals, and whatever one of them lacks has a name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -17,10 +18,13 @@ use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
 use crate::api::routes::subscribers::inquire;
 use crate::api::views::{ErrorBody, FullFileView};
-use crate::complaints::{Word, reconcile, withdrawal};
-use crate::dataflow::{FILED_MAX, Inquiry, TicketDetail};
+use crate::complaints::{Scope, Word, reconcile, withdrawal};
+use crate::dataflow::{FILED_MAX, Inquiry, SERIALS_MAX, TicketDetail};
 use crate::event::{Complaint, DecodeLimits, Decoder, Record};
 use crate::ingest::Sender;
+
+/// Words that are taken at a time: with some 200 bytes each they fit into a batch of any configuration that takes a file.
+const WORDS_MAX: usize = 1_000;
 
 /// Which day, and what becomes of tickets that the file does not name.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -40,8 +44,10 @@ pub(in crate::api) struct FullFileQuery {
 ///
 /// Its tickets are taken like those of the stream; the same serial counts once. Tickets of that day on record that the
 /// file does not name are named in the answer, or withdrawn where the query says so; nothing is withdrawn by a file of
-/// which a line was refused or is no ticket. What an earlier file took back counts again once a file names it. Where file and record
-/// classify a ticket differently the newer version counts, and the file's where neither is; the answer names each.
+/// which a line was refused or is no ticket. What an earlier file took back counts again once a file names it, of whatever
+/// day; it counts on the day of its first filing on record, whose files withdraw it no more. Where file and record differ
+/// in a ticket's path, or in whether it counts at all, the newer version is right, and the file's where neither is newer;
+/// what was confirmed or closed stays so. The answer names each ticket on which both do not come to the same.
 #[utoipa::path(
     post,
     path = "/v1/complaints/full",
@@ -77,7 +83,7 @@ pub(in crate::api) async fn take(
             )));
         }
     };
-    let (_, to_ms) = day_of(&server, &query.day)?;
+    let (from_ms, to_ms) = day_of(&server, &query.day)?;
     if to_ms > now_ms() {
         return Err(bad(format!("{} is not over", query.day)));
     }
@@ -94,12 +100,17 @@ pub(in crate::api) async fn take(
         let words = format!("the body is no whole one of at most {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)
     })?;
-    let (record, to_ms) = filed_on(&server, &query.day, query.city.as_deref()).await?;
+    let (mut record, _) = filed_on(&server, &query.day, query.city.as_deref()).await?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
     let (versions, not_tickets) = versions(&server, &body);
     check_whole(&query, versions.len(), withdraws)?;
-    let found = reconcile(versions.into_iter(), record.into_iter(), book);
+    record.extend(elsewhere(&server, &versions, &record).await?);
+    let scope = Scope {
+        day_ms: from_ms..to_ms,
+        city: query.city.clone(),
+    };
+    let found = reconcile(versions.into_iter(), record.into_iter(), &scope, book);
     let taken = server
         .intake
         .take(sender.clone(), &headers, Body::from(body), now_ms());
@@ -107,24 +118,51 @@ pub(in crate::api) async fn take(
     let mut words: Vec<String> = found.words.iter().map(Word::line).collect();
     let mut withdrawn = 0;
     if withdraws && refused == 0 && not_tickets == 0 {
-        let lost = found.only_on_record.iter();
-        words.extend(lost.map(|ticket| withdrawal(ticket, to_ms).line()));
-        withdrawn = found.only_on_record.len();
+        let lost: Vec<String> = found
+            .lost()
+            .map(|of| withdrawal(of, to_ms).line())
+            .collect();
+        withdrawn = lost.len();
+        words.extend(lost);
     }
-    if !words.is_empty() {
+    let mut is_said = true;
+    for words in words.chunks(WORDS_MAX) {
         let no_headers = HeaderMap::new();
         let body = Body::from(words.join("\n"));
-        server
+        let taken = server
             .intake
-            .take(sender, &no_headers, body, now_ms())
-            .await?;
+            .take(sender.clone(), &no_headers, body, now_ms());
+        is_said &= taken.await?.refused_total == 0;
     }
     Ok(Json(FullFileView::of(
         &query.day,
         &found,
         (refused as usize, not_tickets),
-        withdrawn,
+        (withdrawn, is_said),
+        &snapshot.plan.zone,
     )))
+}
+
+/// The tickets that a file names and that are not among those of its day, wherever they were filed and whatever became
+/// of them. A file has as many serials as a body has room for, and a question [`SERIALS_MAX`].
+async fn elsewhere(
+    server: &Server,
+    versions: &[Complaint],
+    record: &[TicketDetail],
+) -> Result<Vec<TicketDetail>, ApiError> {
+    let known: BTreeSet<&str> = record.iter().map(|ticket| &*ticket.serial).collect();
+    let named: BTreeSet<&str> = versions.iter().map(|version| &*version.serial).collect();
+    let named: Vec<String> = named
+        .difference(&known)
+        .map(|of| (*of).to_owned())
+        .collect();
+    let mut found = Vec::new();
+    for serials in named.chunks(SERIALS_MAX) {
+        let serials = serials.to_vec();
+        let tickets = inquire(server, Inquiry::Tickets { serials }).await?.tickets;
+        found.extend(tickets.into_iter().map(|(_, ticket)| ticket));
+    }
+    Ok(found)
 }
 
 /// Refuses a file that is not what its writer sent: an export that failed must not take a day's tickets back.

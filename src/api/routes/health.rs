@@ -8,7 +8,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::drill::drill;
+use crate::api::clock::time;
+use crate::api::drill::{Wanted, drill};
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::router::Server;
@@ -81,11 +82,15 @@ pub(in crate::api) struct ContributionsQuery {
     service: Option<String>,
     /// At most this many values of each dimension; 20 when left out.
     limit: Option<usize>,
+    /// Of the newest window that had ended by then, milliseconds or RFC 3339; of the newest that holds something when left
+    /// out.
+    at: Option<String>,
 }
 
 /// Which dimension values a KQI's trouble comes from: exact parts, which sum to the whole; of its own dimensions first, then
-/// of every other that its facts have. Of the newest window; where that is empty, of the one that was the newest when the
-/// last fact came.
+/// of every other that its facts have. Of one window: the newest that stands, also of objects that were last abnormal and
+/// whose alert still fires; where none does, the one that was the newest when the last fact came. `left_out` names objects
+/// that have no such window.
 #[utoipa::path(
     get,
     path = "/v1/kqis/{id}/contributions",
@@ -93,6 +98,7 @@ pub(in crate::api) struct ContributionsQuery {
     params(("id" = String, Path, description = "the KQI"), ContributionsQuery),
     responses(
         (status = 200, description = "by dimension, the largest share first", body = SharesView),
+        (status = 400, description = "`at` cannot be read", body = ErrorBody),
         (status = 404, description = "there is no such KQI", body = ErrorBody),
         (status = 503, description = "a worker does not answer in time, or the engine starts (`starting`)", body = ErrorBody),
     )
@@ -102,6 +108,7 @@ pub(in crate::api) async fn shares(
     ApiPath(id): ApiPath<String>,
     ApiQuery(query): ApiQuery<ContributionsQuery>,
 ) -> Result<Json<SharesView>, ApiError> {
+    let at_ms = time("at", query.at.as_deref())?;
     server.caught_up()?;
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
@@ -112,7 +119,11 @@ pub(in crate::api) async fn shares(
     };
     let (queries, asked) = (server.state.queries.clone(), Arc::clone(&snapshot));
     let drilled = tokio::task::spawn_blocking(move || {
-        drill(&queries, &asked, index, query.service.as_deref())
+        let wanted = Wanted {
+            service: query.service.as_deref(),
+            at_ms,
+        };
+        drill(&queries, &asked, index, wanted)
     });
     let drilled = drilled.await.ok().flatten();
     let drilled = drilled.ok_or_else(ApiError::workers_late)?;
@@ -121,13 +132,8 @@ pub(in crate::api) async fn shares(
     let objects: Vec<Measured<'_>> = objects.collect();
     let shares = contributions(kqi, &drilled.parts.whole, &drilled.parts.by, &objects);
     let limit = query.limit.unwrap_or(VALUES_DEFAULT);
-    Ok(Json(SharesView::of(
-        kqi,
-        &shares,
-        drilled.span_ms,
-        limit,
-        book,
-    )))
+    let view = SharesView::of(kqi, &shares, drilled.span_ms, limit, book);
+    Ok(Json(view.without(&drilled.left_out)))
 }
 
 /// The wider place of an object: that of its city, or the one that it is counted by.

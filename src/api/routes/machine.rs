@@ -55,7 +55,7 @@ pub(in crate::api) async fn metrics(
 }
 
 /// Bounds of what the server itself keeps, and of what it asks.
-fn bounds(server: &Server) -> [Bound; 4] {
+fn bounds(server: &Server) -> [Bound; 5] {
     let named = |name, (held, max, over_total)| Bound {
         name,
         held: Some(held),
@@ -70,6 +70,7 @@ fn bounds(server: &Server) -> [Bound; 4] {
             server.state.queries.epochs_bound(),
         ),
         named("http.quarantined_lines_max", server.quarantine.bound()),
+        named("http.stamped_sources_max", server.stamped_sources()),
     ]
 }
 

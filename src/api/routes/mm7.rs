@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::Lifecycle;
 use crate::api::router::{Server, now_ms};
+use crate::event::{SourceId, Stream};
 use crate::ingest::{IngestError, Sender};
 use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
 
@@ -105,11 +106,18 @@ fn line_of(server: &Server, request: &Request) -> Result<String, (Status, String
     let plan = &server.snapshot().plan;
     let config = &server.state.config;
     let (skew_ms, text_max) = (config.clock_skew_ms_max, config.text_bytes_max);
+    let of_relay = |stream| SourceId {
+        stream,
+        name: report.relay.as_deref().map(Into::into),
+    };
+    // A report without a time of its own is of when it came.
+    let own = [Stream::MmsSubmit, Stream::MmsReceipt].map(of_relay);
     mm7::line(
         report,
         &plan.book.mms,
         &plan.zone,
         now_ms(),
+        || server.stamp_ms(&own),
         skew_ms,
         text_max,
     )

@@ -19,6 +19,7 @@ pub(super) mod history;
 pub(super) mod kqis;
 pub(super) mod machine;
 pub(super) mod mm7;
+mod neighbours;
 pub(super) mod notices;
 pub(super) mod reports;
 pub(super) mod rules;

@@ -31,7 +31,7 @@ pub(in crate::api) struct NoticesQuery {
     state: Option<String>,
     /// The incident that it tells of.
     incident: Option<String>,
-    /// The digest that tells it.
+    /// The digest or group that tells it.
     digest: Option<String>,
     /// Most rows, 1 to 1,000; 100 without it.
     limit: Option<u32>,
@@ -125,8 +125,8 @@ pub(in crate::api) async fn resend(
     }))
 }
 
-/// Sends all dead letters again that the filters let through, the oldest first, at most 1,000 at once: ask again
-/// while some are left. Who asked and why is kept with each.
+/// Sends all dead letters again that the filters let through, the oldest first, at most 1,000 mails at once: ask
+/// again while some are left. A digest goes with all that it tells; of an `incident`, only its own notices do. Who asked and why is kept with each.
 #[utoipa::path(
     post,
     path = "/v1/notices/resend",
@@ -155,13 +155,17 @@ pub(in crate::api) async fn resend_all(
         failure: asked.failure,
         limit: ROWS_MAX,
     };
-    let (resent, left) = server
+    let resent = server
         .state
         .deliveries
         .resend_all(&wanted, &actor, asked.reason.as_deref())
         .await
         .map_err(unanswered)?;
-    Ok(Json(ResendAllView { resent, left }))
+    Ok(Json(ResendAllView {
+        resent: resent.dead_letters,
+        mails: resent.mails,
+        left: resent.left,
+    }))
 }
 
 fn unanswered(error: LedgerError) -> ApiError {

@@ -110,14 +110,15 @@ pub(in crate::api) async fn messages(
         .messages
         .retain(|message| caller.sees(message.city.as_deref()));
     let snapshot = server.snapshot();
-    Ok(Json(MessagesView::of(
+    let view = MessagesView::of(
         &number,
         &found,
         asked.from_ms,
         kept_from(&snapshot),
         is_masked,
         &snapshot.plan.zone,
-    )))
+    );
+    Ok(Json(view.of_cities(caller.cities())))
 }
 
 /// Since when every message is kept, ms; none before any was heard of.

@@ -4,7 +4,7 @@
 //! What is decided here becomes a line in the journal, as if the ticket's source had said it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::Json;
@@ -22,24 +22,26 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::router::{Server, now_ms};
 use crate::api::routes::events::check_not_stopping;
+use crate::api::routes::neighbours::neighbours;
 use crate::api::routes::subscribers::{inquire, note};
 use crate::api::views::{
     CloseRequest, ConfirmRequest, ConfirmationView, ErrorBody, SampleView, TicketOnRecordView,
     class_named,
 };
-use crate::complaints::{Ended, Evidence, Word, answer_of, find};
-use crate::dataflow::{Inquiry, MessageDetail, SAMPLE_MAX, TicketDetail};
+use crate::complaints::{Ended, Evidence, Neighbours, Word, answer_of, find};
+use crate::dataflow::{Inquiry, SAMPLE_MAX, TicketDetail};
 use crate::engine::Snapshot;
 use crate::event::TicketState;
 use crate::ingest::Sender;
-use crate::rules::{Answer, ConfirmRule, Leaf, Verdict};
+use crate::rules::{Answer, ConfirmRule};
 
 /// Tickets of a sample unless another number is asked for.
 const SAMPLE_DEFAULT: usize = 20;
 
-/// How often, and how many times, a word is looked for on record: two seconds are ten epochs.
+/// How often, and how long, a word is looked for on record. Ten seconds are two of the longest epochs
+/// (`journal.epoch_interval_ms` is at most 5,000).
 const HEARD_EVERY: Duration = Duration::from_millis(20);
-const HEARD_LOOKS: u32 = 100;
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which tickets, and which sample of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -145,14 +147,14 @@ pub(in crate::api) async fn one(
     params(("id" = String, Path, description = "its serial number")),
     request_body = ConfirmRequest,
     responses(
-        (status = 200, description = "what was found; durable where it is confirmed", body = ConfirmationView),
+        (status = 200, description = "what was found; durable and on record where it is confirmed", body = ConfirmationView),
         (status = 400, description = "the body is wrong", body = ErrorBody),
         (status = 404, description = "no such ticket is on record", body = ErrorBody),
         (status = 409, description = "no complaint any more, closed, without a number, or of a leaf without a table", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, durable and not on record in time (`not_on_record`), or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -174,8 +176,7 @@ pub(in crate::api) async fn confirm(
     let snapshot = server.snapshot();
     let mut word = Word {
         serial,
-        ts_ms: asked.ts.unwrap_or_else(now_ms),
-        version: ticket.version.map(|version| version.saturating_add(1)),
+        ts_ms: asked.ts.unwrap_or_else(|| server.ticket_stamp_ms()),
         state: "confirmed",
         ..Word::default()
     };
@@ -192,8 +193,10 @@ pub(in crate::api) async fn confirm(
         by_evidence(&server, &caller, &snapshot, (&ticket, &asked), &mut word).await?
     };
     if view.confirmed {
+        // What is earlier than what confirming follows would confirm nothing.
+        word.follow(&ticket);
         say(&server, sender, &word).await?;
-        heard(&server, &word).await;
+        heard(&server, &word).await?;
     }
     Ok(Json(view))
 }
@@ -206,14 +209,14 @@ pub(in crate::api) async fn confirm(
     params(("id" = String, Path, description = "its serial number")),
     request_body = CloseRequest,
     responses(
-        (status = 200, description = "closed, and durable; the ticket before that", body = TicketOnRecordView),
+        (status = 200, description = "closed, durable and on record; the ticket before that", body = TicketOnRecordView),
         (status = 400, description = "the body is wrong", body = ErrorBody),
         (status = 404, description = "no such ticket is on record", body = ErrorBody),
         (status = 409, description = "it is not confirmed, or no complaint any more", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         (status = 415, description = "the body is not application/json", body = ErrorBody),
         (status = 429, description = "the engine or the disk is behind", body = ErrorBody),
-        (status = 503, description = "stopping, the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
+        (status = 503, description = "stopping, the workers do not answer, durable and not on record in time (`not_on_record`), or the engine starts (`starting`)", body = ErrorBody),
         (status = 507, description = "the disk is full", body = ErrorBody),
     )
 )]
@@ -231,17 +234,17 @@ pub(in crate::api) async fn close(
         let words = "it has no class: confirm it first";
         return Err(ApiError::new(StatusCode::CONFLICT, "unconfirmed", words));
     }
-    let word = Word {
+    let mut word = Word {
         serial,
-        // What is earlier than what closing follows would close nothing.
-        ts_ms: asked.ts.unwrap_or_else(now_ms).max(ticket.ts_ms),
-        version: ticket.version.map(|version| version.saturating_add(1)),
+        ts_ms: asked.ts.unwrap_or_else(|| server.ticket_stamp_ms()),
         state: "closed",
         ..Word::default()
     };
+    // What is earlier than what closing follows would close nothing.
+    word.follow(&ticket);
     say(&server, sender, &word).await?;
     // Who confirms it after that must be told that it is closed.
-    heard(&server, &word).await;
+    heard(&server, &word).await?;
     let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan.zone);
     view.state = TicketState::Closed.name().to_owned();
     Ok(Json(view))
@@ -300,14 +303,15 @@ async fn by_evidence(
         .collect();
     let mut view = ConfirmationView::undecided(&word.serial, (from_ms, to_ms));
     view.look_at(&messages, is_masked);
-    view.regional = is_regional(server, snapshot, (leaf, rule), ticket, &messages).await?;
+    let neighbours = neighbours(server, snapshot, (leaf, rule), ticket, &messages).await?;
+    view.regional = neighbours == Neighbours::Breached;
     let found = find(&Evidence {
         messages: &ended,
         ordered,
         charged,
         consented,
         outside,
-        is_regional: view.regional,
+        neighbours,
         is_complete,
     });
     let mut verdicts = rule.verdicts.iter();
@@ -359,68 +363,23 @@ fn answers(
     ])
 }
 
-/// Whether the KQI of the ticket's city was abnormal when its messages ended.
-async fn is_regional(
-    server: &Server,
-    snapshot: &Snapshot,
-    (leaf, rule): (&Leaf, &ConfirmRule),
-    ticket: &TicketDetail,
-    messages: &[MessageDetail],
-) -> Result<bool, ApiError> {
-    let kqis = &snapshot.plan.book.kqis;
-    let at = kqis
-        .iter()
-        .position(|kqi| Some(&kqi.id) == rule.regional.as_ref());
-    let of_messages = messages.iter().find_map(|message| message.city.as_deref());
-    let city = ticket.city.as_deref().or(of_messages);
-    let times: Vec<i64> = messages
-        .iter()
-        .filter(|message| message.is_failed())
-        .filter_map(|message| message.decided_ms)
-        .collect();
-    let (Some(at), Some(city)) = (at, city) else {
-        return Ok(false);
-    };
-    let (Some(first_ms), Some(last_ms)) = (times.iter().min(), times.iter().max()) else {
-        return Ok(false);
-    };
-    let (from_ms, to_ms) = (*first_ms, last_ms.saturating_add(1));
-    server.caught_up()?;
-    let queries = server.state.queries.clone();
-    let asked = tokio::task::spawn_blocking(move || queries.between(at, from_ms, to_ms, None));
-    let asked = asked.await.ok().flatten();
-    let (_, windows) = asked.ok_or_else(ApiError::workers_late)?;
-    let is_there = |values: &[(String, String)]| {
-        values.iter().all(|(name, value)| match name.as_str() {
-            "city" => value == city,
-            "service" => *value == leaf.service,
-            _ => true,
-        })
-    };
-    let is_abnormal = |verdict: Verdict| matches!(verdict, Verdict::Abnormal(_));
-    Ok(windows.iter().any(|window| {
-        let mut cells = window.cells.iter();
-        is_there(&window.group.values) && cells.any(|cell| is_abnormal(cell.verdict))
-    }))
-}
-
 /// Waits until what was said is on record, so that who asks next finds it; durable it is already.
-async fn heard(server: &Server, word: &Word) {
-    for _ in 0..HEARD_LOOKS {
-        let inquiry = Inquiry::Ticket {
-            serial: word.serial.clone(),
-        };
-        let found = inquire(server, inquiry).await;
+///
+/// # Errors
+/// It is not there in time. Who asks again after that finds it, or says it again.
+async fn heard(server: &Server, word: &Word) -> Result<(), ApiError> {
+    let began = Instant::now();
+    while began.elapsed() < HEARD_WITHIN {
+        let found = inquire(server, Inquiry::ticket(&word.serial)).await;
         let tickets = found.map(|found| found.tickets).unwrap_or_default();
-        let is_there = |ticket: &TicketDetail| {
-            let class = word.class.is_none() || ticket.class.as_deref() == word.class;
-            class && ticket.state.name() == word.state
-        };
-        if tickets.iter().any(|(_, ticket)| is_there(ticket)) {
-            return;
+        if tickets.iter().any(|(_, ticket)| word.is_on_record(ticket)) {
+            return Ok(());
         }
         tokio::time::sleep(HEARD_EVERY).await;
     }
+    let words = "it is in the journal and not on record yet: look at the ticket, and say it again where that does not have it";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Err(ApiError::retry_later(status, "not_on_record", words))
 }
 
 /// Journals a line about a ticket.
@@ -435,10 +394,8 @@ async fn say(server: &Server, sender: Sender, word: &Word) -> Result<(), ApiErro
 }
 
 async fn ticket(server: &Server, caller: &Caller, serial: &str) -> Result<TicketDetail, ApiError> {
-    let inquiry = Inquiry::Ticket {
-        serial: serial.to_owned(),
-    };
-    let found = inquire(server, inquiry).await?.tickets.into_iter().next();
+    let found = inquire(server, Inquiry::ticket(serial)).await?;
+    let found = found.tickets.into_iter().next();
     let ticket = found.map(|(_, ticket)| ticket);
     let ticket = ticket.filter(|ticket| caller.sees(ticket.city.as_deref()));
     ticket.ok_or_else(|| {

@@ -56,7 +56,7 @@ pub(in crate::api) async fn one(
 pub(in crate::api) struct CountsQuery {
     /// The day of their filing, as 2026-03-02, in the rule book's zone.
     day: String,
-    /// Only this city's.
+    /// Only this city's; a token of some cities counts those of its own without it.
     city: Option<String>,
 }
 
@@ -70,6 +70,7 @@ pub(in crate::api) struct CountsQuery {
     responses(
         (status = 200, description = "nodes that have tickets, those above before those below", body = TreeCountsView),
         (status = 400, description = "the query is wrong", body = ErrorBody),
+        (status = 403, description = "the token is for other cities", body = ErrorBody),
         (status = 404, description = "the rule book has no such tree", body = ErrorBody),
         (status = 413, description = "the day has too many tickets", body = ErrorBody),
         (status = 503, description = "the workers do not answer, or the engine starts (`starting`)", body = ErrorBody),
@@ -84,6 +85,7 @@ pub(in crate::api) async fn counts(
     let snapshot = server.snapshot();
     let book = &snapshot.plan.book;
     let tree = named(book, &id)?;
+    caller.check_city(query.city.as_deref())?;
     let (tickets, _) = filed_on(&server, &query.day, query.city.as_deref()).await?;
     let paths = tickets
         .iter()
@@ -94,7 +96,9 @@ pub(in crate::api) async fn counts(
             .tree_around(path)
             .is_some_and(|of| of.id == tree.id)
     };
-    Ok(Json(TreeCountsView::of(tree, &query.day, paths, is_here)))
+    let mut counts = TreeCountsView::of(tree, &query.day, paths, is_here);
+    counts.cities = caller.cities().map(<[String]>::to_vec);
+    Ok(Json(counts))
 }
 
 fn named<'a>(book: &'a RuleBook, id: &str) -> Result<&'a ComplaintTree, ApiError> {

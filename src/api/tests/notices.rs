@@ -17,6 +17,7 @@ fn entry(id: &str) -> Entry {
         message_id: format!("{id}@example.com"),
         notice: b"{}".to_vec(),
         decided_at_ms: 1_764_000_000_000,
+        digest: None,
     }
 }
 
@@ -146,7 +147,11 @@ async fn all_dead_letters_are_resent_by_one_request_and_the_status_counts_them()
         (r#"{"actor":"王工"}"#, 0, 0),
     ] {
         let answer = harness.post(path, body).await.json();
-        assert_eq!(answer, json!({"resent": resent, "left": left}), "{body}");
+        assert_eq!(
+            answer,
+            json!({"resent": resent, "mails": resent, "left": left}),
+            "{body}"
+        );
     }
     let notices = &harness.get("/v1/status").await.json()["notices"];
     assert_eq!(notices, &json!({"waiting": 2, "dead_letters": 0}));

@@ -102,6 +102,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
     let state = harness.state();
     let failing = Arc::new(ServerState {
         submitter: state.submitter.clone(),
+        intake: Arc::clone(&state.intake),
         snapshot: Arc::clone(&state.snapshot),
         queries: state.queries.clone(),
         answers: Arc::clone(&state.answers),
@@ -162,8 +163,8 @@ async fn the_metrics_page_is_what_prometheus_reads() {
         "chrysalis_limit_held{limit=\"mail.queued_max\"} 1",
         "chrysalis_notices_failed_attempts_total{failure=\"permanent\"} 2",
         "chrysalis_notices_dead_letters 5",
-        "chrysalis_kqi_info{kqi=\"news_success\",service=\"news\",unit=\"%\",layer=\"platform\",department=\"NET\"} 1",
-        "chrysalis_kqi_info{kqi=\"mail_latency\",service=\"mail\",unit=\"ms\",layer=\"network\",department=\"\"} 1",
+        "chrysalis_kqi_info{kqi=\"news_success\",service=\"news\",unit=\"%\",layer=\"platform\",department=\"NET\",limit_source=\"judgement: test\",rules=\"test 7\"} 1",
+        "chrysalis_kqi_info{kqi=\"mail_latency\",service=\"mail\",unit=\"ms\",layer=\"network\",department=\"\",limit_source=\"\",rules=\"test 7\"} 1",
         "process_resident_memory_bytes ",
         "process_cpu_seconds_total ",
     ] {

@@ -3,12 +3,15 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::current::GroupNow;
 use crate::api::views::RuleBookView;
 use crate::api::views::kqi::ProvenanceView;
 use crate::api::views::words::layer_name;
 use crate::rules::{Kqi, RuleBook};
 use crate::scores::{Amount, Board, ServiceHealth, Shares};
 
+/// Objects that are named beside those that are told.
+const LEFT_OUT_MAX: usize = 100;
 /// How many of the largest make the concentration (前三种投诉占比; domain fact G11).
 const TOP: usize = 3;
 
@@ -102,15 +105,33 @@ pub struct SharesView {
     /// limit of a mean, in its unit, `sum` of a sum, `facts_more` of a change, `level_more` of a gauge's in its own unit, `facts_outside` of a dispersion: of objects
     /// outside the interval.
     pub counted: String,
-    /// Start of the window that it is of, ms; null where there is none. Where objects have several, of the first.
+    /// Start of the window that it is of, the same for all objects, ms; null where there is none.
     pub from_ms: Option<i64>,
-    /// End of it, ms; of several, of the last.
+    /// End of it, ms.
     pub to_ms: Option<i64>,
     /// Of all objects together.
     #[schema(value_type = f64)]
     pub total: AmountView,
     /// Its dimensions.
     pub dimensions: Vec<DimensionSharesView>,
+    /// Objects that have no window of that time and are no part of this: what was abnormal first, of that the newest; the
+    /// first hundred.
+    pub left_out: Vec<LeftOutView>,
+    /// How many such objects there are.
+    pub left_out_total: usize,
+}
+
+/// An object that is told of another time.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LeftOutView {
+    /// `dim=value;dim=value` in the KQI's own order.
+    pub group: String,
+    /// Start of its last window, ms.
+    pub from_ms: i64,
+    /// End of it, ms: ask for it by `at`.
+    pub to_ms: i64,
+    /// What that window was judged.
+    pub verdict: String,
 }
 
 /// How much of it: facts are whole numbers. One number to a reader of the schema.
@@ -309,6 +330,26 @@ impl SharesView {
             to_ms: span_ms.map(|(_, to_ms)| to_ms),
             total: shares.total.into(),
             dimensions: names.into_iter().map(dimension).collect(),
+            left_out: Vec::new(),
+            left_out_total: 0,
+        }
+    }
+
+    /// With the objects that it leaves out, each with its last window.
+    pub(in crate::api) fn without(self, left_out: &[GroupNow]) -> SharesView {
+        let last = left_out.iter().filter_map(|of| {
+            let last = of.sealed.as_ref()?;
+            Some(LeftOutView {
+                group: of.group.label.clone(),
+                from_ms: last.start_ms,
+                to_ms: last.end_ms,
+                verdict: last.verdict.name().to_owned(),
+            })
+        });
+        SharesView {
+            left_out: last.take(LEFT_OUT_MAX).collect(),
+            left_out_total: left_out.len(),
+            ..self
         }
     }
 }

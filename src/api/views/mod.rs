@@ -46,7 +46,7 @@ pub use form::{ContactRequest, ContactView, FormView, FormsView};
 pub use frontline::{FrontlineView, SayView};
 pub use health::{
     BoardLineView, BoardView, DimensionSharesView, HealthView, HealthsView, KqiHealthView,
-    LayerHealthView, ShareView, SharesView, WorstView,
+    LayerHealthView, LeftOutView, ShareView, SharesView, WorstView,
 };
 pub use history::HistoryView;
 pub use kqi::{

@@ -16,7 +16,7 @@ pub struct NoticesView {
     pub notices: Vec<NoticeView>,
 }
 
-/// Notices in the ledger by state; a digest is one, and so is each notice that it tells.
+/// Notices in the ledger by state; a digest or a group is one, and so is each notice that it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NoticeCountsView {
     /// Waiting.
@@ -45,11 +45,12 @@ impl From<Counts> for NoticeCountsView {
 pub struct NoticeView {
     /// Identity.
     pub id: String,
-    /// Incident that it tells of; a digest's is its own identity.
+    /// Incident that it tells of; that of a digest or a group is its own identity.
     pub incident: String,
     /// Number within the incident, from 1.
     pub revision: u32,
-    /// `first`, `escalated`, `resolved`, `corrected`, `rule_changed`, or `digest`.
+    /// `first`, `escalated`, `resolved`, `corrected`, `rule_changed`, one of a trigger's, `report`, `webhook`, `digest`, or
+    /// `demands`: a group, which tells what one decision made of several triggers.
     pub reason: String,
     /// Whom, by first letter and domain.
     pub recipient: String,
@@ -66,7 +67,7 @@ pub struct NoticeView {
     /// What that means: `transient` passes by itself, `setup` concerns every mail and somebody must look,
     /// `permanent` is refused for good.
     pub failure: Option<String>,
-    /// The digest that tells it, if it has no mail of its own.
+    /// The digest or group that tells it, if it has no mail of its own.
     pub digest: Option<String>,
     /// Earliest time of the next attempt while it waits, ms; null is at once.
     pub next_attempt_at_ms: Option<i64>,
@@ -134,8 +135,11 @@ pub struct ResendAllRequest {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ResendAllView {
-    /// Mails that wait for their attempts now; a digest is one.
+    /// Dead letters that wait for their attempts now, counted as `GET /v1/notices` counts them: a digest is one, and
+    /// each notice that it tells.
     pub resent: u64,
+    /// The mails that they make: a digest goes as one, with all that it tells.
+    pub mails: u64,
     /// Dead letters that the filters still let through.
     pub left: u64,
 }

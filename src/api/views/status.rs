@@ -16,6 +16,9 @@ use crate::rules::RuleBook;
 pub struct StatusView {
     /// `starting`, `ready` or `stopping`.
     pub state: String,
+    /// What a start is at: `replay` from here on; before there is an engine `checkpoint`, `journal`, `ledger` or `engine`,
+    /// with `starting_read_bytes` and `starting_all_bytes` of it, and `starting_takes_events` once `/v1/events` does.
+    pub starting_step: Option<String>,
     /// How much of what there is to read back of the journal is replayed, by bytes, while starting.
     pub starting_percent: Option<u8>,
     /// How long that still takes if it goes on as so far, seconds.
@@ -42,6 +45,8 @@ pub struct StatusView {
     pub started_at_ms: i64,
     /// When the server started.
     pub started_at: String,
+    /// What the engine stamps itself.
+    pub stamps: StampsView,
     /// The journal.
     pub journal: JournalView,
     /// Checkpoints.
@@ -60,6 +65,16 @@ pub struct StatusView {
     pub sources_total: usize,
     /// What the dataflow holds and has counted.
     pub dataflow: CountsView,
+}
+
+/// What the engine stamps itself: probes, tickets without `ts`, reports without a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StampsView {
+    /// How much earlier than the clock it is stamped, ms, because that was set ahead and live sources do not tell of its
+    /// time; 0 where the clock is believed.
+    pub held_by_ms: i64,
+    /// Lines that were stamped so since the start.
+    pub held_total: u64,
 }
 
 /// A rule book.
@@ -98,6 +113,14 @@ pub struct CheckpointView {
     pub took_ms: Option<u64>,
     /// Checkpoints that could not be written since the start.
     pub failures: u64,
+    /// Checkpoints that were not written since the start because the history had not taken what they cover: a start replays
+    /// that again, and records it.
+    pub held_for_history: u64,
+    /// Checkpoints that were written although it had not, after `history.hold_epochs_max` epochs.
+    pub without_history: u64,
+    /// Epochs before the checkpoint that this start began from of which the history did not know: what was decided in
+    /// them, if anything, is not recorded.
+    pub history_misses_epochs: u64,
     /// Journal segments cut off since the start.
     pub segments_cut: u64,
 }
@@ -113,6 +136,9 @@ impl CheckpointView {
             keys: newest.map(|checkpoint| checkpoint.keys),
             took_ms: newest.map(|checkpoint| checkpoint.took_ms),
             failures: health.checkpoint_failures,
+            held_for_history: health.checkpoints_held,
+            without_history: health.checkpoints_without_history,
+            history_misses_epochs: health.history_misses,
             segments_cut: health.segments_cut,
         }
     }
@@ -149,6 +175,8 @@ pub struct JournalView {
     pub disk_free_bytes_min: u64,
     /// Less than that is free: new batches are refused, all else goes on.
     pub refusing: bool,
+    /// Little more than that is free, and batches of those who filled most of what was left are refused.
+    pub refusing_over_share: bool,
 }
 
 /// What waits.
@@ -197,7 +225,7 @@ pub struct SourceView {
     pub stream: String,
     /// The events' `source`; null for those that name none.
     pub source: Option<String>,
-    /// The operator's own data, and not what outsiders tell.
+    /// The operator's own data, and not what outsiders tell: as the rule book has the source, or else the stream.
     pub internal: bool,
     /// Its newest event less the allowed lateness, ms.
     pub watermark_ms: i64,
@@ -222,6 +250,9 @@ pub struct SourceView {
 pub struct CountsView {
     /// Facts older than the retention of their stream.
     pub facts_too_late: u64,
+    /// Complaint tickets that were told, or told again, as filed before the retention of their stream: they are old versions, in no
+    /// report's complaint records.
+    pub tickets_too_late: u64,
     /// Facts of new tuples beyond the limit: they are not counted.
     pub facts_over_limit: u64,
     /// Facts of new dimension tuples of producers that hold their share of the limit.
@@ -234,6 +265,10 @@ pub struct CountsView {
     pub entities_refused: u64,
     /// Records of new messages, tickets and connections of producers that hold their share of the limit.
     pub entities_over_share: u64,
+    /// Records beyond the limit on those of all messages, tickets and connections together.
+    pub records_refused: u64,
+    /// Records of producers that hold their share of that limit.
+    pub records_over_share: u64,
     /// Delivery reports that are earlier than their message's submission, beyond what clocks differ.
     pub reports_early: u64,
     /// Delivery reports held that count in no window: nobody told their submission (`mms_submit`), and they say no service.
@@ -245,6 +280,8 @@ pub struct CountsView {
     pub predicate_errors: u64,
     /// Messages, tickets and connections held.
     pub entities: u64,
+    /// Their records held.
+    pub records: u64,
     /// Dimension tuples held.
     pub tuples: u64,
     /// Groups held.
@@ -253,24 +290,28 @@ pub struct CountsView {
     pub group_panes: u64,
 }
 
-/// Sources listed.
+/// Sources listed, which is the size of one answer.
 const SOURCES_MAX: usize = 1_000;
 
 impl From<&Counts> for CountsView {
     fn from(counts: &Counts) -> CountsView {
         CountsView {
             facts_too_late: counts.facts_too_late,
+            tickets_too_late: counts.tickets_too_late,
             facts_over_limit: counts.facts_over_limit,
             facts_over_share: counts.facts_over_share,
             facts_folded: counts.facts_folded,
             groups_folded: counts.groups_folded,
             entities_refused: counts.entities_refused,
             entities_over_share: counts.entities_over_share,
+            records_refused: counts.records_refused,
+            records_over_share: counts.records_over_share,
             reports_early: counts.reports_early,
             receipts_waiting: counts.receipts_waiting,
             receipts_unclaimed: counts.receipts_unclaimed,
             predicate_errors: counts.predicate_errors,
             entities: counts.entities,
+            records: counts.records,
             tuples: counts.tuples,
             groups: counts.groups,
             group_panes: counts.group_panes,
@@ -295,6 +336,7 @@ impl From<&WriterStats> for JournalView {
             disk_free_bytes: stats.space.free_bytes,
             disk_free_bytes_min: stats.space.free_bytes_min,
             refusing: stats.space.is_low(),
+            refusing_over_share: stats.disk_share_refuses,
         }
     }
 }
@@ -331,7 +373,7 @@ impl SourceView {
         SourceView {
             stream: id.stream.name().to_owned(),
             source: id.name.as_deref().map(str::to_owned),
-            internal: rule.is_none_or(|rule| rule.internal),
+            internal: (snapshot.plan.book).is_internal(id.stream, id.name.as_deref()),
             watermark_ms,
             watermark: iso(watermark_ms, zone),
             newest_event_ms: state.ts_ms_max,
@@ -350,7 +392,7 @@ impl StatusView {
         snapshot: &Snapshot,
         health: &HealthNow,
         stats: &WriterStats,
-        in_flight_bytes: usize,
+        (in_flight_bytes, stamps): (usize, (i64, u64)),
         access: &Access,
         unsettled: Option<(u64, u64)>,
         now_ms: i64,
@@ -359,6 +401,8 @@ impl StatusView {
         let spoken = |stream: &Stream| marks.of(*stream) != i64::MIN;
         StatusView {
             state: health.lifecycle.name().to_owned(),
+            starting_step: matches!(health.lifecycle, crate::api::Lifecycle::Starting { .. })
+                .then(|| "replay".to_owned()),
             starting_percent: match health.lifecycle {
                 crate::api::Lifecycle::Starting { percent } => Some(percent),
                 _ => None,
@@ -377,6 +421,10 @@ impl StatusView {
             time_zone: snapshot.plan.book.time_zone.clone(),
             started_at_ms: health.started_at_ms,
             started_at: iso(health.started_at_ms, zone),
+            stamps: StampsView {
+                held_by_ms: stamps.0,
+                held_total: stamps.1,
+            },
             journal: stats.into(),
             checkpoint: CheckpointView::of(health, zone),
             access: AccessView {

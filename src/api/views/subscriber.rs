@@ -74,8 +74,11 @@ pub struct MessagesView {
     pub kept_from_ms: Option<i64>,
     /// The same as a time.
     pub kept_from: Option<String>,
-    /// Whether all of the period asked for is kept. Where it is not, no message does not mean that there was none.
+    /// Whether all of the period asked for is kept, and every city was looked at. Where it is not, no message does not mean
+    /// that there was none.
     pub complete: bool,
+    /// The cities whose messages were looked at, where the token is for some; null for all, and for those of none.
+    pub cities: Option<Vec<String>>,
 }
 
 /// One message.
@@ -136,6 +139,18 @@ impl MessagesView {
             kept_from: kept_from_ms.map(|ms| iso(ms, zone)),
             complete: asked_from_ms
                 .is_none_or(|from_ms| kept_from_ms.is_some_and(|kept_ms| from_ms >= kept_ms)),
+            cities: None,
+        }
+    }
+}
+
+impl MessagesView {
+    /// The same for who sees some cities: messages of others, which it does not show, may be all that there are.
+    pub fn of_cities(self, cities: Option<&[String]>) -> MessagesView {
+        MessagesView {
+            complete: self.complete && cities.is_none(),
+            cities: cities.map(<[String]>::to_vec),
+            ..self
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::api::iso;
 use crate::api::views::TextView;
 use crate::api::views::subscriber::shown;
 use crate::api::views::when::{When, moment};
-use crate::complaints::{Difference, Reconciled, Unclear};
+use crate::complaints::{Apart, Difference, Reconciled, Unclear};
 use crate::dataflow::{MessageDetail, TicketDetail};
 use crate::reports::csv_of_texts;
 use crate::rules::{ComplaintClass, ConfirmVerdict, Finding};
@@ -70,7 +70,10 @@ pub struct FullFileView {
     pub named: usize,
     /// Tickets of that day that were on record before it.
     pub on_record: usize,
-    /// Tickets that only the file names: the stream had not told of them, or of another day.
+    /// Whether record and file come to the same tickets of that day under the same paths from now on. Where they do not,
+    /// `apart`, `only_on_record` and `differing` name each that is not the same, or lines were refused.
+    pub agrees: bool,
+    /// Tickets that only the file names: the record had not counted them on that day.
     pub only_in_file_total: usize,
     /// The first 1,000 of them.
     pub only_in_file: Vec<String>,
@@ -80,12 +83,30 @@ pub struct FullFileView {
     pub only_on_record: Vec<String>,
     /// Those of them that were withdrawn.
     pub withdrawn: usize,
+    /// Those of them that no file of that day withdraws, because the file of another day or city names them.
+    pub kept: usize,
+    /// Tickets that the file names and that do not count as it has them.
+    pub apart_total: usize,
+    /// The first 1,000 of them.
+    pub apart: Vec<ApartView>,
     /// Those that only the file names because an earlier file had taken them back; they count again.
     pub returned: usize,
     /// Tickets that both have and classify differently.
     pub differing_total: usize,
     /// The first 1,000 of them.
     pub differing: Vec<DifferenceView>,
+}
+
+/// A ticket that does not count as a full file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ApartView {
+    /// Its serial number.
+    pub serial: String,
+    /// `another_day`, `another_city` (it counts there), `excluded`, `withdrawn` (after what the file tells), `not_filed` (nobody
+    /// has told of its filing), `still_counts` (the file takes it back, and it was told of after that).
+    pub why: String,
+    /// The day of its filing on record, on which it counts if it does.
+    pub day: Option<String>,
 }
 
 /// A ticket that a full file and the record classify differently.
@@ -105,19 +126,24 @@ pub struct DifferenceView {
 const DIFFERENCES_MAX: usize = 1_000;
 
 impl FullFileView {
-    /// Of a day, with how many lines were refused or are no tickets, and tickets withdrawn.
+    /// Of a day, with how many lines were refused or are no tickets, and tickets withdrawn; `is_said`: what had to be said
+    /// after the file was taken too.
     pub fn of(
         day: &str,
         found: &Reconciled,
         (refused_total, not_tickets): (usize, usize),
-        withdrawn: usize,
+        (withdrawn, is_said): (usize, bool),
+        zone: &TimeZone,
     ) -> FullFileView {
+        let is_whole = refused_total + not_tickets == 0;
+        let apart = found.apart.iter().take(DIFFERENCES_MAX);
         let only_in_file = found.only_in_file.iter().take(DIFFERENCES_MAX);
         let only_on_record = found.only_on_record.iter().take(DIFFERENCES_MAX);
         let differing = found.differing.iter().take(DIFFERENCES_MAX);
         FullFileView {
             day: day.to_owned(),
-            whole: refused_total + not_tickets == 0,
+            whole: is_whole,
+            agrees: is_whole && is_said && found.agrees(withdrawn),
             refused_total,
             not_tickets,
             named: found.named,
@@ -127,9 +153,23 @@ impl FullFileView {
             only_on_record_total: found.only_on_record.len(),
             only_on_record: only_on_record.map(|of| of.serial.to_string()).collect(),
             withdrawn,
+            kept: found.only_on_record.len() - found.lost().count(),
+            apart_total: found.apart.len(),
+            apart: apart.map(|of| ApartView::of(of, zone)).collect(),
             returned: found.returned,
             differing_total: found.differing.len(),
             differing: differing.map(DifferenceView::of).collect(),
+        }
+    }
+}
+
+impl ApartView {
+    fn of(of: &Apart, zone: &TimeZone) -> ApartView {
+        let day = |ms: i64| iso(ms, zone).chars().take(10).collect();
+        ApartView {
+            serial: of.serial.clone(),
+            why: of.why.name().to_owned(),
+            day: of.filed_ms.map(day),
         }
     }
 }
@@ -189,8 +229,11 @@ pub struct ConfirmationView {
     /// What the evidence finds; none where it decides nothing, or a person decided.
     pub found: Option<String>,
     /// Why evidence decides nothing: `order_unknown`, `messages_unknown` (too long ago for what is kept, or nobody
-    /// heard of messages then), `still_open`.
+    /// heard of messages then), `still_open`, `neighbours_unknown` (a message expired, and too little is known of the place
+    /// to say whether others missed theirs).
     pub unclear: Option<String>,
+    /// The same in words.
+    pub unclear_words: Option<TextView>,
     /// Class that it was confirmed into.
     pub class: Option<String>,
     /// The class in Chinese.
@@ -203,7 +246,7 @@ pub struct ConfirmationView {
     pub action: Option<TextView>,
     /// Path that it was filed again under.
     pub refiled: Option<String>,
-    /// Whether the place's KQI was abnormal too.
+    /// Whether the place's KQI was outside its interval too, also where planned work keeps its alerts back.
     pub regional: bool,
     /// Messages that were looked at, in `[from_ms, to_ms)`.
     pub messages: Vec<ConfirmedMessageView>,
@@ -288,6 +331,7 @@ impl ConfirmationView {
             confirmed: false,
             found: None,
             unclear: None,
+            unclear_words: None,
             outlet: None,
             class: None,
             class_name: None,
@@ -317,6 +361,13 @@ impl ConfirmationView {
     pub fn decide(&mut self, found: Result<Finding, Unclear>, verdict: Option<&ConfirmVerdict>) {
         self.found = found.ok().map(|found| found.name().to_owned());
         self.unclear = found.err().map(|unclear| unclear.name().to_owned());
+        self.unclear_words = found.err().map(|unclear| {
+            let (zh, en) = unclear.words();
+            TextView {
+                zh: zh.to_owned(),
+                en: en.to_owned(),
+            }
+        });
         let Some(verdict) = verdict else { return };
         self.confirm(verdict.class);
         self.department = verdict.department.clone();

@@ -97,6 +97,8 @@ pub struct TreeCountsView {
     pub elsewhere: u64,
     /// Nodes that have some, those above before those below.
     pub nodes: Vec<NodeCountView>,
+    /// The cities whose tickets were looked at, where the token is for some; null for all.
+    pub cities: Option<Vec<String>>,
 }
 
 /// Tickets under one node.
@@ -149,6 +151,7 @@ impl TreeCountsView {
             total,
             elsewhere,
             nodes: by_path.into_iter().map(node).collect(),
+            cities: None,
         }
     }
 }

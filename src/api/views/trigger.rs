@@ -103,8 +103,14 @@ pub struct TriggerView {
     pub review_at_ms: Option<i64>,
     /// Remedy that was used.
     pub remedy: Option<String>,
-    /// Verdict of the data: `effective`, `no_effect`, `worse`, `not_proven` or `too_early`.
+    /// Verdict of the data: `effective`, `no_effect`, `worse`, `not_proven`, `too_early`, or `unprovable` (no data will be able
+    /// to prove it; `effect_text` says why, and what it would take).
     pub effect: Option<String>,
+    /// When the data are looked at (next), event time, ms: the earliest moment at which they may decide, and of what is
+    /// `unprovable` the last; null where nothing is awaited.
+    pub effect_due_ms: Option<i64>,
+    /// When the data are looked at (next), event time.
+    pub effect_due: Option<String>,
     /// Its grounds.
     pub effect_text: Option<TextView>,
     /// Its numbers.
@@ -301,6 +307,8 @@ impl TriggerView {
         };
         let due_ms = trigger.deadline.map(|deadline| deadline.due_ms);
         let measured = trigger.measured.as_ref();
+        let awaited = measured.filter(|measured| measured.verdict.is_awaited());
+        let effect_due_ms = awaited.and_then(|_| snapshot.effects_due.get(&trigger.id).copied());
         let times = trigger.time_in_states(snapshot.now_ms).into_iter();
         let owner = &trigger.owner;
         let today = snapshot.plan.book.at_work(owner, snapshot.now_ms).person;
@@ -351,6 +359,8 @@ impl TriggerView {
             review_at_ms,
             remedy: trigger.remedy.clone(),
             effect: measured.map(|measured| measured.verdict.name().to_owned()),
+            effect_due_ms,
+            effect_due: effect_due_ms.map(|due_ms| iso(due_ms, zone)),
             effect_text: measured.map(|measured| (&measured.text).into()),
             effect_report: measured
                 .and_then(|measured| measured.report.as_deref())

@@ -35,6 +35,7 @@ pub(super) fn aggregate_text(aggregate: &Aggregate) -> String {
         Aggregate::Mean => "mean".to_owned(),
         Aggregate::Min => "min".to_owned(),
         Aggregate::Max => "max".to_owned(),
+        Aggregate::Latest => "latest".to_owned(),
         Aggregate::Dispersion => "dispersion".to_owned(),
         Aggregate::Quantile(share) => format!("p{}", number_text(share * 100.0)),
         Aggregate::RatePer10k { base, .. } => format!("rate per 10k of {base}"),

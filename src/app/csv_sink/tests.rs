@@ -1,7 +1,7 @@
 use super::*;
-use crate::alerting::{AlertState, TransitionReason};
-use crate::rules::Severity;
+use crate::alerting::{Alert, AlertState, TransitionReason};
 use crate::rules::testing::{MINIMAL, plan};
+use crate::rules::{Severity, Text};
 
 const DAY_MS: i64 = 86_400_000;
 /// Ten in the morning in Shanghai.
@@ -64,9 +64,9 @@ fn rows_are_in_the_file_of_their_day() {
     assert_eq!(
         files[0].1,
         "id,decided_at,at,alert,object,state,severity,reason,value,unit,limit_min,limit_max,limit_source,rules\r\n\
-         1.0,2026-03-02T16:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
-         2.0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
-         2.1,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c1,firing,major,breach,12.5,,,,,test 1\r\n"
+         1-0,2026-03-02T16:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
+         2-0,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1\r\n\
+         2-1,2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c1,firing,major,breach,12.5,,,,,test 1\r\n"
     );
     assert_eq!(files[1].1.lines().count(), 4);
 }
@@ -121,9 +121,37 @@ fn a_file_of_fewer_columns_is_kept_and_the_next_row_begins_another() {
     assert_eq!(files[1].0, "alerts-2026-03-02-002.csv");
     let rows: Vec<&str> = files[1].1.lines().collect();
     assert!(
-        rows.len() == 2 && rows[0].ends_with(",rules") && rows[1].starts_with("2.1,"),
+        rows.len() == 2 && rows[0].ends_with(",rules") && rows[1].starts_with("2-1,"),
         "{rows:?}"
     );
+}
+
+#[test]
+fn ids_are_no_numbers_and_a_file_with_ids_of_the_form_before_is_followed_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = ",2026-03-02T22:00:00.000+08:00,2026-03-02T09:59:59.000+08:00,slow,city=c0,firing,major,breach,12.5,,,,,test 1";
+    let before = format!("{}2.0{row}\r\n", csv_row(&HEADER));
+    let first = folder.path().join("alerts-2026-03-02-001.csv");
+    fs::write(&first, &before).unwrap();
+    for _ in 0..2 {
+        let mut sink = open(&settings(folder.path()));
+        // Its row is known by either form.
+        tell(&mut sink, 2);
+        tell(&mut sink, 3);
+    }
+    let files = all(folder.path());
+    assert_eq!(files[0].1, before);
+    let later = files[1..].iter().flat_map(|(_, text)| text.lines());
+    let ids: Vec<&str> = later.filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(ids.first(), Some(&"id"), "{files:?}");
+    assert!(ids.contains(&"2-1") && !ids.contains(&"2-0"), "{ids:?}");
+    // A row comes once, and no id reads as a number.
+    let mut rows: Vec<&str> = ids.into_iter().filter(|id| *id != "id").collect();
+    assert!(rows.iter().all(|id| id.parse::<f64>().is_err()), "{rows:?}");
+    let told = rows.len();
+    rows.sort_unstable();
+    rows.dedup();
+    assert_eq!(rows.len(), told);
 }
 
 #[test]
@@ -135,7 +163,7 @@ fn after_a_crash_anywhere_the_rows_are_those_of_an_engine_that_nobody_killed() {
     let newest = want.last().unwrap().1.len();
     // Every length that the newest file may have after the death of the machine, with and without garbage behind it.
     for kept in 0..=newest {
-        for garbage in ["", "\0\0\0\0", "7.1,\u{e9}"] {
+        for garbage in ["", "\0\0\0\0", "7-1,\u{e9}"] {
             let folder = tempfile::tempdir().unwrap();
             for (name, text) in &want {
                 fs::write(folder.path().join(name), text).unwrap();
@@ -174,6 +202,29 @@ fn no_checkpoint_covers_rows_that_are_not_written() {
     fs::create_dir(&exports).unwrap();
     assert!(sink.unsynced().unwrap().is_some());
     assert_eq!(counts().rows, 5);
+}
+
+#[test]
+fn no_more_rows_wait_than_may_and_the_others_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let exports = folder.path().join("exports");
+    let settings = CsvSinkSettings {
+        waiting_rows_max: 3,
+        ..settings(&exports)
+    };
+    let mut sink = open(&settings);
+    fs::remove_dir_all(&exports).unwrap();
+    fs::write(&exports, "in the way").unwrap();
+    tell(&mut sink, 5);
+    let counts = sink.counts().unwrap();
+    assert_eq!((counts().waiting, counts().left_out), (3, 2));
+    fs::remove_file(&exports).unwrap();
+    fs::create_dir(&exports).unwrap();
+    assert!(sink.unsynced().unwrap().is_some());
+    assert_eq!(
+        (counts().waiting, counts().left_out, counts().rows),
+        (0, 2, 3)
+    );
 }
 
 #[test]
@@ -226,4 +277,44 @@ fn names_that_break_lines_or_begin_formulas_do_neither() {
     let text = &all(folder.path())[0].1;
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(text.contains(",\"'=1+1 ,x\","), "{text}");
+}
+
+/// It tells the value of a KQI; whoever reads the row must see what that is held against, and why.
+#[test]
+fn a_blind_spot_has_the_limit_of_its_kqi_and_where_that_comes_from() {
+    let text = "
+book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
+kqis:
+  - {id: k, name: n, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1h, unit: count, interval: {max: 5}, provenance: [{of: limit, kind: judgement, reference: six are a pattern}]}
+";
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = open(&settings(folder.path()));
+    let mut snapshot = crate::engine::Engine::new(plan(text)).snapshot().clone();
+    snapshot.epoch = Some(1);
+    snapshot.now_ms = MORNING;
+    let name = Text {
+        zh: "盲点".to_owned(),
+        en: "Blind spot".to_owned(),
+    };
+    let group = vec![("city".to_owned(), "长沙".to_owned())];
+    let reason = TransitionReason::BlindSpot;
+    let spot = Alert {
+        kqi: Some("k".to_owned()),
+        ..Alert::of_engine("blind_spot", name, group, reason, MORNING)
+    };
+    snapshot.alerts = Arc::new(vec![Arc::new(spot)]);
+    let transition = Transition {
+        alert: "blind_spot".to_owned(),
+        group: "city=长沙".to_owned(),
+        severity: Severity::Major,
+        state: AlertState::Firing,
+        at_ms: MORNING,
+        value: Some(8.0),
+        reason,
+    };
+    sink.take(&[Effect::Transition(transition)], &snapshot);
+    let text = &all(folder.path())[0].1;
+    let row = text.lines().nth(1).unwrap();
+    let end = "blind_spot,city=长沙,firing,major,blind_spot,8,,,5,judgement: six are a pattern,t 1";
+    assert!(row.ends_with(end), "{row}");
 }

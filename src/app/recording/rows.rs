@@ -87,7 +87,7 @@ pub(super) fn of_effects(
     rows
 }
 
-/// Rows of the triggers that changed, each with all its moves: those that are known are passed over.
+/// Rows of the triggers that changed, each with what is new since `before`: moves and explanations are only ever appended.
 /// Both lists are in the order of their identifiers.
 pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<HistoryRow> {
     let mut rows = Vec::new();
@@ -98,6 +98,9 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
         if same.is_some_and(|same| Arc::ptr_eq(same, trigger)) {
             continue;
         }
+        let (moves, explanations) =
+            same.map_or((0, 0), |same| (same.history.len(), same.explanations.len()));
+        let measured_at_ms = same.and_then(|same| Some(same.measured.as_ref()?.at_ms));
         let document = serde_json::to_string(trigger).unwrap_or_default();
         rows.push(
             TRIGGERS.row([
@@ -120,7 +123,8 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
                 ("document", document.into()),
             ]),
         );
-        rows.extend((0..).zip(&trigger.history).map(|(ordinal, moved)| {
+        let new_moves = (0..).zip(&trigger.history).skip(moves);
+        rows.extend(new_moves.map(|(ordinal, moved)| {
             TRIGGER_MOVES.row([
                 ("trigger_id", trigger.id.as_str().into()),
                 ("ordinal", i64::into(ordinal)),
@@ -132,7 +136,8 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
             ])
         }));
         let city = trigger.group.iter().find(|(name, _)| name == "city");
-        rows.extend((0..).zip(&trigger.explanations).map(|(ordinal, said)| {
+        let new_explanations = (0..).zip(&trigger.explanations).skip(explanations);
+        rows.extend(new_explanations.map(|(ordinal, said)| {
             FEEDBACK.row([
                 ("trigger_id", trigger.id.as_str().into()),
                 ("ordinal", i64::into(ordinal)),
@@ -143,7 +148,10 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
                 ("text_en", said.text.en.as_str().into()),
             ])
         }));
-        rows.extend(trigger.measured.as_ref().map(|measured| {
+        // One of the same moment would not take the place of that which is there.
+        let measured = trigger.measured.as_ref();
+        let measured = measured.filter(|measured| measured_at_ms != Some(measured.at_ms));
+        rows.extend(measured.map(|measured| {
             let document = serde_json::to_string(measured).unwrap_or_default();
             EFFECTS.row([
                 ("trigger_id", trigger.id.as_str().into()),

@@ -10,6 +10,7 @@ struct Kept {
     entity: Entity,
     limits: Limits,
     counters: Counters,
+    stock: Stock,
 }
 
 fn submit(value: Value) -> Record {
@@ -39,6 +40,7 @@ impl Kept {
             entity: Entity::Message(nothing),
             limits,
             counters: Counters::default(),
+            stock: Stock::Free,
         }
     }
 
@@ -48,6 +50,7 @@ impl Kept {
             self.entity = Entity::for_key(&EntityKey::of(&record));
         }
         let room = Room {
+            stock: self.stock,
             limits: &self.limits,
             counters: &self.counters,
         };
@@ -60,12 +63,7 @@ impl Kept {
 
     /// How many records it holds.
     fn len(&self) -> usize {
-        match &self.entity {
-            Entity::Message(message) => message.len(),
-            Entity::Connection(holding) => holding.len(),
-            Entity::Ticket(ticket) => ticket.len(),
-            Entity::Delivery(delivery) => delivery.len(),
-        }
+        self.entity.len()
     }
 }
 
@@ -105,6 +103,30 @@ fn of_too_many_reports_a_repeat_goes_and_of_too_many_records_the_new_one_is_refu
     kept.limits.message_records_max = 9;
     assert!(kept.take(report("1", 9, "Retrieved")));
     assert_eq!((kept.len(), kept.counts().receipts_gone), (6, 3));
+}
+
+#[test]
+fn of_too_many_reports_the_first_and_the_last_of_a_word_stay() {
+    let mut kept = Kept::new(Limits {
+        message_receipts_max: 4,
+        ..Limits::default()
+    });
+    let words = [
+        "Retrieved",
+        "Retrieved",
+        "Expired",
+        "Retrieved",
+        "Expired",
+        "Retrieved",
+    ];
+    for (ts, status) in (1..).zip(words) {
+        let value = json!({"ts_ms": ts, "message_id": "m", "status": status, "recipient": "1"});
+        assert!(kept.take(receipt(value)));
+    }
+    let Entity::Message(message) = &kept.entity else {
+        panic!("a message");
+    };
+    assert_eq!(message.receipt_times(), [1, 3, 5, 6]);
 }
 
 #[test]
@@ -167,4 +189,52 @@ fn versions_of_a_ticket_are_folded_and_the_filing_stays() {
     kept.limits.ticket_versions_max = 0;
     assert!(kept.take(version(6, None)));
     assert_eq!((kept.len(), kept.counts().versions_folded), (2, 4));
+}
+
+#[test]
+fn where_there_is_no_room_for_more_of_anything_each_does_as_at_its_own_bound() {
+    let message = |recipient: &str| {
+        submit(json!({"ts_ms": 0, "message_id": "m", "service": "s", "recipient": recipient}))
+    };
+    let came = |number: i64| {
+        part(
+            json!({"ts_ms": number, "part": number, "parts": 3, "delivery": "d", "ok": true, "service": "s", "more": []}),
+        )
+    };
+    let change = |ts: i64| {
+        connection(
+            json!({"ts_ms": ts, "host": "h", "interface": "i", "connection": "c", "state": "Active"}),
+        )
+    };
+    let version = |number: i64| {
+        let state = if number == 1 { "Filed" } else { "Confirmed" };
+        complaint(
+            json!({"ts_ms": number, "version": number, "serial": "t", "state": state, "answers": []}),
+        )
+    };
+    let stories = [
+        ([message("1"), message("2"), message("3")], 2, false),
+        ([came(1), came(2), came(3)], 2, false),
+        // What became of these is what matters, and not what was before.
+        ([change(1), change(2), change(3)], 2, true),
+        ([version(1), version(2), version(3)], 2, true),
+    ];
+    for ([first, second, third], len, is_taken) in stories {
+        let mut kept = Kept::new(Limits::default());
+        assert!(kept.take(first) && kept.take(second.clone()));
+        kept.stock = Stock::Full;
+        assert!(kept.take(second), "a repeat is none");
+        assert_eq!(kept.take(third.clone()), is_taken, "{third:?}");
+        kept.stock = Stock::OverShare;
+        kept.take(third.clone());
+        let counts = kept.counts();
+        assert_eq!(kept.len(), len, "{third:?}");
+        assert_eq!(counts.records_refused, 1, "{third:?}");
+        assert_eq!(counts.records_over_share, u64::from(!is_taken), "{third:?}");
+        let of_its_own = counts.message_records_refused
+            + counts.parts_refused
+            + counts.changes_gone
+            + counts.versions_folded;
+        assert_eq!(of_its_own, 0, "{third:?}");
+    }
 }

@@ -113,6 +113,33 @@ fn a_source_that_speaks_only_of_the_past_lags_once_it_has_for_long_enough() {
 }
 
 #[test]
+fn ever_new_names_that_tell_of_the_past_hold_nobody_up() {
+    let book = book_with_stream(Stream::DialTest, 0, 10_000);
+    let mut marks = Watermarks::default();
+    for now_ms in (1_000_000..1_060_000).step_by(1_000) {
+        marks.observe(id("true"), at(now_ms), Owner::default());
+        if now_ms % 5_000 == 0 {
+            let name = format!("broken-{now_ms}");
+            marks.observe(id(&name), at(0), Owner::default());
+        }
+        marks.tick(now_ms, &book);
+        assert_eq!(marks.of(Stream::DialTest), now_ms);
+    }
+    assert!(state(&marks, "broken-1055000").lagging);
+    // Who had kept up, and comes back with what it has gathered meanwhile, is waited for.
+    marks.observe(id("back"), at(1_060_000), Owner::default());
+    marks.tick(1_060_000, &book);
+    for now_ms in (1_061_000..1_100_000).step_by(1_000) {
+        marks.observe(id("true"), at(now_ms), Owner::default());
+        marks.tick(now_ms, &book);
+    }
+    assert!(state(&marks, "back").idle);
+    marks.observe(id("back"), at(1_061_000), Owner::default());
+    marks.tick(1_100_000, &book);
+    assert!(!state(&marks, "back").lagging);
+}
+
+#[test]
 fn a_backfill_that_never_kept_up_with_the_clock_is_not_called_lagging() {
     let book = book_with_stream(Stream::DialTest, 0, 10_000);
     let mut marks = Watermarks::default();

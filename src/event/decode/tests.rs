@@ -129,6 +129,55 @@ fn a_base_of_rates_is_no_number_below_zero_and_other_gauges_may_be() {
 }
 
 #[test]
+fn gauges_and_annotations_are_narrowed_by_service_and_city_wherever_they_stand() {
+    let decoded = decode(
+        r#"{"type":"gauge","ts":2,"name":"subscriber_base","value":300000,"service":"sms_hall","city":"永州"}
+{"type":"gauge","ts":2,"name":"subscriber_base","value":300000,"city":"永州","dims":{"service":"sms_hall","city":"永州"}}
+{"type":"annotation","start":1,"end":9,"kind":"planned_work","city":"岳阳","service":"sms_hall"}
+{"type":"annotation","start":1,"end":9,"kind":"planned_work","city":"岳阳","scope":{"host":"h"}}"#,
+    );
+    assert_eq!(decoded.refused, []);
+    assert_eq!(decoded.unknown_fields, BTreeMap::new());
+    let said = |dimensions: &BTreeMap<String, String>| format!("{dimensions:?}");
+    for reading in &decoded.batch.readings {
+        let words = r#"{"city": "永州", "service": "sms_hall"}"#;
+        assert_eq!(said(&reading.dimensions), words);
+    }
+    assert_eq!(decoded.batch.readings.len(), 2);
+    let tuples = &decoded.batch.tuples;
+    assert_eq!(tuples.len(), 1, "one place, however it is written");
+    assert_eq!(tuples[0].values[1], DimensionValue::Text("永州".into()));
+    let scopes: Vec<String> = decoded
+        .batch
+        .annotations
+        .iter()
+        .map(|of| said(&of.scope))
+        .collect();
+    assert_eq!(
+        scopes,
+        [
+            r#"{"city": "岳阳", "service": "sms_hall"}"#,
+            r#"{"city": "岳阳", "host": "h"}"#
+        ]
+    );
+    let words = r#"field `city` is "长沙", wanted "永州" as in `dims`"#;
+    let line =
+        r#"{"type":"gauge","ts":2,"name":"g","value":1,"city":"长沙","dims":{"city":"永州"}}"#;
+    refused(line, RefusalReason::BadValue, words);
+    let words = r#"field `city` is "长沙", wanted "永州" as in `scope`"#;
+    let line = r#"{"type":"annotation","start":1,"end":9,"kind":"k","city":"长沙","scope":{"city":"永州"}}"#;
+    refused(line, RefusalReason::BadValue, words);
+    for line in [
+        r#"{"type":"gauge","ts":2,"name":"g","value":1,"dims":{"service":"nope"}}"#,
+        r#"{"type":"gauge","ts":2,"name":"g","value":1,"service":"nope"}"#,
+        r#"{"type":"annotation","start":1,"end":9,"kind":"k","scope":{"service":"nope"}}"#,
+    ] {
+        let words = "service \"nope\" is not in the rule book";
+        refused(line, RefusalReason::UnknownService, words);
+    }
+}
+
+#[test]
 fn unknown_fields_are_counted_by_name_and_the_line_is_taken() {
     let line = r#"{"type":"dial_test","ts":1,"service":"sms_hall","ok":true,"colour":"red"}"#;
     let decoded = decode(&format!("{line}\n{line}"));

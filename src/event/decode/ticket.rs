@@ -69,6 +69,7 @@ impl Decoder {
             answers: answers(event.answers.as_ref()),
             began_ms: in_range("began", event.began)?,
             ended_ms: in_range("ended", event.ended)?,
+            source: shared(&event.source),
         };
         decoded
             .batch

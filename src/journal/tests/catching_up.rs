@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{DIR, batch, batch_from, open};
+use super::{DIR, batch, batch_from, open, records};
+use crate::handover::Taker;
 use crate::journal::writer::{SubmitError, Submitter, Writer, WriterConfig};
 use crate::journal::{
     Ack, Epoch, EpochConfig, Epochs, FakeDisk, Holder, Journal, JournalConfig, Record, Submit,
@@ -32,7 +32,12 @@ fn past() -> FakeDisk {
 }
 
 /// Room for five batches, and epochs that close by their size only.
-fn start(disk: &FakeDisk) -> (Writer<u32>, Receiver<Epoch<u32>>, u64) {
+fn start(disk: &FakeDisk) -> (Writer<u32>, Taker<Epoch<u32>>, u64) {
+    start_held(disk, false)
+}
+
+/// Ticks that nobody waits for would come at once.
+fn start_held(disk: &FakeDisk, held: bool) -> (Writer<u32>, Taker<Epoch<u32>>, u64) {
     let config = JournalConfig {
         segment_bytes_max: 3_000,
         record_bytes_max: 2_000,
@@ -42,9 +47,10 @@ fn start(disk: &FakeDisk) -> (Writer<u32>, Receiver<Epoch<u32>>, u64) {
     let (journal, recovery) = Journal::open_on(disk, Path::new(DIR), config).unwrap();
     let config = WriterConfig {
         epoch_interval_ms: 600_000,
-        idle_tick_ms: 600_000,
+        idle_tick_ms: if held { 1 } else { 600_000 },
         queue_bytes_max: 4_000,
         epochs_ahead_max: 2,
+        held,
         epoch: EpochConfig {
             epoch_bytes_max: 3_000,
             ..EpochConfig::default()
@@ -285,7 +291,7 @@ fn a_stop_in_the_middle_ends_with_an_epoch_that_a_checkpoint_can_be_of() {
     let (writer, epochs, found_bytes) = start(&disk);
     let submitter = writer.submitter();
     let taking = thread::spawn(move || {
-        let first = epochs.recv().unwrap();
+        let first = epochs.take().unwrap();
         // Nothing more is taken until the stop is under way.
         let submit = || Submit {
             record: batch("x"),
@@ -296,7 +302,7 @@ fn a_stop_in_the_middle_ends_with_an_epoch_that_a_checkpoint_can_be_of() {
         }
         let stats = submitter.stats();
         let mut taken = vec![first];
-        taken.extend(epochs);
+        taken.extend(epochs.iter());
         (taken, stats)
     });
     writer.shutdown().unwrap();
@@ -317,4 +323,57 @@ fn a_stop_in_the_middle_ends_with_an_epoch_that_a_checkpoint_can_be_of() {
     let all = last.epoch + 1..last.epoch + 1 + rest.len() as u64;
     assert!(all.end >= PAST - 1, "{rest:?}");
     assert_eq!(rest, all.collect::<Vec<_>>());
+}
+
+/// There is nothing to read back, as after a stop: without the hold the first live epochs would wait for a next stage, and
+/// all that comes behind them.
+#[test]
+fn what_comes_before_there_is_a_next_stage_is_durable_and_read_back_in_its_turn() {
+    let disk = FakeDisk::new();
+    let (writer, epochs, found_bytes) = start_held(&disk, true);
+    assert_eq!(found_bytes, 0);
+    let submitter = writer.submitter();
+    for sequence in 1..=PRESENT {
+        assert_eq!(send(&submitter, sequence).events_total, sequence);
+    }
+    assert!(send(&submitter, PRESENT).duplicate);
+    let stats = submitter.stats();
+    assert_eq!((stats.queue_bytes, stats.epochs_ahead.0), (0, 0));
+    assert_eq!(stats.replay.ends_before, None);
+    // The machine dies now, and keeps nothing that is not synced: what was answered is there.
+    let died = disk.fork();
+    died.crash(&mut || 0);
+    let (_, recovery) = open(&died).unwrap();
+    assert_eq!(recovery.events_total, PRESENT);
+
+    writer.hand_over();
+    let taking = thread::spawn(move || epochs.iter().collect::<Vec<Epoch<u32>>>());
+    writer.shutdown().unwrap();
+    let taken = taking.join().unwrap();
+    // A stop may come before all is read back, and ends with an epoch that a checkpoint can be of.
+    assert!(taken.last().unwrap().last);
+    let all: Vec<_> = (1..=PRESENT).map(|n| ("present".to_owned(), n)).collect();
+    let taken = batches(&taken);
+    assert!(
+        !taken.is_empty() && taken[..] == all[..taken.len()],
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn a_stop_before_there_is_a_next_stage_ends_at_once_and_without_what_came_changes_nothing() {
+    let disk = past();
+    let files = |disk: &FakeDisk| records(disk).unwrap();
+    let before = files(&disk);
+    let (writer, epochs, _) = start_held(&disk, true);
+    thread::sleep(Duration::from_millis(20));
+    writer.shutdown().unwrap();
+    assert!(epochs.take().is_none());
+    assert_eq!(files(&disk), before);
+    let (writer, epochs, _) = start_held(&disk, true);
+    send(&writer.submitter(), 1);
+    writer.shutdown().unwrap();
+    assert!(epochs.take().is_none());
+    let (_, recovery) = open(&disk).unwrap();
+    assert_eq!(recovery.events_total, PAST + 1);
 }

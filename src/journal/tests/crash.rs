@@ -97,6 +97,11 @@ fn epochs_are_the_same_after_every_crash() {
                 replayed.len() >= handed_over.len(),
                 "seed {seed}: an epoch is gone"
             );
+            let last = replayed.len().saturating_sub(1);
+            for (at, epoch) in replayed.iter_mut().enumerate() {
+                // Nobody can know when it is handed over first.
+                assert_eq!(std::mem::take(&mut epoch.is_followed), at < last);
+            }
             assert_eq!(replayed[..handed_over.len()], handed_over, "seed {seed}");
             handed_over = replayed;
             disk.halt_after(chance.below(30));

@@ -2,8 +2,8 @@
 
 use super::{batch, batch_from, open, open_with};
 use crate::journal::{
-    Ack, Committed, EpochConfig, Epochs, FakeDisk, JournalConfig, JournalError, Position, Record,
-    Submit,
+    Ack, Committed, EpochConfig, Epochs, FakeDisk, JournalConfig, JournalError, Memory, Position,
+    Record, Submit,
 };
 
 fn start(disk: &FakeDisk, config: EpochConfig) -> Epochs<u32> {
@@ -92,12 +92,46 @@ fn a_sequence_that_goes_back_is_a_repeat_only_if_it_is_remembered_also_after_a_r
     let text = JournalError::SequenceBack {
         sequence: 1,
         newest: 72,
+        before: 64,
     };
     assert_eq!(
         text.to_string(),
         "sequence 1 is below 72, the newest of this producer, and not among the 64 before it that \
          are remembered: nothing was kept; number batches upwards, or begin again under another name"
     );
+}
+
+#[test]
+fn fewer_sequences_are_remembered_where_the_settings_say_so() {
+    let disk = FakeDisk::new();
+    let start_with = |sequences_max| {
+        let config = JournalConfig {
+            memory: Memory {
+                sequences_max,
+                ..Memory::default()
+            },
+            ..JournalConfig::default()
+        };
+        let (journal, recovery) = open_with(&disk, config).unwrap();
+        Epochs::new(journal, recovery.producers, EpochConfig::default())
+    };
+    let of = |sequences: &[u64]| sequences.iter().map(|at| batch_from("p", *at)).collect();
+    let mut epochs = start_with(2);
+    let answers = words(commit(&mut epochs, of(&[1, 2, 3, 3, 2, 1]), false, 1));
+    assert_eq!(
+        answers,
+        ["new", "new", "new", "repeat", "repeat", "below 3"]
+    );
+    drop(epochs);
+    // The newest is always known; and what was written is not forgotten by a setting.
+    for (sequences_max, wanted) in [
+        (1, ["repeat", "below 3", "below 3"]),
+        (65, ["repeat", "repeat", "repeat"]),
+    ] {
+        let mut epochs = start_with(sequences_max);
+        let answers = words(commit(&mut epochs, of(&[3, 2, 1]), false, 1));
+        assert_eq!(answers, wanted, "{sequences_max}");
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::{DIR, batch, batch_from};
+use crate::handover::Taker;
 use crate::journal::writer::{SubmitError, Submitter, Writer, WriterConfig};
 use crate::journal::{Ack, Epoch, FakeDisk, Holder, Journal, JournalConfig, Record, Submit};
 
@@ -17,7 +17,7 @@ const QUEUE_BYTES: usize = 40_000;
 type Answer = oneshot::Receiver<Result<Ack, SubmitError>>;
 
 /// A writer whose epochs nobody takes yet.
-fn stalled() -> (Writer<u32>, Receiver<Epoch<u32>>) {
+fn stalled() -> (Writer<u32>, Taker<Epoch<u32>>) {
     let config = JournalConfig {
         record_bytes_max: 2_000,
         ..JournalConfig::default()

@@ -9,6 +9,7 @@
 mod catching_up;
 mod crash;
 mod damage;
+mod digests;
 mod epochs;
 mod fairness;
 mod format;

@@ -15,6 +15,7 @@ fn config() -> JournalConfig {
         memory: Memory {
             producers_max: 16,
             keep_ms: HOUR_MS,
+            ..Memory::default()
         },
         ..JournalConfig::default()
     }

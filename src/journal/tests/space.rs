@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{batch, open};
+use crate::handover::Taker;
 use crate::journal::writer::{SubmitError, Submitter, Writer, WriterConfig};
-use crate::journal::{Ack, Epoch, FakeDisk, Journal, JournalConfig, RealDisk, Record, Submit};
+use crate::journal::{
+    Ack, Epoch, FakeDisk, Holder, Journal, JournalConfig, RealDisk, Record, Submit,
+};
 
 fn submit(submitter: &Submitter<u32>, record: Record) -> Result<Ack, SubmitError> {
     let submit = Submit {
@@ -45,7 +47,7 @@ fn until_low(submitter: &Submitter<u32>, low: bool) {
     }
 }
 
-fn drain(epochs: Receiver<Epoch<u32>>) {
+fn drain(epochs: Taker<Epoch<u32>>) {
     thread::spawn(move || epochs.iter().for_each(drop));
 }
 
@@ -77,6 +79,62 @@ fn batches_are_refused_while_commands_and_ticks_go_on() {
     submit(&submitter, batch("a")).unwrap();
     let stats = submitter.stats();
     assert_eq!((stats.refused_low_total, stats.events_total), (1, 1));
+    writer.shutdown().unwrap();
+}
+
+#[test]
+fn a_flood_is_refused_while_others_still_get_in_and_only_for_as_long_as_room_is_short() {
+    const MARK: u64 = 200_000;
+    let disk = FakeDisk::new();
+    disk.set_capacity_bytes(Some(3 * MARK));
+    let (journal, recovery) = open(&disk).unwrap();
+    let clock = Arc::new(|| 1_000);
+    let (writer, epochs) = Writer::start(journal, recovery, config(MARK), clock).unwrap();
+    drain(epochs);
+    let submitter = writer.submitter();
+    let mut seed = 1_u64;
+    let mut send = |name: &str, bytes: usize| {
+        // Nothing that could be compressed much.
+        let text: String = (0..bytes)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(33 + u8::try_from((seed >> 33) % 90).unwrap())
+            })
+            .collect();
+        let submit = Submit {
+            record: batch(&text),
+            attachment: 0,
+        };
+        let answer = submitter.try_submit_for(Holder::Token(name.into()), submit)?;
+        answer.blocking_recv().unwrap()
+    };
+    let refused = loop {
+        match send("flood", 4_000) {
+            Ok(_) => {}
+            Err(refused) => break refused,
+        }
+    };
+    assert!(
+        matches!(refused, SubmitError::DiskShare { .. }),
+        "{refused}"
+    );
+    let stats = submitter.stats();
+    let free = stats.space.free_bytes.unwrap();
+    assert!(free > MARK * 14 / 10 && free < MARK * 15 / 10, "{free}");
+    assert!(stats.disk_share_refuses && stats.refused_disk_share_total == 1);
+    for _ in 0..5 {
+        send("quiet", 4_000).unwrap();
+        assert!(send("flood", 4_000).is_err());
+    }
+    // Room comes back: nobody is refused for what was.
+    disk.set_capacity_bytes(Some(6 * MARK));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while submitter.stats().disk_share_refuses {
+        assert!(Instant::now() < deadline, "{:?}", submitter.stats());
+        thread::sleep(Duration::from_millis(5));
+    }
+    send("flood", 4_000).unwrap();
+    assert_eq!(submitter.stats().refused_low_total, 0);
     writer.shutdown().unwrap();
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{DIR, batch, batch_from, open};
+use super::{DIR, batch, batch_from, open, records};
+use crate::handover::Taker;
 use crate::journal::writer::{Clock, SubmitError, Submitter, Writer, WriterConfig, WriterError};
 use crate::journal::{
     Ack, Epoch, EpochConfig, Epochs, FakeDisk, Journal, JournalConfig, Position, RealDisk, Record,
@@ -18,7 +18,7 @@ fn fixed(now_ms: i64) -> Clock {
     Arc::new(move || now_ms)
 }
 
-fn start(disk: &FakeDisk, config: WriterConfig) -> (Writer<u32>, Receiver<Epoch<u32>>) {
+fn start(disk: &FakeDisk, config: WriterConfig) -> (Writer<u32>, Taker<Epoch<u32>>) {
     let (journal, recovery) = open(disk).unwrap();
     Writer::start(journal, recovery, config, fixed(1000)).unwrap()
 }
@@ -119,6 +119,12 @@ fn a_stalled_consumer_makes_producers_busy_and_memory_stays_bounded() {
     );
     assert!(submitter.stats().refused_busy_total >= 2);
     assert!(taken.len() <= 3 * 20 + 20, "{} taken", taken.len());
+    let (held, max, waited) = submitter.stats().epochs_ahead;
+    assert_eq!((held, max), (1, 1));
+    assert!(
+        waited > 0,
+        "the journal's thread waits, and that is counted"
+    );
 
     // The consumer goes on: everything that was taken is answered and handed over.
     let taking = thread::spawn(move || {
@@ -268,17 +274,20 @@ fn idle_time_ticks_on_and_follows_the_clock() {
         ..WriterConfig::default()
     };
     let (writer, epochs) = Writer::<u32>::start(journal, recovery, config, clock).unwrap();
-    assert_eq!(epochs.recv().unwrap().now_ms, 5_000);
+    assert_eq!(epochs.take().unwrap().now_ms, 5_000);
     // Hours back: the steady clock still closes epochs and their time stands.
     now_ms.store(-9_000_000, Ordering::SeqCst);
     for _ in 0..5 {
-        assert_eq!(epochs.recv().unwrap().now_ms, 5_000);
+        assert_eq!(epochs.take().unwrap().now_ms, 5_000);
     }
     now_ms.store(7_000, Ordering::SeqCst);
     let later = epochs.iter().find(|epoch| epoch.now_ms != 5_000).unwrap();
     assert_eq!((later.now_ms, later.records.len()), (7_000, 0));
     drop(epochs);
-    assert!(matches!(writer.shutdown(), Err(WriterError::ConsumerGone)));
+    assert!(matches!(
+        writer.shutdown(),
+        Err(WriterError::ConsumerGone(_))
+    ));
 }
 
 #[test]
@@ -312,6 +321,27 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
             .sum::<usize>(),
         1
     );
+}
+
+#[test]
+fn a_stop_on_a_full_disk_loses_nothing_and_says_no_more_than_that() {
+    let disk = FakeDisk::new();
+    let (writer, epochs) = start(&disk, WriterConfig::default());
+    submit(&writer.submitter(), batch("kept")).unwrap();
+    disk.set_capacity_bytes(Some(0));
+    let taking = thread::spawn(move || epochs.iter().count());
+    let Err(WriterError::Journal(failure)) = writer.shutdown() else {
+        panic!("the last epoch found room");
+    };
+    taking.join().unwrap();
+    let words = failure.meaning_at_the_end();
+    assert!(
+        words.contains("full disk") && !words.contains("not certain"),
+        "{words}"
+    );
+    let kept = records(&disk).unwrap();
+    let is_batch = |(_, record): &&(Position, Record)| matches!(record, Record::Batch { .. });
+    assert_eq!(kept.iter().filter(is_batch).count(), 1);
 }
 
 #[test]
@@ -354,7 +384,7 @@ fn a_replay_is_broken_off_by_a_shutdown_and_the_next_one_is_whole() {
     // Whoever takes the epochs is slow: the whole journal would take ten seconds.
     let taking = thread::spawn(move || {
         epochs
-            .into_iter()
+            .iter()
             .inspect(|_| thread::sleep(Duration::from_millis(10)))
             .count()
     });

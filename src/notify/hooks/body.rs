@@ -112,5 +112,6 @@ fn entry(id: String, hook: &HookConfig, urgency: u8, body: &Value) -> Entry {
         urgency,
         notice: serde_json::to_vec(body).unwrap_or_default(),
         decided_at_ms: 0,
+        digest: None,
     }
 }

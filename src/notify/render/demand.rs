@@ -1,12 +1,13 @@
 //! The mail about a trigger: what is asked of whom until when, what is known of the cause, and what agents
 //! tell customers meanwhile. The same layout as an alert's mail, in a thread of the trigger's own.
 
+use super::asked::{todo, why};
 use super::lists;
 use super::number::{Clock, quantity};
 use super::story;
 use super::view::{Fact, Section, View, chart_view, clean, clean_within, colour, value};
 use super::words::{self, Label, name, pick};
-use crate::alerting::{AlertState, DemandNotice, Notice, NoticeReason, Suggestion};
+use crate::alerting::{Alert, DemandNotice, Notice, Suggestion};
 use crate::masking::mask;
 use crate::reports::in_both;
 use crate::rules::{Language, Text};
@@ -17,6 +18,8 @@ const LINES_MAX: usize = 6;
 const SAY_CHARS_MAX: usize = 1_000;
 /// Cities that are named; the rest is counted. Judgement: those of a province.
 const CITIES_MAX: usize = 24;
+/// Causes, and remedies, that a section of a mail about several triggers names. Judgement: the first are tried first.
+const LED_MAX: usize = 2;
 /// Characters of the grounds of one KQI's verdict.
 const GROUNDS_CHARS_MAX: usize = 600;
 
@@ -90,134 +93,43 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
     }
 }
 
-/// Why the reader is told now, with what else the same step made of the trigger.
-pub(super) fn why(language: Language, notice: &Notice) -> String {
-    let also = notice.demand.iter().flat_map(|demand| &demand.also);
-    let reasons = std::iter::once(notice.reason).chain(also.copied());
-    let sentences: Vec<String> = reasons
-        .map(|reason| why_of(language, notice, reason))
-        .collect();
-    sentences.join(pick(language, "", " "))
+/// What of a trigger's mail a section of a mail about several says: what is asked until when, what the data and people
+/// say of it, what causes it and what helps.
+pub(super) fn brief(notice: &Notice, demand: &DemandNotice) -> Vec<Fact> {
+    let language = notice.recipient.language;
+    let clock = Clock::of(&notice.time_zone);
+    let mut facts: Vec<Fact> = owner(language, notice, demand);
+    facts.extend(scope(language, demand));
+    facts.extend(due(language, demand, &clock));
+    facts.extend(last_step(language, notice, demand, &clock));
+    facts.extend(effect(language, demand));
+    let mut sections = told(language, demand);
+    let trigger = notice.trigger.as_ref();
+    if let Some(known) = trigger.and_then(|trigger| trigger.suggestion.as_ref()) {
+        // Of the knowledge base only what leads; the rest is on the trigger's page.
+        let led = Suggestion {
+            causes: known.causes.iter().take(LED_MAX).cloned().collect(),
+            verify: Vec::new(),
+            remedies: known.remedies.iter().take(LED_MAX).cloned().collect(),
+            ..known.clone()
+        };
+        sections.push(suggested(language, &led));
+    }
+    facts.extend(sections.into_iter().flat_map(|section| section.facts));
+    facts
 }
 
-fn why_of(language: Language, notice: &Notice, reason: NoticeReason) -> String {
-    let id = clean(&notice.alert.incident);
-    let Some(demand) = &notice.demand else {
-        return id;
-    };
-    let into = demand.absorbed_into.as_deref().map(clean);
-    let is_over = notice.alert.state == AlertState::Resolved;
-    let severity = words::severity(language, notice.alert.severity).main;
-    let state = notice.trigger.as_ref().map(|of| of.state.as_str());
-    let is_carried = state == Some("accepted") && demand.last.is_none();
-    let (zh, en) = match reason {
-        // Nobody took a step: it is accepted because a part of it was.
-        NoticeReason::Progressed | NoticeReason::Assigned if is_carried => (
-            format!(
-                "触发单 {id} 现为「{}」：其中一部分此前已被受理。范围已扩大，处理请按新的范围重新开始。",
-                words::trigger_state(Language::Zh, "accepted")
-            ),
-            format!(
-                "Trigger {id} is \"{}\", because a part of it was accepted before. It is about more places now: the work \
-                 begins anew.",
-                words::trigger_state(Language::En, "accepted")
-            ),
-        ),
-        NoticeReason::ReviewAsked => (
-            format!("触发单 {id} 等待审核或确定责任方。"),
-            format!("Trigger {id} waits for its review, or for an owner."),
-        ),
-        NoticeReason::Assigned if is_over => (
-            format!("触发单 {id} 已派发，请受理。告警目前已解除，原因仍需查明。"),
-            format!(
-                "Trigger {id} has been dispatched: please accept it. The alert is over; its cause is still to be found."
-            ),
-        ),
-        NoticeReason::Raised => (
-            format!(
-                "触发单 {id} 的级别升为「{severity}」，到期时间和抄送人随之调整，以下以现在为准。"
-            ),
-            format!(
-                "The severity of trigger {id} rose to {severity}; its due time and its copies are now as shown here."
-            ),
-        ),
-        NoticeReason::Assigned => (
-            format!("触发单 {id} 已派发，请受理。"),
-            format!("Trigger {id} has been dispatched: please accept it."),
-        ),
-        NoticeReason::Reminder => (
-            format!("触发单 {id} 即将到期。"),
-            format!("Trigger {id} is due soon."),
-        ),
-        NoticeReason::Overdue => (
-            format!("触发单 {id} 已超时，逐级上报。"),
-            format!("Trigger {id} is overdue and climbs the chain."),
-        ),
-        NoticeReason::HandedOver if demand.is_passed_around => (
-            format!(
-                "触发单 {id} 已转交，第 {} 次流转：一直没有部门承接，请协调岗和审核领导确定责任方。",
-                demand.hops
-            ),
-            format!(
-                "Trigger {id} was handed over (hop {}): no department keeps it. The coordinator and the lead are asked to \
-                 settle whose it is.",
-                demand.hops
-            ),
-        ),
-        NoticeReason::HandedOver => (
-            format!("触发单 {id} 已转交，第 {} 次流转。", demand.hops),
-            format!("Trigger {id} was handed over (hop {}).", demand.hops),
-        ),
-        NoticeReason::Answered => (
-            format!("触发单 {id} 已有答复，等待效果评估。"),
-            format!("Trigger {id} has been answered; its effect is awaited."),
-        ),
-        NoticeReason::Progressed => {
-            let last = demand.last.as_ref();
-            let actor = last.map_or(String::new(), |(actor, _, _)| clean(actor));
-            let state = notice.trigger.as_ref().map(|trigger| trigger.state.clone());
-            let state = state.unwrap_or_default();
-            (
-                format!(
-                    "{actor} 已将触发单 {id} 置为「{}」。",
-                    words::trigger_state(Language::Zh, &state)
-                ),
-                format!(
-                    "{actor} has moved trigger {id} to \"{}\".",
-                    words::trigger_state(Language::En, &state)
-                ),
-            )
-        }
-        NoticeReason::Measured => (
-            format!("触发单 {id} 因补到的数据重新评估了效果。"),
-            format!("The effect of trigger {id} was measured again, because of late data."),
-        ),
-        NoticeReason::Reopened => (
-            format!("触发单 {id} 重新打开，请再次受理。"),
-            format!("Trigger {id} was reopened: please accept it again."),
-        ),
-        _ => match into {
-            Some(into) => (
-                format!("触发单 {id} 已并入 {into}。"),
-                format!("Trigger {id} became part of {into}."),
-            ),
-            None => (
-                format!("触发单 {id} 已关闭。"),
-                format!("Trigger {id} is closed."),
-            ),
-        },
-    };
-    pick(language, &zh, &en).to_owned()
+/// The service that it is about, in the reader's language.
+pub(super) fn service(language: Language, alert: &Alert) -> String {
+    let named = alert.service_name.as_ref();
+    let named = named.map(|text| clean(name(language, text)));
+    let named = named.or_else(|| alert.service.as_deref().map(clean));
+    named.unwrap_or_default()
 }
 
 fn object(language: Language, notice: &Notice, demand: &DemandNotice, between: &str) -> String {
-    let alert = &notice.alert;
-    let service = alert
-        .service_name
-        .as_ref()
-        .map(|text| clean(name(language, text)));
-    let service = service.or_else(|| alert.service.as_deref().map(clean));
-    let parts = [service.unwrap_or_default(), clean(&demand.place)];
+    let service = service(language, &notice.alert);
+    let parts = [service, clean(&demand.place)];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(between)
 }
@@ -238,27 +150,9 @@ fn cities(language: Language, cities: &[String]) -> String {
 }
 
 fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clock) -> Vec<Fact> {
-    let fact = |zh, en, value: String| Fact {
-        label: Label::new(language, zh, en),
-        value,
-    };
-    let mut facts = Vec::new();
-    if let Some(trigger) = &notice.trigger {
-        let department = clean(name(language, &trigger.department));
-        let role = clean(name(language, &trigger.role));
-        let owner = format!("{department} · {role} · {}", clean(&demand.owner));
-        facts.push(fact("责任方", "Owner", owner));
-        let state = clean(words::trigger_state(language, &trigger.state));
-        facts.push(fact("状态", "State", state));
-    }
-    if demand.cities.len() > 1 {
-        facts.push(fact("地市", "Cities", cities(language, &demand.cities)));
-    }
-    if !demand.parts.is_empty() {
-        let parts = demand.parts.iter().map(|part| clean(part));
-        let parts: Vec<String> = parts.collect();
-        facts.push(fact("已并入本单", "Took in", cities(language, &parts)));
-    }
+    let fact = |zh, en, value: String| fact(language, zh, en, value);
+    let mut facts = owner(language, notice, demand);
+    facts.extend(scope(language, demand));
     facts.push(fact(
         "出口",
         "Outlet",
@@ -267,9 +161,7 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     if !demand.copies.is_empty() {
         facts.push(fact("抄送", "Copies", clean(&demand.copies.join("、"))));
     }
-    if let Some(due_ms) = demand.due_ms {
-        facts.push(fact("到期", "Due", clock.full(due_ms)));
-    }
+    facts.extend(due(language, demand, clock));
     if let Some(crossing) = &demand.crossing {
         let crossing = clean(name(language, crossing));
         facts.push(fact("投诉与指标", "Complaints and KQIs", crossing));
@@ -282,20 +174,7 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
     facts.push(fact("优先级得分", "Urgency", urgency(language, demand)));
     facts.push(fact("流转次数", "Hops", demand.hops.to_string()));
     facts.push(fact("关联工单", "Tickets", demand.tickets.to_string()));
-    if let Some((actor, reason, at_ms)) = &demand.last {
-        let at = clock.short(*at_ms, notice.decided_at_ms);
-        // Of what the engine wrote itself, in the history's English, a Chinese mail says both.
-        let reason = match language {
-            Language::Zh => in_both(actor, reason),
-            Language::En => reason.clone(),
-        };
-        let why = match reason.is_empty() {
-            true => String::new(),
-            false => format!(": {}", clean(&mask(&reason))),
-        };
-        let last = format!("{at} {}{why}", clean(actor));
-        facts.push(fact("最近动作", "Last step", last));
-    }
+    facts.extend(last_step(language, notice, demand, clock));
     if let Some(earlier) = &demand.recurrence_of {
         facts.push(fact(
             "再次出现，原触发单",
@@ -303,24 +182,96 @@ fn facts(language: Language, notice: &Notice, demand: &DemandNotice, clock: &Clo
             clean(earlier),
         ));
     }
-    if let Some((verdict, text)) = &demand.verdict {
-        let verdict = words::verdict(language, verdict);
-        facts.push(fact(
-            "效果",
-            "Effect",
-            match demand.grounds.is_empty() {
-                true => format!(
-                    "{verdict} · {}",
-                    clean_within(name(language, text), GROUNDS_CHARS_MAX)
-                ),
-                false => verdict.to_owned(),
-            },
-        ));
+    facts.extend(effect(language, demand));
+    facts
+}
+
+fn fact(language: Language, zh: &str, en: &str, value: String) -> Fact {
+    let label = Label::new(language, zh, en);
+    Fact { label, value }
+}
+
+/// Whose it is, and how far it has come.
+fn owner(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Fact> {
+    let Some(trigger) = &notice.trigger else {
+        return Vec::new();
+    };
+    let department = clean(name(language, &trigger.department));
+    let role = clean(name(language, &trigger.role));
+    let owner = format!("{department} · {role} · {}", clean(&demand.owner));
+    let state = clean(words::trigger_state(language, &trigger.state));
+    vec![
+        fact(language, "责任方", "Owner", owner),
+        fact(language, "状态", "State", state),
+    ]
+}
+
+/// Which cities it is about, and what became a part of it.
+fn scope(language: Language, demand: &DemandNotice) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if demand.cities.len() > 1 {
+        let named = cities(language, &demand.cities);
+        facts.push(fact(language, "地市", "Cities", named));
+    }
+    if !demand.parts.is_empty() {
+        let parts = demand.parts.iter().map(|part| clean(part));
+        let parts: Vec<String> = parts.collect();
+        let named = cities(language, &parts);
+        facts.push(fact(language, "已并入本单", "Took in", named));
     }
     facts
 }
 
+fn due(language: Language, demand: &DemandNotice, clock: &Clock) -> Option<Fact> {
+    let due = clock.full(demand.due_ms?);
+    Some(fact(language, "到期", "Due", due))
+}
+
+fn last_step(
+    language: Language,
+    notice: &Notice,
+    demand: &DemandNotice,
+    clock: &Clock,
+) -> Option<Fact> {
+    let (actor, reason, at_ms) = demand.last.as_ref()?;
+    let at = clock.short(*at_ms, notice.decided_at_ms);
+    // Of what the engine wrote itself, in the history's English, a Chinese mail says both.
+    let reason = match language {
+        Language::Zh => in_both(actor, reason),
+        Language::En => reason.clone(),
+    };
+    let why = match reason.is_empty() {
+        true => String::new(),
+        false => format!(": {}", clean(&mask(&reason))),
+    };
+    let last = format!("{at} {}{why}", clean(actor));
+    Some(fact(language, "最近动作", "Last step", last))
+}
+
+fn effect(language: Language, demand: &DemandNotice) -> Option<Fact> {
+    let (verdict, text) = demand.verdict.as_ref()?;
+    let verdict = words::verdict(language, verdict);
+    let told = match demand.grounds.is_empty() {
+        true => format!(
+            "{verdict} · {}",
+            clean_within(name(language, text), GROUNDS_CHARS_MAX)
+        ),
+        false => verdict.to_owned(),
+    };
+    Some(fact(language, "效果", "Effect", told))
+}
+
 fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<Section> {
+    let mut sections = told(language, demand);
+    let trigger = notice.trigger.as_ref();
+    if let Some(suggestion) = trigger.and_then(|trigger| trigger.suggestion.as_ref()) {
+        sections.push(suggested(language, suggestion));
+    }
+    sections
+}
+
+/// What the data say of its effect, and agents to customers.
+fn told(language: Language, demand: &DemandNotice) -> Vec<Section> {
     let mut sections = Vec::new();
     if !demand.grounds.is_empty() {
         sections.push(measured(language, demand));
@@ -335,10 +286,6 @@ fn sections(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<S
             }],
             more: None,
         });
-    }
-    let trigger = notice.trigger.as_ref();
-    if let Some(suggestion) = trigger.and_then(|trigger| trigger.suggestion.as_ref()) {
-        sections.push(suggested(language, suggestion));
     }
     sections
 }
@@ -392,8 +339,8 @@ pub(super) fn suggested(language: Language, suggestion: &Suggestion) -> Section 
         let (tried, effective) = (remedy.tried, remedy.effective);
         let record = match (tried, language) {
             (0, _) => String::new(),
-            (_, Language::Zh) => format!("（此前 {tried} 次中 {effective} 次有效）"),
-            (_, Language::En) => format!(" (effective {effective} times of {tried})"),
+            (_, Language::Zh) => format!("（截至目前 {tried} 次中 {effective} 次有效）"),
+            (_, Language::En) => format!(" (effective {effective} of {tried} times so far)"),
         };
         facts.push(Fact {
             label: Label::new(language, "处理建议", "Remedy"),
@@ -405,60 +352,4 @@ pub(super) fn suggested(language: Language, suggestion: &Suggestion) -> Section 
         facts,
         more: Some(clean(&suggestion.reference)),
     }
-}
-
-fn todo(language: Language, notice: &Notice, demand: &DemandNotice) -> Vec<String> {
-    let id = clean(&notice.alert.incident);
-    let owner = clean(&demand.owner);
-    let (zh, en) = match notice.reason {
-        NoticeReason::ReviewAsked => (
-            format!("请审核触发单 {id}，或转交给责任部门。"),
-            format!("Please review trigger {id}, or hand it over to whom it concerns."),
-        ),
-        NoticeReason::Assigned | NoticeReason::Reopened | NoticeReason::HandedOver => (
-            format!("{owner}：请受理触发单 {id}；如不优化，请说明技术不可行或不经济及理由。"),
-            format!(
-                "{owner}: please accept trigger {id}; if it will not be optimised, say whether that is infeasible or uneconomic, and why."
-            ),
-        ),
-        NoticeReason::Raised if demand.due_ms.is_some() => (
-            format!("{owner}：请按新的到期时间处理触发单 {id}；抄送人知悉即可。"),
-            format!(
-                "{owner}: please see to trigger {id} by its new due time. Who gets a copy need do nothing."
-            ),
-        ),
-        NoticeReason::Reminder | NoticeReason::Overdue => (
-            format!("{owner}：请处理触发单 {id}，或先确认已收到。"),
-            format!("{owner}: please see to trigger {id}, or acknowledge it first."),
-        ),
-        NoticeReason::Progressed => {
-            // Who hears of another person's step has nothing to deny.
-            let actor = demand.last.as_ref().map(|(actor, _, _)| actor);
-            let is_own = actor.is_some_and(|actor| *actor == notice.recipient.name);
-            let (deny_zh, deny_en) = match is_own {
-                true => (
-                    "若此操作并非您本人所为，请立即联系管理员。",
-                    " If you did not do this, tell your administrator at once.",
-                ),
-                false => ("", ""),
-            };
-            (
-                format!(
-                    "{owner}：处理完毕后请登记；如不优化，请说明技术不可行或不经济及理由。{deny_zh}"
-                ),
-                format!(
-                    "{owner}: please say when it is mended; if it will not be optimised, say whether that is infeasible or uneconomic, and why.{deny_en}"
-                ),
-            )
-        }
-        NoticeReason::Answered => (
-            "请按上述口径答复客户；效果评估后另行通知。".to_owned(),
-            "Please answer customers as above; you will be told what the data say.".to_owned(),
-        ),
-        _ => (
-            "无需其他操作；请按上述口径答复客户。".to_owned(),
-            "Nothing else is needed; answer customers as above.".to_owned(),
-        ),
-    };
-    vec![pick(language, &zh, &en).to_owned()]
 }

@@ -147,13 +147,38 @@ fn row(
         object: object(language, alert, " "),
         kqi: clean(name(language, &alert.name)),
         value: value(language, alert),
-        limit: limit(alert.limit_min, alert.limit_max, &alert.unit)
-            .unwrap_or_else(|| "–".to_owned()),
+        limit: limit_from(language, notice),
+    }
+}
+
+/// The limit, and where it comes from: a number that nobody can look up is not to be judged by.
+fn limit_from(language: Language, notice: &Notice) -> String {
+    let alert = &notice.alert;
+    let limit = limit(alert.limit_min, alert.limit_max, &alert.unit);
+    match (limit, &notice.provenance, language) {
+        (None, ..) => "–".to_owned(),
+        (Some(limit), None, _) => limit,
+        (Some(limit), Some(source), Language::Zh) => format!("{limit}（{}）", clean(source)),
+        (Some(limit), Some(source), Language::En) => format!("{limit} ({})", clean(source)),
     }
 }
 
 /// "278 notices: 200 abnormal, 78 resolved", counted over what is listed where not all are.
 fn summary(language: Language, notices: &[Notice], total: u64) -> String {
+    let told = counted(language, notices);
+    let listed = match (language, notices.len() as u64 == total) {
+        (_, true) => String::new(),
+        (Language::Zh, false) => format!("（所列 {} 条中）", notices.len()),
+        (Language::En, false) => format!(" (of the {} listed)", notices.len()),
+    };
+    match language {
+        Language::Zh => format!("共 {total} 条：{told}{listed}"),
+        Language::En => format!("{total} notices: {told}{listed}"),
+    }
+}
+
+/// "200 abnormal, 78 resolved".
+pub(super) fn counted(language: Language, notices: &[Notice]) -> String {
     let mut counts: BTreeMap<NoticeReason, usize> = BTreeMap::new();
     for notice in notices {
         *counts.entry(notice.reason).or_default() += 1;
@@ -168,13 +193,5 @@ fn summary(language: Language, notices: &[Notice], total: u64) -> String {
             }
         })
         .collect();
-    let listed = match (language, notices.len() as u64 == total) {
-        (_, true) => String::new(),
-        (Language::Zh, false) => format!("（所列 {} 条中）", notices.len()),
-        (Language::En, false) => format!(" (of the {} listed)", notices.len()),
-    };
-    match language {
-        Language::Zh => format!("共 {total} 条：{}{listed}", parts.join("，")),
-        Language::En => format!("{total} notices: {}{listed}", parts.join(", ")),
-    }
+    parts.join(pick(language, "，", ", "))
 }

@@ -76,6 +76,8 @@ pub(super) struct TableView {
     /// What is said where there is no row.
     pub(super) empty: &'static str,
     pub(super) more: Option<String>,
+    /// What several rows share, each with its number.
+    pub(super) notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -204,21 +206,29 @@ fn table_view(table: &Table, reader: &Reader) -> TableView {
             Language::En => format!("{left_out} of them are beyond the file's limit too."),
         });
     }
+    let mut notes = Vec::new();
+    let rows = table.rows[..shown]
+        .iter()
+        .map(|row| cells(table, row, reader, &mut notes))
+        .collect();
     TableView {
         title: clean(reader.words(&table.title)),
         is_wide: columns.len() > WIDE_FROM
             && table.columns.iter().any(|of| of.shown == Shown::Beneath),
         columns,
-        rows: table.rows[..shown]
-            .iter()
-            .map(|row| cells(table, row, reader))
-            .collect(),
+        rows,
         empty: pick(language, "无", "none"),
         more: (!more.is_empty()).then(|| more.join(" ")),
+        notes: (1_usize..)
+            .zip(notes)
+            .map(|(number, note)| format!("[{number}] {note}"))
+            .collect(),
     }
 }
 
-fn cells(table: &Table, row: &[Value], reader: &Reader) -> Vec<CellView> {
+/// The cells of a row. What is said under the table is added to the notes, unless a row before said the same: the
+/// rows of a table bound them.
+fn cells(table: &Table, row: &[Value], reader: &Reader, notes: &mut Vec<String>) -> Vec<CellView> {
     let mut cells: Vec<CellView> = Vec::new();
     for (at, (column, value)) in table.columns.iter().zip(row).enumerate() {
         let text = clean_within(&reader.text(value), WORDS_MAX);
@@ -246,7 +256,18 @@ fn cells(table: &Table, row: &[Value], reader: &Reader) -> Vec<CellView> {
                     }
                 }
             }
-            Shown::Beneath | Shown::Files => {}
+            Shown::Noted if *value != Value::Empty => {
+                let note = format!("{}: {text}", clean(reader.words(&column.name)));
+                let known = notes.iter().position(|known| *known == note);
+                let at = known.unwrap_or(notes.len());
+                if known.is_none() {
+                    notes.push(note);
+                }
+                if let Some(cell) = cells.last_mut() {
+                    cell.beneath.push_str(&format!(" [{}]", at + 1));
+                }
+            }
+            Shown::Beneath | Shown::Noted | Shown::Files => {}
         }
     }
     cells

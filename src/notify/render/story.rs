@@ -1,11 +1,11 @@
 //! The sentences of a mail: what it is about, why it comes now, how it ended, what to do.
 
+use super::asked;
 use super::correction;
-use super::demand;
 use super::number::{Clock, difference, duration, limit, quantity};
 use super::view::{Fact, clean, value};
 use super::words::{self, Label, name, pick};
-use crate::alerting::{Alert, AlertState, Notice, NoticeReason, TransitionReason, Trouble};
+use crate::alerting::{Alert, AlertState, Beside, Notice, NoticeReason, TransitionReason, Trouble};
 use crate::rules::Language;
 
 /// State, severity and value against limit: all that an inbox shows beside the subject.
@@ -191,7 +191,7 @@ pub(super) fn why(language: Language, notice: &Notice, clock: &Clock) -> String 
         | NoticeReason::Reopened
         | NoticeReason::Measured
         | NoticeReason::Raised
-        | NoticeReason::Progressed => demand::why(language, notice),
+        | NoticeReason::Progressed => asked::why(language, notice),
     }
 }
 
@@ -216,10 +216,10 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
                 .to_owned()
         }
         (TransitionReason::SourceLagging, Language::Zh) => {
-            "数据源仍在发送，但只有很久以前的数据：只由它观测的对象现在无法判断，窗口也因此推迟封口。".to_owned()
+            "数据源仍在发送，但只有很久以前的数据：只由它观测的对象现在无法判断；窗口不再等它，它的数据到达后再更正。".to_owned()
         }
         (TransitionReason::SourceLagging, Language::En) => {
-            "The source sends only old data: what it alone watches cannot be judged now, and windows wait for it."
+            "The source sends only old data: what it alone watches cannot be judged now. Nothing waits for it any longer; what it sends corrects what was told."
                 .to_owned()
         }
         (TransitionReason::OverLimit, Language::Zh) => format!(
@@ -230,13 +230,7 @@ fn first(language: Language, notice: &Notice, clock: &Clock) -> String {
             "The KQI has more groups than its limit: {} of them are told only together, as __other__. Look at the dimension values that are sent, or raise limits.groups_max.",
             alert.samples
         ),
-        (TransitionReason::BlindSpot, Language::Zh) => {
-            "投诉明显上升，而同一业务、同一地区的指标全部正常：有问题没有被监测到。请核对投诉内容，补充拨测或指标。".to_owned()
-        }
-        (TransitionReason::BlindSpot, Language::En) => {
-            "Complaints are up while every KQI of the service and place is normal: something is not measured. Read what people say, and add a dial test or a KQI for it."
-                .to_owned()
-        }
+        (TransitionReason::BlindSpot, language) => blind_spot(language, alert.beside.as_ref()),
         (TransitionReason::RuleChanged, _) => {
             let changed = correction::rule_changed(language, notice);
             let since = clock.full(alert.active_since_ms);
@@ -419,4 +413,47 @@ fn finish(language: Language, notice: &Notice, mut todo: Vec<String>) -> Vec<Str
     };
     todo.push(pick(language, zh, en).to_owned());
     todo
+}
+
+/// Names of KQIs in a sentence; there may be as many as a service has.
+const UNJUDGED_NAMED_MAX: usize = 8;
+
+/// That people complain of what no KQI shows: of how many that can be said, and of which it cannot.
+fn blind_spot(language: Language, beside: Option<&Beside>) -> String {
+    let none = Vec::new();
+    let unjudged = beside.map_or(&none, |beside| &beside.unjudged);
+    let named = unjudged.iter().take(UNJUDGED_NAMED_MAX);
+    let named: Vec<String> = named.map(|text| clean(name(language, text))).collect();
+    let count = unjudged.len();
+    let is_cut = count > named.len();
+    match language {
+        Language::Zh => {
+            let judged = beside.map_or_else(String::new, |of| format!("（{} 项）", of.normal));
+            let etc = if is_cut { "等" } else { "" };
+            let rest = match count {
+                0 => String::new(),
+                _ => format!(
+                    "另有 {count} 项没有数据或样本不足，无法判断：{}{etc}。",
+                    named.join("、")
+                ),
+            };
+            format!(
+                "投诉明显上升，而同一业务、同一地区能判断的指标{judged}都正常：有问题没有被监测到。{rest}请核对投诉内容，补充拨测或指标。"
+            )
+        }
+        Language::En => {
+            let judged = beside.map_or_else(String::new, |of| format!(" ({})", of.normal));
+            let etc = if is_cut { ", …" } else { "" };
+            let rest = match count {
+                0 => String::new(),
+                _ => format!(
+                    " {count} more could not be judged, for want of data or samples: {}{etc}.",
+                    named.join(", ")
+                ),
+            };
+            format!(
+                "Complaints are up while every KQI of the service and place that can be judged{judged} is normal: something is not measured.{rest} Read what people say, and add a dial test or a KQI for it."
+            )
+        }
+    }
 }

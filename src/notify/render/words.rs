@@ -124,7 +124,14 @@ pub(super) fn dimension(language: Language, id: &str) -> Label {
         "campaign" => ("活动", "Campaign"),
         "cause" => ("原因", "Cause"),
         "source" => ("数据源", "Source"),
+        "internal" => ("内部数据", "Own data"),
         "node" => ("投诉节点", "Complaint node"),
+        "leaf" => ("投诉现象", "Complaint leaf"),
+        "province" => ("省份", "Province"),
+        "group" => ("集团", "Group"),
+        "speed" => ("网速", "Speed"),
+        "method" => ("接入方式", "Method"),
+        "code" => ("失败原因", "Failure"),
         // A dimension of the rule author's own has only the name that the author gave it.
         other => {
             return Label {
@@ -163,5 +170,20 @@ pub(super) fn first_look(language: Language, at: Option<Layer>, has_host: bool) 
             "Check the bearer network of that place: faults, cut-overs and load."
         }
         (Language::En, None) => "Check the object above and the source of its data.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DERIVED;
+
+    #[test]
+    fn every_place_has_a_word_in_both_languages() {
+        for id in DERIVED.into_iter().chain(["city"]) {
+            let zh = dimension(Language::Zh, id);
+            assert!(!zh.main.is_ascii() && !zh.aside.is_empty(), "{zh:?}");
+            assert_ne!(dimension(Language::En, id).main, id);
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::alerting::{Notice, NoticeReason};
 use crate::notify::testing::{START_MS, later, notice};
 use crate::notify::{
-    Clock, Composer, DeliveryError, Failure, MailConfig, Mailer, Memory, Notifier, NotifyError,
+    Clock, Clocks, Composer, DeliveryError, Failure, Hooks, MailConfig, Mailer, Memory, Notifier,
+    NotifyError,
 };
 use crate::rules::Language;
 use crate::store::{Attempt, DeliveryState, Ledger, Recorded, Resent};
@@ -16,6 +17,8 @@ pub(super) struct Bench {
     pub(super) ledger: Ledger,
     pub(super) memory: Arc<Memory>,
     pub(super) now_ms: Arc<AtomicI64>,
+    /// By so much the clock is not believed.
+    ahead_ms: Arc<AtomicI64>,
     pub(super) config: MailConfig,
 }
 
@@ -31,15 +34,21 @@ impl Bench {
             ledger: Ledger::in_memory().await.unwrap(),
             memory: Arc::default(),
             now_ms: Arc::new(AtomicI64::new(START_MS)),
+            ahead_ms: Arc::default(),
             config,
         }
     }
 
     pub(super) async fn start(&self) -> Notifier {
-        let now_ms = Arc::clone(&self.now_ms);
-        let clock: Clock = Arc::new(move || now_ms.load(Ordering::SeqCst));
+        let (now_ms, ahead_ms) = (self.now_ms.clone(), self.ahead_ms.clone());
+        let now: Clock = Arc::new(move || now_ms.load(Ordering::SeqCst));
+        let of_now = now.clone();
+        let believed = Arc::new(move || of_now() - ahead_ms.load(Ordering::SeqCst));
+        let clocks = Clocks { now, believed };
         let mailer = Mailer::Memory(Arc::clone(&self.memory));
-        Notifier::start(self.ledger.clone(), mailer, self.config.clone(), clock)
+        let (ledger, config) = (self.ledger.clone(), self.config.clone());
+        let composer = Composer::new(&config).unwrap();
+        Notifier::start_with(composer, Hooks::default(), ledger, mailer, config, clocks)
             .await
             .unwrap()
     }
@@ -450,4 +459,23 @@ async fn a_clock_that_is_set_back_does_not_make_mails_wait_for_hours() {
     bench.now_ms.fetch_sub(26 * 3_600_000, Ordering::SeqCst);
     let _notifier = bench.start().await;
     bench.until(DeliveryState::Sent, 2).await;
+}
+
+#[tokio::test]
+async fn dead_letters_stay_as_long_as_the_clock_that_would_end_them_is_not_believed() {
+    let bench = Bench::new().await;
+    bench.memory.fail_with([failure(Failure::Permanent)]);
+    let notifier = bench.start().await;
+    notifier.decide(1, &[notice()]).await.unwrap();
+    bench.until(DeliveryState::Dead, 1).await;
+    let month_ms = 31 * 86_400_000;
+    bench.ahead_ms.store(month_ms, Ordering::SeqCst);
+    bench.advance(&notifier, month_ms);
+    notifier.decide(2, &[numbered(2)]).await.unwrap();
+    bench.until(DeliveryState::Sent, 1).await;
+    bench.until(DeliveryState::Dead, 1).await;
+    // It is the truth after all.
+    bench.ahead_ms.store(0, Ordering::SeqCst);
+    bench.advance(&notifier, 86_400_000);
+    bench.until(DeliveryState::Dead, 0).await;
 }

@@ -100,3 +100,60 @@ fn a_chinese_mail_says_the_engines_words_in_both_languages() {
         }
     }
 }
+
+/// A province of which a city was accepted, with its owner's earlier steps or without, and a desk with a new person: nobody
+/// is asked to accept what is accepted.
+#[test]
+fn what_is_accepted_asks_nobody_to_accept_it() {
+    for (reason, state) in [
+        (NoticeReason::Assigned, "accepted"),
+        (NoticeReason::HandedOver, "accepted"),
+        (NoticeReason::HandedOver, "in_progress"),
+    ] {
+        for last in [None, Some(("王五".to_owned(), "看过".to_owned(), START_MS))] {
+            let mut notice = later(reason, Language::Zh);
+            notice.trigger.as_mut().unwrap().state = state.to_owned();
+            notice.demand.as_mut().unwrap().last = last;
+            for body in bodies(&notice) {
+                assert!(!body.contains("请受理"), "{body}");
+                assert!(body.contains("无需再次受理"), "{body}");
+            }
+            let is_carried = reason == NoticeReason::Assigned;
+            let says = bodies(&notice)[0].contains("其中一部分此前已被受理");
+            assert_eq!(says, is_carried);
+        }
+    }
+    // What was dispatched is asked for.
+    let notice = later(NoticeReason::Assigned, Language::Zh);
+    assert!(bodies(&notice)[0].contains("请受理触发单 T-000017"));
+}
+
+#[test]
+fn two_reasons_that_come_to_the_same_are_told_once() {
+    let mut notice = later(NoticeReason::Progressed, Language::En);
+    notice.trigger.as_mut().unwrap().state = "accepted".to_owned();
+    let demand = notice.demand.as_mut().unwrap();
+    demand.last = None;
+    demand.also = vec![NoticeReason::Assigned];
+    let [text, _] = bodies(&notice);
+    let told = text
+        .matches("because a part of it was accepted before")
+        .count();
+    // Why now, and nowhere twice in it.
+    assert_eq!(told, 1, "{text}");
+}
+
+#[test]
+fn what_no_data_can_prove_is_not_awaited() {
+    let mut notice = later(NoticeReason::Answered, Language::Zh);
+    let why = text(
+        "数据无法证明：只有 2 个窗口",
+        "not provable by data: 2 windows",
+    );
+    notice.demand.as_mut().unwrap().verdict = Some(("unprovable".to_owned(), why));
+    for body in bodies(&notice) {
+        assert!(body.contains("已有答复；其效果数据无法证明"), "{body}");
+        assert!(body.contains("数据无法证明：只有 2 个窗口"), "{body}");
+        assert!(!body.contains("等待效果评估"), "{body}");
+    }
+}

@@ -10,7 +10,7 @@ use crate::alerting::{Feedback, NoticeReason};
 use crate::notify::testing::{START_MS, later, notice, text};
 use crate::notify::tests::delivering::numbered;
 use crate::notify::{
-    Composer, HookConfig, HookEvent, Hooks, MailConfig, Mailer, Memory, Notifier, Told,
+    Clocks, Composer, HookConfig, HookEvent, Hooks, MailConfig, Mailer, Memory, Notifier, Told,
 };
 use crate::rules::{Language, Severity};
 use crate::store::{Delivery, DeliveryState, Ledger, WEBHOOK, Wanted};
@@ -104,14 +104,14 @@ pub(super) async fn notifier_trusting(
     };
     let composer = Composer::new(&config).unwrap();
     let mailer = Mailer::Memory(Arc::new(Memory::default()));
-    let clock = Arc::new(crate::time::now_ms);
+    let clocks = Clocks::one(Arc::new(crate::time::now_ms));
     Notifier::start_with(
         composer,
         hooks.unwrap(),
         ledger.clone(),
         mailer,
         config,
-        clock,
+        clocks,
     )
     .await
     .unwrap()
@@ -211,11 +211,9 @@ async fn a_webhook_that_hangs_holds_up_neither_mails_nor_others() {
     let composer = Composer::new(&config).unwrap();
     let memory = Arc::new(Memory::default());
     let ledger = Ledger::in_memory().await.unwrap();
-    let (mailer, clock) = (
-        Mailer::Memory(memory.clone()),
-        Arc::new(crate::time::now_ms),
-    );
-    let notifier = Notifier::start_with(composer, hooks, ledger, mailer, config, clock);
+    let mailer = Mailer::Memory(memory.clone());
+    let clocks = Clocks::one(Arc::new(crate::time::now_ms));
+    let notifier = Notifier::start_with(composer, hooks, ledger, mailer, config, clocks);
     let notifier = notifier.await.unwrap();
     // More than are sent at a time, of different threads.
     let told: Vec<_> = (0..12).map(numbered).collect();

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Ids, text_of, units, unknown};
-use crate::rules::book::{Anchors, Provenance, ProvenanceKind, Scale, Unit};
+use crate::rules::book::{Anchors, Scale, Unit};
 use crate::rules::problem::{Kind, Position, Problems};
+use crate::rules::provenance::{Provenance, ProvenanceKind};
 use crate::rules::syntax::{Entry, Node};
 
 /// The named sets of a book. One with a problem of its own is there without a value, so that those

@@ -2,7 +2,7 @@
 
 use super::streams::{dimension_names, has_dimension};
 use crate::event::DimensionValue;
-use crate::event::{DimensionKind, Stream};
+use crate::event::{DimensionKind, INTERNAL, Stream};
 use crate::rules::predicate::Predicate;
 use crate::rules::problem::{Problems, did_you_mean};
 use crate::rules::syntax::Node;
@@ -82,7 +82,11 @@ fn try_out(stream: Stream, predicate: &Predicate, node: &Node, problems: &mut Pr
             .dimensions()
             .iter()
             .find(|dimension| dimension.name == name);
-        match dimension.map_or(DimensionKind::Text, |dimension| dimension.kind) {
+        let otherwise = match name {
+            INTERNAL => DimensionKind::Flag,
+            _ => DimensionKind::Text,
+        };
+        match dimension.map_or(otherwise, |dimension| dimension.kind) {
             DimensionKind::Text => DimensionValue::Text("x".into()),
             DimensionKind::Flag => DimensionValue::Flag(true),
             DimensionKind::Integer => DimensionValue::Integer(1),

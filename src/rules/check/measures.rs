@@ -25,6 +25,7 @@ pub(super) fn read_aggregate(
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
         "dispersion" => Aggregate::Dispersion,
+        "latest" => Aggregate::Latest,
         "rate_per_10k" => Aggregate::RatePer10k {
             base: text_of(node, "base"),
             per_ms: duration_of(node, "per").unwrap_or(DAY_MS),
@@ -44,6 +45,7 @@ pub(super) fn read_aggregate(
                     "min",
                     "max",
                     "dispersion",
+                    "latest",
                     "rate_per_10k",
                     "change",
                     "surge",
@@ -66,8 +68,12 @@ pub(super) fn read_aggregate(
             ),
         );
     }
-    let is_bucketed = matches!(aggregate, Aggregate::Quantile(_) | Aggregate::Dispersion);
-    if stream == Some(Stream::BossOccupancy) && is_bucketed {
+    // Shares of panes with weights of their own: neither a bucket nor the newest of them tells of the time between.
+    let is_unweighted = matches!(
+        aggregate,
+        Aggregate::Quantile(_) | Aggregate::Dispersion | Aggregate::Latest
+    );
+    if stream == Some(Stream::BossOccupancy) && is_unweighted {
         problems.error_with(
             field.at,
             format!("aggregate {word:?} is not for boss_occupancy, which is weighted by time"),
@@ -142,6 +148,7 @@ const fn is_measured(aggregate: &Aggregate) -> bool {
             | Aggregate::Max
             | Aggregate::Quantile(_)
             | Aggregate::Dispersion
+            | Aggregate::Latest
     )
 }
 

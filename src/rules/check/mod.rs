@@ -14,6 +14,7 @@ mod departments;
 mod dial;
 mod escalation;
 mod health;
+mod ids;
 mod knowledge;
 mod kqis;
 mod leaves;
@@ -23,6 +24,7 @@ mod places;
 mod process;
 mod reports;
 mod services;
+mod sources;
 mod streams;
 mod surges;
 mod team;
@@ -30,7 +32,6 @@ mod trees;
 mod units;
 mod windows;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ use crate::rules::grammar::BOOK;
 use crate::rules::problem::{Kind, Position, Problem, Problems, did_you_mean};
 use crate::rules::shape::Shape;
 use crate::rules::syntax::{Entry, Node, Value, parse_text};
+
+use ids::Ids;
 
 /// Reads and checks a rule book: a folder or one file. The book is there when nothing is an error.
 pub fn load(path: &Path) -> (Option<RuleBook>, Vec<Problem>) {
@@ -135,6 +138,7 @@ struct Sections<'a> {
     policies: Vec<&'a Entry>,
     departments: Vec<&'a Node>,
     places: Vec<&'a Node>,
+    sources: Vec<&'a Node>,
     leaves: Vec<&'a Node>,
     trees: Vec<&'a Node>,
     codes: Vec<&'a Node>,
@@ -178,6 +182,7 @@ impl<'a> Sections<'a> {
                 "alert_policies" => sections.policies.extend(node.entries()),
                 "departments" => sections.departments.extend(node.items()),
                 "places" => sections.places.extend(node.items()),
+                "sources" => sections.sources.extend(node.items()),
                 "leaves" => sections.leaves.extend(node.items()),
                 "trees" => sections.trees.extend(node.items()),
                 "codes" => sections.codes.extend(node.items()),
@@ -205,8 +210,8 @@ fn kinds_of(section: &str) -> Option<&'static [Kind]> {
         "places" => &[Kind::Place],
         "services" => &[Kind::Service, Kind::Kqi],
         "kqis" => &[Kind::Kqi],
-        "mms" | "dial_tests" | "leaves" | "trees" | "codes" | "alerts" | "triggers" | "reports"
-        | "health" => &[],
+        "mms" | "dial_tests" | "sources" | "leaves" | "trees" | "codes" | "alerts" | "triggers"
+        | "reports" | "health" => &[],
         _ => return None,
     })
 }
@@ -363,6 +368,7 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
         kqis: kqis.checked,
         departments,
         places,
+        sources: sources::read(&sections.sources, problems),
         codes: codes::read(&sections.codes, &sections.trees, &leaves, problems),
         trees,
         leaves,
@@ -380,50 +386,6 @@ fn build(sections: &Sections<'_>, problems: &mut Problems) -> Option<RuleBook> {
 /// The book's zone; one that is not known was reported with the clock.
 fn zone_of(head: &Node) -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::get(&text_of(head, "time_zone")).unwrap_or(jiff::tz::TimeZone::UTC)
-}
-
-/// The ids of one kind, each with the place that claimed it first.
-struct Ids {
-    kind: &'static str,
-    seen: BTreeMap<String, Position>,
-}
-
-impl Ids {
-    fn new(kind: &'static str) -> Ids {
-        Ids {
-            kind,
-            seen: BTreeMap::new(),
-        }
-    }
-
-    /// True for the first claim of an id; a second one is a problem.
-    fn claim(&mut self, id: &Node, problems: &mut Problems) -> bool {
-        let Some(text) = id.text() else {
-            return false;
-        };
-        self.claim_at(text, id.at, problems)
-    }
-
-    /// The same for a key of a table; repeats within one file were reported by `shape`.
-    fn claim_across_files(&mut self, entry: &Entry, problems: &mut Problems) -> bool {
-        match self.seen.get(&entry.key) {
-            Some(first) if first.file == entry.at.file => false,
-            _ => self.claim_at(&entry.key, entry.at, problems),
-        }
-    }
-
-    fn claim_at(&mut self, id: &str, at: Position, problems: &mut Problems) -> bool {
-        if let Some(first) = self.seen.get(id) {
-            let place = problems.place(*first);
-            problems.error(
-                at,
-                format!("{} {id:?} exists already, at {place}", self.kind),
-            );
-            return false;
-        }
-        self.seen.insert(id.to_owned(), at);
-        true
-    }
 }
 
 /// Reports a reference to something that is not there, unless it may be in what could not be read.

@@ -9,6 +9,10 @@ use crate::rules::duration::{DAY_MS, MINUTE_MS, show_duration};
 use crate::rules::problem::{Kind, Position, Problems, did_you_mean};
 use crate::rules::syntax::{Entry, Node};
 
+/// Judgement: what is missing of an earlier window reads as growth, a twentieth of it as 5.3 %; the strictest scale of
+/// changes (set CC) calls 10 % usual. A tenth would read as 11.1 %.
+const UNHEARD_PERCENT_MAX: u32 = 5;
+
 /// What a stream has that the book does not mention. A day of panes and two hours for the day's end
 /// is what day windows need; receipts come up to 72 h after their message.
 fn default_rule(stream: Stream) -> StreamRule {
@@ -21,6 +25,7 @@ fn default_rule(stream: Stream) -> StreamRule {
             _ => 26 * hour_ms,
         },
         quiet_max_ms: DAY_MS,
+        unheard_percent_max: UNHEARD_PERCENT_MAX,
         dimensions: Vec::new(),
         internal: stream != Stream::Complaint,
     }
@@ -87,6 +92,7 @@ fn read_rule(stream: Stream, rule: &mut StreamRule, node: &Node, problems: &mut 
             format!("a retention of {kept} is shorter than the allowed lateness of {late}"),
         );
     }
+    read_unheard(rule, node, problems);
     if let Some(internal) = node.get("internal").and_then(Node::flag) {
         rule.internal = internal;
     }
@@ -94,6 +100,27 @@ fn read_rule(stream: Stream, rule: &mut StreamRule, node: &Node, problems: &mut 
         check_dimension(stream, item, problems);
     }
     rule.dimensions = texts_of(node, "dimensions");
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`shape` has reported what is not a natural number, and a cast saturates"
+)]
+fn read_unheard(rule: &mut StreamRule, node: &Node, problems: &mut Problems) {
+    let Some(field) = node.get("unheard_percent_max") else {
+        return;
+    };
+    let Some(percent) = field.number() else {
+        return;
+    };
+    if percent > 100.0 {
+        problems.error(
+            field.at,
+            format!("of a window no more than 100 percent can go unheard, not {percent}"),
+        );
+    }
+    rule.unheard_percent_max = percent as u32;
 }
 
 /// Reports a name that is not a dimension of the stream.

@@ -6,6 +6,7 @@ mod listing;
 mod places;
 mod reports;
 mod shipped;
+mod sources;
 mod team;
 mod trees;
 
@@ -325,6 +326,10 @@ fn streams_are_sane() {
             "t.yaml:6:26: a retention of 10s is shorter than the allowed lateness of 1m",
             "t.yaml:35:17: kqi \"busy\" looks back 5m, but stream dial_test is kept for 10s, give streams.dial_test.retention at least 1d",
         ],
+    );
+    check(
+        &with("{retention: 26h}", "{unheard_percent_max: 101}"),
+        &["t.yaml:6:36: of a window no more than 100 percent can go unheard, not 101"],
     );
     check(
         &with("{retention: 26h}", "{dimensions: [chanel]}"),

@@ -97,7 +97,7 @@ pub(super) static KQI: Record = Record {
         must(
             "aggregate",
             Shape::Text,
-            "count, ratio, sum, mean, min, max, p50 … p99.9, rate_per_10k, change or surge.",
+            "count, ratio, sum, mean, min, max, latest, p50 … p99.9, dispersion, rate_per_10k, change or surge.",
         ),
         may(
             "base",

@@ -312,7 +312,8 @@ fn bind<'q>(
     value: &Value,
 ) -> Query<'q, Any, AnyArguments> {
     match (kind, value) {
-        (_, Value::Text(text)) => query.bind(text.clone()),
+        // PostgreSQL keeps no NUL in a text and refuses the row for ever; both databases shall tell the same.
+        (_, Value::Text(text)) => query.bind(text.replace('\0', "\u{fffd}")),
         (_, Value::Integer(number)) => query.bind(*number),
         (_, Value::Real(number)) => query.bind(*number),
         (ColumnKind::Text | ColumnKind::Document, Value::Null) => query.bind(None::<String>),

@@ -2,22 +2,9 @@
 //! over.
 
 use crate::effect::EffectVerdict;
-use crate::rules::{Desk, OwnerBy, Severity};
+use crate::rules::{OwnerBy, Severity};
 use crate::triggers::tests::bench::{Bench, HOUR};
-use crate::triggers::{MoveError, NewsReason, Now, TriggerState};
-
-fn hand_over(bench: &mut Bench, id: &str, department: &str, role: &str) -> Result<(), MoveError> {
-    let desk = Desk {
-        department: department.to_owned(),
-        role: role.to_owned(),
-    };
-    let now = Now {
-        book: &bench.book,
-        at_ms: bench.now_ms,
-    };
-    let handed = bench.triggers.hand_over(id, &desk, "王工", Some("r"), now);
-    handed.map(drop)
-}
+use crate::triggers::{NewsReason, TriggerState};
 
 fn said(bench: &Bench, id: &str) -> String {
     let said = bench.get(id).explanation();
@@ -92,7 +79,7 @@ fn what_a_person_handed_over_stays_there_as_part_of_a_province() {
     let mut bench = Bench::new();
     bench.fire("far", "c1", Severity::Minor);
     let second = bench.fire("far", "c2", Severity::Minor).unwrap();
-    hand_over(&mut bench, &second, "BSC", "contact").unwrap();
+    bench.hand_over(&second, ("BSC", "contact")).unwrap();
     bench.go(&second, &[TriggerState::Accepted]);
     let province = bench.fire("far", "c3", Severity::Minor).unwrap();
     let trigger = bench.get(&province);
@@ -108,7 +95,7 @@ fn handing_over_to_the_same_desk_gains_no_time() {
     let id = bench.fire("k", "c1", Severity::Major).unwrap();
     let due = bench.get(&id).deadline;
     bench.now_ms += HOUR / 2;
-    let refused = hand_over(&mut bench, &id, "BSC", "contact").unwrap_err();
+    let refused = bench.hand_over(&id, ("BSC", "contact")).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "trigger T-000001 is dispatched: it is with BSC (contact) already"
@@ -117,7 +104,7 @@ fn handing_over_to_the_same_desk_gains_no_time() {
     // Who has to find an owner may take it on.
     let lost = bench.fire("lost", "c1", Severity::Major).unwrap();
     assert_eq!(bench.get(&lost).state, TriggerState::Classified);
-    hand_over(&mut bench, &lost, "DATA", "coordinator").unwrap();
+    bench.hand_over(&lost, ("DATA", "coordinator")).unwrap();
     assert_eq!(bench.get(&lost).state, TriggerState::Dispatched);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::effect::EffectVerdict;
 use crate::rules::testing::book;
-use crate::rules::{Layer, RuleBook, Severity, Text};
+use crate::rules::{Desk, Layer, RuleBook, Severity, Text};
 use crate::triggers::{
     Evidence, Measured, MoveError, News, Now, Opening, Refusal, TicketNews, Trigger, TriggerBook,
     TriggerLimits, TriggerState, Wanted,
@@ -125,30 +125,69 @@ impl Bench {
 
     /// The clock passes, and what falls due is told.
     pub(super) fn pass(&mut self, ms: i64) -> Vec<News> {
+        self.pass_ahead(ms, 0)
+    }
+
+    /// The clock passes, and may be ahead by so much.
+    pub(super) fn pass_ahead(&mut self, ms: i64, ahead_ms: i64) -> Vec<News> {
         self.now_ms += ms;
         let now = Now {
             book: &self.book,
             at_ms: self.now_ms,
         };
-        self.triggers.tick(now);
+        self.triggers.tick(now, ahead_ms);
         self.triggers.take_news()
     }
 
     pub(super) fn ticket(&mut self, serial: &str, city: &str, counts: bool) {
-        let news = TicketNews {
+        let news = self.filed(serial, city, "回复慢");
+        self.hear(&TicketNews { counts, ..news });
+    }
+
+    /// A ticket of the first service that is filed now.
+    pub(super) fn filed(&self, serial: &str, city: &str, path: &str) -> TicketNews {
+        TicketNews {
             serial: serial.to_owned(),
             filed_at_ms: self.now_ms,
             service: "s".to_owned(),
+            by_tree: String::new(),
             city: city.to_owned(),
-            leaf: "回复慢".to_owned(),
-            counts,
+            path: path.to_owned(),
+            counts: true,
             owner: 0,
+        }
+    }
+
+    /// One that is filed now is heard of.
+    pub(super) fn complain(&mut self, serial: &str, city: &str, path: &str) {
+        let news = self.filed(serial, city, path);
+        self.hear(&news);
+    }
+
+    /// A person hands a trigger over to a desk.
+    pub(super) fn hand_over(
+        &mut self,
+        id: &str,
+        (department, role): (&str, &str),
+    ) -> Result<(), MoveError> {
+        let desk = Desk {
+            department: department.to_owned(),
+            role: role.to_owned(),
         };
         let now = Now {
             book: &self.book,
             at_ms: self.now_ms,
         };
-        self.triggers.hear_ticket(&news, now);
+        let handed = self.triggers.hand_over(id, &desk, "王工", Some("r"), now);
+        handed.map(drop)
+    }
+
+    pub(super) fn hear(&mut self, news: &TicketNews) {
+        let now = Now {
+            book: &self.book,
+            at_ms: self.now_ms,
+        };
+        self.triggers.hear_ticket(news, now);
     }
 
     #[track_caller]

@@ -115,6 +115,109 @@ fn an_acknowledgement_holds_back_and_expires() {
 }
 
 #[test]
+fn who_acknowledges_again_holds_it_back_anew_and_adds_nothing_to_its_history() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let before = bench.get(&id).history.len();
+    let acknowledge = |bench: &mut Bench, who: &str| {
+        bench.now_ms += 60_000;
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        bench.triggers.acknowledge(&id, who, now).unwrap();
+        let trigger = bench.get(&id);
+        (trigger.history.len() - before, trigger.ack_until_ms)
+    };
+    let (steps, first_ms) = acknowledge(&mut bench, "王工");
+    assert_eq!(steps, 1);
+    let (steps, again_ms) = acknowledge(&mut bench, "王工");
+    assert_eq!(steps, 1);
+    assert!(again_ms > first_ms, "{first_ms:?} {again_ms:?}");
+    // Somebody else, and the first again.
+    for (who, steps) in [("李工", 2), ("王工", 2), ("李工", 2)] {
+        assert_eq!(acknowledge(&mut bench, who).0, steps, "{who}");
+    }
+    // Of another demand it says more, and in another state, too.
+    bench.fire("k", "c1", Severity::Major);
+    let raised = bench.get(&id).history.len() - before;
+    assert_eq!(acknowledge(&mut bench, "王工").0, raised + 1);
+    bench.go(&id, &[TriggerState::Accepted]);
+    let accepted = bench.get(&id).history.len() - before;
+    assert_eq!(acknowledge(&mut bench, "王工").0, accepted + 1);
+    assert_eq!(acknowledge(&mut bench, "王工").0, accepted + 1);
+}
+
+#[test]
+fn a_severity_that_rises_ends_the_acknowledgement_of_what_was_less() {
+    let acknowledge = |bench: &mut Bench, id: &str| {
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        bench.triggers.acknowledge(id, "王工", now).unwrap();
+    };
+    let mut bench = Bench::new();
+    let id = bench.fire("far", "c1", Severity::Minor).unwrap();
+    bench.triggers.take_news();
+    bench.now_ms += 2 * HOUR - 60_000;
+    acknowledge(&mut bench, &id);
+    bench.now_ms += 120_000;
+    bench.fire("far", "c1", Severity::Major);
+    assert_eq!(bench.get(&id).ack_until_ms, None);
+    let news = bench.triggers.take_news();
+    assert_eq!(told(&news), [(NewsReason::Raised, vec!["n1", "nl"])]);
+    // It is overdue, and not due soon.
+    assert_eq!(
+        told(&bench.pass(0)),
+        [(NewsReason::Overdue, vec!["nl", "n1"])]
+    );
+    assert_eq!(bench.triggers.process().reminders_total, 0);
+    // What an acknowledgement has held back by then is told at once.
+    acknowledge(&mut bench, &id);
+    assert!(bench.pass(2 * HOUR).is_empty());
+    bench.fire("far", "c1", Severity::Critical);
+    bench.triggers.take_news();
+    assert_eq!(
+        told(&bench.pass(0)),
+        [(NewsReason::Overdue, vec!["co", "n1"])]
+    );
+}
+
+#[test]
+fn what_is_overdue_when_its_acknowledgement_ends_is_told_so_before_it_climbs() {
+    let book = crate::triggers::tests::bench::BOOK;
+    let text = book.replace("escalation: [{after: 0s,", "escalation: [{after: 90m,");
+    let mut bench = Bench::under(&text);
+    let id = bench.fire("far", "c1", Severity::Major).unwrap();
+    bench.triggers.take_news();
+    let now = Now {
+        book: &bench.book,
+        at_ms: bench.now_ms,
+    };
+    bench.triggers.acknowledge(&id, "n1", now).unwrap();
+    // Due at 12:00, seen until 13:00, and the leader hears of it at 13:30.
+    assert!(bench.pass(3 * HOUR - 1).is_empty());
+    assert_eq!(told(&bench.pass(1)), [(NewsReason::Overdue, vec!["n1"])]);
+    assert_eq!(
+        told(&bench.pass(HOUR / 2)),
+        [(NewsReason::Overdue, vec!["nl", "n1"])]
+    );
+}
+
+#[test]
+fn what_the_clock_may_be_ahead_by_has_not_passed() {
+    let mut bench = Bench::new();
+    bench.fire("k", "c1", Severity::Major).unwrap();
+    bench.triggers.take_news();
+    // The clock jumps by a week, and no source tells of that time.
+    assert!(bench.pass_ahead(168 * HOUR, 168 * HOUR).is_empty());
+    // It is believed in the end.
+    let reasons: Vec<NewsReason> = bench.pass(0).iter().map(|news| news.reason).collect();
+    assert!(reasons.contains(&NewsReason::Overdue), "{reasons:?}");
+}
+
+#[test]
 fn who_is_away_is_stood_in_for_and_in_the_end_by_the_coordinator() {
     let mut bench = Bench::new();
     let owner = |bench: &mut Bench, city: &str| {
@@ -238,6 +341,34 @@ fn a_severity_that_rises_brings_copies_and_a_nearer_due_time() {
         told(&bench.pass(HOUR / 2)),
         [(NewsReason::Reminder, vec!["n1"])]
     );
+}
+
+#[test]
+fn a_severity_that_rises_after_the_reminder_is_told_and_due_by_its_own_time() {
+    let mut bench = Bench::new();
+    let id = bench.fire("far", "c1", Severity::Minor).unwrap();
+    let opened_ms = bench.now_ms;
+    bench.triggers.take_news();
+    assert_eq!(
+        told(&bench.pass(3 * HOUR)),
+        [(NewsReason::Reminder, vec!["n1"])]
+    );
+    // A major one had to be accepted within two hours.
+    bench.fire("far", "c1", Severity::Major);
+    let deadline = bench.get(&id).deadline.unwrap();
+    assert_eq!(deadline.due_ms, opened_ms + 2 * HOUR);
+    let news = bench.triggers.take_news();
+    assert_eq!(told(&news), [(NewsReason::Raised, vec!["n1", "nl"])]);
+    assert_eq!(
+        told(&bench.pass(0)),
+        [(NewsReason::Overdue, vec!["nl", "n1"])]
+    );
+    // It is overdue, and rises once more: everybody hears of that, and it goes on climbing from where it is.
+    bench.fire("far", "c1", Severity::Critical);
+    let news = bench.triggers.take_news();
+    assert_eq!(told(&news), [(NewsReason::Raised, vec!["n1", "nl"])]);
+    let climbing = bench.get(&id).deadline.unwrap();
+    assert_eq!((climbing.due_ms, climbing.step), (opened_ms + HOUR, 2));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Evidence follows corrections; what people read at each step; counters of the process.
 
 use crate::effect::EffectVerdict;
-use crate::rules::Severity;
+use crate::rules::{Contact, Severity};
 use crate::triggers::tests::bench::{Bench, HOUR, measured, opening, path};
 use crate::triggers::{NewsReason, Now, TriggerState};
 
@@ -188,7 +188,14 @@ fn late_data_that_take_the_proof_away_reopen_what_it_had_closed() {
     again(&mut bench, &id, EffectVerdict::Worse);
     assert_eq!(bench.get(&id).state, TriggerState::Closed);
     let news = bench.triggers.take_news();
-    assert!(news.iter().any(|news| news.reason == NewsReason::Measured));
+    let measured = news.iter().find(|news| news.reason == NewsReason::Measured);
+    // Whoever was told that the data show that it helped is told otherwise, and so are agents.
+    let readers = &measured.unwrap().recipients;
+    let told = &bench.get(&id).told;
+    let heard = |who: &Contact| readers.iter().any(|(to, _)| to.email == who.email);
+    assert!(!told.is_empty() && told.iter().all(heard), "{told:?}");
+    let said = &bench.get(&id).explanation().unwrap().text.en;
+    assert!(said.contains("later data do not show"), "{said}");
 
     // Nor after the time for which a refusal would rest, nor for data that still prove it.
     let mut bench = Bench::new();

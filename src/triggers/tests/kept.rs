@@ -2,7 +2,7 @@
 
 use crate::rules::{Severity, Text};
 use crate::triggers::tests::bench::{Bench, opening, wanted};
-use crate::triggers::{EVIDENCE_MAX, Evidence, Now, TriggerState};
+use crate::triggers::{Evidence, Now, TriggerLimits, TriggerState};
 
 const MINOR: Severity = Severity::Minor;
 
@@ -50,7 +50,7 @@ fn the_worst_window_stays_however_long_the_trouble_lasts() {
         window(&mut bench, "k", at, value, &[]);
     }
     let kept = values(&bench, &id, "k");
-    assert_eq!(kept.len(), EVIDENCE_MAX);
+    assert_eq!(kept.len(), TriggerLimits::default().windows_max);
     assert_eq!(kept[..3], [60.0, 190.0, 52.0], "the first, and both ends");
     assert_eq!(*kept.last().unwrap(), 70.0);
     let evidence = &bench.get(&id).evidence;
@@ -100,7 +100,10 @@ fn a_kqi_of_many_windows_does_not_drive_out_another_one() {
     for at in 5..=200 {
         window(&mut bench, "k", at, 70.0, &[]);
     }
-    assert_eq!(bench.get(&wide).evidence.len(), EVIDENCE_MAX);
+    assert_eq!(
+        bench.get(&wide).evidence.len(),
+        TriggerLimits::default().windows_max
+    );
     let others = values(&bench, &wide, "wide");
     assert!(others.len() >= 3, "{others:?}");
 }
@@ -115,4 +118,39 @@ fn complaints_are_the_most_that_were_counted_since_it_opened() {
     let counts = bench.get(&id).complaints.iter();
     let counts: Vec<(&str, i64)> = counts.map(|(name, of)| (&*name.en, *of)).collect();
     assert_eq!(counts, [("slow", 171), ("lost", 2)]);
+}
+
+#[test]
+fn windows_and_tickets_of_a_trigger_are_as_many_as_the_settings_say_and_the_others_are_counted() {
+    let mut bench = Bench::new();
+    bench.triggers.set_limits(TriggerLimits {
+        windows_max: 5,
+        ..TriggerLimits::default()
+    });
+    let id = bench.fire("k", "c1", MINOR).unwrap();
+    for at in 1..=7 {
+        window(&mut bench, "k", at, 60.0 + at as f64, &[]);
+    }
+    // The first is the least of all, the last the greatest; between them the newest stay.
+    assert_eq!(values(&bench, &id, "k"), [60.0, 64.0, 65.0, 66.0, 67.0]);
+    let [_, windows, ..] = bench.triggers.bounds_of_one();
+    assert_eq!(windows, (5, 3));
+    // A bound that is set lower takes nothing away: what comes takes the place of one that was there.
+    bench.triggers.set_limits(TriggerLimits {
+        windows_max: 4,
+        ..TriggerLimits::default()
+    });
+    window(&mut bench, "k", 8, 68.0, &[]);
+    assert_eq!(values(&bench, &id, "k"), [60.0, 65.0, 66.0, 67.0, 68.0]);
+    bench.triggers.set_limits(TriggerLimits {
+        tickets_max: 1,
+        ..TriggerLimits::default()
+    });
+    for serial in ["1", "2", "3"] {
+        bench.ticket(serial, "c1", true);
+    }
+    let trigger = bench.get(&id);
+    assert_eq!((trigger.tickets.len(), trigger.tickets_beyond), (1, 2));
+    let [tickets, ..] = bench.triggers.bounds_of_one();
+    assert_eq!(tickets, (1, 2));
 }

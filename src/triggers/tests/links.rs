@@ -1,26 +1,11 @@
 //! Links of mails: one act, and only while the trigger stands as it did.
 
-use crate::rules::{Desk, Severity};
+use crate::rules::Severity;
 use crate::triggers::tests::bench::{Bench, HOUR};
 use crate::triggers::{MoveError, NewsReason, Now, TriggerState};
 
 fn check(bench: &Bench, id: &str, to: Option<TriggerState>, revision: u32) -> bool {
     bench.triggers.check_link(id, to, revision).is_ok()
-}
-
-fn hand_over(bench: &mut Bench, id: &str, department: &str) {
-    let desk = Desk {
-        department: department.to_owned(),
-        role: "contact".to_owned(),
-    };
-    let now = Now {
-        book: &bench.book,
-        at_ms: bench.now_ms,
-    };
-    bench
-        .triggers
-        .hand_over(id, &desk, "王工", Some("r"), now)
-        .unwrap();
 }
 
 #[test]
@@ -36,7 +21,7 @@ fn a_link_is_good_until_the_trigger_moves_and_never_again() {
     bench.go(&id, &[TriggerState::Accepted]);
     assert!(!check(&bench, &id, accept, assigned) && !check(&bench, &id, accept, reminded));
     // Back in the same state under another owner: the first one's link is not good again.
-    hand_over(&mut bench, &id, "NET");
+    bench.hand_over(&id, ("NET", "contact")).unwrap();
     assert_eq!(bench.get(&id).state, TriggerState::Dispatched);
     assert!(!check(&bench, &id, accept, reminded));
     assert!(check(&bench, &id, accept, bench.get(&id).revision));
@@ -52,7 +37,7 @@ fn a_hand_over_within_one_state_ends_the_links_before_it() {
     let mut bench = Bench::new();
     let id = bench.fire("k", "c1", Severity::Major).unwrap();
     let assigned = bench.get(&id).revision;
-    hand_over(&mut bench, &id, "NET");
+    bench.hand_over(&id, ("NET", "contact")).unwrap();
     assert!(!check(&bench, &id, Some(TriggerState::Accepted), assigned));
 }
 

@@ -2,8 +2,8 @@
 
 use crate::effect::EffectVerdict;
 use crate::rules::Severity;
-use crate::triggers::tests::bench::{Bench, path, wanted};
-use crate::triggers::{Now, Outcome, Place, TicketNews, TriggerState};
+use crate::triggers::tests::bench::{Bench, HOUR, opening, path, wanted};
+use crate::triggers::{Evidence, Now, Outcome, Place, TriggerState};
 
 const MINOR: Severity = Severity::Minor;
 const MENDED: [TriggerState; 3] = [
@@ -85,33 +85,56 @@ fn what_cannot_be_proven_is_closed_when_it_is_well_and_reopened_while_it_fires()
     }
 }
 
-fn complain(bench: &mut Bench, serial: &str, city: &str, leaf: &str) {
-    let news = TicketNews {
-        serial: serial.to_owned(),
-        filed_at_ms: bench.now_ms,
-        service: "s".to_owned(),
-        city: city.to_owned(),
-        leaf: leaf.to_owned(),
-        counts: true,
-        owner: 0,
+/// An hour long: it fires after the mend for what was lost before it.
+#[test]
+fn windows_that_began_before_the_mend_are_no_evidence_against_it() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", MINOR).unwrap();
+    bench.go(&id, &MENDED);
+    bench.alert_ended("k", "service=s;city=c1");
+    let mended_ms = bench.now_ms;
+    let fire = |bench: &mut Bench, window_ms: Option<(i64, i64)>, end_ms: i64| {
+        let mut fires = opening(&bench.book, "k", "c1", MINOR, end_ms);
+        fires.evidence = fires.evidence.zip(window_ms).map(|(known, window_ms)| {
+            let (start_ms, end_ms) = window_ms;
+            Evidence {
+                start_ms,
+                end_ms,
+                ..known
+            }
+        });
+        let now = Now {
+            book: &bench.book,
+            at_ms: bench.now_ms,
+        };
+        let mended = |_: &str| Some(mended_ms);
+        bench.triggers.demand_beside(fires, mended, now)
     };
-    let now = Now {
-        book: &bench.book,
-        at_ms: bench.now_ms,
-    };
-    bench.triggers.hear_ticket(&news, now);
+    let before = (mended_ms - HOUR, mended_ms);
+    let within = (mended_ms - 1, mended_ms + HOUR - 1);
+    for window_ms in [Some(before), Some(within), None] {
+        bench.now_ms += HOUR;
+        let joined = fire(&mut bench, window_ms, mended_ms);
+        assert_eq!(joined.as_ref(), Some(&id));
+        let trigger = bench.get(&id);
+        assert_eq!(trigger.state, TriggerState::FeedbackGiven, "{window_ms:?}");
+        assert!(trigger.alert_firing, "it is felt all the same");
+    }
+    let after = (mended_ms, mended_ms + HOUR);
+    fire(&mut bench, Some(after), mended_ms);
+    assert_eq!(bench.get(&id).state, TriggerState::Dispatched);
 }
 
 /// 12 of a leaf that no entry of the knowledge base names, before the trigger and after.
 #[test]
 fn complaints_that_the_knowledge_base_does_not_know_join_what_is_open_for_service_and_place() {
     let mut bench = Bench::new();
-    complain(&mut bench, "C-1", "c1", "打不开");
-    complain(&mut bench, "C-2", "c2", "打不开");
+    bench.complain("C-1", "c1", "打不开");
+    bench.complain("C-2", "c2", "打不开");
     let id = bench.fire("far", "c1", MINOR).unwrap();
-    complain(&mut bench, "C-3", "c1", "打不开");
+    bench.complain("C-3", "c1", "打不开");
     // Of another cause it is known.
-    complain(&mut bench, "C-4", "c1", "回复慢");
+    bench.complain("C-4", "c1", "回复慢");
     let serials = |bench: &Bench| -> Vec<String> {
         let tickets = bench.get(&id).tickets.iter();
         tickets.map(|ticket| ticket.serial.clone()).collect()
@@ -123,10 +146,10 @@ fn complaints_that_the_knowledge_base_does_not_know_join_what_is_open_for_servic
     let mut tickets = bench.get(&id).tickets.iter();
     assert!(tickets.all(|ticket| ticket.answered_at_ms.is_some()));
     // A cause that is known by its complaints answers no others.
-    complain(&mut bench, "C-5", "c2", "乱扣费");
+    bench.complain("C-5", "c2", "乱扣费");
     let slow = bench.fire("k", "c2", MINOR).unwrap();
-    complain(&mut bench, "C-6", "c2", "乱扣费");
-    complain(&mut bench, "C-7", "c2", "回复慢");
+    bench.complain("C-6", "c2", "乱扣费");
+    bench.complain("C-7", "c2", "回复慢");
     let serials: Vec<&str> = bench
         .get(&slow)
         .tickets

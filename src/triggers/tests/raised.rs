@@ -2,7 +2,7 @@
 
 use crate::rules::Severity::Minor;
 use crate::triggers::tests::bench::{BOOK, Bench, HOUR};
-use crate::triggers::{Now, TicketNews, TriggerState};
+use crate::triggers::{TicketNews, TriggerState};
 
 /// A cause that is known by what people complain of alone, and a KQI that counts all that they complain of.
 const MORE: &str = "
@@ -25,20 +25,7 @@ fn bench() -> Bench {
 
 fn complain(bench: &mut Bench, serials: std::ops::Range<u32>, city: &str, leaf: &str) {
     for serial in serials {
-        let news = TicketNews {
-            serial: format!("C-{serial}"),
-            filed_at_ms: bench.now_ms,
-            service: "s".to_owned(),
-            city: city.to_owned(),
-            leaf: leaf.to_owned(),
-            counts: true,
-            owner: 0,
-        };
-        let now = Now {
-            book: &bench.book,
-            at_ms: bench.now_ms,
-        };
-        bench.triggers.hear_ticket(&news, now);
+        bench.complain(&format!("C-{serial}"), city, leaf);
     }
 }
 
@@ -123,4 +110,28 @@ fn complaints_of_a_refused_cause_are_answered_by_the_refusal_and_not_by_a_surge(
     complain(&mut bench, 20..21, "c1", "垃圾邮件");
     assert_eq!(tickets(&bench, &surge), 10);
     assert_eq!(tickets(&bench, &spam), 6);
+}
+
+#[test]
+fn a_ticket_that_is_filed_again_in_another_services_branch_waits_for_that_ones_answer() {
+    let mut bench = bench();
+    let id = bench.fire("k", "c1", Minor).unwrap();
+    let before = tickets(&bench, &id);
+    let mut hear = |path: &str, service: &str, by_tree: &str| {
+        let news = TicketNews {
+            service: service.to_owned(),
+            by_tree: by_tree.to_owned(),
+            ..bench.filed("C-1", "c1", path)
+        };
+        bench.hear(&news);
+        tickets(&bench, &id) - before
+    };
+    // What is said with a place holds there, whatever the tree says of it.
+    assert_eq!(hear("a/回复慢", "s", "other"), 1);
+    assert_eq!(hear("a/回复慢", "", "other"), 1);
+    // Elsewhere the tree says whose it is, and where that does not know, what was said last.
+    assert_eq!(hear("b/回复慢", "", "other"), 0);
+    assert_eq!(hear("a/回复慢", "", "s"), 1);
+    assert_eq!(hear("c/回复慢", "", ""), 1);
+    assert_eq!(hear("c/回复慢", "other", "s"), 0);
 }

@@ -1,7 +1,7 @@
 //! A rule book that changes while triggers are open.
 
+use crate::rules::Severity;
 use crate::rules::testing::book;
-use crate::rules::{Desk, Severity};
 use crate::triggers::tests::bench::{BOOK, Bench};
 use crate::triggers::{News, NewsReason, Now, TriggerState};
 
@@ -26,7 +26,7 @@ fn with_other_owner() -> String {
 }
 
 #[test]
-fn another_owner_is_asked_once_and_the_hop_is_counted() {
+fn another_owner_is_asked_once_and_that_is_no_hop() {
     let mut bench = Bench::new();
     let id = bench.fire("k", "c1", Severity::Minor).unwrap();
     bench.go(&id, &[TriggerState::Accepted]);
@@ -34,7 +34,7 @@ fn another_owner_is_asked_once_and_the_hop_is_counted() {
     let (changed, news) = reload(&mut bench, &with_other_owner());
     assert_eq!(changed, 1);
     let trigger = bench.get(&id);
-    assert_eq!((&*trigger.owner.department, trigger.hops), ("NET", 1));
+    assert_eq!((&*trigger.owner.department, trigger.hops), ("NET", 0));
     // The new department must accept it anew.
     assert_eq!(trigger.state, TriggerState::Dispatched);
     let last = trigger.history.last().unwrap();
@@ -52,6 +52,26 @@ fn another_owner_is_asked_once_and_the_hop_is_counted() {
     assert_eq!(told, ["n1", "b"]);
     let again = reload(&mut bench, &with_other_owner());
     assert_eq!(again, (0, Vec::new()));
+}
+
+/// Two books in turn are no departments that pass it on.
+#[test]
+fn what_the_book_moves_to_and_fro_is_not_handed_on_too_often() {
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    for text in [&*with_other_owner(), BOOK, &with_other_owner(), BOOK] {
+        let (changed, news) = reload(&mut bench, text);
+        assert_eq!(changed, 1);
+        let readers = news.iter().flat_map(|one| &one.recipients);
+        let mut names = readers.map(|(who, _)| &*who.name);
+        assert!(names.all(|name| ["n1", "b"].contains(&name)), "{news:?}");
+    }
+    let trigger = bench.get(&id);
+    assert_eq!(trigger.hops, 0);
+    let mut reasons = trigger.history.iter().filter_map(|of| of.reason.as_deref());
+    assert!(!reasons.any(|reason| reason.contains("too often")));
+    assert_eq!(bench.triggers.process().hops_mean(), Some(0.0));
+    assert_eq!(bench.triggers.process().escalations_total, 0);
 }
 
 #[test]
@@ -100,18 +120,7 @@ fn what_reads_alike_and_what_was_answered_stays_without_a_word() {
 fn what_a_person_handed_over_stays_there_while_the_desk_exists() {
     let mut bench = Bench::new();
     let id = bench.fire("k", "c1", Severity::Minor).unwrap();
-    let desk = Desk {
-        department: "NET".to_owned(),
-        role: "leader".to_owned(),
-    };
-    let now = Now {
-        book: &bench.book,
-        at_ms: bench.now_ms,
-    };
-    bench
-        .triggers
-        .hand_over(&id, &desk, "王工", Some("r"), now)
-        .unwrap();
+    bench.hand_over(&id, ("NET", "leader")).unwrap();
     assert_eq!(reload(&mut bench, &with_other_owner()), (0, Vec::new()));
     assert_eq!(bench.get(&id).owner.role, "leader");
     // The desk is no more: the rules say who has it.
@@ -153,4 +162,77 @@ fn who_is_away_keeps_what_is_under_way() {
     bench.pass(24 * super::bench::HOUR);
     assert_eq!(reload(&mut bench, BOOK).0, 0);
     assert_eq!(bench.get(&id).owner.person.name, "n1");
+}
+
+/// Another entry of the knowledge base takes the KQI over.
+fn with_other_cause() -> String {
+    BOOK.replace("kqis: [k, wide]", "kqis: [wide]").replace(
+        "knowledge:\n",
+        "knowledge:
+  - id: gateway
+    title: {zh: 网关慢, en: gateway slow}
+    service: s
+    kqis: [k]
+    causes: [c]
+    verify: [v]
+    remedies: [{id: swap, text: swap it}]
+    owner: {department: NET, role: contact}
+    reference: r
+",
+    )
+}
+
+#[test]
+fn an_object_stays_with_its_open_trigger_whatever_cause_another_book_gives_it() {
+    let label = "service=s;city=c1";
+    let mut bench = Bench::new();
+    let id = bench.fire("k", "c1", Severity::Minor).unwrap();
+    reload(&mut bench, &with_other_cause());
+    bench.alert_ended("k", label);
+    assert!(!bench.get(&id).alert_firing);
+    assert_eq!(bench.fire("k", "c1", Severity::Minor), Some(id.clone()));
+    assert_eq!(
+        (bench.get(&id).cause.cause.as_str(), bench.open().len()),
+        ("slow", 1)
+    );
+    // Elsewhere it is the other cause, and after a mend the same one again.
+    let other = bench.fire("k", "c2", Severity::Minor).unwrap();
+    assert_eq!(bench.get(&other).cause.cause, "gateway");
+    let mended = [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ];
+    bench.go(&id, &mended);
+    bench.alert_ended("k", label);
+    assert_eq!(bench.fire("k", "c1", Severity::Minor), Some(id.clone()));
+    assert_eq!(bench.get(&id).state, TriggerState::Dispatched);
+    // What is over leaves it to whoever opens next, and fires with that one alone.
+    let refused = crate::triggers::tests::bench::wanted(TriggerState::NotOptimised);
+    bench.wanted(&id, refused).unwrap();
+    let next = bench.fire("k", "c1", Severity::Minor).unwrap();
+    assert_eq!(bench.get(&next).cause.cause, "gateway");
+    assert!(!bench.get(&id).alert_firing && bench.get(&next).alert_firing);
+    bench.alert_ended("k", label);
+    assert!(!bench.get(&next).alert_firing);
+}
+
+/// Mended, and felt again as a part of a wider trouble: both hear that it is over.
+#[test]
+fn an_alert_that_ended_fires_for_no_trigger() {
+    let mut bench = Bench::new();
+    let city = bench.fire("k", "c1", Severity::Minor).unwrap();
+    let mended = [
+        TriggerState::Accepted,
+        TriggerState::InProgress,
+        TriggerState::Mended,
+    ];
+    bench.go(&city, &mended);
+    let wide = bench.fire("wide", "", Severity::Minor).unwrap();
+    assert_eq!(bench.fire("k", "c1", Severity::Minor), Some(wide.clone()));
+    assert!(bench.get(&city).alert_firing);
+    bench.alert_ended("k", "service=s;city=c1");
+    assert!(!bench.get(&city).alert_firing);
+    bench.alert_ended("wide", "service=s");
+    assert!(!bench.get(&wide).alert_firing);
 }

@@ -35,7 +35,7 @@ impl Chance {
 }
 
 static FIRST: LazyLock<RuleBook> = LazyLock::new(|| book(BOOK));
-/// Another department answers for the cause, and another person sits at a desk.
+/// Another department answers for the cause, another entry takes a KQI over, and another person sits at a desk.
 static OTHER: LazyLock<RuleBook> = LazyLock::new(|| {
     let text = BOOK
         .replace("version: '1'", "version: '2'")
@@ -43,7 +43,22 @@ static OTHER: LazyLock<RuleBook> = LazyLock::new(|| {
             "owner: {department: BSC, role: contact}",
             "owner: {department: NET, role: contact}",
         )
+        .replace("kqis: [k, wide]", "kqis: [wide]")
         .replace("{name: co, email: co@", "{name: cp, email: cp@");
+    let text = format!(
+        "{}
+  - id: gateway
+    title: {{zh: 网关慢, en: gateway slow}}
+    service: s
+    kqis: [k]
+    causes: [c]
+    verify: [v]
+    remedies: [{{id: swap, text: swap it}}]
+    owner: {{department: BSC, role: contact}}
+    reference: r
+",
+        text.trim_end()
+    );
     book(&text)
 });
 
@@ -81,6 +96,7 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
                 EffectVerdict::Worse,
                 EffectVerdict::TooEarly,
                 EffectVerdict::NotProven,
+                EffectVerdict::Unprovable,
             ]);
             let now = Now {
                 book: &bench.book,
@@ -154,6 +170,10 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
                 _ => format!("service=s;city={city}"),
             };
             bench.alert_ended(kqi, &label);
+            let all = bench.triggers.triggers();
+            let mut sources = all.flat_map(|trigger| trigger.sources.iter());
+            let fires = sources.any(|of| of.firing && of.kqi == kqi && of.group_label == label);
+            assert!(!fires, "{kqi} of {label} is over, for every trigger");
         }
         _ => {
             bench.pass(chance.below(40) as i64 * 1_800_000);
@@ -163,6 +183,7 @@ fn step(bench: &mut Bench, chance: &mut Chance) {
 
 fn check(bench: &Bench, before: &[Trigger], seed: u64) {
     let (mut open, mut unanswered) = (BTreeSet::new(), BTreeSet::new());
+    let (mut serials, mut objects) = (BTreeSet::new(), BTreeSet::new());
     for trigger in bench.triggers.triggers() {
         let of = || format!("seed {seed}, {}", trigger.id);
         assert!(!trigger.owner.person.email.is_empty(), "{}: an owner", of());
@@ -177,6 +198,10 @@ fn check(bench: &Bench, before: &[Trigger], seed: u64) {
             assert!(from == to || is_line, "{}: {from:?} to {to:?}", of());
         }
         assert_eq!(moves.last().unwrap().to, trigger.state, "{}", of());
+        for ticket in &trigger.tickets {
+            let is_only = serials.insert(&ticket.serial);
+            assert!(is_only, "{}: {} has one trigger", of(), ticket.serial);
+        }
         assert!(
             trigger.stands_since_revision <= trigger.revision + 1,
             "{}",
@@ -198,6 +223,10 @@ fn check(bench: &Bench, before: &[Trigger], seed: u64) {
             assert!(open.insert(&trigger.cause), "{}: one trigger a cause", of());
             if trigger.state.is_unanswered() {
                 unanswered.insert(&trigger.cause);
+                for source in &trigger.sources {
+                    let is_only = objects.insert((&source.kqi, &source.group_label));
+                    assert!(is_only, "{}: {source:?} is worked on once", of());
+                }
             }
         }
     }

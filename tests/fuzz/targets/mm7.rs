@@ -21,7 +21,15 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 pub(crate) fn check(case: &mut Case<'_>) -> Result<(), String> {
     let request = read(&case.input);
     let told = match &request.report {
-        Ok(report) => line(report, &PLAN.book.mms, &PLAN.zone, NOW_MS, 600_000, 512),
+        Ok(report) => line(
+            report,
+            &PLAN.book.mms,
+            &PLAN.zone,
+            NOW_MS,
+            || NOW_MS,
+            600_000,
+            512,
+        ),
         Err(refused) => Err(refused.clone()),
     };
     let (status, words) = match told {

@@ -164,9 +164,15 @@ fn aggregates_have_what_they_need() {
         ],
     );
     check(
+        &measure("complaint", "        aggregate: latest\n"),
+        &[
+            "t.yaml:31:20: aggregate \"latest\" needs a measured value, and complaint facts have none",
+        ],
+    );
+    check(
         &measure("dial_test", "        aggregate: p100\n"),
         &[
-            "t.yaml:31:20: unknown aggregate \"p100\", use p50 to p99.9 or one of count, ratio, sum, mean, min, max, dispersion, rate_per_10k, change, surge",
+            "t.yaml:31:20: unknown aggregate \"p100\", use p50 to p99.9 or one of count, ratio, sum, mean, min, max, dispersion, latest, rate_per_10k, change, surge",
         ],
     );
     check(

@@ -184,6 +184,25 @@ fn the_shipped_places_are_the_fourteen_prefectures_of_hunan() {
     assert!(places.cities.values().all(|place| place.group == "集团"));
 }
 
+/// H5: what S2 and S0 name as coming from outside is an outsider's on whatever stream it comes by.
+#[test]
+fn the_shipped_sources_say_whose_they_are() {
+    let book = shipped("rules");
+    for (source, internal) in [
+        ("客服信息", false),
+        ("市场调研", false),
+        ("第三方拨测", false),
+        ("其他省公司", false),
+        ("分公司拨测", true),
+        ("金点子", true),
+    ] {
+        for stream in [Stream::DialTest, Stream::Gauge, Stream::Complaint] {
+            assert_eq!(book.is_internal(stream, Some(source)), internal, "{source}");
+        }
+    }
+    assert_eq!(book.sources.len(), 6);
+}
+
 #[test]
 fn the_bench_book_has_no_problems() {
     let book = shipped("rules/bench/kqi-1.yaml");
@@ -231,7 +250,7 @@ fn shipped_kqis_are_what_the_domain_says() {
         "client == 'experience_card' && (tperrno == null || tperrno in [0, 11])"
     );
     // One alert a KQI but for those that are there to be read.
-    assert_eq!(book.alerts.len(), 88);
+    assert_eq!(book.alerts.len(), 89);
     assert!(
         book.alerts
             .iter()
