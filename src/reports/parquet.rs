@@ -34,11 +34,12 @@ const NAMES: [&str; 9] = [
     "unit",
 ];
 /// Columns of words.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 19] = [
     "best",
     "cause",
     "department",
     "grounds",
+    "limit_source",
     "name",
     "overdue",
     "places",
@@ -81,7 +82,13 @@ impl Kind {
             Value::Text(_) => kind == Kind::Words,
         };
         let mut values = table.rows.iter().filter_map(|row| row.get(at));
-        if values.all(fits) { kind } else { Kind::Words }
+        let is_told = values.all(fits);
+        debug_assert!(
+            is_told,
+            "{}: {key} holds what its list does not say",
+            table.key
+        );
+        if is_told { kind } else { Kind::Words }
     }
 }
 
