@@ -349,6 +349,10 @@ book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
 streams: {dial_test: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}
 kqis:
   - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 5}}
+  - {id: came, name: Came, layer: network, stream: mms_submit, filter: status == 'Retrieved', aggregate: count, group_by: [city], window: 1m, unit: count}
+  - {id: filed, name: Filed, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1m, unit: count}
+leaves:
+  - {id: lost, path: 投诉/没有收到, service: s, questions: [{id: other, text: Other, role: element}]}
 alert_policies:
   default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
 ";
@@ -359,12 +363,34 @@ fn post(address: SocketAddr, sequence: u64) -> Option<String> {
     let line = format!(
         "{{\"type\":\"dial_test\",\"ts\":{ts},\"service\":\"s\",\"city\":\"c\",\"ok\":true}}"
     );
+    let headers = format!("chrysalis-producer: p\r\nchrysalis-sequence: {sequence}");
+    send(address, "/v1/events", &headers, &line)
+}
+
+fn send(address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<String> {
     let request = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nchrysalis-producer: p\r\n\
-         chrysalis-sequence: {sequence}\r\ncontent-length: {}\r\n\r\n{line}",
-        line.len()
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
     );
     answer(address, &request, Duration::from_secs(5))
+}
+
+/// What an MMSC is told of its report that it came.
+fn report(address: SocketAddr) -> Option<String> {
+    let envelope = "<env:Envelope xmlns:env=\"http://schemas.xmlsoap.org/soap/envelope/\"><env:Header>\
+        <mm7:TransactionID xmlns:mm7=\"http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-0\">t7</mm7:TransactionID>\
+        </env:Header><env:Body><DeliveryReportReq><MessageID>m1</MessageID>\
+        <Recipient><Number>+8613900000001</Number></Recipient><TimeStamp>2025-11-25T00:00:05+08:00</TimeStamp>\
+        <MMStatus>Retrieved</MMStatus></DeliveryReportReq></env:Body></env:Envelope>";
+    send(address, "/mm7", "content-type: text/xml", envelope)
+}
+
+/// What becomes of a contact that is filed by its form.
+fn contact(address: SocketAddr, leaf: &str) -> Option<String> {
+    let ts = T0 + 6_000;
+    let body = format!("{{\"leaf\":\"{leaf}\",\"serial\":\"k1\",\"ts\":{ts},\"city\":\"c\"}}");
+    let headers = "content-type: application/json";
+    send(address, "/v1/complaints", headers, &body)
 }
 
 /// A start that cannot go on, for somebody else writes the ledger: batches are acknowledged all the same, a death in the
@@ -390,13 +416,17 @@ fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once()
         }
     };
     let is_ready = || get("/ready").starts_with("HTTP/1.1 200 ");
-    let windows = || {
-        get(&format!(
-            "/v1/kqis/tests/windows?from={T0}&to={}",
-            T0 + 60_000
-        ))
+    let counts = |kqi: &str, events: u64| {
+        let to = T0 + 60_000;
+        let windows = get(&format!("/v1/kqis/{kqi}/windows?from={T0}&to={to}"));
+        windows.contains(&format!("\"count\":{events},"))
     };
-    let is_counted = |events: u64| windows().contains(&format!("\"count\":{events},"));
+    let is_counted = |events: u64| counts("tests", events);
+    let says = |told: Option<String>, part: &str| {
+        let told = told.unwrap_or_default();
+        assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+        assert!(told.contains(part), "{part}: {told}");
+    };
     let taken = |sequence, part: &str| {
         post(address, sequence)
             .is_some_and(|told| told.starts_with("HTTP/1.1 200 ") && told.contains(part))
@@ -404,6 +434,9 @@ fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once()
     let child = start();
     until("ready", &is_ready);
     assert!(taken(1, "\"accepted\":1"));
+    let line = r#"{"type":"mms_submit","ts":1764000000000,"message_id":"m1","service":"s","city":"c","recipient":"13900000001"}"#;
+    let sent = send(address, "/v1/events", "accept: */*", line);
+    says(sent, "\"accepted\":1");
     until("counted", &|| is_counted(1));
     let (status, _) = terminate(child);
     assert!(status.success(), "{status}");
@@ -424,6 +457,11 @@ fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once()
     for sequence in [1, 2] {
         assert!(taken(sequence, "\"duplicate\":true"), "{sequence}");
     }
+    // A report and a contact need the book and the journal, and are answered as they are later.
+    says(report(address), "<StatusCode>1000</StatusCode>");
+    says(contact(address, "lost"), "\"state\":\"filed\"");
+    let unknown = contact(address, "none").unwrap();
+    assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
     let status = get("/v1/status");
     for part in ["\"state\":\"starting\"", "\"starting_takes_events\":true"] {
         assert!(status.contains(part), "{part}: {status}");
@@ -438,11 +476,18 @@ fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once()
     let child = start();
     until("ready", &is_ready);
     until("counted", &|| is_counted(3));
+    for kqi in ["came", "filed"] {
+        until(kqi, &|| counts(kqi, 1));
+    }
+    // Their senders have heard of no death; who sends again all the same changes nothing.
+    says(report(address), "<StatusCode>1000</StatusCode>");
+    says(contact(address, "lost"), "\"state\":\"filed\"");
     for sequence in [1, 2, 3] {
         assert!(taken(sequence, "\"duplicate\":true"), "{sequence}");
     }
     assert!(taken(4, "\"accepted\":1"));
     until("counted", &|| is_counted(4));
+    assert!(counts("came", 1) && counts("filed", 1));
     let (status, _) = terminate(child);
     assert!(status.success(), "{status}");
 }

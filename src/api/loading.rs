@@ -18,7 +18,7 @@ pub enum Step {
     Checkpoint,
     /// The journal is checked from that checkpoint on.
     Journal,
-    /// History and CSV sink are opened; the ledger of mails is read through. Events are taken from then on.
+    /// History and CSV sink are opened; the ledger of mails is read through. Lines are taken from then on.
     Ledger,
     /// The checkpoint is read once more, for what is in it, and workers take their share.
     Engine,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::Guard;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -15,17 +15,16 @@ use crate::api::ServerState;
 use crate::api::access::{Access, guard};
 use crate::api::current::{Current, CurrentCache};
 use crate::api::error::ApiError;
+use crate::api::inlet::Inlet;
 use crate::api::routes::{
     actions, alerts, asking, complaints, connections, crossings, events, frontline, full_file,
     health, history, kqis, machine, mm7, notices, reports, rules, status, subscribers, tickets,
     trees, triggers, windows,
 };
-use crate::api::stamps::Stamps;
 use crate::api::unread::Reading;
 use crate::engine::Snapshot;
-use crate::event::{SourceId, Stream};
-use crate::ingest::{Intake, Quarantine, Sender};
-use crate::metrics::{EdgeLimit, Metrics};
+use crate::ingest::{Intake, Quarantine};
+use crate::metrics::Metrics;
 use crate::{console, time};
 
 /// Largest JSON body of a command, bytes.
@@ -34,17 +33,19 @@ pub(super) const COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// The server's state with what only requests need.
 pub(crate) struct Server {
     pub(crate) state: Arc<ServerState>,
+    pub(crate) inlet: Arc<Inlet>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) quarantine: Arc<Quarantine>,
     current: CurrentCache,
-    stamps: Stamps,
 }
 
 impl Server {
     fn new(state: Arc<ServerState>) -> Server {
         let config = &state.config;
-        let intake = Arc::clone(&state.intake);
+        let inlet = Arc::clone(&state.inlet);
+        let intake = Arc::clone(&inlet.intake);
         Server {
+            inlet,
             quarantine: Arc::clone(intake.quarantine()),
             intake,
             current: CurrentCache::new(
@@ -52,47 +53,8 @@ impl Server {
                 Duration::from_millis(config.current_max_age_ms),
                 config.kqi_objects_max,
             ),
-            stamps: Stamps::new(
-                config.clock_ahead_ms_max,
-                config.stamped_sources_max,
-                now_ms(),
-                Instant::now(),
-            ),
             state,
         }
-    }
-
-    /// The time of a line that these sources do not stamp themselves, ms: the clock's, unless that was set ahead. A line of
-    /// which it is not is counted.
-    pub(in crate::api) fn stamp_ms(&self, own: &[SourceId]) -> i64 {
-        let (now_ms, held_by_ms) = self.held_by_ms(own);
-        if held_by_ms > 0 {
-            self.state.metrics.went_over(EdgeLimit::ClockAhead);
-        }
-        now_ms - held_by_ms
-    }
-
-    /// The time of a line about a ticket: those name no source.
-    pub(in crate::api) fn ticket_stamp_ms(&self) -> i64 {
-        let (stream, name) = (Stream::Complaint, None);
-        self.stamp_ms(&[SourceId { stream, name }])
-    }
-
-    /// How much earlier than the clock something would be stamped now, ms, and how many lines were so far.
-    pub(in crate::api) fn stamps(&self) -> (i64, u64) {
-        let (_, held_by_ms) = self.held_by_ms(&[]);
-        (held_by_ms, self.state.metrics.over(EdgeLimit::ClockAhead))
-    }
-
-    /// How many sources are known to be stamped here, how many may be, and how often there was another one.
-    pub(in crate::api) fn stamped_sources(&self) -> (u64, u64, u64) {
-        self.stamps.bound()
-    }
-
-    fn held_by_ms(&self, own: &[SourceId]) -> (i64, i64) {
-        let (now_ms, at) = (now_ms(), Instant::now());
-        let marks = &self.snapshot().watermarks;
-        (now_ms, self.stamps.held_by_ms(now_ms, at, marks, own))
     }
 
     /// The engine's state now.
@@ -222,42 +184,14 @@ pub(in crate::api) fn table() -> Vec<(&'static str, MethodRouter<Arc<Server>>)> 
     ]
 }
 
-/// A way in for lines that the engine fetches by itself: judged, journaled and bounded as those of producers.
-#[derive(Clone)]
-pub struct Inlet(Arc<Server>);
-
-impl Inlet {
-    /// The time of a dial test of a source whose lines are stamped here, ms.
-    pub fn stamp_ms(&self, source: &str) -> i64 {
-        let (stream, name) = (Stream::DialTest, Some(source.into()));
-        self.0.stamp_ms(&[SourceId { stream, name }])
-    }
-
-    /// Takes lines; true when all of them are durable.
-    pub async fn take(&self, lines: String) -> bool {
-        let headers = HeaderMap::new();
-        let taken = self
-            .0
-            .intake
-            .take(Sender::default(), &headers, lines.into(), now_ms());
-        taken.await.is_ok_and(|receipt| receipt.refused_total == 0)
-    }
-}
-
 /// The HTTP service.
 pub fn router(state: Arc<ServerState>) -> Router {
-    open(state).0
-}
-
-/// The HTTP service, and the way in that the engine itself has.
-pub fn open(state: Arc<ServerState>) -> (Router, Inlet) {
     let server = Arc::new(Server::new(state));
-    let inlet = Inlet(Arc::clone(&server));
     let mut router = Router::new();
     for (path, methods) in table() {
         router = router.route(path, methods);
     }
-    let router = router
+    router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(
@@ -270,8 +204,7 @@ pub fn open(state: Arc<ServerState>) -> (Router, Inlet) {
             Arc::clone(&server),
             around::<Server>,
         ))
-        .with_state(server);
-    (router, inlet)
+        .with_state(server)
 }
 
 async fn unknown(uri: Uri) -> ApiError {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Access, Answers, Deliveries, Health};
+use crate::api::{Access, Answers, Deliveries, Health, Inlet};
 use crate::bounded::{DAY_MS, at_least, between};
 use crate::dataflow::Queries;
 use crate::engine::Snapshot;
@@ -25,8 +25,8 @@ use crate::store::History;
 pub struct ServerState {
     /// The way into the journal.
     pub submitter: Submitter<Attachment>,
-    /// That of events ([`HttpConfig::intake`]): what came before there was an engine came by the same.
-    pub intake: Arc<Intake>,
+    /// That of lines: what came before there was an engine came by the same.
+    pub inlet: Arc<Inlet>,
     /// The engine's state: plan, event time, alerts, triggers.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Asks the workers about windows.

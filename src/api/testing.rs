@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{
-    Access, Answers, Deliveries, Health, HttpConfig, Lifecycle, Reload, ReloadProblems,
+    Access, Answers, Deliveries, Health, HttpConfig, Inlet, Lifecycle, Reload, ReloadProblems,
     ServerState, router,
 };
 use crate::app::{Interpreter, Meaning, RuleFiles};
@@ -200,7 +200,12 @@ impl Harness {
         let metrics = Arc::new(Metrics::new().unwrap());
         let state = Arc::new(ServerState {
             submitter: writer.submitter(),
-            intake: config.intake(writer.submitter(), snapshot.clone(), metrics.clone()),
+            inlet: Arc::new(Inlet::new(
+                config,
+                writer.submitter(),
+                snapshot.clone(),
+                metrics.clone(),
+            )),
             snapshot,
             queries,
             answers: Arc::new(Answers::new(100)),

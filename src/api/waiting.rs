@@ -1,8 +1,8 @@
 //! What a process answers that has no engine yet: it waits for the data folder of another (`standby`), or has it and
 //! loads checkpoint, journal and ledger (`starting`). That it lives and does not serve, and how far it is, is told at
-//! once, and so is whoever wants something of the engine: to come back. Nobody waits, for nobody knows how long; batches
-//! are taken as soon as the journal may be written (`early`). One server answers all along, so nobody is hung up on in
-//! between.
+//! once, and so is whoever wants something of the engine: to come back. Nobody waits, for nobody knows how long; events,
+//! reports and contacts are taken as soon as the journal may be written (`early`). One server answers all along, so nobody
+//! is hung up on in between.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub enum Stage {
     Standby,
     /// It is loaded.
     Loading,
-    /// It is still loaded, and batches are taken by this ([`crate::api::early`]).
+    /// It is still loaded, and lines are taken by this ([`crate::api::early`]).
     Taking(Router),
     /// The engine is there, and answers by this.
     Serving(Router),
@@ -56,7 +56,7 @@ struct Waiting {
 }
 
 /// The HTTP service of a process until its engine is there: `/healthz` 200, `/ready` 503, `/v1/status`, `/metrics` and,
-/// during a start, the page at `/` with the state, and batches as soon as they can be taken. Everything else is told to ask
+/// during a start, the page at `/` with the state, and what becomes lines as soon as it can be taken. Everything else is told to ask
 /// again, 503. Tokens hold here as on the engine.
 pub fn waiting(
     access: Access,
@@ -135,7 +135,9 @@ async fn answer(State(waiting): State<Arc<Waiting>>, request: Request) -> Respon
         (_, Stage::Loading | Stage::Taking(_) | Stage::Serving(_)) => {
             let now = waiting.loading.now(Instant::now());
             let taken = match takes_events {
-                true => "nothing but events (/v1/events) is taken before that",
+                true => {
+                    "nothing but events (/v1/events), reports (/mm7) and contacts (/v1/complaints) is taken before that"
+                }
                 false => "nothing is taken before that",
             };
             let words = format!(
@@ -278,18 +280,26 @@ mod tests {
             assert!(body.contains("\"code\":\"starting\""), "{body}");
             assert!(body.contains("checkpoint: 25 %"), "{body}");
         }
-        // Batches are taken before there is an engine, and nothing else is.
+        // What becomes lines is taken before there is an engine, and nothing else is.
         let early = Router::new().fallback(|| async { "journaled" });
         tell.send_replace(Stage::Taking(early));
-        let request = Request::post("/v1/events").body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        for path in ["/ready", "/v1/events", "/v1/alerts", "/"] {
+        let post = async |path: &str| {
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            response.status().as_u16()
+        };
+        for path in ["/v1/events", "/mm7", "/v1/complaints"] {
+            assert_eq!(post(path).await, 200, "{path}");
+        }
+        for path in ["/v1/complaints/full", "/v1/rules/reload"] {
+            assert_eq!(post(path).await, 503, "{path}");
+        }
+        for path in ["/ready", "/v1/events", "/mm7", "/v1/alerts", "/"] {
             assert_eq!(ask(&router, path, None).await.0, 503, "{path}");
         }
         let (_, body) = ask(&router, "/v1/alerts", None).await;
         assert!(
-            body.contains("nothing but events (/v1/events) is taken"),
+            body.contains("nothing but events (/v1/events), reports (/mm7) and contacts (/v1/complaints) is taken"),
             "{body}"
         );
         let (_, body) = ask(&router, "/v1/status", None).await;

@@ -1,16 +1,17 @@
-//! The way of batches into the journal, which is open before there is an engine.
+//! The way of lines into the journal, which is open before there is an engine.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::place::Answering;
-use crate::api::early;
+use crate::api::{Inlet, early};
 use crate::config::Config;
 use crate::engine::{Engine, Snapshot};
-use crate::ingest::{Attachment, Intake};
+use crate::ingest::Attachment;
 use crate::journal::Position;
 use crate::journal::writer::{Submitter, WriterConfig};
+use crate::probes::{Probes, SOURCE};
 use crate::rules::Plan;
 
 /// Settings of the journal's thread, which goes on from `replay_from` once there is who takes its epochs.
@@ -28,31 +29,41 @@ pub(super) fn writer_config(config: &Config, replay_from: Option<Position>) -> W
     }
 }
 
-/// The way that batches come by, judged by `plan`, and what the engine is to put its state into.
+/// The way that lines come by, judged by `plan`, and what the engine is to put its state into.
 pub(super) fn way_in(
     answering: &Answering,
     config: &Config,
     submitter: Submitter<Attachment>,
     plan: Arc<Plan>,
-) -> (Arc<Intake>, Arc<ArcSwap<Snapshot>>) {
+) -> (Arc<Inlet>, Arc<ArcSwap<Snapshot>>) {
     let snapshot = Engine::new(plan).snapshot().clone();
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let metrics = answering.metrics.clone();
-    let intake = config.http.intake(submitter, snapshot.clone(), metrics);
-    (intake, snapshot)
+    let inlet = Inlet::new(config.http, submitter, snapshot.clone(), metrics);
+    (Arc::new(inlet), snapshot)
 }
 
-/// [`way_in`], by which they come from now on: before anybody takes the journal's epochs.
-pub(super) fn take_batches(
-    answering: &Answering,
-    config: &Config,
-    submitter: Submitter<Attachment>,
-    plan: Arc<Plan>,
-) -> (Arc<Intake>, Arc<ArcSwap<Snapshot>>) {
-    let (intake, snapshot) = way_in(answering, config, submitter, plan);
+/// Lines come by an inlet from now on, before anybody takes the journal's epochs: those that are sent, and those of probes.
+pub(super) fn take_lines(answering: &Answering, inlet: &Arc<Inlet>, probes: &Probes) {
     let (access, metrics) = (answering.access.clone(), answering.metrics.clone());
-    let patience = config.http.request_timeout();
-    answering.take_batches(early(intake.clone(), access, metrics, patience));
-    tracing::info!("events are taken from now on; they count when the engine is there");
-    (intake, snapshot)
+    answering.take_lines(early(inlet.clone(), access, metrics));
+    ask(answering, inlet, probes);
+    tracing::info!(
+        "events, reports, contacts and probes are taken from now on; they count when the engine is there"
+    );
+}
+
+/// Asks the exporters from now on, until the answering ends.
+pub(super) fn ask(answering: &Answering, inlet: &Arc<Inlet>, probes: &Probes) {
+    let (stamp, tell) = (inlet.clone(), inlet.clone());
+    let metrics = answering.metrics.clone();
+    probes.clone().run(
+        &answering.stop.subscribe(),
+        move || stamp.test_stamp_ms(SOURCE),
+        move |line| {
+            let tell = tell.clone();
+            async move { tell.take(line).await }
+        },
+        move |probe, outcome| metrics.probed(probe, outcome.name()),
+    );
 }

@@ -44,7 +44,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::api::{
     Answers, Health, HealthNow, Loading, ReadAccess, Reload, ReloadProblems, ReloadReport,
-    ServerState, Step, open,
+    ServerState, Step, router,
 };
 use crate::config::Config;
 use crate::dataflow::{Dataflow, DataflowConfig};
@@ -53,7 +53,7 @@ use crate::ingest::Attachment;
 use crate::journal::writer::{Submitter, Writer};
 use crate::journal::{RealDisk, ReplayNow};
 use crate::notify::{Clocks, Composer, Hooks, Mailer, Notifier, NotifyError};
-use crate::probes::{Probes, SOURCE};
+use crate::probes::Probes;
 use crate::rules::Plan;
 use crate::store::History;
 use crate::time::{begin_at, now_ms};
@@ -199,10 +199,10 @@ impl App {
         // A journal that is begun has its rule book before all else.
         let plan = opening.as_ref().map(|opening| &opening.plan);
         let plan = plan.unwrap_or(&first_plan).clone();
-        let (intake, snapshot) = match epochs_recovered {
-            0 => early::way_in(&answering, &config, submitter.clone(), plan),
-            _ => early::take_batches(&answering, &config, submitter.clone(), plan),
-        };
+        let (inlet, snapshot) = early::way_in(&answering, &config, submitter.clone(), plan);
+        if epochs_recovered > 0 {
+            early::take_lines(&answering, &inlet, &probes);
+        }
         // What takes long comes behind this, and what comes in meanwhile is in the journal: whatever refuses the start from
         // here on leaves it there for the next.
         let ledger = match opened {
@@ -335,6 +335,7 @@ impl App {
         if epochs_recovered == 0 {
             // The journal begins with its rule book: without one no event could be judged.
             reload().await.map_err(reload_failure)?;
+            early::ask(&answering, &inlet, &probes);
         }
         metrics.set_notify_source(mails::counts(&notifier));
         metrics.set_history_source(recording.counts());
@@ -345,7 +346,7 @@ impl App {
         metrics.set_limit_sizes(config.bounds());
         let state = Arc::new(ServerState {
             submitter,
-            intake,
+            inlet,
             snapshot: snapshot.clone(),
             queries,
             answers,
@@ -363,17 +364,7 @@ impl App {
         let watched = Arc::clone(&state);
         let submitter = state.submitter.clone();
         let stopping = answering.stop.subscribe();
-        let (router, inlet) = open(state.clone());
-        let (tell, count) = (inlet.clone(), state.metrics.clone());
-        probes.run(
-            &stopping,
-            move || inlet.stamp_ms(SOURCE),
-            move |line| {
-                let tell = tell.clone();
-                async move { tell.take(line).await }
-            },
-            move |probe, outcome| count.probed(probe, outcome.name()),
-        );
+        let router = router(state.clone());
         let sources = troubles::Sources {
             state: watched,
             mails: mails::counts(&notifier),

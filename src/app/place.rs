@@ -152,8 +152,8 @@ impl Answering {
         })
     }
 
-    /// The journal is open, and may be written: batches are taken by this.
-    pub(super) fn take_batches(&self, early: Router) {
+    /// The journal is open, and may be written: lines are taken by this.
+    pub(super) fn take_lines(&self, early: Router) {
         self.stage.send_replace(Stage::Taking(early));
     }
 

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
+use crate::api::Inlet;
 use crate::api::error::ApiError;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::router::{Server, now_ms};
@@ -81,25 +82,8 @@ pub(in crate::api) async fn file(
     ApiJson(asked): ApiJson<ContactRequest>,
 ) -> Result<Json<ContactView>, ApiError> {
     check_not_stopping(&server)?;
-    let snapshot = server.snapshot();
-    let form = snapshot.plan.book.form(&asked.leaf);
-    let form = form.ok_or_else(|| unknown(&asked.leaf))?;
-    let leaf = form.leaf;
-    let bad = |words: String| ApiError::bad_request("bad_answers", words);
-    let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
-    let ts_ms = asked.ts.unwrap_or_else(|| server.ticket_stamp_ms());
-    let element = leaf.confirm.as_ref().and_then(|rule| rule.period.as_ref());
-    let said = element.and_then(|id| asked.answers.get(id)?.as_str());
-    let contact = Contact {
-        serial: asked.serial,
-        ts_ms,
-        period_ms: said.and_then(|text| period(text, ts_ms, &snapshot.plan.zone)),
-        subscriber: asked.subscriber,
-        city: asked.city,
-        channel: asked.channel,
-        escalated: asked.escalated,
-    };
-    let on_record = Inquiry::ticket(&contact.serial);
+    let decided = decided(&server.inlet, asked)?;
+    let on_record = Inquiry::ticket(&decided.view.serial);
     // A start that catches up takes contacts, as it takes events: whether the serial is closed it does not know yet.
     let on_record = match server.caught_up() {
         Ok(()) => inquire(&server, on_record).await?.tickets,
@@ -110,15 +94,60 @@ pub(in crate::api) async fn file(
         let words = "the ticket of that serial is closed: a new contact has a serial of its own";
         return Err(ApiError::new(StatusCode::CONFLICT, "closed", words));
     }
-    let line = line(form, &contact, &decision, &asked.answers);
-    let no_headers = HeaderMap::new();
-    let taken = server
-        .intake
-        .take(sender, &no_headers, Body::from(line), now_ms());
-    if let Some(refusal) = taken.await?.refused.into_iter().next() {
-        return Err(bad(refusal.reason));
+    decided.take(&server.inlet, sender).await
+}
+
+/// A contact that its answers decided, by the rule book alone.
+pub(in crate::api) struct Decided {
+    line: String,
+    view: ContactView,
+}
+
+impl Decided {
+    /// Answers once its line is durable.
+    pub(in crate::api) async fn take(
+        self,
+        inlet: &Inlet,
+        sender: Sender,
+    ) -> Result<Json<ContactView>, ApiError> {
+        let no_headers = HeaderMap::new();
+        let taken = inlet
+            .intake
+            .take(sender, &no_headers, Body::from(self.line), now_ms());
+        if let Some(refusal) = taken.await?.refused.into_iter().next() {
+            return Err(bad(refusal.reason));
+        }
+        Ok(Json(self.view))
     }
-    Ok(Json(ContactView::of(contact.serial, &decision)))
+}
+
+/// Decides a contact; what is on record of its serial is not looked at.
+pub(in crate::api) fn decided(inlet: &Inlet, asked: ContactRequest) -> Result<Decided, ApiError> {
+    let plan = &inlet.snapshot().plan;
+    let form = plan.book.form(&asked.leaf);
+    let form = form.ok_or_else(|| unknown(&asked.leaf))?;
+    let leaf = form.leaf;
+    let decision = decide(leaf, &asked.answers).map_err(|error| bad(error.to_string()))?;
+    let ts_ms = asked.ts.unwrap_or_else(|| inlet.ticket_stamp_ms());
+    let element = leaf.confirm.as_ref().and_then(|rule| rule.period.as_ref());
+    let said = element.and_then(|id| asked.answers.get(id)?.as_str());
+    let contact = Contact {
+        serial: asked.serial,
+        ts_ms,
+        period_ms: said.and_then(|text| period(text, ts_ms, &plan.zone)),
+        subscriber: asked.subscriber,
+        city: asked.city,
+        channel: asked.channel,
+        escalated: asked.escalated,
+    };
+    Ok(Decided {
+        line: line(form, &contact, &decision, &asked.answers),
+        view: ContactView::of(contact.serial, &decision),
+    })
+}
+
+fn bad(words: String) -> ApiError {
+    ApiError::bad_request("bad_answers", words)
 }
 
 fn unknown(id: &str) -> ApiError {

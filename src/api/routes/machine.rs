@@ -70,7 +70,7 @@ fn bounds(server: &Server) -> [Bound; 5] {
             server.state.queries.epochs_bound(),
         ),
         named("http.quarantined_lines_max", server.quarantine.bound()),
-        named("http.stamped_sources_max", server.stamped_sources()),
+        named("http.stamped_sources_max", server.inlet.stamped_sources()),
     ]
 }
 

@@ -8,8 +8,8 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::api::Lifecycle;
 use crate::api::router::{Server, now_ms};
+use crate::api::{Inlet, Lifecycle};
 use crate::event::{SourceId, Stream};
 use crate::ingest::{IngestError, Sender};
 use crate::mm7::{self, MESSAGE_BYTES_MAX, Request, Status};
@@ -38,6 +38,18 @@ pub(in crate::api) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let stops = server.state.health.now().lifecycle == Lifecycle::Stopping;
+    answer(&server.inlet, stops, sender, &headers, body).await
+}
+
+/// The answer to a request by way of an inlet, also where there is no engine yet. `stops`: nothing is taken any more.
+pub(in crate::api) async fn answer(
+    inlet: &Inlet,
+    stops: bool,
+    sender: Sender,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
     let Ok(bytes) = to_bytes(body, MESSAGE_BYTES_MAX).await else {
         let words =
             format!("the message is not readable, or larger than {MESSAGE_BYTES_MAX} bytes");
@@ -54,7 +66,14 @@ pub(in crate::api) async fn post(
     let content_type = content_type.and_then(Result::ok).unwrap_or_default();
     // No report has attachments; what has some is told by its name what it is refused for.
     let request = mm7::read(mm7::document(content_type, &bytes));
-    let (status, words) = match take(&server, sender, &request, &bytes).await {
+    let taken = match stops {
+        true => Err((
+            Status::ServiceUnavailable,
+            "the engine is stopping".to_owned(),
+        )),
+        false => take(inlet, sender, &request, &bytes).await,
+    };
+    let (status, words) = match taken {
         Ok(()) => (Status::Success, None),
         Err((status, words)) => (status, Some(words)),
     };
@@ -69,27 +88,23 @@ pub(in crate::api) async fn post(
 
 /// Journals a request's report.
 async fn take(
-    server: &Server,
+    inlet: &Inlet,
     sender: Sender,
     request: &Request,
     bytes: &[u8],
 ) -> Result<(), (Status, String)> {
-    if server.state.health.now().lifecycle == Lifecycle::Stopping {
-        let words = "the engine is stopping".to_owned();
-        return Err((Status::ServiceUnavailable, words));
-    }
-    let line = line_of(server, request).inspect_err(|(_, words)| {
-        server.intake.refuse("mm7", bytes, words, now_ms());
+    let line = line_of(inlet, request).inspect_err(|(_, words)| {
+        inlet.intake.refuse("mm7", bytes, words, now_ms());
     })?;
     // The headers are the envelope's, not the line's.
     let no_headers = HeaderMap::new();
-    let taken = server
+    let taken = inlet
         .intake
         .take(sender, &no_headers, Body::from(line), now_ms());
     match taken.await {
         Ok(receipt) => match receipt.refused.into_iter().next() {
             None => {
-                note_long(server, request, bytes);
+                note_long(inlet, request, bytes);
                 Ok(())
             }
             Some(refusal) => Err((Status::ValidationError, refusal.reason)),
@@ -101,10 +116,10 @@ async fn take(
     }
 }
 
-fn line_of(server: &Server, request: &Request) -> Result<String, (Status, String)> {
+fn line_of(inlet: &Inlet, request: &Request) -> Result<String, (Status, String)> {
     let report = request.report.as_ref().map_err(Clone::clone)?;
-    let plan = &server.snapshot().plan;
-    let config = &server.state.config;
+    let plan = &inlet.snapshot().plan;
+    let config = &inlet.config;
     let (skew_ms, text_max) = (config.clock_skew_ms_max, config.text_bytes_max);
     let of_relay = |stream| SourceId {
         stream,
@@ -117,21 +132,21 @@ fn line_of(server: &Server, request: &Request) -> Result<String, (Status, String
         &plan.book.mms,
         &plan.zone,
         now_ms(),
-        || server.stamp_ms(&own),
+        || inlet.stamp_ms(&own),
         skew_ms,
         text_max,
     )
 }
 
 /// Says of a report that was taken that its remark was cut.
-fn note_long(server: &Server, request: &Request, bytes: &[u8]) {
-    let text_max = server.state.config.text_bytes_max;
+fn note_long(inlet: &Inlet, request: &Request, bytes: &[u8]) {
+    let text_max = inlet.config.text_bytes_max;
     let report = request.report.as_ref().ok();
     if let Some(long) = report.and_then(|report| report.long_remark(text_max)) {
         let words = format!(
             "the remark StatusText of {long} bytes was cut to {text_max}, and the report taken"
         );
-        server.intake.doubt("mm7", bytes, &words, now_ms());
+        inlet.intake.doubt("mm7", bytes, &words, now_ms());
     }
 }
 

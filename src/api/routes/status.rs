@@ -31,7 +31,7 @@ pub(in crate::api) async fn status(State(server): State<Arc<Server>>) -> Json<St
         &server.snapshot(),
         &server.state.health.now(),
         &server.state.submitter.stats(),
-        (server.intake.in_flight().bytes, server.stamps()),
+        (server.intake.in_flight().bytes, server.inlet.stamps()),
         &server.state.access.load(),
         unsettled,
         now_ms(),

@@ -176,7 +176,7 @@ pub(in crate::api) async fn confirm(
     let snapshot = server.snapshot();
     let mut word = Word {
         serial,
-        ts_ms: asked.ts.unwrap_or_else(|| server.ticket_stamp_ms()),
+        ts_ms: asked.ts.unwrap_or_else(|| server.inlet.ticket_stamp_ms()),
         state: "confirmed",
         ..Word::default()
     };
@@ -236,7 +236,7 @@ pub(in crate::api) async fn close(
     }
     let mut word = Word {
         serial,
-        ts_ms: asked.ts.unwrap_or_else(|| server.ticket_stamp_ms()),
+        ts_ms: asked.ts.unwrap_or_else(|| server.inlet.ticket_stamp_ms()),
         state: "closed",
         ..Word::default()
     };

@@ -102,7 +102,7 @@ async fn a_reload_that_could_not_be_journaled_can_be_asked_for_again() {
     let state = harness.state();
     let failing = Arc::new(ServerState {
         submitter: state.submitter.clone(),
-        intake: Arc::clone(&state.intake),
+        inlet: Arc::clone(&state.inlet),
         snapshot: Arc::clone(&state.snapshot),
         queries: state.queries.clone(),
         answers: Arc::clone(&state.answers),

@@ -17,7 +17,7 @@ pub struct StatusView {
     /// `starting`, `ready` or `stopping`.
     pub state: String,
     /// What a start is at: `replay` from here on; before there is an engine `checkpoint`, `journal`, `ledger` or `engine`,
-    /// with `starting_read_bytes` and `starting_all_bytes` of it, and `starting_takes_events` once `/v1/events` does.
+    /// with `starting_read_bytes` and `starting_all_bytes` of it, and `starting_takes_events` once `/v1/events`, `/mm7` and `/v1/complaints` do.
     pub starting_step: Option<String>,
     /// How much of what there is to read back of the journal is replayed, by bytes, while starting.
     pub starting_percent: Option<u8>,
