@@ -211,6 +211,7 @@ const OF_ONE: [&str; 32] = [
     "limits.report_periods_max",
     "limits.report_rows_max",
     "limits.ticket_versions_max",
+    "limits.trigger_explanations_max",
     "limits.trigger_moves_max",
     "limits.trigger_sources_max",
     "limits.trigger_tickets_max",

@@ -18,7 +18,7 @@ use crate::rules::Lineage;
 
 const MAGIC: [u8; 8] = *b"CHRYSCKP";
 /// Version of the format; [`Head`] and what the sections hold belong to it.
-pub(super) const FORMAT_VERSION: u32 = 11;
+pub(super) const FORMAT_VERSION: u32 = 12;
 const HEADER_BYTES: usize = 16;
 const SECTION_HEAD_BYTES: usize = 13;
 /// Largest section, unpacked. The dataflow cuts its pieces far below; what the engine holds beside its objects is one

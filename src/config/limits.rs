@@ -114,6 +114,8 @@ limit_settings! {
         trigger_sources_max: usize, "at_least::<1, _, _>";
         trigger_told_max: usize, "at_least::<1, _, _>";
         trigger_moves_max: usize, "at_least::<1, _, _>";
+        // The first and the newest.
+        trigger_explanations_max: usize, "at_least::<2, _, _>";
         effect_kqis_max: usize, "at_least::<1, _, _>";
         blind_sources_max: usize, "at_least::<1, _, _>";
     }

@@ -144,8 +144,7 @@ impl Engine {
     /// What agents tell customers from now on; none of a trigger that is kept no more.
     fn feedback(&self, said: &Said) -> Option<Effect> {
         let trigger = self.triggers.get(&said.id)?;
-        let number = usize::try_from(said.number).ok()?.checked_sub(1)?;
-        let explanation = trigger.explanations.get(number)?;
+        let explanation = &said.explanation;
         let cities = trigger.cities().into_iter().map(str::to_owned);
         Some(Effect::Feedback(Box::new(Feedback {
             trigger: said.id.clone(),

@@ -69,6 +69,9 @@ pub struct EngineLimits {
     /// what late data say are left out.
     #[serde(skip)]
     pub trigger_moves_max: usize,
+    /// Explanations of one trigger for agents; the oldest go, but for the first.
+    #[serde(skip)]
+    pub trigger_explanations_max: usize,
     /// KQIs that one mend is measured by, its own first, then those that spoke for it, then complaints; more are left out.
     #[serde(skip)]
     pub effect_kqis_max: usize,
@@ -113,6 +116,7 @@ impl Default for EngineLimits {
             trigger_sources_max: triggers.sources_max,
             trigger_told_max: triggers.told_max,
             trigger_moves_max: triggers.moves_max,
+            trigger_explanations_max: triggers.explanations_max,
             // Judgement: the error is shared among them, so each more makes all of them harder to prove.
             effect_kqis_max: 12,
             // Judgement: a person can act on twenty names in a mailbox, and a dead gateway silences thousands.
@@ -136,7 +140,7 @@ pub struct Bound {
 
 impl Bound {
     /// How many things are bounded.
-    pub const COUNT: usize = 23;
+    pub const COUNT: usize = 24;
 
     /// Of an engine that has not looked yet.
     pub(super) const NONE: Bound = Bound {
@@ -161,6 +165,7 @@ impl Engine {
             sources_max: limits.trigger_sources_max,
             told_max: limits.trigger_told_max,
             moves_max: limits.trigger_moves_max,
+            explanations_max: limits.trigger_explanations_max,
         });
         Arc::make_mut(&mut self.snapshot.annotations).set_limits(limits);
         self.holders.set_limits(limits);
@@ -195,7 +200,14 @@ impl Engine {
         let most = subjects.iter().map(|(known, _)| *known).max().unwrap_or(0);
         let forgotten = subjects.iter().map(|(_, gone)| *gone).sum();
         let [waiting, linked, samples] = triggers.bounds();
-        let [tickets_of_one, windows_of_one, sources, told, moves] = triggers.bounds_of_one();
+        let [
+            tickets_of_one,
+            windows_of_one,
+            sources,
+            told,
+            moves,
+            explanations,
+        ] = triggers.bounds_of_one();
         let bound = |name, held: usize, max: usize, over_total| Bound {
             name,
             held: Some(held as u64),
@@ -242,6 +254,11 @@ impl Engine {
             of_one("limits.trigger_sources_max", sources.0, sources.1),
             of_one("limits.trigger_told_max", told.0, told.1),
             of_one("limits.trigger_moves_max", moves.0, moves.1),
+            of_one(
+                "limits.trigger_explanations_max",
+                explanations.0,
+                explanations.1,
+            ),
             of_one(
                 "limits.effect_kqis_max",
                 self.limits.effect_kqis_max,

@@ -90,6 +90,7 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         format!("目前的口径截至 {at}；口径变化和已答复自 {since} 至此。"),
         format!("What is to be said now is as of {at}; what changed and was answered is of the time since {since}."),
     ));
+    report.remarks.extend(shortened(&told, since_ms));
     if now.is_empty() {
         report.remarks.push(text(
             "目前没有需要解释的异常。",
@@ -130,6 +131,21 @@ pub(super) fn fill(facts: &Facts<'_>, report: &mut Report) {
         ]);
     }
     report.tables.push(table);
+}
+
+/// Says of how many triggers so much was said that the oldest of the period may be in the history only.
+fn shortened(told: &[&Trigger], since_ms: i64) -> Option<Text> {
+    let is_short = |trigger: &&&Trigger| {
+        let oldest = trigger.explanations.get(1);
+        trigger.explanations_gone > 0 && oldest.is_some_and(|oldest| oldest.at_ms >= since_ms)
+    };
+    let short = told.iter().filter(is_short).count();
+    (short > 0).then(|| {
+        text(
+            format!("{short} 个触发单口径变化过多，其中较早的只在历史中，未列出。"),
+            format!("Of {short} triggers so much was said that the older words are in the history only, and not listed."),
+        )
+    })
 }
 
 /// A report goes to many: numbers of subscribers that somebody wrote into a reason are masked.

@@ -18,7 +18,7 @@ use crate::triggers::limits::{OverOne, TriggerLimits};
 use crate::triggers::process::Process;
 use crate::triggers::samples::Samples;
 use crate::triggers::tickets::Tickets;
-use crate::triggers::trigger::Outcome;
+use crate::triggers::trigger::{Explanation, Outcome};
 use crate::triggers::{Cause, Trigger, TriggerState};
 
 /// Actor of moves that the engine makes itself.
@@ -84,6 +84,8 @@ pub struct Said {
     pub id: String,
     /// Number of the explanation, from 1.
     pub number: u32,
+    /// The explanation.
+    pub explanation: Explanation,
     /// How the work had come out, by its name.
     pub outcome: Option<&'static str>,
     /// When an answer was due, ms.

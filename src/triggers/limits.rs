@@ -36,6 +36,9 @@ pub struct TriggerLimits {
     /// has not acknowledged it yet is refused, and what the engine remarks because late data say otherwise is left out.
     #[serde(skip)]
     pub moves_max: usize,
+    /// Explanations of one trigger: the first and the newest stay, and the oldest of those between them go.
+    #[serde(skip)]
+    pub explanations_max: usize,
 }
 
 impl Default for TriggerLimits {
@@ -58,6 +61,8 @@ impl Default for TriggerLimits {
             told_max: 100,
             // Judgement: ten rounds of the flow, of a dozen moves with their reminders and escalations each.
             moves_max: 200,
+            // Judgement: an alert that comes and goes for five days, once an hour, before anybody answers.
+            explanations_max: 256,
         }
     }
 }
@@ -73,6 +78,8 @@ pub(super) struct OverOne {
     pub(super) told: u64,
     /// Acknowledgements that were refused, and remarks that were left out.
     pub(super) moves: u64,
+    /// Explanations that went.
+    pub(super) explanations: u64,
 }
 
 impl Trigger {
@@ -131,9 +138,9 @@ impl TriggerBook {
         [waiting, linked, samples]
     }
 
-    /// Tickets, windows, sources, people and steps that one trigger may have, each with how often it had too many since the
-    /// start.
-    pub fn bounds_of_one(&self) -> [(usize, u64); 5] {
+    /// Tickets, windows, sources, people, steps and explanations that one trigger may have, each with how often it had too
+    /// many since the start.
+    pub fn bounds_of_one(&self) -> [(usize, u64); 6] {
         let (limits, over) = (&self.limits, &self.over_one);
         [
             (limits.tickets_max, self.tickets.beyond_one_total),
@@ -141,6 +148,7 @@ impl TriggerBook {
             (limits.sources_max, over.sources),
             (limits.told_max, over.told),
             (limits.moves_max, over.moves),
+            (limits.explanations_max, over.explanations),
         ]
     }
 }

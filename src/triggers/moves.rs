@@ -1,5 +1,7 @@
 //! Commands of people, and what the engine does at once because of them.
 
+use std::sync::Arc;
+
 use crate::rules::Desk;
 use crate::triggers::book::{ENGINE, NewsReason, Now, Said};
 use crate::triggers::explain::explain;
@@ -217,25 +219,34 @@ impl TriggerBook {
 
     /// Says what agents tell customers from now on.
     pub(super) fn explain(&mut self, id: &str, now: Now<'_>) {
-        let Some(trigger) = self.edit(id) else {
+        let max = self.limits.explanations_max;
+        let Some(trigger) = self.triggers.get_mut(id).map(Arc::make_mut) else {
             return;
         };
         let said = explain(trigger, now);
         let before = trigger.explanation().map(|said| &said.text);
-        if let Some(text) = said.filter(|text| Some(text) != before) {
-            trigger.explanations.push(Explanation {
-                at_ms: now.at_ms,
-                state: trigger.state,
-                text,
-            });
-            let said = Said {
-                id: id.to_owned(),
-                number: u32::try_from(trigger.explanations.len()).unwrap_or(u32::MAX),
-                outcome: trigger.outcome.as_ref().map(Outcome::name),
-                due_ms: trigger.deadline.map(|deadline| deadline.due_ms),
-            };
-            self.said.push(said);
+        let Some(text) = said.filter(|text| Some(text) != before) else {
+            return;
+        };
+        let explanation = Explanation {
+            at_ms: now.at_ms,
+            state: trigger.state,
+            text,
+        };
+        if trigger.explanations.len() >= max {
+            // What this step said is recorded with what it leaves: not one of it goes before.
+            let told_now = self.said.iter().find(|said| said.id == id);
+            let told_now = told_now.map(|said| said.number);
+            self.over_one.explanations += trigger.forget_explanations(max, told_now);
         }
+        trigger.explanations.push(explanation.clone());
+        self.said.push(Said {
+            id: id.to_owned(),
+            number: trigger.explanations_told(),
+            explanation,
+            outcome: trigger.outcome.as_ref().map(Outcome::name),
+            due_ms: trigger.deadline.map(|deadline| deadline.due_ms),
+        });
     }
 
     /// What a department answered goes to the front line at once; a refusal is over with that.

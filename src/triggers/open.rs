@@ -330,6 +330,7 @@ impl TriggerBook {
             acknowledged_revision: 0,
             told: Vec::new(),
             explanations: Vec::new(),
+            explanations_gone: 0,
             history: vec![TriggerMove {
                 from: None,
                 to: TriggerState::Detected,

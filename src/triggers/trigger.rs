@@ -268,8 +268,11 @@ pub struct Trigger {
     pub acknowledged_revision: u32,
     /// Everybody who was told.
     pub told: Vec<Contact>,
-    /// What agents tell customers, the newest last.
+    /// What agents tell customers, the newest last; bounded: the first and the newest are here, and those between them that
+    /// went are in the history only.
     pub explanations: Vec<Explanation>,
+    /// Explanations that went, all of them from behind the first.
+    pub explanations_gone: u32,
     /// Every move.
     pub history: Vec<TriggerMove>,
 }
@@ -380,6 +383,37 @@ impl Trigger {
         let waits = self.state == TriggerState::Analysed && self.review_required;
         let reviewer = book.triggers.reviewer.as_ref().filter(|_| waits);
         reviewer.map_or(&self.owner.department, |desk| &desk.department)
+    }
+
+    /// How many explanations there were: the number of the newest, from 1.
+    pub fn explanations_told(&self) -> u32 {
+        let kept = u32::try_from(self.explanations.len()).unwrap_or(u32::MAX);
+        kept.saturating_add(self.explanations_gone)
+    }
+
+    /// The explanations that are kept, each with its number, from 1.
+    pub fn numbered_explanations(&self) -> impl Iterator<Item = (u32, &Explanation)> {
+        let behind_gone = self.explanations_gone.saturating_add(2);
+        std::iter::once(1)
+            .chain(behind_gone..)
+            .zip(&self.explanations)
+    }
+
+    /// Makes room for one more explanation among `max`: the oldest behind the first go, but none of number `told_now` and
+    /// later, which nobody has been told yet. Says how many went.
+    pub(super) fn forget_explanations(&mut self, max: usize, told_now: Option<u32>) -> u64 {
+        let over = (self.explanations.len() + 1).saturating_sub(max);
+        let oldest = self.explanations_gone.saturating_add(2);
+        let told = told_now.map_or(usize::MAX, |now| now.saturating_sub(oldest) as usize);
+        let behind_first = self.explanations.len().saturating_sub(1);
+        let gone = over.min(told).min(behind_first);
+        if gone == 0 {
+            return 0;
+        }
+        self.explanations.drain(1..=gone);
+        let counted = u32::try_from(gone).unwrap_or(u32::MAX);
+        self.explanations_gone = self.explanations_gone.saturating_add(counted);
+        gone as u64
     }
 
     /// What agents tell customers now.

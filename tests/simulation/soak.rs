@@ -100,6 +100,7 @@ const LIMITS: EngineLimits = EngineLimits {
     trigger_sources_max: 2,
     trigger_told_max: 10,
     trigger_moves_max: 30,
+    trigger_explanations_max: 4,
     effect_kqis_max: 3,
     blind_sources_max: 2,
 };

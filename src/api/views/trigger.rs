@@ -119,6 +119,10 @@ pub struct TriggerView {
     pub suggestion: Option<SuggestionView>,
     /// What agents tell customers now.
     pub explanation: Option<TextView>,
+    /// How often that changed, what is said now included; as many rows of it are in `/v1/history/feedback`.
+    pub explanations_told: u32,
+    /// How many of them are in that history only.
+    pub explanations_gone: u32,
     /// Complaint tickets that get its answer.
     pub tickets: u64,
     /// Objects whose alerts speak for it, `KQI` and label.
@@ -369,6 +373,8 @@ impl TriggerView {
             explanation: trigger
                 .explanation()
                 .map(|said| TextView::written(&said.text, is_masked)),
+            explanations_told: trigger.explanations_told(),
+            explanations_gone: trigger.explanations_gone,
             tickets: trigger.tickets.len() as u64 + trigger.tickets_beyond,
             sources: trigger
                 .sources

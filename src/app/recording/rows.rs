@@ -87,7 +87,7 @@ pub(super) fn of_effects(
     rows
 }
 
-/// Rows of the triggers that changed, each with what is new since `before`: moves and explanations are only ever appended.
+/// Rows of the triggers that changed, each with what is new since `before`: moves are only ever appended, and explanations numbered.
 /// Both lists are in the order of their identifiers.
 pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<HistoryRow> {
     let mut rows = Vec::new();
@@ -98,8 +98,9 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
         if same.is_some_and(|same| Arc::ptr_eq(same, trigger)) {
             continue;
         }
-        let (moves, explanations) =
-            same.map_or((0, 0), |same| (same.history.len(), same.explanations.len()));
+        let (moves, explanations) = same.map_or((0, 0), |same| {
+            (same.history.len(), same.explanations_told())
+        });
         let measured_at_ms = same.and_then(|same| Some(same.measured.as_ref()?.at_ms));
         let document = serde_json::to_string(trigger).unwrap_or_default();
         rows.push(
@@ -136,11 +137,12 @@ pub(super) fn of_triggers(before: &[Arc<Trigger>], now: &[Arc<Trigger>]) -> Vec<
             ])
         }));
         let city = trigger.group.iter().find(|(name, _)| name == "city");
-        let new_explanations = (0..).zip(&trigger.explanations).skip(explanations);
-        rows.extend(new_explanations.map(|(ordinal, said)| {
+        let new_explanations = trigger.numbered_explanations();
+        let new_explanations = new_explanations.filter(|(number, _)| *number > explanations);
+        rows.extend(new_explanations.map(|(number, said)| {
             FEEDBACK.row([
                 ("trigger_id", trigger.id.as_str().into()),
-                ("ordinal", i64::into(ordinal)),
+                ("ordinal", (i64::from(number) - 1).into()),
                 ("at_ms", said.at_ms.into()),
                 ("service", trigger.service.as_deref().into()),
                 ("city", city.map(|(_, city)| city.as_str()).into()),

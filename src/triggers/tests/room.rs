@@ -1,9 +1,9 @@
-//! What of one trigger is bounded: sources, people, steps.
+//! What of one trigger is bounded: sources, people, steps, explanations.
 
 use crate::effect::EffectVerdict;
 use crate::rules::Severity;
 use crate::triggers::tests::bench::{Bench, path, wanted};
-use crate::triggers::{MoveError, Now, Trigger, TriggerLimits, TriggerState};
+use crate::triggers::{Explanation, MoveError, Now, Trigger, TriggerLimits, TriggerState};
 
 const MINOR: Severity = Severity::Minor;
 
@@ -24,7 +24,7 @@ fn acknowledge(bench: &mut Bench, id: &str, who: &str) -> Result<Trigger, MoveEr
 
 /// What the bound of steps did.
 fn over(bench: &Bench) -> u64 {
-    let [.., (_, over)] = bench.triggers.bounds_of_one();
+    let [.., (_, over), _] = bench.triggers.bounds_of_one();
     over
 }
 
@@ -126,7 +126,7 @@ fn sources_beyond_the_bound_speak_for_a_trigger_unnamed_and_are_forgotten_with_i
     for city in ["c1", "c2", "c3"] {
         assert_eq!(bench.fire("k", city, MINOR).as_ref(), Some(&id), "{city}");
     }
-    let [.., sources, _, _] = bench.triggers.bounds_of_one();
+    let [_, _, sources, ..] = bench.triggers.bounds_of_one();
     assert_eq!((bench.get(&id).sources.len(), sources), (2, (2, 2)));
     let unnamed = bench.triggers.newest("k", "service=s;city=c3").unwrap();
     assert_eq!(unnamed.id, id);
@@ -161,6 +161,90 @@ fn people_beyond_the_bound_are_told_once_and_counted() {
     assert!(heard.any(|(who, _)| who.email.starts_with('n')), "{news:?}");
     let told: Vec<&str> = bench.get(&id).told.iter().map(|who| &*who.email).collect();
     assert_eq!(told, ["b@example.com"], "the first stay");
-    let [.., told, _] = bench.triggers.bounds_of_one();
+    let [_, _, _, told, ..] = bench.triggers.bounds_of_one();
     assert_eq!((told.0, told.1 >= 1), (1, true));
+}
+
+/// What agents were told of since this was asked last, by number.
+fn told(bench: &mut Bench) -> Vec<(u32, Explanation)> {
+    let said = bench.triggers.take_said().into_iter();
+    said.map(|said| (said.number, said.explanation)).collect()
+}
+
+#[test]
+fn explanations_beyond_the_bound_go_from_behind_the_first_and_numbers_go_on() {
+    let limits = TriggerLimits {
+        explanations_max: 4,
+        ..TriggerLimits::default()
+    };
+    let mut bench = under(limits);
+    let label = "service=s;city=c1";
+    let id = bench.fire("k", "c1", MINOR).unwrap();
+    let mut all = told(&mut bench);
+    for _ in 0..5 {
+        bench.alert_ended("k", label);
+        all.extend(told(&mut bench));
+        bench.fire("k", "c1", MINOR);
+        all.extend(told(&mut bench));
+    }
+    let numbers: Vec<u32> = all.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=11).collect::<Vec<u32>>(), "each was said");
+    let kept = |bench: &Bench| {
+        let kept = bench.get(&id).numbered_explanations();
+        let kept = kept.map(|(number, said)| (number, said.clone()));
+        kept.collect::<Vec<_>>()
+    };
+    let wanted: Vec<_> = [1, 9, 10, 11]
+        .map(|number: usize| all[number - 1].clone())
+        .into();
+    assert_eq!(kept(&bench), wanted);
+    let trigger = bench.get(&id);
+    assert_eq!(
+        (trigger.explanations_told(), trigger.explanations_gone),
+        (11, 7)
+    );
+    assert_eq!(trigger.explanation(), Some(&all[10].1));
+    let explanations = |bench: &Bench| {
+        let [.., explanations] = bench.triggers.bounds_of_one();
+        explanations
+    };
+    assert_eq!(explanations(&bench), (4, 7));
+    // A checkpoint knows how many went; under a smaller bound more go with the next.
+    let bytes = postcard::to_allocvec(&bench.triggers).unwrap();
+    bench.triggers = postcard::from_bytes(&bytes).unwrap();
+    bench.triggers.set_limits(TriggerLimits {
+        explanations_max: 2,
+        ..limits
+    });
+    bench.alert_ended("k", label);
+    let next = told(&mut bench);
+    assert_eq!(next[0].0, 12);
+    assert_eq!(kept(&bench), [all[0].clone(), next[0].clone()]);
+    assert_eq!(explanations(&bench), (2, 3));
+}
+
+/// The history has what a step leaves: none of what it says may be gone by then.
+#[test]
+fn what_one_step_says_is_all_there_when_it_ends() {
+    let mut bench = under(TriggerLimits {
+        explanations_max: 2,
+        ..TriggerLimits::default()
+    });
+    let label = "service=s;city=c1";
+    let id = bench.fire("k", "c1", MINOR).unwrap();
+    bench.alert_ended("k", label);
+    assert_eq!(told(&mut bench).len(), 2);
+    let numbers = |bench: &Bench| {
+        let kept = bench.get(&id).numbered_explanations();
+        kept.map(|(number, _)| number).collect::<Vec<u32>>()
+    };
+    for _ in 0..2 {
+        bench.fire("k", "c1", MINOR);
+        bench.alert_ended("k", label);
+    }
+    assert_eq!(numbers(&bench), [1, 3, 4, 5, 6]);
+    let said: Vec<u32> = told(&mut bench).iter().map(|(number, _)| *number).collect();
+    assert_eq!(said, [3, 4, 5, 6]);
+    bench.fire("k", "c1", MINOR);
+    assert_eq!(numbers(&bench), [1, 7]);
 }
