@@ -338,32 +338,29 @@ async fn a_trouble_of_a_province_is_measured_by_its_cities_together() {
     engine.stop().await;
 }
 
-/// A held interface and the slow replies that come of it: both are measured, each when it can be. The city has
-/// others beside it, the host has none and waits for the same hours of the next week.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_kqi_that_spoke_for_a_trigger_is_measured() {
-    let engine = Engine::start().await;
-    let (began, done) = (MONDAY + 9 * HOUR, MONDAY + 12 * HOUR);
-    let is_bad = move |ts: i64| (began..done).contains(&ts);
-    let all = |from: i64, to: i64| {
-        let mut events = replies(from, to, |city, ts| {
-            let jitter = ts / 10_000 % 7 * 400;
-            jitter
-                + if city == "长沙" && is_bad(ts) {
-                    70_000
-                } else {
-                    9_000
-                }
-        });
-        for ts in (from..to).step_by(5 * SECOND as usize) {
-            let latency_ms = if is_bad(ts) { 7_000 } else { 300 } + ts / 5_000 % 7 * 20;
-            events.push(json!({"type": "boss_call", "ts": ts, "host": "10.154.50.52",
-                "interface": "ITF_CCOSVC", "client": "experience_card", "latency_ms": latency_ms, "tperrno": 0}));
+/// An interface that is held from nine to noon of the first day, and the slow replies that come of it.
+fn held_interface(from: i64, to: i64) -> Vec<Value> {
+    let is_bad = |ts: i64| (MONDAY + 9 * HOUR..MONDAY + 12 * HOUR).contains(&ts);
+    let mut events = replies(from, to, |city, ts| {
+        let jitter = ts / 10_000 % 7 * 400;
+        match city == "长沙" && is_bad(ts) {
+            true => 70_000 + jitter,
+            false => 9_000 + jitter,
         }
-        events.sort_by_key(|event| event["ts"].as_i64());
-        events
-    };
-    engine.tell(&all(MONDAY + 8 * HOUR, done)).await;
+    });
+    for ts in (from..to).step_by(5 * SECOND as usize) {
+        let latency_ms = if is_bad(ts) { 7_000 } else { 300 } + ts / 5_000 % 7 * 20;
+        events.push(json!({"type": "boss_call", "ts": ts, "host": "10.154.50.52",
+            "interface": "ITF_CCOSVC", "client": "experience_card", "latency_ms": latency_ms, "tperrno": 0}));
+    }
+    events.sort_by_key(|event| event["ts"].as_i64());
+    events
+}
+
+/// The trigger that two KQIs of it speak for, mended at noon, with five hours of data after that.
+async fn mended_interface(engine: &Engine) -> String {
+    let done = MONDAY + 12 * HOUR;
+    engine.tell(&held_interface(MONDAY + 8 * HOUR, done)).await;
     engine.pass(done - 30 * MINUTE).await;
     let path = "/v1/triggers?service=experience_card";
     let of_host = |answer: &Value| {
@@ -375,22 +372,35 @@ async fn every_kqi_that_spoke_for_a_trigger_is_measured() {
     let asked = engine.until(path, |answer| of_host(answer).is_some()).await;
     let id = of_host(&asked).unwrap()["id"].as_str().unwrap().to_owned();
     for to in ["accepted", "in_progress", "mended"] {
-        moved(&engine, &id, to).await;
+        moved(engine, &id, to).await;
     }
-    engine.tell(&all(done, done + 5 * HOUR)).await;
+    engine.tell(&held_interface(done, done + 5 * HOUR)).await;
     engine.pass(done + 5 * HOUR).await;
+    id
+}
+
+/// The same hours of the next week, and the trigger when it is closed.
+async fn closed_a_week_later(engine: &Engine, path: &str) -> Value {
+    let from = MONDAY + 7 * DAY + 8 * HOUR;
+    engine.tell(&held_interface(from, from + 5 * HOUR)).await;
+    engine.pass(from + 5 * HOUR).await;
+    engine
+        .until(path, |trigger| trigger["state"] == "closed")
+        .await
+}
+
+/// Both are measured, each when it can be. The city has others beside it, the host has none and waits for the same hours
+/// of the next week.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kqi_that_spoke_for_a_trigger_is_measured() {
+    let engine = Engine::start().await;
+    let id = mended_interface(&engine).await;
     let path = format!("/v1/triggers/{id}");
     let waits = engine
         .until(&path, |trigger| trigger["effect"] == "too_early")
         .await;
     assert_eq!(waits["state"], "feedback_given", "{waits:#}");
-    engine
-        .tell(&all(MONDAY + 7 * DAY + 8 * HOUR, done + 7 * DAY + HOUR))
-        .await;
-    engine.pass(done + 7 * DAY + HOUR).await;
-    let closed = engine
-        .until(&path, |trigger| trigger["state"] == "closed")
-        .await;
+    let closed = closed_a_week_later(&engine, &path).await;
     assert_eq!(closed["effect"], "effective", "{closed:#}");
     let indicators = closed["effect_report"]["indicators"].as_array().unwrap();
     let of = |kqi: &str| {
@@ -402,5 +412,23 @@ async fn every_kqi_that_spoke_for_a_trigger_is_measured() {
     assert!(boss["effect"].as_f64().unwrap() < -6.0, "{boss:#}");
     assert_eq!(reply["matching"], "other_places");
     assert!(reply["effect"].as_f64().unwrap() < -55.0, "{reply:#}");
+    engine.stop().await;
+}
+
+/// With room for one, that is the KQI of the trigger; what else spoke for it is left out, and counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mend_is_measured_by_no_more_kqis_than_there_may_be() {
+    let engine = Engine::with(&[], |config| config.limits.effect_kqis_max = 1).await;
+    let id = mended_interface(&engine).await;
+    let closed = closed_a_week_later(&engine, &format!("/v1/triggers/{id}")).await;
+    assert!(closed["sources"].as_array().unwrap().len() >= 2);
+    let indicators = closed["effect_report"]["indicators"].as_array().unwrap();
+    let measured: Vec<&Value> = indicators.iter().map(|of| &of["kqi"]).collect();
+    assert_eq!(measured, [&closed["kqi"]], "{closed:#}");
+    let (_, page) = engine.ask("/metrics").await;
+    let series = "chrysalis_limit_over_total{limit=\"limits.effect_kqis_max\"} ";
+    let over = page.lines().find_map(|line| line.strip_prefix(series));
+    let over: f64 = over.unwrap_or_default().parse().unwrap();
+    assert!(over >= 1.0, "{over}");
     engine.stop().await;
 }
