@@ -185,7 +185,7 @@ const NO_POLICY: [&str; 3] = [
     "mail.backoff_ms_min",
 ];
 /// Limits of one thing: nothing of it fills up.
-const OF_ONE: [&str; 32] = [
+const OF_ONE: [&str; 33] = [
     "http.access_addresses_max",
     "http.body_bytes_max",
     "http.clock_ahead_ms_max",
