@@ -316,6 +316,7 @@ leaves:
             service: None,
             city: None,
             channel: None,
+            source: None,
             number: None,
             class: None,
             cause: None,

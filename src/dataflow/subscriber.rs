@@ -134,6 +134,8 @@ pub struct TicketDetail {
     pub city: Option<Arc<str>>,
     /// Channel it came in by.
     pub channel: Option<Arc<str>>,
+    /// Who told of it first, where that is said.
+    pub source: Option<Arc<str>>,
     /// The caller's number.
     pub number: Option<Arc<str>>,
     /// Class that it was confirmed into.

@@ -237,6 +237,7 @@ impl Ticket {
             service,
             city: ticket.city.clone(),
             channel: ticket.channel.clone(),
+            source: self.source().map(Arc::from),
             number: ticket.subscriber.clone(),
             class: ticket.class.clone(),
             cause: ticket.cause.clone(),

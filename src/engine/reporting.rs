@@ -23,7 +23,7 @@ use crate::event::Stream;
 use crate::reports::{Facts, Object, Records, Report, ReportTold, build};
 use crate::rules::{Contact, Period, Plan, ReportRule, RuleBook};
 
-/// Windows up to this length give counts of a day that is not over in event time, ms.
+/// What is heard is kept by the hour, ms; windows up to this length give counts of a day that is not over in event time.
 const HOUR_MS: i64 = 3_600_000;
 /// Days whose complaint records are counted: a month, the one before, and a week. What reports are made of, and no bound: it
 /// grows with nothing that is sent.
@@ -102,14 +102,25 @@ impl Reporting {
         }
     }
 
-    /// Whether complaints were heard through `[from_ms, to_ms)`, but for so little that a change is told of it all the same.
-    fn knows(&self, from_ms: i64, to_ms: i64, book: &RuleBook) -> bool {
+    /// How much of `[from_ms, to_ms)` nobody heard complaints of, ms; 0 where that is so little that a change is told of it all
+    /// the same. A silence that goes on now is one when it is longer than usual: until then nothing may have happened.
+    fn unheard_ms(&self, from_ms: i64, to_ms: i64, now_ms: i64, book: &RuleBook) -> i64 {
         let Some(rule) = book.streams.get(&Stream::Complaint) else {
-            return false;
+            return to_ms - from_ms;
         };
-        let unheard_ms = unheard_ms(&self.heard_hours, from_ms, to_ms, rule.quiet_max_ms);
+        let (hours, quiet_ms) = (&self.heard_hours, rule.quiet_max_ms);
+        let now_hour_ms = hour_of(now_ms);
+        let newest = hours.range(..=now_hour_ms).next_back();
+        let is_quiet = |last_ms: &&i64| now_hour_ms - **last_ms <= quiet_ms.max(HOUR_MS);
+        let asked_to_ms = newest
+            .filter(is_quiet)
+            .map_or(to_ms, |last_ms| to_ms.min(last_ms + HOUR_MS));
+        let unheard_ms = unheard_ms(hours, from_ms, asked_to_ms, quiet_ms);
         let bearable = i128::from(to_ms - from_ms) * i128::from(rule.unheard_percent_max);
-        i128::from(unheard_ms) * 100 <= bearable
+        match i128::from(unheard_ms) * 100 <= bearable {
+            true => 0,
+            false => unheard_ms,
+        }
     }
 
     fn records_in(&self, period: &Period, zone: &TimeZone) -> Records {
@@ -239,19 +250,23 @@ impl Engine {
                 }
             })
         });
+        let now_ms = cut.watermarks.believed_ms();
+        let unheard_ms = |from_ms, to_ms| {
+            let reporting = &self.reporting;
+            reporting.unheard_ms(from_ms, to_ms, now_ms, &plan.book)
+        };
         build(&Facts {
             book: &plan.book,
             rule,
             period,
-            now_ms: cut.watermarks.believed_ms(),
+            now_ms,
             triggers: self.triggers.triggers().map(|trigger| &**trigger).collect(),
             alerts: alerts.iter().map(|alert| &**alert).collect(),
             objects: objects.collect(),
             process: self.triggers.process(),
             complaints_upto_ms: clock(Stream::Complaint),
-            is_before_heard: self
-                .reporting
-                .knows(period.before_ms, period.from_ms, &plan.book),
+            unheard_ms: unheard_ms(period.from_ms, period.to_ms),
+            is_before_heard: unheard_ms(period.before_ms, period.from_ms) == 0,
             records: self.reporting.records_in(period, &plan.zone),
             skipped,
         })
@@ -273,4 +288,49 @@ fn recipients(rule: &ReportRule, book: &RuleBook) -> Vec<Contact> {
 fn day(at_ms: i64, zone: &TimeZone) -> String {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::book_with_stream;
+
+    const DAY_MS: i64 = 24 * HOUR_MS;
+
+    /// Hours of the second day that nobody heard, when it is so late; complaints were heard in these hours, six without one
+    /// are usual, and a twentieth of a day may be missed.
+    fn unheard(heard: &[i64], now: i64) -> i64 {
+        let mut book = book_with_stream(Stream::Complaint, 60_000, HOUR_MS);
+        let rule = book.streams.get_mut(&Stream::Complaint).unwrap();
+        rule.quiet_max_ms = 6 * HOUR_MS;
+        let reporting = Reporting {
+            heard_hours: heard.iter().map(|hour| hour * HOUR_MS).collect(),
+            ..Reporting::default()
+        };
+        let now_ms = now * HOUR_MS + 1;
+        reporting.unheard_ms(DAY_MS, 2 * DAY_MS, now_ms, &book) / HOUR_MS
+    }
+
+    #[test]
+    fn a_day_says_how_much_of_it_was_not_heard_and_a_silence_that_goes_on_is_one_when_it_is_long() {
+        let usual = [18, 24, 30, 36, 42, 47];
+        assert_eq!(unheard(&[], 56), 24, "nobody ever spoke");
+        assert_eq!(unheard(&usual, 53), 0);
+        assert_eq!(unheard(&[18, 24, 30, 40, 46, 52], 56), 10, "a gap of it");
+        assert_eq!(unheard(&[30, 36, 42, 48], 56), 7, "the first word");
+        assert_eq!(unheard(&[18, 24, 30, 36, 42], 48), 0, "six hours so far");
+        assert_eq!(unheard(&[18, 24, 30, 36, 42], 49), 5, "and seven");
+        assert_eq!(
+            unheard(&[18, 24, 30, 36, 42, 50], 49),
+            5,
+            "of a time to come"
+        );
+        assert_eq!(unheard(&[18, 24, 30, 36, 42, 49], 56), 5, "a word too late");
+        assert_eq!(
+            unheard(&[18, 24, 30, 36, 42, 46], 56),
+            0,
+            "an hour is little"
+        );
+        assert_eq!(unheard(&[18, 24, 30, 36, 42, 45], 56), 2, "two are not");
+    }
 }

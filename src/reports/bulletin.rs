@@ -10,8 +10,11 @@ use crate::reports::facts::{
 };
 use crate::reports::report::{Bar, Chart, Report, Shown, Table, Tone, Value};
 use crate::reports::words::{severity_text, state_text, words};
+use crate::rules::Text;
 use crate::triggers::Trigger;
 
+/// An hour, ms.
+const HOUR_MS: u64 = 3_600_000;
 /// KQIs in the table of the worst. Judgement: more are no headline.
 const WORST_MAX: usize = 20;
 /// Scores from here on are full marks, as they are written: nobody is worst with them.
@@ -67,6 +70,7 @@ const COMPLAINTS: &[(&str, &str, &str, Shown)] = &[
     ("service", "业务", "Service", Shown::Beneath),
     ("place", "地点", "Place", Shown::Everywhere),
     ("count", "本期", "Now", Shown::Everywhere),
+    ("unheard", "未收到", "Not heard", Shown::Beneath),
     ("before", "前期", "Before", Shown::Everywhere),
     ("change", "变化", "Change", Shown::Everywhere),
 ];
@@ -266,7 +270,7 @@ fn push_alert(table: &mut Table, alert: &Alert, facts: &Facts<'_>) {
 }
 
 /// Complaints counted by their filing, the most first: of KQIs whose windows add up to exactly the period. Nothing stands
-/// beside them where nobody heard the period before.
+/// beside them where nobody heard the period before; where nobody heard their own, they say so and are no change.
 fn complaints(facts: &Facts<'_>, report: &mut Report) {
     let sum = |totals: Option<crate::effect::Totals>| totals.map_or(0.0, |totals| totals.sum);
     let (mut counted, others): (Vec<&Object<'_>>, Vec<&Object<'_>>) = facts
@@ -288,6 +292,15 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
             "The windows of the complaint KQIs do not add up to this period: no counts are given, for they would be of other days as well.",
         ));
     }
+    // Without a row there is no complaint to be seen either; who has never heard of any waits for none.
+    let is_asked = upto_ms != i64::MIN || !(counted.is_empty() && others.is_empty());
+    let unheard = unheard(facts.unheard_ms).filter(|_| is_asked);
+    report.remarks.extend(unheard.as_ref().map(|(hours, _)| {
+        text(
+            format!("本期有 {hours} 小时没有收到投诉数据，本期投诉数只是其余时间的，不计算变化：没有数据不等于没有投诉。"),
+            format!("Complaints of {hours} h of this period were not heard: the counts are of the rest and no change is told, for no data is not no complaints."),
+        )
+    }));
     let (hears, is_told) = (facts.is_before_heard, !counted.is_empty());
     if !hears && is_told {
         report.remarks.push(text(
@@ -305,7 +318,8 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
     for object in counted {
         let (now, before) = (sum(object.now), sum(object.before));
         let before = hears.then_some(before);
-        let change = before.and_then(|before| percent(now as u64, before as u64));
+        let comparable = before.filter(|_| unheard.is_none());
+        let change = comparable.and_then(|before| percent(now as u64, before as u64));
         let change = change.map(|share| share - 100.0);
         let service = object.kqi.service.as_deref();
         table.push([
@@ -313,11 +327,22 @@ fn complaints(facts: &Facts<'_>, report: &mut Report) {
             facts.service_name(service.or_else(|| dimension(object.dimensions, "service"))),
             Value::name(place(object.dimensions)),
             Value::number(now, 0, ""),
+            unheard.as_ref().map(|(_, mark)| mark.clone()).into(),
             before.map_or(Value::Empty, |before| Value::number(before, 0, "")),
             change.map_or(Value::Empty, |change| Value::change(change, 1, "%")),
         ]);
     }
     report.tables.push(table);
+}
+
+/// How many hours nobody heard, begun ones whole, and what marks a number of such a time; nothing where there are none.
+fn unheard(unheard_ms: i64) -> Option<(u64, Text)> {
+    let hours = unheard_ms.unsigned_abs().div_ceil(HOUR_MS);
+    let mark = text(
+        format!("{hours} 小时未收到"),
+        format!("{hours} h not heard"),
+    );
+    (unheard_ms > 0).then_some((hours, mark))
 }
 
 /// When a trigger was closed, ms.

@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub process: &'a Process,
     /// Up to when complaints are known in full, event time, ms.
     pub complaints_upto_ms: i64,
+    /// How much of the period nobody heard complaints of, ms; 0 where it is so little that a change is told of it.
+    pub unheard_ms: i64,
     /// Whether complaints were heard through the period before, but for so little that a change is told of it.
     pub is_before_heard: bool,
     /// Complaint records of the period.

@@ -34,7 +34,7 @@ const NAMES: [&str; 9] = [
     "unit",
 ];
 /// Columns of words.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 20] = [
     "best",
     "cause",
     "department",
@@ -52,6 +52,7 @@ const WORDS: [&str; 19] = [
     "state",
     "suggestion",
     "title",
+    "unheard",
     "verdict",
     "worked",
 ];

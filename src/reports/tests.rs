@@ -1,9 +1,11 @@
 //! What reports say of facts written by hand.
 
+mod heard;
 mod suggested;
 
 use crate::alerting::{Alert, AlertState, TransitionReason};
 use crate::effect::Totals;
+use crate::event::Stream;
 use crate::reports::effects::stages;
 use crate::reports::{Facts, Object, Records, Report, Table, Value, build};
 use crate::rules::testing::book;
@@ -98,6 +100,7 @@ fn told(
         objects: objects.collect(),
         process: &Process::default(),
         complaints_upto_ms: 8,
+        unheard_ms: 0,
         is_before_heard: true,
         records: Records::default(),
         skipped: 0,

@@ -46,3 +46,4 @@ mod shares;
 mod stand_ins;
 mod subscribers;
 mod trees;
+mod whose;

@@ -246,7 +246,7 @@ fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
     let daily = told(&outcome)
         .into_iter()
         .filter(|told| told.report.id == "daily");
-    let (mut compared, mut unheard) = (0, 0);
+    let (mut compared, mut unheard, mut partly) = (0, 0, 0);
     for told in daily {
         let Report {
             period,
@@ -274,6 +274,11 @@ fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
             period.key
         );
         unheard += usize::from(is_said);
+        // So it is for that day itself, whose numbers are of its second half.
+        let is_whole = period.from_ms != MONDAY;
+        let is_marked = remarks.iter().any(|of| of.zh.contains("没有收到"));
+        assert_eq!(is_marked, !is_whole, "{}", period.key);
+        partly += usize::from(is_marked && !table.rows.is_empty());
         let want = (
             Some(filed(period.from_ms, period.to_ms)),
             is_heard.then(|| filed(period.before_ms, period.from_ms)),
@@ -284,6 +289,13 @@ fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
                 panic!("{row:?}");
             };
             let found = (number(&row[at("count")]), number(&row[at("before")]));
+            let mark = match &row[at("unheard")] {
+                Value::Text(mark) => Some(&*mark.en),
+                Value::Empty => None,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(mark, (!is_whole).then_some("13 h not heard"));
+            assert!(is_whole || row[at("change")] == Value::Empty, "{row:?}");
             if is_partial {
                 assert_eq!(name.zh, "hourly", "{}", period.key);
                 assert!(found.0 <= want.0, "{found:?} of {want:?}");
@@ -303,7 +315,10 @@ fn the_bulletin_counts_the_complaints_of_exactly_its_day() {
             );
         }
     }
-    assert!(compared >= 12 && unheard > 0, "{compared} {unheard}");
+    assert!(
+        compared >= 12 && unheard > 0 && partly > 0,
+        "{compared} {unheard} {partly}"
+    );
 }
 
 #[test]

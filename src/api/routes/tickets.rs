@@ -98,12 +98,12 @@ pub(in crate::api) async fn sample(
         size,
     };
     let found = inquire(&server, inquiry).await?;
-    let zone = &server.snapshot().plan.zone;
+    let plan = &server.snapshot().plan;
     let tickets = found.tickets.iter();
     let sample = SampleView {
         seed,
         tickets: tickets
-            .map(|(_, ticket)| TicketOnRecordView::of(ticket, zone))
+            .map(|(_, ticket)| TicketOnRecordView::of(ticket, plan))
             .collect(),
     };
     if is_csv {
@@ -131,8 +131,8 @@ pub(in crate::api) async fn one(
     ApiPath(serial): ApiPath<String>,
 ) -> Result<Json<TicketOnRecordView>, ApiError> {
     let ticket = ticket(&server, &caller, &serial).await?;
-    let zone = &server.snapshot().plan.zone;
-    Ok(Json(TicketOnRecordView::of(&ticket, zone)))
+    let plan = &server.snapshot().plan;
+    Ok(Json(TicketOnRecordView::of(&ticket, plan)))
 }
 
 /// Confirms a ticket into one of nine classes.
@@ -245,7 +245,7 @@ pub(in crate::api) async fn close(
     say(&server, sender, &word).await?;
     // Who confirms it after that must be told that it is closed.
     heard(&server, &word).await?;
-    let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan.zone);
+    let mut view = TicketOnRecordView::of(&ticket, &server.snapshot().plan);
     view.state = TicketState::Closed.name().to_owned();
     Ok(Json(view))
 }

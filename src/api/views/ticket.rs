@@ -12,8 +12,9 @@ use crate::api::views::subscriber::shown;
 use crate::api::views::when::{When, moment};
 use crate::complaints::{Apart, Difference, Reconciled, Unclear};
 use crate::dataflow::{MessageDetail, TicketDetail};
+use crate::event::Stream;
 use crate::reports::csv_of_texts;
-use crate::rules::{ComplaintClass, ConfirmVerdict, Finding};
+use crate::rules::{ComplaintClass, ConfirmVerdict, Finding, Plan};
 
 /// A ticket as its versions leave it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -34,6 +35,10 @@ pub struct TicketOnRecordView {
     pub city: Option<String>,
     /// Channel it came in by.
     pub channel: Option<String>,
+    /// Who told of it first: the events' `source`; null where none of them names one.
+    pub source: Option<String>,
+    /// Whether that is the operator's own, and not an outsider: as the rule book has the source, or else the stream.
+    pub internal: bool,
     /// Class that it was confirmed into.
     pub class: Option<String>,
     /// The class in Chinese.
@@ -272,8 +277,8 @@ pub struct ConfirmedMessageView {
 }
 
 impl TicketOnRecordView {
-    /// A ticket.
-    pub fn of(ticket: &TicketDetail, zone: &TimeZone) -> TicketOnRecordView {
+    /// A ticket; whose it is, the book in force says.
+    pub fn of(ticket: &TicketDetail, plan: &Plan) -> TicketOnRecordView {
         let own = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
         let class = ticket.class.as_deref().and_then(class_named);
         let answers = ticket.answers.iter();
@@ -281,11 +286,13 @@ impl TicketOnRecordView {
             serial: ticket.serial.to_string(),
             state: ticket.state.name().to_owned(),
             filed_ms: ticket.filed_ms,
-            filed: ticket.filed_ms.map(|ms| iso(ms, zone)),
+            filed: ticket.filed_ms.map(|ms| iso(ms, &plan.zone)),
             path: own(&ticket.path),
             service: own(&ticket.service),
             city: own(&ticket.city),
             channel: own(&ticket.channel),
+            source: own(&ticket.source),
+            internal: (plan.book).is_internal(Stream::Complaint, ticket.source.as_deref()),
             class: own(&ticket.class),
             class_name: class.map(|class| class.names().1.to_owned()),
             answers: answers
@@ -298,10 +305,11 @@ impl TicketOnRecordView {
 }
 
 impl SampleView {
-    /// The sample as CSV, with a line of headings.
+    /// The sample as CSV, with a line of headings; `internal` is `true` or `false`.
     pub fn csv(&self) -> String {
         let columns = [
-            "serial", "state", "filed", "path", "service", "city", "channel", "class",
+            "serial", "state", "filed", "path", "service", "city", "channel", "class", "source",
+            "internal",
         ];
         let rows = self.tickets.iter().map(|ticket| {
             let optional = [
@@ -311,11 +319,14 @@ impl SampleView {
                 &ticket.city,
                 &ticket.channel,
                 &ticket.class,
+                &ticket.source,
             ];
+            let internal = if ticket.internal { "true" } else { "false" };
             let optional = optional.map(|text| text.as_deref().unwrap_or_default());
             [
                 &[ticket.serial.as_str(), ticket.state.as_str()],
                 &optional[..],
+                &[internal],
             ]
             .concat()
         });
