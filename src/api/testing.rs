@@ -29,6 +29,7 @@ use crate::journal::{FakeDisk, Journal, JournalConfig};
 use crate::links::{KEY_BYTES_MIN, LinkKey, Links};
 use crate::metrics::Metrics;
 use crate::rules::testing::plan;
+use crate::store::testing::{history, history_url};
 use crate::store::{History, Ledger};
 
 /// Midnight in Shanghai, a multiple of every window used here, ms.
@@ -357,7 +358,7 @@ pub(super) fn links() -> Links {
 }
 
 /// An empty ledger with nobody who delivers, and an empty history. In a folder: connections of the
-/// runtime that opens them are gone with that, and databases in memory with them.
+/// runtime that opens them are gone with that, and databases in memory with them. Those of the history are made by who asks it.
 fn stores(folder: &TempDir) -> (Deliveries, History) {
     let path = folder.path().to_owned();
     let opening = std::thread::spawn(move || {
@@ -366,7 +367,10 @@ fn stores(folder: &TempDir) -> (Deliveries, History) {
             .build()
             .unwrap();
         let ledger = runtime.block_on(Ledger::open(&path)).unwrap();
-        (ledger, runtime.block_on(History::in_folder(&path)).unwrap())
+        runtime.block_on(async { drop(history(&path).await) });
+        let url = history_url(&path).unwrap_or_else(|| History::url_in(&path));
+        let _within = runtime.enter();
+        (ledger, History::lazy(&url).unwrap())
     });
     let (ledger, history) = opening.join().unwrap();
     let deliveries = Deliveries {

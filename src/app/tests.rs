@@ -4,14 +4,17 @@ use std::path::Path;
 
 use super::*;
 use crate::alerting::AlertState;
-use crate::store::Ledger;
+use crate::store::{Ledger, testing};
+
 fn config(folder: &Path) -> Config {
-    Config {
+    let mut config = Config {
         data: folder.to_owned(),
         listen: "127.0.0.1:0".to_owned(),
         workers: 1,
         ..Config::default()
-    }
+    };
+    config.history.url = testing::history_url(folder);
+    config
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,12 +111,16 @@ async fn a_foreign_history_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let app = App::start(config(folder.path()), RuleSource::Shipped);
     app.await.unwrap().shutdown().await.unwrap();
-    let history = History::in_folder(folder.path()).await.unwrap();
+    let history = testing::history(folder.path()).await;
     history.record(1_000_000, &[]).await.unwrap();
     let refused = App::start(config(folder.path()), RuleSource::Shipped).await;
     let words = format!("{:#}", refused.err().unwrap());
-    let wanted = "history.sqlite knows what was decided up to epoch 1000000, but the journal";
-    assert!(words.contains(wanted), "{words}");
+    let place = match testing::history_url(folder.path()) {
+        Some(_) => "the history at `history.url`",
+        None => History::FILE,
+    };
+    let wanted = format!("{place} knows what was decided up to epoch 1000000, but the journal");
+    assert!(words.contains(&wanted), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ mod outcome;
 mod resend;
 mod size;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use check::{LedgerCheck, LedgerReach};

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real blackbox_exporter: a probe that succeeds and one that fails become dial tests of an engine that asks it.
 #
-# Usage: run.sh BINARIES WORK; needs prometheus-blackbox-exporter.
+# Usage: run.sh BINARIES WORK; needs prometheus-blackbox-exporter. HISTORY is the URL of a database for the history
+# instead of SQLite.
 set -euo pipefail
 BINARIES=$1 WORK=$2
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -40,6 +41,7 @@ ask() { # ask NAME MODULE TARGET
   ask missing open "http://127.0.0.1:$ENGINE/v1/nothing"
   ask words page "http://127.0.0.1:$ENGINE/healthz"
   ask closed open "http://127.0.0.1:1/"
+  [ -z "${HISTORY:-}" ] || echo "history: {url: \"$HISTORY\"}"
 } >"$WORK/config.yaml"
 "$BINARIES/chrysalis" serve --config "$WORK/config.yaml" --data "$WORK/data" --listen "127.0.0.1:$ENGINE" \
   --rules "$WORK/rules" >"$WORK/engine.log" 2>&1 &

@@ -2,7 +2,8 @@
 # Load on `chrysalis serve` from tools that are not ours: wrk for throughput and overload, hey, which
 # waits for every answer, for exact counts. Then loadgen plays four streams and looks for incidents.
 #
-# CHRYSALIS and LOADGEN name other binaries than those in target/release.
+# CHRYSALIS and LOADGEN name other binaries than those in target/release; HISTORY the URL of a database on a PostgreSQL, on which
+# each engine then has one for its history: load_NAME.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -69,6 +70,11 @@ serve() { # NAME ARGUMENT...
     shift
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     url=http://127.0.0.1:$port
+    if [[ -n ${HISTORY:-} ]]; then
+        psql --quiet --no-psqlrc --command "CREATE DATABASE load_$name" "$HISTORY"
+        echo "history: {url: \"${HISTORY%/*}/load_$name\"}" >>"$work/$name.yaml"
+    fi
+    [[ ! -e $work/$name.yaml ]] || set -- "$@" --config "$work/$name.yaml"
     "$chrysalis" serve --listen "127.0.0.1:$port" --data "$work/$name" "$@" >"$work/$name.log" 2>&1 &
     server=$!
     pids+=("$server")
@@ -153,7 +159,7 @@ journal:
 http:
   in_flight_bytes_max: 16777216
 YAML
-serve overload --config "$work/overload.yaml" --rules "$top/rules/bench/kqi-1.yaml"
+serve overload --rules "$top/rules/bench/kqi-1.yaml"
 python3 "$here/body.py" "$lines_big" 2 >"$work/body_big"
 python3 "$here/body.py" "$lines" 3 >"$work/body"
 wrk_posts 64 5 "$work/body_big"

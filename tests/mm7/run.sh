@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Delivery reports over MM7 from a SOAP client that is not ours, against the real engine.
 #
-# Usage: run.sh BINARIES PYTHON WORK; PYTHON has zeep. README.md beside this says why it is that one.
+# Usage: run.sh BINARIES PYTHON WORK; PYTHON has zeep. README.md beside this says why it is that one. HISTORY is the URL of a
+# database for the history instead of SQLite.
 set -euo pipefail
 BINARIES=$1 PYTHON=$2 WORK=$3
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,6 +19,7 @@ access:
     - {name: care, token_file: $WORK/care.token, roles: [subscribers]}
     - {name: relays, token_file: $WORK/relay.token, roles: [producer]}
 YAML
+[ -z "${HISTORY:-}" ] || echo "history: {url: \"$HISTORY\"}" >>"$WORK/config.yaml"
 "$BINARIES/chrysalis" serve --config "$WORK/config.yaml" --data "$WORK/data" --listen "127.0.0.1:$ENGINE" \
   --rules "$TOP/rules" >"$WORK/engine.log" 2>&1 &
 engine=$!

@@ -2,7 +2,8 @@
 # A real Prometheus scrapes `chrysalis demo`; promtool judges /metrics, every query of every dashboard
 # is asked, and values are compared with the API. About two minutes.
 #
-# CHRYSALIS names another binary than target/release/chrysalis.
+# CHRYSALIS names another binary than target/release/chrysalis; HISTORY is the URL of a database for the history instead of
+# SQLite.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -122,7 +123,7 @@ start=$(date +%s)
 prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/tsdb" \
     --web.listen-address="${prometheus_url#http://}" >"$work/prometheus.log" 2>&1 &
 pids+=($!)
-"$chrysalis" demo --listen "${url#http://}" --data "$work/data" >"$work/demo.log" 2>"$work/demo.err" &
+"$chrysalis" demo --listen "${url#http://}" --data "$work/data" ${HISTORY:+--history "$HISTORY"} >"$work/demo.log" 2>"$work/demo.err" &
 demo=$!
 pids+=("$demo")
 

@@ -15,6 +15,8 @@ pub(crate) struct Happened {
     pub(crate) moves: usize,
     pub(crate) clock_back: usize,
     pub(crate) notices: usize,
+    pub(crate) grouped_mails: usize,
+    pub(crate) grouped_mails_twice: usize,
     pub(crate) twice_in_the_mailbox: usize,
     pub(crate) slow_disk: usize,
     pub(crate) checkpoints_damaged: usize,
@@ -36,7 +38,7 @@ pub(crate) struct Happened {
 }
 
 impl Happened {
-    fn counts(&mut self) -> [&mut usize; 30] {
+    fn counts(&mut self) -> [&mut usize; 32] {
         [
             &mut self.kills,
             &mut self.crashes,
@@ -50,6 +52,8 @@ impl Happened {
             &mut self.moves,
             &mut self.clock_back,
             &mut self.notices,
+            &mut self.grouped_mails,
+            &mut self.grouped_mails_twice,
             &mut self.twice_in_the_mailbox,
             &mut self.slow_disk,
             &mut self.checkpoints_damaged,

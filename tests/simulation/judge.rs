@@ -81,6 +81,39 @@ pub(crate) fn endings<'a>(
 /// Each notice by its id, with the group that tells it, if any.
 pub(crate) type Decided = BTreeMap<String, (Notice, Option<String>)>;
 
+/// A mail about several triggers is of one decision to one reader, and tells each of its notices once and nothing else, as
+/// often as it is sent. Gives the ids of such mails.
+pub(crate) fn grouped<'a>(
+    mailbox: &[(String, Vec<u8>)],
+    notices: &'a Decided,
+    seed: u64,
+) -> BTreeSet<&'a String> {
+    let mut groups: BTreeMap<&String, Vec<&Notice>> = BTreeMap::new();
+    for (notice, group) in notices.values() {
+        if let Some(group) = group {
+            groups.entry(group).or_default().push(notice);
+        }
+    }
+    for (id, of) in &groups {
+        let decision = |notice: &Notice| (notice.recipient.clone(), notice.decided_at_ms);
+        let are_one = of
+            .windows(2)
+            .all(|two| decision(two[0]) == decision(two[1]));
+        assert!(of.len() > 1 && are_one, "seed {seed}: {id} groups {of:?}");
+        let mut wanted: Vec<Vec<u8>> = of
+            .iter()
+            .map(|notice| serde_json::to_vec(notice).unwrap())
+            .collect();
+        wanted.sort_unstable();
+        for (_, mail) in mailbox.iter().filter(|(mail, _)| mail == *id) {
+            let mut told: Vec<&[u8]> = mail.split(|byte| *byte == b'\n').collect();
+            told.sort_unstable();
+            assert!(told == wanted, "seed {seed}: {id} tells something else");
+        }
+    }
+    groups.into_keys().collect()
+}
+
 /// A run of the same journal that nothing disturbs, with its notices.
 pub(crate) fn undisturbed(history: &[Record]) -> (Mind, Decided) {
     let (mut mind, composer) = (Mind::new(1), composer());

@@ -478,7 +478,12 @@ impl World {
             }
         }
         self.happened.notices += notices.len();
-        self.happened.twice_in_the_mailbox += self.outside.unmarked.len();
+        let twice = &self.outside.unmarked;
+        self.happened.twice_in_the_mailbox += twice.len();
+        let grouped = judge::grouped(&self.outside.mailbox, &notices, seed);
+        self.happened.grouped_mails += grouped.len();
+        let grouped_twice = twice.keys().filter(|id| grouped.contains(id));
+        self.happened.grouped_mails_twice += grouped_twice.count();
     }
 }
 

@@ -1,7 +1,10 @@
 //! What gets into the history, and what happens when it does not keep up.
 
+use std::path::Path;
+
 use super::*;
 use crate::engine::{Command, Engine};
+use crate::store::testing::history;
 use crate::store::{AUDIT, Filter, Table};
 use crate::triggers::{MoveError, TriggerState};
 
@@ -52,11 +55,24 @@ async fn rows(history: &History, table: &Table) -> Vec<serde_json::Map<String, s
     history.read(table, &filter).await.unwrap().rows
 }
 
+/// A history that can be read and not written. Always SQLite: a PostgreSQL that may not be written would refuse its
+/// tables already, and nothing would come to be written.
+async fn read_only(folder: &Path, recorded_upto: Option<u64>) -> History {
+    let before = History::in_folder(folder).await.unwrap();
+    if let Some(upto) = recorded_upto {
+        assert!(before.record(upto, &[]).await.unwrap());
+    }
+    drop(before);
+    let file = folder.join(History::FILE);
+    let url = format!("sqlite://{}?mode=ro", file.display());
+    History::open(&url).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_recorded_once_however_often_they_are_decided() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let history = History::in_folder(folder.path()).await.unwrap();
+        let history = history(folder.path()).await;
         let upto = history.recorded_upto().await.unwrap();
         let (mut recorder, recording) =
             Recorder::start(history.clone(), found(upto, 9), &HistorySettings::default());
@@ -78,7 +94,7 @@ async fn commands_are_recorded_once_however_often_they_are_decided() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_knows_more_than_the_journal_takes_nothing_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let history = History::in_folder(folder.path()).await.unwrap();
+    let history = history(folder.path()).await;
     assert!(history.record(8, &[]).await.unwrap());
     // It did not answer at the start, where it would have been refused.
     let (mut recorder, recording) =
@@ -101,10 +117,7 @@ async fn a_history_that_knows_more_than_the_journal_takes_nothing_and_says_so() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    drop(History::in_folder(folder.path()).await.unwrap());
-    let file = folder.path().join(History::FILE);
-    let read_only = format!("sqlite://{}?mode=ro", file.display());
-    let history = History::open(&read_only).await.unwrap();
+    let history = read_only(folder.path(), None).await;
     let settings = HistorySettings {
         queue_epochs_max: 100,
         ..HistorySettings::default()
@@ -129,10 +142,7 @@ async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_wait_are_bounded_but_one_epoch_always_fits() {
     let folder = tempfile::tempdir().unwrap();
-    drop(History::in_folder(folder.path()).await.unwrap());
-    let file = folder.path().join(History::FILE);
-    let read_only = format!("sqlite://{}?mode=ro", file.display());
-    let history = History::open(&read_only).await.unwrap();
+    let history = read_only(folder.path(), None).await;
     let settings = HistorySettings {
         queue_rows_max: 5,
         ..HistorySettings::default()
@@ -157,7 +167,7 @@ async fn rows_that_wait_are_bounded_but_one_epoch_always_fits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_ends_records_nothing_behind_a_gap() {
     let folder = tempfile::tempdir().unwrap();
-    let history = History::in_folder(folder.path()).await.unwrap();
+    let history = history(folder.path()).await;
     let settings = HistorySettings {
         queue_epochs_max: 1,
         ..HistorySettings::default()
@@ -193,7 +203,7 @@ async fn who_ends_records_nothing_behind_a_gap() {
 async fn who_reads_the_journal_back_waits_for_room() {
     for lifecycle in [Lifecycle::Starting { percent: 1 }, Lifecycle::Ready] {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::in_folder(folder.path()).await.unwrap();
+        let history = history(folder.path()).await;
         let settings = HistorySettings {
             queue_epochs_max: 1,
             ..HistorySettings::default()
@@ -219,7 +229,7 @@ async fn who_reads_the_journal_back_waits_for_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_is_taken_when_all_before_it_is_recorded_and_not_before() {
     let folder = tempfile::tempdir().unwrap();
-    let history = History::in_folder(folder.path()).await.unwrap();
+    let history = history(folder.path()).await;
     let settings = HistorySettings::default();
     let (mut recorder, recording) = Recorder::start(history.clone(), found(None, 99), &settings);
     let (command, effect) = refused(3);
@@ -230,13 +240,13 @@ async fn a_mark_is_taken_when_all_before_it_is_recorded_and_not_before() {
     assert_eq!(history.recorded_upto().await.unwrap(), Some(5));
     drop(recorder);
     recording.stop(Duration::from_secs(30)).await;
+}
 
-    // One that cannot be written has it only where there is nothing to write.
-    let read_only = format!(
-        "sqlite://{}?mode=ro",
-        folder.path().join(History::FILE).display()
-    );
-    let history = History::open(&read_only).await.unwrap();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_cannot_be_written_takes_a_mark_only_where_there_is_nothing_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = read_only(folder.path(), Some(5)).await;
+    let settings = HistorySettings::default();
     let (mut recorder, recording) = Recorder::start(history, found(Some(5), 99), &settings);
     let ask = |recorder: &mut Recorder, epoch| {
         let (mark, backlog) = (recorder.mark(epoch), recorder.backlog());
