@@ -1,5 +1,7 @@
 //! What gets into the history, and what happens when it does not keep up.
 
+use std::path::Path;
+
 use super::*;
 use crate::engine::{Command, Engine};
 use crate::store::{AUDIT, Filter, Table};
@@ -42,6 +44,14 @@ fn refused(position: u64) -> (JournaledCommand, Effect) {
     };
     let result = Box::new(Err(MoveError::Unknown { id }));
     (command, Effect::Answer { position, result })
+}
+
+/// A history that can be read and not written, so that whatever is recorded waits.
+async fn read_only(folder: &Path) -> History {
+    drop(History::in_folder(folder).await.unwrap());
+    let file = folder.join(History::FILE);
+    let address = format!("sqlite://{}?mode=ro", file.display());
+    History::open(&address).await.unwrap()
 }
 
 async fn rows(history: &History, table: &Table) -> Vec<serde_json::Map<String, serde_json::Value>> {
@@ -101,10 +111,7 @@ async fn a_history_that_knows_more_than_the_journal_takes_nothing_and_says_so() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    drop(History::in_folder(folder.path()).await.unwrap());
-    let file = folder.path().join(History::FILE);
-    let read_only = format!("sqlite://{}?mode=ro", file.display());
-    let history = History::open(&read_only).await.unwrap();
+    let history = read_only(folder.path()).await;
     let settings = HistorySettings {
         queue_epochs_max: 100,
         ..HistorySettings::default()
@@ -129,10 +136,7 @@ async fn what_does_not_fit_is_counted_and_the_engine_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_wait_are_bounded_but_one_epoch_always_fits() {
     let folder = tempfile::tempdir().unwrap();
-    drop(History::in_folder(folder.path()).await.unwrap());
-    let file = folder.path().join(History::FILE);
-    let read_only = format!("sqlite://{}?mode=ro", file.display());
-    let history = History::open(&read_only).await.unwrap();
+    let history = read_only(folder.path()).await;
     let settings = HistorySettings {
         queue_rows_max: 5,
         ..HistorySettings::default()
