@@ -11,8 +11,11 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use book::{RULES, T0};
 use sqlx::{Connection, SqliteConnection};
 
+#[path = "process/book.rs"]
+mod book;
 #[path = "history/place.rs"]
 mod place;
 
@@ -342,17 +345,6 @@ fn while_a_checkpoint_is_loaded_the_address_answers_and_batches_are_told_to_come
     assert!(status.success(), "{status}");
 }
 
-/// Midnight in Shanghai, ms.
-const T0: i64 = 1_764_000_000_000;
-const TESTS: &str = "
-book: {name: t, version: '1', time_zone: Asia/Shanghai, any_service: true}
-streams: {dial_test: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}
-kqis:
-  - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 5}}
-alert_policies:
-  default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
-";
-
 /// What becomes of a batch of one dial test.
 fn post(address: SocketAddr, sequence: u64) -> Option<String> {
     let ts = T0 + sequence as i64;
@@ -373,7 +365,7 @@ fn post(address: SocketAddr, sequence: u64) -> Option<String> {
 fn what_is_acknowledged_while_a_start_loads_survives_its_death_and_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.yaml");
-    std::fs::write(&rules, TESTS).unwrap();
+    std::fs::write(&rules, RULES).unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);

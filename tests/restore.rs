@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "process/book.rs"]
+mod book;
 #[path = "history/place.rs"]
 mod place;
 
@@ -9,19 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use book::{RULES, T0};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-/// Midnight in Shanghai, ms.
-const T0: i64 = 1_764_000_000_000;
-const RULES: &str = "
-book: {name: restore, version: '1', time_zone: Asia/Shanghai, any_service: true}
-streams: {dial_test: {allowed_lateness: 0s, idle_timeout: 1h, retention: 26h}}
-kqis:
-  - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 5}}
-alert_policies:
-  default: {for: 0s, keep_firing_for: 0s, severity: major, missing: hold}
-";
 const CONFIG: &str = "
 checkpoint: {interval_ms: 30}
 journal: {epoch_interval_ms: 10, segment_bytes_max: 1024, retention_h: 0, retention_bytes: 0}
