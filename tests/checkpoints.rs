@@ -91,6 +91,13 @@ fn checkpoints(folder: &Path) -> Vec<PathBuf> {
     whole.map(|name| folder.join(name)).collect()
 }
 
+fn last_segment(folder: &Path) -> PathBuf {
+    let journal = folder.join("data/journal");
+    let segments = names(&journal).into_iter();
+    let last = segments.filter(|name| name.ends_with(".journal")).max();
+    journal.join(last.unwrap())
+}
+
 fn spoil(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let middle = bytes.len() / 2;
@@ -186,10 +193,7 @@ async fn a_journal_that_lost_a_byte_after_a_stop_is_refused_by_name_and_left_alo
     send(&server, 0..10).await;
     let want = said(&server).await;
     assert_eq!(server.stop(), Some(0));
-    let journal = folder.path().join("data/journal");
-    let segments = names(&journal).into_iter();
-    let last = segments.filter(|name| name.ends_with(".journal")).max();
-    let last = journal.join(last.unwrap());
+    let last = last_segment(folder.path());
     let whole = std::fs::read(&last).unwrap();
     for lost in [1, 5] {
         let cut = &whole[..whole.len() - lost];
@@ -223,10 +227,7 @@ async fn damage_below_the_newest_checkpoint_is_refused_with_instructions() {
     send(&server, 0..10).await;
     let want = said(&server).await;
     assert_eq!(server.stop(), Some(0));
-    let journal = folder.path().join("data/journal");
-    let segments = names(&journal).into_iter();
-    let last = segments.filter(|name| name.ends_with(".journal")).max();
-    let last = journal.join(last.unwrap());
+    let last = last_segment(folder.path());
     let whole = std::fs::read(&last).unwrap();
     let mut damaged = whole.clone();
     // In the body of the first record, behind the segment's header and the record's.

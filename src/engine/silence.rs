@@ -277,10 +277,8 @@ kqis:
             .collect()
     }
 
-    #[test]
-    fn a_dead_gateway_is_not_a_thousand_mails() {
-        let plan = plan(BOOK);
-        let (mut marks, mut silences) = (Watermarks::default(), Silences::default());
+    /// An event of each of a thousand probes.
+    fn thousand_probes(marks: &mut Watermarks, ts_ms_max: i64) {
         for number in 0..1_000 {
             let name = Some(format!("probe-{number}").as_str().into());
             marks.observe(
@@ -289,12 +287,19 @@ kqis:
                     name,
                 },
                 SourceProgress {
-                    ts_ms_max: 1_000,
+                    ts_ms_max,
                     events: 1,
                 },
                 Owner::default(),
             );
         }
+    }
+
+    #[test]
+    fn a_dead_gateway_is_not_a_thousand_mails() {
+        let plan = plan(BOOK);
+        let (mut marks, mut silences) = (Watermarks::default(), Silences::default());
+        thousand_probes(&mut marks, 1_000);
         assert_eq!(looks(&mut marks, &plan, &mut silences, 1_000), []);
         let told: Vec<Alert> = (2..=302)
             .flat_map(|second| looks(&mut marks, &plan, &mut silences, second * 1_000))
@@ -305,20 +310,7 @@ kqis:
         assert_eq!(others.samples, 1_000 - BLIND_NAMED_MAX as i64);
         assert_eq!(silences.unnamed_total(), 1_000 - BLIND_NAMED_MAX as u64);
         // They come back: as many ends as beginnings.
-        for number in 0..1_000 {
-            let name = Some(format!("probe-{number}").as_str().into());
-            marks.observe(
-                SourceId {
-                    stream: Stream::DialTest,
-                    name,
-                },
-                SourceProgress {
-                    ts_ms_max: 303_000,
-                    events: 1,
-                },
-                Owner::default(),
-            );
-        }
+        thousand_probes(&mut marks, 303_000);
         let ended = looks(&mut marks, &plan, &mut silences, 303_000);
         assert_eq!(ended.len(), BLIND_NAMED_MAX + 1);
         assert!(

@@ -8,6 +8,7 @@ mod demand;
 mod digest;
 mod digits;
 mod group;
+mod head;
 mod lists;
 mod marks;
 mod number;
@@ -66,6 +67,9 @@ impl Renderer {
             .build()?;
         templates.set_syntax(syntax);
         // The names' endings decide about escaping: `.html` is, `.txt` is not.
+        templates.add_template("base.html", include_str!("templates/base.html"))?;
+        templates.add_template("pieces.txt", include_str!("templates/pieces.txt"))?;
+        templates.add_template("pieces.html", include_str!("templates/pieces.html"))?;
         templates.add_template("mail.txt", include_str!("templates/mail.txt"))?;
         templates.add_template("mail.html", include_str!("templates/mail.html"))?;
         templates.add_template("digest.txt", include_str!("templates/digest.txt"))?;
@@ -110,7 +114,7 @@ impl Renderer {
         Ok(Some(Rendered {
             text: self.templates.get_template("group.txt")?.render(&values)?,
             html: self.templates.get_template("group.html")?.render(&values)?,
-            subject: view.subject,
+            subject: view.head.subject,
             chart,
         }))
     }
@@ -149,7 +153,7 @@ impl Renderer {
                 .templates
                 .get_template("digest.html")?
                 .render(&values)?,
-            subject: view.subject,
+            subject: view.head.subject,
             chart: None,
         }))
     }

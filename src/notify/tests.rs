@@ -1,5 +1,6 @@
 //! Notices to mails, and mails to their recipients, against memory and a scripted server.
 
+mod corrections;
 mod delivering;
 mod demands;
 mod digests;

@@ -17,6 +17,7 @@ mod knowledge;
 mod leaf;
 mod local;
 mod mms;
+mod owner;
 mod places;
 mod plan;
 mod predicate;
@@ -50,6 +51,7 @@ pub use health::HealthWeights;
 pub use knowledge::{KnowledgeEntry, Remedy};
 pub use leaf::{Answer, ComplaintClass, Form, Leaf, Question, QuestionRole, Suspicion};
 pub use mms::*;
+pub use owner::{Owner, OwnerBy, Subject};
 pub use places::{Place, Places};
 pub use plan::{Family, FamilyBaseline, FamilyWindow, Lineage, Plan};
 pub use predicate::{Predicate, PredicateError};
@@ -60,8 +62,7 @@ pub use schema::json_schema;
 pub use score::{Verdict, judge, score, severity_of_score};
 pub use sources::{Source, Sources};
 pub use team::{
-    Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, Owner, OwnerBy,
-    ProcessKqi, ProcessMeasure, ProvinceRule, ReviewRule, Route, Subject, TriggerPolicy,
-    UrgencyWeights,
+    Absence, CopyRule, CrossingRule, Desk, DueTimes, EscalationStep, Outlet, ProcessKqi,
+    ProcessMeasure, ProvinceRule, ReviewRule, Route, TriggerPolicy, UrgencyWeights,
 };
 pub use tree::{ComplaintTree, ComplaintTrees, TreeNode};

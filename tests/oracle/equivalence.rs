@@ -145,6 +145,26 @@ pub(crate) fn same(seed: u64, what: &str, one: &Outcome, other: &Outcome) {
     );
 }
 
+/// A run gives the same with restarts from checkpoints, and where nobody asks about windows between epochs.
+#[track_caller]
+pub(crate) fn same_restarted_and_unasked(seed: u64, journal: &Journal, one: &Outcome) {
+    let mut rng = Rng::new(seed ^ 0x5AFE);
+    let mut dice = Rng::new(seed ^ 0xD1CE);
+    let restarted = run_restarting(
+        journal,
+        &mut |_| rng.pick(&[1, 2, 3, 4]),
+        &mut |_| dice.chance(20),
+        |_, _, _, _| {},
+    );
+    same(seed, "restarted from checkpoints", one, &restarted);
+    let none = Bounds::default();
+    let unasked = run_unasked(journal, none, &mut |_| 2, &mut |_| false);
+    same(seed, "nobody asks", one, &unasked);
+    let workers = &mut |_: usize| rng.pick(&[1, 2, 3, 4]);
+    let unasked = run_unasked(journal, none, workers, &mut |_| dice.chance(10));
+    same(seed, "nobody asks, restarted", one, &unasked);
+}
+
 #[test]
 fn windows_equal_the_naive_recomputation_after_every_epoch() {
     let mut coverage = Coverage::default();
@@ -166,21 +186,7 @@ fn windows_equal_the_naive_recomputation_after_every_epoch() {
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         let other = redistributed(seed, &journal);
         same(seed, "4 workers", &one, &run(&other, 4, |_, _, _, _| {}));
-        let mut rng = Rng::new(seed ^ 0x5AFE);
-        let mut dice = Rng::new(seed ^ 0xD1CE);
-        let restarted = run_restarting(
-            &journal,
-            &mut |_| rng.pick(&[1, 2, 3, 4]),
-            &mut |_| dice.chance(20),
-            |_, _, _, _| {},
-        );
-        same(seed, "restarted from checkpoints", &one, &restarted);
-        let none = Bounds::default();
-        let unasked = run_unasked(&journal, none, &mut |_| 2, &mut |_| false);
-        same(seed, "nobody asks", &one, &unasked);
-        let workers = &mut |_: usize| rng.pick(&[1, 2, 3, 4]);
-        let unasked = run_unasked(&journal, none, workers, &mut |_| dice.chance(10));
-        same(seed, "nobody asks, restarted", &one, &unasked);
+        same_restarted_and_unasked(seed, &journal, &one);
     }
     coverage.check();
 }

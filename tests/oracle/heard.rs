@@ -5,11 +5,11 @@ use chrysalis::rules::Verdict;
 use serde_json::{Value, json};
 
 use crate::book::checked;
-use crate::equivalence::{same, seeds};
+use crate::equivalence::{same, same_restarted_and_unasked, seeds};
 use crate::generate::{Journal, epochs_of, event};
 use crate::naive::{Answers, truth};
 use crate::rng::Rng;
-use crate::run::{Bounds, run, run_restarting, run_unasked};
+use crate::run::run;
 use crate::windows::{Accumulated, asked, difference};
 
 const MINUTE_MS: i64 = 60_000;
@@ -151,17 +151,7 @@ fn what_was_not_heard_is_compared_with_nothing_at_any_number_of_workers() {
         }
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         same(seed, "4 workers", &one, &run(&journal, 4, |_, _, _, _| {}));
-        let mut rng = Rng::new(seed ^ 0x5AFE);
-        let mut dice = Rng::new(seed ^ 0xD1CE);
-        let restarted = run_restarting(
-            &journal,
-            &mut |_| rng.pick(&[1, 2, 3, 4]),
-            &mut |_| dice.chance(20),
-            |_, _, _, _| {},
-        );
-        same(seed, "restarted from checkpoints", &one, &restarted);
-        let unasked = run_unasked(&journal, Bounds::default(), &mut |_| 2, &mut |_| false);
-        same(seed, "nobody asks", &one, &unasked);
+        same_restarted_and_unasked(seed, &journal, &one);
     }
     assert!(abnormal > 0 && unknown > 0 && found_out > 0);
 }

@@ -8,11 +8,11 @@ use chrysalis::rules::Verdict;
 use serde_json::{Value, json};
 
 use crate::book::checked;
-use crate::equivalence::{same, seeds};
+use crate::equivalence::{same, same_restarted_and_unasked, seeds};
 use crate::generate::{Journal, epochs_of, event};
 use crate::naive::{Answers, truth};
 use crate::rng::Rng;
-use crate::run::{Bounds, run, run_restarting, run_unasked};
+use crate::run::{run, run_restarting};
 use crate::windows::{Accumulated, difference};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -132,21 +132,7 @@ fn surges_equal_the_naive_recomputation_at_any_number_of_workers() {
         corrections += accumulated.corrections;
         same(seed, "2 workers", &one, &run(&journal, 2, |_, _, _, _| {}));
         same(seed, "4 workers", &one, &run(&journal, 4, |_, _, _, _| {}));
-        let mut rng = Rng::new(seed ^ 0x5AFE);
-        let mut dice = Rng::new(seed ^ 0xD1CE);
-        let restarted = run_restarting(
-            &journal,
-            &mut |_| rng.pick(&[1, 2, 3, 4]),
-            &mut |_| dice.chance(20),
-            |_, _, _, _| {},
-        );
-        same(seed, "restarted from checkpoints", &one, &restarted);
-        let none = Bounds::default();
-        let unasked = run_unasked(&journal, none, &mut |_| 2, &mut |_| false);
-        same(seed, "nobody asks", &one, &unasked);
-        let workers = &mut |_: usize| rng.pick(&[1, 2, 3, 4]);
-        let unasked = run_unasked(&journal, none, workers, &mut |_| dice.chance(10));
-        same(seed, "nobody asks, restarted", &one, &unasked);
+        same_restarted_and_unasked(seed, &journal, &one);
     }
     assert!(abnormal > 0 && insufficient > 0 && corrections > 0);
 }

@@ -58,7 +58,7 @@ pub(super) fn view(notice: &Notice, demand: &DemandNotice) -> View {
     let because = why(language, notice);
     let colon = pick(language, "：", ": ");
     View {
-        lang: pick(language, "zh-CN", "en"),
+        lang: words::lang(language),
         preheader: format!("{}{colon}{because}", status.main),
         status,
         was: "",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::head::{self, Head};
 use super::number::{Clock, limit};
 use super::view::{clean, colour, object, value};
 use super::words::{self, Label, name, pick};
@@ -14,16 +15,8 @@ use crate::rules::Language;
 /// Everything that the digest's templates need.
 #[derive(Debug, Serialize)]
 pub(super) struct DigestView {
-    pub(super) lang: &'static str,
-    pub(super) subject: String,
-    /// What an inbox shows beside the subject.
-    pub(super) preheader: String,
-    pub(super) title: String,
-    /// How many of what.
-    pub(super) summary: String,
-    /// Background of the head, as a CSS colour: that of the most urgent row.
-    pub(super) colour: &'static str,
-    pub(super) columns: Vec<Label>,
+    #[serde(flatten)]
+    pub(super) head: Head,
     /// Whether a row is about a trigger: those have a column for their numbers.
     pub(super) has_numbers: bool,
     pub(super) rows: Vec<Row>,
@@ -88,12 +81,15 @@ impl DigestView {
             ),
         };
         Some(DigestView {
-            lang: pick(language, "zh-CN", "en"),
-            preheader: summary.clone(),
-            title: format!("{} · {at}", pick(language, "告警汇总", "Alert digest")),
-            summary,
-            colour: rows.first().map_or("#1f5fa8", |row| row.colour),
-            columns: columns(language, has_numbers),
+            head: Head {
+                lang: words::lang(language),
+                subject,
+                preheader: summary.clone(),
+                title: format!("{} · {at}", pick(language, "告警汇总", "Alert digest")),
+                summary,
+                colour: rows.first().map_or("#1f5fa8", |row| row.colour),
+                columns: columns(language, has_numbers),
+            },
             has_numbers,
             rows,
             more,
@@ -106,7 +102,6 @@ impl DigestView {
                 ),
                 "Chrysalis".to_owned(),
             ],
-            subject,
         })
     }
 }
@@ -124,7 +119,7 @@ fn columns(language: Language, has_numbers: bool) -> Vec<Label> {
     let all = std::iter::once(("时间", "Time"))
         .chain(number)
         .chain(others);
-    all.map(|(zh, en)| Label::new(language, zh, en)).collect()
+    head::columns(language, all)
 }
 
 fn row(

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::demand;
 use super::digest::counted;
+use super::head::{self, Head};
 use super::lists;
 use super::number::Clock;
 use super::view::{Fact, View, clean, colour};
@@ -17,16 +18,8 @@ use crate::rules::Language;
 /// Everything that the group's templates need.
 #[derive(Debug, Serialize)]
 pub(super) struct GroupView {
-    pub(super) lang: &'static str,
-    pub(super) subject: String,
-    /// What an inbox shows beside the subject: which triggers.
-    pub(super) preheader: String,
-    pub(super) title: String,
-    /// How many of what.
-    pub(super) summary: String,
-    /// Background of the head, as a CSS colour: that of the most urgent.
-    pub(super) colour: &'static str,
-    pub(super) columns: Vec<Label>,
+    #[serde(flatten)]
+    pub(super) head: Head,
     pub(super) rows: Vec<Row>,
     pub(super) parts: Vec<Part>,
     pub(super) why_label: Label,
@@ -115,16 +108,19 @@ impl GroupView {
         let acts = parts.iter().find_map(|part| part.view.acts.as_ref());
         let at = clock.full(first.decided_at_ms);
         let view = GroupView {
-            lang: pick(language, "zh-CN", "en"),
-            subject,
-            preheader: format!("{summary} · {numbers}"),
-            title: format!(
-                "{} · {at}",
-                pick(language, "优化触发单", "Optimization triggers")
-            ),
-            summary,
-            colour: rows.first().map_or("#1f5fa8", |row| row.colour),
-            columns: columns(language),
+            head: Head {
+                lang: words::lang(language),
+                subject,
+                // Which triggers, beside how many.
+                preheader: format!("{summary} · {numbers}"),
+                title: format!(
+                    "{} · {at}",
+                    pick(language, "优化触发单", "Optimization triggers")
+                ),
+                summary,
+                colour: rows.first().map_or("#1f5fa8", |row| row.colour),
+                columns: columns(language),
+            },
             why_label: Label::new(language, "为何现在通知", "Why now"),
             note: acts.map(|acts| acts.note.clone()),
             footer: footer(language, notices, &clock),
@@ -163,8 +159,7 @@ fn columns(language: Language) -> Vec<Label> {
         ("优先级得分", "Urgency"),
         ("到期", "Due"),
     ];
-    let all = all.into_iter();
-    all.map(|(zh, en)| Label::new(language, zh, en)).collect()
+    head::columns(language, all)
 }
 
 /// For which roles one is told, each once; when, and in which zone; and why in one mail.

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::view::{clean, clean_within};
-use super::words::pick;
+use super::words::{lang, pick};
 use crate::reports::{Reader, Report, Shown, Table, Tone, Value};
 use crate::rules::{Language, Severity};
 
@@ -121,7 +121,7 @@ impl ReportView {
             .collect();
         let at = reader.time(report.decided_at_ms);
         ReportView {
-            lang: pick(language, "zh-CN", "en"),
+            lang: lang(language),
             subject: match language {
                 Language::Zh => format!("[报告] {name} {period}"),
                 Language::En => format!("[Report] {name} {period}"),

@@ -143,7 +143,7 @@ impl View {
         };
         let preheader = story::preheader(language, notice, &value, against.as_deref());
         View {
-            lang: pick(language, "zh-CN", "en"),
+            lang: words::lang(language),
             preheader,
             status,
             was: story::was(language, notice),

@@ -38,6 +38,11 @@ pub(super) fn pick<'a>(language: Language, zh: &'a str, en: &'a str) -> &'a str 
     }
 }
 
+/// The language as a page declares it.
+pub(super) fn lang(language: Language) -> &'static str {
+    pick(language, "zh-CN", "en")
+}
+
 /// A name in the reader's language.
 pub(super) fn name(language: Language, text: &Text) -> &str {
     pick(language, &text.zh, &text.en)
