@@ -36,7 +36,7 @@ units=(app::tests app::recording api::tests)
 [ $# = 0 ] || units=("$@")
 cargo test --locked --workspace --lib -- "${units[@]}"
 # Every test that runs the engine with a history: the program is the same.
-for test in acceptance checkpoints clock connections stop restore unbroken process; do
+for test in acceptance checkpoints clock connections stop restore unbroken process starting; do
   cargo test --locked --workspace --test "$test" -- "$@"
 done
 # A full disk is one of the journal, the ledger and the checkpoints then; where nothing may be mounted, what needs no disk of its own.
