@@ -351,6 +351,7 @@ kqis:
   - {id: tests, name: Tests, layer: network, stream: dial_test, aggregate: count, group_by: [city], window: 1m, unit: count, interval: {max: 5}}
   - {id: came, name: Came, layer: network, stream: mms_submit, filter: status == 'Retrieved', aggregate: count, group_by: [city], window: 1m, unit: count}
   - {id: filed, name: Filed, layer: experience, stream: complaint, aggregate: count, group_by: [city], window: 1m, unit: count}
+services: [{id: s, name: S}]
 leaves:
   - {id: lost, path: 投诉/没有收到, service: s, questions: [{id: other, text: Other, role: element}]}
 alert_policies:
